@@ -1,0 +1,197 @@
+"""Sources, spans, diagnostics and the exceptions that carry them.
+
+Every message a user can cause is a `Diagnostic`: a code, a place, one sentence of rule, and a way out.
+The constructors demand a span, so no message can lose its place.
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Source:
+    """The text of a model and the name it is shown under."""
+
+    name: str
+    text: str
+
+    @cached_property
+    def line_starts(self) -> list[int]:
+        """Offset of the first character of every line."""
+        return [0, *(m.end() for m in re.finditer("\n", self.text))]
+
+    def locate(self, offset: int) -> tuple[int, int]:
+        """Line and column of `offset`, both counted from 1."""
+        line = bisect.bisect_right(self.line_starts, offset)
+        return line, offset - self.line_starts[line - 1] + 1
+
+    def line(self, number: int) -> str:
+        """The text of a line, counted from 1, without its end."""
+        start = self.line_starts[number - 1]
+        end = self.line_starts[number] if number < len(self.line_starts) else len(self.text)
+        return self.text[start:end].rstrip("\r\n")
+
+
+@dataclass(frozen=True)
+class Span:
+    """Half-open range of offsets into a source."""
+
+    source: Source = field(repr=False)
+    start: int
+    end: int
+
+    def to(self, other: Span) -> Span:
+        """The span from the start of this one to the end of `other`."""
+        return Span(self.source, self.start, other.end)
+
+    @property
+    def text(self) -> str:
+        return self.source.text[self.start : self.end]
+
+    @property
+    def line(self) -> int:
+        return self.source.locate(self.start)[0]
+
+    @property
+    def column(self) -> int:
+        return self.source.locate(self.start)[1]
+
+    def __str__(self) -> str:
+        return f"{self.source.name}:{self.line}"
+
+
+@dataclass(frozen=True)
+class Note:
+    """A second place that explains a diagnostic."""
+
+    message: str
+    span: Span | None = None
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One finding: what is wrong (or worth knowing), where, by which rule, and what to do."""
+
+    code: str
+    message: str
+    span: Span | None
+    help: str = ""
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def severity(self) -> str:
+        return "warning" if self.code.startswith("W") else "error"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The diagnostic as `--json` prints it."""
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "message": self.message,
+            **_place(self.span),
+            "notes": [{"message": n.message, **_place(n.span)} for n in self.notes],
+            "help": self.help,
+        }
+
+    def render(self) -> str:
+        """The diagnostic for a person: headline, source line, carets, notes, help."""
+        parts = [f"{self.severity}[{self.code}]: {self.message}"]
+        if self.span is not None:
+            parts.append(_excerpt(self.span))
+        for note in self.notes:
+            parts.append(f"  note: {note.message}")
+            if note.span is not None:
+                parts.append(_excerpt(note.span))
+        if self.help:
+            parts.append(f"  help: {self.help}")
+        return "\n".join(parts)
+
+
+def _place(span: Span | None) -> dict[str, int | None]:
+    keys = ("line", "column", "end_line", "end_column")
+    if span is None:
+        return dict.fromkeys(keys)
+    return dict(zip(keys, span.source.locate(span.start) + span.source.locate(span.end), strict=True))
+
+
+def _excerpt(span: Span) -> str:
+    line, column = span.source.locate(span.start)
+    text = span.source.line(line).replace("\t", " ")
+    width = max(1, min(span.end - span.start, len(text) - column + 1))
+    shift = max(0, column - 80) if len(text) > 120 else 0
+    gutter = len(str(line))
+    return (
+        f"{' ' * gutter}--> {span.source.name}:{line}:{column}\n"
+        f" {line} | {text[shift : shift + 120]}\n"
+        f" {' ' * gutter} | {' ' * (column - 1 - shift)}{'^' * min(width, 120)}"
+    )
+
+
+def render_all(diagnostics: Iterable[Diagnostic]) -> str:
+    """All diagnostics for a person, in the order of their places."""
+    return "\n\n".join(d.render() for d in in_order(diagnostics))
+
+
+def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Diagnostics sorted by place, each once."""
+    unique = dict.fromkeys(diagnostics)
+    return sorted(unique, key=lambda d: (d.span.start if d.span else -1, d.code))
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """`did you mean ...?` for an unknown name, or nothing."""
+    close = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"did you mean `{close[0]}`?" if close else ""
+
+
+class EnergyError(Exception):
+    """Base of every error that a user can cause."""
+
+    @property
+    def diagnostics(self) -> Sequence[Diagnostic]:
+        """What went wrong, as data; a plain error has one diagnostic without a place."""
+        return (Diagnostic("E0000", str(self), None),)
+
+
+class ModelError(EnergyError):
+    """The model is at fault; `diagnostics` says where and why."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]):
+        self._diagnostics = tuple(in_order(diagnostics))
+        super().__init__(render_all(self._diagnostics))
+
+    @property
+    def diagnostics(self) -> Sequence[Diagnostic]:
+        return self._diagnostics
+
+
+class DataError(ModelError):
+    """The data or a parameter file does not fit the model (E0401, E0402, E0403)."""
+
+    @classmethod
+    def of(cls, message: str, help: str = "", code: str = "E0401") -> DataError:
+        """An error with a single diagnostic; data have no place in the model's text."""
+        return cls([Diagnostic(code, message, None, help)])
+
+
+class ArgumentError(EnergyError, ValueError):
+    """An argument of a public function is out of its range."""
+
+
+class TooLarge(EnergyError):
+    """An exact computation would cost too much; the message says how much."""
+
+
+class NotApplicable(EnergyError):
+    """A method or an estimator does not fit this model; the message says why."""
+
+
+class TrainingError(EnergyError):
+    """Training stopped: a parameter, its update and the likely cause are named."""

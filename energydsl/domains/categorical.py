@@ -1,0 +1,23 @@
+"""One-hot units of K states: x_a x_b = 0 for a != b, softmax over the last axis."""
+
+from energydsl.domains.scalar import apply
+from energydsl.domains.table import ETA1, UNIFORM, Domain
+
+_mean = apply("softmax_last", ETA1)
+
+CATEGORICAL = Domain(
+    name="categorical",
+    family="categorical",
+    powers=(1,),
+    support="one-hot",
+    points=(0.0, 1.0),
+    one_hot=True,
+    nonnegative=True,
+    log_partition=apply("logsumexp_last", ETA1),
+    mean=_mean,
+    variance=_mean * (1.0 - _mean),
+    sample=apply("choose_last", ETA1, UNIFORM),
+    entropy=apply("entropy_last", ETA1),
+    mode=apply("choose_last", 1e4 * ETA1, 0.5),
+    formula="softmax_{state}({eta1})",
+)

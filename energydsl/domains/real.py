@@ -1,0 +1,24 @@
+"""Units in R with a linear and a quadratic term: Normal, mean -eta1 / (2 eta2), variance -1 / (2 eta2), eta2 < 0."""
+
+import math
+
+from energydsl.domains.scalar import apply
+from energydsl.domains.table import ETA1, ETA2, UNIFORM, Domain
+
+_variance = -0.5 / ETA2
+_mean = ETA1 * _variance
+
+REAL = Domain(
+    name="real",
+    family="normal",
+    powers=(1, 2),
+    support="R",
+    finite=False,
+    log_partition=0.5 * (ETA1 * _mean + apply("log", 2.0 * math.pi * _variance)),
+    mean=_mean,
+    variance=_variance,
+    sample=_mean + apply("sqrt", _variance) * apply("ndtri", UNIFORM),
+    entropy=0.5 * apply("log", 2.0 * math.pi * math.e * _variance),
+    mode=_mean,
+    formula="Normal(mean = ({eta1}) / ({precision}), variance = 1 / ({precision}))",
+)

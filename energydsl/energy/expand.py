@@ -1,0 +1,209 @@
+"""Typed expression -> monomials: matrix form to index form, powers and products multiplied out.
+
+Rules: a product of sums is the sum of products; `sum` and `@` open loops; a function of one two-valued unit is linear in
+that unit, f(x) = f(p0) + (f(p1) - f(p0)) (x - p0) / (p1 - p0); any other function of units stays whole.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping
+
+from energydsl.diagnostics import Span
+from energydsl.energy.rules import Rules, collect
+from energydsl.energy.terms import At, Function, Loop, Monomial, Predicate, atom_binders, entries
+from energydsl.model import expressions as ex
+from energydsl.model.constants import Problem
+from energydsl.model.indices import EdgeEnd, Index
+
+MAX_MONOMIALS = 5000
+
+_NUMBERS: dict[str, Callable[[float], float]] = {
+    "exp": math.exp,
+    "log": math.log,
+    "sqrt": math.sqrt,
+    "abs": abs,
+    "tanh": math.tanh,
+    "sin": math.sin,
+    "cos": math.cos,
+    "lgamma": math.lgamma,
+    "sigmoid": lambda x: 0.5 * (1.0 + math.tanh(0.5 * x)),
+    "softplus": lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x))),
+}
+
+Binding = Mapping[str, Index]
+
+
+class Expander:
+    """Expands expressions; loops get fresh names, so products never mix them up."""
+
+    def __init__(self, rules: Rules):
+        self.rules = rules
+        self.fresh = (f"l{n}" for n in itertools.count())
+
+    def expand(self, node: ex.Expression, at: tuple[Index, ...], bound: Binding) -> list[Monomial]:
+        """Monomials of the entry `at` of `node`, with the binders in scope replaced as `bound` says."""
+        match node:
+            case ex.Constant(value=value):
+                return [Monomial(value)]
+            case ex.Reference(kind=kind, name=name):
+                return [_entry(At(kind, name, at))]
+            case ex.Element():
+                return self._element(node, bound)
+            case ex.EdgeElement(param=param, left=left):
+                end = bound[left].terms[0][0]
+                assert isinstance(end, EdgeEnd)
+                return [_entry(At("param", param, (Index.of(end.binder),)))]
+            case ex.Negated(operand=operand):
+                return [m.scaled(-1.0) for m in self.expand(operand, at, bound)]
+            case ex.Added(left=left, right=right):
+                return self._part(left, at, bound) + self._part(right, at, bound)
+            case ex.Multiplied(left=left, right=right):
+                return self._product(self._part(left, at, bound), self._part(right, at, bound), node.span)
+            case ex.Divided(left=left, right=right):
+                inverse = self._power(right, at if right.shape else (), bound, -1.0, node.span)
+                return self._product(self._part(left, at, bound), inverse, node.span)
+            case ex.Contracted():
+                return self._contracted(node, at, bound)
+            case ex.Transposed(operand=operand):
+                return self.expand(operand, at[::-1], bound)
+            case ex.Raised(base=base, exponent=exponent):
+                return self._power(base, at, bound, exponent, node.span)
+            case ex.Applied(function=function, operand=operand):
+                return self._applied(function, self.expand(operand, at, bound), 1.0, node.span)
+            case ex.Totalled(operand=operand):
+                loops = tuple(Loop(next(self.fresh), 0, size) for size in operand.shape)
+                inner = self.expand(operand, tuple(Index.of(loop.name) for loop in loops), bound)
+                return [_looped(m, loops, ()) for m in inner]
+            case ex.Summed():
+                return self._summed(node, bound)
+        raise AssertionError(node)
+
+    def _part(self, node: ex.Expression, at: tuple[Index, ...], bound: Binding) -> list[Monomial]:
+        """An operand of an elementwise operator: a scalar serves every entry."""
+        return self.expand(node, at if node.shape else (), bound)
+
+    def _element(self, node: ex.Element, bound: Binding) -> list[Monomial]:
+        indices = tuple(i.replace(bound) for i in node.indices)
+        if isinstance(node.base, ex.Reference):
+            return [_entry(At(node.base.kind, node.base.name, indices, node.flat))]
+        return self.expand(node.base, indices, bound)
+
+    def _product(self, left: list[Monomial], right: list[Monomial], span: Span) -> list[Monomial]:
+        if len(left) * len(right) > MAX_MONOMIALS:
+            raise Problem("E0310", f"this multiplies out to more than {MAX_MONOMIALS} terms", span)
+        return [a.times(b) for a in left for b in right]
+
+    def _contracted(self, node: ex.Contracted, at: tuple[Index, ...], bound: Binding) -> list[Monomial]:
+        loop = Loop(next(self.fresh), 0, node.left.shape[-1])
+        k = Index.of(loop.name)
+        rows = len(node.left.shape) - 1
+        left = self.expand(node.left, (*at[:rows], k), bound)
+        right = self.expand(node.right, (k, *at[rows:]), bound)
+        return [_looped(m, (loop,), ()) for m in self._product(left, right, node.span)]
+
+    def _summed(self, node: ex.Summed, bound: Binding) -> list[Monomial]:
+        loops: list[Loop] = []
+        predicates: list[Predicate] = []
+        inner = dict(bound)
+        for binder in node.binders:
+            name = next(self.fresh)
+            if isinstance(binder, ex.Edges):
+                loops.append(Loop(name, 0, self.rules.edge_count(binder.graph), binder.graph))
+                inner[binder.left] = Index.of(EdgeEnd(binder.graph, 0, name))
+                inner[binder.right] = Index.of(EdgeEnd(binder.graph, 1, name))
+                continue
+            loops.append(Loop(name, binder.low, binder.high))
+            inner[binder.name] = Index.of(name)
+            if binder.above is not None:
+                predicates.append(Predicate("less", (inner[binder.above],), (Index.of(name),)))
+        body = self.expand(node.body, (), inner)
+        return [_looped(m, tuple(loops), tuple(predicates)) for m in body]
+
+    def _power(
+        self, node: ex.Expression, at: tuple[Index, ...], bound: Binding, exponent: float, span: Span
+    ) -> list[Monomial]:
+        base = self.expand(node, at, bound)
+        if exponent == int(exponent) and exponent >= 0:
+            result = [Monomial(1.0)]
+            for n in range(int(exponent)):
+                copy = base if n == 0 else self.expand(node, at, bound)
+                result = collect(self._product(result, copy, span), self.rules)
+            return result
+        single = base[0] if len(base) == 1 else None
+        integral = exponent == int(exponent)
+        plain = single is not None and not single.loops and not single.predicates and not single.layers()
+        if plain and single is not None and single.coefficient != 0 and (integral or _bare(single)):
+            factors = tuple((a, e * exponent) for a, e in single.factors)
+            return [Monomial(single.coefficient**exponent, (), (), factors)]
+        return self._applied("", base, exponent, span)
+
+    def _applied(self, function: str, argument: list[Monomial], exponent: float, span: Span) -> list[Monomial]:
+        argument = list(collect(argument, self.rules))
+        units = {a for m in argument for f, _ in m.factors for a in entries(f) if a.kind == "layer"}
+        own = {loop.name for m in argument for loop in m.loops}
+        if len(units) > 1 or any(b in own for u in units for b in atom_binders(u)):
+            raise Problem(
+                "E0310",
+                "this function depends on more than one unit",
+                span,
+                "a function of units is a statistic of one unit; write couplings as products",
+            )
+        points = self.rules.domain(next(iter(units)).name).points if units else None
+        if points is None:
+            return [_function(function, argument, exponent, span)]
+        unit = next(iter(units))
+        low, high = (
+            _function(function, _at_value(argument, unit, p, self.rules), exponent, span) for p in points
+        )
+        slope, width = [high, low.scaled(-1.0)], points[1] - points[0]
+        linear = [m.scaled(1.0 / width).times(_entry(unit)) for m in slope]
+        return collect([low, *(m.scaled(-points[0] / width) for m in slope), *linear], self.rules)
+
+
+def _entry(atom: At) -> Monomial:
+    return Monomial(1.0, factors=((atom, 1.0),))
+
+
+def _looped(monomial: Monomial, loops: tuple[Loop, ...], predicates: tuple[Predicate, ...]) -> Monomial:
+    return Monomial(
+        monomial.coefficient, loops + monomial.loops, predicates + monomial.predicates, monomial.factors
+    )
+
+
+def _bare(monomial: Monomial) -> bool:
+    """One atom alone, or a number: only these may be raised to any real power factor by factor."""
+    if not monomial.factors:
+        return monomial.coefficient > 0
+    return monomial.coefficient == 1.0 and len(monomial.factors) == 1 and monomial.factors[0][1] == 1.0
+
+
+def _function(function: str, argument: list[Monomial], exponent: float, span: Span) -> Monomial:
+    """`function(argument) ^ exponent` as one monomial; a number where the argument is one."""
+    if all(not m.factors and not m.loops for m in argument):
+        value = sum(m.coefficient for m in argument)
+        try:
+            result = (_NUMBERS[function](value) if function else value) ** exponent
+            if isinstance(result, complex) or not math.isfinite(result):
+                raise ValueError
+        except (ValueError, ZeroDivisionError, OverflowError):
+            what = f"{function}({value:g})" if function else f"({value:g}) ^ {exponent:g}"
+            raise Problem("E0310", f"{what} is not a number, and this takes that value", span) from None
+        return Monomial(result)
+    return Monomial(1.0, factors=((Function(function, tuple(argument)), exponent),))
+
+
+def _at_value(argument: list[Monomial], unit: At, value: float, rules: Rules) -> list[Monomial]:
+    """The polynomial with one unit set to a value."""
+    found = []
+    for m in argument:
+        coefficient = m.coefficient
+        kept = []
+        for atom, exponent in m.factors:
+            if atom == unit:
+                coefficient *= value**exponent
+            else:
+                kept.append((atom, exponent))
+        found.append(Monomial(coefficient, m.loops, m.predicates, tuple(kept)))
+    return collect(found, rules)

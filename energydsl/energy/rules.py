@@ -1,0 +1,176 @@
+"""What a monomial may be rewritten to without changing its value: merging, folding, renaming."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from energydsl.domains import DOMAINS, Domain
+from energydsl.energy.terms import (
+    At,
+    Atom,
+    Factor,
+    Function,
+    Loop,
+    Monomial,
+    atom_binders,
+    replace_in_atom,
+)
+from energydsl.model.indices import Index
+from energydsl.model.records import Resolved
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the declarations allow: domains, symmetries, sizes of graphs."""
+
+    model: Resolved
+
+    def domain(self, layer: str) -> Domain:
+        return DOMAINS[self.model.layers[layer].domain.name]
+
+    def has(self, param: str, constraint: str) -> bool:
+        return constraint in self.model.params[param].constraints
+
+    def edge_count(self, graph: str) -> int:
+        return self.model.graphs[graph].edge_count
+
+    def nodes(self, graph: str) -> int:
+        return self.model.graphs[graph].nodes
+
+    def sites(self, atom: At) -> int:
+        """How many leading indices of a layer's entry name the unit; the rest names its state."""
+        return len(atom.indices) - (1 if self.domain(atom.name).one_hot else 0)
+
+
+def collect(monomials: Iterable[Monomial], rules: Rules) -> list[Monomial]:
+    """Canonical form of a polynomial: simplified, equal monomials merged, sorted."""
+    merged: dict[Monomial, float] = {}
+    for monomial in monomials:
+        simple = canonical(monomial, rules)
+        if simple is not None:
+            key = replace(simple, coefficient=1.0)
+            merged[key] = merged.get(key, 0.0) + simple.coefficient
+    kept = [replace(m, coefficient=c) for m, c in merged.items() if c != 0.0]
+    return sorted(kept, key=order)
+
+
+def order(monomial: Monomial) -> tuple[int, int, str]:
+    """Few units first, few factors first, then by name."""
+    return len(monomial.units()), len(monomial.factors), repr(replace(monomial, coefficient=1.0))
+
+
+def canonical(monomial: Monomial, rules: Rules) -> Monomial | None:
+    """The one way to write a monomial; None where it is zero."""
+    simple = _merge_factors(monomial, rules)
+    if simple is None:
+        return None
+    return _renamed(_without_idle_loops(simple), rules)
+
+
+def _merge_factors(monomial: Monomial, rules: Rules) -> Monomial | None:
+    coefficient = monomial.coefficient
+    exponents: dict[Atom, float] = {}
+    for atom, exponent in monomial.factors:
+        exponents[atom] = exponents.get(atom, 0.0) + exponent
+    factors: list[Factor] = []
+    for atom, exponent in exponents.items():
+        if exponent == 0.0:
+            continue
+        if isinstance(atom, At) and atom.kind == "param" and _on_zero_diagonal(atom, rules):
+            return None
+        points = rules.domain(atom.name).points if isinstance(atom, At) and atom.kind == "layer" else None
+        if points is not None:
+            factor, constant, slope = _folded(points, exponent)
+            coefficient *= constant if factor is None else slope
+            if factor is None:
+                continue
+            exponent = factor
+        factors.append((atom, exponent))
+    predicates = []
+    for predicate in dict.fromkeys(monomial.predicates):
+        settled = predicate.settled()
+        if settled is False:
+            return None
+        if settled is None:
+            predicates.append(predicate)
+    if coefficient == 0.0:
+        return None
+    return Monomial(coefficient, monomial.loops, tuple(predicates), tuple(factors))
+
+
+def _folded(points: tuple[float, float], exponent: float) -> tuple[float | None, float, float]:
+    """x^p of a two-valued unit as constant + slope * x; one of the two vanishes for {0, 1} and {-1, +1}."""
+    low, high = points
+    slope = (high**exponent - low**exponent) / (high - low)
+    constant = low**exponent - slope * low
+    return (None, constant, 0.0) if slope == 0.0 else (1.0, constant, slope)
+
+
+def _on_zero_diagonal(atom: At, rules: Rules) -> bool:
+    return rules.has(atom.name, "zero_diagonal") and atom.indices[0] == atom.indices[1]
+
+
+def _without_idle_loops(monomial: Monomial) -> Monomial:
+    """A loop that nothing depends on multiplies by its length."""
+    used = {b for a, _ in monomial.factors for b in atom_binders(a)}
+    used |= {b for p in monomial.predicates for b in p.binders()}
+    idle = math.prod(loop.high - loop.low for loop in monomial.loops if loop.name not in used)
+    loops = tuple(loop for loop in monomial.loops if loop.name in used)
+    return replace(monomial, coefficient=monomial.coefficient * idle, loops=loops)
+
+
+def _renamed(monomial: Monomial, rules: Rules) -> Monomial:
+    """Loops numbered and factors sorted so that the text of the monomial is the smallest possible.
+
+    Only loops that look alike (same range, same places of use) need all their orders tried.
+    """
+    groups: dict[str, list[Loop]] = defaultdict(list)
+    for loop in monomial.loops:
+        groups[_signature(loop, monomial, rules)].append(loop)
+    ordered = [groups[key] for key in sorted(groups)]
+    count = math.prod(math.factorial(len(g)) for g in ordered)
+    orders: Iterable[tuple[Sequence[Loop], ...]] = (
+        itertools.product(*(itertools.permutations(g) for g in ordered)) if count <= 720 else [tuple(ordered)]
+    )
+    best: tuple[str, Monomial] | None = None
+    for arrangement in orders:
+        flat = [loop for group in arrangement for loop in group]
+        candidate = _numbered(monomial, flat, rules)
+        text = repr(candidate)
+        if best is None or text < best[0]:
+            best = text, candidate
+    assert best is not None
+    return best[1]
+
+
+def _signature(loop: Loop, monomial: Monomial, rules: Rules) -> str:
+    others = {other.name: Index.of("*") for other in monomial.loops if other.name != loop.name}
+    mapping = {**others, loop.name: Index.of("@")}
+    places = sorted(
+        f"{_symmetric(replace_in_atom(a, mapping), rules)}^{e}"
+        for a, e in monomial.factors
+        if loop.name in atom_binders(a)
+    )
+    return f"{loop.graph} {loop.low} {loop.high} {places}"
+
+
+def _numbered(monomial: Monomial, loops: list[Loop], rules: Rules) -> Monomial:
+    mapping = {loop.name: Index.of(f"i{n}") for n, loop in enumerate(loops)}
+    renamed = monomial.replace_binders(mapping)
+    factors = sorted(((_symmetric(a, rules), e) for a, e in renamed.factors), key=repr)
+    predicates = sorted(renamed.predicates, key=repr)
+    numbered = tuple(replace(loop, name=f"i{n}") for n, loop in enumerate(loops))
+    return Monomial(monomial.coefficient, numbered, tuple(predicates), tuple(factors))
+
+
+def _symmetric(atom: Atom, rules: Rules) -> Atom:
+    """Entries of a symmetric matrix are named by their sorted indices; functions are sorted inside."""
+    if isinstance(atom, Function):
+        return Function(atom.function, tuple(collect(atom.argument, rules)))
+    if atom.kind == "param" and rules.has(atom.name, "symmetric"):
+        return replace(atom, indices=tuple(sorted(atom.indices)))
+    return atom

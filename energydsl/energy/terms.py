@@ -1,0 +1,161 @@
+"""The canonical energy: an ordered sum of monomials over loops.
+
+    E(x) = sum_t  coefficient_t * sum_{loops_t, predicates_t}  prod_f  atom_f ^ exponent_f
+
+An atom is one entry of a layer, parameter or input, a run-time constant, or a function of such. Equal energies are
+equal records: loops are numbered, factors sorted, monomials merged and sorted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from energydsl.diagnostics import Span
+from energydsl.model.indices import Index
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A summation index over [low, high), or over the edges of `graph`."""
+
+    name: str
+    low: int
+    high: int
+    graph: str = ""
+
+
+@dataclass(frozen=True)
+class Predicate:
+    """A relation between two index tuples: `less` (in lexicographic order), `equal`, or `differ`."""
+
+    kind: str
+    left: tuple[Index, ...]
+    right: tuple[Index, ...]
+
+    def replace(self, mapping: Mapping[str, Index]) -> Predicate:
+        left = tuple(i.replace(mapping) for i in self.left)
+        right = tuple(i.replace(mapping) for i in self.right)
+        if self.kind != "less" and repr(right) < repr(left):
+            left, right = right, left
+        return Predicate(self.kind, left, right)
+
+    def binders(self) -> list[str]:
+        return [b for i in (*self.left, *self.right) for b in i.binders()]
+
+    def settled(self) -> bool | None:
+        """True or False where the relation does not depend on any loop, else None."""
+        pairs = list(zip(self.left, self.right, strict=True))
+        for a, b in pairs:
+            difference = a - b
+            if difference.terms:
+                return None
+            if difference.constant:
+                return {"less": difference.constant < 0, "equal": False, "differ": True}[self.kind]
+        return self.kind == "equal"
+
+
+@dataclass(frozen=True)
+class At:
+    """One entry of a layer, an input or a parameter; a const has no indices. `flat`: one index over all axes."""
+
+    kind: str
+    name: str
+    indices: tuple[Index, ...] = ()
+    flat: bool = False
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of a polynomial; `function` is "" for the polynomial itself, raised to a power that is not natural."""
+
+    function: str
+    argument: tuple[Monomial, ...]
+
+
+Atom = At | Function
+Factor = tuple[Atom, float]
+
+
+@dataclass(frozen=True)
+class Monomial:
+    """coefficient * sum over loops, where predicates hold, of the product of factors."""
+
+    coefficient: float
+    loops: tuple[Loop, ...] = ()
+    predicates: tuple[Predicate, ...] = ()
+    factors: tuple[Factor, ...] = ()
+
+    def scaled(self, factor: float) -> Monomial:
+        return replace(self, coefficient=self.coefficient * factor)
+
+    def times(self, other: Monomial) -> Monomial:
+        """The product; the loops of the two must have different names."""
+        return Monomial(
+            self.coefficient * other.coefficient,
+            self.loops + other.loops,
+            self.predicates + other.predicates,
+            self.factors + other.factors,
+        )
+
+    def replace_binders(self, mapping: Mapping[str, Index]) -> Monomial:
+        """Every index with its binders replaced; loops keep their names."""
+        return replace(
+            self,
+            predicates=tuple(p.replace(mapping) for p in self.predicates),
+            factors=tuple((replace_in_atom(a, mapping), e) for a, e in self.factors),
+        )
+
+    def units(self) -> list[tuple[int, At]]:
+        """Factors that are units, with their places."""
+        return [(n, a) for n, (a, _) in enumerate(self.factors) if isinstance(a, At) and a.kind == "layer"]
+
+    def layers(self) -> frozenset[str]:
+        """Names of the random layers that occur, inside functions too."""
+        return frozenset(a.name for f, _ in self.factors for a in entries(f) if a.kind == "layer")
+
+
+def replace_in_atom(atom: Atom, mapping: Mapping[str, Index]) -> Atom:
+    """The atom with binders replaced."""
+    if isinstance(atom, At):
+        return replace(atom, indices=tuple(i.replace(mapping) for i in atom.indices))
+    return Function(atom.function, tuple(m.replace_binders(mapping) for m in atom.argument))
+
+
+def entries(atom: Atom) -> Iterator[At]:
+    """All entries an atom depends on."""
+    if isinstance(atom, At):
+        yield atom
+        return
+    for monomial in atom.argument:
+        for inner, _ in monomial.factors:
+            yield from entries(inner)
+
+
+def atom_binders(atom: Atom) -> list[str]:
+    """The free binders of an atom."""
+    if isinstance(atom, At):
+        return [b for i in atom.indices for b in i.binders()]
+    found = []
+    for monomial in atom.argument:
+        own = {loop.name for loop in monomial.loops}
+        inner = [b for f, _ in monomial.factors for b in atom_binders(f)]
+        inner += [b for p in monomial.predicates for b in p.binders()]
+        found += [b for b in inner if b not in own]
+    return list(dict.fromkeys(found))
+
+
+@dataclass(frozen=True)
+class Term:
+    """A monomial of the energy, the energy statement it belongs to, and where it was written."""
+
+    label: str
+    monomial: Monomial
+    spans: tuple[Span, ...] = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Energy:
+    """The canonical energy of the undirected part."""
+
+    terms: tuple[Term, ...]

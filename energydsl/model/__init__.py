@@ -1,0 +1,3 @@
+"""Tree to resolved model: `resolve`."""
+
+from energydsl.model.resolve import resolve as resolve

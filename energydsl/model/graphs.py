@@ -1,0 +1,117 @@
+"""Graph declarations: sizes by arithmetic, so that checking a file never builds a large graph."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+from energydsl.diagnostics import Span, suggestion
+from energydsl.model.constants import Dims, Problem
+from energydsl.model.records import Graph
+from energydsl.syntax import tree
+
+GENERATORS = ("chain", "grid", "complete", "random_regular", "edges")
+MAX_EDGES = 50_000_000
+
+
+def generated(name: str, call: tree.Expr, dims: Dims, folder: Path | None) -> Graph:
+    """The graph of a generator call. Raises `Problem` (E0212, E0211, E0402)."""
+    if not isinstance(call, tree.Call) or call.function.id not in GENERATORS:
+        word = call.function.id if isinstance(call, tree.Call) else ""
+        raise Problem(
+            "E0212",
+            f"unknown graph generator `{word}`" if word else "a graph is made by a generator",
+            call.function.span if isinstance(call, tree.Call) else call.span,
+            suggestion(word, GENERATORS) or f"generators: {', '.join(GENERATORS)}",
+        )
+    kind = call.function.id
+    positional = [value for key, value in call.arguments if not key]
+    named = {key: value for key, value in call.arguments if key}
+    options = {"chain": ["periodic"], "grid": ["periodic"], "random_regular": ["degree", "nodes", "seed"]}.get(kind, [])
+    for key, value in named.items():
+        if key not in options:
+            help = suggestion(key, options) or (f"options: {', '.join(options)}" if options else "")
+            raise Problem("E0212", f"`{kind}` has no option `{key}`", value.span, help)
+    if kind == "edges":
+        return _from_file(name, call, positional, folder)
+    if kind == "random_regular":
+        graph = _random_regular(name, call, positional, named, dims)
+    else:
+        graph = _lattice(name, kind, call, positional, named, dims)
+    if graph.edge_count > MAX_EDGES:
+        raise Problem("E0212", f"this graph has {graph.edge_count} edges, more than {MAX_EDGES}", call.span)
+    return graph
+
+
+def _lattice(
+    name: str, kind: str, call: tree.Call, positional: list[tree.Expr], named: dict[str, tree.Expr], dims: Dims
+) -> Graph:
+    if not positional or (kind != "grid" and len(positional) != 1):
+        wanted = "one size" if kind != "grid" else "one size an axis"
+        raise Problem("E0212", f"`{kind}` takes {wanted}, by position", call.span)
+    sizes = tuple(dims.size(p, "a graph size") for p in positional)
+    flag = named.get("periodic")
+    if flag is not None and not isinstance(flag, tree.Boolean):
+        raise Problem("E0212", "`periodic` is true or false", flag.span)
+    periodic = isinstance(flag, tree.Boolean) and flag.value
+    nodes = math.prod(sizes)
+    if kind == "complete":
+        return Graph(name, kind, nodes, nodes * (nodes - 1) // 2, sizes, span=call.span)
+    count = sum(nodes // size * axis_edges(size, periodic) for size in sizes)
+    return Graph(name, "grid", nodes, count, sizes, periodic, span=call.span)
+
+
+def axis_edges(size: int, periodic: bool) -> int:
+    """Edges of a chain of `size` nodes; a ring of two has one edge, a ring of one none."""
+    return size if periodic and size > 2 else size - 1
+
+
+def _random_regular(
+    name: str, call: tree.Call, positional: list[tree.Expr], named: dict[str, tree.Expr], dims: Dims
+) -> Graph:
+    if positional or "degree" not in named or "nodes" not in named:
+        raise Problem("E0212", "`random_regular` takes `degree =`, `nodes =` and optionally `seed =`", call.span)
+    degree, nodes = dims.size(named["degree"], "`degree`"), dims.size(named["nodes"], "`nodes`")
+    seed = dims.integer(named["seed"], "`seed`") if "seed" in named else 0
+    if degree >= nodes:
+        raise Problem("E0212", f"degree {degree} needs more than {nodes} nodes", call.span)
+    if degree * nodes % 2:
+        raise Problem("E0212", f"degree {degree} times {nodes} nodes is odd: no such graph", call.span)
+    return Graph(name, "random_regular", nodes, degree * nodes // 2, degree=degree, seed=seed, span=call.span)
+
+
+def _from_file(name: str, call: tree.Call, positional: list[tree.Expr], folder: Path | None) -> Graph:
+    if len(positional) != 1 or not isinstance(positional[0], tree.String):
+        raise Problem("E0212", '`edges` takes the name of a file: `edges("file.csv")`', call.span)
+    path = (folder or Path()) / positional[0].value
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except (OSError, UnicodeDecodeError, ValueError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or "not a text file"
+        raise Problem("E0402", f"cannot read the edges of `{name}`: {reason}", positional[0].span) from None
+    pairs: list[tuple[int, int]] = []
+    for number, row in enumerate(rows):
+        try:
+            first, second = (int(cell) for cell in row[:2])
+        except ValueError:
+            if number == 0:
+                continue
+            raise Problem("E0402", f"row {number + 1} of the edge file is not two integers", call.span) from None
+        pairs.append((first, second))
+    return from_pairs(name, pairs, None, call.span)
+
+
+def from_pairs(name: str, pairs: Iterable[tuple[int, int]], nodes: int | None, span: Span) -> Graph:
+    """A graph of given edges; sorted as (i, k), i < k, each once. Raises `Problem` (E0402)."""
+    ordered = sorted({(min(p), max(p)) for p in pairs})
+    loops = [a for a, b in ordered if a == b]
+    if loops or (ordered and ordered[0][0] < 0):
+        reason = f"joins unit {loops[0]} to itself" if loops else "has a negative unit number"
+        raise Problem("E0402", f"an edge of graph `{name}` {reason}", span)
+    largest = max((b for _, b in ordered), default=-1) + 1
+    if nodes is not None and largest > nodes:
+        raise Problem("E0214", f"graph `{name}` has an edge to unit {largest - 1} but {nodes} units", span)
+    return Graph(name, "edges", largest if nodes is None else nodes, len(ordered), edges=tuple(ordered), span=span)

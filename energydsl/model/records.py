@@ -1,0 +1,169 @@
+"""The resolved model: layers, parameters, constants, graphs, and typed energies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from energydsl.diagnostics import Diagnostic, Span
+from energydsl.model.expressions import Expression, Shape
+from energydsl.syntax import tree
+
+CONSTRAINTS = ("positive", "nonnegative", "symmetric", "zero_diagonal", "frozen")
+FUNCTIONS = ("exp", "log", "sqrt", "abs", "tanh", "sigmoid", "softplus", "sin", "cos", "lgamma")
+# name -> number of arguments
+DOMAINS = {
+    "binary": 0,
+    "spin": 0,
+    "categorical": 1,
+    "real": 0,
+    "positive": 0,
+    "interval": 2,
+    "count": 0,
+    "integer": 2,
+}
+
+
+@dataclass(frozen=True)
+class DomainSpec:
+    """A domain by name with its bounds or its number of states."""
+
+    name: str
+    arguments: tuple[float, ...] = ()
+
+    def __str__(self) -> str:
+        if not self.arguments:
+            return self.name
+        return f"{self.name}[{', '.join(f'{a:g}' for a in self.arguments)}]"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """An array of units of one domain."""
+
+    name: str
+    role: str
+    domain: DomainSpec
+    shape: Shape
+    axes: tuple[str, ...]
+    span: Span = field(compare=False, repr=False)
+
+    @property
+    def energy_shape(self) -> Shape:
+        """The shape the layer has in the energy: a categorical layer adds a last axis of its states."""
+        return self.shape + ((int(self.domain.arguments[0]),) if self.domain.name == "categorical" else ())
+
+    @property
+    def size(self) -> int:
+        """The number of units."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Initialiser:
+    """How a parameter begins: number, normal, uniform or base_rate."""
+
+    kind: str
+    arguments: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    layer: str = ""
+
+
+@dataclass(frozen=True)
+class Param:
+    """A learned array; `graph` is set where it has one value an edge."""
+
+    name: str
+    shape: Shape
+    axes: tuple[str, ...]
+    constraints: tuple[str, ...]
+    init: Initialiser
+    graph: str | None
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Const:
+    """A run-time scalar with its default."""
+
+    name: str
+    value: float
+    constraints: tuple[str, ...]
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A graph over units 0..nodes-1. `kind` is a generator, `edges` (given ones), or `absent`."""
+
+    name: str
+    kind: str
+    nodes: int
+    edge_count: int
+    sizes: tuple[int, ...] = ()
+    periodic: bool = False
+    degree: int = 0
+    seed: int = 0
+    edges: tuple[tuple[int, int], ...] = field(default=(), repr=False)
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class EnergyTerm:
+    """One `energy` statement that is not conditional, by its name."""
+
+    name: str
+    expression: Expression
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Directed:
+    """`energy targets | given = ...` or its `recognition` counterpart."""
+
+    keyword: str
+    targets: tuple[str, ...]
+    given: tuple[str, ...]
+    expression: Expression
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class ScheduleBlock:
+    """Layers updated together, each whole or (True) by its parts."""
+
+    parts: tuple[tuple[str, bool], ...]
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Everything a file declares, with names bound and sizes known."""
+
+    name: str
+    dims: Mapping[str, int]
+    layers: Mapping[str, Layer]
+    params: Mapping[str, Param]
+    consts: Mapping[str, Const]
+    graphs: Mapping[str, Graph]
+    energies: tuple[EnergyTerm, ...]
+    directed: tuple[Directed, ...]
+    schedule: tuple[ScheduleBlock, ...]
+    expanded: tuple[tree.Statement, ...] = field(compare=False, repr=False)
+    module: tree.Module = field(compare=False, repr=False)
+    warnings: tuple[Diagnostic, ...] = field(compare=False, repr=False)
+    schedule_span: Span | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the energy terms, each once, in order."""
+        return tuple(dict.fromkeys(e.name for e in self.energies))
+
+    def units(self) -> dict[str, Layer]:
+        """The layers that are random: visible and hidden."""
+        return {n: layer for n, layer in self.layers.items() if layer.role != "input"}
+
+    def by_role(self, role: str) -> tuple[str, ...]:
+        """Names of the layers of a role, in order of declaration."""
+        return tuple(n for n, layer in self.layers.items() if layer.role == role)

@@ -1,0 +1,444 @@
+"""`Module` -> `Resolved`: declarations, `layers` expanded, energies typed, schedule bound."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from energydsl.diagnostics import Diagnostic, ModelError, Note, Span, suggestion
+from energydsl.model import graphs as graph_sizes
+from energydsl.model import layer_graph, records
+from energydsl.model.constants import Dims, Problem, evaluate
+from energydsl.model.typing import Scope, shown, type_expression
+from energydsl.syntax import tree
+from energydsl.syntax.printer import print_expr
+
+_LAYER_KEYWORDS = ("visible", "hidden", "input")
+_INITIALISERS = {"normal": ("mean", "sd"), "uniform": ("low", "high")}
+MAX_UNITS = 1 << 40
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What the user set from outside: sizes, constants, graphs, and where files are found."""
+
+    dims: Mapping[str, int]
+    consts: Mapping[str, float]
+    graphs: Mapping[str, Any]
+    folder: Path | None = None
+
+
+def resolve(module: tree.Module, overrides: Overrides | None = None) -> records.Resolved:
+    """The resolved model. Raises `ModelError` with all independent problems (E01xx, E02xx, E0302, E0303, E0402)."""
+    return _Resolver(module, overrides or Overrides({}, {}, {})).run()
+
+
+class _Resolver:
+    def __init__(self, module: tree.Module, overrides: Overrides):
+        self.module = module
+        self.overrides = overrides
+        self.problems: list[Diagnostic] = []
+        self.entries: dict[str, tuple[str, tree.Entry]] = {}
+        self.broken: set[str] = set()
+
+    def run(self) -> records.Resolved:
+        self._collect(s for s in self.module.statements if isinstance(s, tree.Declaration))
+        expanded = layer_graph.expand(
+            self.module,
+            {n: (k, e) for n, (k, e) in self.entries.items() if k in _LAYER_KEYWORDS},
+            set(self._of("param")),
+        )
+        self._collect(s for s in expanded if isinstance(s, tree.Declaration))
+        self._check_overrides()
+        self.dims = Dims(self._of("dim"), self.overrides.dims)
+        for name, entry in self._of("dim").items():
+            self._try(name, lambda n=name, e=entry: self.dims.value(n, e.name.span))  # type: ignore[misc]
+        consts = self._all("const", self._const)
+        layers = self._all(_LAYER_KEYWORDS, self._layer)
+        graphs = self._all("graph", self._graph)
+        self.graphs, self.layers = graphs, layers
+        params = self._all("param", self._param)
+        self.scope = Scope(self.dims, layers, params, consts, graphs, self._of("let"), self.broken, self.problems)
+        energies, directed = self._energies([*self.module.statements, *expanded])
+        for name in self._of("let"):
+            self._type_let(name)
+        schedule, schedule_span = self._schedule()
+        self._check_layer_statements()
+        if not self.problems and not energies and not directed:
+            self.problems.append(_no_energy(self.module))
+        if self.problems:
+            raise ModelError(self.problems)
+        first = self.module.statements[0]
+        return records.Resolved(
+            name=first.name.id if isinstance(first, tree.ModelName) else "model",
+            dims=MappingProxyType(dict(self.dims.values)),
+            layers=MappingProxyType(layers),
+            params=MappingProxyType(params),
+            consts=MappingProxyType(consts),
+            graphs=MappingProxyType(graphs),
+            energies=tuple(energies),
+            directed=tuple(directed),
+            schedule=schedule,
+            expanded=tuple(expanded),
+            module=self.module,
+            warnings=tuple(self._unused(layers, params)),
+            schedule_span=schedule_span,
+        )
+
+    # --- names
+
+    def _collect(self, declarations: Iterable[tree.Declaration]) -> None:
+        for statement in declarations:
+            for entry in statement.entries:
+                name = entry.name.id
+                if name in records.FUNCTIONS or name == "range":
+                    what = "`range`" if name == "range" else f"`{name}` is a function and"
+                    message = f"{what} cannot be a name"
+                    self.problems.append(Diagnostic("E0102", message, entry.name.span, "choose another name"))
+                if name in self.entries:
+                    note = Note("first declared here", self.entries[name][1].name.span)
+                    self.problems.append(
+                        Diagnostic("E0202", f"`{name}` is declared twice", entry.name.span, "", (note,))
+                    )
+                    continue
+                self.entries[name] = (statement.keyword, entry)
+
+    def _of(self, keyword: str) -> dict[str, tree.Entry]:
+        return {n: e for n, (k, e) in self.entries.items() if k == keyword}
+
+    def _try(self, name: str, build: Any) -> Any:
+        try:
+            return build()
+        except Problem as problem:
+            self.broken.add(name)
+            if problem.diagnostic not in self.problems:
+                self.problems.append(problem.diagnostic)
+            return None
+
+    def _all(self, keywords: str | tuple[str, ...], build: Any) -> dict[str, Any]:
+        wanted = (keywords,) if isinstance(keywords, str) else keywords
+        made = {
+            n: self._try(n, lambda k=k, e=e: build(k, e)) for n, (k, e) in self.entries.items() if k in wanted
+        }
+        return {n: record for n, record in made.items() if record is not None}
+
+    def _check_overrides(self) -> None:
+        for what, given, declared in (
+            ("dim", self.overrides.dims, self._of("dim")),
+            ("const", self.overrides.consts, self._of("const")),
+            ("graph", self.overrides.graphs, self._of("graph")),
+        ):
+            for name in given:
+                if name not in declared:
+                    help = suggestion(name, declared)
+                    self.problems.append(Diagnostic("E0201", f"there is no {what} `{name}` to set", None, help))
+
+    # --- declarations
+
+    def _lookup_number(self, name: tree.Name) -> Any:
+        kind, entry = self.entries.get(name.id, ("", None))
+        if kind == "const" and entry is not None:
+            if name.id in self.overrides.consts:
+                return float(self.overrides.consts[name.id])
+            if name.id in self._open:
+                raise Problem("E0203", f"const `{name.id}` depends on itself", name.span)
+            self._open.append(name.id)
+            try:
+                assert entry.value is not None
+                return evaluate(entry.value, self._lookup_number)
+            finally:
+                self._open.pop()
+        if kind == "dim":
+            return self.dims.lookup(name)
+        raise Problem(
+            "E0201", f"unknown constant `{name.id}`", name.span, suggestion(name.id, [*self._of("const"), *self.dims.entries])
+        )
+
+    def _const(self, _: str, entry: tree.Entry) -> records.Const:
+        self._open: list[str] = []
+        name = entry.name.id
+        assert entry.value is not None
+        value = float(self._lookup_number(entry.name))
+        constraints = _constraints(entry, ("positive", "nonnegative"), "a const")
+        _check_value(value, constraints, entry.value.span)
+        return records.Const(name, value, constraints, entry.span)
+
+    def _layer(self, role: str, entry: tree.Entry) -> records.Layer:
+        assert entry.domain is not None
+        shape = tuple(self.dims.size(a, "an axis") for a in entry.axes)
+        spec = self._domain(entry.domain)
+        layer = records.Layer(entry.name.id, role, spec, shape, tuple(map(print_expr, entry.axes)), entry.span)
+        if layer.size > MAX_UNITS:
+            raise Problem("E0211", f"layer `{layer.name}` has more than 2^40 units", entry.span)
+        return layer
+
+    def _domain(self, domain: tree.Domain) -> records.DomainSpec:
+        name = domain.name.id
+        if name not in records.DOMAINS:
+            help = suggestion(name, records.DOMAINS) or f"domains: {', '.join(records.DOMAINS)}"
+            raise Problem("E0212", f"unknown domain `{name}`", domain.name.span, help)
+        if len(domain.arguments) != records.DOMAINS[name]:
+            wanted = {0: "no arguments", 1: f"one: {name}[K]", 2: f"two: {name}[a, b]"}[records.DOMAINS[name]]
+            raise Problem("E0212", f"domain `{name}` takes {wanted}", domain.span)
+        if name == "categorical":
+            return records.DomainSpec(name, (self.dims.size(domain.arguments[0], "the number of states"),))
+        if not domain.arguments:
+            return records.DomainSpec(name)
+        number = self.dims.integer if name == "integer" else self._bound
+        low, high = (number(a, "a bound") for a in domain.arguments)
+        if not low < high:
+            raise Problem("E0212", f"the bounds of `{name}` are not in order", domain.span)
+        return records.DomainSpec(name, (low, high))
+
+    def _bound(self, node: tree.Expr, what: str) -> float:
+        return float(evaluate(node, self.dims.lookup))
+
+    def _graph(self, _: str, entry: tree.Entry) -> records.Graph:
+        name = entry.name.id
+        nodes = None
+        if entry.axes:
+            if len(entry.axes) != 1:
+                raise Problem("E0208", "a graph has one size, its number of units", entry.span)
+            nodes = self.dims.size(entry.axes[0], "the size of a graph")
+        if name in self.overrides.graphs:
+            given = self.overrides.graphs[name]
+            return graph_sizes.from_pairs(name, given.edges, nodes or given.nodes, entry.span)
+        if entry.value is None:
+            if nodes is None:
+                raise Problem("E0212", f"graph `{name}` has neither a size nor a generator", entry.span)
+            return records.Graph(name, "absent", nodes, 0, span=entry.span)
+        graph = graph_sizes.generated(name, entry.value, self.dims, self.overrides.folder)
+        if nodes is not None and nodes != graph.nodes:
+            if graph.kind == "edges" and nodes > graph.nodes:
+                return graph_sizes.from_pairs(name, graph.edges, nodes, entry.span)
+            raise Problem("E0214", f"graph `{name}` is declared with {nodes} units but has {graph.nodes}", entry.span)
+        return graph
+
+    def _param(self, _: str, entry: tree.Entry) -> records.Param:
+        shape, graph = self._param_shape(entry)
+        constraints = _constraints(entry, records.CONSTRAINTS, "a parameter")
+        for constraint in ("symmetric", "zero_diagonal"):
+            if constraint in constraints and (len(shape) != 2 or shape[0] != shape[1] or graph):
+                name = next(c for c in entry.constraints if c.id == constraint)
+                raise Problem("E0213", f"`{constraint}` needs a square matrix, this has shape {shown(shape)}", name.span)
+        if "positive" in constraints and "zero_diagonal" in constraints:
+            raise Problem("E0213", "a zero diagonal is not positive", entry.span)
+        init = self._initialiser(entry, shape, constraints)
+        return records.Param(
+            entry.name.id, shape, tuple(map(print_expr, entry.axes)), constraints, init, graph, entry.span
+        )
+
+    def _param_shape(self, entry: tree.Entry) -> tuple[tuple[int, ...], str | None]:
+        axes = entry.axes
+        if len(axes) == 1 and isinstance(axes[0], tree.Name) and self.entries.get(axes[0].id, ("",))[0] == "graph":
+            graph = self.graphs.get(axes[0].id)
+            if graph is None:
+                raise Problem("E0201", f"graph `{axes[0].id}` is at fault itself", axes[0].span)
+            return (graph.edge_count,), graph.name
+        shape = tuple(self.dims.size(a, "an axis") for a in axes)
+        size = 1
+        for n in shape:
+            size *= n
+        if size > MAX_UNITS:
+            raise Problem("E0211", f"parameter `{entry.name.id}` has more than 2^40 entries", entry.span)
+        return shape, None
+
+    def _initialiser(
+        self, entry: tree.Entry, shape: tuple[int, ...], constraints: tuple[str, ...]
+    ) -> records.Initialiser:
+        self._open = []
+        node = entry.value
+        if node is None:
+            if "positive" in constraints:
+                help = f"give it one: {entry.name.id} : positive = 1"
+                raise Problem("E0213", "zero, the default initialiser, is not positive", entry.span, help)
+            return records.Initialiser("number", MappingProxyType({"value": 0.0}))
+        if not isinstance(node, tree.Call):
+            value = float(evaluate(node, self._lookup_number))
+            _check_value(value, constraints, node.span)
+            return records.Initialiser("number", MappingProxyType({"value": value}))
+        kind = node.function.id
+        if kind == "base_rate":
+            return self._base_rate(node, shape)
+        if kind not in _INITIALISERS:
+            known = [*_INITIALISERS, "base_rate"]
+            help = suggestion(kind, known) or f"initialisers: a number, {', '.join(known)}"
+            raise Problem("E0212", f"unknown initialiser `{kind}`", node.function.span, help)
+        values = {"mean": 0.0, "sd": 1.0} if kind == "normal" else {"low": 0.0, "high": 1.0}
+        for key, value_node in node.arguments:
+            if not key:
+                example = " ".join(f"{k} = ...," for k in values).rstrip(",")
+                raise Problem("E0212", f"the numbers of `{kind}` are named", value_node.span, f"{kind}({example})")
+            if key not in values:
+                raise Problem("E0212", f"`{kind}` has no `{key}`", value_node.span, suggestion(key, values))
+            values[key] = float(evaluate(value_node, self._lookup_number))
+        if values.get("sd", 0.0) < 0 or values.get("low", 0.0) > values.get("high", 1.0):
+            raise Problem("E0212", f"the numbers of `{kind}` are not in order", node.span)
+        return records.Initialiser(kind, MappingProxyType(values))
+
+    def _base_rate(self, node: tree.Call, shape: tuple[int, ...]) -> records.Initialiser:
+        if len(node.arguments) != 1 or node.arguments[0][0] or not isinstance(node.arguments[0][1], tree.Name):
+            raise Problem("E0212", "`base_rate` takes the name of a visible layer", node.span)
+        name = node.arguments[0][1]
+        layer = self.layers.get(name.id)
+        if layer is None:
+            if name.id in self.broken:
+                raise Problem("E0201", f"layer `{name.id}` is at fault itself", name.span)
+            help = suggestion(name.id, self.layers)
+            raise Problem("E0201", f"unknown layer `{name.id}`", name.span, help)
+        if layer.role != "visible":
+            raise Problem("E0212", f"`{name.id}` has no data to take a base rate from", name.span)
+        if layer.energy_shape != shape:
+            notes = (Note(f"`{layer.name}` has shape {shown(layer.energy_shape)}", layer.span),)
+            raise Problem("E0209", f"the base rate does not fit shape {shown(shape)}", name.span, "", notes)
+        return records.Initialiser("base_rate", layer=name.id)
+
+    # --- energies and schedule
+
+    def _type_let(self, name: str) -> None:
+        if name not in self.scope.typed_lets:
+            value = self.scope.lets[name].value
+            assert value is not None
+            self.scope.open_lets.append(name)
+            self.scope.typed_lets[name] = type_expression(value, self.scope)
+            self.scope.open_lets.pop()
+
+    def _energies(
+        self, statements: list[tree.Statement]
+    ) -> tuple[list[records.EnergyTerm], list[records.Directed]]:
+        terms: list[records.EnergyTerm] = []
+        directed: list[records.Directed] = []
+        for statement in statements:
+            if not isinstance(statement, tree.Energy):
+                continue
+            expression = type_expression(statement.value, self.scope)
+            names_fit = self._check_layer_names(statement)
+            if expression is None or not names_fit:
+                continue
+            if expression.shape:
+                self.problems.append(
+                    Diagnostic(
+                        "E0210",
+                        f"an energy is a scalar, this has shape {shown(expression.shape)}",
+                        statement.value.span,
+                        "add its entries up: sum(...)",
+                    )
+                )
+            elif statement.targets:
+                targets, given = (tuple(n.id for n in names) for names in (statement.targets, statement.given))
+                directed.append(
+                    records.Directed(statement.keyword, targets, given, expression, statement.span)
+                )
+            else:
+                name = statement.name.id if statement.name else "energy"
+                terms.append(records.EnergyTerm(name, expression, statement.span))
+        return terms, directed
+
+    def _check_layer_names(self, statement: tree.Energy) -> bool:
+        fine = True
+        for name in (*statement.targets, *statement.given):
+            self.scope.used.setdefault(name.id, name.span)
+            if name.id not in self.layers and name.id not in self.broken:
+                help = suggestion(name.id, self.layers)
+                self.problems.append(Diagnostic("E0201", f"unknown layer `{name.id}`", name.span, help))
+                fine = False
+            elif name in statement.targets and name.id in self.layers and self.layers[name.id].role == "input":
+                self.problems.append(
+                    Diagnostic("E0303", f"`{name.id}` is an input: it has no probability", name.span)
+                )
+                fine = False
+        return fine and not self.broken
+
+    def _check_layer_statements(self) -> None:
+        for statement in self.module.statements:
+            if not isinstance(statement, tree.Layers):
+                continue
+            for chain in statement.chains:
+                for name in (chain.start, *(h.layer for h in chain.hops)):
+                    self.scope.used.setdefault(name.id, name.span)
+                    if name.id not in self.layers and name.id not in self.broken:
+                        help = suggestion(name.id, self.layers)
+                        self.problems.append(Diagnostic("E0201", f"unknown layer `{name.id}`", name.span, help))
+
+    def _schedule(self) -> tuple[tuple[records.ScheduleBlock, ...], Span | None]:
+        statements = [s for s in self.module.statements if isinstance(s, tree.Schedule)]
+        if not statements:
+            return (), None
+        for other in statements[1:]:
+            note = Note("the first stands here", statements[0].span)
+            self.problems.append(Diagnostic("E0202", "a second schedule", other.span, "", (note,)))
+        seen: dict[str, Span] = {}
+        blocks = []
+        for block in statements[0].blocks:
+            for name, _ in block:
+                self._check_scheduled(name, seen)
+            parts = tuple((name.id, by_parts) for name, by_parts in block)
+            blocks.append(records.ScheduleBlock(parts, block[0][0].span.to(block[-1][0].span)))
+        missing = [n for n, layer in self.layers.items() if layer.role != "input" and n not in seen]
+        if missing:
+            names = ", ".join(f"`{n}`" for n in missing)
+            self.problems.append(Diagnostic("E0302", f"the schedule misses {names}", statements[0].span))
+        return tuple(blocks), statements[0].span
+
+    def _check_scheduled(self, name: tree.Name, seen: dict[str, Span]) -> None:
+        layer = self.layers.get(name.id)
+        if name.id in self.broken:
+            return
+        if layer is None:
+            help = suggestion(name.id, self.layers)
+            self.problems.append(Diagnostic("E0201", f"unknown layer `{name.id}`", name.span, help))
+        elif layer.role == "input":
+            self.problems.append(Diagnostic("E0302", f"`{name.id}` is an input, never sampled", name.span))
+        elif name.id in seen:
+            note = Note("it stands here already", seen[name.id])
+            self.problems.append(Diagnostic("E0302", f"the schedule repeats `{name.id}`", name.span, "", (note,)))
+        seen.setdefault(name.id, name.span)
+
+    def _unused(
+        self, layers: Mapping[str, records.Layer], params: Mapping[str, records.Param]
+    ) -> Iterable[Diagnostic]:
+        for name, record in [*params.items(), *layers.items()]:
+            if name not in self.scope.used:
+                code, what = ("W0401", "parameter") if name in params else ("W0403", "layer")
+                yield Diagnostic(code, f"{what} `{name}` is not used", self.entries[name][1].name.span)
+
+
+def allowed(module: tree.Module, diagnostic: Diagnostic) -> bool:
+    """Whether a comment `# allow: W0402` on the line of a warning silences it."""
+    if diagnostic.severity != "warning" or diagnostic.span is None:
+        return False
+    for comment in module.comments:
+        match = re.match(r"allow:\s*(.*)", comment.text)
+        if match and comment.span.line == diagnostic.span.line and diagnostic.code in re.split(r"[\s,]+", match[1]):
+            return True
+    return False
+
+
+def _constraints(entry: tree.Entry, known: tuple[str, ...], what: str) -> tuple[str, ...]:
+    for name in entry.constraints:
+        if name.id not in known:
+            help = suggestion(name.id, known) or f"constraints of {what}: {', '.join(known)}"
+            raise Problem("E0212", f"`{name.id}` is no constraint of {what}", name.span, help)
+    written = {c.id for c in entry.constraints}
+    return tuple(c for c in records.CONSTRAINTS if c in written)
+
+
+def _check_value(value: float, constraints: tuple[str, ...], span: Span) -> None:
+    if "positive" in constraints and not value > 0:
+        raise Problem("E0213", f"{value:g} is not positive", span)
+    if "nonnegative" in constraints and not value >= 0:
+        raise Problem("E0213", f"{value:g} is negative", span)
+
+
+def _no_energy(module: tree.Module) -> Diagnostic:
+    end = len(module.source.text.rstrip())
+    return Diagnostic(
+        "E0101",
+        "this file has no energy",
+        Span(module.source, max(0, end - 1), max(1, end)),
+        "write `energy = ...` or `layers a -- b`",
+    )

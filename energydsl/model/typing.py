@@ -1,0 +1,453 @@
+"""Expressions of the tree -> typed expressions: names bound, shapes checked, index ranges inferred.
+
+Errors are collected and the guilty part becomes None, so that what is independent of it is still checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from energydsl.diagnostics import Diagnostic, Note, Span, suggestion
+from energydsl.model import expressions as ex
+from energydsl.model.constants import Dims, Problem, evaluate
+from energydsl.model.indices import Index, wrapped
+from energydsl.model.records import FUNCTIONS, Const, Graph, Layer, Param
+from energydsl.syntax import tree
+
+
+@dataclass
+class Cell:
+    """A binder while its sum is being read: where it is used, and what range that implies."""
+
+    name: str
+    span: Span
+    graph: Graph | None = None
+    low: int | None = None
+    high: int | None = None
+    sizes: list[tuple[int, Span]] = field(default_factory=list)
+    used: bool = False
+
+
+@dataclass
+class Scope:
+    """The names an expression may use, and the problems found so far; shared by all statements of a file."""
+
+    dims: Dims
+    layers: Mapping[str, Layer]
+    params: Mapping[str, Param]
+    consts: Mapping[str, Const]
+    graphs: Mapping[str, Graph]
+    lets: Mapping[str, tree.Entry]
+    broken: set[str]
+    problems: list[Diagnostic] = field(default_factory=list)
+    used: dict[str, Span] = field(default_factory=dict)
+    typed_lets: dict[str, ex.Expression | None] = field(default_factory=dict)
+    open_lets: list[str] = field(default_factory=list)
+
+    def known(self) -> list[str]:
+        return [*self.layers, *self.params, *self.consts, *self.lets, *self.dims.entries]
+
+
+def type_expression(node: tree.Expr, scope: Scope) -> ex.Expression | None:
+    """The typed expression of `node`, or None where problems were added to `scope`."""
+    return _Typer(scope).run(node)
+
+
+class _Typer:
+    def __init__(self, scope: Scope):
+        self.scope = scope
+        self.stack: list[Cell] = []
+        self.pending: list[tuple[Index, int, Span]] = []
+        self.ranges: dict[str, tuple[int, int]] = {}
+
+    def run(self, node: tree.Expr) -> ex.Expression | None:
+        try:
+            return self._dispatch(node)
+        except Problem as problem:
+            self.scope.problems.append(problem.diagnostic)
+            return None
+
+    def both(self, left: tree.Expr, right: tree.Expr) -> tuple[ex.Expression, ex.Expression] | None:
+        a, b = self.run(left), self.run(right)
+        return None if a is None or b is None else (a, b)
+
+    def _dispatch(self, node: tree.Expr) -> ex.Expression | None:
+        match node:
+            case tree.Number(text=text):
+                return ex.Constant((), node.span, float(text))
+            case tree.Name():
+                return self._name(node)
+            case tree.Call():
+                return self._call(node)
+            case tree.Subscript():
+                return self._subscript(node)
+            case tree.Reduce():
+                return self._reduce(node)
+            case tree.Sum(head=head, tail=tail):
+                return self._chain(node.span, head, tail)
+            case tree.Product(head=head, tail=tail):
+                return self._chain(node.span, head, tail)
+            case tree.Negate(operand=operand):
+                inner = self.run(operand)
+                return inner and ex.Negated(inner.shape, node.span, inner)
+            case tree.Power():
+                return self._power(node)
+            case tree.Transpose(operand=operand):
+                return self._transpose(node, self.run(operand))
+            case tree.Modulo():
+                raise Problem("E0101", "`%` stands only in subscripts", node.span)
+        raise Problem("E0212", "this stands only in the options of a generator", node.span)
+
+    def _name(self, node: tree.Name) -> ex.Expression | None:
+        name, scope = node.id, self.scope
+        if any(cell.name == name for cell in self.stack):
+            raise Problem("E0205", f"index `{name}` is not a number", node.span, "an index stands only in subscripts")
+        scope.used.setdefault(name, node.span)
+        if name in scope.layers:
+            layer = scope.layers[name]
+            return ex.Reference(layer.energy_shape, node.span, "input" if layer.role == "input" else "layer", name)
+        if name in scope.params:
+            return ex.Reference(scope.params[name].shape, node.span, "param", name)
+        if name in scope.consts:
+            return ex.Reference((), node.span, "const", name)
+        if name in scope.dims.entries:
+            return ex.Constant((), node.span, float(scope.dims.value(name, node.span)), name)
+        if name in scope.lets:
+            return self._let(node)
+        if name in scope.broken:
+            return None
+        if name in scope.graphs:
+            raise Problem(
+                "E0201", f"`{name}` is a graph, not a value", node.span, f"sum over its edges: (i, k) in {name}"
+            )
+        raise Problem("E0201", f"unknown name `{name}`", node.span, suggestion(name, scope.known()))
+
+    def _let(self, node: tree.Name) -> ex.Expression | None:
+        scope, name = self.scope, node.id
+        if name in scope.open_lets:
+            path = " -> ".join([*scope.open_lets[scope.open_lets.index(name) :], name])
+            raise Problem("E0203", f"the abbreviations {path} depend on one another", node.span)
+        if name not in scope.typed_lets:
+            value = scope.lets[name].value
+            assert value is not None
+            scope.open_lets.append(name)
+            scope.typed_lets[name] = type_expression(value, scope)
+            scope.open_lets.pop()
+        return scope.typed_lets[name]
+
+    def _call(self, node: tree.Call) -> ex.Expression | None:
+        name = node.function.id
+        if name != "sum" and name not in FUNCTIONS:
+            help = suggestion(name, FUNCTIONS) or f"functions: {', '.join(FUNCTIONS)}, sum"
+            raise Problem("E0212", f"unknown function `{name}`", node.function.span, help)
+        if len(node.arguments) != 1 or node.arguments[0][0]:
+            raise Problem("E0212", f"`{name}` takes one argument", node.span)
+        operand = self.run(node.arguments[0][1])
+        if operand is None:
+            return None
+        if name == "sum":
+            return ex.Totalled((), node.span, operand)
+        return ex.Applied(operand.shape, node.span, name, operand)
+
+    def _chain(
+        self, span: Span, head: tree.Expr, tail: tuple[tuple[str, tree.Expr], ...]
+    ) -> ex.Expression | None:
+        total = self.run(head)
+        for sign, node in tail:
+            operand = self.run(node)
+            if total is None or operand is None:
+                total = None
+                continue
+            try:
+                total = _binary(sign, total, operand, Span(span.source, span.start, node.span.end))
+            except Problem as problem:
+                self.scope.problems.append(problem.diagnostic)
+                total = None
+        return total
+
+    def _power(self, node: tree.Power) -> ex.Expression | None:
+        base = self.run(node.base)
+        try:
+            exponent = float(evaluate(node.exponent, self.scope.dims.lookup))
+        except Problem:
+            raise Problem("E0212", "an exponent is a number", node.exponent.span, "use exp and log") from None
+        if abs(exponent) > 64:
+            raise Problem("E0212", "an exponent lies between -64 and 64", node.exponent.span)
+        return base and ex.Raised(base.shape, node.span, base, exponent)
+
+    @staticmethod
+    def _transpose(node: tree.Transpose, operand: ex.Expression | None) -> ex.Expression | None:
+        if operand is None:
+            return None
+        if len(operand.shape) != 2:
+            help = "a vector needs no transpose: `a @ b` is its inner product" if len(operand.shape) == 1 else ""
+            raise Problem("E0209", f"`'` transposes a matrix, this has shape {shown(operand.shape)}", node.span, help)
+        return ex.Transposed(operand.shape[::-1], node.span, operand)
+
+    # --- subscripts and sums
+
+    def _index(self, node: tree.Expr) -> Index:
+        """A subscript as an index; binders in it are marked as used."""
+        match node:
+            case tree.Number(text=text):
+                if "." in text or "e" in text.lower():
+                    raise Problem("E0208", f"subscript {text} is not an integer", node.span)
+                return Index(constant=int(text))
+            case tree.Name(id=id):
+                for cell in self.stack:
+                    if cell.name == id:
+                        cell.used = True
+                        return Index.of(id)
+                if id in self.scope.dims.entries:
+                    return Index(constant=self.scope.dims.value(id, node.span))
+                if id in self.scope.known():
+                    raise Problem("E0208", f"`{id}` is not an index", node.span)
+                raise Problem("E0205", f"index `{id}` is free", node.span, f"bind it: sum[{id}] ...")
+            case tree.Negate(operand=operand):
+                return self._index(operand) * -1
+            case tree.Sum(head=head, tail=tail):
+                total = self._index(head)
+                for sign, operand in tail:
+                    total = total + self._index(operand) * (1 if sign == "+" else -1)
+                return total
+            case tree.Product(head=head, tail=tail):
+                return self._index_product(node.span, head, tail)
+            case tree.Modulo(left=left, modulus=modulus):
+                return wrapped(self._index(left), self.scope.dims.size(modulus, "a modulus"))
+        raise Problem("E0208", "a subscript is made of indices, integers, + - * and %", node.span)
+
+    def _index_product(self, span: Span, head: tree.Expr, tail: tuple[tuple[str, tree.Expr], ...]) -> Index:
+        if any(sign != "*" for sign, _ in tail):
+            return Index(constant=self.scope.dims.integer(tree.Product(span, head, tail), "a subscript"))
+        total = self._index(head)
+        for _, node in tail:
+            factor = self._index(node)
+            if total.terms and factor.terms:
+                raise Problem("E0208", "a subscript has no products of indices", span)
+            total = total * factor.constant if not factor.terms else factor * total.constant
+        return total
+
+    def _subscript(self, node: tree.Subscript) -> ex.Expression | None:
+        base_name = node.base.id if isinstance(node.base, tree.Name) else ""
+        base = self.run(node.base)
+        indices: list[Index] = []
+        failed = base is None
+        for index in node.indices:
+            try:
+                indices.append(self._index(index))
+            except Problem as problem:
+                self.scope.problems.append(problem.diagnostic)
+                failed = True
+        if failed or base is None:
+            return None
+        param = self.scope.params.get(base_name)
+        if param is not None and param.graph is not None:
+            return self._edge_element(node, param, indices)
+        layer = self.scope.layers.get(base_name)
+        shape, flat = base.shape, False
+        if layer is not None and len(layer.shape) > 1 and self._edge_cell(indices[0]):
+            shape, flat = (layer.size, *layer.energy_shape[len(layer.shape) :]), True
+        if len(indices) != len(shape):
+            declared = self.scope.layers.get(base_name) or param
+            notes = (Note(f"`{base_name}` is declared here", declared.span),) if declared else ()
+            raise Problem(
+                "E0208", f"{len(indices)} subscripts for shape {shown(base.shape)}", node.span, notes=notes
+            )
+        for index, size, place in zip(indices, shape, node.indices, strict=True):
+            self._constrain(index, size, place.span)
+        return ex.Element((), node.span, base, tuple(indices), flat)
+
+    def _cell(self, index: Index) -> Cell | None:
+        return next((c for c in self.stack if c.name == index.plain), None)
+
+    def _edge_cell(self, index: Index) -> Cell | None:
+        cell = self._cell(index)
+        return cell if cell is not None and cell.graph is not None else None
+
+    def _constrain(self, index: Index, size: int, span: Span) -> None:
+        cell = self._cell(index)
+        if cell is None or cell.low is not None:
+            self.pending.append((index, size, span))
+        elif cell.graph is None:
+            cell.sizes.append((size, span))
+        elif cell.graph.nodes != size:
+            graph = cell.graph
+            notes = (Note(f"`{graph.name}` is declared here", graph.span),)
+            raise Problem(
+                "E0214", f"graph `{graph.name}` has {graph.nodes} units, this axis {size}", span, notes=notes
+            )
+
+    def _edge_element(self, node: tree.Subscript, param: Param, indices: list[Index]) -> ex.Expression:
+        cells = [self._edge_cell(i) for i in indices]
+        fits = len(cells) == 2 and all(c is not None and c.graph and c.graph.name == param.graph for c in cells)
+        if not fits or indices[0] == indices[1]:
+            raise Problem(
+                "E0208",
+                f"`{param.name}` has one value an edge of `{param.graph}`",
+                node.span,
+                f"subscript it by the two ends of an edge: sum[(i, k) in {param.graph}] {param.name}[i, k]",
+            )
+        left, right = (c.name for c in cells if c is not None)
+        return ex.EdgeElement((), node.span, param.name, str(param.graph), left, right)
+
+    def _reduce(self, node: tree.Reduce) -> ex.Expression | None:
+        cells: list[list[Cell]] = []
+        failed = False
+        depth = len(self.stack)
+        for binder in node.binders:
+            try:
+                cells.append(self._open(binder))
+            except Problem as problem:
+                self.scope.problems.append(problem.diagnostic)
+                failed = True
+                opened = [Cell(n.id, n.span, low=0, high=1, used=True) for n in binder.names]
+                self.stack += opened
+                cells.append(opened)
+        body = self.run(node.body)
+        binders: list[ex.Range | ex.Edges] = []
+        for binder, group in zip(node.binders, cells, strict=True):
+            try:
+                binders += self._close(binder, group, body is not None)
+            except Problem as problem:
+                self.scope.problems.append(problem.diagnostic)
+                failed = True
+        del self.stack[depth:]
+        if body is None or failed:
+            if not self.stack:
+                self.pending.clear()
+            return None
+        if body.shape:
+            raise Problem("E0209", f"the body of a sum is a scalar, this has shape {shown(body.shape)}", node.body.span)
+        if not self.stack:
+            self._check_pending()
+        return ex.Summed((), node.span, tuple(binders), body)
+
+    def _open(self, binder: tree.Binder) -> list[Cell]:
+        for name in binder.names:
+            other = next((c for c in self.stack if c.name == name.id), None)
+            if other is not None:
+                note = (Note("it is bound here already", other.span),)
+                raise Problem("E0206", f"index `{name.id}` is bound twice", name.span, "take another letter", note)
+            if name.id in self.scope.known() or name.id in self.scope.graphs:
+                raise Problem("E0206", f"index `{name.id}` hides a declared name", name.span, "take another letter")
+        opened = [Cell(n.id, n.span) for n in binder.names]
+        if len({c.name for c in opened}) < len(opened):
+            raise Problem("E0206", f"index `{opened[0].name}` is bound twice", binder.names[1].span)
+        if binder.graph is not None:
+            graph = self.scope.graphs.get(binder.graph.id)
+            self.scope.used.setdefault(binder.graph.id, binder.graph.span)
+            if graph is None:
+                if binder.graph.id in self.scope.broken:
+                    raise Problem("E0201", f"graph `{binder.graph.id}` is at fault itself", binder.graph.span)
+                help = suggestion(binder.graph.id, self.scope.graphs)
+                raise Problem("E0201", f"unknown graph `{binder.graph.id}`", binder.graph.span, help)
+            for cell in opened:
+                cell.graph = graph
+        if binder.bounds:
+            values = [self.scope.dims.integer(b, "a bound") for b in binder.bounds]
+            low, high = (0, values[0]) if len(values) == 1 else (values[0], values[1])
+            if high <= low:
+                raise Problem("E0207", f"range({low}, {high}) is empty", binder.span)
+            opened[0].low, opened[0].high = low, high
+        self.stack += opened
+        return opened
+
+    def _close(self, binder: tree.Binder, group: list[Cell], complete: bool) -> list[ex.Range | ex.Edges]:
+        for cell in group:
+            if not cell.used and complete:
+                help = "multiply by the size of the range instead" if not binder.graph else ""
+                raise Problem("E0206", f"index `{cell.name}` is not used", cell.span, help)
+        if binder.graph is not None:
+            left, right = group
+            nodes = left.graph.nodes if left.graph else 1
+            self.ranges[left.name] = self.ranges[right.name] = (0, nodes)
+            return [ex.Edges(left.name, right.name, binder.graph.id)]
+        if binder.less:
+            sizes = group[0].sizes + group[1].sizes
+            group[0].sizes = group[1].sizes = sizes
+        for cell in group:
+            self._infer(cell, complete)
+        ranges = [ex.Range(c.name, c.low or 0, c.high if c.high is not None else 1) for c in group]
+        for cell in group:
+            self.ranges[cell.name] = (cell.low or 0, cell.high or 1)
+        if binder.less:
+            ranges[1] = replace(ranges[1], above=ranges[0].name)
+        return list(ranges)
+
+    @staticmethod
+    def _infer(cell: Cell, complete: bool) -> None:
+        if cell.low is not None:
+            return
+        if not cell.sizes:
+            if complete:
+                help = f"give it: {cell.name} in range(n)"
+                raise Problem("E0204", f"the range of index `{cell.name}` is not known", cell.span, help)
+            return
+        size, first = cell.sizes[0]
+        for other, span in cell.sizes[1:]:
+            if other != size:
+                note = (Note(f"here it runs over {size}", first),)
+                raise Problem("E0204", f"index `{cell.name}` runs over {other} here", span, notes=note)
+        cell.low, cell.high = 0, size
+
+    def _check_pending(self) -> None:
+        pending, self.pending = self.pending, []
+        for index, size, span in pending:
+            low, high = index.bounds(self.ranges, lambda name: self.scope.graphs[name].nodes)
+            if low < 0 or high >= size:
+                self.scope.problems.append(
+                    Diagnostic(
+                        "E0207",
+                        f"this subscript runs from {low} to {high}, its axis from 0 to {size - 1}",
+                        span,
+                        f"wrap it: ({span.text}) % {size}, or bound the index: in range(...)",
+                    )
+                )
+
+
+def shown(shape: ex.Shape) -> str:
+    """A shape as it is written in messages."""
+    return "(" + ", ".join(map(str, shape)) + ")" if shape else "of a scalar"
+
+
+def _binary(sign: str, left: ex.Expression, right: ex.Expression, span: Span) -> ex.Expression:
+    if sign == "@":
+        return ex.Contracted(_contracted_shape(left, right), span, left, right)
+    shape = _common_shape(sign, left, right)
+    if sign == "+":
+        return ex.Added(shape, span, left, right)
+    if sign == "-":
+        return ex.Added(shape, span, left, ex.Negated(right.shape, right.span, right))
+    if sign == "*":
+        return ex.Multiplied(shape, span, left, right)
+    if isinstance(right, ex.Constant) and right.value == 0:
+        raise Problem("E0212", "division by zero", right.span)
+    return ex.Divided(shape, span, left, right)
+
+
+def _mismatch(sign: str, left: ex.Expression, right: ex.Expression, help: str) -> Problem:
+    notes = (
+        Note(f"left of `{sign}`: shape {shown(left.shape)}", left.span),
+        Note(f"right of `{sign}`: shape {shown(right.shape)}", right.span),
+    )
+    return Problem(
+        "E0209", f"shapes {shown(left.shape)} and {shown(right.shape)} do not match", right.span, help, notes
+    )
+
+
+def _common_shape(sign: str, left: ex.Expression, right: ex.Expression) -> ex.Shape:
+    if left.shape and right.shape and left.shape != right.shape:
+        raise _mismatch(sign, left, right, "shapes are equal, or one side is a scalar")
+    return left.shape or right.shape
+
+
+def _contracted_shape(left: ex.Expression, right: ex.Expression) -> ex.Shape:
+    a, b = left.shape, right.shape
+    if not (1 <= len(a) <= 2 and 1 <= len(b) <= 2):
+        help = "use `*` with a scalar" if not a or not b else "use the index form: sum[...]"
+        raise _mismatch("@", left, right, help)
+    if a[-1] != b[0]:
+        flipped = len(b) == 2 and a[-1] == b[1]
+        raise _mismatch("@", left, right, f"transpose it: {right.span.text}'" if flipped else "")
+    return a[:-1] + b[1:]

@@ -1,0 +1,507 @@
+"""Text -> `Module`. The only place that knows Lark.
+
+A file is cut at the reserved words that begin statements and every piece is parsed by itself, so one report holds all
+independent syntax errors, and recovery after an error is simply the next piece.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import unicodedata
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import lark
+
+from energydsl.diagnostics import Diagnostic, ModelError, Source, Span
+from energydsl.syntax import tree
+
+STATEMENTS = (
+    "model dim const visible hidden input param graph layers let energy recognition schedule".split()
+)  # fmt: skip
+RESERVED = frozenset([*STATEMENTS, *"sum in true false import use as where prod for if else".split()])
+
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 60
+MAX_TOKENS = 50_000
+
+_STRAY = re.compile(r"[^\w\s()\[\]+\-*/@^%<>'=,:|&.#\"]|(?<![\d.])\.(?!\d)")
+_ENGLISH = {
+    "NAME": "a name",
+    "NUMBER": "a number",
+    "STRING": "a quoted string",
+    "LPAR": "`(`",
+    "RPAR": "`)`",
+    "LSQB": "`[`",
+    "RSQB": "`]`",
+    "EQUAL": "`=`",
+    "COMMA": "`,`",
+    "COLON": "`:`",
+    "VBAR": "`|`",
+    "AMPERSAND": "`&`",
+    "QUOTE": "`'`",
+    "$END": "the end of the statement",
+}
+_EXPRESSION = {"NAME", "NUMBER", "SUM", "LPAR", "MINUS", "TRUE", "FALSE", "STRING"}
+_OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "AT", "CARET"}
+
+
+def grammar_text() -> str:
+    """The grammar, from the wheel, or from the checkout this package is part of."""
+    packaged = resources.files("energydsl") / "grammar" / "energy.lark"
+    if packaged.is_file():
+        return packaged.read_text(encoding="utf-8")
+    return (Path(__file__).resolve().parents[2] / "grammar" / "energy.lark").read_text(encoding="utf-8")
+
+
+@cache
+def _parser() -> lark.Lark:
+    return lark.Lark(grammar_text(), parser="lalr", lexer="basic", start="statement", maybe_placeholders=True)
+
+
+@cache
+def _lexer() -> lark.Lark:
+    comments = grammar_text().replace("%ignore COMMENT\n", "")
+    return lark.Lark(comments + "\nspare: COMMENT", parser=None, lexer="basic", start=["statement", "spare"])
+
+
+def decode(data: bytes, name: str) -> Source:
+    """Bytes of a file as a source; what is no UTF-8 is E0101."""
+    try:
+        return Source(name, data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        source = Source(name, data.decode("utf-8", errors="replace"))
+        place = len(data[: error.start].decode("utf-8", errors="replace"))
+        span = Span(source, min(place, max(0, len(source.text) - 1)), place + 1)
+        raise ModelError([syntax_error("this file is not UTF-8 text", span, "save it as UTF-8")]) from None
+
+
+def syntax_error(message: str, span: Span, help: str = "") -> Diagnostic:
+    return Diagnostic("E0101", message, span, help)
+
+
+def parse(source: Source) -> tree.Module:
+    """The module written in `source`.
+
+    Raises `ModelError` with every independent syntax error (E0101) and misused reserved word (E0102).
+    """
+    if len(source.text) > MAX_BYTES:
+        span = Span(source, MAX_BYTES, MAX_BYTES + 1)
+        raise ModelError([syntax_error("this file is larger than 1 MiB; a model is not", span)])
+    problems, text = _without_strays(source)
+    tokens, comments = _tokens(source, text)
+    if len(tokens) > MAX_TOKENS:
+        span = _span(source, tokens[MAX_TOKENS])
+        raise ModelError([syntax_error(f"a model has at most {MAX_TOKENS} words and signs", span)])
+    statements = []
+    for piece in _pieces(tokens):
+        try:
+            statements.append(_statement(source, piece))
+        except _Stop as stop:
+            problems.append(stop.diagnostic)
+    problems += [
+        syntax_error("`model` comes first, and once", s.span, "name the model in the first statement")
+        for s in statements[1:]
+        if isinstance(s, tree.ModelName)
+    ]
+    if problems:
+        raise ModelError(problems)
+    return tree.Module(source, tuple(statements), tuple(comments))
+
+
+class _Stop(Exception):
+    def __init__(self, diagnostic: Diagnostic):
+        self.diagnostic = diagnostic
+
+
+def _without_strays(source: Source) -> tuple[list[Diagnostic], str]:
+    """Report characters of no token; put blanks in their place, so that the rest is still read."""
+    problems: list[Diagnostic] = []
+    blank = list(source.text)
+    for line in re.finditer(r"[^\n]+", source.text):
+        code = re.match(r'(?:[^#"]|"[^"\n]*")*', line.group())
+        end = code.end() if code else 0
+        rest = line.group()[end:]
+        if rest.startswith('"'):
+            place = line.start() + end
+            problems.append(syntax_error("this string is not closed", Span(source, place, line.end())))
+            blank[place : line.end()] = " " * (line.end() - place)
+            continue
+        unquoted = re.sub(r'"[^"]*"', lambda m: " " * len(m.group()), line.group()[:end])
+        for stray in _STRAY.finditer(unquoted):
+            place = line.start() + stray.start()
+            blank[place] = " "
+            if len(problems) < 20:
+                problems.append(_stray(stray.group(), Span(source, place, place + 1)))
+    return problems, "".join(blank)
+
+
+def _stray(character: str, span: Span) -> Diagnostic:
+    shown = character if character.isprintable() else f"U+{ord(character):04X}"
+    help = {
+        ";": "a statement ends where the next begins; leave the `;` out",
+        "{": "the language has no braces; use `[` for axes and `(` for grouping",
+        "\\": "a statement may run over several lines as it is",
+        "!": "",
+    }.get(character, "")
+    return syntax_error(f"`{shown}` has no meaning here", span, help)
+
+
+def _span(source: Source, token: lark.Token) -> Span:
+    start = token.start_pos or 0
+    return Span(source, start, token.end_pos or start + len(token))
+
+
+def _tokens(source: Source, text: str) -> tuple[list[lark.Token], list[tree.Comment]]:
+    tokens, comments = [], []
+    for token in _lexer().lex(text):
+        if token.type == "COMMENT":
+            comments.append(tree.Comment(token[1:].strip(), _span(source, token)))
+            continue
+        if token.type == "NAME":
+            plain = unicodedata.normalize("NFKC", token)
+            if plain in RESERVED:
+                token = token.update(type=plain.upper() if plain in STATEMENTS else "LATER")
+            else:
+                token = token.update(value=plain)
+        tokens.append(token)
+    return tokens, comments
+
+
+_STARTERS = frozenset(word.upper() for word in STATEMENTS)
+
+
+def _pieces(tokens: list[lark.Token]) -> list[list[lark.Token]]:
+    """Cut before every word that begins a statement."""
+    pieces: list[list[lark.Token]] = []
+    for token in tokens:
+        if token.type in _STARTERS or not pieces:
+            misplaced = pieces and _wants_name(pieces[-1]) and token.line == pieces[-1][-1].line
+            if not misplaced:
+                pieces.append([])
+        pieces[-1].append(token)
+    return pieces
+
+
+def _wants_name(piece: list[lark.Token]) -> bool:
+    """Whether a name must follow, so that a reserved word there is E0102 and begins no statement."""
+    if piece[-1].type in _STARTERS:
+        return piece[-1].type != "ENERGY"
+    return piece[-1].type == "COMMA" and piece[0].type in ("DIM", "CONST", "VISIBLE", "HIDDEN", "INPUT", "PARAM")
+
+
+def _statement(source: Source, tokens: list[lark.Token]) -> tree.Statement:
+    _check_depth(source, tokens)
+    for token in tokens:
+        if token.type == "NAME" and not str(token).isidentifier():
+            raise _Stop(syntax_error(f"`{token}` is not a name", _span(source, token)))
+    parser = _parser().parse_interactive(start="statement")
+    before: lark.Token | None = None
+    for token in tokens:
+        _feed(source, parser, token, before)
+        before = token
+    end = lark.Token.new_borrow_pos("$END", "", tokens[-1])
+    root = _feed(source, parser, end, before)
+    try:
+        statement: tree.Statement = _Builder(source).transform(root)
+    except lark.exceptions.VisitError as error:
+        raise error.orig_exc from None
+    _check_modulo(statement)
+    return statement
+
+
+def _feed(source: Source, parser: Any, token: lark.Token, before: lark.Token | None) -> Any:
+    try:
+        return parser.feed_token(token)
+    except lark.UnexpectedToken:
+        raise _Stop(_unexpected(source, token, before, set(parser.accepts()))) from None
+
+
+def _unexpected(source: Source, token: lark.Token, before: lark.Token | None, accepts: set[str]) -> Diagnostic:
+    if before is None:
+        return syntax_error(
+            f"found `{token}`, expected a statement",
+            _span(source, token),
+            f"a statement begins with one of: {', '.join(STATEMENTS)}",
+        )
+    if token.type == "$END":
+        span = _span(source, before)
+        return syntax_error(f"the statement ends after `{before}`, expected {_expected(accepts)}", span)
+    span = _span(source, token)
+    if "NAME" in accepts and unicodedata.normalize("NFKC", token) in RESERVED:
+        return Diagnostic("E0102", f"`{token}` is a reserved word and cannot be a name", span, "choose another name")
+    help = ""
+    if token == "=" and before == "=":
+        help = "one `=` is enough"
+    elif token == "*" and before == "*":
+        help = "powers are written `x^2`"
+    elif token.type == "PERCENT":
+        help = "`%` stands only in subscripts; put its left side in parentheses: `s[(i + 1) % L]`"
+    elif token.type == "SUM":
+        help = "an index sum is the last factor of a product; put it in parentheses to go on after it"
+    return syntax_error(f"found `{token}`, expected {_expected(accepts)}", span, help)
+
+
+def _expected(accepts: set[str]) -> str:
+    names = set(accepts)
+    words = []
+    if {"NAME", "NUMBER", "LPAR"} <= names:
+        words.append("an expression")
+        names -= _EXPRESSION
+    if {"PLUS", "MINUS"} <= names:
+        words.append("an operator")
+        names -= _OPERATORS | {"QUOTE", "PERCENT"}
+    words += sorted(_ENGLISH.get(n, f"`{_literal(n)}`") for n in names)
+    return " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def _literal(terminal: str) -> str:
+    pattern = next((t.pattern.value for t in _parser().terminals if t.name == terminal), terminal.lower())
+    return str(pattern).replace("\\", "")
+
+
+def _check_depth(source: Source, tokens: list[lark.Token]) -> None:
+    """Nesting is bounded, so that no later stage can run out of stack."""
+    depth = 0
+    for token, following in itertools.zip_longest(tokens, tokens[1:]):
+        if token.type in ("LPAR", "LSQB"):
+            depth += 1
+        elif token.type in ("RPAR", "RSQB"):
+            depth -= 1
+        repeats = following is not None and token.type in ("MINUS", "CARET", "QUOTE", "SUM")
+        depth += 1 if repeats and token.type in ("CARET", "SUM") else 0
+        if depth > MAX_DEPTH:
+            raise _Stop(syntax_error(f"nested more than {MAX_DEPTH} deep", _span(source, token), "use `let` for parts"))
+    run = 0
+    for token in tokens:
+        run = run + 1 if token.type in ("MINUS", "QUOTE") else 0
+        if run > MAX_DEPTH:
+            raise _Stop(syntax_error(f"more than {MAX_DEPTH} signs in a row", _span(source, token)))
+
+
+def _check_modulo(statement: tree.Statement) -> None:
+    def visit(node: Any, inside: bool) -> None:
+        if isinstance(node, tree.Modulo) and not inside:
+            raise _Stop(syntax_error("`%` stands only in subscripts", node.span))
+        if isinstance(node, tree.Subscript):
+            visit(node.base, inside)
+            visit(node.indices, True)
+        elif isinstance(node, tuple):
+            for part in node:
+                visit(part, inside)
+        elif isinstance(node, tree.Node):
+            for part in vars(node).values():
+                visit(part, inside)
+
+    visit(statement, False)
+
+
+class _Builder(lark.visitors.Transformer_NonRecursive):
+    """Lark's tree to ours, one small method a rule, bottom-up."""
+
+    def __init__(self, source: Source):
+        super().__init__(visit_tokens=False)
+        self.source = source
+
+    def at(self, token: lark.Token) -> Span:
+        return _span(self.source, token)
+
+    def id(self, token: lark.Token) -> tree.Name:
+        return tree.Name(self.at(token), str(token))
+
+    # statements
+
+    def statement(self, c: list[Any]) -> Any:
+        return c[0]
+
+    def model(self, c: list[Any]) -> tree.ModelName:
+        return tree.ModelName(self.at(c[0]).to(self.at(c[1])), self.id(c[1]))
+
+    def _declaration(self, c: list[Any]) -> tree.Declaration:
+        return tree.Declaration(self.at(c[0]).to(c[-1].span), str(c[0]), tuple(c[1:]))
+
+    dim = const = layer = param = graph = let = _declaration
+
+    def _value_entry(self, c: list[Any]) -> tree.Entry:
+        return tree.Entry(self.at(c[0]).to(c[1].span), self.id(c[0]), value=c[1])
+
+    dim_entry = let_entry = _value_entry
+
+    def const_entry(self, c: list[Any]) -> tree.Entry:
+        return tree.Entry(self.at(c[0]).to(c[2].span), self.id(c[0]), constraints=c[1] or (), value=c[2])
+
+    def layer_entry(self, c: list[Any]) -> tree.Entry:
+        return tree.Entry(self.at(c[0]).to(c[2].span), self.id(c[0]), axes=c[1] or (), domain=c[2])
+
+    def domain(self, c: list[Any]) -> tree.Domain:
+        end = c[1][-1].span if c[1] else self.at(c[0])
+        return tree.Domain(self.at(c[0]).to(end), self.id(c[0]), c[1] or ())
+
+    def axes(self, c: list[Any]) -> tuple[Any, ...]:
+        return tuple(c)
+
+    def constraints(self, c: list[Any]) -> tuple[Any, ...]:
+        return tuple(self.id(t) for t in c)
+
+    def param_entry(self, c: list[Any]) -> tree.Entry:
+        name, axes, constraints, value = c
+        last = value or (constraints or [None])[-1] or (axes or [None])[-1]
+        span = self.at(name).to(last.span if last else self.at(name))
+        return tree.Entry(span, self.id(name), axes=axes or (), constraints=constraints or (), value=value)
+
+    def graph_entry(self, c: list[Any]) -> tree.Entry:
+        return self.param_entry([c[0], c[1], None, c[2]])
+
+    def energy_plain(self, c: list[Any]) -> tree.Energy:
+        return tree.Energy(self.at(c[0]).to(c[1].span), "energy", None, (), (), c[1])
+
+    def energy_named(self, c: list[Any]) -> tree.Energy:
+        return tree.Energy(self.at(c[0]).to(c[2].span), "energy", self.id(c[1]), (), (), c[2])
+
+    def energy_given(self, c: list[Any]) -> tree.Energy:
+        return tree.Energy(self.at(c[0]).to(c[3].span), str(c[0]), None, c[1], c[2], c[3])
+
+    recognition = energy_given
+
+    def names(self, c: list[Any]) -> tuple[tree.Name, ...]:
+        return tuple(self.id(t) for t in c)
+
+    def schedule(self, c: list[Any]) -> tree.Schedule:
+        return tree.Schedule(self.at(c[0]).to(c[-1][-1][0].span), tuple(c[1:]))
+
+    def block(self, c: list[Any]) -> tuple[Any, ...]:
+        return tuple(c)
+
+    def part(self, c: list[Any]) -> tuple[tree.Name, bool]:
+        return self.id(c[0]), c[1] is not None
+
+    def layers(self, c: list[Any]) -> tree.Layers:
+        return tree.Layers(self.at(c[0]).to(c[-1].span), tuple(c[1:]))
+
+    def chain(self, c: list[Any]) -> tree.Chain:
+        return tree.Chain(self.at(c[0]).to(c[-1].span), self.id(c[0]), tuple(c[1:]))
+
+    def hop(self, c: list[Any]) -> tree.Hop:
+        link, layer, weight = c
+        name = self.id(weight) if weight is not None else None
+        return tree.Hop(link[1].to((name or self.id(layer)).span), link[0], self.id(layer), name)
+
+    def link(self, c: list[Any]) -> tuple[str, Span]:
+        span = self.at(c[0]).to(self.at(c[1]))
+        if span.end - span.start != 2:
+            raise _Stop(syntax_error(f"write `{c[0]}{c[1]}` without a blank", span))
+        return f"{c[0]}{c[1]}", span
+
+    # expressions
+
+    def expr(self, c: list[Any]) -> Any:
+        return tree.Sum(c[0].span.to(c[-1].span), c[0], _pairs(c)) if len(c) > 1 else c[0]
+
+    def sign(self, c: list[Any]) -> str:
+        return str(c[0])
+
+    times = sign
+
+    def product(self, c: list[Any]) -> Any:
+        head = c[0]
+        if len(c) == 1:
+            return head.node if isinstance(head, _Factors) else head
+        factors = head if isinstance(head, _Factors) else _Factors(head, [])
+        return _Factors(factors.head, [*factors.tail, (c[1], c[2])]).node
+
+    def factors(self, c: list[Any]) -> Any:
+        factors = c[0] if isinstance(c[0], _Factors) else _Factors(c[0], [])
+        return _Factors(factors.head, [*factors.tail, (c[1], c[2])])
+
+    def reduce(self, c: list[Any]) -> tree.Reduce:
+        return tree.Reduce(self.at(c[0]).to(c[-1].span), tuple(c[1:-1]), c[-1])
+
+    def negate(self, c: list[Any]) -> tree.Negate:
+        return tree.Negate(self.at(c[0]).to(c[1].span), c[1])
+
+    def modulo(self, c: list[Any]) -> tree.Modulo:
+        left = self.name([c[0]]) if isinstance(c[0], lark.Token) else c[0]
+        return tree.Modulo(left.span.to(c[-1].span), left, c[-1])
+
+    def raise_to(self, c: list[Any]) -> tree.Power:
+        return tree.Power(c[0].span.to(c[2].span), c[0], c[2])
+
+    def transpose(self, c: list[Any]) -> tree.Transpose:
+        return tree.Transpose(c[0].span.to(self.at(c[1])), c[0])
+
+    def subscript(self, c: list[Any]) -> tree.Subscript:
+        return tree.Subscript(self._closed(c[0].span.to(c[-1].span)), c[0], tuple(c[1:]))
+
+    def number(self, c: list[Any]) -> tree.Number:
+        if float(c[0]) == float("inf"):
+            raise _Stop(syntax_error("this number is too large", self.at(c[0])))
+        return tree.Number(self.at(c[0]), str(c[0]))
+
+    def name(self, c: list[Any]) -> tree.Name:
+        return self.id(c[0])
+
+    def boolean(self, c: list[Any]) -> tree.Boolean:
+        return tree.Boolean(self.at(c[0]), c[0] == "true")
+
+    def string(self, c: list[Any]) -> tree.String:
+        return tree.String(self.at(c[0]), str(c[0])[1:-1])
+
+    def call(self, c: list[Any]) -> tree.Call:
+        arguments = tuple(a for a in c[1:] if a is not None)
+        span = self.at(c[0]).to(arguments[-1][1].span if arguments else self.at(c[0]))
+        return tree.Call(self._closed(span), self.id(c[0]), arguments)
+
+    def total(self, c: list[Any]) -> tree.Call:
+        return tree.Call(self._closed(self.at(c[0]).to(c[1].span)), self.id(c[0]), (("", c[1]),))
+
+    def argument(self, c: list[Any]) -> tuple[str, Any]:
+        return ("" if c[0] is None else str(c[0]), c[1])
+
+    def group(self, c: list[Any]) -> Any:
+        return c[0]
+
+    def binder_plain(self, c: list[Any]) -> tree.Binder:
+        return tree.Binder(self.at(c[0]), (self.id(c[0]),))
+
+    def binder_less(self, c: list[Any]) -> tree.Binder:
+        return tree.Binder(self.at(c[0]).to(self.at(c[2])), (self.id(c[0]), self.id(c[2])), less=True)
+
+    def binder_range(self, c: list[Any]) -> tree.Binder:
+        if str(c[2]) != "range":
+            raise _Stop(syntax_error(f"found `{c[2]}`, expected `range`", self.at(c[2]), "`i in range(n)`"))
+        bounds = tuple(b for b in c[3:] if b is not None)
+        return tree.Binder(self.at(c[0]).to(bounds[-1].span), (self.id(c[0]),), bounds=bounds)
+
+    def binder_edge(self, c: list[Any]) -> tree.Binder:
+        names = (self.id(c[0]), self.id(c[1]))
+        return tree.Binder(self.at(c[0]).to(self.at(c[3])), names, graph=self.id(c[3]))
+
+    def _closed(self, span: Span) -> Span:
+        """Include the closing bracket, which the parser filters out."""
+        rest = re.match(r"(?:\s|#[^\n]*)*[\])]", self.source.text[span.end :])
+        return Span(span.source, span.start, span.end + (rest.end() if rest else 0))
+
+
+class _Factors:
+    """A product being collected, so that a long chain stays flat."""
+
+    def __init__(self, head: Any, tail: list[tuple[str, Any]]):
+        self.head, self.tail = head, tail
+
+    @property
+    def span(self) -> Span:
+        span: Span = self.node.span
+        return span
+
+    @property
+    def node(self) -> Any:
+        if not self.tail:
+            return self.head
+        return tree.Product(self.head.span.to(self.tail[-1][1].span), self.head, tuple(self.tail))
+
+
+def _pairs(c: list[Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple(zip(c[1::2], c[2::2], strict=True))

@@ -1,0 +1,206 @@
+"""The tree: frozen records, one for one with what was written, a span on every node.
+
+Two trees are equal when the same thing was written; spans, spacing and redundant parentheses do not count.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from energydsl.diagnostics import Source, Span
+
+
+@dataclass(frozen=True)
+class Node:
+    """Anything with a place."""
+
+    span: Span = field(compare=False, repr=False)
+
+
+# --- expressions -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Number(Node):
+    text: str
+
+
+@dataclass(frozen=True)
+class Name(Node):
+    id: str
+
+
+@dataclass(frozen=True)
+class Boolean(Node):
+    value: bool
+
+
+@dataclass(frozen=True)
+class String(Node):
+    value: str
+
+
+@dataclass(frozen=True)
+class Call(Node):
+    """`f(x)`, `normal(sd = 0.01)`, `sum(x)`; an argument is (name or "", expression)."""
+
+    function: Name
+    arguments: tuple[tuple[str, Expr], ...]
+
+
+@dataclass(frozen=True)
+class Subscript(Node):
+    base: Expr
+    indices: tuple[Expr, ...]
+
+
+@dataclass(frozen=True)
+class Transpose(Node):
+    operand: Expr
+
+
+@dataclass(frozen=True)
+class Power(Node):
+    base: Expr
+    exponent: Expr
+
+
+@dataclass(frozen=True)
+class Negate(Node):
+    operand: Expr
+
+
+@dataclass(frozen=True)
+class Modulo(Node):
+    left: Expr
+    modulus: Expr
+
+
+@dataclass(frozen=True)
+class Product(Node):
+    """`a * b / c @ d`, evaluated from left to right; `tail` holds (operator, operand)."""
+
+    head: Expr
+    tail: tuple[tuple[str, Expr], ...]
+
+
+@dataclass(frozen=True)
+class Sum(Node):
+    """`a + b - c`; `tail` holds (sign, operand)."""
+
+    head: Expr
+    tail: tuple[tuple[str, Expr], ...]
+
+
+@dataclass(frozen=True)
+class Reduce(Node):
+    """`sum[binders] body`."""
+
+    binders: tuple[Binder, ...]
+    body: Expr
+
+
+Expr = (
+    Number | Name | Boolean | String | Call | Subscript | Transpose | Power | Negate | Modulo | Product | Sum | Reduce
+)
+
+
+@dataclass(frozen=True)
+class Binder(Node):
+    """`i` | `i < k` | `i in range(bounds)` | `(i, k) in graph`."""
+
+    names: tuple[Name, ...]
+    less: bool = False
+    bounds: tuple[Expr, ...] = ()
+    graph: Name | None = None
+
+
+# --- statements --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Domain(Node):
+    name: Name
+    arguments: tuple[Expr, ...]
+
+
+@dataclass(frozen=True)
+class Entry(Node):
+    """One declared name with whatever its statement allows: axes, domain, constraints, a value."""
+
+    name: Name
+    axes: tuple[Expr, ...] = ()
+    domain: Domain | None = None
+    constraints: tuple[Name, ...] = ()
+    value: Expr | None = None
+
+
+@dataclass(frozen=True)
+class ModelName(Node):
+    name: Name
+
+
+@dataclass(frozen=True)
+class Declaration(Node):
+    """`dim const visible hidden input param graph let`, by `keyword`."""
+
+    keyword: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class Energy(Node):
+    """`energy [name] = value`, or with `targets | given` a normalised conditional (`recognition` likewise)."""
+
+    keyword: str
+    name: Name | None
+    targets: tuple[Name, ...]
+    given: tuple[Name, ...]
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Schedule(Node):
+    """Blocks of (layer, by parts): `x*` takes the layer unit by unit or colour by colour."""
+
+    blocks: tuple[tuple[tuple[Name, bool], ...], ...]
+
+
+@dataclass(frozen=True)
+class Hop(Node):
+    """The step to the next layer of a chain: `-- b (W)`, `<- b`, `-> b`."""
+
+    link: str
+    layer: Name
+    weight: Name | None
+
+
+@dataclass(frozen=True)
+class Chain(Node):
+    start: Name
+    hops: tuple[Hop, ...]
+
+
+@dataclass(frozen=True)
+class Layers(Node):
+    chains: tuple[Chain, ...]
+
+
+Statement = ModelName | Declaration | Energy | Schedule | Layers
+
+
+@dataclass(frozen=True)
+class Comment:
+    """A comment without its `#` and outer blanks."""
+
+    text: str
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Module:
+    """A whole file: its statements, and its comments in order."""
+
+    source: Source = field(compare=False, repr=False)
+    statements: tuple[Statement, ...]
+    comments: tuple[Comment, ...]
