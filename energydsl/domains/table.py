@@ -21,7 +21,7 @@ class Domain:
 
     powers: the statistics x^p that have natural parameters, in the order of eta1, eta2.
     points: for a unit of two values, those; every function of it is then linear in it.
-    states: a finite support in the unit's own values (one_hot: indices of states), or None.
+    functions: which functions of one unit the energy may hold: none, "lgamma" (the base measure), or "any".
     log_partition, mean, second_moment, sample, entropy, mode: formulas in eta1, eta2 and u; None where not yet derived.
     """
 
@@ -33,6 +33,7 @@ class Domain:
     one_hot: bool = False
     finite: bool = True
     nonnegative: bool = False
+    functions: str = ""
     log_partition: Scalar | None = None
     mean: Scalar | None = None
     variance: Scalar | None = None

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 
 from energydsl.diagnostics import Span
+from energydsl.domains import Domain
 from energydsl.energy.rules import Rules, collect
 from energydsl.energy.terms import At, Function, Loop, Monomial, Predicate, atom_binders, entries
 from energydsl.model import expressions as ex
@@ -130,6 +131,7 @@ class Expander:
             for n in range(int(exponent)):
                 copy = base if n == 0 else self.expand(node, at, bound)
                 result = collect(self._product(result, copy, span), self.rules)
+            self._check_powers(result, span)
             return result
         single = base[0] if len(base) == 1 else None
         integral = exponent == int(exponent)
@@ -138,6 +140,23 @@ class Expander:
             factors = tuple((a, e * exponent) for a, e in single.factors)
             return [Monomial(single.coefficient**exponent, (), (), factors)]
         return self._applied("", base, exponent, span)
+
+    def _check_function(self, function: str, units: set[At], span: Span) -> None:
+        for unit in units:
+            domain = self.rules.domain(unit.name)
+            if domain.functions != "any" and function != domain.functions:
+                what = f"{function} of" if function else "this power of"
+                raise Problem(
+                    "E0310",
+                    f"no closed-form conditional: {what} a unit of `{unit.name}`, whose domain is {domain.name}",
+                    span,
+                    f"a {domain.name} unit takes powers {' and '.join(map(str, domain.powers))}",
+                )
+
+    def _check_powers(self, monomials: list[Monomial], span: Span) -> None:
+        for monomial in monomials:
+            for place, unit in monomial.units():
+                check_power(self.rules.domain(unit.name), unit.name, monomial.factors[place][1], span)
 
     def _applied(self, function: str, argument: list[Monomial], exponent: float, span: Span) -> list[Monomial]:
         argument = list(collect(argument, self.rules))
@@ -152,6 +171,7 @@ class Expander:
             )
         points = self.rules.domain(next(iter(units)).name).points if units else None
         if points is None:
+            self._check_function(function, units, span)
             return [_function(function, argument, exponent, span)]
         unit = next(iter(units))
         low, high = (
@@ -160,6 +180,17 @@ class Expander:
         slope, width = [high, low.scaled(-1.0)], points[1] - points[0]
         linear = [m.scaled(1.0 / width).times(_entry(unit)) for m in slope]
         return collect([low, *(m.scaled(-points[0] / width) for m in slope), *linear], self.rules)
+
+
+def check_power(domain: Domain, layer: str, exponent: float, span: Span) -> None:
+    """Raise `Problem` (E0310) where the domain has no statistic x^exponent."""
+    if domain.points is None and domain.functions != "any" and exponent not in domain.powers:
+        raise Problem(
+            "E0310",
+            f"no closed-form conditional: power {exponent:g} of a unit of `{layer}`, whose domain is {domain.name}",
+            span,
+            f"a {domain.name} unit takes powers {' and '.join(map(str, domain.powers))}",
+        )
 
 
 def _entry(atom: At) -> Monomial:

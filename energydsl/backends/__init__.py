@@ -1,0 +1,1 @@
+"""One printer and one small runtime a backend; imported when asked for."""

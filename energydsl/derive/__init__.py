@@ -1,0 +1,96 @@
+"""Canonical energy to everything that follows from it: `derive`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from energydsl.derive import applicability as _applicability
+from energydsl.derive import conditionals as _conditionals
+from energydsl.derive import free_energy as _free_energy
+from energydsl.derive import gradients as _gradients
+from energydsl.derive import schedule as _schedule
+from energydsl.derive.records import Conditional, FreeEnergy, Gradient, Schedule, Verdict
+from energydsl.diagnostics import Diagnostic, ModelError
+from energydsl.domains import DOMAINS
+from energydsl.energy.terms import Energy
+from energydsl.graph import Parts, meetings, unit_parts
+from energydsl.model.records import Resolved
+
+
+@dataclass(frozen=True)
+class Derived:
+    """All that is derived from one energy, each result with the terms that made it."""
+
+    model: Resolved
+    energy: Energy
+    conditionals: Mapping[str, Conditional]
+    parts: Mapping[str, Parts]
+    gradients: Mapping[str, Gradient]
+    free_energy: FreeEnergy
+    summed_out_for_log_z: tuple[str, ...]
+    log2_states: float
+    verdicts: tuple[Verdict, ...]
+    couplings: frozenset[str]
+    _schedules: dict[frozenset[str], Schedule] = field(default_factory=dict, compare=False, repr=False)
+
+    def schedule(self, clamped: frozenset[str]) -> Schedule:
+        """Gibbs blocks for a clamping pattern; computed once for each."""
+        if clamped not in self._schedules:
+            self._schedules[clamped] = _schedule.schedule(self.model, self.energy, self.parts, clamped)
+        return self._schedules[clamped]
+
+
+def check(model: Resolved, energy: Energy) -> list[Diagnostic]:
+    """What the energy as a whole is refused or warned for: E0301, E0310, E0311, W0404, W0405."""
+    found = _conditionals.check_conditionals(model, energy)
+    if model.schedule and not any(d.severity == "error" for d in found):
+        parts = {n: unit_parts(model, energy, n) for n in model.units()}
+        found += _schedule.check_schedule(model, energy, parts)
+    return found
+
+
+def unsupported(model: Resolved) -> list[Diagnostic]:
+    """E0390: what the language carries and this version does not derive yet."""
+    found = [
+        Diagnostic(
+            "E0390",
+            f"domain `{layer.domain.name}` is not derived yet",
+            layer.span,
+            "derived so far: " + ", ".join(n for n, d in DOMAINS.items() if d.derived),
+        )
+        for layer in model.units().values()
+        if not DOMAINS[layer.domain.name].derived
+    ]
+    found += [
+        Diagnostic("E0390", "directed parts are not derived yet", d.span, "undirected energies and links are")
+        for d in model.directed[:1]
+    ]
+    return found
+
+
+def derive(model: Resolved, energy: Energy) -> Derived:
+    """Conditionals, blocks, gradients, free energy and applicability. Raises `ModelError` (E0390)."""
+    refused = unsupported(model)
+    if refused:
+        raise ModelError(refused)
+    pairs = meetings(energy)
+    conditionals = {
+        n: _conditionals.conditional(model, energy, layer, pairs.get(frozenset((n,))))
+        for n, layer in model.units().items()
+    }
+    free = _free_energy.free_energy(model, energy, conditionals)
+    side, cost = _free_energy.cheapest_side(model, energy)
+    return Derived(
+        model=model,
+        energy=energy,
+        conditionals=MappingProxyType(conditionals),
+        parts=MappingProxyType({n: unit_parts(model, energy, n) for n in model.units()}),
+        gradients=MappingProxyType({n: _gradients.gradient(model, energy, p) for n, p in model.params.items()}),
+        free_energy=free,
+        summed_out_for_log_z=side,
+        log2_states=cost,
+        verdicts=_applicability.applicability(model, conditionals, free.summed_out, cost),
+        couplings=_gradients.couplings(energy),
+    )

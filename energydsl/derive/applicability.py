@@ -1,0 +1,70 @@
+"""Which training methods and which estimators fit a model, and for each that does not, why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from energydsl.derive.records import Conditional, Verdict
+from energydsl.model.records import Resolved
+
+MAX_LOG_STATES = 24.0
+
+
+def applicability(
+    model: Resolved,
+    conditionals: Mapping[str, Conditional],
+    summed_out: tuple[str, ...],
+    log2_states: float,
+) -> tuple[Verdict, ...]:
+    """The table that `explain` prints."""
+    visible = model.by_role("visible")
+    inputs = model.by_role("input")
+    hidden = model.by_role("hidden")
+    learns = visible and any("frozen" not in p.constraints for p in model.params.values())
+    why_not = "there is no visible layer to give data to" if not visible else "no parameter is learned"
+    cd = Verdict("cd", "objective", bool(learns), "contrastive divergence from the data" if learns else why_not)
+    mcmc = Verdict("mcmc", "objective", bool(learns), "chains restarted at random" if learns else why_not)
+    if learns and inputs:
+        names = ", ".join(f"`{n}`" for n in inputs)
+        pcd = Verdict("pcd", "objective", False, f"a persistent chain belongs to one value of {names}; use cd")
+    else:
+        pcd = Verdict("pcd", "objective", bool(learns), "persistent chains" if learns else why_not)
+    left = [n for n in hidden if n not in summed_out]
+    if left:
+        reason = f"{_names(left)} cannot be summed out in closed form and is an argument"
+    else:
+        reason = "all hidden layers are summed out" if hidden else "there are no hidden layers: F = E (at beta = 1)"
+    return (
+        cd,
+        pcd,
+        mcmc,
+        Verdict("free_energy", "estimator", True, reason),
+        _mean_field(conditionals, hidden),
+        _exact(log2_states),
+        _ais(visible, inputs),
+    )
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(f"`{n}`" for n in names)
+
+
+def _mean_field(conditionals: Mapping[str, Conditional], hidden: tuple[str, ...]) -> Verdict:
+    if not hidden:
+        return Verdict("mean_field", "estimator", False, "there is no hidden layer")
+    return Verdict("mean_field", "estimator", True, "a fully factorised bound on log p~(v)")
+
+
+def _exact(log2_states: float) -> Verdict:
+    if math.isinf(log2_states):
+        return Verdict("exact", "estimator", False, "a layer of an infinite domain cannot be summed out")
+    ok = log2_states <= MAX_LOG_STATES
+    size = f"2^{log2_states:.4g} states to enumerate"
+    return Verdict("exact", "estimator", ok, size if ok else f"{size}, more than 2^{MAX_LOG_STATES:.0f}")
+
+
+def _ais(visible: tuple[str, ...], inputs: tuple[str, ...]) -> Verdict:
+    if inputs:
+        return Verdict("ais", "estimator", False, "log Z depends on the inputs: one estimate a row of data")
+    return Verdict("ais", "estimator", True, "annealing from the base rates of the data")

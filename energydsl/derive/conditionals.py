@@ -1,0 +1,223 @@
+"""Fields and conditionals: eta_k = -dE/dT_k, family by domain, refusals where there is no proper conditional.
+
+p(x_u | rest) = h(x_u) exp(sum_k eta_k T_k(x_u) - A(eta)): the energy is multilinear in the statistics of distinct
+units, so the field of a unit is the sum of the terms it stands in with its own statistic taken out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from energydsl.derive.records import Conditional, Field
+from energydsl.derive.signs import NONNEGATIVE, POSITIVE, UNKNOWN, sign_of_factors
+from energydsl.diagnostics import Diagnostic, Note
+from energydsl.domains import DOMAINS, Domain
+from energydsl.energy.expand import check_power
+from energydsl.energy.rules import Rules
+from energydsl.energy.targets import Part, by_unit, merge, output
+from energydsl.energy.terms import At, Energy, Function, Monomial, Predicate, Term, entries
+from energydsl.energy.text import Letters, show_sum
+from energydsl.model.constants import Problem
+from energydsl.model.indices import EdgeEnd, Index
+from energydsl.model.records import Layer, Resolved
+
+
+def check_conditionals(model: Resolved, energy: Energy) -> list[Diagnostic]:
+    """Refusals and warnings: E0310 (no closed form), E0311 (not normalisable), W0404, W0405."""
+    found: list[Diagnostic] = []
+    for name, layer in model.units().items():
+        domain = DOMAINS[layer.domain.name]
+        touching = [t for t in energy.terms if name in t.monomial.layers()]
+        found += _statistics_problems(domain, layer, touching)
+        if domain.powers and not domain.finite and not found:
+            found += _normalisation_problems(model, energy, domain, layer, touching)
+        if layer.role == "hidden" and touching and all(t.monomial.layers() == {name} for t in touching):
+            if not any(name in d.given or name in d.targets for d in model.directed):
+                found.append(Diagnostic("W0404", f"hidden layer `{name}` is coupled to nothing", layer.span))
+    return found + list(_unbounded_pairs(model, energy))
+
+
+def _statistics_problems(domain: Domain, layer: Layer, touching: list[Term]) -> Iterator[Diagnostic]:
+    for term in touching:
+        for place, unit in term.monomial.units():
+            if unit.name == layer.name:
+                try:
+                    check_power(domain, layer.name, term.monomial.factors[place][1], term.spans[0])
+                except Problem as problem:
+                    yield problem.diagnostic
+
+
+def _normalisation_problems(
+    model: Resolved, energy: Energy, domain: Domain, layer: Layer, touching: list[Term]
+) -> Iterator[Diagnostic]:
+    """The precision (or the rate) of every unit must be positive for all admissible parameters."""
+    if domain.functions == "lgamma" and any(_has_function(t, layer.name) for t in touching):
+        return
+    power = max(domain.powers)
+    if domain.nonnegative and not any(_has_power(t, layer.name, power) for t in touching):
+        power = 1
+    what = "precision" if power == 2 else "rate"
+    note = (Note(f"`{layer.name}` is declared here", layer.span),)
+    covered = False
+    guilty: list[Term] = []
+    for term in touching:
+        for place, unit in term.monomial.units():
+            if unit.name != layer.name or term.monomial.factors[place][1] != power:
+                continue
+            rest = Monomial(1.0, factors=term.monomial.factors[:place] + term.monomial.factors[place + 1 :])
+            sign = sign_of_factors(rest, model) if term.monomial.coefficient > 0 else UNKNOWN
+            if sign == UNKNOWN:
+                guilty.append(term)
+            part = by_unit("", term.monomial, place, layer.energy_shape, 0, Rules(model))[0]
+            covered |= sign == POSITIVE and part.solved and not part.monomial.predicates
+    if guilty:
+        for term in dict.fromkeys(guilty):
+            yield Diagnostic(
+                "E0311",
+                f"not normalisable: the {what} of `{layer.name}` is not provably positive because of this term",
+                term.spans[0],
+                "constrain its parameters `: positive`, or square them",
+                note,
+            )
+    elif not covered:
+        example = f"0.5 * sum({layer.name}^2)" if power == 2 else f"a positive multiple of {layer.name}"
+        yield Diagnostic(
+            "E0311",
+            f"not normalisable: the {what} of `{layer.name}` is not provably positive for every unit",
+            (touching[0].spans[0] if touching else layer.span),
+            f"add {example} to the energy",
+            note,
+        )
+
+
+def _has_function(term: Term, layer: str) -> bool:
+    functions = [f for f, _ in term.monomial.factors if isinstance(f, Function)]
+    return any(a.name == layer and a.kind == "layer" for f in functions for a in entries(f))
+
+
+def _has_power(term: Term, layer: str, power: int) -> bool:
+    return any(u.name == layer and term.monomial.factors[n][1] == power for n, u in term.monomial.units())
+
+
+def _unbounded_pairs(model: Resolved, energy: Energy) -> Iterator[Diagnostic]:
+    """Couplings between units of infinite domains that may outgrow what holds each of them."""
+    warned: set[frozenset[str]] = set()
+    for term in energy.terms:
+        units = [u for _, u in term.monomial.units() if not DOMAINS[model.layers[u.name].domain.name].finite]
+        if len(units) < 2:
+            continue
+        names = frozenset(u.name for u in units)
+        growing = all(DOMAINS[model.layers[u.name].domain.name].functions == "lgamma" for u in units)
+        sign = sign_of_factors(term.monomial, model) if term.monomial.coefficient > 0 else UNKNOWN
+        if growing and sign < NONNEGATIVE:
+            shown = " and ".join(f"`{n}`" for n in sorted(names))
+            yield Diagnostic(
+                "E0311",
+                f"not normalisable: the coupling of {shown} may be attractive, and the energy is then unbounded below",
+                term.spans[0],
+                "constrain its parameter `: nonnegative` and give it a positive sign in the energy",
+            )
+        elif not growing and names not in warned:
+            warned.add(names)
+            shown = " and ".join(f"`{n}`" for n in sorted(names))
+            yield Diagnostic(
+                "W0405",
+                f"every conditional is proper, but units of {shown} are coupled: "
+                "the joint need not be for all parameters",
+                term.spans[0],
+                "it is checked when the model runs",
+            )
+
+
+def conditional(model: Resolved, energy: Energy, layer: Layer, coupled_by: int | None) -> Conditional:
+    """The conditional of a layer given all others."""
+    rules, letters = Rules(model), Letters(model)
+    domain = DOMAINS[layer.domain.name]
+    fields = tuple(_field(energy, layer, power, rules, letters) for power in domain.powers)
+    terms = tuple(n for n, t in enumerate(energy.terms) if layer.name in t.monomial.layers())
+    text = _text(model, layer, domain, fields, letters, coupled_by is None)
+    return Conditional(layer.name, domain, fields, coupled_by is None, coupled_by, terms, text)
+
+
+def _field(energy: Energy, layer: Layer, power: int, rules: Rules, letters: Letters) -> Field:
+    parts: list[Part] = []
+    for number, term in enumerate(energy.terms):
+        for place, unit in term.monomial.units():
+            if unit.name == layer.name and term.monomial.factors[place][1] == power:
+                parts += by_unit(term.label, term.monomial, place, layer.energy_shape, number, rules)
+    merged = merge(parts, rules)
+    return Field(layer.name, power, merged, show_parts(merged, layer, letters))
+
+
+def show_parts(parts: tuple[Part, ...], layer: Layer, letters: Letters, scale: Monomial | None = None) -> str:
+    """A field as text in the letters of its layer; `scale` multiplies every part."""
+    names = letters.target(layer.name)
+    outputs = {output(k): name for k, name in enumerate(names)}
+    shown = []
+    for part in parts:
+        monomial = part.monomial if scale is None else _cancelled(part.monomial.times(scale), letters.model)
+        if part.solved:
+            shown.append((monomial, outputs))
+        else:
+            mapping, conditions = _aimed(part, names)
+            shown.append((replace(monomial, predicates=monomial.predicates + conditions), {**outputs, **mapping}))
+    return show_sum(shown, letters, layer.name)
+
+
+def _aimed(part: Part, names: list[str]) -> tuple[dict[str, str], tuple[Predicate, ...]]:
+    """How a scattered part meets the unit: as the end of an edge that takes its letter, or by conditions."""
+    mapping: dict[str, str] = {}
+    conditions: list[Predicate] = []
+    for position, index in enumerate(part.target):
+        atom = index.terms[0][0] if len(index.terms) == 1 and index.constant == 0 else None
+        if isinstance(atom, EdgeEnd) and not part.flat:
+            mapping[f"{atom.binder}.{atom.side}"] = names[position]
+        else:
+            conditions.append(Predicate("equal", (Index.of(output(position)),), (index,)))
+    return mapping, tuple(conditions)
+
+
+def _cancelled(monomial: Monomial, model: Resolved) -> Monomial:
+    exponents: dict[object, float] = {}
+    for atom, exponent in monomial.factors:
+        exponents[atom] = exponents.get(atom, 0.0) + exponent
+    factors = tuple((a, e) for a, e in exponents.items() if e)
+    return Monomial(monomial.coefficient, monomial.loops, monomial.predicates, factors)  # type: ignore[arg-type]
+
+
+def _text(
+    model: Resolved, layer: Layer, domain: Domain, fields: tuple[Field, ...], letters: Letters, factorises: bool
+) -> str:
+    names = letters.target(layer.name)
+    site = names[: len(layer.shape)]
+    unit = layer.name + (f"_{''.join(names)}" if names else "")
+    others = {a.name for f in fields for p in f.parts for x, _ in p.monomial.factors for a in entries(x) if _is_layer(a)}
+    given = [n for n in model.layers if n in others and n != layer.name]
+    if not factorises:
+        given.insert(0, f"{layer.name}_-{''.join(site)}")
+    bar = f" | {', '.join(given)}" if given else ""
+    if domain.formula == "" or not fields:
+        return f"p({unit}{bar}): {domain.family}"
+    if domain.powers == (1, 2):
+        return f"p({unit}{bar}) = {_normal_text(model, layer, fields, letters)}"
+    value = "" if domain.points is None else f" = {'+1' if domain.points[0] < 0 else '1'}"
+    state = names[-1] if domain.one_hot else ""
+    return f"p({unit}{value}{bar}) = {domain.formula.format(eta1=fields[0].text, state=state)}"
+
+
+def _is_layer(atom: At) -> bool:
+    return atom.kind in ("layer", "input")
+
+
+def _normal_text(model: Resolved, layer: Layer, fields: tuple[Field, ...], letters: Letters) -> str:
+    """Mean and variance; a precision of one factor is divided into the mean, as it is in the textbook."""
+    linear, square = fields
+    single = square.parts[0].monomial if len(square.parts) == 1 and square.parts[0].solved else None
+    if single is not None and not single.loops and not single.predicates:
+        inverse = Monomial(-0.5 / single.coefficient, factors=tuple((a, -e) for a, e in single.factors))
+        names = {output(k): n for k, n in enumerate(letters.target(layer.name))}
+        variance = show_sum([(inverse, names)], letters, layer.name)
+        return f"Normal(mean = {show_parts(linear.parts, layer, letters, inverse)}, variance = {variance})"
+    doubled = show_parts(square.parts, layer, letters, Monomial(-2.0))
+    return f"Normal(mean = ({linear.text}) / precision, variance = 1 / precision), precision = {doubled}"

@@ -1,0 +1,68 @@
+"""dE/dparam for every parameter, as sufficient statistics.
+
+The gradient of the mean log-likelihood is -<dE/dparam>_data + <dE/dparam>_model (Ackley, Hinton & Sejnowski 1985, eq. 7).
+"""
+
+from __future__ import annotations
+
+from energydsl.derive.records import Gradient
+from energydsl.energy.rules import Rules
+from energydsl.energy.targets import Part, by_param, merge, output
+from energydsl.energy.terms import At, Energy, entries
+from energydsl.energy.text import Letters, show_sum
+from energydsl.model.records import Param, Resolved
+
+
+def gradient(model: Resolved, energy: Energy, param: Param) -> Gradient:
+    """dE/dparam before it is projected on what the constraints admit."""
+    rules = Rules(model)
+    parts: list[Part] = []
+    for number, term in enumerate(energy.terms):
+        parts += by_param(term.label, term.monomial, param.name, param.shape, number, rules)
+    merged = merge(parts, rules)
+    return Gradient(param.name, merged, _text(param, merged, Letters(model)))
+
+
+def _text(param: Param, parts: tuple[Part, ...], letters: Letters) -> str:
+    names = _axis_letters(param, parts, letters)
+    outputs = {output(k): name for k, name in enumerate(names)}
+    if param.graph and "o0" in outputs:
+        outputs["o0.0"], outputs["o0.1"] = "i", "k"
+    shown = [(p.monomial, outputs if p.solved else {}) for p in parts]
+    subscript = "ik" if param.graph else "".join(names)
+    name = f"{param.name}_{subscript}" if subscript else param.name
+    return f"dE/d{name} = {show_sum(shown, letters)}"
+
+
+def _axis_letters(param: Param, parts: tuple[Part, ...], letters: Letters) -> list[str]:
+    """The letter of each axis: that of a layer axis indexed alike, else the next free."""
+    found: list[str] = []
+    for position in range(len(param.shape)):
+        wanted = "i"
+        for part in parts:
+            for factor, _ in part.monomial.factors:
+                for atom in entries(factor):
+                    wanted = _letter(atom, position, letters) or wanted
+        while wanted in found:
+            wanted = chr(ord(wanted) + 1)
+        found.append(wanted)
+    return found
+
+
+def _letter(atom: At, position: int, letters: Letters) -> str | None:
+    if atom.kind not in ("layer", "input") or atom.flat:
+        return None
+    for axis, index in enumerate(atom.indices):
+        if index.plain == output(position):
+            return letters.of_axis.get((atom.name, axis))
+    return None
+
+
+def couplings(energy: Energy) -> frozenset[str]:
+    """Parameters that multiply two units or more (inputs count): the weights, as opposed to the biases."""
+    found = set()
+    for term in energy.terms:
+        atoms = [a for f, _ in term.monomial.factors for a in entries(f)]
+        if sum(a.kind in ("layer", "input") for a in atoms) >= 2:
+            found |= {a.name for a in atoms if a.kind == "param"}
+    return frozenset(found)

@@ -1,0 +1,91 @@
+"""What is derived from a canonical energy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from energydsl.domains import Domain
+from energydsl.energy.targets import Part
+
+
+@dataclass(frozen=True)
+class Field:
+    """The natural parameter of T(x) = x^power: eta = -dE/dT, a sum of parts."""
+
+    layer: str
+    power: int
+    parts: tuple[Part, ...]
+    text: str = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Conditional:
+    """p(layer | all other layers): family, natural parameters, and whether it factorises over the units.
+
+    terms: the energy terms it was derived from, by number.
+    coupled_by: the first term that couples units of the layer with one another, or None.
+    """
+
+    layer: str
+    domain: Domain
+    fields: tuple[Field, ...]
+    factorises: bool
+    coupled_by: int | None
+    terms: tuple[int, ...]
+    text: str = field(compare=False)
+
+    @property
+    def family(self) -> str:
+        return self.domain.family
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class BlockPart:
+    """A layer, one colour of it, or (scan) the layer unit by unit."""
+
+    layer: str
+    kind: str = "whole"
+    colour: int = 0
+
+    def __str__(self) -> str:
+        return {"whole": self.layer, "colours": f"{self.layer}:{self.colour}", "scan": f"{self.layer}*"}[self.kind]
+
+
+Block = tuple[BlockPart, ...]
+Schedule = tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """dE/dparam as a sum of parts, each a sufficient statistic."""
+
+    param: str
+    parts: tuple[Part, ...]
+    text: str = field(compare=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class FreeEnergy:
+    """F = -log sum over `summed_out` of exp(-beta E), as a function of all other layers."""
+
+    summed_out: tuple[str, ...]
+    text: str = field(compare=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a method fits the model, and why (not)."""
+
+    name: str
+    kind: str
+    ok: bool
+    why: str

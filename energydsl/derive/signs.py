@@ -1,0 +1,46 @@
+"""Signs that are proved from constraints and domains, never from values."""
+
+from __future__ import annotations
+
+from energydsl.domains import DOMAINS
+from energydsl.energy.terms import At, Atom, Monomial
+from energydsl.model.records import Resolved
+
+POSITIVE, NONNEGATIVE, UNKNOWN = 2, 1, 0
+
+
+def sign_of_factors(monomial: Monomial, model: Resolved) -> int:
+    """The proved sign of the product of factors: POSITIVE, NONNEGATIVE or UNKNOWN."""
+    return min((_power_sign(a, e, model) for a, e in monomial.factors), default=POSITIVE)
+
+
+def _power_sign(atom: Atom, exponent: float, model: Resolved) -> int:
+    base = _atom_sign(atom, model)
+    if base == POSITIVE:
+        return POSITIVE
+    if exponent % 2 == 0:
+        return NONNEGATIVE
+    return base if exponent > 0 or base == UNKNOWN else NONNEGATIVE
+
+
+def _atom_sign(atom: Atom, model: Resolved) -> int:
+    if not isinstance(atom, At):
+        if atom.function in ("exp", "sigmoid", "softplus"):
+            return POSITIVE
+        if atom.function in ("abs", "sqrt"):
+            return max(NONNEGATIVE, _sum_sign(atom.argument, model))
+        return _sum_sign(atom.argument, model) if not atom.function else UNKNOWN
+    if atom.kind in ("layer", "input"):
+        return NONNEGATIVE if DOMAINS[model.layers[atom.name].domain.name].nonnegative else UNKNOWN
+    record = model.params[atom.name] if atom.kind == "param" else model.consts[atom.name]
+    if "positive" in record.constraints:
+        return POSITIVE
+    return NONNEGATIVE if "nonnegative" in record.constraints else UNKNOWN
+
+
+def _sum_sign(monomials: tuple[Monomial, ...], model: Resolved) -> int:
+    signs = [sign_of_factors(m, model) if m.coefficient > 0 else UNKNOWN for m in monomials]
+    if UNKNOWN in signs or not signs:
+        return UNKNOWN
+    whole = [s for s, m in zip(signs, monomials, strict=True) if not m.predicates]
+    return POSITIVE if POSITIVE in whole else NONNEGATIVE

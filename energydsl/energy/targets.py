@@ -1,0 +1,201 @@
+"""Derivatives of monomials with respect to one entry: by a unit's statistic, or by a parameter.
+
+The result is a `Part`: a monomial aimed at the entry it contributes to. Where the aim can be solved for loops, those
+loops are renamed o0, o1, ... and the part is a plain function of the output index; else it is scattered.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from energydsl.energy.rules import Rules, collect
+from energydsl.energy.terms import At, Factor, Function, Loop, Monomial, Predicate
+from energydsl.model.indices import Index, Wrap, wrapped
+
+
+@dataclass(frozen=True)
+class Part:
+    """A monomial aimed at entry `target` of an array; solved: target is (o0, o1, ...), each over its whole axis."""
+
+    label: str
+    monomial: Monomial
+    target: tuple[Index, ...]
+    flat: bool
+    solved: bool
+    term: int
+
+
+def output(position: int) -> str:
+    return f"o{position}"
+
+
+def by_unit(
+    label: str, monomial: Monomial, place: int, shape: tuple[int, ...], term: int, rules: Rules
+) -> list[Part]:
+    """-dE/dT of one term by the statistic at factor `place`; `shape` is that of the layer in the energy."""
+    unit = monomial.factors[place][0]
+    assert isinstance(unit, At)
+    rest = replace(
+        monomial,
+        coefficient=-monomial.coefficient,
+        factors=monomial.factors[:place] + monomial.factors[place + 1 :],
+    )
+    return [aim(label, rest, unit.indices, unit.flat, shape, term, rules)]
+
+
+def by_param(
+    label: str, monomial: Monomial, param: str, shape: tuple[int, ...], term: int, rules: Rules
+) -> list[Part]:
+    """dE/dparam of one term, chain rule inside functions included."""
+    return [
+        aim(label, m, target, False, shape, term, rules)
+        for m, target in _derivatives(monomial, param, itertools.count(len(monomial.loops)))
+    ]
+
+
+def _derivatives(
+    monomial: Monomial, param: str, fresh: Iterator[int]
+) -> Iterable[tuple[Monomial, tuple[Index, ...]]]:
+    for place, (atom, exponent) in enumerate(monomial.factors):
+        others = monomial.factors[:place] + monomial.factors[place + 1 :]
+        lowered: tuple[Factor, ...] = ((atom, exponent - 1.0),) if exponent != 1.0 else ()
+        outer = replace(monomial, coefficient=monomial.coefficient * exponent, factors=others + lowered)
+        if isinstance(atom, At):
+            if atom.kind == "param" and atom.name == param:
+                yield outer, atom.indices
+            continue
+        for inner in atom.argument:
+            own = {loop.name: f"d{next(fresh)}" for loop in inner.loops}
+            renamed = replace(
+                inner.replace_binders({a: Index.of(b) for a, b in own.items()}),
+                loops=tuple(replace(loop, name=own[loop.name]) for loop in inner.loops),
+            )
+            for derivative, target in _derivatives(renamed, param, fresh):
+                for factor, slope in _slopes(atom):
+                    chained = outer.times(derivative).scaled(factor)
+                    yield replace(chained, factors=chained.factors + slope), target
+
+
+def _slopes(atom: Function) -> list[tuple[float, tuple[Factor, ...]]]:
+    """f'(argument) as a sum of (coefficient, factors)."""
+
+    def of(name: str, exponent: float = 1.0) -> tuple[Factor, ...]:
+        return ((Function(name, atom.argument), exponent),)
+
+    table: dict[str, list[tuple[float, tuple[Factor, ...]]]] = {
+        "": [(1.0, ())],
+        "exp": [(1.0, of("exp"))],
+        "log": [(1.0, of("", -1.0))],
+        "sqrt": [(0.5, of("", -0.5))],
+        "abs": [(1.0, of("sign"))],
+        "tanh": [(1.0, ()), (-1.0, of("tanh", 2.0))],
+        "sigmoid": [(1.0, of("sigmoid")), (-1.0, of("sigmoid", 2.0))],
+        "softplus": [(1.0, of("sigmoid"))],
+        "sin": [(1.0, of("cos"))],
+        "cos": [(-1.0, of("sin"))],
+        "lgamma": [(1.0, of("digamma"))],
+    }
+    return table[atom.function]
+
+
+def aim(
+    label: str,
+    monomial: Monomial,
+    target: tuple[Index, ...],
+    flat: bool,
+    shape: tuple[int, ...],
+    term: int,
+    rules: Rules,
+) -> Part:
+    """The part that adds `monomial` at `target`, solved for the output index where possible."""
+    solution = None if flat else _solution(monomial, target, shape, rules)
+    if solution is None:
+        return Part(label, monomial, target, flat, False, term)
+    solved = monomial.replace_binders(solution)
+    solved = replace(solved, loops=tuple(loop for loop in monomial.loops if loop.name not in solution))
+    outputs = tuple(Index.of(output(k)) for k in range(len(target)))
+    return Part(label, solved, outputs, flat, True, term)
+
+
+def _solution(
+    monomial: Monomial, target: tuple[Index, ...], shape: tuple[int, ...], rules: Rules
+) -> dict[str, Index] | None:
+    loops = {loop.name: loop for loop in monomial.loops}
+    found: dict[str, Index] = {}
+    for position, (index, size) in enumerate(zip(target, shape, strict=True)):
+        solved = _solved_axis(index, size, Index.of(output(position)), loops)
+        if solved is None or solved[0] in found:
+            return None
+        found[solved[0]] = solved[1]
+    return found
+
+
+def _solved_axis(index: Index, size: int, out: Index, loops: dict[str, Loop]) -> tuple[str, Index] | None:
+    """The loop that runs over this axis, as a function of the output index."""
+    name, shift = index.plain, 0
+    if name is None and len(index.terms) == 1 and isinstance(index.terms[0][0], Wrap) and index.constant == 0:
+        inner = index.terms[0][0].inner
+        name, shift = Index(inner.terms).plain, inner.constant
+    loop = loops.get(name or "")
+    if loop is None or (loop.low, loop.high) != (0, size):
+        return None
+    if loop.graph:
+        return None if shift else (loop.name, out)
+    return loop.name, wrapped(out - Index(constant=shift), size) if shift else out
+
+
+def merge(parts: Iterable[Part], rules: Rules) -> tuple[Part, ...]:
+    """Equal parts added up; `o < i` and `i < o` joined to `i != o`, and that dropped on a zero diagonal."""
+    found: dict[tuple[str, bool, bool, tuple[Index, ...]], list[Part]] = {}
+    kept: list[Part] = []
+    for part in parts:
+        if part.solved:
+            found.setdefault((part.label, part.flat, part.solved, part.target), []).append(part)
+        else:
+            kept.append(part)
+    for group in found.values():
+        origin = {m: p.term for p in group for m in map(_keyed, collect([p.monomial], rules))}
+        for monomial in _joined(collect([p.monomial for p in group], rules), rules):
+            term = origin.get(_keyed(monomial), group[0].term)
+            kept.append(replace(group[0], monomial=monomial, term=term))
+    return tuple(sorted(kept, key=lambda p: (len(p.monomial.factors), p.term)))
+
+
+def _keyed(monomial: Monomial) -> tuple[Factor, ...]:
+    return monomial.factors
+
+
+def _joined(monomials: list[Monomial], rules: Rules) -> list[Monomial]:
+    todo = list(monomials)
+    done: list[Monomial] = []
+    while todo:
+        monomial = todo.pop(0)
+        for n, predicate in enumerate(monomial.predicates):
+            if predicate.kind != "less":
+                continue
+            others = monomial.predicates[:n] + monomial.predicates[n + 1 :]
+            mirrored = Predicate("less", predicate.right, predicate.left)
+            twin = replace(monomial, predicates=tuple(sorted((*others, mirrored), key=repr)))
+            if twin in todo:
+                todo.remove(twin)
+                differ = Predicate("differ", predicate.left, predicate.right).replace({})
+                monomial = replace(monomial, predicates=tuple(sorted((*others, differ), key=repr)))
+                break
+        done.append(_without_idle_predicates(monomial, rules))
+    return done
+
+
+def _without_idle_predicates(monomial: Monomial, rules: Rules) -> Monomial:
+    """`i != k` says nothing where a factor has a zero diagonal over (i, k)."""
+    zero = [
+        {*atom.indices}
+        for atom, exponent in monomial.factors
+        if isinstance(atom, At) and atom.kind == "param" and exponent > 0 and rules.has(atom.name, "zero_diagonal")
+    ]
+    kept = tuple(
+        p for p in monomial.predicates if p.kind != "differ" or len(p.left) != 1 or {*p.left, *p.right} not in zero
+    )
+    return replace(monomial, predicates=kept)
+

@@ -1,0 +1,323 @@
+"""Who meets whom: the bipartite graph of layers and terms, and the colouring of units that interact inside a layer.
+
+The only module that knows NetworkX. A regular lattice is coloured by arithmetic on its axes, whatever its size; a unit
+graph is built only where the coupling is irregular.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+
+from energydsl.diagnostics import Diagnostic, ModelError
+from energydsl.energy.rules import Rules
+from energydsl.energy.terms import At, Energy, Monomial, entries
+from energydsl.model.indices import EdgeEnd, Index, Wrap
+from energydsl.model.records import Graph, Resolved
+
+Integers = NDArray[np.int64]
+MAX_PAIRS = 4_000_000
+
+
+# --- edges -------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=32)
+def edges_of(graph: Graph) -> Integers:
+    """The edges of a declared graph, shape (edges, 2), each i < k, sorted. Raises `ModelError` (E0402)."""
+    if graph.kind == "absent":
+        help = f'give it: ed.load(..., graphs={{"{graph.name}": graph}}), or write a generator'
+        raise ModelError([Diagnostic("E0402", f"graph `{graph.name}` was not supplied", graph.span, help)])
+    if graph.kind == "edges":
+        pairs: Any = graph.edges
+    elif graph.kind == "random_regular":
+        pairs = nx.random_regular_graph(graph.degree, graph.nodes, seed=graph.seed).edges
+    elif graph.kind == "complete":
+        pairs = np.stack(np.triu_indices(graph.nodes, 1), axis=1)
+    else:
+        pairs = _grid_edges(graph)
+    found = np.sort(np.asarray(list(pairs) if not isinstance(pairs, np.ndarray) else pairs, dtype=np.int64), axis=1)
+    found = found.reshape(-1, 2)
+    return found[np.lexsort((found[:, 1], found[:, 0]))]
+
+
+def _grid_edges(graph: Graph) -> Integers:
+    number = np.arange(graph.nodes, dtype=np.int64).reshape(graph.sizes)
+    parts = []
+    for axis, size in enumerate(graph.sizes):
+        steps = size if graph.periodic and size > 2 else size - 1
+        here = np.take(number, np.arange(steps), axis=axis)
+        there = np.take(number, (np.arange(steps) + 1) % size, axis=axis)
+        parts.append(np.stack([here.ravel(), there.ravel()], axis=1))
+    return np.concatenate(parts)
+
+
+def pairs_of(graph: Any) -> tuple[list[tuple[int, int]], int]:
+    """Edges and number of nodes of a NetworkX graph; nodes are numbered in their order unless they are integers."""
+    nodes = list(graph.nodes)
+    if all(isinstance(n, int) and 0 <= n < len(nodes) for n in nodes):
+        number = {n: n for n in nodes}
+    else:
+        number = {n: k for k, n in enumerate(nodes)}
+    return [(number[a], number[b]) for a, b in graph.edges], len(nodes)
+
+
+# --- layers and terms --------------------------------------------------------------------------------------------
+
+
+def term_graph(model: Resolved, energy: Energy) -> nx.Graph[str]:
+    """Bipartite graph: layers (inputs too) and energy terms; an edge where the layer occurs in the term."""
+    graph: nx.Graph[str] = nx.Graph(name=model.name)
+    for name, layer in model.layers.items():
+        graph.add_node(name, bipartite=0, kind="layer", role=layer.role, domain=str(layer.domain), size=layer.size)
+    for number, term in enumerate(energy.terms):
+        node = f"{term.label}:{number}"
+        text = term.spans[0].text if term.spans else ""
+        graph.add_node(node, bipartite=1, kind="term", label=term.label, text=text)
+        for name in sorted(_all_layers(term.monomial)):
+            graph.add_edge(name, node)
+    return graph
+
+
+def _all_layers(monomial: Monomial) -> set[str]:
+    return {a.name for f, _ in monomial.factors for a in entries(f) if a.kind in ("layer", "input")}
+
+
+def meetings(energy: Energy) -> dict[frozenset[str], int]:
+    """Pairs of layers that share a term (or one layer that meets itself), with the number of the first such term."""
+    found: dict[frozenset[str], int] = {}
+    for number, term in enumerate(energy.terms):
+        for (_, a), (_, b) in itertools.combinations(term.monomial.units(), 2):
+            found.setdefault(frozenset((a.name, b.name)), number)
+    return found
+
+
+def colour_layers(layers: Iterable[str], pairs: Iterable[frozenset[str]]) -> list[list[str]]:
+    """Layers in groups that do not meet: two groups where that is possible (even and odd), else greedily few."""
+    graph: nx.Graph[str] = nx.Graph()
+    ordered = list(layers)
+    graph.add_nodes_from(ordered)
+    graph.add_edges_from(sorted(tuple(sorted(p)) for p in pairs if len(p) == 2 and p <= set(ordered)))
+    if nx.is_bipartite(graph):
+        colours: dict[str, int] = {}
+        for component in nx.connected_components(graph):
+            part = nx.bipartite.color(graph.subgraph(sorted(component, key=ordered.index)))
+            first = min(component, key=ordered.index)
+            colours |= {n: (c - part[first]) % 2 for n, c in part.items()}
+    else:
+        colours = nx.greedy_color(graph, strategy="DSATUR")
+    groups: dict[int, list[str]] = {}
+    for name in ordered:
+        groups.setdefault(colours[name], []).append(name)
+    return list(groups.values())
+
+
+# --- units inside a layer ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Parts:
+    """How the units of one layer are visited: `whole`, by `colours`, or one by one in a `scan`.
+
+    colours: the colour of every unit in flat order, for `colours`.
+    """
+
+    kind: str
+    count: int = 1
+    colours: Integers | None = field(default=None, compare=False, repr=False)
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Offset:
+    """Units coupled at a constant distance: along each axis, and whether that axis closes to a ring."""
+
+    steps: tuple[int, ...]
+    rings: tuple[bool, ...]
+
+
+def unit_parts(model: Resolved, energy: Energy, layer: str) -> Parts:
+    """How the units of a layer can be visited so that no two that interact are updated together."""
+    rules = Rules(model)
+    coupled = [
+        (term.monomial, a, b)
+        for term in energy.terms
+        for (_, a), (_, b) in itertools.combinations(term.monomial.units(), 2)
+        if a.name == b.name == layer
+    ]
+    if not coupled:
+        return Parts("whole")
+    shape = model.layers[layer].shape
+    size = model.layers[layer].size
+    offsets = [_offset(m, a, b, shape, rules) for m, a, b in coupled]
+    if all(o is not None for o in offsets):
+        colours = lattice_colours(shape, [o for o in offsets if o is not None])
+        if colours is not None:
+            return _coloured(colours, size)
+    graphs = {_edge_graph(a, b) for _, a, b in coupled}
+    if len(graphs) == 1 and None not in graphs:
+        graph = model.graphs[str(next(iter(graphs)))]
+        if graph.kind == "complete":
+            return Parts("scan", why=f"graph `{graph.name}` joins every pair")
+        if graph.kind == "grid":
+            steps = np.eye(len(graph.sizes), dtype=int)
+            ring = (graph.periodic,) * len(graph.sizes)
+            lattice = [Offset(tuple(int(s) for s in step), ring) for step in steps]
+            colours = lattice_colours(graph.sizes, lattice)
+            if colours is not None:
+                return _coloured(colours, size)
+    if any(_dense(m, a, b) for m, a, b in coupled):
+        return Parts("scan", why="every pair of units may interact")
+    pairs = _unit_pairs(model, coupled, rules)
+    if pairs is None:
+        return Parts("scan", why="the units are coupled too densely to colour")
+    return _coloured(_greedy(size, pairs), size)
+
+
+def _coloured(colours: Integers, size: int) -> Parts:
+    count = int(colours.max()) + 1
+    if count > max(2, size // 2):
+        return Parts("scan", why="nearly every pair of units interacts")
+    return Parts("colours", count, colours.ravel())
+
+
+def _edge_graph(a: At, b: At) -> str | None:
+    """The graph whose edge the two entries are the ends of."""
+    found = set()
+    for index, other in zip(a.indices, b.indices, strict=False):
+        if index == other:
+            continue
+        ends = [i.terms[0][0] for i in (index, other) if len(i.terms) == 1 and i.constant == 0]
+        if len(ends) != 2 or not all(isinstance(e, EdgeEnd) for e in ends):
+            return None
+        found |= {e.graph for e in ends if isinstance(e, EdgeEnd)}
+    return found.pop() if len(found) == 1 else None
+
+
+def _dense(monomial: Monomial, a: At, b: At) -> bool:
+    """Both entries run freely over the layer: x_i ... x_k for every i < k."""
+    loops = {loop.name: loop for loop in monomial.loops}
+    plain = [i.plain for i in (*a.indices, *b.indices)]
+    free = all(p is not None and not loops[p].graph for p in plain)
+    return free and any(x != y for x, y in zip(a.indices, b.indices, strict=False))
+
+
+def _offset(monomial: Monomial, a: At, b: At, shape: tuple[int, ...], rules: Rules) -> Offset | None:
+    """The constant distance between two entries, or None where it varies."""
+    if a.flat or b.flat:
+        return None
+    steps, rings = [], []
+    sites = rules.sites(a)
+    ranges = {loop.name: (loop.low, loop.high) for loop in monomial.loops}
+    for left, right, size in zip(a.indices[:sites], b.indices[:sites], shape, strict=True):
+        wrapped = [_unwrapped(i, size) for i in (left, right)]
+        ring = any(w is not None for w in wrapped)
+        if ring:
+            inner = [w if w is not None else i for w, i in zip(wrapped, (left, right), strict=True)]
+            whole = all(w is not None or ranges.get(i.plain or "") == (0, size) for w, i in zip(wrapped, inner, strict=True))
+            if not whole:
+                return None
+        else:
+            inner = [left, right]
+        gap = inner[0] - inner[1]
+        if gap.terms:
+            return None
+        steps.append(gap.constant)
+        rings.append(ring)
+    return Offset(tuple(steps), tuple(rings))
+
+
+def _unwrapped(index: Index, size: int) -> Index | None:
+    if len(index.terms) == 1 and index.constant == 0 and index.terms[0][1] == 1:
+        atom = index.terms[0][0]
+        if isinstance(atom, Wrap) and atom.modulus == size:
+            return atom.inner
+    return None
+
+
+def lattice_colours(shape: tuple[int, ...], offsets: list[Offset]) -> Integers | None:
+    """A colouring of a lattice that separates units at the given distances; None where no simple one does.
+
+    Two colours by parity if the rings are even; three for nearest neighbours on odd rings; else the smallest modulus m
+    with a linear colouring sum(a_k i_k) mod m.
+    """
+    if math.prod(shape) > 1 << 28:
+        return None
+    rings = tuple(any(o.rings[k] for o in offsets) for k in range(len(shape)))
+    for modulus in range(2, 13):
+        if modulus == 3:
+            walk = _neighbour_walk(shape, offsets, rings)
+            if walk is not None:
+                return walk
+        for factors in itertools.product(range(modulus), repeat=len(shape)):
+            closes = all(not r or a * n % modulus == 0 for a, n, r in zip(factors, shape, rings, strict=True))
+            apart = all(sum(a * s for a, s in zip(factors, o.steps, strict=True)) % modulus for o in offsets)
+            if closes and apart:
+                grids = np.indices(shape, sparse=True)
+                total = sum(a * g for a, g in zip(factors, grids, strict=True)) % modulus
+                return np.broadcast_to(np.asarray(total, dtype=np.int64), shape)
+    return None
+
+
+def _neighbour_walk(shape: tuple[int, ...], offsets: list[Offset], rings: tuple[bool, ...]) -> Integers | None:
+    """Three colours: along each axis the colour steps by +-1 mod 3, and an odd ring closes with a 2."""
+    if any(sum(map(abs, o.steps)) != 1 for o in offsets):
+        return None
+    total = np.zeros((1,) * len(shape), dtype=np.int64)
+    for axis, (size, ring) in enumerate(zip(shape, rings, strict=True)):
+        steps = np.arange(size, dtype=np.int64) % 2
+        if ring and size % 2 and size > 1:
+            steps[-1] = 2
+        total = total + steps.reshape([-1 if k == axis else 1 for k in range(len(shape))])
+    return np.broadcast_to(total % 3, shape)
+
+
+def _unit_pairs(model: Resolved, coupled: list[tuple[Monomial, At, At]], rules: Rules) -> Integers | None:
+    """All pairs of flat unit numbers that are coupled, or None where there are too many to list."""
+    found = []
+    for monomial, a, b in coupled:
+        count = math.prod(loop.high - loop.low for loop in monomial.loops)
+        if count > MAX_PAIRS:
+            return None
+        grids = np.meshgrid(*(np.arange(loop.low, loop.high) for loop in monomial.loops), indexing="ij")
+        environment = {loop.name: g.ravel() for loop, g in zip(monomial.loops, grids, strict=True)}
+
+        def edge(graph: str, side: int, e: Any) -> Any:
+            return edges_of(model.graphs[graph])[e, side]
+
+        numbers = [_unit_number(model, rules, x, environment, edge) for x in (a, b)]
+        pair = np.stack(np.broadcast_arrays(*numbers), axis=-1).reshape(-1, 2)
+        found.append(np.sort(pair[pair[:, 0] != pair[:, 1]], axis=1))
+    pairs = np.unique(np.concatenate(found), axis=0)
+    size = model.layers[coupled[0][1].name].size
+    return None if len(pairs) > size * (size - 1) / 4 and size > 8 else pairs
+
+
+def _unit_number(model: Resolved, rules: Rules, atom: At, environment: Any, edge: Any) -> Any:
+    values = [i.value(environment, edge) for i in atom.indices[: rules.sites(atom)]]
+    if atom.flat:
+        return values[0]
+    number: Any = 0
+    for value, size in zip(values, model.layers[atom.name].shape, strict=True):
+        number = number * size + value
+    return number
+
+
+def _greedy(size: int, pairs: Integers) -> Integers:
+    graph: nx.Graph[int] = nx.Graph()
+    graph.add_nodes_from(range(size))
+    graph.add_edges_from(pairs.tolist())
+    if nx.is_bipartite(graph):
+        colours = nx.bipartite.color(graph)
+    else:
+        tries = [nx.greedy_color(graph, strategy=s) for s in ("largest_first", "smallest_last")]
+        colours = min(tries, key=lambda c: max(c.values()))
+    return np.array([colours[n] for n in range(size)], dtype=np.int64)

@@ -1,0 +1,573 @@
+"""`Program`: a compiled model, ready to run. Parameters, clamps, beta, weights and consts are arguments of its methods.
+
+Arrays are batch first. A state is a dict of all layers, inputs included; a categorical layer is one-hot over a last axis,
+and integer codes are accepted wherever a state is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from energydsl.backends import numpy_backend, numpy_printer
+from energydsl.derive import Derived
+from energydsl.derive.free_energy import log_states, summable_sets
+from energydsl.diagnostics import ArgumentError, DataError, NotApplicable, TooLarge, suggestion
+from energydsl.domains import DOMAINS
+from energydsl.graph import edges_of
+from energydsl.kernels import lower
+from energydsl.model.records import Layer, Param
+from energydsl.random import Rng, as_random
+
+Array = NDArray[Any]
+Arrays = dict[str, Array]
+
+MAX_LOG2_STATES = 24.0
+_CHUNK = 1 << 13
+
+
+@dataclass(frozen=True)
+class MeanField:
+    """moments: of the latents; bound: on log p~(v) (chains,); iterations run; residual: last largest change."""
+
+    moments: Arrays
+    bound: Array
+    iterations: int
+    residual: float
+
+
+class Program:
+    """Callable kernels of one model for one backend and precision."""
+
+    def __init__(self, derived: Derived, backend: str = "numpy", dtype: str = "float32"):
+        self.derived = derived
+        self.model = derived.model
+        self.backend = backend
+        self.dtype = np.dtype(dtype)
+        self.source = emit(derived, dtype)
+        self.kernels: ModuleType = numpy_backend.load(self.source)
+        self.workspace = self.kernels.Workspace(self.dtype)
+
+    @cached_property
+    def double(self) -> Program:
+        """The same model in float64, for what must be exact."""
+        return self if self.dtype == np.float64 else Program(self.derived, self.backend, "float64")
+
+    # --- parameters and states
+
+    def init(self, seed: int = 0, data: Mapping[str, Any] | Any = None) -> Arrays:
+        """Initial parameters by their initialisers, constraints applied. `data`: visible layers, for base rates."""
+        given = self.visible_arrays(data) if data is not None else {}
+        params = {}
+        for number, (name, param) in enumerate(self.model.params.items()):
+            rng = np.random.default_rng([seed, number])
+            params[name] = self.constrain(param, self._initial(param, rng, given)).astype(self.dtype)
+        return params
+
+    def _initial(self, param: Param, rng: np.random.Generator, data: Arrays) -> Array:
+        init, size = param.init, param.shape
+        match init.kind:
+            case "number":
+                return np.full(size, init.arguments["value"])
+            case "normal":
+                return np.asarray(rng.normal(init.arguments["mean"], init.arguments["sd"], size))
+            case "uniform":
+                return np.asarray(rng.uniform(init.arguments["low"], init.arguments["high"], size))
+        return self.base_rate(init.layer, data.get(init.layer))[0]
+
+    def base_rate(self, layer: str, data: Array | None) -> tuple[Array, ...]:
+        """Natural parameters of independent units with the training mean of a layer; neutral where there are no data."""
+        record = self.model.layers[layer]
+        domain = DOMAINS[record.domain.name]
+        shape = record.energy_shape
+        if domain.powers == (1, 2):
+            mean, variance = np.zeros(shape), np.ones(shape)
+            if data is not None:
+                mean = data.mean(axis=0, dtype=np.float64)
+                variance = np.maximum(data.var(axis=0, dtype=np.float64), 1e-3)
+            return mean / variance, -0.5 / variance
+        if data is None:
+            return (np.zeros(shape),)
+        low, high = domain.points or (0.0, 1.0)
+        rate = (data.mean(axis=0, dtype=np.float64) - low) / (high - low)
+        count = len(data)
+        if domain.one_hot:
+            return (np.log((rate * count + 1.0) / (count + shape[-1])),)
+        rate = (rate * count + 1.0) / (count + 2.0)
+        return (np.log(rate / (1.0 - rate)) / (high - low),)
+
+    @staticmethod
+    def constrain(param: Param, value: Array) -> Array:
+        """The nearest value that the constraints admit (a positive parameter keeps its size)."""
+        value = np.asarray(value)
+        if "symmetric" in param.constraints:
+            value = (value + value.T) / 2
+        if "zero_diagonal" in param.constraints:
+            value = value * (1 - np.eye(len(value), dtype=value.dtype))
+        if "positive" in param.constraints:
+            value = np.maximum(np.abs(value), np.finfo(np.float32).tiny)
+        if "nonnegative" in param.constraints:
+            value = np.maximum(value, 0)
+        return value
+
+    def check_params(self, params: Mapping[str, Any]) -> Arrays:
+        """Parameters as arrays of the program's precision. Raises `DataError` (E0403)."""
+        found = {}
+        for name in params:
+            if name not in self.model.params:
+                help = suggestion(name, self.model.params)
+                raise DataError.of(f"the model has no parameter `{name}`", help, "E0403")
+        for name, param in self.model.params.items():
+            if name not in params:
+                raise DataError.of(f"parameter `{name}` is missing", "", "E0403")
+            value = np.asarray(params[name], self.dtype)
+            if value.shape != param.shape:
+                raise DataError.of(f"parameter `{name}` has shape {value.shape}, not {param.shape}", "", "E0403")
+            found[name] = value
+        return found
+
+    def visible_arrays(self, data: Mapping[str, Any] | Any) -> Arrays:
+        """Data as a dict of arrays for visible and input layers; a bare array goes to the only visible layer."""
+        if not isinstance(data, Mapping):
+            visible = self.model.by_role("visible")
+            if len(visible) != 1:
+                raise DataError.of(f"the model has {len(visible)} visible layers: give a dict of arrays by name")
+            data = {visible[0]: data}
+        return self.layer_arrays(data)
+
+    def layer_arrays(self, given: Mapping[str, Any]) -> Arrays:
+        """Arrays of layers in the shape they have in the energy; codes become one-hot. Raises `DataError` (E0401)."""
+        found = {}
+        for name, value in given.items():
+            if name not in self.model.layers:
+                raise DataError.of(f"the model has no layer `{name}`", suggestion(name, self.model.layers))
+            found[name] = self._layer_array(self.model.layers[name], value)
+        lengths = {name: len(a) for name, a in found.items()}
+        if len(set(lengths.values())) > 1:
+            shown = ", ".join(f"`{n}` {k}" for n, k in lengths.items())
+            raise DataError.of(f"the layers have different numbers of rows: {shown}")
+        return found
+
+    def _layer_array(self, layer: Layer, value: Any) -> Array:
+        try:
+            array = np.asarray(value)
+        except ValueError:
+            raise DataError.of(f"the values of `{layer.name}` are not one array") from None
+        if array.dtype.kind not in "biuf":
+            raise DataError.of(f"the values of `{layer.name}` are not numbers")
+        if array.shape[1:] == layer.energy_shape:
+            return array.astype(self.dtype, copy=False)
+        if layer.energy_shape != layer.shape and (array.shape[1:] == layer.shape or array.shape[1:] == (layer.size,)):
+            return one_hot(layer, array.reshape(len(array), *layer.shape), self.dtype)
+        if array.ndim > 1 and math.prod(array.shape[1:]) == math.prod(layer.energy_shape):
+            return array.reshape(len(array), *layer.energy_shape).astype(self.dtype, copy=False)
+        if array.ndim == 1 and layer.energy_shape in ((), (1,)):
+            return array.reshape(-1, *layer.energy_shape).astype(self.dtype, copy=False)
+        raise DataError.of(
+            f"the values of `{layer.name}` have shape {array.shape}, not (rows, {', '.join(map(str, layer.shape))})"
+        )
+
+    def init_state(
+        self, params: Mapping[str, Any], batch: int, seed: int = 0, given: Mapping[str, Any] | None = None
+    ) -> Arrays:
+        """A random state: units independent, without regard to the energy; layers in `given` (inputs!) are kept."""
+        rng = np.random.default_rng([seed, 1])
+        held = self.layer_arrays(given or {})
+        state: Arrays = {}
+        for name, layer in self.model.layers.items():
+            if name in held:
+                whole = np.broadcast_to(held[name], (batch, *layer.energy_shape))
+                state[name] = np.array(whole, self.dtype)
+            elif layer.role == "input":
+                raise ArgumentError(f"`{name}` is an input: init_state(..., given={{'{name}': values}})")
+            else:
+                state[name] = self._random_layer(layer, batch, rng)
+        return state
+
+    def _random_layer(self, layer: Layer, batch: int, rng: np.random.Generator) -> Array:
+        domain = DOMAINS[layer.domain.name]
+        shape = (batch, *layer.shape)
+        if domain.one_hot:
+            return one_hot(layer, rng.integers(0, layer.energy_shape[-1], shape), self.dtype)
+        if domain.points:
+            return np.asarray(rng.integers(0, 2, shape) * (domain.points[1] - domain.points[0]) + domain.points[0]).astype(
+                self.dtype
+            )
+        return rng.standard_normal(shape).astype(self.dtype)
+
+    def _state(self, state: Mapping[str, Any], needed: Iterable[str]) -> Arrays:
+        arrays = self.layer_arrays(state)
+        for name in needed:
+            if name not in arrays:
+                raise ArgumentError(f"the state has no layer `{name}`")
+        return arrays
+
+    def settings(
+        self,
+        beta: float = 1.0,
+        weights: Mapping[str, float] | None = None,
+        consts: Mapping[str, float] | None = None,
+        external: Mapping[str, tuple[Array, ...]] | None = None,
+    ) -> Any:
+        """Run-time scalars as the kernels take them. Raises `ArgumentError` for unknown names."""
+        for what, given, known in (
+            ("energy term", weights or {}, self.model.labels),
+            ("const", consts or {}, self.model.consts),
+        ):
+            for name in given:
+                if name not in known:
+                    raise ArgumentError(f"the model has no {what} `{name}`. {suggestion(name, known)}".strip())
+        for name, value in (consts or {}).items():
+            record = self.model.consts[name]
+            if "positive" in record.constraints and not value > 0 or "nonnegative" in record.constraints and value < 0:
+                raise ArgumentError(f"const `{name}` = {value:g} breaks its constraint")
+        return self.kernels.settings(float(beta), dict(weights or {}), dict(consts or {}), dict(external or {}))
+
+    # --- the energy and what follows from it
+
+    def energy(self, params: Mapping[str, Any], state: Mapping[str, Any], **scalars: Any) -> Array:
+        """E(x), shape (chains,): the energy itself, not times beta."""
+        p, x, s = self.check_params(params), self._state(state, self.model.layers), self.settings(**scalars)
+        return self._total(self.kernels.energy(p, x, s), s)
+
+    def energy_terms(self, params: Mapping[str, Any], state: Mapping[str, Any], **scalars: Any) -> Arrays:
+        """The energy by term name, each of shape (chains,), without weights."""
+        p, x, s = self.check_params(params), self._state(state, self.model.layers), self.settings(**scalars)
+        return dict(self.kernels.energy(p, x, s))
+
+    @staticmethod
+    def _total(terms: Mapping[str, Array], s: Any) -> Array:
+        return np.asarray(sum(s.weights[label] * value for label, value in terms.items()))
+
+    def free_energy(self, params: Mapping[str, Any], state: Mapping[str, Any], **scalars: Any) -> Array:
+        """F = -log sum over the summed-out layers of exp(-beta E), shape (chains,); takes all other layers."""
+        out = self.derived.free_energy.summed_out
+        x = self._state(state, [n for n in self.model.layers if n not in out])
+        return self.marginal(self.check_params(params), x, self.settings(**scalars), out)
+
+    def marginal(self, p: Arrays, x: Arrays, s: Any, out: tuple[str, ...]) -> Array:
+        """-log sum over the layers `out` of exp(-beta E + external fields), for checked arguments."""
+        value = s.beta * self._total(self.kernels.energy(p, x, s, frozenset(out)), s)
+        for name, fields in s.external.items():
+            if name not in out:
+                value = value - self.external_energy(name, x[name], fields)
+        for name in out:
+            eta = getattr(self.kernels, f"fields_{name}")(p, x, s, self.workspace)
+            value = value - getattr(self.kernels, f"log_partition_{name}")(*eta)
+        return np.asarray(value)
+
+    def external_energy(self, layer: str, values: Array, fields: tuple[Array, ...]) -> Array:
+        """sum_k fields_k . T_k(x) of a layer, shape (chains,)."""
+        flat = values.reshape(len(values), -1)
+        total = np.zeros(len(values))
+        for power, eta in zip(DOMAINS[self.model.layers[layer].domain.name].powers, fields, strict=True):
+            total = total + flat**power @ np.broadcast_to(eta, values.shape[1:]).reshape(-1)
+        return total
+
+    def mean(self, params: Mapping[str, Any], state: Mapping[str, Any], layer: str, **scalars: Any) -> Array:
+        """Conditional mean of each unit of a layer given all other units; shape (chains, *layer)."""
+        return self._given_rest(params, state, layer, "mean", scalars)
+
+    def _given_rest(
+        self, params: Mapping[str, Any], state: Mapping[str, Any], layer: str, what: str, scalars: Mapping[str, Any]
+    ) -> Array:
+        eta = self.natural_parameters(params, state, layer, **scalars)
+        return np.array(getattr(self.kernels, f"{what}_{layer}")(*eta))
+
+    def natural_parameters(
+        self, params: Mapping[str, Any], state: Mapping[str, Any], layer: str, **scalars: Any
+    ) -> tuple[Array, ...]:
+        """beta times the fields of a layer, one array a statistic, each broadcast to (chains, *layer)."""
+        self._check_unit_layer(layer)
+        p = self.check_params(params)
+        needed = [n for n in self.model.layers if n != layer or not self.derived.conditionals[layer].factorises]
+        x, s = self._state(state, needed), self.settings(**scalars)
+        eta = getattr(self.kernels, f"fields_{layer}")(p, x, s, self.kernels.Workspace(self.dtype))
+        shape = (len(next(iter(x.values()))), *self.model.layers[layer].energy_shape)
+        return tuple(np.broadcast_to(e, shape) for e in eta)
+
+    def _check_unit_layer(self, layer: str) -> None:
+        if layer not in self.derived.conditionals:
+            known = self.derived.conditionals
+            raise ArgumentError(f"there is no random layer `{layer}`. {suggestion(layer, known)}".strip())
+
+    def sample(
+        self, params: Mapping[str, Any], state: Mapping[str, Any], layer: str, rng: Any, **scalars: Any
+    ) -> Array:
+        """A draw of a layer given the others, in its own blocks; shape (chains, *layer)."""
+        self._check_unit_layer(layer)
+        p, s = self.check_params(params), self.settings(**scalars)
+        coupled = not self.derived.conditionals[layer].factorises
+        x = dict(self._state(state, [n for n in self.model.layers if n != layer or coupled]))
+        batch = len(next(iter(x.values())))
+        shape = (batch, *self.model.layers[layer].energy_shape)
+        x[layer] = np.array(x[layer]) if coupled else np.empty(shape, self.dtype)
+        others = frozenset(n for n in self.model.layers if n != layer)
+        for block in self.derived.schedule(others):
+            for part in block:
+                self.kernels.update(str(part), p, x, s, as_random(rng), self.workspace)
+        return x[layer]
+
+    def gibbs(
+        self,
+        params: Mapping[str, Any],
+        state: Mapping[str, Any],
+        steps: int = 1,
+        clamp: Iterable[str] = (),
+        rng: Any = None,
+        **scalars: Any,
+    ) -> Arrays:
+        """A new state after `steps` sweeps; layers in `clamp`, and inputs, are held."""
+        p, s = self.check_params(params), self.settings(**scalars)
+        x = {n: np.array(a) for n, a in self._state(state, self.model.layers).items()}
+        self.sweep(p, x, s, as_random(rng if rng is not None else Rng(0)), self.parts(clamp), steps)
+        return x
+
+    def parts(self, clamp: Iterable[str] = ()) -> list[str]:
+        """The parts of one sweep, in order, with layers clamped."""
+        clamped = frozenset(clamp)
+        for name in clamped:
+            if name not in self.model.layers:
+                raise ArgumentError(f"there is no layer `{name}` to clamp")
+        return [str(part) for block in self.derived.schedule(clamped) for part in block]
+
+    def sweep(self, p: Arrays, x: Arrays, s: Any, random: Any, parts: list[str], steps: int = 1) -> None:
+        """Run sweeps in place on checked arguments."""
+        update, workspace = self.kernels.update, self.workspace
+        for _ in range(steps):
+            for part in parts:
+                update(part, p, x, s, random, workspace)
+
+    def energy_gradient(self, params: Mapping[str, Any], state: Mapping[str, Any], **scalars: Any) -> Arrays:
+        """Batch mean of G with dE = sum(G * dparam) for every change that the constraints admit."""
+        p, x, s = self.check_params(params), self._state(state, self.model.layers), self.settings(**scalars)
+        count = len(next(iter(x.values())))
+        return self.weighted_gradient(p, x, s, np.full(count, 1.0 / count, self.dtype))
+
+    def weighted_gradient(
+        self, p: Arrays, x: Arrays, s: Any, row: Array, names: Iterable[str] | None = None
+    ) -> Arrays:
+        """sum over chains of row * dE/dparam, projected on what the constraints admit."""
+        wanted = self.model.params if names is None else names
+        return {n: self.project(self.model.params[n], self.kernels.GRADIENTS[n](p, x, s, row)) for n in wanted}
+
+    @staticmethod
+    def project(param: Param, gradient: Array) -> Array:
+        """The gradient among admissible changes: symmetric, zero on the diagonal."""
+        gradient = np.asarray(gradient)
+        if "symmetric" in param.constraints:
+            gradient = (gradient + gradient.T) / 2
+        if "zero_diagonal" in param.constraints:
+            np.fill_diagonal(gradient, 0.0)
+        return gradient
+
+    # --- sums over states
+
+    def log_partition(
+        self, params: Mapping[str, Any], given: Mapping[str, Any] | None = None, **scalars: Any
+    ) -> float | Array:
+        """Exact log Z(beta), by enumerating the cheapest side; `given`: the input layers, one value or many.
+
+        Raises `TooLarge` with the cost, and `NotApplicable` where a layer can be neither summed out nor enumerated.
+        """
+        inputs = self.model.by_role("input")
+        given = given or {}
+        for name in inputs:
+            if name not in given:
+                raise ArgumentError(f"log Z depends on the input `{name}`: log_partition(params, given={{...}})")
+        rows = {n: np.asarray(given[n]) for n in inputs}
+        single = all(rows[n].ndim == len(self.model.layers[n].shape) for n in inputs)
+        if single:
+            rows = {n: a[None] for n, a in rows.items()}
+        value = self.log_sum(params, rows, tuple(self.model.units()), **scalars)
+        return float(value[0]) if single else value
+
+    def log_unnormalised(self, params: Mapping[str, Any], data: Mapping[str, Any], **scalars: Any) -> Array:
+        """log p~(v) = log sum over all hidden layers of exp(-beta E), exactly; shape (rows,)."""
+        return self.log_sum(params, data, self.model.by_role("hidden"), **scalars)
+
+    def log_sum(
+        self, params: Mapping[str, Any], given: Mapping[str, Any], over: tuple[str, ...], **scalars: Any
+    ) -> Array:
+        """log sum over the layers `over` of exp(-beta E), for each row of all other layers, in float64."""
+        if self.dtype != np.float64:
+            return self.double.log_sum(params, given, over, **scalars)
+        p, s = self.check_params(params), self.settings(**scalars)
+        x = self._state(given, [n for n in self.model.layers if n not in over])
+        out, listed = self._cheapest(over)
+        count = len(next(iter(x.values()))) if x else 1
+        if not listed:
+            return -self.marginal(p, x, s, out) if x else np.array([-self.marginal(p, _one_row(), s, out)[0]])
+        result = np.empty(count)
+        for row in range(count):
+            here = {n: a[row : row + 1] for n, a in x.items()}
+            parts = [
+                np.logaddexp.reduce(-self.marginal(p, {**_repeated(here, states), **states}, s, out))
+                for states in self.states(listed)
+            ]
+            result[row] = np.logaddexp.reduce(parts)
+        return result
+
+    def _cheapest(self, over: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Layers to sum out in closed form, and those to enumerate. Raises `TooLarge` or `NotApplicable`."""
+        layers = self.model.layers
+        sets = summable_sets(self.model, self.derived.energy, over)
+
+        def cost(chosen: tuple[str, ...]) -> tuple[float, int]:
+            return log_states([layers[n] for n in over if n not in chosen]), -len(chosen)
+
+        best = min(sets, key=cost)
+        listed = tuple(n for n in over if n not in best)
+        size = cost(best)[0]
+        if math.isinf(size):
+            names = ", ".join(f"`{n}`" for n in listed if not DOMAINS[layers[n].domain.name].finite)
+            raise NotApplicable(f"no exact sum: {names} can be neither summed out with the others nor enumerated")
+        if size > MAX_LOG2_STATES:
+            names = ", ".join(f"`{n}`" for n in listed)
+            raise TooLarge(f"the exact sum would enumerate 2^{size:.4g} states of {names}; use AIS instead")
+        return best, listed
+
+    def states(self, listed: tuple[str, ...]) -> Iterator[Arrays]:
+        """All joint states of finite layers, in chunks."""
+        layers = [self.model.layers[n] for n in listed]
+        radix = [int(layer.energy_shape[-1]) if DOMAINS[layer.domain.name].one_hot else 2 for layer in layers]
+        total = math.prod(r**layer.size for r, layer in zip(radix, layers, strict=True))
+        for start in range(0, total, _CHUNK):
+            number = np.arange(start, min(start + _CHUNK, total), dtype=np.int64)
+            chunk: Arrays = {}
+            for layer, base in zip(layers, radix, strict=True):
+                digits = np.empty((len(number), layer.size), np.int64)
+                for unit in range(layer.size):
+                    number, digits[:, unit] = np.divmod(number, base)
+                chunk[layer.name] = self._from_codes(layer, digits.reshape(-1, *layer.shape))
+            yield chunk
+
+    def _from_codes(self, layer: Layer, codes: Array) -> Array:
+        domain = DOMAINS[layer.domain.name]
+        if domain.one_hot:
+            return one_hot(layer, codes, self.dtype)
+        low, high = domain.points or (0.0, 1.0)
+        return (codes * (high - low) + low).astype(self.dtype)
+
+    # --- mean field
+
+    def mean_field(
+        self,
+        params: Mapping[str, Any],
+        data: Mapping[str, Any],
+        tolerance: float = 1e-6,
+        max_iterations: int = 500,
+        **scalars: Any,
+    ) -> MeanField:
+        """Fully factorised approximation of p(latents | data), and the bound on log p~(data) it gives.
+
+        Blocks are updated in turn, mu_k = E[T_k] at eta(mu), each of which can only raise the bound
+        <-beta E> + entropy (Saul, Jaakkola & Jordan 1996).
+        """
+        hidden = self.model.by_role("hidden")
+        if not hidden:
+            raise NotApplicable("mean field needs a hidden layer")
+        p, s = self.check_params(params), self.settings(**scalars)
+        x = dict(self._state(data, [n for n in self.model.layers if n not in hidden]))
+        count = len(next(iter(x.values())))
+        for name in hidden:
+            layer = self.model.layers[name]
+            start = 1.0 / layer.energy_shape[-1] if DOMAINS[layer.domain.name].one_hot else 0.5
+            points = DOMAINS[layer.domain.name].points
+            x[name] = np.full((count, *layer.energy_shape), start if points == (0.0, 1.0) else 0.0, self.dtype)
+            self._second_moment(x, name, np.ones_like(x[name]))
+        parts = [part for block in self.derived.schedule(frozenset(self.model.layers) - set(hidden)) for part in block]
+        residual, iterations = math.inf, 0
+        while residual > tolerance and iterations < max_iterations:
+            residual = max(self._mean_field_step(p, x, s, str(part)) for part in parts)
+            iterations += 1
+        bound = -s.beta * self._total(self.kernels.energy(p, x, s), s)
+        for name in hidden:
+            eta = getattr(self.kernels, f"fields_{name}")(p, x, s, self.workspace)
+            bound = bound + getattr(self.kernels, f"entropy_{name}")(*eta)
+        return MeanField({n: x[n] for n in hidden}, bound, iterations, float(residual))
+
+    def _second_moment(self, x: Arrays, name: str, variance: Array) -> None:
+        if 2 in DOMAINS[self.model.layers[name].domain.name].powers:
+            x[f"{name}^2"] = x[name] ** 2 + variance
+
+    def _mean_field_step(self, p: Arrays, x: Arrays, s: Any, part: str) -> float:
+        name, _, colour = part.rstrip("*").partition(":")
+        eta = getattr(self.kernels, f"fields_{name}")(p, x, s, self.workspace)
+        new = np.array(getattr(self.kernels, f"mean_{name}")(*eta))
+        variance = getattr(self.kernels, f"variance_{name}")(*eta)
+        if colour:
+            mask = getattr(self.kernels, f"COLOUR_{name}")[int(colour)]
+            new = np.where(mask.reshape(mask.shape + (1,) * (new.ndim - 1 - mask.ndim)), new, x[name])
+        if part.endswith("*"):
+            new = self._scanned_means(p, x, s, name)
+        change = float(np.max(np.abs(new - x[name]), initial=0.0))
+        x[name] = new
+        self._second_moment(x, name, variance)
+        return change
+
+    def _scanned_means(self, p: Arrays, x: Arrays, s: Any, name: str) -> Array:
+        layer = self.model.layers[name]
+        x[name] = np.array(x[name])
+        before = x[name].copy()
+        for unit in np.ndindex(*layer.shape):
+            eta = [
+                getattr(self.kernels, f"unit_eta{k}_{name}")(p, x, s, self.workspace, *unit)
+                for k in DOMAINS[layer.domain.name].powers
+            ]
+            shaped = [e[:, None] if layer.energy_shape == layer.shape else e[:, None, :] for e in eta]
+            x[name][(slice(None), *unit)] = getattr(self.kernels, f"mean_{name}")(*shaped)[:, 0]
+        new, x[name] = x[name], before
+        return new
+
+
+def one_hot(layer: Layer, codes: Array, dtype: Any) -> Array:
+    """Integer codes (rows, *layer) as one-hot over a last axis. Raises `DataError` (E0401)."""
+    states = layer.energy_shape[-1]
+    whole = np.asarray(codes)
+    bad = ~((whole >= 0) & (whole < states) & (whole == np.floor(whole)))
+    if bad.any():
+        at = tuple(int(k) for k in np.argwhere(bad)[0])
+        raise DataError.of(
+            f"row {at[0] + 1} of `{layer.name}` has {whole[at]:g}, not a state from 0 to {states - 1}"
+        )
+    return (whole[..., None] == np.arange(states)).astype(dtype)
+
+
+def _repeated(here: Arrays, states: Arrays) -> Arrays:
+    count = len(next(iter(states.values())))
+    return {n: np.broadcast_to(a, (count, *a.shape[1:])) for n, a in here.items()}
+
+
+def _one_row() -> Arrays:
+    return {"": np.zeros((1, 0))}
+
+
+def emit(derived: Derived, dtype: str = "float32") -> str:
+    """The text of the kernels of a derived model, a standalone module."""
+    model = derived.model
+    colours = {
+        n: parts.colours.reshape(model.layers[n].shape)
+        for n, parts in derived.parts.items()
+        if parts.colours is not None
+    }
+    visible = frozenset(model.by_role("visible"))
+    schedules = {
+        key: [[str(part) for part in block] for block in derived.schedule(clamped)]
+        for key, clamped in (("free", frozenset[str]()), ("clamped", visible))
+    }
+    return numpy_printer.print_module(
+        lower(derived),
+        {n: c.value for n, c in model.consts.items()},
+        {n: edges_of(g) for n, g in model.graphs.items()},
+        colours,
+        schedules,
+        dtype,
+    )
