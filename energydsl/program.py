@@ -259,9 +259,15 @@ class Program:
             if name not in out:
                 value = value - self.external_energy(name, x[name], fields)
         for name in out:
-            eta = getattr(self.kernels, f"fields_{name}")(p, x, s, self.workspace)
-            value = value - getattr(self.kernels, f"log_partition_{name}")(*eta)
+            value = value - self._unit_sum("log_partition", name, p, x, s)
         return np.asarray(value)
+
+    def _unit_sum(self, what: str, layer: str, p: Arrays, x: Arrays, s: Any) -> Array:
+        """A quantity of every unit of a layer given the others, added up over the layer; shape (chains,)."""
+        eta = getattr(self.kernels, f"fields_{layer}")(p, x, s, self.workspace)
+        each = getattr(self.kernels, f"{what}_{layer}")(*eta)
+        shape = (len(eta[0]), *self.model.layers[layer].shape)
+        return np.asarray(np.broadcast_to(each, shape).reshape(shape[0], -1).sum(axis=1))
 
     def external_energy(self, layer: str, values: Array, fields: tuple[Array, ...]) -> Array:
         """sum_k fields_k . T_k(x) of a layer, shape (chains,)."""
@@ -279,7 +285,7 @@ class Program:
         self, params: Mapping[str, Any], state: Mapping[str, Any], layer: str, what: str, scalars: Mapping[str, Any]
     ) -> Array:
         eta = self.natural_parameters(params, state, layer, **scalars)
-        return np.array(getattr(self.kernels, f"{what}_{layer}")(*eta))
+        return np.array(np.broadcast_to(getattr(self.kernels, f"{what}_{layer}")(*eta), eta[0].shape))
 
     def natural_parameters(
         self, params: Mapping[str, Any], state: Mapping[str, Any], layer: str, **scalars: Any
@@ -490,8 +496,7 @@ class Program:
             iterations += 1
         bound = -s.beta * self._total(self.kernels.energy(p, x, s), s)
         for name in hidden:
-            eta = getattr(self.kernels, f"fields_{name}")(p, x, s, self.workspace)
-            bound = bound + getattr(self.kernels, f"entropy_{name}")(*eta)
+            bound = bound + self._unit_sum("entropy", name, p, x, s)
         return MeanField({n: x[n] for n in hidden}, bound, iterations, float(residual))
 
     def _second_moment(self, x: Arrays, name: str, variance: Array) -> None:
@@ -502,7 +507,7 @@ class Program:
         name, _, colour = part.rstrip("*").partition(":")
         eta = getattr(self.kernels, f"fields_{name}")(p, x, s, self.workspace)
         new = np.array(getattr(self.kernels, f"mean_{name}")(*eta))
-        variance = getattr(self.kernels, f"variance_{name}")(*eta)
+        variance = np.broadcast_to(getattr(self.kernels, f"variance_{name}")(*eta), new.shape)
         if colour:
             mask = getattr(self.kernels, f"COLOUR_{name}")[int(colour)]
             new = np.where(mask.reshape(mask.shape + (1,) * (new.ndim - 1 - mask.ndim)), new, x[name])

@@ -128,9 +128,7 @@ class _Printer:
         lines += ["", "", *self.sample(layer)]
         if layer.unit_fields:
             lines += ["", "", *self.scan(layer)]
-        lines += ["", "", *self.reduction(layer, "log_partition", layer.domain.log_partition)]
-        lines += ["", "", *self.reduction(layer, "entropy", layer.domain.entropy)]
-        for what in ("mean", "variance", "mode"):
+        for what in ("log_partition", "entropy", "mean", "variance", "mode"):
             lines += ["", "", *self.elementwise(layer, what, getattr(layer.domain, what))]
         return lines
 
@@ -272,25 +270,13 @@ class _Printer:
         lines.append(f'        x["{name}"][:, {at}] = {_plain(layer.domain.sample)}')
         return lines
 
-    def reduction(self, layer: LayerKernels, what: str, formula: Scalar | None) -> Lines:
-        """A quantity of every unit, added up over the layer; shape (chains,)."""
-        assert formula is not None
-        arguments = ", ".join(["eta1", "eta2"][: len(layer.fields)])
-        over = ", ".join(str(k + 1) for k in range(len(layer.shape)))
-        value = _plain(formula)
-        lines = [f"def {what}_{layer.layer}({arguments}):", f'    """{what} of `{layer.layer}`, summed over its units."""']
-        if not layer.shape:
-            return [*lines, f"    return {value}"]
-        site = f"(len(eta1), {', '.join(map(str, layer.shape))},)"
-        return [*lines, f"    return np.broadcast_to({value}, {site}).sum(axis=({over},))"]
-
     def elementwise(self, layer: LayerKernels, what: str, formula: Scalar | None) -> Lines:
         assert formula is not None
         arguments = ", ".join(["eta1", "eta2"][: len(layer.fields)])
         return [
             f"def {what}_{layer.layer}({arguments}):",
             f'    """{what} of every unit of `{layer.layer}`."""',
-            f"    return np.broadcast_to({_plain(formula)}, eta1.shape)",
+            f"    return {_plain(formula)}",
         ]
 
     # --- energy and gradient
@@ -407,7 +393,7 @@ class _Printer:
             else:
                 lines.append(f"    {step.out} = {self.contract(step, section, {})[0]}")
         left, right = flat_shapes
-        target = out if len(letters) == 2 else f"{out}.reshape(len({out}), -1)"
+        target = out if len(letters) <= 2 else f"{out}.reshape(len({out}), -1)"
         return [*lines, f"    np.matmul({left}, {right}, out={target})"]
 
     def scatter(self, section: Section, letters: tuple[str, ...], shape: tuple[int, ...], out: str, value: str) -> Lines:
@@ -510,8 +496,10 @@ class _Printer:
             return self.mask(access.predicate, access.letters, section, fixed)
         text = self.array(access)
         if access.source == "local":
-            at = [fixed.get(x, ":") for x in access.letters]
-            return text if all(a == ":" for a in at) else f"{text}[{', '.join(at)}]"
+            if access.indices is None:
+                return text
+            at = [":"] * (BATCH in access.letters) + [fixed.get(i.plain or "", ":") for i in access.indices]
+            return f"{text}[{', '.join(at)}]"
         exponent = access.exponent
         if access.source == "x" and exponent == 2.0:
             text, exponent = f'square(x, "{access.name}")', 1.0

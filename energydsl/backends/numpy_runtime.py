@@ -74,8 +74,9 @@ class Scatter:
 
 def sigmoid(x, out=None):
     """1 / (1 + exp(-x)); far in the tail exp overflows to infinity and the result is the right 0."""
+    x = np.asarray(x)
     with np.errstate(over="ignore", under="ignore"):
-        out = np.negative(x, out=out)
+        out = np.negative(x, out=np.empty_like(x) if out is None else out)
         np.exp(out, out=out)
         out += 1.0
         return np.reciprocal(out, out=out)

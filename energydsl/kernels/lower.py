@@ -114,7 +114,7 @@ class _Lowering:
                 continue
             define = self._define(atom, next(names), sizes)
             steps.append(define)
-            accesses.append(Access("local", define.out, define.letters, exponent=exponent))
+            accesses.append(_local(define, exponent, fixed))
         for predicate in monomial.predicates:
             letters = tuple(dict.fromkeys(b for b in predicate.binders() if b not in fixed))
             accesses.append(Access("mask", "", letters, predicate=predicate))
@@ -155,6 +155,15 @@ class _Lowering:
         if atom.kind == "param":
             return self.model.params[atom.name].shape
         return self.model.layers[atom.name].energy_shape if atom.kind != "const" else ()
+
+
+def _local(define: Define, exponent: float, fixed: tuple[str, ...]) -> Access:
+    """A defined value, indexed where some of its axes are held fixed."""
+    letters = tuple(x for x in define.letters if x not in fixed)
+    if letters == define.letters:
+        return Access("local", define.out, letters, exponent=exponent)
+    indices = tuple(Index.of(x) for x in define.letters if x != BATCH)
+    return Access("local", define.out, letters, indices, exponent=exponent)
 
 
 def _with(section: Section, target: tuple[Index, ...] | None, flat: bool, layers: tuple[str, ...], origin: str) -> Section:

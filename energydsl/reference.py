@@ -1,0 +1,177 @@
+"""The oracle: energies by walking the resolved tree, everything else by enumeration. Slow, plain, independent.
+
+Shares no code with `energy/` and what comes after it; a derivation is right when it agrees with this.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from energydsl.model import expressions as ex
+from energydsl.model.indices import Index
+from energydsl.model.records import EnergyTerm, Layer, Resolved
+
+Array = NDArray[Any]
+
+_FUNCTIONS = {
+    "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "abs": np.abs,
+    "tanh": np.tanh,
+    "sigmoid": special.expit,
+    "softplus": lambda x: np.logaddexp(0.0, x),
+    "sin": np.sin,
+    "cos": np.cos,
+    "lgamma": special.gammaln,
+}
+
+
+class Oracle:
+    """Energies of a model with given consts, term weights and edges."""
+
+    def __init__(
+        self,
+        model: Resolved,
+        edges: Mapping[str, Any],
+        consts: Mapping[str, float] | None = None,
+        weights: Mapping[str, float] | None = None,
+    ):
+        self.model = model
+        self.edges = edges
+        self.consts = {n: c.value for n, c in model.consts.items()} | dict(consts or {})
+        self.weights = dict(weights or {})
+
+    def energy(self, params: Mapping[str, Any], state: Mapping[str, Any]) -> Array:
+        """E of each row of a state, shape (rows,)."""
+        rows = len(next(iter(state.values())))
+        walk = _Walk(self, params, state, rows)
+        total = np.zeros(rows)
+        for term in self.model.energies:
+            total = total + self.weights.get(term.name, 1.0) * walk.scalar(term)
+        return total
+
+
+class _Walk:
+    """One evaluation; every value has a leading axis of rows (length 1 where it does not depend on the state)."""
+
+    def __init__(self, oracle: Oracle, params: Mapping[str, Any], state: Mapping[str, Any], rows: int):
+        self.oracle, self.rows = oracle, rows
+        self.params = {n: np.asarray(v, float)[None] for n, v in params.items()}
+        self.state = {n: np.asarray(v, float) for n, v in state.items()}
+
+    def scalar(self, term: EnergyTerm) -> Array:
+        return np.broadcast_to(self.value(term.expression, {}), (self.rows,))
+
+    def value(self, node: ex.Expression, env: Mapping[str, int]) -> Array:
+        match node:
+            case ex.Constant(value=value):
+                return np.full(1, value)
+            case ex.Reference(kind=kind, name=name):
+                if kind == "const":
+                    return np.full(1, self.oracle.consts[name])
+                return self.params[name] if kind == "param" else self.state[name]
+            case ex.Element():
+                return self.element(node, env)
+            case ex.EdgeElement(param=param, graph=graph, left=left, right=right):
+                pair = sorted((env[left], env[right]))
+                number = next(k for k, e in enumerate(self.oracle.edges[graph]) if list(e) == pair)
+                return self.params[param][:, number]
+            case ex.Negated(operand=operand):
+                return -self.value(operand, env)
+            case ex.Added(left=left, right=right):
+                return self.elementwise(np.add, left, right, env)
+            case ex.Multiplied(left=left, right=right):
+                return self.elementwise(np.multiply, left, right, env)
+            case ex.Divided(left=left, right=right):
+                return self.elementwise(np.divide, left, right, env)
+            case ex.Contracted(left=left, right=right):
+                return self.contracted(self.value(left, env), self.value(right, env))
+            case ex.Transposed(operand=operand):
+                return np.swapaxes(self.value(operand, env), 1, 2)
+            case ex.Raised(base=base, exponent=exponent):
+                return np.asarray(self.value(base, env) ** exponent)
+            case ex.Applied(function=function, operand=operand):
+                return np.asarray(_FUNCTIONS[function](self.value(operand, env)))
+            case ex.Totalled(operand=operand):
+                whole = self.value(operand, env)
+                return np.asarray(whole.reshape(len(whole), -1).sum(axis=1))
+            case ex.Summed():
+                return self.summed(node, env)
+        raise AssertionError(node)
+
+    def elementwise(self, function: Any, left: ex.Expression, right: ex.Expression, env: Mapping[str, int]) -> Array:
+        a, b = self.value(left, env), self.value(right, env)
+        rank = max(a.ndim, b.ndim)
+        a, b = (x.reshape(x.shape + (1,) * (rank - x.ndim)) for x in (a, b))
+        return np.asarray(function(a, b))
+
+    @staticmethod
+    def contracted(a: Array, b: Array) -> Array:
+        spec = {(2, 2): "ri,ri->r", (2, 3): "ri,rij->rj", (3, 2): "rij,rj->ri", (3, 3): "rij,rjk->rik"}[a.ndim, b.ndim]
+        rows = max(len(a), len(b))
+        a, b = (np.broadcast_to(x, (rows, *x.shape[1:])) for x in (a, b))
+        return np.asarray(np.einsum(spec, a, b))
+
+    def element(self, node: ex.Element, env: Mapping[str, int]) -> Array:
+        whole = self.value(node.base, env)
+        at = [_number(i, env) for i in node.indices]
+        if node.flat:
+            states = whole.shape[-(len(at) - 1) :] if len(at) > 1 else ()
+            whole = whole.reshape(len(whole), -1, *states)
+        return np.asarray(whole[(slice(None), *at)])
+
+    def summed(self, node: ex.Summed, env: Mapping[str, int]) -> Array:
+        total = np.zeros(1)
+        choices = []
+        for binder in node.binders:
+            if isinstance(binder, ex.Edges):
+                pairs = self.oracle.edges[binder.graph]
+                choices.append([{binder.left: int(i), binder.right: int(k)} for i, k in pairs])
+            else:
+                choices.append([{binder.name: n} for n in range(binder.low, binder.high)])
+        for chosen in itertools.product(*choices):
+            inner = dict(env)
+            for part in chosen:
+                inner |= part
+            if all(b.above is None or inner[b.above] < inner[b.name] for b in node.binders if isinstance(b, ex.Range)):
+                total = total + self.value(node.body, inner)
+        return total
+
+
+def _number(index: Index, env: Mapping[str, int]) -> int:
+    return int(index.value(env, lambda *_: None))
+
+
+def unit_values(layer: Layer, points: Array | None = None) -> Array:
+    """The values one unit of a layer can take, one row each; `points` stand for a continuous unit."""
+    match layer.domain.name:
+        case "binary":
+            return np.array([0.0, 1.0])
+        case "spin":
+            return np.array([-1.0, 1.0])
+        case "categorical":
+            return np.eye(layer.energy_shape[-1])
+    assert points is not None
+    return points
+
+
+def enumerate_states(layers: Mapping[str, Layer], points: Array) -> tuple[dict[str, Array], dict[str, Array]]:
+    """All joint states: values by layer, and for each layer the number of the value of each of its units."""
+    units = [(n, k) for n, layer in layers.items() for k in range(layer.size)]
+    counts = [len(unit_values(layers[n], points)) for n, _ in units]
+    total = int(np.prod(counts, dtype=np.int64)) if counts else 1
+    digits = np.array(np.unravel_index(np.arange(total), counts)).T if counts else np.zeros((1, 0), int)
+    codes: dict[str, Array] = {}
+    values: dict[str, Array] = {}
+    for name, layer in layers.items():
+        columns = [c for c, (n, _) in enumerate(units) if n == name]
+        codes[name] = digits[:, columns]
+        values[name] = unit_values(layer, points)[codes[name]].reshape(total, *layer.energy_shape)
+    return values, codes

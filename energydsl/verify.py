@@ -1,0 +1,499 @@
+"""The derivation certificate: what was derived from the user's own model, compared with enumeration.
+
+On the model with every size shrunk, in float64, with random parameters, beta and term weights. No Monte Carlo: every
+figure is an exact identity, whose error is rounding where the derivation is right and about 1 where it is not.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from energydsl.derive import Derived, derive
+from energydsl.derive.records import BlockPart, Schedule
+from energydsl.diagnostics import NotApplicable, TooLarge
+from energydsl.domains import DOMAINS
+from energydsl.energy import canonicalise
+from energydsl.graph import edges_of
+from energydsl.model.records import Layer, Param, Resolved
+from energydsl.program import Arrays, Program
+from energydsl.random import Uniforms
+from energydsl.reference import Oracle, enumerate_states, unit_values
+
+Array = NDArray[Any]
+
+# Stand-ins for a continuous unit where states are listed, and the grid it is integrated on.
+_POINTS = np.array([-1.3, 0.2, 0.9])
+_GRID = np.arange(-15.0, 15.01, 0.25)
+_STEP = 1e-5
+
+
+@dataclass(frozen=True)
+class Check:
+    """One identity: its largest error and what is allowed for rounding."""
+
+    name: str
+    error: float
+    tolerance: float
+
+    @property
+    def ok(self) -> bool:
+        return bool(self.error <= self.tolerance)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """All checks of one model, and the sizes they were made at."""
+
+    model: str
+    sizes: str
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        return all(c.ok for c in self.checks)
+
+    def as_dict(self) -> dict[str, Any]:
+        rows = [{"name": c.name, "error": c.error, "tolerance": c.tolerance, "ok": c.ok} for c in self.checks]
+        return {"ok": self.ok, "model": self.model, "sizes": self.sizes, "checks": rows}
+
+    def __str__(self) -> str:
+        width = max(len(c.name) for c in self.checks)
+        lines = [f"{self.model}: checked at {self.sizes}"]
+        lines += [
+            f"  {c.name:<{width}}  error {c.error:8.1e}  allowed {c.tolerance:7.0e}  {'ok' if c.ok else 'WRONG'}"
+            for c in self.checks
+        ]
+        return "\n".join([*lines, "all identities hold" if self.ok else "THE DERIVATION IS WRONG"])
+
+
+def certify(full: Derived, small: Resolved, seed: int = 0) -> Certificate:
+    """Checks 1 to 6 on the shrunk model, and what can be checked at the model's own sizes."""
+    energy, _ = canonicalise(small)
+    derived = derive(small, energy)
+    checks = list(_Trial(derived, seed).checks())
+    checks += list(_full_size(full, seed))
+    sizes = ", ".join(f"{n}{list(layer.shape) if layer.shape else ''}" for n, layer in small.layers.items())
+    return Certificate(full.model.name, sizes, tuple(checks))
+
+
+class _Trial:
+    """One model with one draw of parameters, beta and weights; all its states and their energies by the oracle."""
+
+    def __init__(self, derived: Derived, seed: int):
+        self.derived, self.model = derived, derived.model
+        self.rng = np.random.default_rng(seed)
+        self.program = Program(derived, "numpy", "float64")
+        self.params = {n: self.random_param(p) for n, p in self.model.params.items()}
+        self.beta = 0.7
+        self.weights = {label: float(self.rng.uniform(0.8, 1.2)) for label in self.model.labels}
+        self.consts = {n: c.value * float(self.rng.uniform(0.9, 1.1)) for n, c in self.model.consts.items()}
+        self.scalars = {"beta": self.beta, "weights": self.weights, "consts": self.consts}
+        edges = {n: edges_of(g) for n, g in self.model.graphs.items()}
+        self.oracle = Oracle(self.model, edges, self.consts, self.weights)
+        self.units = self.model.units()
+        self.inputs = {n: self.random_layer(self.model.layers[n]) for n in self.model.by_role("input")}
+        self.states, self.codes = enumerate_states(self.units, _POINTS)
+        self.rows = len(next(iter(self.states.values())))
+        self.x = self.with_inputs(self.states, self.rows)
+        self.energies = self.oracle.energy(self.params, self.x)
+        logits = -self.beta * self.energies
+        self.p = np.exp(logits - np.logaddexp.reduce(logits))
+
+    # --- the trial
+
+    def random_param(self, param: Param) -> Array:
+        value = self.rng.normal(0.0, 0.6, param.shape)
+        if "positive" in param.constraints:
+            value = self.rng.uniform(0.6, 1.4, param.shape)
+        return Program.constrain(param, np.asarray(value))
+
+    def random_layer(self, layer: Layer) -> Array:
+        values = unit_values(layer, self.rng.normal(size=5)) if layer.domain.name in _KNOWN else self.rng.random(5)
+        chosen = values[self.rng.integers(0, len(values), layer.shape)]
+        return np.asarray(chosen).reshape(1, *layer.energy_shape)
+
+    def with_inputs(self, states: Mapping[str, Array], rows: int) -> Arrays:
+        return {**states, **{n: np.repeat(v, rows, axis=0) for n, v in self.inputs.items()}}
+
+    def checks(self) -> Iterator[Check]:
+        yield Check("energy = tree walk", self.energy_error(), 1e-11)
+        yield Check("energy differences = log odds", self.difference_error(), 1e-11)
+        yield Check("no mixed difference inside a block", self.mixed_difference_error(), 1e-11)
+        balance, stationary = self.transition_errors()
+        yield Check("detailed balance of each block", balance, 1e-12)
+        yield Check("sweep leaves p(x) as it is", stationary, 1e-12)
+        yield Check("draws follow the conditionals", self.draw_error(), 2.5e-3)
+        yield from self.normalisation()
+        yield from self.gradients()
+
+    # --- 1 and 2
+
+    def energy_error(self) -> float:
+        found = self.program.energy(self.params, self.x, weights=self.weights, consts=self.consts)
+        return _largest(found - self.energies)
+
+    def log_conditionals(self, name: str) -> Array:
+        """log p(unit = its k-th value | rest), up to a constant for a continuous unit; shape (rows, units, values)."""
+        layer = self.model.layers[name]
+        domain = DOMAINS[layer.domain.name]
+        eta = self.etas(name)
+        values = unit_values(layer, _POINTS)
+        if domain.one_hot:
+            logits = eta[0].reshape(self.rows, layer.size, -1)
+        else:
+            flat = [e.reshape(self.rows, layer.size, 1) for e in eta]
+            logits = np.asarray(sum(e * values**k for e, k in zip(flat, domain.powers, strict=True)))
+        return np.asarray(logits)
+
+    def etas(self, name: str) -> tuple[Array, ...]:
+        """Natural parameters as the sampler sees them: of the whole layer, or of one unit at a time."""
+        layer = self.model.layers[name]
+        if self.derived.parts[name].kind != "scan":
+            return self.program.natural_parameters(self.params, self.x, name, **self.scalars)
+        kernels, s = self.program.kernels, self.program.settings(**self.scalars)
+        found = []
+        for power in DOMAINS[layer.domain.name].powers:
+            unit = getattr(kernels, f"unit_eta{power}_{name}")
+            columns = [unit(self.params, self.x, s, self.program.workspace, *at) for at in np.ndindex(*layer.shape)]
+            found.append(np.stack(columns, axis=1).reshape(self.rows, *layer.energy_shape))
+        return tuple(found)
+
+    def difference_error(self) -> float:
+        """log p(a | rest) - log p(b | rest) = beta (E(b, rest) - E(a, rest))."""
+        worst = 0.0
+        table = self.energies.reshape(self.radices())
+        for axis, (name, unit) in enumerate(self.unit_names()):
+            logits = self.log_conditionals(name)[:, unit, :]
+            others = np.moveaxis(table, axis, -1).reshape(-1, table.shape[axis])
+            expected = -self.beta * (others - others[:, :1])
+            found = np.moveaxis(logits.reshape(*table.shape, -1), axis, -2).reshape(len(others), table.shape[axis], -1)
+            worst = max(worst, _largest(found - found[:, :, :1] - expected[:, None, :]))
+        return worst
+
+    def unit_names(self) -> list[tuple[str, int]]:
+        return [(n, k) for n, layer in self.units.items() for k in range(layer.size)]
+
+    def radices(self) -> list[int]:
+        return [len(unit_values(self.model.layers[n], _POINTS)) for n, _ in self.unit_names()]
+
+    # --- 3 and 4
+
+    def blocks(self) -> Iterator[list[tuple[str, int]]]:
+        """The blocks of every clamping pattern checked: nothing clamped, and data clamped."""
+        for clamped in (frozenset[str](), frozenset(self.model.by_role("visible"))):
+            yield from self.blocks_of(self.derived.schedule(clamped))
+
+    def mixed_difference_error(self) -> float:
+        """E(a,a') - E(a,b') - E(b,a') + E(b,b') = 0 for every pair of units of a block."""
+        table = self.energies.reshape(self.radices())
+        axis = {u: k for k, u in enumerate(self.unit_names())}
+        worst = 0.0
+        for block in self.blocks():
+            for a, b in itertools.combinations(block, 2):
+                along = np.moveaxis(table, (axis[a], axis[b]), (0, 1))
+                worst = max(worst, _largest(along - along[:1] - along[:, :1] + along[:1, :1]))
+        return worst
+
+    def transition_errors(self) -> tuple[float, float]:
+        """Detailed balance of each block's kernel, and p T = p for the sweep."""
+        axis = {u: k for k, u in enumerate(self.unit_names())}
+        radices = self.radices()
+        numbers = np.arange(self.rows).reshape(radices)
+        logs = {n: self.normalised(n) for n in self.units}
+        p, balance = self.p, 0.0
+        free = self.derived.schedule(frozenset())
+        visited: list[tuple[str, int]] = []
+        for block in self.blocks_of(free):
+            visited += block
+            axes = [axis[u] for u in block]
+            size = int(np.prod([radices[k] for k in axes]))
+            if size > 512:
+                return np.inf, np.inf
+            grouped = np.moveaxis(numbers, axes, range(-len(axes), 0)).reshape(-1, size)
+            kernel = np.zeros((*grouped.shape, size))
+            for (name, unit), values in zip(block, _digits([radices[k] for k in axes]), strict=True):
+                kernel += logs[name][grouped][:, :, unit, :][:, :, values]
+            kernel = np.exp(kernel)
+            flow = self.p[grouped][:, :, None] * kernel
+            balance = max(balance, _largest(flow - flow.transpose(0, 2, 1)))
+            new = np.empty(self.rows)
+            new[grouped] = np.einsum("gi,gij->gj", p[grouped], kernel)
+            p = new
+        missing = sorted(set(self.unit_names()) ^ set(visited)) or len(visited) != len(set(visited))
+        return balance, 1.0 if missing else _largest(p - self.p)
+
+    def blocks_of(self, schedule: Schedule) -> Iterator[list[tuple[str, int]]]:
+        """Units that are updated together; a scanned layer gives one block a unit."""
+        for block in schedule:
+            together: list[tuple[str, int]] = []
+            for part in block:
+                units = self.units_of(part)
+                if part.kind == "scan":
+                    yield from ([(part.layer, k)] for k in units)
+                    continue
+                together += [(part.layer, k) for k in units]
+            if together:
+                yield together
+
+    def normalised(self, name: str) -> Array:
+        """log p(unit = value | rest): by the domain's A for finite units, over the points for a continuous one."""
+        logits = self.log_conditionals(name)
+        layer = self.model.layers[name]
+        if not DOMAINS[layer.domain.name].finite:
+            return np.asarray(logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True))
+        eta = self.etas(name)
+        log_partition = getattr(self.program.kernels, f"log_partition_{name}")(*eta)
+        return np.asarray(logits - np.asarray(log_partition).reshape(self.rows, layer.size, 1))
+
+    def draw_error(self) -> float:
+        """Evenly spread uniform numbers must give the conditional's mean (and second moment)."""
+        count = 2000
+        worst = 0.0
+        row = int(self.rng.integers(self.rows))
+        spread = (np.arange(count) + 0.5) / count
+        for block in self.derived.schedule(frozenset()):
+            for part in block:
+                layer = self.model.layers[part.layer]
+                x = {n: np.repeat(v[row : row + 1], count, axis=0).astype(float) for n, v in self.x.items()}
+                before = x[part.layer].copy()
+                mean = self.program.mean(self.params, {n: v[:1] for n, v in x.items()}, part.layer, **self.scalars)
+                uniform = np.broadcast_to(spread.reshape(-1, *(1,) * len(layer.shape)), (count, *layer.shape))
+                s = self.program.settings(**self.scalars)
+                self.program.kernels.update(
+                    str(part), self.params, x, s, Uniforms([uniform]), self.program.kernels.Workspace(np.float64)
+                )
+                free = self.units_of(part)[:1] if part.kind == "scan" else self.units_of(part)
+                found = x[part.layer].mean(axis=0).reshape(layer.size, -1)
+                wanted = mean[0].reshape(layer.size, -1)
+                scale = np.maximum(1.0, np.abs(wanted))
+                worst = max(worst, _largest(((found - wanted) / scale)[free]))
+                held = np.ones(layer.size, bool)
+                held[free] = False
+                if part.kind == "scan":
+                    held[:] = False
+                still = (x[part.layer] - before).reshape(count, layer.size, -1)[:, held]
+                worst = max(worst, _largest(still))
+        return worst
+
+    def units_of(self, part: BlockPart) -> list[int]:
+        """The units a part updates."""
+        units = range(self.model.layers[part.layer].size)
+        if part.kind != "colours":
+            return list(units)
+        mask = getattr(self.program.kernels, f"COLOUR_{part.layer}")[part.colour].ravel()
+        return [k for k in units if mask[k]]
+
+    # --- 5
+
+    def integrated(self, held: Mapping[str, Array], over: list[str]) -> Array:
+        """log of the sum (and integral) over layers of exp(-beta E), for each held row, by the oracle."""
+        layers = {n: self.model.layers[n] for n in over}
+        values, _ = enumerate_states(layers, _GRID)
+        count = len(next(iter(values.values()))) if values else 1
+        rows = len(next(iter(held.values()))) if held else 1
+        found = np.empty(rows)
+        width = sum(layer.size for layer in layers.values() if not DOMAINS[layer.domain.name].finite)
+        for row in range(rows):
+            here = {n: np.repeat(v[row : row + 1], count, axis=0) for n, v in held.items()}
+            energy = self.oracle.energy(self.params, self.with_inputs({**here, **values}, count))
+            found[row] = np.logaddexp.reduce(-self.beta * energy) + width * np.log(_GRID[1] - _GRID[0])
+        return found
+
+    def normalisation(self) -> Iterator[Check]:
+        try:
+            log_z = self.program.log_partition(
+                self.params, {n: v[0] for n, v in self.inputs.items()}, **self.scalars
+            )
+            wanted = self.integrated({}, list(self.units))[0]
+            yield Check("log partition = log of the sum", abs(float(log_z) - wanted), 1e-9)
+        except (TooLarge, NotApplicable):
+            pass
+        out = self.derived.free_energy.summed_out
+        rest = [n for n in self.units if n not in out]
+        if rest:
+            rows = self.rng.integers(0, self.rows, 12)
+            held = {n: self.states[n][rows] for n in rest}
+            found = self.program.free_energy(self.params, self.with_inputs(held, len(rows)), **self.scalars)
+            name = "free energy = -log of the sum" if out else "free energy = beta E"
+            yield Check(name, _largest(found + self.integrated(held, list(out))), 1e-9)
+        for name, layer in self.units.items():
+            if not DOMAINS[layer.domain.name].finite:
+                yield Check(f"density of {name} against quadrature", self.quadrature_error(name), 1e-9)
+
+    def quadrature_error(self, name: str) -> float:
+        """Mean and log-partition of a continuous unit against the integral of the oracle's exp(-beta E)."""
+        layer = self.model.layers[name]
+        worst = 0.0
+        for row in self.rng.integers(0, self.rows, 4):
+            here = {n: np.repeat(v[row : row + 1], len(_GRID), axis=0).astype(float) for n, v in self.x.items()}
+            mean = self.program.mean(self.params, {n: v[:1] for n, v in here.items()}, name, **self.scalars)
+            for unit in range(layer.size):
+                moved = {n: v.copy() for n, v in here.items()}
+                moved[name].reshape(len(_GRID), -1)[:, unit] = _GRID
+                logits = -self.beta * self.oracle.energy(self.params, moved)
+                p = np.exp(logits - np.logaddexp.reduce(logits))
+                worst = max(worst, abs(float(p @ _GRID) - float(mean.reshape(-1)[unit])))
+        return worst
+
+    # --- 6
+
+    def gradients(self) -> Iterator[Check]:
+        learned = [(n, p) for n, p in self.model.params.items() if p.shape == () or min(p.shape) > 0]
+        if not learned:
+            return
+        rows = self.rng.integers(0, self.rows, 5)
+        some = {n: v[rows] for n, v in self.x.items()}
+        uniform = np.full(len(rows), 1.0 / len(rows))
+        yield Check(
+            "dE/dparam = finite difference of E",
+            self.gradient_error(some, uniform, lambda e: float(e(some) @ uniform)),
+            1e-6,
+        )
+        data = self.data_distribution()
+        yield Check(
+            "likelihood gradient = data minus model",
+            self.gradient_error(
+                self.x, self.beta * (self.p - data), lambda e: self.mean_log_likelihood(e(self.x), data)
+            ),
+            1e-6,
+        )
+
+    def data_distribution(self) -> Array:
+        """p(latents | v) times three data points, over the listed states."""
+        visible = self.model.by_role("visible")
+        if not visible:
+            return np.full(self.rows, 1.0 / self.rows)
+        groups = self.visible_groups()
+        wanted = self.rng.choice(np.unique(groups), size=3)
+        total = np.zeros(self.rows)
+        for g in wanted:
+            inside = groups == g
+            total[inside] += self.p[inside] / self.p[inside].sum() / 3
+        return total
+
+    def visible_groups(self) -> Array:
+        codes = np.concatenate([self.codes[n] for n in self.model.by_role("visible")], axis=1)
+        return np.unique(codes, axis=0, return_inverse=True)[1].ravel()
+
+    def mean_log_likelihood(self, energies: Array, data: Array) -> float:
+        logits = -self.beta * energies
+        log_z = np.logaddexp.reduce(logits)
+        if not self.model.by_role("visible"):
+            return float(data @ logits - log_z)
+        groups = self.visible_groups()
+        weights = np.bincount(groups, data)
+        total = 0.0
+        for g in np.flatnonzero(weights):
+            total += weights[g] * (np.logaddexp.reduce(logits[groups == g]) - log_z)
+        return float(total)
+
+    def gradient_error(self, state: Arrays, row: Array, function: Any) -> float:
+        """Largest gap between the kernels' weighted gradient and central differences of `function`, any entry."""
+        s = self.program.settings(**self.scalars)
+        found = self.program.weighted_gradient(self.params, state, s, row)
+        worst = 0.0
+        for name, param in self.model.params.items():
+            for at in np.ndindex(*param.shape):
+                change = self.admissible(param, at)
+                if change is None:
+                    worst = max(worst, abs(float(found[name][at])))
+                    continue
+                slope = [
+                    function(lambda x, h=h: self.oracle.energy(self.moved(name, change, h), x))
+                    for h in (_STEP, -_STEP)
+                ]
+                wanted = (slope[0] - slope[1]) / (2 * _STEP)
+                worst = max(worst, abs(float((found[name] * change).sum()) - wanted) / max(1.0, abs(wanted)))
+                asymmetry = found[name] - found[name].T if "symmetric" in param.constraints else np.zeros(1)
+                worst = max(worst, _largest(asymmetry))
+        return worst
+
+    def moved(self, name: str, change: Array, step: float) -> Arrays:
+        return {**self.params, name: self.params[name] + step * change}
+
+    @staticmethod
+    def admissible(param: Param, at: tuple[int, ...]) -> Array | None:
+        """The change of one entry that the constraints admit (its mirror image with it); None where they forbid it."""
+        change = np.zeros(param.shape)
+        if "zero_diagonal" in param.constraints and at[0] == at[1]:
+            return None
+        change[at] = 1.0
+        if "symmetric" in param.constraints:
+            change[at[::-1]] = 1.0
+        return change
+
+
+_KNOWN = ("binary", "spin", "categorical", "real")
+
+
+def _digits(radices: list[int]) -> Array:
+    """For each unit of a block, its value in each joint state of the block."""
+    return np.array(np.unravel_index(np.arange(int(np.prod(radices))), radices))
+
+
+def _largest(values: Any) -> float:
+    array = np.abs(np.asarray(values, float))
+    if array.size and not np.isfinite(array).all():
+        return np.inf
+    return float(array.max(initial=0.0))
+
+
+def _full_size(derived: Derived, seed: int) -> Iterator[Check]:
+    """At the model's own sizes: flipping a unit changes the energy by its log odds, and no field of its own colour."""
+    model = derived.model
+    if sum(layer.size for layer in model.layers.values()) + sum(
+        int(np.prod(p.shape)) for p in model.params.values()
+    ) > 4_000_000:
+        return
+    rng = np.random.default_rng(seed)
+    program = Program(derived, "numpy", "float64")
+    params = {
+        n: Program.constrain(p, np.asarray(rng.normal(0, 0.1, p.shape) + ("positive" in p.constraints)))
+        for n, p in model.params.items()
+    }
+    given = {n: rng.random((1, *model.layers[n].energy_shape)) for n in model.by_role("input")}
+    state = program.init_state(params, 1, seed, given)
+    odds, colour = 0.0, 0.0
+    for name, layer in model.units().items():
+        if derived.parts[name].kind == "scan" and layer.size > 2000:
+            continue
+        etas = program.natural_parameters(params, state, name)
+        for unit in rng.integers(0, layer.size, 3):
+            moved, gain = _flipped(layer, state[name], int(unit), etas)
+            after = {**state, name: moved}
+            change = program.energy(params, after) - program.energy(params, state)
+            scale = max(1.0, abs(float(program.energy(params, state)[0])))
+            odds = max(odds, abs(float(change[0]) + gain) / scale)
+            if derived.parts[name].colours is not None:
+                colours = np.asarray(derived.parts[name].colours)
+                same = np.flatnonzero(colours == colours[unit])
+                new = program.natural_parameters(params, after, name)[0]
+                gap = (new - etas[0]).reshape(layer.size, -1)[same]
+                colour = max(colour, _largest(gap))
+    yield Check("log odds at the model's own sizes", odds, 1e-12)
+    if any(parts.colours is not None for parts in derived.parts.values()):
+        yield Check("no field moves inside a colour", colour, 1e-12)
+
+
+def _flipped(layer: Layer, values: Array, unit: int, etas: tuple[Array, ...]) -> tuple[Array, float]:
+    """A layer with one unit moved to another value, and the gain in sum_k eta_k T_k."""
+    domain = DOMAINS[layer.domain.name]
+    moved = values.copy()
+    flat = moved.reshape(1, layer.size, -1)
+    before = flat[0, unit].copy()
+    if domain.one_hot:
+        flat[0, unit] = np.roll(before, 1)
+    elif domain.points:
+        flat[0, unit] = sum(domain.points) - before
+    else:
+        flat[0, unit] = before + 1.0
+    gain = 0.0
+    for eta, power in zip(etas, domain.powers, strict=True):
+        gain += float(((flat[0, unit] ** power - before**power) * eta.reshape(layer.size, -1)[unit]).sum())
+    return moved, gain
