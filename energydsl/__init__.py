@@ -1,0 +1,74 @@
+"""energydsl: write one energy, get the conditionals, samplers, gradients and likelihoods that follow from it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from energydsl.compiler import Model as Model
+    from energydsl.compiler import load as load
+    from energydsl.compiler import loads as loads
+    from energydsl.diagnostics import ArgumentError as ArgumentError
+    from energydsl.diagnostics import DataError as DataError
+    from energydsl.diagnostics import Diagnostic as Diagnostic
+    from energydsl.diagnostics import EnergyError as EnergyError
+    from energydsl.diagnostics import ModelError as ModelError
+    from energydsl.diagnostics import NotApplicable as NotApplicable
+    from energydsl.diagnostics import TooLarge as TooLarge
+    from energydsl.diagnostics import TrainingError as TrainingError
+    from energydsl.inference.evaluate import evaluate as evaluate
+    from energydsl.learning.loop import Run as Run
+    from energydsl.learning.loop import open_run as open_run
+    from energydsl.learning.loop import train as train
+    from energydsl.learning.methods import CD as CD
+    from energydsl.learning.methods import MCMC as MCMC
+    from energydsl.learning.methods import PCD as PCD
+    from energydsl.learning.optimizers import SGD as SGD
+    from energydsl.learning.optimizers import Adam as Adam
+    from energydsl.learning.sampling import sample as sample
+    from energydsl.program import Program as Program
+    from energydsl.random import Rng as Rng
+    from energydsl.random import Uniforms as Uniforms
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "compiler": ("Model", "load", "loads"),
+    "diagnostics": (
+        "ArgumentError",
+        "DataError",
+        "Diagnostic",
+        "EnergyError",
+        "ModelError",
+        "NotApplicable",
+        "TooLarge",
+        "TrainingError",
+    ),
+    "inference.evaluate": ("evaluate",),
+    "learning.loop": ("Run", "open_run", "train"),
+    "learning.methods": ("CD", "MCMC", "PCD"),
+    "learning.optimizers": ("SGD", "Adam"),
+    "learning.sampling": ("sample",),
+    "program": ("Program",),
+    "random": ("Rng", "Uniforms"),
+}
+_HOME = {name: module for module, names in _WHERE.items() for name in names}
+__all__ = [*_HOME, "verify"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"energydsl.{_HOME[name]}"), name)
+    if name == "sklearn":
+        return import_module("energydsl.sklearn")
+    raise AttributeError(f"module energydsl has no attribute {name}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
+
+
+def verify(model: Model) -> Any:
+    """The derivation certificate of a model."""
+    return model.verify()

@@ -120,6 +120,15 @@ def colour_layers(layers: Iterable[str], pairs: Iterable[frozenset[str]]) -> lis
     return list(groups.values())
 
 
+def cycle_of(arrows: Iterable[tuple[str, str]]) -> list[str]:
+    """The layers of a directed cycle, or none."""
+    graph: nx.DiGraph[str] = nx.DiGraph(list(arrows))
+    try:
+        return [a for a, _ in nx.find_cycle(graph)]
+    except nx.NetworkXNoCycle:
+        return []
+
+
 # --- units inside a layer ----------------------------------------------------------------------------------------
 
 

@@ -233,9 +233,27 @@ class _Printer:
         site = "".join(f", {n}" for n in layer.shape)
         arguments = ", ".join(["eta1", "eta2"][: len(layer.fields)])
         lines = [
-            f"def sample_{name}(p, x, s, random, w, colour=None):",
-            f'    """Draw `{name}` given all other layers, into x."""',
+            f"def moments_{name}(means, {arguments}):",
+            f'    """Write the conditional moments of `{name}` into `means`."""',
+            f"    {_into(layer.domain.mean, f'means[{name!r}]')}",
+        ]
+        if len(layer.fields) > 1:
+            assert layer.domain.variance is not None
+            variance = _plain(layer.domain.variance)
+            lines.append(f'    np.add(means["{name}"] ** 2, {variance}, out=means["{name}^2"])')
+        lines += [
+            "",
+            "",
+            f"def means_{name}(p, x, s, w, means):",
+            f'    """Conditional moments of `{name}` given all other layers, into `means`."""',
+            f"    moments_{name}(means, *fields_{name}(p, x, s, w))",
+            "",
+            "",
+            f"def sample_{name}(p, x, s, random, w, colour=None, means=None):",
+            f'    """Draw `{name}` given all other layers, into x; and its moments into `means` if that is given."""',
             f"    {arguments}, = fields_{name}(p, x, s, w)",
+            "    if means is not None:",
+            f"        moments_{name}(means, {arguments})",
             f'    u = random(w("u:{name}", (rows(x){site},)))',
             f'    new = x["{name}"] if colour is None else w("new:{name}", x["{name}"].shape)',
         ]
@@ -609,11 +627,18 @@ class _Printer:
             f"GRADIENTS = {{{', '.join(f'{n!r}: gradient_{n}' for n in names)}}}",
             "",
             "",
-            "def update(part, p, x, s, random, w):",
-            '    """Draw one part of a block: `h`, a colour `s:0`, or `x*` unit by unit."""',
+            "MEANS = {",
+            *(f'    "{n}": means_{n},' for n in self.program.layers),
+            "}",
+            "",
+            "",
+            "def update(part, p, x, s, random, w, means=None):",
+            '    """Draw one part of a block: `h`, a colour `s:0`, or `x*` unit by unit; moments of a whole layer into means."""',
             '    name, _, colour = part.partition(":")',
             "    if colour:",
             "        UPDATES[name](p, x, s, random, w, int(colour))",
+            "    elif means is not None:",
+            "        UPDATES[name](p, x, s, random, w, None, means)",
             "    else:",
             "        UPDATES[name](p, x, s, random, w)",
             "",
@@ -689,6 +714,14 @@ def _plain(node: Scalar) -> str:
         case Op(name=name, arguments=arguments):
             return _call(name, [_plain(a) for a in arguments])
     raise AssertionError(node)
+
+
+def _into(node: Scalar | None, out: str) -> str:
+    """A statement that writes a formula into an array."""
+    if isinstance(node, Op) and node.name in ("sigmoid", "tanh", "softmax_last", "multiply"):
+        return _call(node.name, [_plain(a) for a in node.arguments], out)
+    assert node is not None
+    return f"{out}[...] = {_plain(node)}"
 
 
 class _Formula:

@@ -8,15 +8,17 @@ from types import MappingProxyType
 
 from energydsl.derive import applicability as _applicability
 from energydsl.derive import conditionals as _conditionals
+from energydsl.derive import directed as _directed
 from energydsl.derive import free_energy as _free_energy
 from energydsl.derive import gradients as _gradients
 from energydsl.derive import schedule as _schedule
 from energydsl.derive.records import Conditional, FreeEnergy, Gradient, Schedule, Verdict
 from energydsl.diagnostics import Diagnostic, ModelError
 from energydsl.domains import DOMAINS
+from energydsl.energy.canonical import canonical_terms
 from energydsl.energy.terms import Energy
 from energydsl.graph import Parts, meetings, unit_parts
-from energydsl.model.records import Resolved
+from energydsl.model.records import EnergyTerm, Resolved
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,14 @@ def check(model: Resolved, energy: Energy) -> list[Diagnostic]:
         parts = {n: unit_parts(model, energy, n) for n in model.units()}
         found += _schedule.check_schedule(model, energy, parts)
     return found
+
+
+def check_directed(model: Resolved) -> list[Diagnostic]:
+    """What directed parts are refused for: E0303, E0310."""
+    energies = [
+        canonical_terms(model, (EnergyTerm("directed", d.expression, d.span),))[0] for d in model.directed
+    ]
+    return _directed.directed_problems(model, energies)
 
 
 def unsupported(model: Resolved) -> list[Diagnostic]:

@@ -15,7 +15,7 @@ LARGEST = 2**31 - 1
 class Problem(Exception):
     """One diagnostic on its way to the report."""
 
-    def __init__(self, code: str, message: str, span: Span, help: str = "", notes: tuple[Note, ...] = ()):
+    def __init__(self, code: str, message: str, span: Span | None, help: str = "", notes: tuple[Note, ...] = ()):
         self.diagnostic = Diagnostic(code, message, span, help, notes)
 
 

@@ -104,7 +104,7 @@ def _from_file(name: str, call: tree.Call, positional: list[tree.Expr], folder: 
     return from_pairs(name, pairs, None, call.span)
 
 
-def from_pairs(name: str, pairs: Iterable[tuple[int, int]], nodes: int | None, span: Span) -> Graph:
+def from_pairs(name: str, pairs: Iterable[tuple[int, int]], nodes: int | None, span: Span | None) -> Graph:
     """A graph of given edges; sorted as (i, k), i < k, each once. Raises `Problem` (E0402)."""
     ordered = sorted({(min(p), max(p)) for p in pairs})
     loops = [a for a, b in ordered if a == b]

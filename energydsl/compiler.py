@@ -1,0 +1,197 @@
+"""The driver: from text to a ready program, one function a stage.
+
+| stage     | function                        | from -> to                                                        |
+|-----------|---------------------------------|-------------------------------------------------------------------|
+| syntax    | `syntax.parse`                  | `Source` -> `Module`, the tree, one for one with the text          |
+| model     | `model.resolve`                 | `Module` -> `Resolved`: names bound, shapes and ranges known       |
+| energy    | `energy.canonicalise`           | `Resolved` -> `Energy`: an ordered sum of monomials                |
+| graph     | `graph.term_graph`              | `Energy` -> bipartite NetworkX graph of layers and terms           |
+| derived   | `derive.derive`                 | `Energy` -> `Derived`: conditionals, blocks, gradients, free energy |
+| kernels   | `kernels.lower`                 | `Derived` -> `KernelProgram`: contractions over named axes         |
+| source    | `backends.numpy_printer`        | `KernelProgram` -> text of a module                                |
+| `Program` | `program.Program`               | loads the text; parameters, clamps, beta, weights are arguments    |
+
+Each stage is a function from one frozen record to the next; `explain --emit STAGE` prints any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from energydsl import derive as _derive
+from energydsl.derive.records import Conditional, FreeEnergy, Gradient, Schedule, Verdict
+from energydsl.diagnostics import ArgumentError, Diagnostic, EnergyError, ModelError, Source, in_order
+from energydsl.energy import canonicalise
+from energydsl.model import resolve
+from energydsl.model.graphs import from_pairs
+from energydsl.model.records import Layer, Param
+from energydsl.model.resolve import Overrides, allowed
+from energydsl.syntax.parser import decode, parse
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+    from energydsl.program import Program
+    from energydsl.verify import Certificate
+
+BACKENDS = ("auto", "numpy", "numba", "cupy")
+DTYPES = ("float32", "float64")
+STAGES = ("syntax", "model", "energy", "graph", "derived", "kernels", "source")
+
+
+class Model:
+    """A checked model and everything that is derived from it, on demand."""
+
+    def __init__(self, source: Source, overrides: Overrides):
+        self.source = source
+        self.overrides = overrides
+        self.module = parse(source)
+        self.resolved = resolve(self.module, overrides)
+        self.energy, energy_warnings = canonicalise(self.resolved)
+        found = [*self.resolved.warnings, *energy_warnings, *_derive.check(self.resolved, self.energy)]
+        found += _derive.check_directed(self.resolved)
+        errors = [d for d in found if d.severity == "error"]
+        if errors:
+            raise ModelError(errors)
+        self.warnings = tuple(in_order(d for d in found if not allowed(self.module, d)))
+
+    def __repr__(self) -> str:
+        return f"<energydsl model {self.name}: {', '.join(self.layers)}>"
+
+    @property
+    def name(self) -> str:
+        return self.resolved.name
+
+    @property
+    def layers(self) -> Mapping[str, Layer]:
+        """Layers by name: role, domain, shape (without the axis of states)."""
+        return self.resolved.layers
+
+    @property
+    def params(self) -> Mapping[str, Param]:
+        """Parameters by name: shape, constraints, initialiser."""
+        return self.resolved.params
+
+    @cached_property
+    def graph(self) -> nx.Graph[str]:
+        """Bipartite graph of layers and energy terms."""
+        from energydsl.graph import term_graph
+
+        return term_graph(self.resolved, self.energy)
+
+    @cached_property
+    def derived(self) -> _derive.Derived:
+        """Everything derived. Raises `ModelError` (E0390, E0402) for what cannot be compiled yet."""
+        return _derive.derive(self.resolved, self.energy)
+
+    @property
+    def conditionals(self) -> Mapping[str, Conditional]:
+        """p(layer | all others) by layer: family, natural parameters, provenance; str() is the formula."""
+        return self.derived.conditionals
+
+    @property
+    def gradients(self) -> Mapping[str, Gradient]:
+        """dE/dparam by parameter, as sufficient statistics."""
+        return self.derived.gradients
+
+    @property
+    def free_energy(self) -> FreeEnergy:
+        """Which layers are summed out, and the expression."""
+        return self.derived.free_energy
+
+    def schedule(self, clamp: Iterable[str] = ()) -> Schedule:
+        """Gibbs blocks in order, with layers clamped; str() of a part: `h`, a colour `s:0`, or `x*` unit by unit."""
+        names = frozenset([clamp] if isinstance(clamp, str) else clamp)
+        for name in names:
+            if name not in self.layers:
+                raise ArgumentError(f"there is no layer `{name}` to clamp")
+        return self.derived.schedule(names)
+
+    def applicability(self) -> tuple[Verdict, ...]:
+        """Which objectives and estimators fit this model, and for each that does not, why."""
+        return self.derived.verdicts
+
+    def explain(self, format: str = "text") -> Any:
+        """What was derived: "text", "latex", or "json" (a dict)."""
+        from energydsl.report import explain
+
+        if format not in ("text", "latex", "json"):
+            raise ArgumentError("format is text, latex or json")
+        return getattr(explain, f"as_{format}")(self)
+
+    def emit(self, stage: str) -> str:
+        """Any stage of the compiler as text."""
+        from energydsl.report.stages import show
+
+        return show(self, stage)
+
+    def compile(self, backend: str = "auto", dtype: str = "float32") -> Program:
+        """A program of kernels. Raises `ModelError` (E0390, E0402) where it cannot be compiled."""
+        from energydsl.program import Program
+
+        if backend not in BACKENDS:
+            raise ArgumentError(f"backend is one of {', '.join(BACKENDS)}")
+        if dtype not in DTYPES:
+            raise ArgumentError(f"dtype is one of {', '.join(DTYPES)}")
+        if backend in ("numba", "cupy"):
+            raise EnergyError(f"backend `{backend}` is not built yet: use numpy (or auto)")
+        return Program(self.derived, "numpy", dtype)
+
+    def verify(self, seed: int = 0) -> Certificate:
+        """The derivation certificate of this model."""
+        from energydsl.shrink import shrink
+        from energydsl.verify import certify
+
+        return certify(self.derived, shrink(self.module, self.overrides), seed)
+
+
+def load(
+    path: str | Path,
+    dims: Mapping[str, int] | None = None,
+    consts: Mapping[str, float] | None = None,
+    graphs: Mapping[str, Any] | None = None,
+) -> Model:
+    """The model of a file. Raises `ModelError` with all its diagnostics, `EnergyError` where it cannot be read."""
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise EnergyError(f"cannot read {path}: {error.strerror}") from None
+    return Model(decode(data, path.name), _overrides(dims, consts, graphs, path.parent))
+
+
+def loads(
+    text: str,
+    dims: Mapping[str, int] | None = None,
+    consts: Mapping[str, float] | None = None,
+    graphs: Mapping[str, Any] | None = None,
+    name: str = "model.energy",
+) -> Model:
+    """The model of a string."""
+    return Model(Source(name, text), _overrides(dims, consts, graphs, None))
+
+
+def check(source: Source, overrides: Overrides) -> list[Diagnostic]:
+    """All diagnostics of a model, errors and warnings."""
+    try:
+        return list(Model(source, overrides).warnings)
+    except ModelError as error:
+        return list(error.diagnostics)
+
+
+def _overrides(
+    dims: Mapping[str, int] | None,
+    consts: Mapping[str, float] | None,
+    graphs: Mapping[str, Any] | None,
+    folder: Path | None,
+) -> Overrides:
+    records = {}
+    for name, graph in (graphs or {}).items():
+        from energydsl.graph import pairs_of
+
+        pairs, nodes = pairs_of(graph)
+        records[name] = from_pairs(name, pairs, nodes, None)
+    return Overrides(dict(dims or {}), dict(consts or {}), records, folder)

@@ -1,0 +1,3 @@
+"""Data sources: what `--data` takes, checked against the model's layers."""
+
+from energydsl.data.sources import load_data as load_data

@@ -1,0 +1,271 @@
+"""`--data` -> arrays by layer, in the shape and the values of the layers. What does not fit is E0401."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from energydsl.data import readers
+from energydsl.diagnostics import ArgumentError, DataError, suggestion
+from energydsl.domains import DOMAINS
+from energydsl.model.records import Layer, Resolved
+
+Array = NDArray[Any]
+BINARISE = "threshold:T, sample or none"
+
+
+@dataclass(frozen=True)
+class Data:
+    """Arrays by layer (codes for categorical layers), and how grey values meet a binary layer.
+
+    binarise: None, a threshold that was applied, "sample" (drawn anew each epoch), or "none" (used as probabilities).
+    """
+
+    arrays: Mapping[str, Array]
+    name: str
+    binarise: str | None = None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.arrays.values())))
+
+    def rows(self, index: Any) -> Data:
+        """Some of the rows."""
+        return Data({n: a[index] for n, a in self.arrays.items()}, self.name, self.binarise)
+
+    def drawn(self, seed: int) -> dict[str, Array]:
+        """The arrays with grey values of binary layers drawn once, by a fixed seed."""
+        rng = np.random.default_rng([seed, 77])
+        return {n: draw(a, self.binarise, rng) for n, a in self.arrays.items()}
+
+    def digest(self) -> str:
+        """A fingerprint of the values."""
+        hasher = hashlib.sha256()
+        for name, array in sorted(self.arrays.items()):
+            hasher.update(f"{name}{array.shape}{array.dtype}".encode())
+            hasher.update(np.ascontiguousarray(array).tobytes())
+        return hasher.hexdigest()
+
+
+def draw(array: Array, binarise: str | None, rng: np.random.Generator) -> Array:
+    """Binary values from grey ones, where the rule says so."""
+    if binarise != "sample" or array.dtype.kind != "f":
+        return array
+    uniform = rng.random(array.shape, dtype=np.float32)
+    return np.less(uniform, array).astype(array.dtype)
+
+
+def load_data(
+    model: Resolved,
+    sources: Iterable[str],
+    split: str = "train",
+    binarise: str | None = None,
+    key: str | None = None,
+) -> Data:
+    """The data that `--data` names, one source or `layer=source` for several layers. Raises `DataError` (E0401)."""
+    chosen: dict[str, tuple[str, str]] = {}
+    for source in sources:
+        name, sign, rest = source.partition("=")
+        if sign and name.isidentifier():
+            if name not in model.layers:
+                raise DataError.of(f"the model has no layer `{name}`", suggestion(name, model.layers))
+            chosen[name] = rest, key or ""
+        else:
+            chosen |= _spread(model, source, key or "")
+    if not chosen:
+        raise DataError.of("no data were given", "--data digits, or --data file.npy")
+    raw = {}
+    for layer, (source, own_key) in chosen.items():
+        raw[layer] = _read(source, model.layers[layer], split, own_key)
+    return from_arrays(model, raw, binarise, ", ".join(dict.fromkeys(Path(s).name for s, _ in chosen.values())))
+
+
+def from_arrays(model: Resolved, raw: Mapping[str, Any], binarise: str | None, name: str = "arrays") -> Data:
+    """Arrays by layer, checked. Raises `DataError` (E0401)."""
+    missing = [n for n, layer in model.layers.items() if layer.role != "hidden" and n not in raw]
+    if missing:
+        shown = ", ".join(f"`{n}`" for n in missing)
+        raise DataError.of(f"no data for {shown}", "give each layer its source: --data v=x.npy --data y=labels.npy")
+    arrays, used = {}, None
+    for layer_name, values in raw.items():
+        layer = model.layers[layer_name]
+        arrays[layer_name], rule = _fitted(layer, np.asarray(values), binarise)
+        used = rule or used
+    lengths = {n: len(a) for n, a in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"`{n}` {k}" for n, k in lengths.items())
+        raise DataError.of(f"the layers have different numbers of rows: {shown}")
+    return Data(arrays, name, used)
+
+
+def _spread(model: Resolved, source: str, key: str) -> dict[str, tuple[str, str]]:
+    """A source without a layer: images to the one layer that takes them, labels to a categorical one beside it."""
+    given = [n for n, layer in model.layers.items() if layer.role != "hidden"]
+    if len(given) == 1:
+        return {given[0]: (source, key)}
+    if source.endswith(".npz") and not key:
+        return {n: (source, n) for n in given}
+    labelled = [n for n in given if model.layers[n].domain.name == "categorical" and model.layers[n].size == 1]
+    images = [n for n in given if n not in labelled]
+    if len(labelled) == 1 and len(images) == 1 and not source.endswith((".npy", ".csv", ".parquet")):
+        return {images[0]: (source, "images"), labelled[0]: (source, "labels")}
+    shown = " ".join(f"--data {n}=..." for n in given)
+    raise DataError.of(f"the model has {len(given)} layers that take data", f"give each its source: {shown}")
+
+
+def _read(source: str, layer: Layer, split: str, key: str) -> Array:
+    if split not in ("train", "test"):
+        raise ArgumentError("split is train or test")
+    kind, _, argument = source.partition(":")
+    if kind == "digits":
+        return _digits(layer, split, argument, key)
+    if kind == "bars-and-stripes":
+        side = argument or str(math.isqrt(layer.size))
+        if not side.isdigit():
+            raise DataError.of("bars-and-stripes takes a whole number: bars-and-stripes:4")
+        return readers.bars_and_stripes(int(side))
+    path = Path(source)
+    try:
+        return _read_file(path, split, key, layer)
+    except OSError as error:
+        raise DataError.of(f"cannot read {source}: {error.strerror or error}") from None
+
+
+def _digits(layer: Layer, split: str, argument: str, key: str) -> Array:
+    if argument not in ("", "8", "28"):
+        raise DataError.of("the embedded digits come as digits:28 or digits:8")
+    arrays = readers.digits(split)
+    if key == "labels" or (layer.domain.name == "categorical" and layer.size == 1):
+        return arrays["labels"]
+    small = argument == "8" or (not argument and layer.size == 64)
+    return readers.pooled(arrays["images"]) if small else arrays["images"]
+
+
+def _read_file(path: Path, split: str, key: str, layer: Layer) -> Array:
+    if path.is_dir():
+        labels = key == "labels" or (not key and layer.domain.name == "categorical" and layer.size == 1)
+        arrays = readers.mnist(path, split)
+        if labels and "labels" not in arrays:
+            raise DataError.of(f"{path} has no labels for this split")
+        return arrays["labels" if labels else "images"]
+    if not path.exists():
+        raise DataError.of(f"there is no file {path}", "digits and bars-and-stripes:4 need no file")
+    match path.suffix:
+        case ".npy":
+            return readers.npy(path)
+        case ".npz":
+            arrays = readers.npz(path, key or None)
+            if len(arrays) != 1:
+                raise DataError.of(f"{path.name} holds {', '.join(arrays)}: choose one with --key")
+            return next(iter(arrays.values()))
+        case ".csv":
+            return readers.table(path)
+        case ".parquet":
+            return readers.parquet(path)
+    if "idx" in path.name or path.suffix == ".gz":
+        values = readers.idx(path)
+        return values / np.float32(255) if values.ndim == 3 else values
+    raise DataError.of(f"{path.name}: .npy, .npz, .csv, .parquet and idx files are read")
+
+
+def _fitted(layer: Layer, values: Array, binarise: str | None) -> tuple[Array, str | None]:
+    """Values in the layer's shape, checked against its domain; and the rule that grey values were met by."""
+    if values.dtype.kind not in "biuf":
+        raise DataError.of(f"the data of `{layer.name}` are not numbers")
+    if values.ndim == 0 or len(values) == 0:
+        raise DataError.of(f"the data of `{layer.name}` are empty")
+    values = _shaped(layer, values)
+    bad = np.isnan(values) if values.dtype.kind == "f" else np.zeros(1, bool)
+    if bad.any():
+        raise DataError.of(f"{_where(layer, bad)} is missing (NaN)", "missing entries are not imputed in training")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise DataError.of(f"{_where(layer, ~np.isfinite(values))} is infinite")
+    domain = DOMAINS[layer.domain.name]
+    if domain.name == "binary":
+        return _binary(layer, values, binarise)
+    if domain.name == "spin":
+        return _spin(layer, values, binarise)
+    if domain.one_hot:
+        return _codes(layer, values), None
+    return values.astype(np.float32 if values.dtype != np.float64 else np.float64, copy=False), None
+
+
+def _shaped(layer: Layer, values: Array) -> Array:
+    shapes = [layer.shape] + ([layer.energy_shape] if layer.energy_shape != layer.shape else [])
+    for shape in shapes:
+        if values.shape[1:] == shape:
+            return values
+        if math.prod(values.shape[1:]) == math.prod(shape):
+            return values.reshape(len(values), *shape)
+    found = math.prod(values.shape[1:])
+    raise DataError.of(
+        f"the data of `{layer.name}` have {found} columns, the layer has {layer.size} units",
+        "change the size of the layer with -D, or choose other data",
+    )
+
+
+def _where(layer: Layer, bad: Array) -> str:
+    at = np.argwhere(bad)[0]
+    column = int(np.ravel_multi_index(tuple(at[1:]), bad.shape[1:])) + 1 if len(at) > 1 else 1
+    return f"row {int(at[0]) + 1}, column {column} of `{layer.name}`"
+
+
+def _at(bad: Array, values: Array) -> float:
+    return float(values[tuple(np.argwhere(bad)[0])])
+
+
+def _binary(layer: Layer, values: Array, binarise: str | None) -> tuple[Array, str | None]:
+    outside = (values < 0) | (values > 1)
+    if outside.any():
+        raise DataError.of(
+            f"{_where(layer, outside)} is {_at(outside, values):g}, outside {{0, 1}}", "divide grey values by their maximum"
+        )
+    grey = (values != 0) & (values != 1)
+    if not grey.any():
+        return values.astype(np.float32), None
+    if binarise is None:
+        raise DataError.of(
+            f"{_where(layer, grey)} is {_at(grey, values):g}, but `{layer.name}` is binary",
+            "say how grey values become binary: --binarise sample, threshold:0.5, or none (probabilities)",
+        )
+    if binarise in ("sample", "none"):
+        return values.astype(np.float32), binarise
+    return (values >= _threshold(binarise)).astype(np.float32), binarise
+
+
+def _threshold(binarise: str) -> float:
+    kind, _, number = binarise.partition(":")
+    try:
+        if kind != "threshold":
+            raise ValueError
+        return float(number or 0.5)
+    except ValueError:
+        raise ArgumentError(f"binarise is {BINARISE}") from None
+
+
+def _spin(layer: Layer, values: Array, binarise: str | None) -> tuple[Array, str | None]:
+    if np.isin(values, (-1, 1)).all():
+        return values.astype(np.float32), None
+    binary, rule = _binary(layer, values, binarise)
+    if rule in ("sample", "none"):
+        raise DataError.of(f"`{layer.name}` holds spins: grey values meet it by threshold only", "--binarise threshold:0.5")
+    return binary * 2 - 1, rule
+
+
+def _codes(layer: Layer, values: Array) -> Array:
+    states = layer.energy_shape[-1]
+    if values.shape[1:] == layer.energy_shape:
+        wrong = (values.sum(axis=-1) != 1) | ~np.isin(values, (0, 1)).all(axis=-1)
+        if wrong.any():
+            raise DataError.of(f"{_where(layer, wrong)} is not one-hot")
+        return np.asarray(values.argmax(axis=-1))
+    bad = (values < 0) | (values >= states) | (values != np.floor(values))
+    if bad.any():
+        raise DataError.of(f"{_where(layer, bad)} is {_at(bad, values):g}, not a state from 0 to {states - 1}")
+    return values.astype(np.int64)

@@ -1,0 +1,1 @@
+"""Log-partition estimators and evaluation."""

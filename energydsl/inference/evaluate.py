@@ -1,0 +1,114 @@
+"""Log-likelihood of data under a run: exactly where that is feasible, else by AIS with an error bar."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from energydsl.data.sources import Data, from_arrays
+from energydsl.diagnostics import ArgumentError, NotApplicable, TooLarge
+from energydsl.inference.ais import ais
+from energydsl.program import Arrays, Program
+
+if TYPE_CHECKING:
+    from energydsl.learning.loop import Run
+
+_ROWS = 512
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Mean log-likelihood of `n` rows in nats.
+
+    log_likelihood_std: standard error of the estimate: that of log Z, not the spread over the rows.
+    bound: whether log_likelihood is a lower bound (mean field over latents that cannot be summed out).
+    effective: effective number of chains of AIS.
+    """
+
+    method: str
+    log_z: float
+    log_z_std: float
+    log_likelihood: float
+    log_likelihood_std: float
+    n: int
+    bound: bool = False
+    effective: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+
+def evaluate(
+    run: Run,
+    data: Data | Mapping[str, Any] | Any,
+    method: str = "auto",
+    betas: int = 10_000,
+    chains: int = 100,
+    seed: int = 0,
+    binarise: str | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Evaluation:
+    """The mean log-likelihood of data.
+
+    method: "exact" (raises `TooLarge`), "ais", or "auto". Grey values of binary layers are drawn once, by `seed`.
+    Raises `NotApplicable` where AIS does not fit (input layers).
+    """
+    if method not in ("auto", "exact", "ais"):
+        raise ArgumentError("method is auto, exact or ais")
+    if betas < 1 or chains < 2:
+        raise ArgumentError("AIS takes one temperature or more, and two chains or more")
+    program = run.program
+    if not isinstance(data, Data):
+        arrays = data if isinstance(data, Mapping) else {program.model.by_role("visible")[0]: data}
+        data = from_arrays(program.model, arrays, binarise or run.config["data"]["binarise"])
+    x = program.layer_arrays(data.drawn(seed))
+    if method != "ais":
+        try:
+            return _exact(program, run.params, x)
+        except (TooLarge, NotApplicable):
+            if method == "exact":
+                raise
+    verdict = next(v for v in program.derived.verdicts if v.name == "ais")
+    if not verdict.ok:
+        raise NotApplicable(f"ais does not fit this model: {verdict.why}")
+    estimate = ais(program, run.params, run.base, betas, chains, seed, progress)
+    scores, bound = _scores(program, run.params, x)
+    value = float(np.mean(scores)) - estimate.log_z
+    return Evaluation(
+        "ais", estimate.log_z, estimate.log_z_std, value, estimate.log_z_std, len(scores), bound, estimate.effective
+    )
+
+
+def _exact(program: Program, params: Arrays, x: Arrays) -> Evaluation:
+    inputs = {n: x[n] for n in program.model.by_role("input")}
+    log_z = np.asarray(program.log_partition(params, inputs))
+    scores = _summed(program, params, x)
+    value = float(np.mean(scores - log_z))
+    return Evaluation("exact", float(log_z.mean()), 0.0, value, 0.0, len(scores))
+
+
+def _summed(program: Program, params: Arrays, x: Arrays) -> Any:
+    """log p~(v), exactly, in float64, some rows at a time."""
+    count = len(next(iter(x.values())))
+    parts = [
+        program.log_unnormalised(params, {n: a[k : k + _ROWS] for n, a in x.items()}) for k in range(0, count, _ROWS)
+    ]
+    return np.concatenate(parts)
+
+
+def _scores(program: Program, params: Arrays, x: Arrays) -> tuple[Any, bool]:
+    """log p~(v) of each row, or the mean-field bound on it where the latents cannot be summed out exactly."""
+    hidden = set(program.model.by_role("hidden"))
+    if hidden <= set(program.derived.free_energy.summed_out):
+        return _summed(program, params, x), False
+    count = len(next(iter(x.values())))
+    parts = [
+        program.double.mean_field(params, {n: a[k : k + _ROWS] for n, a in x.items()}).bound
+        for k in range(0, count, _ROWS)
+    ]
+    scores = np.concatenate(parts)
+    return scores, not math.isnan(float(scores[0]))

@@ -1,0 +1,1 @@
+"""Objectives, optimisers, the loop, checkpoints."""

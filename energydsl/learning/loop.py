@@ -1,0 +1,493 @@
+"""The training loop and the run it leaves: a folder that explains itself and can be gone on with."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import energydsl
+from energydsl.compiler import Model, load
+from energydsl.data.sources import Data, draw, from_arrays
+from energydsl.diagnostics import ArgumentError, EnergyError, NotApplicable, TrainingError
+from energydsl.domains import DOMAINS
+from energydsl.graph import edges_of
+from energydsl.learning import checkpoint
+from energydsl.learning.methods import METHODS, PCD, Method
+from energydsl.learning.optimizers import OPTIMIZERS, SGD, Optimizer, Slots
+from energydsl.learning.phases import Phases
+from energydsl.program import Arrays, Program
+from energydsl.random import Rng
+
+Array = NDArray[Any]
+Report = Callable[[dict[str, Any]], None]
+
+CHECKPOINT_SECONDS = 60.0
+_REPORT_ROWS = 500
+
+
+@dataclass
+class Run:
+    """A trained (or stopped) model: parameters, the program they belong to, and how it went.
+
+    params: float arrays by name. history: one dict a report, as in metrics.csv. base: natural parameters of the visible
+    layers' base rates, from which AIS starts. finished: False where training was interrupted.
+    """
+
+    program: Program
+    params: Arrays
+    config: dict[str, Any]
+    history: list[dict[str, Any]] = field(default_factory=list)
+    base: dict[str, tuple[Array, ...]] = field(default_factory=dict)
+    chains: Arrays = field(default_factory=dict)
+    path: Path | None = None
+    updates: int = 0
+    seconds: float = 0.0
+    finished: bool = False
+
+
+def train(
+    program: Program,
+    data: Data | Mapping[str, Any] | Any,
+    method: Method | None = None,
+    optimizer: Optimizer | None = None,
+    epochs: int = 20,
+    out: str | Path | None = None,
+    seed: int = 0,
+    *,
+    batch: int = 100,
+    validation: float | None = None,
+    binarise: str | None = None,
+    resume: bool = False,
+    report: Report | None = None,
+    params: Mapping[str, Any] | None = None,
+) -> Run:
+    """Fit the parameters to data by the gradient of the log-likelihood.
+
+    data: `Data`, a dict of arrays by layer, or the array of the only visible layer, rows first. validation: the fraction
+    of rows held out for the figures on the way (by default a tenth where there are 100 rows or more). report: called
+    with every row of metrics. With `out`, a run folder is written and `resume` goes on from its last checkpoint, so that
+    the result equals the uninterrupted one. Ctrl-C saves and returns the run with `finished` False.
+
+    Raises `TrainingError` where a parameter leaves the finite numbers, `DataError` for unfit data, `NotApplicable` where
+    the method does not fit the model.
+    """
+    if epochs < 0 or batch < 1:
+        raise ArgumentError("epochs is not negative, batch at least 1")
+    method, optimizer = method or PCD(), optimizer or SGD()
+    if not isinstance(data, Data):
+        arrays = data if isinstance(data, Mapping) else {program.model.by_role("visible")[0]: data}
+        data = from_arrays(program.model, arrays, binarise)
+    config = _config(program, data, method, optimizer, epochs, batch, validation, seed)
+    training = _Training(program, data, method, optimizer, config, params)
+    folder = Path(out) if out is not None else None
+    if folder is not None:
+        training.open_folder(folder, resume)
+    elif resume:
+        raise ArgumentError("resume needs the run's folder: out=...")
+    return training.run(report)
+
+
+def _config(
+    program: Program,
+    data: Data,
+    method: Method,
+    optimizer: Optimizer,
+    epochs: int,
+    batch: int,
+    validation: float | None,
+    seed: int,
+) -> dict[str, Any]:
+    if validation is None:
+        validation = 0.1 if len(data) >= 100 else 0.0
+    if not 0 <= validation < 1:
+        raise ArgumentError("validation is a fraction, at least 0 and below 1")
+    model = program.model
+    return {
+        "energydsl": energydsl.__version__,
+        "model": model.name,
+        "dims": dict(model.dims),
+        "consts": {n: c.value for n, c in model.consts.items()},
+        "backend": program.backend,
+        "dtype": program.dtype.name,
+        "data": {"name": data.name, "rows": len(data), "digest": data.digest(), "binarise": data.binarise},
+        "method": {"name": method.name, **asdict(method)},
+        "optimizer": {"name": optimizer.name, **asdict(optimizer)},
+        "epochs": epochs,
+        "batch": batch,
+        "validation": validation,
+        "seed": seed,
+    }
+
+
+class _Training:
+    def __init__(
+        self,
+        program: Program,
+        data: Data,
+        method: Method,
+        optimizer: Optimizer,
+        config: dict[str, Any],
+        params: Mapping[str, Any] | None,
+    ):
+        self.program, self.optimizer, self.config = program, optimizer, config
+        self.seed: int = config["seed"]
+        self.data, self.held_out = _split(data, config["validation"], self.seed)
+        self.batch = min(config["batch"], len(self.data))
+        self.rng = Rng(np.random.Generator(np.random.SFC64([self.seed, 1])))
+        self.phases = Phases(program, method, self.batch, self.rng)
+        whole = program.layer_arrays({n: self.data.arrays[n] for n in self.data.arrays})
+        visible = {n: whole[n] for n in program.model.by_role("visible")}
+        self.base = {n: program.base_rate(n, a) for n, a in visible.items()}
+        start = program.init(self.seed, visible) if params is None else program.check_params(params)
+        self.params: Arrays = {n: np.array(a) for n, a in start.items()}
+        self.learned = [n for n, p in program.model.params.items() if "frozen" not in p.constraints]
+        self.slots: Slots = optimizer.init({n: self.params[n] for n in self.learned})
+        self.folder: Path | None = None
+        self.history: list[dict[str, Any]] = []
+        self.epoch, self.position, self.update, self.seconds = 0, 0, 0, 0.0
+        self.norms: dict[str, float] = {}
+        self.saved_at = -1
+        del whole, visible
+
+    # --- the loop
+
+    def run(self, report: Report | None) -> Run:
+        started = time.monotonic() - self.seconds
+        last_save = time.monotonic()
+        finished = True
+        try:
+            if not self.history:
+                self._report(report, started)
+            while self.epoch < self.config["epochs"]:
+                for rows in self._batches():
+                    self._update(rows)
+                    if time.monotonic() - last_save > CHECKPOINT_SECONDS:
+                        self.seconds = time.monotonic() - started
+                        self._save()
+                        last_save = time.monotonic()
+                self.epoch, self.position = self.epoch + 1, 0
+                self._report(report, started)
+                self._save()
+                last_save = time.monotonic()
+        except KeyboardInterrupt:
+            finished = False
+            self.seconds = time.monotonic() - started
+        self._save()
+        return Run(
+            self.program,
+            self.params,
+            self.config,
+            self.history,
+            self.base,
+            {n: a.copy() for n, a in self.phases.negative.items()},
+            self.folder,
+            self.update,
+            self.seconds,
+            finished,
+        )
+
+    def _batches(self) -> Iterator[Arrays]:
+        """The batches of an epoch from the present position on: a permutation and draws fixed by seed, epoch, position."""
+        order = np.random.default_rng([self.seed, 2, self.epoch]).permutation(len(self.data))
+        for number in range(self.position, len(order) // self.batch):
+            rows = np.sort(order[number * self.batch : (number + 1) * self.batch])
+            rng = np.random.Generator(np.random.SFC64([self.seed, 3, self.epoch, number]))
+            chosen = {n: draw(a[rows], self.data.binarise, rng) for n, a in self.data.arrays.items()}
+            yield self.program.layer_arrays(chosen)
+
+    @property
+    def total(self) -> int:
+        return max(1, self.config["epochs"] * (len(self.data) // self.batch))
+
+    def _update(self, data: Arrays) -> None:
+        """One step down the gradient. Ctrl-C takes effect between updates only, so a saved state is always whole."""
+        with _Uninterrupted(), np.errstate(all="ignore"):
+            self.phases.step(self.params, data)
+            gradients = self.phases.gradient(self.params, self.learned)
+            lr = self.optimizer.rate(self.update / self.total)
+            for name, gradient in gradients.items():
+                flat = gradient.reshape(-1)
+                size = float(flat @ flat)
+                self.norms[name] = math.sqrt(size) if math.isfinite(size) else math.inf
+                if not math.isfinite(size):
+                    raise self._stopped(name, "its gradient")
+                self.optimizer.step(
+                    self.program.model.params[name],
+                    self.params[name],
+                    gradient.astype(self.program.dtype, copy=False),
+                    self.slots[name],
+                    lr,
+                    name in self.program.derived.couplings,
+                )
+                value = self.params[name].reshape(-1)
+                if not math.isfinite(float(value @ value)):
+                    raise self._stopped(name, "it")
+            self.update += 1
+            self.position += 1
+
+    def _stopped(self, name: str, what: str) -> TrainingError:
+        kept = checkpoint.found(self.folder)[-1].name if self.folder and checkpoint.found(self.folder) else ""
+        improper = [w for w in self._improper() if w]
+        cause = improper[0] if improper else f"the learning rate {self.optimizer.lr:g} is probably too large"
+        return TrainingError(
+            f"training stopped at update {self.update + 1}: parameter `{name}`: {what} is no longer a finite number. "
+            f"Likely cause: {cause}." + (f" The last good checkpoint is {kept}." if kept else "")
+        )
+
+    def _improper(self) -> Iterator[str]:
+        """Layers whose joint density need not exist for all parameters (W0405)."""
+        infinite = [n for n, layer in self.program.model.units().items() if not DOMAINS[layer.domain.name].finite]
+        for name in infinite:
+            if self.program.derived.conditionals[name].coupled_by is not None:
+                yield f"units of `{name}` are coupled, and the energy is unbounded below for these parameters"
+
+    # --- figures on the way
+
+    def _report(self, report: Report | None, started: float) -> None:
+        self.seconds = time.monotonic() - started
+        row: dict[str, Any] = {"epoch": self.epoch, "update": self.update, "seconds": round(self.seconds, 3)}
+        with np.errstate(all="ignore"):
+            row |= self._figures()
+        row |= {f"gradient_{n}": v for n, v in self.norms.items()}
+        self.history.append(row)
+        if self.folder is not None:
+            self._write_metrics()
+        if report is not None:
+            report(row)
+
+    def _figures(self) -> dict[str, float]:
+        """Reconstruction error, free energies of training and held-out rows and their gap, energies by term."""
+        program, params = self.program, self.params
+        known = self._sample_rows(self.data)
+        figures: dict[str, float] = {}
+        held = self._sample_rows(self.held_out) if self.held_out is not None else known
+        figures["reconstruction_error"] = self._reconstruction_error(held)
+        free = self._free_energy(known)
+        figures["free_energy_train"] = free
+        if self.held_out is not None:
+            figures["free_energy_validation"] = self._free_energy(held)
+            figures["free_energy_gap"] = figures["free_energy_validation"] - free
+        terms = program.kernels.energy(params, self.phases.negative, self.phases.settings)
+        return figures | {f"energy_{label}": float(np.mean(v)) for label, v in terms.items()}
+
+    def _sample_rows(self, data: Data) -> Arrays:
+        rows = np.random.default_rng([self.seed, 4]).permutation(len(data))[:_REPORT_ROWS]
+        chosen = data.rows(np.sort(rows))
+        return self.program.layer_arrays(chosen.drawn(self.seed))
+
+    def _free_energy(self, x: Arrays) -> float:
+        """Mean F(v); where hidden layers remain, the mean-field upper bound on it."""
+        hidden = set(self.program.model.by_role("hidden"))
+        if hidden <= set(self.program.derived.free_energy.summed_out):
+            return float(np.mean(self.program.free_energy(self.params, x)))
+        try:
+            return -float(np.mean(self.program.mean_field(self.params, x, tolerance=1e-3, max_iterations=30).bound))
+        except NotApplicable:
+            return math.nan
+
+    def _reconstruction_error(self, x: Arrays) -> float:
+        """Mean squared difference an entry between data and their one-step mean reconstruction."""
+        program = self.program
+        hidden = program.model.by_role("hidden")
+        rng = Rng(np.random.Generator(np.random.SFC64([self.seed, 5])))
+        count = len(next(iter(x.values())))
+        state = program.init_state({}, count, self.seed, x)
+        if hidden:
+            clamp = frozenset(program.model.by_role("visible"))
+            program.sweep(self.params, state, self.phases.settings, rng, program.parts(clamp))
+        error, units = 0.0, 0
+        for name in program.model.by_role("visible"):
+            eta = getattr(program.kernels, f"fields_{name}")(self.params, state, self.phases.settings, program.workspace)
+            mean = getattr(program.kernels, f"mean_{name}")(*eta)
+            error += float(np.sum(np.square(mean - x[name]), dtype=np.float64))
+            units += x[name].size
+        return error / max(1, units)
+
+    # --- the folder
+
+    def open_folder(self, folder: Path, resume: bool) -> None:
+        existing = folder / "config.json"
+        if resume:
+            self._resume(folder, existing)
+        elif existing.exists():
+            raise EnergyError(f"{folder} holds a run already: go on with --resume, or choose another --out")
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            source = self.program.model.module.source
+            (folder / "model.energy").write_text(source.text, encoding="utf-8")
+            graphs = {n: edges_of(g) for n, g in self.program.model.graphs.items() if g.kind == "edges"}
+            if graphs:
+                np.savez(folder / "graphs.npz", **graphs)  # type: ignore[arg-type]
+            base = {f"{n}/{k}": a for n, fields in self.base.items() for k, a in enumerate(fields)}
+            np.savez(folder / "base.npz", **base)  # type: ignore[arg-type]
+            existing.write_text(json.dumps(self.config, indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise EnergyError(f"cannot write {folder}: {error.strerror}") from None
+
+    def _resume(self, folder: Path, config_path: Path) -> None:
+        if not config_path.exists():
+            raise EnergyError(f"{folder} holds no run to resume")
+        before = _read_config(folder)
+        now = json.loads(json.dumps(self.config))
+        ignored = ("energydsl",)
+        different = [k for k in now if now[k] != before.get(k) and k not in ignored]
+        if different:
+            shown = "; ".join(f"{k}: {before.get(k)} then, {now[k]} now" for k in different)
+            raise EnergyError(f"{folder} was begun otherwise, so it cannot be gone on with ({shown})")
+        text = (folder / "model.energy").read_text(encoding="utf-8")
+        if text != self.program.model.module.source.text:
+            raise EnergyError(f"the model has changed since {folder} was begun; choose another --out")
+        arrays, meta, self.warnings = checkpoint.load_latest(folder)
+        self._restore(arrays, meta)
+        self.history = [r for r in _read_metrics(folder) if r["update"] <= self.update and r["epoch"] <= self.epoch]
+
+    def _save(self) -> None:
+        if self.folder is None or self.saved_at == self.update:
+            return
+        arrays = {f"param/{n}": a for n, a in self.params.items()}
+        arrays |= {f"slot/{n}/{k}": a for n, slots in self.slots.items() for k, a in slots.items()}
+        arrays |= {f"chain/{n}": a for n, a in self.phases.state().items()}
+        meta = {
+            "update": self.update,
+            "epoch": self.epoch,
+            "position": self.position,
+            "seconds": self.seconds,
+            "rng": self.rng.state(),
+        }
+        with _Uninterrupted():
+            checkpoint.save(self.folder, self.update, arrays, meta)
+            self.saved_at = self.update
+
+    def _restore(self, arrays: Arrays, meta: Mapping[str, Any]) -> None:
+        params = {k.removeprefix("param/"): a for k, a in arrays.items() if k.startswith("param/")}
+        self.params = {n: np.array(a) for n, a in self.program.check_params(params).items()}
+        for name, slots in self.slots.items():
+            for key in slots:
+                slots[key][...] = arrays[f"slot/{name}/{key}"]
+        self.phases.restore({k.removeprefix("chain/"): a for k, a in arrays.items() if k.startswith("chain/")})
+        self.rng.restore(meta["rng"])
+        self.update, self.epoch, self.position = meta["update"], meta["epoch"], meta["position"]
+        self.seconds, self.saved_at = meta["seconds"], meta["update"]
+        if self.position >= len(self.data) // self.batch:
+            self.epoch, self.position = self.epoch + 1, 0
+
+    def _write_metrics(self) -> None:
+        assert self.folder is not None
+        names = list(dict.fromkeys(k for row in self.history for k in row))
+        temporary = self.folder / ".metrics.csv.part"
+        with open(temporary, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(self.history)
+        temporary.replace(self.folder / "metrics.csv")
+
+
+class _Uninterrupted:
+    """Holds a Ctrl-C back until the block is done."""
+
+    def __enter__(self) -> None:
+        import signal
+        import threading
+
+        self.pending = False
+        self.before: Any = None
+        if threading.current_thread() is threading.main_thread():
+            self.before = signal.signal(signal.SIGINT, self._note)
+
+    def _note(self, *_: Any) -> None:
+        self.pending = True
+
+    def __exit__(self, *_: Any) -> None:
+        import signal
+
+        if self.before is not None:
+            signal.signal(signal.SIGINT, self.before)
+        if self.pending:
+            raise KeyboardInterrupt
+
+
+def _split(data: Data, fraction: float, seed: int) -> tuple[Data, Data | None]:
+    count = int(len(data) * fraction)
+    if not count:
+        return data, None
+    order = np.random.default_rng([seed, 0]).permutation(len(data))
+    return data.rows(np.sort(order[count:])), data.rows(np.sort(order[:count]))
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise EnergyError(f"{folder} is not a run folder: it has no readable config.json") from None
+    return dict(config)
+
+
+def _read_metrics(folder: Path) -> list[dict[str, Any]]:
+    path = folder / "metrics.csv"
+    if not path.exists():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    whole = ("epoch", "update")
+    return [{k: int(v) if k in whole else float(v) if v else None for k, v in row.items()} for row in rows]
+
+
+def load_model(folder: Path, config: Mapping[str, Any]) -> Model:
+    """The model of a run folder, with the sizes and constants it was run with."""
+    graphs: dict[str, Any] = {}
+    if (folder / "graphs.npz").exists():
+        import networkx as nx
+
+        with np.load(folder / "graphs.npz", allow_pickle=False) as file:
+            graphs = {n: nx.Graph([tuple(e) for e in file[n].tolist()]) for n in file.files}
+    return load(folder / "model.energy", config["dims"], config["consts"], graphs)
+
+
+def open_run(path: str | Path) -> Run:
+    """The run in a folder, at its last whole checkpoint. Raises `EnergyError` where there is none."""
+    folder = Path(path)
+    config = _read_config(folder)
+    model = load_model(folder, config)
+    program = model.compile(config["backend"], config["dtype"])
+    arrays, meta, _ = checkpoint.load_latest(folder)
+    params = {k.removeprefix("param/"): a for k, a in arrays.items() if k.startswith("param/")}
+    chains = {k.removeprefix("chain/negative/"): a for k, a in arrays.items() if k.startswith("chain/negative/")}
+    base: dict[str, tuple[Array, ...]] = {}
+    with np.load(folder / "base.npz", allow_pickle=False) as file:
+        for key in sorted(file.files):
+            name = key.split("/")[0]
+            base[name] = (*base.get(name, ()), file[key])
+    return Run(
+        program,
+        program.check_params(params),
+        config,
+        _read_metrics(folder),
+        base,
+        chains,
+        folder,
+        meta["update"],
+        meta["seconds"],
+        meta["epoch"] >= config["epochs"],
+    )
+
+
+def method_of(config: Mapping[str, Any]) -> Method:
+    """The method a configuration names."""
+    values = dict(config["method"])
+    return METHODS[values.pop("name")](**values)
+
+
+def optimizer_of(config: Mapping[str, Any]) -> Optimizer:
+    """The optimiser a configuration names."""
+    values = dict(config["optimizer"])
+    return OPTIMIZERS[values.pop("name")](**values)

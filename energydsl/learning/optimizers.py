@@ -1,0 +1,127 @@
+"""Optimisers: `init` makes the slots, `step` updates parameters in place. State is passed, not held.
+
+A positive parameter is moved in its logarithm, so it stays positive; a nonnegative one is cut off at zero; symmetry and
+a zero diagonal are kept because gradients have them. Weight decay acts on couplings, not on biases.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from energydsl.diagnostics import ArgumentError
+from energydsl.model.records import Param
+
+Array = NDArray[Any]
+Slots = dict[str, dict[str, Array]]
+SCHEDULES = ("constant", "linear", "cosine", "sqrt")
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """lr: learning rate. schedule: how it falls over training: constant, linear or cosine (to zero), sqrt (1/sqrt(1+9t))."""
+
+    lr: float = 0.05
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    name = "optimizer"
+
+    def __post_init__(self) -> None:
+        if not (self.lr > 0 and math.isfinite(self.lr)):
+            raise ArgumentError("the learning rate is a positive number")
+        if self.weight_decay < 0:
+            raise ArgumentError("weight decay is not negative")
+        if self.schedule not in SCHEDULES:
+            raise ArgumentError(f"schedule is one of {', '.join(SCHEDULES)}")
+
+    def rate(self, progress: float) -> float:
+        """The learning rate after a fraction of training."""
+        factors = {
+            "constant": 1.0,
+            "linear": 1.0 - progress,
+            "cosine": 0.5 * (1.0 + math.cos(math.pi * progress)),
+            "sqrt": 1.0 / math.sqrt(1.0 + 9.0 * progress),
+        }
+        return self.lr * factors[self.schedule]
+
+    def init(self, params: dict[str, Array]) -> Slots:
+        raise NotImplementedError
+
+    def step(
+        self, param: Param, value: Array, gradient: Array, slots: dict[str, Array], lr: float, decays: bool
+    ) -> None:
+        """Move one parameter, in place, down the gradient of -log p."""
+        if self.weight_decay and decays:
+            gradient = gradient + value.dtype.type(self.weight_decay) * value
+        if "positive" in param.constraints:
+            gradient = gradient * value
+        change = self.change(gradient, slots, lr)
+        if "positive" in param.constraints:
+            np.multiply(value, np.exp(change), out=value)
+        else:
+            np.add(value, change, out=value)
+        if "nonnegative" in param.constraints:
+            np.maximum(value, 0, out=value)
+
+    def change(self, gradient: Array, slots: dict[str, Array], lr: float) -> Array:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """Stochastic gradient descent with momentum (Polyak 1964): v <- momentum v - lr g; param <- param + v."""
+
+    momentum: float = 0.0
+    name = "sgd"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.momentum < 1:
+            raise ArgumentError("momentum lies in [0, 1)")
+
+    def init(self, params: dict[str, Array]) -> Slots:
+        return {n: {"velocity": np.zeros_like(p)} if self.momentum else {} for n, p in params.items()}
+
+    def change(self, gradient: Array, slots: dict[str, Array], lr: float) -> Array:
+        step = np.multiply(gradient, gradient.dtype.type(-lr), out=np.asarray(gradient))
+        if not self.momentum:
+            return np.asarray(step)
+        velocity = slots["velocity"]
+        velocity *= velocity.dtype.type(self.momentum)
+        velocity += step
+        return velocity
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """Adaptive moments (Kingma & Ba 2015, algorithm 1)."""
+
+    lr: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    name = "adam"
+
+    def init(self, params: dict[str, Array]) -> Slots:
+        return {
+            n: {"first": np.zeros_like(p), "second": np.zeros_like(p), "count": np.zeros((), np.int64)}
+            for n, p in params.items()
+        }
+
+    def change(self, gradient: Array, slots: dict[str, Array], lr: float) -> Array:
+        kind = gradient.dtype.type
+        first, second, count = slots["first"], slots["second"], slots["count"]
+        count += 1
+        first *= kind(self.beta1)
+        first += kind(1 - self.beta1) * gradient
+        second *= kind(self.beta2)
+        second += kind(1 - self.beta2) * np.square(gradient)
+        scale = lr * math.sqrt(1 - self.beta2 ** int(count)) / (1 - self.beta1 ** int(count))
+        return np.asarray(kind(-scale) * first / (np.sqrt(second) + kind(self.epsilon)))
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {o.name: o for o in (SGD, Adam)}

@@ -1,0 +1,139 @@
+"""One gradient estimate: positive and negative phase side by side in one batch of rows.
+
+Rows 0..B-1 hold the positive phase, rows B..B+C-1 the negative. With row weights 1/B and -1/C one pass of the gradient
+kernels gives <dE/dparam>_data - <dE/dparam>_model.
+
+Rao-Blackwell: units of the block drawn last in a phase are replaced by their conditional means. They are independent
+given the rest and no term holds a unit twice, so the expectation of every statistic is exact (Swersky et al. 2010).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from energydsl.derive.records import Schedule
+from energydsl.diagnostics import NotApplicable
+from energydsl.domains import DOMAINS
+from energydsl.learning.methods import CD, MCMC, PCD, Method
+from energydsl.program import Arrays, Program
+from energydsl.random import Rng
+
+Array = NDArray[Any]
+
+
+class Phases:
+    """The buffers of both phases for one batch size, and the step that fills them."""
+
+    def __init__(self, program: Program, method: Method, batch: int, rng: Rng):
+        self.program, self.method, self.rng = program, method, rng
+        verdict = next(v for v in program.derived.verdicts if v.name == method.name)
+        if not verdict.ok:
+            raise NotApplicable(f"{method.name} does not fit this model: {verdict.why}")
+        model = program.model
+        self.hidden = model.by_role("hidden")
+        self.inputs = model.by_role("input")
+        self.batch = batch
+        self.chains = method.chains if isinstance(method, PCD | MCMC) and not self.inputs else batch
+        rows = batch + self.chains
+        self.both: Arrays = {n: np.zeros((rows, *layer.energy_shape), program.dtype) for n, layer in model.layers.items()}
+        self.row = np.full(rows, 1.0 / batch, program.dtype)
+        self.row[batch:] = -1.0 / self.chains
+        clamped = frozenset(model.by_role("visible"))
+        self.positive_schedule = program.derived.schedule(clamped)
+        self.negative_schedule = program.derived.schedule(frozenset())
+        positive = self._averaged(self.positive_schedule)
+        negative = self._averaged(self.negative_schedule)
+        self._add_second_moments(positive | negative)
+        self.positive, self.positive_means = self._side(slice(0, batch), positive)
+        self.negative, self.negative_means = self._side(slice(batch, rows), negative)
+        self.settings = program.settings()
+        self.restart(seed=None)
+
+    @staticmethod
+    def _averaged(schedule: Schedule) -> set[str]:
+        """Layers of the last block that are drawn whole: these are replaced by their means."""
+        return {p.layer for p in schedule[-1] if p.kind == "whole"} if schedule else set()
+
+    def _add_second_moments(self, layers: set[str]) -> None:
+        for name in sorted(layers):
+            if 2 in DOMAINS[self.program.model.layers[name].domain.name].powers:
+                self.both[f"{name}^2"] = np.zeros_like(self.both[name])
+
+    def _side(self, rows: slice, averaged: set[str]) -> tuple[Arrays, Arrays]:
+        """Samples and means of one phase; both are views of the shared rows where that does not mix them up."""
+        samples: Arrays = {}
+        means: Arrays = {}
+        for name in self.program.model.layers:
+            view = self.both[name][rows]
+            samples[name] = np.zeros_like(view) if name in averaged else view
+            if name in averaged:
+                means[name] = view
+                if f"{name}^2" in self.both:
+                    means[f"{name}^2"] = self.both[f"{name}^2"][rows]
+        return samples, means
+
+    def restart(self, seed: int | None) -> None:
+        """Random chains."""
+        given = {n: self.negative[n] for n in self.inputs}
+        number = seed if seed is not None else int(self.rng.generator.integers(1 << 31))
+        fresh = self.program.init_state({}, self.chains, number, given)
+        for name, array in fresh.items():
+            self.negative[name][...] = array
+
+    def step(self, params: Arrays, data: Arrays) -> None:
+        """Fill both phases for one batch of data."""
+        for name, array in data.items():
+            self.positive[name][...] = array
+            if name in self.inputs:
+                self.negative[name][...] = array
+        start_at_data = isinstance(self.method, CD)
+        if self.hidden:
+            self._sweeps(params, self.positive, self.positive_means, self.positive_schedule, self._latent_sweeps())
+        if start_at_data:
+            for name in self.program.model.units():
+                self.negative[name][...] = self.positive[name]
+        elif isinstance(self.method, MCMC):
+            self.restart(seed=None)
+        self._sweeps(params, self.negative, self.negative_means, self.negative_schedule, self.method.k)
+        self._fill_second_moments()
+
+    def _latent_sweeps(self) -> int:
+        """One exact pass where the latents form one block, else several sweeps from where they were left."""
+        exact = len(self.positive_schedule) == 1 and all(p.kind == "whole" for p in self.positive_schedule[0])
+        return 1 if exact else self.method.latent_sweeps
+
+    def _sweeps(self, params: Arrays, x: Arrays, means: Arrays, schedule: Schedule, count: int) -> None:
+        update, workspace, settings = self.program.kernels.update, self.program.workspace, self.settings
+        for sweep in range(count):
+            for number, block in enumerate(schedule):
+                last = sweep == count - 1 and number == len(schedule) - 1
+                for part in block:
+                    wanted = means if last and part.layer in means else None
+                    update(str(part), params, x, settings, self.rng, workspace, wanted)
+
+    def _fill_second_moments(self) -> None:
+        """Squares of the samples in a phase that does not average the layer."""
+        for name in self.both:
+            if name.endswith("^2"):
+                layer, half = name[:-2], self.batch
+                if name not in self.positive_means:
+                    np.square(self.both[layer][:half], out=self.both[name][:half])
+                if name not in self.negative_means:
+                    np.square(self.both[layer][half:], out=self.both[name][half:])
+
+    def gradient(self, params: Arrays, names: list[str]) -> Arrays:
+        """d(-log p)/dparam, estimated from the rows as they are."""
+        return self.program.weighted_gradient(params, self.both, self.settings, self.row, names)
+
+    def state(self) -> Arrays:
+        """What the next step needs: the chains, and latents that are carried over."""
+        saved = {f"negative/{n}": a for n, a in self.negative.items()}
+        return saved | {f"positive/{n}": self.positive[n] for n in self.hidden}
+
+    def restore(self, saved: Arrays) -> None:
+        for key, array in saved.items():
+            side, name = key.split("/")
+            (self.negative if side == "negative" else self.positive)[name][...] = array
