@@ -91,6 +91,17 @@ def _all_layers(monomial: Monomial) -> set[str]:
     return {a.name for f, _ in monomial.factors for a in entries(f) if a.kind in ("layer", "input")}
 
 
+def layer_layout(graph: nx.Graph[str]) -> tuple[dict[str, tuple[float, float]], list[tuple[str, str]]]:
+    """Places for the layers of a term graph, and the pairs that share a term, for drawing."""
+    joined: nx.Graph[str] = nx.Graph()
+    joined.add_nodes_from(n for n, d in graph.nodes(data=True) if d["kind"] == "layer")
+    for node, d in graph.nodes(data=True):
+        if d["kind"] == "term":
+            joined.add_edges_from(itertools.combinations(sorted(graph.neighbors(node)), 2))
+    place = nx.spring_layout(joined, seed=1) if len(joined) > 1 else dict.fromkeys(joined, (0.0, 0.0))
+    return {n: (float(x), float(y)) for n, (x, y) in place.items()}, list(joined.edges)
+
+
 def meetings(energy: Energy) -> dict[frozenset[str], int]:
     """Pairs of layers that share a term (or one layer that meets itself), with the number of the first such term."""
     found: dict[frozenset[str], int] = {}

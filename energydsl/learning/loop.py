@@ -6,9 +6,10 @@ import csv
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 import energydsl
 from energydsl.compiler import Model, load
-from energydsl.data.sources import Data, draw, from_arrays
+from energydsl.data.sources import Data, draw, from_arrays, load_data
 from energydsl.diagnostics import ArgumentError, EnergyError, NotApplicable, TrainingError
 from energydsl.domains import DOMAINS
 from energydsl.graph import edges_of
@@ -424,6 +425,17 @@ def _split(data: Data, fraction: float, seed: int) -> tuple[Data, Data | None]:
     return data.rows(np.sort(order[count:])), data.rows(np.sort(order[:count]))
 
 
+def held_out(
+    data: Data, config: Mapping[str, Any], model: Model, sources: Iterable[str], key: str | None
+) -> tuple[str, Data]:
+    """What a run is judged on: the test split of a source that has one, else the rows held out, else all rows."""
+    names = [s.rpartition("=")[2] for s in sources]
+    if all(n.partition(":")[0] == "digits" or Path(n).is_dir() for n in names):
+        return "test", load_data(model.resolved, sources, "test", config["data"]["binarise"], key)
+    rest = _split(data, config["validation"], config["seed"])[1]
+    return ("held-out", rest) if rest is not None else ("training", data)
+
+
 def _read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -446,10 +458,10 @@ def load_model(folder: Path, config: Mapping[str, Any]) -> Model:
     """The model of a run folder, with the sizes and constants it was run with."""
     graphs: dict[str, Any] = {}
     if (folder / "graphs.npz").exists():
-        import networkx as nx
-
         with np.load(folder / "graphs.npz", allow_pickle=False) as file:
-            graphs = {n: nx.Graph([tuple(e) for e in file[n].tolist()]) for n in file.files}
+            for name in file.files:
+                edges = [(int(a), int(b)) for a, b in file[name]]
+                graphs[name] = SimpleNamespace(nodes=range(max(map(max, edges), default=-1) + 1), edges=edges)
     return load(folder / "model.energy", config["dims"], config["consts"], graphs)
 
 

@@ -1,0 +1,5 @@
+"""`python -m energydsl`."""
+
+from energydsl.cli.main import main
+
+main()

@@ -1,0 +1,158 @@
+"""What subcommands share: options, models from files, results as text or JSON, errors as exit statuses."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from energydsl.compiler import Model
+from energydsl.diagnostics import EnergyError, ModelError, Source
+from energydsl.model.resolve import Overrides
+from energydsl.syntax.parser import decode
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+FAULT, INTERNAL = 1, 3
+
+
+class Failed(Exception):
+    """The command did its work and the answer is no: exit status 1, nothing more to say."""
+
+
+def json_option(function: Function) -> Function:
+    """`--json`, and the errors of a command as exit statuses: 1 model or data at fault, 3 internal."""
+
+    @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output, nothing else.")
+    @functools.wraps(function)
+    def run(*args: Any, as_json: bool, **kwargs: Any) -> None:
+        try:
+            function(*args, as_json=as_json, **kwargs)
+        except Failed:
+            sys.exit(FAULT)
+        except EnergyError as error:
+            _report_fault(error, as_json)
+            sys.exit(FAULT)
+        except MemoryError:
+            _report_fault(EnergyError("there is not enough memory for arrays of these sizes; make them smaller with -D"), as_json)
+            sys.exit(FAULT)
+        except (click.ClickException, click.Abort, KeyboardInterrupt, BrokenPipeError):
+            raise
+        except Exception as error:
+            _report_internal(error, as_json)
+            sys.exit(INTERNAL)
+
+    return run  # type: ignore[return-value]
+
+
+def _report_fault(error: EnergyError, as_json: bool) -> None:
+    if as_json:
+        print_json({"ok": False, "diagnostics": [d.as_dict() for d in error.diagnostics]})
+        return
+    text = str(error) if isinstance(error, ModelError) else f"error: {error}"
+    click.echo(text, err=True)
+
+
+def _report_internal(error: Exception, as_json: bool) -> None:
+    message = f"internal error: {type(error).__name__}: {error}"
+    if as_json:
+        print_json({"ok": False, "diagnostics": [], "internal_error": message})
+    click.echo(f"{message}\nThis is a fault of energydsl, not of your model. ENERGYDSL_DEBUG=1 shows where.", err=True)
+    if os.environ.get("ENERGYDSL_DEBUG"):
+        traceback.print_exc()
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN: null in its place."""
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def print_json(value: dict[str, Any]) -> None:
+    click.echo(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
+
+
+def overrides_options(function: Function) -> Function:
+    """`-D NAME=INT` and `-c NAME=REAL`."""
+    function = click.option(
+        "-D", "--dim", "dims", multiple=True, metavar="NAME=INT", callback=_pairs(int), help="Set a dim."
+    )(function)
+    return click.option(
+        "-c", "--const", "consts", multiple=True, metavar="NAME=REAL", callback=_pairs(float), help="Set a const."
+    )(function)
+
+
+def _pairs(kind: Callable[[str], Any]) -> Callable[..., dict[str, Any]]:
+    def parse(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
+        found = {}
+        for text in values:
+            name, sign, number = text.partition("=")
+            try:
+                found[name.strip()] = kind(number)
+            except ValueError:
+                sign = ""
+            if not sign or not name.strip() or not math.isfinite(found.get(name.strip(), math.inf)):
+                what = "a whole number" if kind is int else "a number"
+                raise click.BadParameter(f"`{text}` is not NAME={what}")
+        return found
+
+    return parse
+
+
+def read_source(file: str) -> Source:
+    """The text of a file, or of standard input for `-`. Raises `EnergyError` where it cannot be read."""
+    if file == "-":
+        return decode(sys.stdin.buffer.read(), "<stdin>")
+    path = Path(file)
+    try:
+        return decode(path.read_bytes(), path.name)
+    except OSError as error:
+        raise EnergyError(f"cannot read {file}: {error.strerror}") from None
+
+
+def overrides(file: str, dims: dict[str, int], consts: dict[str, float]) -> Overrides:
+    folder = None if file == "-" else Path(file).parent
+    return Overrides(dims, consts, {}, folder)
+
+
+def read_model(file: str, dims: dict[str, int], consts: dict[str, float], as_json: bool) -> Model:
+    """The model of a file; its warnings go to standard error."""
+    model = Model(read_source(file), overrides(file, dims, consts))
+    if not as_json:
+        for warning in model.warnings:
+            click.echo(warning.render(), err=True)
+    return model
+
+
+@contextmanager
+def progress(title: str, quiet: bool) -> Iterator[Callable[[float], None]]:
+    """A progress bar on a terminal, a line a tenth elsewhere; takes the fraction done."""
+    if quiet:
+        yield lambda fraction: None
+    elif sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(title, total=1.0)
+            yield lambda fraction: bar.update(task, completed=fraction)
+    else:
+        shown = [0]
+
+        def line(fraction: float) -> None:
+            if int(fraction * 10) > shown[0]:
+                shown[0] = int(fraction * 10)
+                click.echo(f"{title}: {shown[0] * 10} %", err=True)
+
+        yield line

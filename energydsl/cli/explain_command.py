@@ -1,0 +1,31 @@
+"""`energydsl explain FILE`: what was derived; any stage of the compiler."""
+
+from __future__ import annotations
+
+import click
+
+from energydsl.cli.common import json_option, overrides_options, print_json, read_model
+from energydsl.compiler import STAGES
+
+
+@click.command("explain")
+@click.argument("file")
+@click.option("--latex", is_flag=True, help="Formulas as LaTeX.")
+@click.option("--emit", "stage", type=click.Choice(STAGES), help="Print a stage of the compiler instead.")
+@overrides_options
+@json_option
+def command(
+    file: str, latex: bool, stage: str | None, dims: dict[str, int], consts: dict[str, float], as_json: bool
+) -> None:
+    """Print what follows from the energy of FILE: conditionals, Gibbs blocks, gradients, free energy."""
+    model = read_model(file, dims, consts, as_json)
+    if stage is not None:
+        text = model.emit(stage)
+        if as_json:
+            print_json({"ok": True, "stage": stage, "text": text})
+        else:
+            click.echo(text)
+    elif as_json:
+        print_json(model.explain("json"))
+    else:
+        click.echo(model.explain("latex" if latex else "text"))

@@ -1,0 +1,195 @@
+"""`energydsl train FILE --data D --out RUN`: trains, reports, draws, evaluates."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from energydsl.cli.common import json_option, overrides_options, print_json, progress, read_model
+from energydsl.compiler import BACKENDS, DTYPES, Model
+from energydsl.diagnostics import ArgumentError, EnergyError
+from energydsl.learning.methods import METHODS, Method
+from energydsl.learning.optimizers import OPTIMIZERS, SCHEDULES, Optimizer
+
+
+@click.command("train")
+@click.argument("file")
+@click.option("--data", "sources", multiple=True, required=True, metavar="D", help="digits, bars-and-stripes:4, a file or folder; LAYER=D for several layers.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Run folder.  [default: runs/MODEL]")
+@click.option("--method", type=click.Choice(list(METHODS)), default=None, help="[default: pcd, or cd with input layers]")
+@click.option("--k", type=click.IntRange(min=1), help="Gibbs sweeps an update.  [default: 1; mcmc 50]")
+@click.option("--epochs", type=click.IntRange(min=0), default=20, show_default=True)
+@click.option("--lr", type=float, help="Learning rate.  [default: 0.05; adam 0.001]")
+@click.option("--batch", type=click.IntRange(min=1), default=100, show_default=True)
+@click.option("--chains", type=click.IntRange(min=1), default=100, show_default=True, help="Chains of pcd and mcmc.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--optimizer", type=click.Choice(list(OPTIMIZERS)), default="sgd", show_default=True)
+@click.option("--schedule", type=click.Choice(SCHEDULES), default="linear", show_default=True, help="How the rate falls.")
+@click.option("--momentum", type=float, default=0.0, show_default=True, help="Of sgd.")
+@click.option("--weight-decay", type=float, default=0.0, show_default=True)
+@click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
+@click.option("--dtype", type=click.Choice(DTYPES), default="float32", show_default=True)
+@click.option("--binarise", metavar="RULE", help="threshold:0.5, sample or none, for grey values.  [digits: sample]")
+@click.option("--split", type=click.Choice(["train", "test"]), default="train", show_default=True)
+@click.option("--key", help="Array of an .npz.")
+@click.option("--validation", type=float, help="Fraction held out.  [default: 0.1 from 100 rows on]")
+@click.option("--evaluate/--no-evaluate", default=True, help="Log-likelihood of held-out rows at the end.")
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint of --out.")
+@overrides_options
+@json_option
+def command(
+    file: str,
+    sources: tuple[str, ...],
+    out: Path | None,
+    dims: dict[str, int],
+    consts: dict[str, float],
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Fit the parameters of FILE to data; Ctrl-C saves, --resume goes on."""
+    from energydsl.data import load_data
+    from energydsl.learning.loop import train
+
+    model = read_model(file, dims, consts, as_json)
+    program = model.compile(options["backend"], options["dtype"])
+    data = load_data(model.resolved, sources, options["split"], _binarise(sources, options["binarise"]), options["key"])
+    method, optimizer = _method(model, options), _optimizer(options)
+    folder = out or Path("runs") / model.name
+    with _reporting(as_json, options["epochs"]) as report:
+        run = train(
+            program,
+            data,
+            method,
+            optimizer,
+            options["epochs"],
+            folder,
+            options["seed"],
+            batch=options["batch"],
+            validation=options["validation"],
+            resume=options["resume"],
+            report=report,
+        )
+    result: dict[str, Any] = {
+        "ok": run.finished,
+        "run": str(folder),
+        "epochs": run.history[-1]["epoch"],
+        "seconds": round(run.seconds, 3),
+        "updates": run.updates,
+    }
+    if not run.finished:
+        _interrupted(result, as_json, folder)
+    pictures = _draw(run)
+    if not as_json:
+        click.echo(f"{run.updates} updates in {run.seconds:.1f} s, in {folder}")
+        for path in pictures:
+            click.echo(f"drawn: {path}")
+    if options["evaluate"]:
+        result["evaluation"] = _evaluate(run, data, model, sources, options, as_json)
+    if as_json:
+        print_json(result)
+
+
+def _binarise(sources: tuple[str, ...], rule: str | None) -> str | None:
+    embedded = all("digits" in s.rpartition("=")[2].partition(":")[0] for s in sources)
+    return rule or ("sample" if embedded else None)
+
+
+def _method(model: Model, options: dict[str, Any]) -> Method:
+    name = options["method"] or ("cd" if model.resolved.by_role("input") else "pcd")
+    values = {"k": options["k"]} if options["k"] else {}
+    if name != "cd":
+        values["chains"] = options["chains"]
+    return METHODS[name](**values)
+
+
+def _optimizer(options: dict[str, Any]) -> Optimizer:
+    values = {"weight_decay": options["weight_decay"], "schedule": options["schedule"]}
+    if options["lr"] is not None:
+        values["lr"] = options["lr"]
+    if options["optimizer"] == "sgd":
+        values["momentum"] = options["momentum"]
+    elif options["momentum"]:
+        raise ArgumentError("momentum belongs to sgd; adam has its own")
+    return OPTIMIZERS[options["optimizer"]](**values)
+
+
+@contextmanager
+def _reporting(as_json: bool, epochs: int) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """A bar with the latest figures on a terminal, a line now and then elsewhere."""
+    if as_json:
+        yield lambda row: None
+    elif sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True)) as bar:
+            task = bar.add_task("starting", total=max(1, epochs))
+            yield lambda row: bar.update(task, completed=row["epoch"], description=_line(row, epochs))
+    else:
+        every = max(1, epochs // 20)
+
+        def report(row: dict[str, Any]) -> None:
+            if row["epoch"] % every == 0 or row["epoch"] == epochs:
+                click.echo(_line(row, epochs), err=True)
+
+        yield report
+
+
+def _line(row: dict[str, Any], epochs: int) -> str:
+    text = f"epoch {row['epoch']}/{epochs}  {row['seconds']:.1f} s  reconstruction {row['reconstruction_error']:.4f}"
+    gap = row.get("free_energy_gap")
+    return text + (f"  free-energy gap {gap:+.2f}" if gap is not None and math.isfinite(gap) else "")
+
+
+def _interrupted(result: dict[str, Any], as_json: bool, folder: Path) -> None:
+    message = f"stopped at update {result['updates']} and saved. Go on with the same command and --resume (--out {folder})"
+    if as_json:
+        print_json({**result, "diagnostics": [], "message": message})
+    click.echo(message, err=True)
+    sys.exit(130)
+
+
+def _draw(run: Any) -> list[Path]:
+    from energydsl.report.images import available, draw_run
+
+    if not available():
+        click.echo('no pictures: pip install "energydsl[plots]" draws samples, filters and curves', err=True)
+    return draw_run(run)
+
+
+def _evaluate(
+    run: Any, data: Any, model: Model, sources: tuple[str, ...], options: dict[str, Any], as_json: bool
+) -> dict[str, Any] | None:
+    """Log-likelihood of the test split where the source has one, else of the held-out rows, else of the data."""
+    from energydsl.inference.evaluate import evaluate
+    from energydsl.learning.loop import held_out
+
+    what, rows = held_out(data, run.config, model, sources, options["key"])
+    try:
+        with progress("evaluating", as_json) as bar:
+            found = evaluate(run, rows, betas=1000, progress=bar)
+    except EnergyError as error:
+        click.echo(f"no log-likelihood: {error}", err=True)
+        return None
+    if not as_json:
+        click.echo(describe(found.as_dict(), what))
+        if found.method == "ais":
+            click.echo(f"closer: energydsl eval {run.path} --data {' --data '.join(sources)}  (10,000 temperatures)")
+    return {"on": what, **found.as_dict()}
+
+
+def describe(result: dict[str, Any], what: str) -> str:
+    """A log-likelihood in one line."""
+    sign = ">= " if result["bound"] else ""
+    error = f" +- {result['log_likelihood_std']:.2g}" if result["log_likelihood_std"] else " (exact)"
+    text = f"log-likelihood of {result['n']} {what} rows: {sign}{result['log_likelihood']:.3f}{error} nats a row"
+    if result["effective"] is not None:
+        text += f"  ({result['method']}, {result['effective']:.0f} effective chains, log Z {result['log_z']:.2f})"
+    return text

@@ -1,0 +1,25 @@
+"""`energydsl verify FILE`: the derivation certificate."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from energydsl.cli.common import INTERNAL, json_option, overrides_options, print_json, read_model
+
+
+@click.command("verify")
+@click.argument("file")
+@click.option("--seed", default=0, show_default=True, help="Of the random parameters and states.")
+@overrides_options
+@json_option
+def command(file: str, seed: int, dims: dict[str, int], consts: dict[str, float], as_json: bool) -> None:
+    """Prove what was derived from FILE against enumeration, on the model with its sizes shrunk."""
+    certificate = read_model(file, dims, consts, as_json).verify(seed)
+    if as_json:
+        print_json(certificate.as_dict())
+    else:
+        click.echo(str(certificate))
+    if not certificate.ok:
+        sys.exit(INTERNAL)

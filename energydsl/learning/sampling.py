@@ -1,0 +1,88 @@
+"""Samples from a run: Gibbs chains from its persistent chains, or from random states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from energydsl.diagnostics import ArgumentError
+from energydsl.domains import DOMAINS
+from energydsl.learning.loop import Run
+from energydsl.program import Arrays
+from energydsl.random import Rng
+
+Array = NDArray[Any]
+
+
+def sample(
+    run: Run,
+    n: int = 100,
+    steps: int = 1000,
+    clamp: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> Arrays:
+    """`n` states after `steps` sweeps, by layer; categorical layers as integer codes.
+
+    clamp: values of layers that are held, one for all samples or one each (input layers must be given here).
+    """
+    if n < 1 or steps < 0:
+        raise ArgumentError("n is at least 1, steps not negative")
+    return codes(run, chains(run, n, steps, clamp, seed, progress))
+
+
+def chains(
+    run: Run,
+    n: int,
+    steps: int,
+    clamp: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> Arrays:
+    """As `sample`, with categorical layers one-hot."""
+    program = run.program
+    held = {name: _clamped(run, name, value, n) for name, value in (clamp or {}).items()}
+    for name in program.model.by_role("input"):
+        if name not in held:
+            raise ArgumentError(f"`{name}` is an input: give it a value (--clamp {name}=...)")
+    state = program.init_state(run.params, n, seed, held)
+    for name, array in run.chains.items():
+        if name not in held and len(array):
+            state[name][...] = array[np.arange(n) % len(array)]
+    rng = Rng(np.random.Generator(np.random.SFC64([seed, 21])))
+    parts = program.parts(held)
+    settings = program.settings()
+    for step in range(steps):
+        program.sweep(run.params, state, settings, rng, parts)
+        if progress is not None and step % 20 == 0:
+            progress(step / steps)
+    return state
+
+
+def _clamped(run: Run, name: str, value: Any, n: int) -> Array:
+    if name not in run.program.model.layers:
+        raise ArgumentError(f"there is no layer `{name}` to clamp")
+    layer = run.program.model.layers[name]
+    array = np.asarray(value)
+    if array.ndim == 0:
+        array = np.full((1, *layer.shape), array)
+    array = run.program.layer_arrays({name: array})[name]
+    if len(array) not in (1, n):
+        raise ArgumentError(f"{len(array)} values of `{name}` for {n} samples")
+    return array
+
+
+def codes(run: Run, state: Arrays) -> Arrays:
+    """The state with categorical layers as integer codes."""
+    layers = run.program.model.layers
+    return {
+        n: a.argmax(axis=-1) if DOMAINS[layers[n].domain.name].one_hot else a for n, a in state.items() if n in layers
+    }
+
+
+def visible_means(run: Run, state: Arrays) -> Arrays:
+    """Conditional means of the visible layers: smoother pictures than samples."""
+    return {n: run.program.mean(run.params, state, n) for n in run.program.model.by_role("visible")}

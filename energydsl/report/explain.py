@@ -1,0 +1,163 @@
+"""What was derived, for a person (text, LaTeX) or a program (a dict)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from energydsl.derive.records import Conditional, Schedule
+from energydsl.energy.text import Letters, show_monomial
+from energydsl.syntax.printer import print_statement
+
+if TYPE_CHECKING:
+    from energydsl.compiler import Model
+
+
+def as_json(model: Model) -> dict[str, Any]:
+    """The keys that `explain --json` promises."""
+    return {
+        "ok": True,
+        "model": model.name,
+        "layers": {n: _layer(model, n) for n in model.layers},
+        "schedule": _names(model.schedule()),
+        "schedule_clamped": _names(model.schedule(_visible(model))),
+        "gradients": {n: str(g) for n, g in model.gradients.items()},
+        "free_energy": {"summed_out": list(model.free_energy.summed_out), "text": model.free_energy.text},
+        "applicability": {v.name: {"kind": v.kind, "ok": v.ok, "why": v.why} for v in model.applicability()},
+        "terms": [{"label": label, "text": text, "from": origin} for label, text, origin in terms(model)],
+        "expanded": expanded(model),
+    }
+
+
+def _layer(model: Model, name: str) -> dict[str, Any]:
+    layer = model.layers[name]
+    facts: dict[str, Any] = {"role": layer.role, "domain": str(layer.domain), "shape": list(layer.shape)}
+    derived = model.conditionals.get(name)
+    if derived is None:
+        return facts | dict.fromkeys(("family", "factorises", "field", "conditional"))
+    return facts | {
+        "family": derived.family,
+        "factorises": derived.factorises,
+        "field": field_text(derived),
+        "conditional": derived.text,
+    }
+
+
+def field_text(conditional: Conditional) -> str:
+    """The natural parameters as text."""
+    if len(conditional.fields) == 1:
+        return conditional.fields[0].text
+    return ", ".join(f"eta{k} = {f.text}" for k, f in enumerate(conditional.fields, start=1))
+
+
+def _visible(model: Model) -> tuple[str, ...]:
+    return model.resolved.by_role("visible")
+
+
+def _names(schedule: Schedule) -> list[list[str]]:
+    return [[str(part) for part in block] for block in schedule]
+
+
+def terms(model: Model) -> list[tuple[str, str, str]]:
+    """Each canonical term: its label, its text, and where it was written."""
+    letters = Letters(model.resolved)
+    found = []
+    for term in model.energy.terms:
+        sign, text = show_monomial(term.monomial, {}, letters)
+        found.append((term.label, f"{sign} {text}", ", ".join(dict.fromkeys(map(str, term.spans)))))
+    return found
+
+
+def expanded(model: Model) -> list[str]:
+    """The ordinary declarations that `layers` statements stand for."""
+    return [print_statement(s) for s in model.resolved.expanded]
+
+
+def as_text(model: Model) -> str:
+    """The lecture notes of a model."""
+    parts = [f"model {model.name}"]
+    parts += ["", *(_layer_line(model, n) for n in model.layers)]
+    if expanded(model):
+        parts += ["", "`layers` stands for", *(f"  {line}" for s in expanded(model) for line in s.split("\n"))]
+    rows = terms(model)
+    wide = max((len(text) for _, text, _ in rows), default=0)
+    parts += ["", "energy  E(x) =", *(f"  {text:<{min(wide, 70)}}   [{label}] {origin}" for label, text, origin in rows)]
+    parts += ["", "conditionals", *(f"  {c}" for c in model.conditionals.values())]
+    parts += [f"  {line}" for line in _couplings(model)]
+    parts += ["", "Gibbs blocks"]
+    parts += [f"  nothing clamped: {_schedule(model.schedule())}"]
+    if _visible(model):
+        parts += [f"  data clamped:    {_schedule(model.schedule(_visible(model))) or 'nothing is free'}"]
+    parts += [f"  {line}" for line in _visits(model)]
+    parts += ["", "gradients", *(f"  {g}" for g in model.gradients.values())]
+    out = ", ".join(model.free_energy.summed_out) or "nothing"
+    parts += ["", f"free energy, summed out: {out}", f"  {model.free_energy}"]
+    parts += ["", "what fits this model"]
+    parts += [f"  {v.name:<12} {'yes' if v.ok else 'no':<4} {v.why}" for v in model.applicability()]
+    return "\n".join(parts)
+
+
+def _layer_line(model: Model, name: str) -> str:
+    layer = model.layers[name]
+    shape = "".join(f"[{', '.join(layer.axes)}]") if layer.axes else ""
+    sizes = " x ".join(map(str, layer.shape)) or "1"
+    return f"  {layer.role:<8} {name}{shape} : {layer.domain}   ({sizes} unit{'s' if layer.size != 1 else ''})"
+
+
+def _couplings(model: Model) -> list[str]:
+    found = []
+    for conditional in model.conditionals.values():
+        if conditional.coupled_by is not None:
+            term = model.energy.terms[conditional.coupled_by]
+            text = term.spans[0].text if term.spans else ""
+            found.append(f"`{conditional.layer}` does not factorise: {' '.join(text.split())} couples its units")
+    return found
+
+
+def _visits(model: Model) -> list[str]:
+    found = []
+    for name, parts in model.derived.parts.items():
+        if parts.kind == "colours":
+            found.append(f"`{name}` is visited in {parts.count} colours")
+        elif parts.kind == "scan":
+            found.append(f"`{name}` is visited unit by unit: {parts.why}")
+    return found
+
+
+def _schedule(schedule: Schedule) -> str:
+    return ", then ".join(f"({', '.join(map(str, block))})" for block in schedule)
+
+
+def as_latex(model: Model) -> str:
+    """The conditionals, gradients and free energy as LaTeX, for `align*`."""
+    lines = [c.text for c in model.conditionals.values()]
+    lines += [g.text for g in model.gradients.values()]
+    lines.append(model.free_energy.text)
+    names = sorted([*model.layers, *model.params, *model.resolved.consts], key=len, reverse=True)
+    return "\\begin{align*}\n" + " \\\\\n".join(_to_latex(line, names) for line in lines) + "\n\\end{align*}"
+
+
+def _to_latex(text: str, names: list[str]) -> str:
+    """Formula text to LaTeX: names, subscripts, sums, functions."""
+    text = re.sub(r"sum_\{([^}]*)\}", r"\\sum_{\1}", text)
+    text = re.sub(r"sum_([A-Za-z]+)\b", r"\\sum_{\1}", text)
+    text = re.sub(r"\bdE/d", r"\\partial E/\\partial ", text)
+    known = "|".join(re.escape(n) for n in names)
+    if known:
+        text = re.sub(rf"(?<![\w\\])({known})_(-?[A-Za-z]+)\b", lambda m: f"{_name(m[1])}_{{{m[2]}}}", text)
+        text = re.sub(rf"(?<![\w\\{{])({known})(?![\w}}])\[([^\]]*)\]", lambda m: f"{_name(m[1])}_{{{m[2]}}}", text)
+        text = re.sub(rf"(?<![\w\\{{])({known})(?![\w}}_])", lambda m: _name(m[1]), text)
+    for function in ("softplus", "logsumexp", "sigmoid", "softmax", "Normal", "mean", "variance", "precision"):
+        text = re.sub(rf"(?<!\\)\b{function}\b", lambda m: rf"\operatorname{{{m[0]}}}", text)
+    text = text.replace("log 2cosh", r"\log 2\cosh").replace("%", r"\bmod ").replace(" | ", r" \mid ")
+    text = text.replace("!=", r"\ne ")
+    return re.sub(r" = ", " &= ", text, count=1) if "= 1" not in text.split(")")[0] else re.sub(r"\) = ", ") &= ", text, count=1)
+
+
+_GREEK = ("alpha", "beta", "gamma", "delta", "epsilon", "lambda", "mu", "nu", "rho", "sigma", "tau", "theta", "phi", "psi")
+
+
+def _name(name: str) -> str:
+    if name in _GREEK:
+        return f"\\{name}"
+    return name if len(name) == 1 else rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
