@@ -281,6 +281,10 @@ class Program:
         """Conditional mean of each unit of a layer given all other units; shape (chains, *layer)."""
         return self._given_rest(params, state, layer, "mean", scalars)
 
+    def variance(self, params: Mapping[str, Any], state: Mapping[str, Any], layer: str, **scalars: Any) -> Array:
+        """Conditional variance of each unit of a layer given all other units; shape (chains, *layer)."""
+        return self._given_rest(params, state, layer, "variance", scalars)
+
     def _given_rest(
         self, params: Mapping[str, Any], state: Mapping[str, Any], layer: str, what: str, scalars: Mapping[str, Any]
     ) -> Array:

@@ -7,6 +7,7 @@ tried until the model resolves and has few enough states.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -20,6 +21,7 @@ from energydsl.syntax import tree
 MAX_STATES = 8192
 MAX_REAL_UNITS = 2
 _TRIES = 4000
+_ENOUGH = 40
 
 
 def shrink(module: tree.Module, overrides: Overrides) -> Resolved:
@@ -28,14 +30,19 @@ def shrink(module: tree.Module, overrides: Overrides) -> Resolved:
     module = _map_dims(module, lambda e: replace(e, value=fixed.get(e.name.id, e.value)))
     atoms = list(dict.fromkeys(_atoms(module)))
     graphs = {n: g for n, g in overrides.graphs.items() if g.nodes <= 6}
+    found: list[Resolved] = []
     for sizes in itertools.islice(_assignments(len(atoms)), _TRIES):
         small = _replaced(module, dict(zip(atoms, sizes, strict=True)), set(overrides.graphs) - set(graphs))
         try:
             model = resolve(small, Overrides({}, overrides.consts, graphs, overrides.folder))
         except ModelError:
             continue
-        if _few_states(model):
-            return model
+        if _states(model) <= MAX_STATES:
+            found.append(model)
+        if found and (not _thin_axes(found[-1]) or len(found) == _ENOUGH):
+            break
+    if found:
+        return min(found, key=lambda m: (_thin_axes(m), -_states(m)))
     raise NotApplicable("no small sizes were found that keep the model consistent: give smaller ones with -D")
 
 
@@ -54,7 +61,14 @@ def _assignments(count: int) -> Iterator[tuple[int, ...]]:
                 return
 
 
-def _few_states(model: Resolved) -> bool:
+def _thin_axes(model: Resolved) -> int:
+    """Axes of length one, which would hide an index that is mixed up with another."""
+    arrays = [*model.units().values(), *(p for p in model.params.values() if p.graph is None)]
+    return len({axis for a in arrays for axis, size in zip(a.axes, a.shape, strict=True) if size == 1})
+
+
+def _states(model: Resolved) -> float:
+    """The number of joint states, three for a continuous unit; infinite where too many are continuous."""
     states, continuous = 1.0, 0
     for layer in model.units().values():
         domain = DOMAINS[layer.domain.name]
@@ -62,8 +76,8 @@ def _few_states(model: Resolved) -> bool:
             continuous += layer.size
             states *= 3.0**layer.size
         else:
-            states *= (layer.energy_shape[-1] if domain.one_hot else 2.0) ** layer.size
-    return states <= MAX_STATES and continuous <= MAX_REAL_UNITS
+            states *= (layer.energy_shape[-1] if domain.one_hot else 2.0) ** min(layer.size, 500)
+    return states if continuous <= MAX_REAL_UNITS else math.inf
 
 
 def _is_size(node: tree.Expr) -> bool:

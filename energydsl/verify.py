@@ -261,7 +261,8 @@ class _Trial:
             for part in block:
                 layer = self.model.layers[part.layer]
                 x = {n: np.repeat(v[row : row + 1], count, axis=0).astype(float) for n, v in self.x.items()}
-                before = x[part.layer].copy()
+                before_all = {n: v.copy() for n, v in x.items()}
+                before = before_all[part.layer]
                 mean = self.program.mean(self.params, {n: v[:1] for n, v in x.items()}, part.layer, **self.scalars)
                 uniform = np.broadcast_to(spread.reshape(-1, *(1,) * len(layer.shape)), (count, *layer.shape))
                 s = self.program.settings(**self.scalars)
@@ -269,10 +270,13 @@ class _Trial:
                     str(part), self.params, x, s, Uniforms([uniform]), self.program.kernels.Workspace(np.float64)
                 )
                 free = self.units_of(part)[:1] if part.kind == "scan" else self.units_of(part)
-                found = x[part.layer].mean(axis=0).reshape(layer.size, -1)
-                wanted = mean[0].reshape(layer.size, -1)
-                scale = np.maximum(1.0, np.abs(wanted))
-                worst = max(worst, _largest(((found - wanted) / scale)[free]))
+                variance = self.program.variance(self.params, {n: v[:1] for n, v in before_all.items()}, part.layer, **self.scalars)
+                for found, wanted in (
+                    (x[part.layer].mean(axis=0), mean[0]),
+                    (x[part.layer].var(axis=0), variance[0]),
+                ):
+                    gap = (found - wanted) / np.maximum(1.0, np.abs(wanted))
+                    worst = max(worst, _largest(gap.reshape(layer.size, -1)[free]))
                 held = np.ones(layer.size, bool)
                 held[free] = False
                 if part.kind == "scan":

@@ -30,7 +30,7 @@ def check_conditionals(model: Resolved, energy: Energy) -> list[Diagnostic]:
         domain = DOMAINS[layer.domain.name]
         touching = [t for t in energy.terms if name in t.monomial.layers()]
         found += _statistics_problems(domain, layer, touching)
-        if domain.powers and not domain.finite and not found:
+        if domain.powers and not domain.finite and not domain.bounded and not found:
             found += _normalisation_problems(model, energy, domain, layer, touching)
         if layer.role == "hidden" and touching and all(t.monomial.layers() == {name} for t in touching):
             if not any(name in d.given or name in d.targets for d in model.directed):
@@ -104,7 +104,7 @@ def _unbounded_pairs(model: Resolved, energy: Energy) -> Iterator[Diagnostic]:
     """Couplings between units of infinite domains that may outgrow what holds each of them."""
     warned: set[frozenset[str]] = set()
     for term in energy.terms:
-        units = [u for _, u in term.monomial.units() if not DOMAINS[model.layers[u.name].domain.name].finite]
+        units = [u for _, u in term.monomial.units() if _unbounded(DOMAINS[model.layers[u.name].domain.name])]
         if len(units) < 2:
             continue
         names = frozenset(u.name for u in units)
@@ -128,6 +128,10 @@ def _unbounded_pairs(model: Resolved, energy: Energy) -> Iterator[Diagnostic]:
                 term.spans[0],
                 "it is checked when the model runs",
             )
+
+
+def _unbounded(domain: Domain) -> bool:
+    return not domain.finite and not domain.bounded
 
 
 def conditional(model: Resolved, energy: Energy, layer: Layer, coupled_by: int | None) -> Conditional:

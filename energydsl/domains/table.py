@@ -32,6 +32,7 @@ class Domain:
     points: tuple[float, float] | None = None
     one_hot: bool = False
     finite: bool = True
+    bounded: bool = False
     nonnegative: bool = False
     functions: str = ""
     log_partition: Scalar | None = None

@@ -144,7 +144,7 @@ class Expander:
     def _check_function(self, function: str, units: set[At], span: Span) -> None:
         for unit in units:
             domain = self.rules.domain(unit.name)
-            if domain.functions != "any" and function != domain.functions:
+            if domain.functions != "any" and (function != domain.functions or not function):
                 what = f"{function} of" if function else "this power of"
                 raise Problem(
                     "E0310",

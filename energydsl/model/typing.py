@@ -51,7 +51,11 @@ class Scope:
 
 def type_expression(node: tree.Expr, scope: Scope) -> ex.Expression | None:
     """The typed expression of `node`, or None where problems were added to `scope`."""
-    return _Typer(scope).run(node)
+    typer = _Typer(scope)
+    typed = typer.run(node)
+    if typed is not None:
+        typer.check_pending()
+    return typed
 
 
 class _Typer:
@@ -320,7 +324,7 @@ class _Typer:
         if body.shape:
             raise Problem("E0209", f"the body of a sum is a scalar, this has shape {shown(body.shape)}", node.body.span)
         if not self.stack:
-            self._check_pending()
+            self.check_pending()
         return ex.Summed((), node.span, tuple(binders), body)
 
     def _open(self, binder: tree.Binder) -> list[Cell]:
@@ -391,17 +395,18 @@ class _Typer:
                 raise Problem("E0204", f"index `{cell.name}` runs over {other} here", span, notes=note)
         cell.low, cell.high = 0, size
 
-    def _check_pending(self) -> None:
+    def check_pending(self) -> None:
         pending, self.pending = self.pending, []
         for index, size, span in pending:
             low, high = index.bounds(self.ranges, lambda name: self.scope.graphs[name].nodes)
             if low < 0 or high >= size:
+                wrap = "" if "%" in span.text or not index.terms else f"wrap it: ({span.text}) % {size}, or "
                 self.scope.problems.append(
                     Diagnostic(
                         "E0207",
                         f"this subscript runs from {low} to {high}, its axis from 0 to {size - 1}",
                         span,
-                        f"wrap it: ({span.text}) % {size}, or bound the index: in range(...)",
+                        f"{wrap}bound the index: in range(...)" if index.terms else "",
                     )
                 )
 

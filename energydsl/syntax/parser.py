@@ -423,8 +423,10 @@ class _Builder(lark.visitors.Transformer_NonRecursive):
         return tree.Negate(self.at(c[0]).to(c[1].span), c[1])
 
     def modulo(self, c: list[Any]) -> tree.Modulo:
-        left = self.name([c[0]]) if isinstance(c[0], lark.Token) else c[0]
-        return tree.Modulo(left.span.to(c[-1].span), left, c[-1])
+        if isinstance(c[0], lark.Token):
+            return tree.Modulo(self.at(c[0]).to(c[-1].span), self.id(c[0]), c[-1])
+        start = self.source.text.rindex("(", 0, c[0].span.start)
+        return tree.Modulo(Span(self.source, start, c[-1].span.end), c[0], c[-1])
 
     def raise_to(self, c: list[Any]) -> tree.Power:
         return tree.Power(c[0].span.to(c[2].span), c[0], c[2])

@@ -1,0 +1,280 @@
+"""Mutants of the compiler: each is one mistake that people make by hand, switched on by replacing one function.
+
+`MUTANTS` maps a name to (model text, patch). A patch takes pytest's monkeypatch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+import energydsl.derive
+import energydsl.graph
+import energydsl.program
+import energydsl.verify
+from energydsl.derive import conditionals
+from energydsl.derive.records import BlockPart
+from energydsl.domains import DOMAINS
+from energydsl.domains.scalar import Num, Op, apply
+from energydsl.domains.table import ETA1, ETA2, UNIFORM
+from energydsl.energy import canonical, rules, targets
+from energydsl.energy.terms import At, Energy, Term
+from energydsl.graph import Parts
+from energydsl.model.indices import Index
+from energydsl.program import Program
+
+lowering = importlib.import_module("energydsl.kernels.lower")
+Patch = Callable[[Any], None]
+
+RBM = "dim I = 5, J = 5\nvisible v[I] : binary\nhidden h[J] : binary\nparam W[I, J], b[I], c[J]\nenergy = - b @ v - c @ h - v @ W @ h"
+SPIN_RBM = RBM.replace("binary", "spin")
+DBM = "visible v[5] : binary\nhidden h1[4] : binary\nhidden h2[3] : binary\nlayers v -- h1 -- h2"
+TRIANGLE = "visible a[3] : spin\nhidden b[3] : spin\nhidden c[3] : spin\nparam U[3, 3], V[3, 3], T[3, 3]\nenergy = - a @ U @ b - b @ V @ c - c @ T @ a"
+HOPFIELD = "dim N = 5\nvisible x[N] : binary\nparam J[N, N] : symmetric & zero_diagonal, a[N]\nenergy = - a @ x - 0.5 * x @ J @ x"
+SQUARE = "dim N = 5\nvisible x[N] : binary\nparam J[N, N]\nenergy = - x @ J @ x"
+SPIN_SQUARE = SQUARE.replace("binary", "spin")
+GAUSS = "dim I = 4, J = 3\nvisible v[I] : real\nhidden h[J] : binary\nparam W[I, J], b[I], c[J], sigma[I] : positive = 1\nenergy = sum((v - b)^2 / (2 * sigma^2)) - c @ h - (v / sigma) @ W @ h"
+ISING = "dim L = 5\nconst K = 0.4\nvisible s[L, L] : spin\nenergy = - K * sum[i, j] (s[i, j]*s[(i + 1) % L, j] + s[i, j]*s[i, (j + 1) % L])"
+RING = "dim L = 5\nvisible s[L] : spin\nparam J[L]\nenergy = - sum[i] J[i]*s[i]*s[(i + 1) % L]"
+GLASS = "graph G = random_regular(degree = 3, nodes = 8)\nvisible s[8] : spin\nparam J[G], f[8]\nenergy = - sum[(i, k) in G] J[i, k]*s[i]*s[k] - f @ s"
+POTTS = "dim N = 3, K = 3\nvisible x[N] : categorical[K]\nhidden h[2] : binary\nparam W[N, K, 2], g[N, K]\nenergy = - sum[n, a] g[n, a]*x[n, a] - sum[n, a, j] x[n, a]*W[n, a, j]*h[j]"
+PAIRS = "dim N = 3, K = 3\nvisible x[N] : categorical[K]\nparam W[K, K]\nenergy = - sum[i, k, a, b] x[i, a]*W[a, b]*x[k, b]"
+NAMED = "visible v[4] : binary\nhidden h[3] : binary\nparam W[4, 3], b[4]\nenergy bias = - b @ v\nenergy coupling = - v @ W @ h"
+CURVED = "visible v[3] : binary\nparam w[3] : positive = 1\nenergy = - sum(v * w^3) - sum(exp(w) * v)"
+CONV = "dim N = 4, K = 2, M = N - K + 1\nvisible v[N] : binary\nhidden h[M] : binary\nparam W[K]\nenergy = - sum[i, p] h[i]*W[p]*v[i + p]"
+INPUT = "input x[3] : real\nvisible v[3] : binary\nparam A[3, 3], b[3]\nenergy = - b @ v - x @ A @ v"
+
+
+def set_to(module: Any, name: str, make: Callable[[Any], Any]) -> Patch:
+    """Replace `module.name` by what `make` makes of it."""
+    return lambda monkeypatch: monkeypatch.setattr(module, name, make(getattr(module, name)))
+
+
+def domain(name: str, **changes: Any) -> Patch:
+    """A table entry with changed formulas."""
+    return lambda monkeypatch: monkeypatch.setitem(DOMAINS, name, replace(DOMAINS[name], **changes))
+
+
+def energy(change: Callable[[Term], Term | None]) -> Patch:
+    """Every term of the canonical energy changed, or dropped."""
+
+    def make(original: Any) -> Any:
+        def mutant(*args: Any) -> Any:
+            found, warnings = original(*args)
+            return Energy(tuple(t for t in map(change, found.terms) if t is not None)), warnings
+
+        return mutant
+
+    return set_to(energydsl.verify, "canonicalise", make)
+
+
+def scaled(term: Term, factor: float) -> Term:
+    return replace(term, monomial=term.monomial.scaled(factor))
+
+
+def units(term: Term) -> int:
+    return len(term.monomial.units())
+
+
+def source(old: str, new: str, count: int = -1) -> Patch:
+    """The printed module with a text replaced."""
+
+    def make(original: Any) -> Any:
+        def mutant(*args: Any) -> str:
+            text = original(*args)
+            assert old in text, f"the mutant finds nothing to change: {old}"
+            return text.replace(old, new, count)
+
+        return mutant
+
+    return set_to(energydsl.program.numpy_printer, "print_module", make)
+
+
+def fields(change: Callable[[Any, tuple[Any, ...]], tuple[Any, ...]]) -> Patch:
+    """The parts of every field changed, before they are merged."""
+
+    def make(original: Any) -> Any:
+        return lambda parts, rules: original(change(rules, tuple(parts)), rules)
+
+    return set_to(conditionals, "merge", make)
+
+
+def schedule(change: Callable[[Any], Any]) -> Patch:
+    def make(original: Any) -> Any:
+        return lambda *args: change(original(*args))
+
+    return set_to(energydsl.derive._schedule, "schedule", make)
+
+
+def flipped_part(rules: Any, parts: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(replace(p, monomial=p.monomial.scaled(-1.0)) for p in parts)
+
+
+def without_top_down(rules: Any, parts: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(p for p in parts if "h2" not in p.monomial.layers())
+
+
+def only_first_occurrence(rules: Any, parts: tuple[Any, ...]) -> tuple[Any, ...]:
+    seen: set[tuple[int, str]] = set()
+    kept = []
+    for part in parts:
+        key = (part.term, part.label)
+        if key not in seen:
+            kept.append(part)
+        seen.add(key)
+    return tuple(kept)
+
+
+def without_predicates(rules: Any, parts: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(replace(p, monomial=replace(p.monomial, predicates=())) for p in parts)
+
+
+def one_block(blocks: Any) -> Any:
+    return (tuple(part for block in blocks for part in block),) if blocks else blocks
+
+
+def whole_layers(blocks: Any) -> Any:
+    return tuple(tuple(dict.fromkeys(BlockPart(p.layer) for p in block)) for block in blocks)
+
+
+def two_colours_by_parity(original: Any) -> Any:
+    def mutant(shape: Any, offsets: Any) -> Any:
+        return np.broadcast_to(sum(np.indices(shape)) % 2, shape)
+
+    return mutant
+
+
+def whole_parts(original: Any) -> Any:
+    return lambda *args: Parts("whole")
+
+
+def transposed_access(original: Any) -> Any:
+    def mutant(self: Any, atom: At, exponent: float, sizes: Any, fixed: Any) -> Any:
+        access = original(self, atom, exponent, sizes, fixed)
+        if atom.name == "W" and len(access.letters) == 2:
+            return replace(access, letters=access.letters[::-1])
+        return access
+
+    return mutant
+
+
+def no_power_rule(original: Any) -> Any:
+    def mutant(monomial: Any, param: str, fresh: Any) -> Any:
+        for derivative, target in original(monomial, param, fresh):
+            worst = max((abs(e) for _, e in monomial.factors), default=1.0)
+            yield derivative.scaled(1.0 / worst if worst > 1 else 1.0), target
+
+    return mutant
+
+
+def no_chain_rule(original: Any) -> Any:
+    def mutant(atom: Any) -> Any:
+        return [(1.0, ())] if atom.function == "exp" else original(atom)
+
+    return mutant
+
+
+def doubled_symmetric(original: Any) -> Any:
+    def mutant(param: Any, gradient: Any) -> Any:
+        found = original(param, gradient)
+        return found * 2 if "symmetric" in param.constraints else found
+
+    return staticmethod(mutant)
+
+
+def treats_all_as_symmetric(original: Any) -> Any:
+    def mutant(atom: Any, rules: Any) -> Any:
+        if isinstance(atom, At) and atom.kind == "param":
+            return replace(atom, indices=tuple(sorted(atom.indices)))
+        return original(atom, rules)
+
+    return mutant
+
+
+def wrong_shift(original: Any) -> Any:
+    def mutant(inner: Index, modulus: int) -> Index:
+        return original(Index(inner.terms, -inner.constant), modulus)
+
+    return mutant
+
+
+def one_hot_states_together(original: Any) -> Any:
+    def mutant(monomial: Any, meeting: Any, rules: Any) -> Any:
+        return [canonical._where_equal(monomial, *meeting, False, rules)]
+
+    return mutant
+
+
+def half_of_the_states(original: Any) -> Any:
+    def mutant(self: Any, listed: Any) -> Any:
+        for chunk in original(self, listed):
+            yield {n: a[: len(a) // 2] for n, a in chunk.items()}
+
+    return mutant
+
+
+_real = DOMAINS["real"]
+_half = Op("multiply", (Num(0.5), ETA1))
+
+MUTANTS: dict[str, tuple[str, Patch]] = {
+    # the energy
+    "coupling with the wrong sign": (RBM, energy(lambda t: scaled(t, -1.0) if units(t) == 2 else t)),
+    "bias dropped": (RBM, energy(lambda t: None if units(t) == 1 else t)),
+    "coupling counted twice": (RBM, energy(lambda t: scaled(t, 2.0) if units(t) == 2 else t)),
+    "factor 1/2 forgotten": (HOPFIELD, energy(lambda t: scaled(t, 2.0) if t.monomial.predicates else t)),
+    "diagonal counted twice": (SQUARE, energy(lambda t: scaled(t, 2.0) if units(t) == 1 else t)),
+    "diagonal dropped": (SQUARE, energy(lambda t: None if units(t) == 1 else t)),
+    "constant dropped": (GAUSS, energy(lambda t: None if units(t) == 0 else t)),
+    "one triangle of a square form dropped": (
+        SQUARE,
+        energy(lambda t: None if t.monomial.predicates and t.monomial.predicates[0].left[0].plain == "i0" else t),
+    ),
+    "x^2 = 1 for {0, 1}": (SQUARE, set_to(rules, "_folded", lambda f: lambda p, e: f((-1.0, 1.0), e))),
+    "x^2 = x for {-1, 1}": (SPIN_SQUARE, set_to(rules, "_folded", lambda f: lambda p, e: f((0.0, 1.0), e))),
+    "every matrix taken as symmetric": (SQUARE, set_to(rules, "_symmetric", treats_all_as_symmetric)),
+    "every diagonal taken as zero": (SQUARE, set_to(rules, "_on_zero_diagonal", lambda f: lambda a, r: len(a.indices) == 2 and a.indices[0] == a.indices[1])),
+    "two states of one unit at once": (PAIRS, set_to(canonical, "_split", one_hot_states_together)),
+    # the fields
+    "field with the wrong sign": (RBM, fields(flipped_part)),
+    "top-down input forgotten": (DBM, fields(without_top_down)),
+    "only one end of a pair gets the field": (RING, fields(only_first_occurrence)),
+    "a unit coupled to itself": (SPIN_SQUARE, fields(without_predicates)),
+    "neighbour taken on the wrong side": (RING, set_to(targets, "wrapped", wrong_shift)),
+    "weights transposed": (RBM, set_to(lowering._Lowering, "_access", transposed_access)),
+    "scatter overwrites in place of adding": (CONV, source("np.add.reduceat(values[..., self.order], self.starts, axis=-1)", "values[..., self.order][..., self.starts]")),
+    # blocks
+    "all layers in one block": (RBM, schedule(one_block)),
+    "two blocks for an odd cycle of layers": (TRIANGLE, schedule(lambda blocks: (*blocks[:1], tuple(p for b in blocks[1:] for p in b)))),
+    "coupled units drawn together": (HOPFIELD, set_to(energydsl.derive, "unit_parts", whole_parts)),
+    "checkerboard on an odd torus": (ISING, set_to(energydsl.graph, "lattice_colours", two_colours_by_parity)),
+    "one colour for a graph": (GLASS, set_to(energydsl.derive, "unit_parts", whole_parts)),
+    "a layer never visited": (RBM, schedule(lambda blocks: blocks[:1])),
+    "colours of the layer visited as a whole": (RING, schedule(whole_layers)),
+    # domains
+    "sigmoid of minus the field": (RBM, domain("binary", mean=apply("sigmoid", -ETA1))),
+    "draws below the wrong side": (RBM, domain("binary", sample=1.0 - DOMAINS["binary"].sample)),
+    "log-partition of the wrong sign": (RBM, domain("binary", log_partition=apply("softplus", -ETA1))),
+    "spin drawn at half the field": (SPIN_RBM, domain("spin", sample=2.0 * apply("less", 2.0 * UNIFORM - 1.0, apply("tanh", _half)) - 1.0)),
+    "spin log-partition without the factor 2": (SPIN_RBM, domain("spin", log_partition=apply("softplus", ETA1))),
+    "variance without the factor 1/2": (GAUSS, domain("real", variance=-1.0 / ETA2)),
+    "mean not multiplied by the variance": (GAUSS, domain("real", mean=ETA1 + 0.0 * ETA2)),
+    "Gaussian drawn without noise": (GAUSS, domain("real", sample=_real.mean + 0.0 * UNIFORM)),
+    "standard deviation taken for the variance": (GAUSS, domain("real", sample=_real.mean + _real.variance * apply("ndtri", UNIFORM))),
+    "states shifted by one": (POTTS, source("out[..., 1:] -= above[..., :-1]", "out[..., 1:] -= above[..., :-1]; out[...] = np.roll(out, 1, axis=-1)")),
+    "softmax without its normalisation": (POTTS, domain("categorical", log_partition=0.0 * DOMAINS["categorical"].log_partition)),
+    # beta, weights, kernels
+    "beta lost in one direction": (RBM, source('scale = s.beta * s.weights["energy"]', 'scale = s.weights["energy"]', 1)),
+    "term weight lost in the field": (NAMED, source('s.weights["coupling"]', "1.0", 1)),
+    "beta lost in the free energy": (RBM, set_to(Program, "_total", lambda f: staticmethod(lambda terms, s: f(terms, s) / s.beta))),
+    "input forgotten": (INPUT, fields(lambda r, parts: tuple(p for p in parts if len(p.monomial.factors) < 2))),
+    "a unit left out of log Z": (DBM, set_to(Program, "states", half_of_the_states)),
+    # gradients
+    "power rule without the exponent": (CURVED, set_to(targets, "_derivatives", no_power_rule)),
+    "chain rule forgotten": (CURVED, set_to(targets, "_slopes", no_chain_rule)),
+    "gradient of a symmetric matrix doubled": (HOPFIELD, set_to(Program, "project", doubled_symmetric)),
+    "gradient with the wrong sign": (RBM, set_to(energydsl.derive._gradients, "merge", lambda f: lambda parts, rules: f(flipped_part(rules, tuple(parts)), rules))),
+}  # fmt: skip
