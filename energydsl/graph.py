@@ -242,7 +242,9 @@ def _offset(monomial: Monomial, a: At, b: At, shape: tuple[int, ...], rules: Rul
         ring = any(w is not None for w in wrapped)
         if ring:
             inner = [w if w is not None else i for w, i in zip(wrapped, (left, right), strict=True)]
-            whole = all(w is not None or ranges.get(i.plain or "") == (0, size) for w, i in zip(wrapped, inner, strict=True))
+            whole = all(
+                w is not None or ranges.get(i.plain or "") == (0, size) for w, i in zip(wrapped, inner, strict=True)
+            )
             if not whole:
                 return None
         else:

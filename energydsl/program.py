@@ -197,9 +197,9 @@ class Program:
         if domain.one_hot:
             return one_hot(layer, rng.integers(0, layer.energy_shape[-1], shape), self.dtype)
         if domain.points:
-            return np.asarray(rng.integers(0, 2, shape) * (domain.points[1] - domain.points[0]) + domain.points[0]).astype(
-                self.dtype
-            )
+            return np.asarray(
+                rng.integers(0, 2, shape) * (domain.points[1] - domain.points[0]) + domain.points[0]
+            ).astype(self.dtype)
         return rng.standard_normal(shape).astype(self.dtype)
 
     def _state(self, state: Mapping[str, Any], needed: Iterable[str]) -> Arrays:
@@ -226,7 +226,9 @@ class Program:
                     raise ArgumentError(f"the model has no {what} `{name}`. {suggestion(name, known)}".strip())
         for name, value in (consts or {}).items():
             record = self.model.consts[name]
-            if "positive" in record.constraints and not value > 0 or "nonnegative" in record.constraints and value < 0:
+            if ("positive" in record.constraints and not value > 0) or (
+                "nonnegative" in record.constraints and value < 0
+            ):
                 raise ArgumentError(f"const `{name}` = {value:g} breaks its constraint")
         return self.kernels.settings(float(beta), dict(weights or {}), dict(consts or {}), dict(external or {}))
 
@@ -294,7 +296,7 @@ class Program:
     def natural_parameters(
         self, params: Mapping[str, Any], state: Mapping[str, Any], layer: str, **scalars: Any
     ) -> tuple[Array, ...]:
-        """beta times the fields of a layer, one array a statistic, each broadcast to (chains, *layer)."""
+        """Beta times the fields of a layer, one array a statistic, each broadcast to (chains, *layer)."""
         self._check_unit_layer(layer)
         p = self.check_params(params)
         needed = [n for n in self.model.layers if n != layer or not self.derived.conditionals[layer].factorises]
@@ -361,10 +363,8 @@ class Program:
         count = len(next(iter(x.values())))
         return self.weighted_gradient(p, x, s, np.full(count, 1.0 / count, self.dtype))
 
-    def weighted_gradient(
-        self, p: Arrays, x: Arrays, s: Any, row: Array, names: Iterable[str] | None = None
-    ) -> Arrays:
-        """sum over chains of row * dE/dparam, projected on what the constraints admit."""
+    def weighted_gradient(self, p: Arrays, x: Arrays, s: Any, row: Array, names: Iterable[str] | None = None) -> Arrays:
+        """Sum over chains of row * dE/dparam, projected on what the constraints admit."""
         wanted = self.model.params if names is None else names
         return {n: self.project(self.model.params[n], self.kernels.GRADIENTS[n](p, x, s, row)) for n in wanted}
 
@@ -400,13 +400,13 @@ class Program:
         return float(value[0]) if single else value
 
     def log_unnormalised(self, params: Mapping[str, Any], data: Mapping[str, Any], **scalars: Any) -> Array:
-        """log p~(v) = log sum over all hidden layers of exp(-beta E), exactly; shape (rows,)."""
+        """Log p~(v) = log sum over all hidden layers of exp(-beta E), exactly; shape (rows,)."""
         return self.log_sum(params, data, self.model.by_role("hidden"), **scalars)
 
     def log_sum(
         self, params: Mapping[str, Any], given: Mapping[str, Any], over: tuple[str, ...], **scalars: Any
     ) -> Array:
-        """log sum over the layers `over` of exp(-beta E), for each row of all other layers, in float64."""
+        """Log sum over the layers `over` of exp(-beta E), for each row of all other layers, in float64."""
         if self.dtype != np.float64:
             return self.double.log_sum(params, given, over, **scalars)
         p, s = self.check_params(params), self.settings(**scalars)
@@ -544,10 +544,8 @@ def one_hot(layer: Layer, codes: Array, dtype: Any) -> Array:
     bad = ~((whole >= 0) & (whole < states) & (whole == np.floor(whole)))
     if bad.any():
         at = tuple(int(k) for k in np.argwhere(bad)[0])
-        raise DataError.of(
-            f"row {at[0] + 1} of `{layer.name}` has {whole[at]:g}, not a state from 0 to {states - 1}"
-        )
-    return (whole[..., None] == np.arange(states)).astype(dtype)
+        raise DataError.of(f"row {at[0] + 1} of `{layer.name}` has {whole[at]:g}, not a state from 0 to {states - 1}")
+    return np.asarray(whole[..., None] == np.arange(states), dtype)
 
 
 def _repeated(here: Arrays, states: Arrays) -> Arrays:

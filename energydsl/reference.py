@@ -19,7 +19,7 @@ from energydsl.model.records import EnergyTerm, Layer, Resolved
 
 Array = NDArray[Any]
 
-_FUNCTIONS = {
+_FUNCTIONS: dict[str, Any] = {
     "exp": np.exp,
     "log": np.log,
     "sqrt": np.sqrt,
@@ -121,11 +121,12 @@ class _Walk:
 
     def element(self, node: ex.Element, env: Mapping[str, int]) -> Array:
         whole = self.value(node.base, env)
-        at = [_number(i, env) for i in node.indices]
+        at: list[Any] = [_number(i, env) for i in node.indices]
         if node.flat:
             states = whole.shape[-(len(at) - 1) :] if len(at) > 1 else ()
             whole = whole.reshape(len(whole), -1, *states)
-        return np.asarray(whole[(slice(None), *at)])
+        index: tuple[Any, ...] = (slice(None), *at)
+        return np.asarray(whole[index])
 
     def summed(self, node: ex.Summed, env: Mapping[str, int]) -> Array:
         total = np.zeros(1)

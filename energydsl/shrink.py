@@ -63,8 +63,9 @@ def _assignments(count: int) -> Iterator[tuple[int, ...]]:
 
 def _thin_axes(model: Resolved) -> int:
     """Axes of length one, which would hide an index that is mixed up with another."""
-    arrays = [*model.units().values(), *(p for p in model.params.values() if p.graph is None)]
-    return len({axis for a in arrays for axis, size in zip(a.axes, a.shape, strict=True) if size == 1})
+    arrays = [(a.axes, a.shape) for a in model.units().values()]
+    arrays += [(p.axes, p.shape) for p in model.params.values() if p.graph is None]
+    return len({axis for axes, shape in arrays for axis, size in zip(axes, shape, strict=True) if size == 1})
 
 
 def _states(model: Resolved) -> float:

@@ -42,7 +42,9 @@ ISING = "dim L = 5\nconst K = 0.4\nvisible s[L, L] : spin\nenergy = - K * sum[i,
 RING = "dim L = 5\nvisible s[L] : spin\nparam J[L]\nenergy = - sum[i] J[i]*s[i]*s[(i + 1) % L]"
 GLASS = "graph G = random_regular(degree = 3, nodes = 8)\nvisible s[8] : spin\nparam J[G], f[8]\nenergy = - sum[(i, k) in G] J[i, k]*s[i]*s[k] - f @ s"
 POTTS = "dim N = 3, K = 3\nvisible x[N] : categorical[K]\nhidden h[2] : binary\nparam W[N, K, 2], g[N, K]\nenergy = - sum[n, a] g[n, a]*x[n, a] - sum[n, a, j] x[n, a]*W[n, a, j]*h[j]"
-PAIRS = "dim N = 3, K = 3\nvisible x[N] : categorical[K]\nparam W[K, K]\nenergy = - sum[i, k, a, b] x[i, a]*W[a, b]*x[k, b]"
+PAIRS = (
+    "dim N = 3, K = 3\nvisible x[N] : categorical[K]\nparam W[K, K]\nenergy = - sum[i, k, a, b] x[i, a]*W[a, b]*x[k, b]"
+)
 NAMED = "visible v[4] : binary\nhidden h[3] : binary\nparam W[4, 3], b[4]\nenergy bias = - b @ v\nenergy coupling = - v @ W @ h"
 CURVED = "visible v[3] : binary\nparam w[3] : positive = 1\nenergy = - sum(v * w^3) - sum(exp(w) * v)"
 CONV = "dim N = 4, K = 2, M = N - K + 1\nvisible v[N] : binary\nhidden h[M] : binary\nparam W[K]\nenergy = - sum[i, p] h[i]*W[p]*v[i + p]"

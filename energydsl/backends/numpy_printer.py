@@ -133,7 +133,7 @@ class _Printer:
         return lines
 
     def field(self, layer: LayerKernels, kernel: Kernel) -> Lines:
-        """eta of a layer. Linear fields are held in the workspace; others stay small where they do not vary."""
+        """Eta of a layer. Linear fields are held in the workspace; others stay small where they do not vary."""
         number = layer.fields.index(kernel)
         lines = [f"def {kernel.name}_{layer.layer}(p, x, s, w):", f'    """{_comment(kernel.equation)}"""']
         shape = ", ".join(map(str, kernel.shape))
@@ -189,7 +189,7 @@ class _Printer:
         ]
 
     def unit_field(self, layer: LayerKernels, kernel: Kernel) -> Lines:
-        """eta of one unit of a layer that is scanned: the same sum with the unit's indices held fixed."""
+        """Eta of one unit of a layer that is scanned: the same sum with the unit's indices held fixed."""
         number = layer.unit_fields.index(kernel)
         sites = [output(k) for k in range(len(layer.shape))]
         lines = [
@@ -401,7 +401,7 @@ class _Printer:
         last = section.steps[-1] if section.steps else None
         if not isinstance(last, Contract) or section.result is None or section.result.name != last.out:
             return None
-        text, order, flat_shapes = self.contract(last, section, {}, want=letters)
+        _, order, flat_shapes = self.contract(last, section, {}, want=letters)
         if flat_shapes is None or order != letters:
             return None
         lines: Lines = []
@@ -414,7 +414,9 @@ class _Printer:
         target = out if len(letters) <= 2 else f"{out}.reshape(len({out}), -1)"
         return [*lines, f"    np.matmul({left}, {right}, out={target})"]
 
-    def scatter(self, section: Section, letters: tuple[str, ...], shape: tuple[int, ...], out: str, value: str) -> Lines:
+    def scatter(
+        self, section: Section, letters: tuple[str, ...], shape: tuple[int, ...], out: str, value: str
+    ) -> Lines:
         assert section.target is not None
         loops = [x for x in section.sizes if any(x in i.binders() for i in section.target)]
         grids = {x: self.grid(x, k, len(loops), section) for k, x in enumerate(loops)}
@@ -444,7 +446,11 @@ class _Printer:
         """The expression of a contraction, its axes, and where it is a matrix product, both factors."""
         left, la = self.access(step.left, section, fixed), step.left.letters
         if step.right is None:
-            return self.align(self.summed(left, la, step.letters), _kept(la, step.letters), step.letters), step.letters, None
+            return (
+                self.align(self.summed(left, la, step.letters), _kept(la, step.letters), step.letters),
+                step.letters,
+                None,
+            )
         right, lb = self.access(step.right, section, fixed), step.right.letters
         left, la = self.summed(left, la, (*step.letters, *lb)), _kept(la, (*step.letters, *lb))
         right, lb = self.summed(right, lb, (*step.letters, *la)), _kept(lb, (*step.letters, *la))
@@ -581,14 +587,11 @@ class _Printer:
             parts.append(str(index.constant))
         return " + ".join(parts)
 
-    def mask(
-        self, predicate: Predicate, letters: tuple[str, ...], section: Section, fixed: Mapping[str, str]
-    ) -> str:
+    def mask(self, predicate: Predicate, letters: tuple[str, ...], section: Section, fixed: Mapping[str, str]) -> str:
         loops = [x for x in letters if x not in fixed]
         grids = {x: self.grid(x, k, len(loops), section) for k, x in enumerate(loops)} | dict(fixed)
         pairs = [
-            (self.index(a, grids), self.index(b, grids))
-            for a, b in zip(predicate.left, predicate.right, strict=True)
+            (self.index(a, grids), self.index(b, grids)) for a, b in zip(predicate.left, predicate.right, strict=True)
         ]
         if predicate.kind == "less":
             text = "False"
@@ -739,7 +742,7 @@ class _Formula:
 
     def statements(self, formula: Scalar) -> Lines:
         self._count(formula)
-        text, is_full = self._emit(formula, self.out)
+        text, _ = self._emit(formula, self.out)
         if text != self.out:
             self.lines.append(f"    {self.out}[...] = {text}")
         return self.lines

@@ -1,4 +1,7 @@
-"""What generated NumPy kernels stand on. Copied into every standalone module; needs only NumPy."""
+"""What generated NumPy kernels stand on. Copied into every standalone module; needs only NumPy.
+
+A module defines LABELS (energy terms), CONSTS (defaults) and DTYPE before this text.
+"""
 
 import base64
 import math
@@ -102,7 +105,7 @@ def softmax_last(x, out=None):
 
 
 def logsumexp_last(x):
-    """log sum_k exp(x_k) over the last axis."""
+    """Log sum_k exp(x_k) over the last axis."""
     top = x.max(axis=-1)
     with np.errstate(under="ignore"):
         return np.log(np.exp(x - top[..., None]).sum(axis=-1)) + top
@@ -169,12 +172,12 @@ def ndtri(u, out=None):
 
 
 def lgamma(x):
-    """log Gamma(x), elementwise."""
+    """Log Gamma(x), elementwise."""
     return np.vectorize(math.lgamma, otypes=[float])(x)
 
 
 def digamma(x):
-    """d log Gamma(x) / dx for x > 0, by recurrence to x >= 6 and the asymptotic series."""
+    """D log Gamma(x) / dx for x > 0, by recurrence to x >= 6 and the asymptotic series."""
     x = np.array(x, dtype=np.float64)
     shift = np.zeros_like(x)
     for _ in range(6):

@@ -42,7 +42,9 @@ def json_option(function: Function) -> Function:
             _report_fault(error, as_json)
             sys.exit(FAULT)
         except MemoryError:
-            _report_fault(EnergyError("there is not enough memory for arrays of these sizes; make them smaller with -D"), as_json)
+            _report_fault(
+                EnergyError("there is not enough memory for arrays of these sizes; make them smaller with -D"), as_json
+            )
             sys.exit(FAULT)
         except (click.ClickException, click.Abort, KeyboardInterrupt, BrokenPipeError):
             raise

@@ -17,7 +17,13 @@ from energydsl.cli.train_command import describe
 @click.option("--betas", type=click.IntRange(min=1), default=10_000, show_default=True, help="Temperatures of AIS.")
 @click.option("--chains", type=click.IntRange(min=2), default=100, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--split", type=click.Choice(["train", "test"]), default="test", show_default=True, help="Of digits and MNIST folders.")
+@click.option(
+    "--split",
+    type=click.Choice(["train", "test"]),
+    default="test",
+    show_default=True,
+    help="Of digits and MNIST folders.",
+)
 @click.option("--binarise", metavar="RULE", help="[default: that of the run]")
 @click.option("--key", help="Array of an .npz.")
 @json_option

@@ -36,7 +36,9 @@ def command(run: str, as_json: bool) -> None:
     click.echo(f"{config['model']}, energydsl {config['energydsl']}, {config['backend']} {config['dtype']}")
     click.echo(f"sizes: {', '.join(f'{k} = {v}' for k, v in config['dims'].items()) or 'as written'}")
     data = config["data"]
-    click.echo(f"data: {data['name']}, {data['rows']} rows" + (f", binarise {data['binarise']}" if data["binarise"] else ""))
+    click.echo(
+        f"data: {data['name']}, {data['rows']} rows" + (f", binarise {data['binarise']}" if data["binarise"] else "")
+    )
     for what in ("method", "optimizer"):
         settings = ", ".join(f"{k} {v}" for k, v in config[what].items() if k != "name")
         click.echo(f"{what}: {config[what]['name']} ({settings})")

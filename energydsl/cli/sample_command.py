@@ -55,7 +55,7 @@ def command(
             raise EnergyError("no visible layer has the shape of an image")
         write(image, sheet)
         written.append(str(image))
-    facts = {n: {"shape": list(a.shape), "mean": float(a.mean())} for n, a in arrays.items()}
+    facts: dict[str, Any] = {n: {"shape": list(a.shape), "mean": float(a.mean())} for n, a in arrays.items()}
     if as_json:
         print_json({"ok": True, "n": count, "steps": steps, "layers": facts, "written": written})
         return

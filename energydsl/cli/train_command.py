@@ -20,9 +20,18 @@ from energydsl.learning.optimizers import OPTIMIZERS, SCHEDULES, Optimizer
 
 @click.command("train")
 @click.argument("file")
-@click.option("--data", "sources", multiple=True, required=True, metavar="D", help="digits, bars-and-stripes:4, a file or folder; LAYER=D for several layers.")
+@click.option(
+    "--data",
+    "sources",
+    multiple=True,
+    required=True,
+    metavar="D",
+    help="digits, bars-and-stripes:4, a file or folder; LAYER=D for several layers.",
+)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Run folder.  [default: runs/MODEL]")
-@click.option("--method", type=click.Choice(list(METHODS)), default=None, help="[default: pcd, or cd with input layers]")
+@click.option(
+    "--method", type=click.Choice(list(METHODS)), default=None, help="[default: pcd, or cd with input layers]"
+)
 @click.option("--k", type=click.IntRange(min=1), help="Gibbs sweeps an update.  [default: 1; mcmc 50]")
 @click.option("--epochs", type=click.IntRange(min=0), default=20, show_default=True)
 @click.option("--lr", type=float, help="Learning rate.  [default: 0.05; adam 0.001]")
@@ -30,7 +39,9 @@ from energydsl.learning.optimizers import OPTIMIZERS, SCHEDULES, Optimizer
 @click.option("--chains", type=click.IntRange(min=1), default=100, show_default=True, help="Chains of pcd and mcmc.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--optimizer", type=click.Choice(list(OPTIMIZERS)), default="sgd", show_default=True)
-@click.option("--schedule", type=click.Choice(SCHEDULES), default="linear", show_default=True, help="How the rate falls.")
+@click.option(
+    "--schedule", type=click.Choice(SCHEDULES), default="linear", show_default=True, help="How the rate falls."
+)
 @click.option("--momentum", type=float, default=0.0, show_default=True, help="Of sgd.")
 @click.option("--weight-decay", type=float, default=0.0, show_default=True)
 @click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
@@ -149,7 +160,9 @@ def _line(row: dict[str, Any], epochs: int) -> str:
 
 
 def _interrupted(result: dict[str, Any], as_json: bool, folder: Path) -> None:
-    message = f"stopped at update {result['updates']} and saved. Go on with the same command and --resume (--out {folder})"
+    message = (
+        f"stopped at update {result['updates']} and saved. Go on with the same command and --resume (--out {folder})"
+    )
     if as_json:
         print_json({**result, "diagnostics": [], "message": message})
     click.echo(message, err=True)

@@ -224,7 +224,8 @@ def _binary(layer: Layer, values: Array, binarise: str | None) -> tuple[Array, s
     outside = (values < 0) | (values > 1)
     if outside.any():
         raise DataError.of(
-            f"{_where(layer, outside)} is {_at(outside, values):g}, outside {{0, 1}}", "divide grey values by their maximum"
+            f"{_where(layer, outside)} is {_at(outside, values):g}, outside {{0, 1}}",
+            "divide grey values by their maximum",
         )
     grey = (values != 0) & (values != 1)
     if not grey.any():
@@ -254,7 +255,9 @@ def _spin(layer: Layer, values: Array, binarise: str | None) -> tuple[Array, str
         return values.astype(np.float32), None
     binary, rule = _binary(layer, values, binarise)
     if rule in ("sample", "none"):
-        raise DataError.of(f"`{layer.name}` holds spins: grey values meet it by threshold only", "--binarise threshold:0.5")
+        raise DataError.of(
+            f"`{layer.name}` holds spins: grey values meet it by threshold only", "--binarise threshold:0.5"
+        )
     return binary * 2 - 1, rule
 
 

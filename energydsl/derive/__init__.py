@@ -55,9 +55,7 @@ def check(model: Resolved, energy: Energy) -> list[Diagnostic]:
 
 def check_directed(model: Resolved) -> list[Diagnostic]:
     """What directed parts are refused for: E0303, E0310."""
-    energies = [
-        canonical_terms(model, (EnergyTerm("directed", d.expression, d.span),))[0] for d in model.directed
-    ]
+    energies = [canonical_terms(model, (EnergyTerm("directed", d.expression, d.span),))[0] for d in model.directed]
     return _directed.directed_problems(model, energies)
 
 

@@ -32,9 +32,9 @@ def check_conditionals(model: Resolved, energy: Energy) -> list[Diagnostic]:
         found += _statistics_problems(domain, layer, touching)
         if domain.powers and not domain.finite and not domain.bounded and not found:
             found += _normalisation_problems(model, energy, domain, layer, touching)
-        if layer.role == "hidden" and touching and all(t.monomial.layers() == {name} for t in touching):
-            if not any(name in d.given or name in d.targets for d in model.directed):
-                found.append(Diagnostic("W0404", f"hidden layer `{name}` is coupled to nothing", layer.span))
+        alone = bool(touching) and all(t.monomial.layers() == {name} for t in touching)
+        if layer.role == "hidden" and alone and not any(name in (*d.given, *d.targets) for d in model.directed):
+            found.append(Diagnostic("W0404", f"hidden layer `{name}` is coupled to nothing", layer.span))
     return found + list(_unbounded_pairs(model, energy))
 
 
@@ -196,7 +196,9 @@ def _text(
     names = letters.target(layer.name)
     site = names[: len(layer.shape)]
     unit = layer.name + (f"_{''.join(names)}" if names else "")
-    others = {a.name for f in fields for p in f.parts for x, _ in p.monomial.factors for a in entries(x) if _is_layer(a)}
+    others = {
+        a.name for f in fields for p in f.parts for x, _ in p.monomial.factors for a in entries(x) if _is_layer(a)
+    }
     given = [n for n in model.layers if n in others and n != layer.name]
     if not factorises:
         given.insert(0, f"{layer.name}_-{''.join(site)}")

@@ -43,7 +43,8 @@ def free_energy(model: Resolved, energy: Energy, conditionals: Mapping[str, Cond
     hidden = [n for n in model.by_role("hidden") if n in conditionals]
     best = max(summable_sets(model, energy, hidden), key=lambda s: sum(model.layers[n].size for n in s))
     letters = Letters(model)
-    rest = [(t.monomial, {}) for t in energy.terms if not t.monomial.layers() & set(best)]
+    nothing: dict[str, str] = {}
+    rest = [(t.monomial, nothing) for t in energy.terms if not t.monomial.layers() & set(best)]
     arguments = [n for n in model.layers if n not in best]
     text = f"F({', '.join(arguments)}) = {show_sum(rest, letters)}"
     for name in best:

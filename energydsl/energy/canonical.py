@@ -25,9 +25,7 @@ def canonicalise(model: Resolved) -> tuple[Energy, tuple[Diagnostic, ...]]:
     return canonical_terms(model, model.energies)
 
 
-def canonical_terms(
-    model: Resolved, energies: tuple[EnergyTerm, ...]
-) -> tuple[Energy, tuple[Diagnostic, ...]]:
+def canonical_terms(model: Resolved, energies: tuple[EnergyTerm, ...]) -> tuple[Energy, tuple[Diagnostic, ...]]:
     """`canonicalise` for given energy terms."""
     rules = Rules(model)
     warnings: list[Diagnostic] = []
@@ -74,7 +72,7 @@ def _separated_all(
 ) -> Iterator[Monomial]:
     todo = collect(monomials, rules)
     warned = False
-    for steps in range(MAX_MONOMIALS):
+    for _ in range(MAX_MONOMIALS):
         if not todo:
             break
         monomial = todo.pop()
@@ -87,7 +85,7 @@ def _separated_all(
             warned = True
         todo += collect(_split(monomial, meeting, rules), rules)
     else:
-        raise Problem("E0310", f"this separates into more than {steps} terms", span)
+        raise Problem("E0310", f"this separates into more than {MAX_MONOMIALS} terms", span)
 
 
 def _full_square(monomial: Monomial, span: Span) -> Diagnostic:
@@ -161,7 +159,9 @@ def _undecided(
     decided = {frozenset((p.left, p.right)) for p in monomial.predicates if p.kind in ("less", "differ")}
     if frozenset((tuple(a for a, _ in pairs), tuple(b for _, b in pairs))) in decided:
         return None
-    known = {frozenset(pair) for p in monomial.predicates if p.kind == "equal" for pair in zip(p.left, p.right, strict=True)}
+    known = {
+        frozenset(pair) for p in monomial.predicates if p.kind == "equal" for pair in zip(p.left, p.right, strict=True)
+    }
     return [(a, b) for a, b in pairs if frozenset((a, b)) not in known]
 
 

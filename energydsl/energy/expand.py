@@ -174,9 +174,7 @@ class Expander:
             self._check_function(function, units, span)
             return [_function(function, argument, exponent, span)]
         unit = next(iter(units))
-        low, high = (
-            _function(function, _at_value(argument, unit, p, self.rules), exponent, span) for p in points
-        )
+        low, high = (_function(function, _at_value(argument, unit, p, self.rules), exponent, span) for p in points)
         slope, width = [high, low.scaled(-1.0)], points[1] - points[0]
         linear = [m.scaled(1.0 / width).times(_entry(unit)) for m in slope]
         return collect([low, *(m.scaled(-points[0] / width) for m in slope), *linear], self.rules)
@@ -198,9 +196,7 @@ def _entry(atom: At) -> Monomial:
 
 
 def _looped(monomial: Monomial, loops: tuple[Loop, ...], predicates: tuple[Predicate, ...]) -> Monomial:
-    return Monomial(
-        monomial.coefficient, loops + monomial.loops, predicates + monomial.predicates, monomial.factors
-    )
+    return Monomial(monomial.coefficient, loops + monomial.loops, predicates + monomial.predicates, monomial.factors)
 
 
 def _bare(monomial: Monomial) -> bool:

@@ -31,9 +31,7 @@ def output(position: int) -> str:
     return f"o{position}"
 
 
-def by_unit(
-    label: str, monomial: Monomial, place: int, shape: tuple[int, ...], term: int, rules: Rules
-) -> list[Part]:
+def by_unit(label: str, monomial: Monomial, place: int, shape: tuple[int, ...], term: int, rules: Rules) -> list[Part]:
     """-dE/dT of one term by the statistic at factor `place`; `shape` is that of the layer in the energy."""
     unit = monomial.factors[place][0]
     assert isinstance(unit, At)
@@ -45,9 +43,7 @@ def by_unit(
     return [aim(label, rest, unit.indices, unit.flat, shape, term, rules)]
 
 
-def by_param(
-    label: str, monomial: Monomial, param: str, shape: tuple[int, ...], term: int, rules: Rules
-) -> list[Part]:
+def by_param(label: str, monomial: Monomial, param: str, shape: tuple[int, ...], term: int, rules: Rules) -> list[Part]:
     """dE/dparam of one term, chain rule inside functions included."""
     return [
         aim(label, m, target, False, shape, term, rules)
@@ -55,9 +51,7 @@ def by_param(
     ]
 
 
-def _derivatives(
-    monomial: Monomial, param: str, fresh: Iterator[int]
-) -> Iterable[tuple[Monomial, tuple[Index, ...]]]:
+def _derivatives(monomial: Monomial, param: str, fresh: Iterator[int]) -> Iterable[tuple[Monomial, tuple[Index, ...]]]:
     for place, (atom, exponent) in enumerate(monomial.factors):
         others = monomial.factors[:place] + monomial.factors[place + 1 :]
         lowered: tuple[Factor, ...] = ((atom, exponent - 1.0),) if exponent != 1.0 else ()
@@ -198,4 +192,3 @@ def _without_idle_predicates(monomial: Monomial, rules: Rules) -> Monomial:
         p for p in monomial.predicates if p.kind != "differ" or len(p.left) != 1 or {*p.left, *p.right} not in zero
     )
     return replace(monomial, predicates=kept)
-

@@ -127,9 +127,7 @@ def show_factors(factors: Sequence[Factor], names: Mapping[str, str], letters: L
     return f"{text} / ({' '.join(below)})" if below else text
 
 
-def show_monomial(
-    monomial: Monomial, names: Mapping[str, str], letters: Letters, target: str = ""
-) -> tuple[str, str]:
+def show_monomial(monomial: Monomial, names: Mapping[str, str], letters: Letters, target: str = "") -> tuple[str, str]:
     """The sign and the unsigned text of a monomial; `names` holds the letters already in use."""
     named = dict(letters.name_loops(monomial, names))
     for loop in monomial.loops:
@@ -182,4 +180,3 @@ def show_sum(parts: Iterable[tuple[Monomial, Mapping[str, str]]], letters: Lette
         else:
             text += f" {sign} {shown}"
     return text or "0"
-

@@ -79,7 +79,9 @@ class _Path:
         self.program, self.params = program, params
         self.scalars = {"beta": 1.0, **scalars}
         model = program.model
-        self.base = {n: tuple(np.asarray(b, program.dtype) for b in base.get(n) or self._neutral(n)) for n in model.units()}
+        self.base = {
+            n: tuple(np.asarray(b, program.dtype) for b in base.get(n) or self._neutral(n)) for n in model.units()
+        }
         sets = summable_sets(model, program.derived.energy, list(model.units()))
         self.out = max(sets, key=lambda s: sum(model.layers[n].size for n in s))
         self.parts = program.parts()
@@ -104,7 +106,7 @@ class _Path:
         self.program.sweep(self.params, x, self.settings(t), rng, self.parts)
 
     def gain(self, x: Arrays, before: float, after: float) -> Array:
-        """log p*_after(x) - log p*_before(x), with as many layers summed out as can be."""
+        """Log p*_after(x) - log p*_before(x), with as many layers summed out as can be."""
         low = self.program.marginal(self.params, x, self.settings(before), self.out)
         return np.asarray(low - self.program.marginal(self.params, x, self.settings(after), self.out), np.float64)
 
@@ -117,5 +119,3 @@ class _Path:
             shape = (1, *layer.shape)
             total += float(np.broadcast_to(log_partition(*wide), shape).sum())
         return total
-
-

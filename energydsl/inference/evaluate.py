@@ -92,7 +92,7 @@ def _exact(program: Program, params: Arrays, x: Arrays) -> Evaluation:
 
 
 def _summed(program: Program, params: Arrays, x: Arrays) -> Any:
-    """log p~(v), exactly, in float64, some rows at a time."""
+    """Log p~(v), exactly, in float64, some rows at a time."""
     count = len(next(iter(x.values())))
     parts = [
         program.log_unnormalised(params, {n: a[k : k + _ROWS] for n, a in x.items()}) for k in range(0, count, _ROWS)
@@ -101,7 +101,7 @@ def _summed(program: Program, params: Arrays, x: Arrays) -> Any:
 
 
 def _scores(program: Program, params: Arrays, x: Arrays) -> tuple[Any, bool]:
-    """log p~(v) of each row, or the mean-field bound on it where the latents cannot be summed out exactly."""
+    """Log p~(v) of each row, or the mean-field bound on it where the latents cannot be summed out exactly."""
     hidden = set(program.model.by_role("hidden"))
     if hidden <= set(program.derived.free_energy.summed_out):
         return _summed(program, params, x), False

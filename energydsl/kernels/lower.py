@@ -166,7 +166,9 @@ def _local(define: Define, exponent: float, fixed: tuple[str, ...]) -> Access:
     return Access("local", define.out, letters, indices, exponent=exponent)
 
 
-def _with(section: Section, target: tuple[Index, ...] | None, flat: bool, layers: tuple[str, ...], origin: str) -> Section:
+def _with(
+    section: Section, target: tuple[Index, ...] | None, flat: bool, layers: tuple[str, ...], origin: str
+) -> Section:
     return Section(
         section.label,
         section.coefficient,

@@ -207,7 +207,8 @@ class _Training:
 
     @property
     def total(self) -> int:
-        return max(1, self.config["epochs"] * (len(self.data) // self.batch))
+        epochs: int = self.config["epochs"]
+        return int(max(1, epochs * (len(self.data) // self.batch)))
 
     def _update(self, data: Arrays) -> None:
         """One step down the gradient. Ctrl-C takes effect between updates only, so a saved state is always whole."""
@@ -307,7 +308,9 @@ class _Training:
             program.sweep(self.params, state, self.phases.settings, rng, program.parts(clamp))
         error, units = 0.0, 0
         for name in program.model.by_role("visible"):
-            eta = getattr(program.kernels, f"fields_{name}")(self.params, state, self.phases.settings, program.workspace)
+            eta = getattr(program.kernels, f"fields_{name}")(
+                self.params, state, self.phases.settings, program.workspace
+            )
             mean = getattr(program.kernels, f"mean_{name}")(*eta)
             error += float(np.sum(np.square(mean - x[name]), dtype=np.float64))
             units += x[name].size

@@ -38,7 +38,9 @@ class Phases:
         self.batch = batch
         self.chains = method.chains if isinstance(method, PCD | MCMC) and not self.inputs else batch
         rows = batch + self.chains
-        self.both: Arrays = {n: np.zeros((rows, *layer.energy_shape), program.dtype) for n, layer in model.layers.items()}
+        self.both: Arrays = {
+            n: np.zeros((rows, *layer.energy_shape), program.dtype) for n, layer in model.layers.items()
+        }
         self.row = np.full(rows, 1.0 / batch, program.dtype)
         self.row[batch:] = -1.0 / self.chains
         clamped = frozenset(model.by_role("visible"))

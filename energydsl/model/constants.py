@@ -19,7 +19,10 @@ class Problem(Exception):
         self.diagnostic = Diagnostic(code, message, span, help, notes)
 
 
-def evaluate(node: tree.Expr, lookup: Callable[[tree.Name], Fraction | float]) -> Fraction | float:
+Real = Fraction | float
+
+
+def evaluate(node: tree.Expr, lookup: Callable[[tree.Name], Real]) -> Real:
     """The value of an expression of numbers and names; exact as long as it is rational."""
     match node:
         case tree.Number(text=text):
@@ -55,7 +58,7 @@ def _times(sign: str, left: Fraction | float, right: Fraction | float, span: Spa
 
 
 def _power(base: Fraction | float, exponent: Fraction | float, span: Span) -> Fraction | float:
-    if abs(exponent) > 64:
+    if abs(float(exponent)) > 64:
         raise Problem("E0212", "an exponent lies between -64 and 64", span)
     if base == 0 and exponent < 0:
         raise Problem("E0212", "division by zero", span)
@@ -120,7 +123,7 @@ class Dims:
     def integer(self, node: tree.Expr, what: str) -> int:
         """An integer written as a constant expression of dims."""
         value = evaluate(node, self.lookup)
-        if Fraction(value).denominator != 1 or abs(value) > LARGEST:
+        if Fraction(value).denominator != 1 or abs(float(value)) > LARGEST:
             raise Problem("E0211", f"{what} is {_shown(value)}, not an integer", node.span)
         return int(value)
 

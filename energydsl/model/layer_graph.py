@@ -56,8 +56,8 @@ class _Expansion:
         ]
         if terms:
             statements.append(_energy("energy", (), (), terms))
-        for child, hops in parents.items():
-            statements += self._conditional(child, hops, own)
+        for target, arrows in parents.items():
+            statements += self._conditional(target, arrows, own)
         statements += self._recognitions(parents)
         if self.params:
             span = self.params[0].span
@@ -81,11 +81,11 @@ class _Expansion:
                 if child in self.layers and parent.id in self.layers:
                     children.setdefault(parent.id, []).append((tree.Name(hop.span, child), hop))
         found: list[tree.Statement] = []
-        for parent, hops in children.items():
-            target = tree.Name(hops[0][1].span, parent)
+        for upper, arrows in children.items():
+            target = tree.Name(arrows[0][1].span, upper)
             terms = self._own_terms(target, "r_")
-            terms += [self._coupling(c, target, _unnamed(h), f"R_{c.id}_{parent}") for c, h in hops]
-            found.append(_energy("recognition", (target,), tuple(c for c, _ in hops), terms))
+            terms += [self._coupling(c, target, _unnamed(h), f"R_{c.id}_{upper}") for c, h in arrows]
+            found.append(_energy("recognition", (target,), tuple(c for c, _ in arrows), terms))
         return found
 
     def _own_terms(self, layer: tree.Name, prefix: str) -> list[tuple[str, tree.Expr]]:
@@ -136,7 +136,6 @@ class _Expansion:
     def _axes(entry: tree.Entry) -> tuple[tree.Expr, ...]:
         domain = entry.domain
         return entry.axes + (domain.arguments if domain and domain.name.id == "categorical" else ())
-
 
 
 def _unnamed(hop: tree.Hop) -> tree.Hop:

@@ -56,7 +56,7 @@ class _Resolver:
         self._check_overrides()
         self.dims = Dims(self._of("dim"), self.overrides.dims)
         for name, entry in self._of("dim").items():
-            self._try(name, lambda n=name, e=entry: self.dims.value(n, e.name.span))  # type: ignore[misc]
+            self._try(name, lambda n=name, e=entry: self.dims.value(n, e.name.span))
         consts = self._all("const", self._const)
         layers = self._all(_LAYER_KEYWORDS, self._layer)
         graphs = self._all("graph", self._graph)
@@ -121,9 +121,7 @@ class _Resolver:
 
     def _all(self, keywords: str | tuple[str, ...], build: Any) -> dict[str, Any]:
         wanted = (keywords,) if isinstance(keywords, str) else keywords
-        made = {
-            n: self._try(n, lambda k=k, e=e: build(k, e)) for n, (k, e) in self.entries.items() if k in wanted
-        }
+        made = {n: self._try(n, lambda k=k, e=e: build(k, e)) for n, (k, e) in self.entries.items() if k in wanted}
         return {n: record for n, record in made.items() if record is not None}
 
     def _check_overrides(self) -> None:
@@ -155,7 +153,10 @@ class _Resolver:
         if kind == "dim":
             return self.dims.lookup(name)
         raise Problem(
-            "E0201", f"unknown constant `{name.id}`", name.span, suggestion(name.id, [*self._of("const"), *self.dims.entries])
+            "E0201",
+            f"unknown constant `{name.id}`",
+            name.span,
+            suggestion(name.id, [*self._of("const"), *self.dims.entries]),
         )
 
     def _const(self, _: str, entry: tree.Entry) -> records.Const:
@@ -224,7 +225,9 @@ class _Resolver:
         for constraint in ("symmetric", "zero_diagonal"):
             if constraint in constraints and (len(shape) != 2 or shape[0] != shape[1] or graph):
                 name = next(c for c in entry.constraints if c.id == constraint)
-                raise Problem("E0213", f"`{constraint}` needs a square matrix, this has shape {shown(shape)}", name.span)
+                raise Problem(
+                    "E0213", f"`{constraint}` needs a square matrix, this has shape {shown(shape)}", name.span
+                )
         if "positive" in constraints and "zero_diagonal" in constraints:
             raise Problem("E0213", "a zero diagonal is not positive", entry.span)
         init = self._initialiser(entry, shape, constraints)
@@ -307,9 +310,7 @@ class _Resolver:
             self.scope.typed_lets[name] = type_expression(value, self.scope)
             self.scope.open_lets.pop()
 
-    def _energies(
-        self, statements: list[tree.Statement]
-    ) -> tuple[list[records.EnergyTerm], list[records.Directed]]:
+    def _energies(self, statements: list[tree.Statement]) -> tuple[list[records.EnergyTerm], list[records.Directed]]:
         terms: list[records.EnergyTerm] = []
         directed: list[records.Directed] = []
         for statement in statements:
@@ -330,9 +331,7 @@ class _Resolver:
                 )
             elif statement.targets:
                 targets, given = (tuple(n.id for n in names) for names in (statement.targets, statement.given))
-                directed.append(
-                    records.Directed(statement.keyword, targets, given, expression, statement.span)
-                )
+                directed.append(records.Directed(statement.keyword, targets, given, expression, statement.span))
             else:
                 name = statement.name.id if statement.name else "energy"
                 terms.append(records.EnergyTerm(name, expression, statement.span))
@@ -347,9 +346,7 @@ class _Resolver:
                 self.problems.append(Diagnostic("E0201", f"unknown layer `{name.id}`", name.span, help))
                 fine = False
             elif name in statement.targets and name.id in self.layers and self.layers[name.id].role == "input":
-                self.problems.append(
-                    Diagnostic("E0303", f"`{name.id}` is an input: it has no probability", name.span)
-                )
+                self.problems.append(Diagnostic("E0303", f"`{name.id}` is an input: it has no probability", name.span))
                 fine = False
         return fine and not self.broken
 
@@ -398,10 +395,8 @@ class _Resolver:
             self.problems.append(Diagnostic("E0302", f"the schedule repeats `{name.id}`", name.span, "", (note,)))
         seen.setdefault(name.id, name.span)
 
-    def _unused(
-        self, layers: Mapping[str, records.Layer], params: Mapping[str, records.Param]
-    ) -> Iterable[Diagnostic]:
-        for name, record in [*params.items(), *layers.items()]:
+    def _unused(self, layers: Mapping[str, records.Layer], params: Mapping[str, records.Param]) -> Iterable[Diagnostic]:
+        for name in [*params, *layers]:
             if name not in self.scope.used:
                 code, what = ("W0401", "parameter") if name in params else ("W0403", "layer")
                 yield Diagnostic(code, f"{what} `{name}` is not used", self.entries[name][1].name.span)

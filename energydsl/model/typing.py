@@ -154,9 +154,7 @@ class _Typer:
             return ex.Totalled((), node.span, operand)
         return ex.Applied(operand.shape, node.span, name, operand)
 
-    def _chain(
-        self, span: Span, head: tree.Expr, tail: tuple[tuple[str, tree.Expr], ...]
-    ) -> ex.Expression | None:
+    def _chain(self, span: Span, head: tree.Expr, tail: tuple[tuple[str, tree.Expr], ...]) -> ex.Expression | None:
         total = self.run(head)
         for sign, node in tail:
             operand = self.run(node)
@@ -255,11 +253,9 @@ class _Typer:
         if len(indices) != len(shape):
             declared = self.scope.layers.get(base_name) or param
             notes = (Note(f"`{base_name}` is declared here", declared.span),) if declared else ()
-            raise Problem(
-                "E0208", f"{len(indices)} subscripts for shape {shown(base.shape)}", node.span, notes=notes
-            )
-        for index, size, place in zip(indices, shape, node.indices, strict=True):
-            self._constrain(index, size, place.span)
+            raise Problem("E0208", f"{len(indices)} subscripts for shape {shown(base.shape)}", node.span, notes=notes)
+        for subscript, size, place in zip(indices, shape, node.indices, strict=True):
+            self._constrain(subscript, size, place.span)
         return ex.Element((), node.span, base, tuple(indices), flat)
 
     def _cell(self, index: Index) -> Cell | None:
@@ -278,9 +274,7 @@ class _Typer:
         elif cell.graph.nodes != size:
             graph = cell.graph
             notes = (Note(f"`{graph.name}` is declared here", graph.span),)
-            raise Problem(
-                "E0214", f"graph `{graph.name}` has {graph.nodes} units, this axis {size}", span, notes=notes
-            )
+            raise Problem("E0214", f"graph `{graph.name}` has {graph.nodes} units, this axis {size}", span, notes=notes)
 
     def _edge_element(self, node: tree.Subscript, param: Param, indices: list[Index]) -> ex.Expression:
         cells = [self._edge_cell(i) for i in indices]

@@ -81,7 +81,11 @@ def as_text(model: Model) -> str:
         parts += ["", "`layers` stands for", *(f"  {line}" for s in expanded(model) for line in s.split("\n"))]
     rows = terms(model)
     wide = max((len(text) for _, text, _ in rows), default=0)
-    parts += ["", "energy  E(x) =", *(f"  {text:<{min(wide, 70)}}   [{label}] {origin}" for label, text, origin in rows)]
+    parts += [
+        "",
+        "energy  E(x) =",
+        *(f"  {text:<{min(wide, 70)}}   [{label}] {origin}" for label, text, origin in rows),
+    ]
     parts += ["", "conditionals", *(f"  {c}" for c in model.conditionals.values())]
     parts += [f"  {line}" for line in _couplings(model)]
     parts += ["", "Gibbs blocks"]
@@ -151,10 +155,29 @@ def _to_latex(text: str, names: list[str]) -> str:
         text = re.sub(rf"(?<!\\)\b{function}\b", lambda m: rf"\operatorname{{{m[0]}}}", text)
     text = text.replace("log 2cosh", r"\log 2\cosh").replace("%", r"\bmod ").replace(" | ", r" \mid ")
     text = text.replace("!=", r"\ne ")
-    return re.sub(r" = ", " &= ", text, count=1) if "= 1" not in text.split(")")[0] else re.sub(r"\) = ", ") &= ", text, count=1)
+    return (
+        re.sub(r" = ", " &= ", text, count=1)
+        if "= 1" not in text.split(")")[0]
+        else re.sub(r"\) = ", ") &= ", text, count=1)
+    )
 
 
-_GREEK = ("alpha", "beta", "gamma", "delta", "epsilon", "lambda", "mu", "nu", "rho", "sigma", "tau", "theta", "phi", "psi")
+_GREEK = (
+    "alpha",
+    "beta",
+    "gamma",
+    "delta",
+    "epsilon",
+    "lambda",
+    "mu",
+    "nu",
+    "rho",
+    "sigma",
+    "tau",
+    "theta",
+    "phi",
+    "psi",
+)
 
 
 def _name(name: str) -> str:

@@ -15,14 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import lark
+import lark.visitors
 
 from energydsl.diagnostics import Diagnostic, ModelError, Source, Span
 from energydsl.syntax import tree
 
 STATEMENTS = (
-    "model dim const visible hidden input param graph layers let energy recognition schedule".split()
+    ["model", "dim", "const", "visible", "hidden", "input", "param", "graph", "layers", "let", "energy", "recognition", "schedule"]
 )  # fmt: skip
-RESERVED = frozenset([*STATEMENTS, *"sum in true false import use as where prod for if else".split()])
+RESERVED = frozenset(
+    [*STATEMENTS, *["sum", "in", "true", "false", "import", "use", "as", "where", "prod", "for", "if", "else"]]
+)
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 60
@@ -299,7 +302,7 @@ def _check_modulo(statement: tree.Statement) -> None:
     visit(statement, False)
 
 
-class _Builder(lark.visitors.Transformer_NonRecursive):
+class _Builder(lark.visitors.Transformer_NonRecursive[lark.Token, Any]):
     """Lark's tree to ours, one small method a rule, bottom-up."""
 
     def __init__(self, source: Source):

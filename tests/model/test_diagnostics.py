@@ -252,8 +252,11 @@ MEANING = [
     ("E0311", X + "param a[4, 4] : symmetric\nenergy = «x @ a @ x"),
     ("E0311", X + "energy = «sum[i in range(3)] x[i]^2"),
     ("E0311", X + "const t = 1\nenergy = «t * sum(x^2)"),
-    ("E0311", "visible n[3] : count\nhidden m[2] : count\nparam W[3, 2]\n"
-              "energy = sum(lgamma(n + 1)) + sum(lgamma(m + 1)) - «n @ W @ m"),
+    (
+        "E0311",
+        "visible n[3] : count\nhidden m[2] : count\nparam W[3, 2]\n"
+        "energy = sum(lgamma(n + 1)) + sum(lgamma(m + 1)) - «n @ W @ m",
+    ),
     ("E0311", "visible t[3] : positive\nenergy = - «sum(t)"),
 ]
 

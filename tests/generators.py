@@ -1,0 +1,102 @@
+"""Random programs: texts for the formatter and the fuzzer, and whole models for the certificate."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+_NAMES = st.sampled_from(["a", "b", "W", "v", "hh", "x1", "σ", "lambda", "class", "np", "eta", "t0", "rows"])
+_NUMBERS = st.sampled_from(["0", "1", "2.5", ".5", "1e-3", "10"])
+_COMMENTS = st.sampled_from(["", "  # why", "  # allow: W0402", "  #", "  # ünï ###"])
+
+
+def expressions() -> st.SearchStrategy[str]:
+    """Texts of expressions, with more parentheses than needed."""
+    leaves = _NAMES | _NUMBERS
+
+    def extend(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+        return st.one_of(
+            st.tuples(inner, st.sampled_from(["+", "-", "*", "/", "@", " - "]), inner).map(
+                lambda t: f"({t[0]}) {t[1]} ({t[2]})"
+            ),
+            st.tuples(leaves, st.sampled_from(["+", "*", "@"]), leaves).map(lambda t: f"{t[0]} {t[1]} {t[2]}"),
+            inner.map(lambda x: f"-({x})"),
+            inner.map(lambda x: f"({x})'"),
+            inner.map(lambda x: f"({x})^2"),
+            inner.map(lambda x: f"exp({x})"),
+            inner.map(lambda x: f"sum({x})"),
+            inner.map(lambda x: f"sum[i, j < k] ({x})"),
+            inner.map(lambda x: f"2 * sum[(i, k) in G] -({x})"),
+            inner.map(lambda x: f"(sum[i in range(2, 3)] ({x})) * 3"),
+            st.tuples(_NAMES, inner).map(lambda t: f"{t[0]}[(i + 1) % 3, {t[1]}]"),
+        )
+
+    return st.recursive(leaves, extend, max_leaves=8)
+
+
+def modules() -> st.SearchStrategy[str]:
+    """Texts of files: they parse, and mean nothing."""
+    breaks = st.sampled_from(["\n", "\n\n", "\n\n\n", " ", "\n# apart\n"])
+    declared = st.tuples(
+        st.sampled_from(["dim {0} = {1}", "const {0} : positive = {1}", "let {0} = {1}", "param {0}[{1}] : symmetric = {1}",
+                         "visible {0}[{1}, 2] : categorical[{1}]", "param {0}, {0}2[3] = normal(sd = {1})", "graph {0} = grid({1}, periodic = true)"]),
+        _NAMES, expressions(), _COMMENTS,
+    ).map(lambda t: t[0].format(t[1], t[2]) + t[3])  # fmt: skip
+    energies = st.tuples(
+        st.sampled_from(["energy = ", "energy part = ", "energy v | h = ", "recognition h | v = "]),
+        st.lists(expressions(), min_size=1, max_size=4),
+        _COMMENTS,
+        st.sampled_from([" + ", "\n  - ", "  # here\n + "]),
+    ).map(lambda t: t[0] + t[3].join(f"({x})" for x in t[1]) + t[2])
+    others = st.sampled_from(["layers v -- h (W) <- k", "schedule (v, h*), (k)", "energy = sum(v)  # plain"])
+    pieces = st.lists(st.tuples(st.one_of(declared, energies, others), breaks), max_size=6)
+    return pieces.map(lambda ps: "".join(text + ("\n" if "#" in text else "") + gap for text, gap in ps))
+
+
+@st.composite
+def models(draw: st.DrawFn) -> str:
+    """Whole models over the derived domains, with couplings of any kind between layers and inside them."""
+    domains = {"binary": 1, "spin": 1, "categorical[3]": 2, "real": 1}
+    count = draw(st.integers(1, 3))
+    layers = [(f"x{k}", draw(st.sampled_from(sorted(domains)))) for k in range(count)]
+    lines, terms, params = [], [], []
+    real_seen = False
+    for k, (name, domain) in enumerate(layers):
+        if domain == "real" and real_seen:
+            domain = "spin"
+        real_seen |= domain == "real"
+        layers[k] = (name, domain)
+        role = "visible" if k == 0 or draw(st.booleans()) else "hidden"
+        lines.append(f"{role} {name}[2] : {domain}")
+        if domain == "real":
+            lines.append(f"param s{k}[2] : positive = 1")
+            terms.append(f"+ sum({name}^2 / (2 * s{k}^2))")
+
+    def entry(k: int, i: str, a: str) -> str:
+        name, domain = layers[k]
+        return f"{name}[{i}, {a}]" if domains[domain] == 2 else f"{name}[{i}]"
+
+    def axes(k: int, i: str, a: str) -> list[str]:
+        return [i, a] if domains[layers[k][1]] == 2 else [i]
+
+    for number in range(draw(st.integers(1, 5))):
+        arity = draw(st.integers(1, 3))
+        chosen = [draw(st.integers(0, count - 1)) for _ in range(arity)]
+        if any(layers[k][1] == "real" for k in chosen):
+            chosen = [k for n, k in enumerate(chosen) if layers[k][1] != "real" or n == chosen.index(k)]
+        letters = [(f"i{n}", f"a{n}") for n in range(len(chosen))]
+        if draw(st.booleans()) and len(chosen) == 2:
+            letters[1] = (letters[0][0], letters[1][1])
+        binders = list(dict.fromkeys(x for k, (i, a) in zip(chosen, letters, strict=True) for x in axes(k, i, a)))
+        product = "*".join(entry(k, i, a) for k, (i, a) in zip(chosen, letters, strict=True))
+        sizes = ["3" if x.startswith("a") else "2" for x in binders]
+        params.append(f"w{number}[{', '.join(sizes)}]")
+        factor = draw(st.sampled_from(["", "0.5 * ", "2 * "]))
+        wrap = draw(st.sampled_from(["{}", "exp({})", "{}^2", "tanh({})"]))
+        weight = wrap.format(f"w{number}[{', '.join(binders)}]")
+        sign = draw(st.sampled_from("+-"))
+        terms.append(f"{sign} {factor}(sum[{', '.join(binders)}] {weight}*{product})")
+    if any(d == "binary" for _, d in layers):
+        name = next(n for n, d in layers if d == "binary")
+        terms.append(draw(st.sampled_from(["+ 0", f"- sum(softplus({name}))", f"+ sum({name})^2"])))
+    lines += [f"param {p}" for p in params]
+    return "\n".join([*lines, "energy = 0 " + " ".join(terms)])
