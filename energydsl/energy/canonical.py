@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from energydsl.diagnostics import Diagnostic, ModelError, Span
 from energydsl.energy.expand import MAX_MONOMIALS, Expander
-from energydsl.energy.rules import Rules, collect, order
+from energydsl.energy.rules import Rules, TooMuch, collect, order
 from energydsl.energy.terms import At, Energy, Loop, Monomial, Predicate, Term
 from energydsl.model import expressions as ex
 from energydsl.model.constants import Problem
@@ -39,6 +39,9 @@ def canonical_terms(model: Resolved, energies: tuple[EnergyTerm, ...]) -> tuple[
             except Problem as problem:
                 problems.append(problem.diagnostic)
                 continue
+            except TooMuch:
+                problems.append(Diagnostic("E0310", "this multiplies out to more terms than can be handled", part.span))
+                break
             for monomial in separated:
                 key = energy.name, replace(monomial, coefficient=1.0)
                 total, spans = found.get(key, (0.0, []))
@@ -104,6 +107,7 @@ Meeting = tuple[At, At, list[tuple[Index, Index]]]
 def _meeting_pair(monomial: Monomial, rules: Rules) -> Meeting | None:
     """The first two factors that may name the same unit, with the index pairs that decide it."""
     units = monomial.units()
+    rules.budget.spend(5 * len(units) ** 2 * (1 + len(monomial.predicates)))
     ranges = {loop.name: (loop.low, loop.high) for loop in monomial.loops}
     for n, (_, a) in enumerate(units):
         for _, b in units[n + 1 :]:

@@ -45,6 +45,7 @@ class Expander:
 
     def expand(self, node: ex.Expression, at: tuple[Index, ...], bound: Binding) -> list[Monomial]:
         """Monomials of the entry `at` of `node`, with the binders in scope replaced as `bound` says."""
+        self.rules.budget.spend(1)
         match node:
             case ex.Constant(value=value):
                 return [Monomial(value)]

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from energydsl.domains import DOMAINS, Domain
 from energydsl.energy.terms import (
@@ -23,11 +23,32 @@ from energydsl.model.indices import Index
 from energydsl.model.records import Resolved
 
 
+# Factors and loops named, over all ways of naming that are tried for one energy: seconds; honest models take milliseconds.
+MAX_NAMED = 100_000
+
+
+class TooMuch(Exception):
+    """The expansion of an energy outgrows any use."""
+
+
+@dataclass
+class Budget:
+    """Work left, so that no energy, however written, takes forever."""
+
+    left: int = MAX_NAMED
+
+    def spend(self, named: int) -> None:
+        self.left -= named
+        if self.left < 0:
+            raise TooMuch
+
+
 @dataclass(frozen=True)
 class Rules:
     """What the declarations allow: domains, symmetries, sizes of graphs."""
 
     model: Resolved
+    budget: Budget = field(default_factory=Budget, compare=False)
 
     def domain(self, layer: str) -> Domain:
         return DOMAINS[self.model.layers[layer].domain.name]
@@ -159,6 +180,7 @@ def _signature(loop: Loop, monomial: Monomial, rules: Rules) -> str:
 
 
 def _numbered(monomial: Monomial, loops: list[Loop], rules: Rules) -> Monomial:
+    rules.budget.spend(len(loops) + len(monomial.factors))
     mapping = {loop.name: Index.of(f"i{n}") for n, loop in enumerate(loops)}
     renamed = monomial.replace_binders(mapping)
     factors = sorted(((_symmetric(a, rules), e) for a, e in renamed.factors), key=repr)
