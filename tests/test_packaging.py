@@ -1,0 +1,49 @@
+"""The grammar is found from a wheel, an editable install (these tests), and a bare checkout."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import energydsl
+
+ROOT = Path(__file__).resolve().parents[1]
+CODE = "import energydsl as ed; print(ed.loads('visible v[2] : binary\\nenergy = sum(v)').conditionals['v'])"
+
+
+def test_version_is_the_same_everywhere() -> None:
+    assert importlib.metadata.version("energydsl") == energydsl.__version__
+
+
+def test_bare_checkout() -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{CODE}"], capture_output=True, text=True, check=True
+    )  # fmt: skip
+    assert "sigmoid(-1)" in found.stdout
+
+
+def test_wheel(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", tmp_path, ROOT],
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        archive.extractall(tmp_path / "site")
+    assert "energydsl/grammar/energy.lark" in names
+    assert "energydsl/data/digits.npz" in names
+    assert "energydsl/py.typed" in names
+    found = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r})\n{CODE}\nprint(ed.__file__)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    assert "sigmoid(-1)" in found.stdout
+    assert str(tmp_path) in found.stdout
