@@ -181,7 +181,7 @@ def unit_parts(model: Resolved, energy: Energy, layer: str) -> Parts:
     if all(o is not None for o in offsets):
         colours = lattice_colours(shape, [o for o in offsets if o is not None])
         if colours is not None:
-            return _coloured(colours, size)
+            return _coloured(colours)
     graphs = {_edge_graph(a, b) for _, a, b in coupled}
     if len(graphs) == 1 and None not in graphs:
         graph = model.graphs[str(next(iter(graphs)))]
@@ -193,20 +193,20 @@ def unit_parts(model: Resolved, energy: Energy, layer: str) -> Parts:
             lattice = [Offset(tuple(int(s) for s in step), ring) for step in steps]
             colours = lattice_colours(graph.sizes, lattice)
             if colours is not None:
-                return _coloured(colours, size)
+                return _coloured(colours)
     if any(_dense(m, a, b) for m, a, b in coupled):
         return Parts("scan", why="every pair of units may interact")
     pairs = _unit_pairs(model, coupled, rules)
     if pairs is None:
         return Parts("scan", why="the units are coupled too densely to colour")
-    return _coloured(_greedy(size, pairs), size)
-
-
-def _coloured(colours: Integers, size: int) -> Parts:
-    count = int(colours.max()) + 1
-    if count > max(2, size // 2):
+    parts = _coloured(_greedy(size, pairs))
+    if parts.count > max(2, size // 2):
         return Parts("scan", why="nearly every pair of units interacts")
-    return Parts("colours", count, colours.ravel())
+    return parts
+
+
+def _coloured(colours: Integers) -> Parts:
+    return Parts("colours", int(colours.max()) + 1, colours.ravel())
 
 
 def _edge_graph(a: At, b: At) -> str | None:
