@@ -34,8 +34,8 @@ from energydsl.syntax.parser import decode, parse
 if TYPE_CHECKING:
     import networkx as nx
 
+    from energydsl.certificate import Certificate
     from energydsl.program import Program
-    from energydsl.verify import Certificate
 
 BACKENDS = ("auto", "numpy", "numba", "cupy")
 DTYPES = ("float32", "float64")
@@ -142,8 +142,8 @@ class Model:
 
     def verify(self, seed: int = 0) -> Certificate:
         """The derivation certificate of this model."""
+        from energydsl.certificate import certify
         from energydsl.shrink import shrink
-        from energydsl.verify import certify
 
         return certify(self.derived, shrink(self.module, self.overrides), seed)
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+import energydsl.certificate
 import energydsl.derive
 import energydsl.graph
 import energydsl.program
-import energydsl.verify
 from energydsl.derive import conditionals
 from energydsl.derive.records import BlockPart
 from energydsl.domains import DOMAINS
@@ -71,7 +71,7 @@ def energy(change: Callable[[Term], Term | None]) -> Patch:
 
         return mutant
 
-    return set_to(energydsl.verify, "canonicalise", make)
+    return set_to(energydsl.certificate, "canonicalise", make)
 
 
 def scaled(term: Term, factor: float) -> Term:

@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "energydsl"
 ORDER = [
     "diagnostics", "syntax", "model", "domains", "energy", "graph", "derive", "kernels", "backends", "random", "program",
-    "reference", "shrink", "verify", "compiler", "data", "learning", "inference", "report", "sklearn", "cli",
+    "reference", "shrink", "certificate", "compiler", "data", "learning", "inference", "report", "sklearn", "cli",
 ]  # fmt: skip
 # Below these, an import inside a function may point up: the driver and `Model` load what they need on demand.
 DRIVERS = {"compiler", "__init__", "__main__"}

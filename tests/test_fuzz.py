@@ -111,7 +111,28 @@ def test_bytes_that_are_no_text() -> None:
         diagnose(source.text)
 
 
-@pytest.mark.parametrize("word", ["class", "lambda", "None", "np", "p", "x", "s", "w", "eta", "rows", "energy1", "t0", "random", "import_", "B", "o0", "i0"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "class",
+        "lambda",
+        "None",
+        "np",
+        "p",
+        "x",
+        "s",
+        "w",
+        "eta",
+        "rows",
+        "energy1",
+        "t0",
+        "random",
+        "import_",
+        "B",
+        "o0",
+        "i0",
+    ],
+)
 def test_python_words_are_ordinary_names(word: str) -> None:
     import energydsl as ed
 

@@ -39,7 +39,11 @@ def test_wheel(tmp_path: Path) -> None:
     assert "energydsl/data/digits.npz" in names
     assert "energydsl/py.typed" in names
     found = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r})\n{CODE}\nprint(ed.__file__)"],
+        [
+            sys.executable,
+            "-c",
+            f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r})\n{CODE}\nprint(ed.__file__)",
+        ],
         capture_output=True,
         text=True,
         check=True,

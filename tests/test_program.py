@@ -52,11 +52,11 @@ def test_beta_weights_and_consts_are_arguments() -> None:
     params = program.init(1)
     state = program.init_state(params, 4)
     whole = program.energy(params, state)
-    halves = program.energy(params, state, weights={"bias": 0.0}) + program.energy(params, state, weights={"coupling": 0.0})
-    np.testing.assert_allclose(halves, whole)
-    np.testing.assert_allclose(
-        program.energy(params, state, consts={"K": 1.5}), whole - state["v"].sum(axis=1)
+    halves = program.energy(params, state, weights={"bias": 0.0}) + program.energy(
+        params, state, weights={"coupling": 0.0}
     )
+    np.testing.assert_allclose(halves, whole)
+    np.testing.assert_allclose(program.energy(params, state, consts={"K": 1.5}), whole - state["v"].sum(axis=1))
     assert program.energy(params, state, beta=3.0) == pytest.approx(whole)
     scaled = {"W": params["W"] * 2}
     assert program.log_partition(params, beta=2.0, consts={"K": 0.5}) == pytest.approx(
@@ -77,7 +77,9 @@ def test_explicit_uniforms(rbm: ed.Model) -> None:
 
 
 def test_categorical_codes_are_accepted() -> None:
-    program = ed.loads("visible y : categorical[4]\nparam d[4] = normal(sd = 1)\nenergy = - d @ y").compile(dtype="float64")
+    program = ed.loads("visible y : categorical[4]\nparam d[4] = normal(sd = 1)\nenergy = - d @ y").compile(
+        dtype="float64"
+    )
     params = program.init(2)
     np.testing.assert_allclose(program.energy(params, {"y": np.array([0, 3])}), -params["d"][[0, 3]])
 
@@ -99,7 +101,9 @@ def test_hubbard_stratonovich_pair() -> None:
     """Summing the Gaussian latents out leaves the Hopfield energy with J = W W' (binary: diagonal into the bias)."""
     text = "visible x[4] : spin\nhidden z[2] : real\nparam W[4, 2] = normal(sd = 0.5), a[4] = normal(sd = 0.5)\nenergy = - a @ x + 0.5 * sum(z^2) - x @ W @ z"
     latent = ed.loads(text).compile(dtype="float64")
-    plain = ed.loads("visible x[4] : spin\nparam J[4, 4] : symmetric, a[4]\nenergy = - a @ x - 0.5 * x @ J @ x").compile(dtype="float64")
+    plain = ed.loads(
+        "visible x[4] : spin\nparam J[4, 4] : symmetric, a[4]\nenergy = - a @ x - 0.5 * x @ J @ x"
+    ).compile(dtype="float64")
     params = latent.init(3)
     x = latent.init_state(params, 6)["x"]
     direct = plain.free_energy({"J": params["W"] @ params["W"].T, "a": params["a"]}, {"x": x})
@@ -107,7 +111,9 @@ def test_hubbard_stratonovich_pair() -> None:
 
 
 def test_mean_field_bound_is_below_the_truth_and_exact_where_latents_factorise() -> None:
-    dbm = ed.loads("visible v[3] : binary\nhidden a[3] : spin\nhidden b[3] : categorical[3]\nlayers v -- a -- b").compile(dtype="float64")
+    dbm = ed.loads(
+        "visible v[3] : binary\nhidden a[3] : spin\nhidden b[3] : categorical[3]\nlayers v -- a -- b"
+    ).compile(dtype="float64")
     rng = np.random.default_rng(0)
     params = {n: rng.normal(size=a.shape) for n, a in dbm.init().items()}
     v = {"v": dbm.init_state(params, 8)["v"]}

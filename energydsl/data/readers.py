@@ -85,14 +85,12 @@ def npy(path: Path) -> Array:
 def npz(path: Path, key: str | None) -> dict[str, Array]:
     """Arrays of an .npz by name, or the one named `key`."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ([key] if key else file.files)}
-    except KeyError:
-        with np.load(path, allow_pickle=False) as file:
-            raise DataError.of(f"{path.name} has no array `{key}`, but {', '.join(file.files)}") from None
-    except (ValueError, EOFError, zipfile.BadZipFile):
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
+            if key and key not in file.files:
+                raise DataError.of(f"{path.name} has no array `{key}`, but {', '.join(file.files)}")
+            return {name: file[name] for name in ([key] if key else file.files)}
+    except (ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile):
         raise DataError.of(f"{path.name} is not an .npz of plain arrays") from None
-    return arrays
 
 
 def table(path: Path) -> Array:

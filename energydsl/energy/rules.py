@@ -22,7 +22,6 @@ from energydsl.energy.terms import (
 from energydsl.model.indices import Index
 from energydsl.model.records import Resolved
 
-
 # Factors and loops named, over all ways of naming that are tried for one energy: seconds; honest models take milliseconds.
 MAX_NAMED = 100_000
 

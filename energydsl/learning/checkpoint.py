@@ -47,7 +47,7 @@ def found(folder: Path) -> list[Path]:
 def load(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     """Arrays and meta data of a checkpoint. Raises `EnergyError` where it is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         meta = json.loads(arrays.pop("meta").tobytes())
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:

@@ -39,7 +39,9 @@ def test_an_odd_cycle_of_layers_takes_three_blocks() -> None:
     assert [len(b) for b in blocks(ed.loads(text))] == [1, 1, 1]
 
 
-@pytest.mark.parametrize("shape", [(4,), (5,), (2,), (3,), (4, 6), (5, 4), (5, 5), (3, 7), (2, 2), (4, 4, 4), (3, 4, 5)])
+@pytest.mark.parametrize(
+    "shape", [(4,), (5,), (2,), (3,), (4, 6), (5, 4), (5, 5), (3, 7), (2, 2), (4, 4, 4), (3, 4, 5)]
+)
 def test_a_torus_is_coloured_right(shape: tuple[int, ...]) -> None:
     letters = "ijk"[: len(shape)]
     sizes = ", ".join(map(str, shape))
@@ -60,9 +62,13 @@ def test_a_large_lattice_is_coloured_without_a_graph_of_units() -> None:
     import time
 
     started = time.perf_counter()
-    model = ed.loads("dim L = 1000\nvisible s[L, L] : spin\nenergy = - sum[i, j] s[i, j]*(s[(i + 1) % L, j] + s[i, (j + 1) % L])")
+    model = ed.loads(
+        "dim L = 1000\nvisible s[L, L] : spin\nenergy = - sum[i, j] s[i, j]*(s[(i + 1) % L, j] + s[i, (j + 1) % L])"
+    )
     assert blocks(model) == [["s:0"], ["s:1"]]
-    graph = "graph G = grid(1000, 1000, periodic = true)\nvisible s[1000000] : spin\nenergy = - sum[(i, k) in G] s[i]*s[k]"
+    graph = (
+        "graph G = grid(1000, 1000, periodic = true)\nvisible s[1000000] : spin\nenergy = - sum[(i, k) in G] s[i]*s[k]"
+    )
     assert blocks(ed.loads(graph)) == [["s:0"], ["s:1"]]
     assert time.perf_counter() - started < 5
 
@@ -89,7 +95,10 @@ def test_formulas_are_those_of_the_lecture_notes(rbm: ed.Model) -> None:
     assert rbm.free_energy.summed_out == ("h",)
     assert rbm.conditionals["h"].family == "bernoulli"
     gaussian = ed.load(ROOT / "models/gaussian_rbm.energy")
-    assert str(gaussian.conditionals["v"]) == "p(v_i | h) = Normal(mean = b_i + sum_j W_ij sigma_i h_j, variance = sigma_i^2)"
+    assert (
+        str(gaussian.conditionals["v"])
+        == "p(v_i | h) = Normal(mean = b_i + sum_j W_ij sigma_i h_j, variance = sigma_i^2)"
+    )
 
 
 def test_families() -> None:

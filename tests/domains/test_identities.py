@@ -87,7 +87,9 @@ def test_ndtri_against_scipy(dtype: str) -> None:
 
     from energydsl.backends.numpy_runtime import ndtri as ours
 
-    u = np.concatenate([np.geomspace(1e-7, 0.4, 50), np.linspace(0.4, 0.6, 21), 1 - np.geomspace(1e-6, 0.4, 50)]).astype(dtype)
+    u = np.concatenate(
+        [np.geomspace(1e-7, 0.4, 50), np.linspace(0.4, 0.6, 21), 1 - np.geomspace(1e-6, 0.4, 50)]
+    ).astype(dtype)
     np.testing.assert_allclose(ours(u), ndtri(u.astype(float)), rtol=3e-7 if dtype == "float32" else 1e-13, atol=1e-7)
     assert np.isfinite(ours(np.zeros(1, dtype))).all()
 

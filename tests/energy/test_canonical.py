@@ -36,8 +36,13 @@ def test_equal(left: str, right: str, domain: str) -> None:
 
 
 def test_folding_is_by_domain() -> None:
-    assert ed.loads(V.format("binary") + "energy = sum(v^3)").energy == ed.loads(V.format("binary") + "energy = sum(v)").energy
-    assert ed.loads(V.format("spin") + "energy = sum(v^3)").energy == ed.loads(V.format("spin") + "energy = sum(v)").energy
+    assert (
+        ed.loads(V.format("binary") + "energy = sum(v^3)").energy
+        == ed.loads(V.format("binary") + "energy = sum(v)").energy
+    )
+    assert (
+        ed.loads(V.format("spin") + "energy = sum(v^3)").energy == ed.loads(V.format("spin") + "energy = sum(v)").energy
+    )
     (term,) = ed.loads(V.format("spin") + "energy = sum(v^2)").energy.terms
     assert (term.monomial.coefficient, term.monomial.factors) == (4.0, ())
 

@@ -80,7 +80,7 @@ def test_equations_and_places_stand_above_the_kernels(rbm: ed.Model) -> None:
     source = rbm.compile().source
     assert "# p(h_j = 1 | v) = sigmoid(c_j + sum_i v_i W_ij)" in source
     assert "# from model.energy:6" in source
-    assert "np.matmul(x[\"v\"], p[\"W\"], out=eta)" in source
+    assert 'np.matmul(x["v"], p["W"], out=eta)' in source
 
 
 def test_no_text_of_a_model_reaches_the_module_as_code() -> None:

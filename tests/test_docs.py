@@ -1,0 +1,54 @@
+"""The README's Python and every energy block of the docs run; the README's commands name what exists."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import energydsl as ed
+from energydsl.cli.main import COMMANDS, cli
+from tests.conftest import ROOT
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCKS = [
+    (p.name, kind, text) for p in PAGES for kind, text in re.findall(r"```(\w+)\n(.*?)```", p.read_text(), re.DOTALL)
+]
+
+
+@pytest.mark.parametrize("block", [b for b in BLOCKS if b[1] == "energy"], ids=lambda b: b[0])
+def test_energy_blocks_compile(block: tuple[str, str, str]) -> None:
+    assert ed.loads(block[2]).verify().ok
+
+
+@pytest.mark.parametrize("block", [b for b in BLOCKS if b[1] == "python"], ids=lambda b: b[0])
+def test_python_blocks_run(block: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    exec(compile(block[2], block[0], "exec"), {})
+
+
+def test_readme_quotes_explain_word_for_word() -> None:
+    text = next(t for n, k, t in BLOCKS if k == "text" and n == "README.md")
+    found = CliRunner().invoke(cli, ["explain", str(ROOT / "models/rbm.energy")]).stdout
+    for line in text.splitlines():
+        assert line in found
+
+
+def test_readme_first_command_trains_and_evaluates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (command,) = (t for n, k, t in BLOCKS if k == "sh" and n == "README.md" and "--data digits" in t)
+    words = shlex.split(command.split("&&")[-1])[1:]
+    words[words.index("--epochs") + 1] = "2"
+    words[words.index("--out") + 1] = str(tmp_path / "first")
+    monkeypatch.chdir(ROOT)
+    result = CliRunner().invoke(cli, words)
+    assert result.exit_code == 0, result.output
+    assert "log-likelihood of 500 test rows" in result.output
+    assert (tmp_path / "first" / "samples.png").exists()
+
+
+def test_readme_names_every_command() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert all(f"energydsl {name}" in text for name in COMMANDS)
