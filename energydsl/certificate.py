@@ -142,7 +142,7 @@ class _Trial:
         return _largest(found - self.energies)
 
     def log_conditionals(self, name: str) -> Array:
-        """Log p(unit = its k-th value | rest), up to a constant for a continuous unit; shape (rows, units, values)."""
+        """log p(unit = its k-th value | rest), up to a constant for a continuous unit; shape (rows, units, values)."""
         layer = self.model.layers[name]
         domain = DOMAINS[layer.domain.name]
         eta = self.etas(name)
@@ -168,7 +168,7 @@ class _Trial:
         return tuple(found)
 
     def difference_error(self) -> float:
-        """Log p(a | rest) - log p(b | rest) = beta (E(b, rest) - E(a, rest))."""
+        """log p(a | rest) - log p(b | rest) = beta (E(b, rest) - E(a, rest))."""
         worst = 0.0
         table = self.energies.reshape(self.radices())
         for axis, (name, unit) in enumerate(self.unit_names()):
@@ -245,7 +245,7 @@ class _Trial:
                 yield together
 
     def normalised(self, name: str) -> Array:
-        """Log p(unit = value | rest): by the domain's A for finite units, over the points for a continuous one."""
+        """log p(unit = value | rest): by the domain's A for finite units, over the points for a continuous one."""
         logits = self.log_conditionals(name)
         layer = self.model.layers[name]
         if not DOMAINS[layer.domain.name].finite:
@@ -301,7 +301,7 @@ class _Trial:
     # --- 5
 
     def integrated(self, held: Mapping[str, Array], over: list[str]) -> Array:
-        """Log of the sum (and integral) over layers of exp(-beta E), for each held row, by the oracle."""
+        """log of the sum (and integral) over layers of exp(-beta E), for each held row, by the oracle."""
         layers = {n: self.model.layers[n] for n in over}
         values, _ = enumerate_states(layers, _GRID)
         count = len(next(iter(values.values()))) if values else 1

@@ -7,7 +7,7 @@ and integer codes are accepted wherever a state is.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
@@ -256,19 +256,23 @@ class Program:
 
     def marginal(self, p: Arrays, x: Arrays, s: Any, out: tuple[str, ...]) -> Array:
         """-log sum over the layers `out` of exp(-beta E + external fields), for checked arguments."""
-        value = s.beta * self._total(self.kernels.energy(p, x, s, frozenset(out)), s)
+        value = s.beta * self.marginal_rest(p, x, s, out)
         for name, fields in s.external.items():
             if name not in out:
                 value = value - self.external_energy(name, x[name], fields)
         for name in out:
-            value = value - self._unit_sum("log_partition", name, p, x, s)
+            eta = getattr(self.kernels, f"fields_{name}")(p, x, s, self.workspace)
+            value = value - self.summed_log_partition(name, eta)
         return np.asarray(value)
 
-    def _unit_sum(self, what: str, layer: str, p: Arrays, x: Arrays, s: Any) -> Array:
-        """A quantity of every unit of a layer given the others, added up over the layer; shape (chains,)."""
-        eta = getattr(self.kernels, f"fields_{layer}")(p, x, s, self.workspace)
-        each = getattr(self.kernels, f"{what}_{layer}")(*eta)
+    def marginal_rest(self, p: Arrays, x: Arrays, s: Any, out: tuple[str, ...]) -> Array:
+        """The energy of the terms free of the layers `out`, shape (chains,)."""
+        return self._total(self.kernels.energy(p, x, s, frozenset(out)), s)
+
+    def summed_log_partition(self, layer: str, eta: Sequence[Array]) -> Array:
+        """A(eta) added up over the units of a layer, shape (chains,)."""
         shape = (len(eta[0]), *self.model.layers[layer].shape)
+        each = getattr(self.kernels, f"log_partition_{layer}")(*eta)
         return np.asarray(np.broadcast_to(each, shape).reshape(shape[0], -1).sum(axis=1))
 
     def external_energy(self, layer: str, values: Array, fields: tuple[Array, ...]) -> Array:
@@ -296,7 +300,7 @@ class Program:
     def natural_parameters(
         self, params: Mapping[str, Any], state: Mapping[str, Any], layer: str, **scalars: Any
     ) -> tuple[Array, ...]:
-        """Beta times the fields of a layer, one array a statistic, each broadcast to (chains, *layer)."""
+        """beta times the fields of a layer, one array a statistic, each broadcast to (chains, *layer)."""
         self._check_unit_layer(layer)
         p = self.check_params(params)
         needed = [n for n in self.model.layers if n != layer or not self.derived.conditionals[layer].factorises]
@@ -400,13 +404,13 @@ class Program:
         return float(value[0]) if single else value
 
     def log_unnormalised(self, params: Mapping[str, Any], data: Mapping[str, Any], **scalars: Any) -> Array:
-        """Log p~(v) = log sum over all hidden layers of exp(-beta E), exactly; shape (rows,)."""
+        """log p~(v) = log sum over all hidden layers of exp(-beta E), exactly; shape (rows,)."""
         return self.log_sum(params, data, self.model.by_role("hidden"), **scalars)
 
     def log_sum(
         self, params: Mapping[str, Any], given: Mapping[str, Any], over: tuple[str, ...], **scalars: Any
     ) -> Array:
-        """Log sum over the layers `over` of exp(-beta E), for each row of all other layers, in float64."""
+        """log sum over the layers `over` of exp(-beta E), for each row of all other layers, in float64."""
         if self.dtype != np.float64:
             return self.double.log_sum(params, given, over, **scalars)
         p, s = self.check_params(params), self.settings(**scalars)
@@ -500,7 +504,10 @@ class Program:
             iterations += 1
         bound = -s.beta * self._total(self.kernels.energy(p, x, s), s)
         for name in hidden:
-            bound = bound + self._unit_sum("entropy", name, p, x, s)
+            eta = getattr(self.kernels, f"fields_{name}")(p, x, s, self.workspace)
+            shape = (count, *self.model.layers[name].shape)
+            entropy = np.broadcast_to(getattr(self.kernels, f"entropy_{name}")(*eta), shape)
+            bound = bound + entropy.reshape(count, -1).sum(axis=1)
         return MeanField({n: x[n] for n in hidden}, bound, iterations, float(residual))
 
     def _second_moment(self, x: Arrays, name: str, variance: Array) -> None:

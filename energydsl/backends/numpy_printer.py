@@ -133,7 +133,7 @@ class _Printer:
         return lines
 
     def field(self, layer: LayerKernels, kernel: Kernel) -> Lines:
-        """Eta of a layer. Linear fields are held in the workspace; others stay small where they do not vary."""
+        """eta of a layer. Linear fields are held in the workspace; others stay small where they do not vary."""
         number = layer.fields.index(kernel)
         lines = [f"def {kernel.name}_{layer.layer}(p, x, s, w):", f'    """{_comment(kernel.equation)}"""']
         shape = ", ".join(map(str, kernel.shape))
@@ -189,7 +189,7 @@ class _Printer:
         ]
 
     def unit_field(self, layer: LayerKernels, kernel: Kernel) -> Lines:
-        """Eta of one unit of a layer that is scanned: the same sum with the unit's indices held fixed."""
+        """eta of one unit of a layer that is scanned: the same sum with the unit's indices held fixed."""
         number = layer.unit_fields.index(kernel)
         sites = [output(k) for k in range(len(layer.shape))]
         lines = [

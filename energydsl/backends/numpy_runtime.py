@@ -105,7 +105,7 @@ def softmax_last(x, out=None):
 
 
 def logsumexp_last(x):
-    """Log sum_k exp(x_k) over the last axis."""
+    """log sum_k exp(x_k) over the last axis."""
     top = x.max(axis=-1)
     with np.errstate(under="ignore"):
         return np.log(np.exp(x - top[..., None]).sum(axis=-1)) + top

@@ -187,14 +187,14 @@ def _evaluate(
     what, rows = held_out(data, run.config, model, sources, options["key"])
     try:
         with progress("evaluating", as_json) as bar:
-            found = evaluate(run, rows, betas=1000, progress=bar)
+            found = evaluate(run, rows, betas=2000, progress=bar)
     except EnergyError as error:
         click.echo(f"no log-likelihood: {error}", err=True)
         return None
     if not as_json:
         click.echo(describe(found.as_dict(), what))
         if found.method == "ais":
-            click.echo(f"closer: energydsl eval {run.path} --data {' --data '.join(sources)}  (10,000 temperatures)")
+            click.echo(f"firmer: energydsl eval {run.path} --data {' --data '.join(sources)}  (10,000 temperatures)")
     return {"on": what, **found.as_dict()}
 
 
@@ -205,4 +205,6 @@ def describe(result: dict[str, Any], what: str) -> str:
     text = f"log-likelihood of {result['n']} {what} rows: {sign}{result['log_likelihood']:.3f}{error} nats a row"
     if result["effective"] is not None:
         text += f"  ({result['method']}, {result['effective']:.0f} effective chains, log Z {result['log_z']:.2f})"
+        if result["effective"] < 0.2 * result["chains"]:
+            text += "\nfew chains carry this estimate, so it may flatter the model; more temperatures (--betas) make it firmer"
     return text

@@ -85,6 +85,7 @@ class _Path:
         sets = summable_sets(model, program.derived.energy, list(model.units()))
         self.out = max(sets, key=lambda s: sum(model.layers[n].size for n in s))
         self.parts = program.parts()
+        self.plain = program.settings(**{**self.scalars, "beta": 1.0})
 
     def _neutral(self, name: str) -> tuple[Array, ...]:
         return self.program.base_rate(name, None)
@@ -106,9 +107,22 @@ class _Path:
         self.program.sweep(self.params, x, self.settings(t), rng, self.parts)
 
     def gain(self, x: Arrays, before: float, after: float) -> Array:
-        """Log p*_after(x) - log p*_before(x), with as many layers summed out as can be."""
-        low = self.program.marginal(self.params, x, self.settings(before), self.out)
-        return np.asarray(low - self.program.marginal(self.params, x, self.settings(after), self.out), np.float64)
+        """log p*_after(x) - log p*_before(x), with as many layers summed out as can be; fields are found once."""
+        program, kernels = self.program, self.program.kernels
+        rest = program.marginal_rest(self.params, x, self.plain, self.out)
+        fields = {n: getattr(kernels, f"fields_{n}")(self.params, x, self.plain, program.workspace) for n in self.out}
+        based = [n for n in self.base if n not in self.out]
+        start = sum((program.external_energy(n, x[n], self.base[n]) for n in based), np.zeros(len(rest)))
+        beta = self.scalars["beta"]
+
+        def log_p(t: float) -> Array:
+            total = (1.0 - t) * start - t * beta * rest
+            for name, eta in fields.items():
+                both = zip(eta, self.base[name], strict=True)
+                total = total + program.summed_log_partition(name, [t * beta * e + (1.0 - t) * b for e, b in both])
+            return np.asarray(total)
+
+        return np.asarray(log_p(after) - log_p(before), np.float64)
 
     def log_z_base(self) -> float:
         total = 0.0

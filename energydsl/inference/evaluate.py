@@ -26,7 +26,7 @@ class Evaluation:
 
     log_likelihood_std: standard error of the estimate: that of log Z, not the spread over the rows.
     bound: whether log_likelihood is a lower bound (mean field over latents that cannot be summed out).
-    effective: effective number of chains of AIS.
+    effective: effective number of chains of AIS, of `chains` in all; few of them make a doubtful estimate.
     """
 
     method: str
@@ -37,6 +37,7 @@ class Evaluation:
     n: int
     bound: bool = False
     effective: float | None = None
+    chains: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return dict(vars(self))
@@ -79,7 +80,15 @@ def evaluate(
     scores, bound = _scores(program, run.params, x)
     value = float(np.mean(scores)) - estimate.log_z
     return Evaluation(
-        "ais", estimate.log_z, estimate.log_z_std, value, estimate.log_z_std, len(scores), bound, estimate.effective
+        "ais",
+        estimate.log_z,
+        estimate.log_z_std,
+        value,
+        estimate.log_z_std,
+        len(scores),
+        bound,
+        estimate.effective,
+        chains,
     )
 
 
@@ -92,7 +101,7 @@ def _exact(program: Program, params: Arrays, x: Arrays) -> Evaluation:
 
 
 def _summed(program: Program, params: Arrays, x: Arrays) -> Any:
-    """Log p~(v), exactly, in float64, some rows at a time."""
+    """log p~(v), exactly, in float64, some rows at a time."""
     count = len(next(iter(x.values())))
     parts = [
         program.log_unnormalised(params, {n: a[k : k + _ROWS] for n, a in x.items()}) for k in range(0, count, _ROWS)
@@ -101,7 +110,7 @@ def _summed(program: Program, params: Arrays, x: Arrays) -> Any:
 
 
 def _scores(program: Program, params: Arrays, x: Arrays) -> tuple[Any, bool]:
-    """Log p~(v) of each row, or the mean-field bound on it where the latents cannot be summed out exactly."""
+    """log p~(v) of each row, or the mean-field bound on it where the latents cannot be summed out exactly."""
     hidden = set(program.model.by_role("hidden"))
     if hidden <= set(program.derived.free_energy.summed_out):
         return _summed(program, params, x), False
