@@ -239,11 +239,6 @@ class Program:
         p, x, s = self.check_params(params), self._state(state, self.model.layers), self.settings(**scalars)
         return self._total(self.kernels.energy(p, x, s), s)
 
-    def energy_terms(self, params: Mapping[str, Any], state: Mapping[str, Any], **scalars: Any) -> Arrays:
-        """The energy by term name, each of shape (chains,), without weights."""
-        p, x, s = self.check_params(params), self._state(state, self.model.layers), self.settings(**scalars)
-        return dict(self.kernels.energy(p, x, s))
-
     @staticmethod
     def _total(terms: Mapping[str, Array], s: Any) -> Array:
         return np.asarray(sum(s.weights[label] * value for label, value in terms.items()))

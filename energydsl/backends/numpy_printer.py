@@ -12,6 +12,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -56,20 +57,17 @@ def _pack(array: np.ndarray) -> str:
     return f"unpack({base64.b85encode(data).decode()!r}, {array.shape!r})"
 
 
+@dataclass
 class _Printer:
-    def __init__(
-        self,
-        program: KernelProgram,
-        consts: Mapping[str, float],
-        edges: Mapping[str, np.ndarray],
-        colours: Mapping[str, np.ndarray],
-        schedules: Mapping[str, Sequence[Sequence[str]]],
-        dtype: str,
-    ):
-        self.program = program
-        self.consts, self.edges, self.colours = consts, edges, colours
-        self.schedules, self.dtype = schedules, dtype
-        self.constants: dict[str, str] = {}
+    """One module on its way to text; `constants` collects module-level arrays by their text."""
+
+    program: KernelProgram
+    consts: Mapping[str, float]
+    edges: Mapping[str, np.ndarray]
+    colours: Mapping[str, np.ndarray]
+    schedules: Mapping[str, Sequence[Sequence[str]]]
+    dtype: str
+    constants: dict[str, str] = field(default_factory=dict)
 
     def module(self) -> str:
         body: Lines = []
@@ -119,7 +117,7 @@ class _Printer:
         name = layer.layer
         lines: Lines = ["", "", f"# {_comment(layer.equation)}", f"# from {_comment(layer.origin)}"]
         for kernel in layer.fields:
-            lines += ["", "", *self.field(layer, kernel)]
+            lines += ["", "", *self.field_lines(layer, kernel)]
         for kernel in layer.unit_fields:
             lines += ["", "", *self.unit_field(layer, kernel)]
         arguments = ", ".join(f"{k.name}_{name}(p, x, s, w)" for k in layer.fields)
@@ -132,7 +130,7 @@ class _Printer:
             lines += ["", "", *self.elementwise(layer, what, getattr(layer.domain, what))]
         return lines
 
-    def field(self, layer: LayerKernels, kernel: Kernel) -> Lines:
+    def field_lines(self, layer: LayerKernels, kernel: Kernel) -> Lines:
         """eta of a layer. Linear fields are held in the workspace; others stay small where they do not vary."""
         number = layer.fields.index(kernel)
         lines = [f"def {kernel.name}_{layer.layer}(p, x, s, w):", f'    """{_comment(kernel.equation)}"""']

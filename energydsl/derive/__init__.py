@@ -31,7 +31,6 @@ class Derived:
     parts: Mapping[str, Parts]
     gradients: Mapping[str, Gradient]
     free_energy: FreeEnergy
-    summed_out_for_log_z: tuple[str, ...]
     log2_states: float
     verdicts: tuple[Verdict, ...]
     couplings: frozenset[str]
@@ -89,7 +88,7 @@ def derive(model: Resolved, energy: Energy) -> Derived:
         for n, layer in model.units().items()
     }
     free = _free_energy.free_energy(model, energy, conditionals)
-    side, cost = _free_energy.cheapest_side(model, energy)
+    cost = _free_energy.cheapest_side(model, energy)
     return Derived(
         model=model,
         energy=energy,
@@ -97,7 +96,6 @@ def derive(model: Resolved, energy: Energy) -> Derived:
         parts=MappingProxyType({n: unit_parts(model, energy, n) for n in model.units()}),
         gradients=MappingProxyType({n: _gradients.gradient(model, energy, p) for n, p in model.params.items()}),
         free_energy=free,
-        summed_out_for_log_z=side,
         log2_states=cost,
         verdicts=_applicability.applicability(model, conditionals, free.summed_out, cost),
         couplings=_gradients.couplings(energy),

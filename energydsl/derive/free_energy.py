@@ -68,12 +68,8 @@ def log_states(layers: Sequence[Layer]) -> float:
     return total
 
 
-def cheapest_side(model: Resolved, energy: Energy) -> tuple[tuple[str, ...], float]:
-    """The layers to sum out so that the fewest states of the others remain to be enumerated, and log2 of those."""
+def cheapest_side(model: Resolved, energy: Energy) -> float:
+    """log2 of the fewest joint states left to enumerate when the best set of layers is summed out."""
     units = model.units()
-    best: tuple[tuple[str, ...], float] = ((), math.inf)
-    for chosen in summable_sets(model, energy, list(units)):
-        cost = log_states([layer for n, layer in units.items() if n not in chosen])
-        if cost < best[1] or (cost == best[1] and len(chosen) > len(best[0])):
-            best = chosen, cost
-    return best
+    sets = summable_sets(model, energy, list(units))
+    return min(log_states([layer for n, layer in units.items() if n not in chosen]) for chosen in sets)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from energydsl.derive import Derived
@@ -32,7 +33,6 @@ def lower(derived: Derived) -> KernelProgram:
         ),
         energy=lowering.energy(),
         gradients=MappingProxyType({n: lowering.gradient(n) for n in derived.model.params}),
-        free_energy_text=derived.free_energy.text,
     )
 
 
@@ -75,7 +75,7 @@ class _Lowering:
             sizes = _loop_sizes(term.monomial.loops)
             layers = tuple(n for n in self.model.layers if n in term.monomial.layers())
             section = self._section(term.label, term.monomial, (BATCH,), sizes, row=False)
-            sections.append(_with(section, None, False, layers, self._origin([term])))
+            sections.append(replace(section, layers=layers, origin=self._origin([term])))
         return Kernel("energy", self.derived.free_energy.text, (), (), tuple(sections))
 
     def _origin(self, terms: Iterable[Term]) -> str:
@@ -90,10 +90,10 @@ class _Lowering:
             sizes |= {o: (0, n) for o, n in zip(outputs, shape, strict=True)}
             keep = tuple(o for o in outputs if o not in fixed)
             section = self._section(part.label, part.monomial, keep if row else (BATCH, *keep), sizes, row, fixed)
-            return _with(section, None, False, (), origin)
+            return replace(section, origin=origin)
         aimed = tuple(dict.fromkeys(b for i in part.target for b in i.binders()))
         section = self._section(part.label, part.monomial, aimed if row else (BATCH, *aimed), sizes, row)
-        return _with(section, part.target, part.flat, (), origin)
+        return replace(section, target=part.target, flat=part.flat, origin=origin)
 
     def _section(
         self,
@@ -164,22 +164,6 @@ def _local(define: Define, exponent: float, fixed: tuple[str, ...]) -> Access:
         return Access("local", define.out, letters, exponent=exponent)
     indices = tuple(Index.of(x) for x in define.letters if x != BATCH)
     return Access("local", define.out, letters, indices, exponent=exponent)
-
-
-def _with(
-    section: Section, target: tuple[Index, ...] | None, flat: bool, layers: tuple[str, ...], origin: str
-) -> Section:
-    return Section(
-        section.label,
-        section.coefficient,
-        section.steps,
-        section.result,
-        section.sizes,
-        target,
-        flat,
-        layers,
-        origin,
-    )
 
 
 def _loop_sizes(loops: Iterable[Loop]) -> Sizes:

@@ -117,4 +117,3 @@ class KernelProgram:
     layers: Mapping[str, LayerKernels]
     energy: Kernel
     gradients: Mapping[str, Kernel]
-    free_energy_text: str

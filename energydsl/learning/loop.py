@@ -22,8 +22,8 @@ from energydsl.diagnostics import ArgumentError, EnergyError, NotApplicable, Tra
 from energydsl.domains import DOMAINS
 from energydsl.graph import edges_of
 from energydsl.learning import checkpoint
-from energydsl.learning.methods import METHODS, PCD, Method
-from energydsl.learning.optimizers import OPTIMIZERS, SGD, Optimizer, Slots
+from energydsl.learning.methods import PCD, Method
+from energydsl.learning.optimizers import SGD, Optimizer, Slots
 from energydsl.learning.phases import Phases
 from energydsl.program import Arrays, Program
 from energydsl.random import Rng
@@ -157,7 +157,6 @@ class _Training:
         self.epoch, self.position, self.update, self.seconds = 0, 0, 0, 0.0
         self.norms: dict[str, float] = {}
         self.saved_at = -1
-        del whole, visible
 
     # --- the loop
 
@@ -494,15 +493,3 @@ def open_run(path: str | Path) -> Run:
         meta["seconds"],
         meta["epoch"] >= config["epochs"],
     )
-
-
-def method_of(config: Mapping[str, Any]) -> Method:
-    """The method a configuration names."""
-    values = dict(config["method"])
-    return METHODS[values.pop("name")](**values)
-
-
-def optimizer_of(config: Mapping[str, Any]) -> Optimizer:
-    """The optimiser a configuration names."""
-    values = dict(config["optimizer"])
-    return OPTIMIZERS[values.pop("name")](**values)
