@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -466,7 +467,10 @@ class _Builder(lark.visitors.Transformer_NonRecursive[lark.Token, Any]):
         return ("" if c[0] is None else str(c[0]), c[1])
 
     def group(self, c: list[Any]) -> Any:
-        return c[0]
+        """A node in parentheses spans them, so that what is built from it spans whole text."""
+        closed = self._closed(c[0].span)
+        start = self.source.text.rindex("(", 0, closed.start)
+        return replace(c[0], span=Span(self.source, start, closed.end))
 
     def binder_plain(self, c: list[Any]) -> tree.Binder:
         return tree.Binder(self.at(c[0]), (self.id(c[0]),))
