@@ -66,12 +66,6 @@ def _parser() -> lark.Lark:
     return lark.Lark(grammar_text(), parser="lalr", lexer="basic", start="statement", maybe_placeholders=True)
 
 
-@cache
-def _lexer() -> lark.Lark:
-    comments = grammar_text().replace("%ignore COMMENT\n", "")
-    return lark.Lark(comments + "\nspare: COMMENT", parser=None, lexer="basic", start=["statement", "spare"])
-
-
 def decode(data: bytes, name: str) -> Source:
     """Bytes of a file as a source; what is no UTF-8 is E0101."""
     try:
@@ -95,8 +89,8 @@ def parse(source: Source) -> tree.Module:
     if len(source.text) > MAX_BYTES:
         span = Span(source, MAX_BYTES, MAX_BYTES + 1)
         raise ModelError([syntax_error("this file is larger than 1 MiB; a model is not", span)])
-    problems, text = _without_strays(source)
-    tokens, comments = _tokens(source, text)
+    problems, text, comments = _without_strays(source)
+    tokens = _tokens(text)
     if len(tokens) > MAX_TOKENS:
         span = _span(source, tokens[MAX_TOKENS])
         raise ModelError([syntax_error(f"a model has at most {MAX_TOKENS} words and signs", span)])
@@ -121,14 +115,17 @@ class _Stop(Exception):
         self.diagnostic = diagnostic
 
 
-def _without_strays(source: Source) -> tuple[list[Diagnostic], str]:
-    """Report characters of no token; put blanks in their place, so that the rest is still read."""
+def _without_strays(source: Source) -> tuple[list[Diagnostic], str, list[tree.Comment]]:
+    """Report characters of no token, and put blanks in their place so that the rest is still read; find the comments."""
     problems: list[Diagnostic] = []
+    comments: list[tree.Comment] = []
     blank = list(source.text)
     for line in re.finditer(r"[^\n]+", source.text):
         code = re.match(r'(?:[^#"]|"[^"\n]*")*', line.group())
         end = code.end() if code else 0
         rest = line.group()[end:]
+        if rest.startswith("#"):
+            comments.append(tree.Comment(rest[1:].strip(), Span(source, line.start() + end, line.end())))
         if rest.startswith('"'):
             place = line.start() + end
             problems.append(syntax_error("this string is not closed", Span(source, place, line.end())))
@@ -140,7 +137,7 @@ def _without_strays(source: Source) -> tuple[list[Diagnostic], str]:
             blank[place] = " "
             if len(problems) < 20:
                 problems.append(_stray(stray.group(), Span(source, place, place + 1)))
-    return problems, "".join(blank)
+    return problems, "".join(blank), comments
 
 
 def _stray(character: str, span: Span) -> Diagnostic:
@@ -159,12 +156,9 @@ def _span(source: Source, token: lark.Token) -> Span:
     return Span(source, start, token.end_pos or start + len(token))
 
 
-def _tokens(source: Source, text: str) -> tuple[list[lark.Token], list[tree.Comment]]:
-    tokens, comments = [], []
-    for token in _lexer().lex(text):
-        if token.type == "COMMENT":
-            comments.append(tree.Comment(token[1:].strip(), _span(source, token)))
-            continue
+def _tokens(text: str) -> list[lark.Token]:
+    tokens = []
+    for token in _parser().lex(text):
         if token.type == "NAME":
             plain = unicodedata.normalize("NFKC", token)
             if plain in RESERVED:
@@ -172,7 +166,7 @@ def _tokens(source: Source, text: str) -> tuple[list[lark.Token], list[tree.Comm
             else:
                 token = token.update(value=plain)
         tokens.append(token)
-    return tokens, comments
+    return tokens
 
 
 _STARTERS = frozenset(word.upper() for word in STATEMENTS)
