@@ -187,7 +187,7 @@ def _evaluate(
     what, rows = held_out(data, run.config, model, sources, options["key"])
     try:
         with progress("evaluating", as_json) as bar:
-            found = evaluate(run, rows, betas=2000, progress=bar)
+            found = evaluate(run, rows, betas=5000, progress=bar)
     except EnergyError as error:
         click.echo(f"no log-likelihood: {error}", err=True)
         return None
