@@ -21,7 +21,7 @@ from energydsl.derive.records import BlockPart
 from energydsl.domains import DOMAINS
 from energydsl.domains.scalar import Num, Op, apply
 from energydsl.domains.table import ETA1, ETA2, UNIFORM
-from energydsl.energy import canonical, rules, targets
+from energydsl.energy import canonical, rules, targets, terms
 from energydsl.energy.terms import At, Energy, Term
 from energydsl.graph import Parts
 from energydsl.model.indices import Index
@@ -48,6 +48,7 @@ PAIRS = (
 NAMED = "visible v[4] : binary\nhidden h[3] : binary\nparam W[4, 3], b[4]\nenergy bias = - b @ v\nenergy coupling = - v @ W @ h"
 CURVED = "visible v[3] : binary\nparam w[3] : positive = 1\nenergy = - sum(v * w^3) - sum(exp(w) * v)"
 CONV = "dim N = 4, K = 2, M = N - K + 1\nvisible v[N] : binary\nhidden h[M] : binary\nparam W[K]\nenergy = - sum[i, p] h[i]*W[p]*v[i + p]"
+INNER = "visible x[4] : binary\nparam a[4]\nenergy = sum(exp(a * x)) / (1 + exp(sum(a)))"
 INPUT = "input x[3] : real\nvisible v[3] : binary\nparam A[3, 3], b[3]\nenergy = - b @ v - x @ A @ v"
 
 
@@ -219,6 +220,11 @@ def half_of_the_states(original: Any) -> Any:
     return mutant
 
 
+def captures(original: Any) -> Any:
+    """An index bound inside a function taken for one of the same name outside."""
+    return lambda monomial, mapping: monomial.replace_binders(mapping)
+
+
 _real = DOMAINS["real"]
 _half = Op("multiply", (Num(0.5), ETA1))
 
@@ -238,6 +244,7 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "x^2 = 1 for {0, 1}": (SQUARE, set_to(rules, "_folded", lambda f: lambda p, e: f((-1.0, 1.0), e))),
     "x^2 = x for {-1, 1}": (SPIN_SQUARE, set_to(rules, "_folded", lambda f: lambda p, e: f((0.0, 1.0), e))),
     "every matrix taken as symmetric": (SQUARE, set_to(rules, "_symmetric", treats_all_as_symmetric)),
+    "index inside a function mixed up": (INNER, set_to(terms, "_replace_under", captures)),
     "every diagonal taken as zero": (SQUARE, set_to(rules, "_on_zero_diagonal", lambda f: lambda a, r: len(a.indices) == 2 and a.indices[0] == a.indices[1])),
     "two states of one unit at once": (PAIRS, set_to(canonical, "_split", one_hot_states_together)),
     # the fields

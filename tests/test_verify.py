@@ -56,6 +56,13 @@ EXTRA = {
     "energy two = - sum[i < j] x[i]*x[j]*log(1 + exp(w[i]*w[j])) - sum(abs(w)) * sum[a] sqrt(g[a]^2 + 1)*z[a]",
     "softplus and friends": "visible x[3] : spin\nparam w[3] : positive = 1\nconst t : positive = 2\n"
     "energy = - sum(softplus(w * x)) - sum(lgamma(w + 1) * x) - sum(sin(w) * x) / t + sum(cos(w * t))",
+    "sums inside functions": "visible x[4] : binary\nhidden h[2] : spin\nparam a[4], W[4, 2]\n"
+    "energy = - x @ W @ h + sum(exp(a * x)) / (1 + exp(sum(a)))",
+    "functions inside functions": "visible x[3] : binary\nhidden h[2] : spin\nparam a[3], W[3, 2]\n"
+    "energy = - sum[i] x[i]*exp(sum[k] W[i, k]*tanh(sum[j] W[j, k]*a[i])) - sum[i, k] x[i]*h[k]*log(1 + sum[j] exp(a[j] * W[i, k]))",
+    "functions of inputs": "input z[3] : real\nvisible x[3] : binary\nparam a[3], W[3, 3]\n"
+    "energy = - a @ x - sum[i] x[i]*sigmoid(sum[k] W[i, k]*z[k]) - sum[i < k] x[i]*x[k]*softplus(sum[j] W[i, j]*W[k, j])",
+    "square of a form": "visible x[3] : binary\nhidden h[3] : spin\nparam W[3, 3]\nlet s = x @ W @ h\nenergy = - s^2",
     "scalar layers": "visible a : binary\nhidden b : spin\nhidden c : real\nparam w, u\n"
     "energy = - w * a * b + 0.5 * c^2 - u * a * c",
     "graph on a lattice": "graph G = grid(3, 3, periodic = true)\nvisible s[3, 3] : spin\nparam J[G]\n"

@@ -180,12 +180,23 @@ def _signature(loop: Loop, monomial: Monomial, rules: Rules) -> str:
 
 def _numbered(monomial: Monomial, loops: list[Loop], rules: Rules) -> Monomial:
     rules.budget.spend(len(loops) + len(monomial.factors))
-    mapping = {loop.name: Index.of(f"i{n}") for n, loop in enumerate(loops)}
+    names = _loop_names(monomial, len(loops))
+    mapping = {loop.name: Index.of(name) for name, loop in zip(names, loops, strict=True)}
     renamed = monomial.replace_binders(mapping)
     factors = sorted(((_symmetric(a, rules), e) for a, e in renamed.factors), key=repr)
     predicates = sorted(renamed.predicates, key=repr)
-    numbered = tuple(replace(loop, name=f"i{n}") for n, loop in enumerate(loops))
+    numbered = tuple(replace(loop, name=name) for name, loop in zip(names, loops, strict=True))
     return Monomial(monomial.coefficient, numbered, tuple(predicates), tuple(factors))
+
+
+def _loop_names(monomial: Monomial, count: int) -> list[str]:
+    """i0, i1, ..., without the names that are free in the monomial (it may stand inside a function under other loops)."""
+    own = {loop.name for loop in monomial.loops}
+    used = [b for a, _ in monomial.factors for b in atom_binders(a)] + [
+        b for p in monomial.predicates for b in p.binders()
+    ]
+    free = set(used) - own
+    return list(itertools.islice((n for n in (f"i{k}" for k in itertools.count()) if n not in free), count))
 
 
 def _symmetric(atom: Atom, rules: Rules) -> Atom:

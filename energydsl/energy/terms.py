@@ -119,7 +119,23 @@ def replace_in_atom(atom: Atom, mapping: Mapping[str, Index]) -> Atom:
     """The atom with binders replaced."""
     if isinstance(atom, At):
         return replace(atom, indices=tuple(i.replace(mapping) for i in atom.indices))
-    return Function(atom.function, tuple(m.replace_binders(mapping) for m in atom.argument))
+    return Function(atom.function, tuple(_replace_under(m, mapping) for m in atom.argument))
+
+
+def _replace_under(monomial: Monomial, mapping: Mapping[str, Index]) -> Monomial:
+    """Replace free binders below the loops of a function's argument: bound names are left, and never capture new ones."""
+    bound = {loop.name for loop in monomial.loops}
+    free = {name: index for name, index in mapping.items() if name not in bound}
+    incoming = {b for index in free.values() for b in index.binders()}
+    clashing = {name: name for name in bound & incoming}
+    for name in clashing:
+        while clashing[name] in bound | incoming:
+            clashing[name] += "_"
+    if clashing:
+        renamed = monomial.replace_binders({a: Index.of(b) for a, b in clashing.items()})
+        loops = tuple(replace(loop, name=clashing.get(loop.name, loop.name)) for loop in monomial.loops)
+        monomial = replace(renamed, loops=loops)
+    return monomial.replace_binders(free)
 
 
 def entries(atom: Atom) -> Iterator[At]:

@@ -88,7 +88,7 @@ def show_index(index: Index, names: Mapping[str, str]) -> str:
 def show_atom(atom: Atom, names: Mapping[str, str], letters: Letters) -> str:
     """One entry or function: `v_i`, `W_ij`, `s[(i + 1) % 64, j]`, `exp(...)`."""
     if isinstance(atom, Function):
-        inner = show_sum([(m, names) for m in atom.argument], letters)
+        inner = show_sum([(m, _visible(names, m)) for m in atom.argument], letters)
         return f"{atom.function}({inner})"
     if not atom.indices:
         return atom.name
@@ -100,6 +100,12 @@ def show_atom(atom: Atom, names: Mapping[str, str], letters: Letters) -> str:
     if all(len(s) == 1 for s in shown):
         return f"{atom.name}_{''.join(shown)}"
     return f"{atom.name}[{', '.join(shown)}]"
+
+
+def _visible(names: Mapping[str, str], monomial: Monomial) -> dict[str, str]:
+    """Letters in scope inside a function: those its own loops do not hide."""
+    own = {loop.name for loop in monomial.loops}
+    return {name: letter for name, letter in names.items() if name not in own}
 
 
 def show_factors(factors: Sequence[Factor], names: Mapping[str, str], letters: Letters, target: str = "") -> str:
