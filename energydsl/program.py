@@ -80,7 +80,8 @@ class Program:
                 return np.asarray(rng.normal(init.arguments["mean"], init.arguments["sd"], size))
             case "uniform":
                 return np.asarray(rng.uniform(init.arguments["low"], init.arguments["high"], size))
-        return self.base_rate(init.layer, data.get(init.layer))[0]
+        eta, *rest = self.base_rate(init.layer, data.get(init.layer))
+        return eta / (-2.0 * rest[0]) if rest else eta  # a real layer: the mean, its natural parameter at unit variance
 
     def base_rate(self, layer: str, data: Array | None) -> tuple[Array, ...]:
         """Natural parameters of independent units with the training mean of a layer; neutral where there are no data."""

@@ -152,6 +152,12 @@ def test_base_rates_reproduce_the_mean() -> None:
     np.testing.assert_allclose(shares, np.bincount(y) / 4000, atol=1e-3)
 
 
+def test_base_rate_of_a_real_layer_is_its_mean() -> None:
+    program = ed.load(ROOT / "models/gaussian_rbm.energy", dims={"I": 2}).compile()
+    data = np.random.default_rng(0).normal([3.0, -1.0], [0.1, 5.0], (500, 2))
+    np.testing.assert_allclose(program.init(0, data)["b"], data.mean(axis=0), rtol=1e-4)
+
+
 ERRORS = [
     (lambda p, w, x: p.energy({}, x), ed.DataError, "`W` is missing"),
     (lambda p, w, x: p.energy({**w, "Q": 1}, x), ed.DataError, "no parameter `Q`"),
