@@ -321,7 +321,7 @@ class _Training:
         existing = folder / "config.json"
         if resume:
             self._resume(folder, existing)
-        elif existing.exists():
+        elif existing.exists() and checkpoint.found(folder):
             raise EnergyError(f"{folder} holds a run already: go on with --resume, or choose another --out")
         self.folder = folder
         try:

@@ -18,7 +18,7 @@ from typing import Any
 import lark
 import lark.visitors
 
-from energydsl.diagnostics import Diagnostic, ModelError, Source, Span
+from energydsl.diagnostics import Diagnostic, ModelError, Source, Span, suggestion
 from energydsl.syntax import tree
 
 STATEMENTS = (
@@ -232,7 +232,9 @@ def _unexpected(source: Source, token: lark.Token, before: lark.Token | None, ac
     if "NAME" in accepts and unicodedata.normalize("NFKC", token) in RESERVED:
         return Diagnostic("E0102", f"`{token}` is a reserved word and cannot be a name", span, "choose another name")
     help = ""
-    if token == "=" and before == "=":
+    if token.type == "NAME" and suggestion(token, STATEMENTS) and token not in STATEMENTS:
+        help = suggestion(token, STATEMENTS)
+    elif token == "=" and before == "=":
         help = "one `=` is enough"
     elif token == "*" and before == "*":
         help = "powers are written `x^2`"
