@@ -267,7 +267,8 @@ class _Trial:
                 before_all = {n: v.copy() for n, v in x.items()}
                 before = before_all[part.layer]
                 mean = self.program.mean(self.params, {n: v[:1] for n, v in x.items()}, part.layer, **self.scalars)
-                uniform = np.broadcast_to(spread.reshape(-1, *(1,) * len(layer.shape)), (count, *layer.shape))
+                drawn = (len(self.units_of(part)),) if part.kind == "colours" else layer.shape
+                uniform = np.broadcast_to(spread.reshape(-1, *(1,) * len(drawn)), (count, *drawn))
                 s = self.program.settings(**self.scalars)
                 self.program.kernels.update(
                     str(part), self.params, x, s, Uniforms([uniform]), self.program.kernels.Workspace(np.float64)
@@ -292,11 +293,9 @@ class _Trial:
 
     def units_of(self, part: BlockPart) -> list[int]:
         """The units a part updates."""
-        units = range(self.model.layers[part.layer].size)
         if part.kind != "colours":
-            return list(units)
-        mask = getattr(self.program.kernels, f"COLOUR_{part.layer}")[part.colour].ravel()
-        return [k for k in units if mask[k]]
+            return list(range(self.model.layers[part.layer].size))
+        return [int(k) for k in getattr(self.program.kernels, f"UNITS_{part.layer}")[part.colour]]
 
     # --- 5
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energydsl.backends import numpy_backend, numpy_printer
+from energydsl.backends.numpy_runtime import ndtri
 from energydsl.derive import Derived
 from energydsl.derive.free_energy import log_states, summable_sets
 from energydsl.diagnostics import ArgumentError, DataError, NotApplicable, TooLarge, suggestion
@@ -179,7 +180,7 @@ class Program:
         self, params: Mapping[str, Any], batch: int, seed: int = 0, given: Mapping[str, Any] | None = None
     ) -> Arrays:
         """A random state: units independent, without regard to the energy; layers in `given` (inputs!) are kept."""
-        rng = np.random.default_rng([seed, 1])
+        rng = Rng([seed, 1])
         held = self.layer_arrays(given or {})
         state: Arrays = {}
         for name, layer in self.model.layers.items():
@@ -192,7 +193,7 @@ class Program:
                 state[name] = self._random_layer(layer, batch, rng)
         return state
 
-    def _random_layer(self, layer: Layer, batch: int, rng: np.random.Generator) -> Array:
+    def _random_layer(self, layer: Layer, batch: int, rng: Rng) -> Array:
         domain = DOMAINS[layer.domain.name]
         shape = (batch, *layer.shape)
         if domain.one_hot:
@@ -201,7 +202,7 @@ class Program:
             return np.asarray(
                 rng.integers(0, 2, shape) * (domain.points[1] - domain.points[0]) + domain.points[0]
             ).astype(self.dtype)
-        return rng.standard_normal(shape).astype(self.dtype)
+        return np.asarray(ndtri(rng(np.empty(shape, self.dtype))))  # type: ignore[no-untyped-call]
 
     def _state(self, state: Mapping[str, Any], needed: Iterable[str]) -> Arrays:
         arrays = self.layer_arrays(state)
@@ -350,12 +351,23 @@ class Program:
                 raise ArgumentError(f"there is no layer `{name}` to clamp")
         return [str(part) for block in self.derived.schedule(clamped) for part in block]
 
-    def sweep(self, p: Arrays, x: Arrays, s: Any, random: Any, parts: list[str], steps: int = 1) -> None:
-        """Run sweeps in place on checked arguments."""
+    def sweep(
+        self,
+        p: Arrays,
+        x: Arrays,
+        s: Any,
+        random: Any,
+        parts: list[str],
+        steps: int = 1,
+        means: Arrays | None = None,
+    ) -> None:
+        """Run sweeps in place on checked arguments; the last one leaves moments of the layers in `means` there."""
         update, workspace = self.kernels.update, self.workspace
-        for _ in range(steps):
+        for step in range(steps):
+            random.next()
             for part in parts:
-                update(part, p, x, s, random, workspace)
+                wanted = means if means and part in means and step == steps - 1 else None
+                update(part, p, x, s, random, workspace, wanted)
 
     def energy_gradient(self, params: Mapping[str, Any], state: Mapping[str, Any], **scalars: Any) -> Arrays:
         """Batch mean of G with dE = sum(G * dparam) for every change that the constraints admit."""
@@ -516,7 +528,8 @@ class Program:
         new = np.array(getattr(self.kernels, f"mean_{name}")(*eta))
         variance = np.broadcast_to(getattr(self.kernels, f"variance_{name}")(*eta), new.shape)
         if colour:
-            mask = getattr(self.kernels, f"COLOUR_{name}")[int(colour)]
+            layer, units = self.model.layers[name], getattr(self.kernels, f"UNITS_{name}")[int(colour)]
+            mask = np.isin(np.arange(layer.size), units).reshape(layer.shape)
             new = np.where(mask.reshape(mask.shape + (1,) * (new.ndim - 1 - mask.ndim)), new, x[name])
         if part.endswith("*"):
             new = self._scanned_means(p, x, s, name)

@@ -1,45 +1,44 @@
-"""Random numbers: a seeded stream whose state can be saved, or numbers given explicitly."""
+"""Random numbers: one counter-based stream for every backend, or numbers given explicitly."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl.backends.numpy_runtime import Stream
 from energydsl.diagnostics import ArgumentError
 
 Array = NDArray[Any]
 
 
-class Rng:
-    """Uniform numbers in [0, 1) from a seed; nothing global is read or set."""
+class Rng(Stream):
+    """Uniform numbers in [0, 1) from a seed, by Philox4x32-10 (Salmon et al. 2011); nothing global is read or set.
 
-    def __init__(self, seed: int | np.random.Generator = 0):
-        self.generator = seed if isinstance(seed, np.random.Generator) else np.random.Generator(np.random.SFC64(seed))
+    A number is a function of (seed, sweep, block, unit, chain) alone: the same chain results for any batch, number of
+    threads and device. chain: the number of the first row, for a batch that is one piece of a larger one.
+    """
 
-    def __call__(self, out: Array) -> Array:
-        """Fill `out` with uniform numbers."""
-        self.generator.random(out=out, dtype=out.dtype)
-        return out
+    def __init__(self, seed: int | Sequence[int] | np.random.Generator = 0, chain: int = 0):
+        if isinstance(seed, np.random.Generator):
+            seed = [int(k) for k in seed.integers(0, 1 << 32, 2, dtype=np.uint64)]
+        super().__init__(seed, chain)  # type: ignore[no-untyped-call]
+
+    def integers(self, low: int, high: int, shape: tuple[int, ...]) -> Array:
+        """Whole numbers from low to high - 1."""
+        uniform: Array = self(np.empty(shape, np.float64))
+        return np.asarray(low + np.floor(uniform * (high - low)), np.int64)
 
     def state(self) -> str:
         """The state as text, for a checkpoint."""
-        return json.dumps(_plain(self.generator.bit_generator.state))
+        return json.dumps({"key": self.key, "sweep": self.sweep, "block": self.block, "chain": self.chain})
 
     def restore(self, state: str) -> None:
         """Go on from a saved state."""
-        self.generator.bit_generator.state = json.loads(state)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    return int(value) if isinstance(value, np.integer) else value
+        self.__dict__.update(json.loads(state))
 
 
 class Uniforms:
@@ -47,6 +46,9 @@ class Uniforms:
 
     def __init__(self, arrays: Iterable[Any]):
         self.arrays = iter(arrays)
+
+    def next(self) -> None:
+        """The next sweep: the numbers simply go on."""
 
     def __call__(self, out: Array) -> Array:
         given = next(self.arrays, None)

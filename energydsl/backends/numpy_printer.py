@@ -80,7 +80,7 @@ class _Printer:
             "    p(x) = exp(-beta E(x)) / Z(beta)",
             "",
             "x: state, a dict of arrays, chains first; p: parameters; s: settings(); w: Workspace().",
-            "random(out) fills an array with uniform numbers in [0, 1).",
+            "random: Stream(seed), or whatever fills an array with uniform numbers in [0, 1) and has next() for the next sweep.",
             '"""',
             "",
             "import base64",
@@ -100,10 +100,10 @@ class _Printer:
             "",
         ]
         edges = [f"EDGES_{n} = {_pack(e)}" for n, e in self.edges.items()]
-        colours = [
-            f"COLOUR_{n} = {_pack(c)} == np.arange({int(c.max()) + 1}).reshape([-1] + [1] * {c.ndim})"
-            for n, c in self.colours.items()
-        ]
+        colours = []
+        for n, c in self.colours.items():
+            units = ", ".join(_pack(np.flatnonzero(c.ravel() == k)) for k in range(int(c.max()) + 1))
+            colours.append(f"UNITS_{n} = ({units},)")
         constants = [f"{name} = {text}" for text, name in self.constants.items()]
         return "\n".join([*head, *edges, *colours, *constants, "", *body, ""])
 
@@ -247,20 +247,37 @@ class _Printer:
             f"    moments_{name}(means, *fields_{name}(p, x, s, w))",
             "",
             "",
+            *self.draw(layer),
+            "",
+            "",
             f"def sample_{name}(p, x, s, random, w, colour=None, means=None):",
             f'    """Draw `{name}` given all other layers, into x; and its moments into `means` if that is given."""',
             f"    {arguments}, = fields_{name}(p, x, s, w)",
             "    if means is not None:",
             f"        moments_{name}(means, {arguments})",
-            f'    u = random(w("u:{name}", (rows(x){site},)))',
-            f'    new = x["{name}"] if colour is None else w("new:{name}", x["{name}"].shape)',
         ]
+        if name not in self.colours:
+            return [*lines, f'    draw_{name}({arguments}, random(w("u:{name}", (rows(x){site},))), x["{name}"], w)']
+        states = layer.energy_shape[len(layer.shape) :]
+        inner = "".join(f", {n}" for n in states)
+        taken = [f"at_units({a}, units, {layer.shape!r}, {states!r})" for a in arguments.split(", ")]
+        return [
+            *lines,
+            f"    units = UNITS_{name}[colour] if colour is not None else np.arange({int(np.prod(layer.shape))})",
+            f'    new = w(f"new{{colour}}:{name}", (rows(x), len(units){inner}))',
+            f'    draw_{name}({", ".join(taken)}, random(w(f"u{{colour}}:{name}", (rows(x), len(units)))), new, w)',
+            f'    x["{name}"].reshape(rows(x), -1{inner})[:, units] = new',
+        ]
+
+    def draw(self, layer: LayerKernels) -> Lines:
+        """One draw from the fields and uniform numbers, both overwritten."""
         assert layer.domain.sample is not None
-        lines += _Formula(name, self.full(layer), "new").statements(layer.domain.sample)
-        if name in self.colours:
-            mask = f"COLOUR_{name}[colour]" + ("[..., None]" if layer.energy_shape != layer.shape else "")
-            lines += ["    if colour is not None:", f'        np.copyto(x["{name}"], new, where={mask})']
-        return lines
+        arguments = ", ".join(["eta1", "eta2"][: len(layer.fields)])
+        return [
+            f"def draw_{layer.layer}({arguments}, u, new, w):",
+            f'    """Draw units of `{layer.layer}` from their fields and uniform numbers; these may be overwritten."""',
+            *_Formula(layer.layer, self.full(layer), "new").statements(layer.domain.sample),
+        ]
 
     @staticmethod
     def full(layer: LayerKernels) -> set[str]:
@@ -410,7 +427,7 @@ class _Printer:
                 lines.append(f"    {step.out} = {self.contract(step, section, {})[0]}")
         left, right = flat_shapes
         target = out if len(letters) <= 2 else f"{out}.reshape(len({out}), -1)"
-        return [*lines, f"    np.matmul({left}, {right}, out={target})"]
+        return [*lines, f"    matmul({left}, {right}, out={target})"]
 
     def scatter(
         self, section: Section, letters: tuple[str, ...], shape: tuple[int, ...], out: str, value: str
@@ -479,13 +496,13 @@ class _Printer:
         b = _as_matrix(right, lb, free_b, tuple(shared), rows_first=False)
         if a is None or b is None:
             axes = ([la.index(x) for x in shared], [lb.index(x) for x in shared])
-            return self.align(f"np.tensordot({left}, {right}, axes={axes!r})", order, letters), letters, None
+            return self.align(f"tensordot({left}, {right}, axes={axes!r})", order, letters), letters, None
         flat = len(free_a) <= 1 and len(free_b) <= 1
         if flat:
-            return self.align(f"{a} @ {b}", order, letters, wrap=True), letters, (a, b) if order == letters else None
+            return self.align(f"matmul({a}, {b})", order, letters), letters, (a, b) if order == letters else None
         shape = ", ".join([f"*{left}.shape[{la.index(x)}:{la.index(x) + 1}]" for x in free_a])
         shape = ", ".join(filter(None, [shape, *[f"*{right}.shape[{lb.index(x)}:{lb.index(x) + 1}]" for x in free_b]]))
-        text = f"({a} @ {b}).reshape({shape})"
+        text = f"matmul({a}, {b}).reshape({shape})"
         single = len(free_a) == 1
         return self.align(text, order, letters), letters, (a, b) if single and order == letters else None
 
@@ -496,7 +513,7 @@ class _Printer:
         return f"{text}.sum(axis={tuple(gone)!r})" if gone else text
 
     @staticmethod
-    def align(text: str, letters: tuple[str, ...], target: tuple[str, ...], wrap: bool = False) -> str:
+    def align(text: str, letters: tuple[str, ...], target: tuple[str, ...]) -> str:
         """The value with its axes in the order of `target`, and length one where it has none."""
         if letters == target or not letters:
             return text
@@ -506,7 +523,7 @@ class _Printer:
             text = f"({text}).transpose({order!r})"
         lead = target[: len(target) - len(ordered)]
         if ordered == target or (ordered == target[len(lead) :]):
-            return f"({text})" if wrap and ordered == letters else text
+            return text
         slices = ", ".join(":" if x in ordered else "None" for x in target)
         return f"({text})[{slices}]"
 
@@ -644,11 +661,11 @@ class _Printer:
             "        UPDATES[name](p, x, s, random, w)",
             "",
             "",
-            "def gibbs(p, x, steps, rng, s=None, w=None, schedule=None):",
-            '    """Run sweeps in place; rng is a numpy.random.Generator. Clamp by passing SCHEDULES["clamped"]."""',
+            "def gibbs(p, x, steps, random, s=None, w=None, schedule=None):",
+            '    """Run sweeps in place; random is a Stream. Clamp by passing SCHEDULES["clamped"]."""',
             "    s, w = s or settings(), w or Workspace(DTYPE)",
-            "    random = lambda out: rng.random(out=out, dtype=out.dtype)  # noqa: E731",
             "    for _ in range(steps):",
+            "        random.next()",
             '        for block in schedule if schedule is not None else SCHEDULES["free"]:',
             "            for part in block:",
             "                update(part, p, x, s, random, w)",

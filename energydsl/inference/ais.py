@@ -49,7 +49,7 @@ def ais(
     """
     p = program.check_params(params)
     path = _Path(program, p, base, scalars)
-    rng = Rng(np.random.Generator(np.random.SFC64([seed, 11])))
+    rng = Rng([seed, 11])
     x = path.start(chains, rng)
     log_weights = np.zeros(chains)
     times = np.linspace(0.0, 1.0, betas + 1)

@@ -143,7 +143,7 @@ class _Training:
         self.seed: int = config["seed"]
         self.data, self.held_out = _split(data, config["validation"], self.seed)
         self.batch = min(config["batch"], len(self.data))
-        self.rng = Rng(np.random.Generator(np.random.SFC64([self.seed, 1])))
+        self.rng = Rng([self.seed, 1])
         self.phases = Phases(program, method, self.batch, self.rng)
         whole = program.layer_arrays({n: self.data.arrays[n] for n in self.data.arrays})
         visible = {n: whole[n] for n in program.model.by_role("visible")}
@@ -299,7 +299,7 @@ class _Training:
         """Mean squared difference an entry between data and their one-step mean reconstruction."""
         program = self.program
         hidden = program.model.by_role("hidden")
-        rng = Rng(np.random.Generator(np.random.SFC64([self.seed, 5])))
+        rng = Rng([self.seed, 5])
         count = len(next(iter(x.values())))
         state = program.init_state({}, count, self.seed, x)
         if hidden:

@@ -80,7 +80,7 @@ class Phases:
     def restart(self, seed: int | None) -> None:
         """Random chains."""
         given = {n: self.negative[n] for n in self.inputs}
-        number = seed if seed is not None else int(self.rng.generator.integers(1 << 31))
+        number = seed if seed is not None else int(self.rng.integers(0, 1 << 31, (1,))[0])
         fresh = self.program.init_state({}, self.chains, number, given)
         for name, array in fresh.items():
             self.negative[name][...] = array
@@ -108,13 +108,8 @@ class Phases:
         return 1 if exact else self.method.latent_sweeps
 
     def _sweeps(self, params: Arrays, x: Arrays, means: Arrays, schedule: Schedule, count: int) -> None:
-        update, workspace, settings = self.program.kernels.update, self.program.workspace, self.settings
-        for sweep in range(count):
-            for number, block in enumerate(schedule):
-                last = sweep == count - 1 and number == len(schedule) - 1
-                for part in block:
-                    wanted = means if last and part.layer in means else None
-                    update(str(part), params, x, settings, self.rng, workspace, wanted)
+        parts = [str(part) for block in schedule for part in block]
+        self.program.sweep(params, x, self.settings, self.rng, parts, count, means)
 
     def _fill_second_moments(self) -> None:
         """Squares of the samples in a phase that does not average the layer."""

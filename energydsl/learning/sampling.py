@@ -52,7 +52,7 @@ def chains(
     for name, array in run.chains.items():
         if name not in held and len(array):
             state[name][...] = array[np.arange(n) % len(array)]
-    rng = Rng(np.random.Generator(np.random.SFC64([seed, 21])))
+    rng = Rng([seed, 21])
     parts = program.parts(held)
     settings = program.settings()
     for step in range(steps):

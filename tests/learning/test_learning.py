@@ -45,13 +45,13 @@ def test_gaussian_rbm_recovers_the_variance_of_a_mixture() -> None:
     text = (ROOT / "models/gaussian_rbm.energy").read_text().replace("normal(sd = 0.01)", "normal(sd = 1)")
     program = ed.loads(text, dims={"I": 2, "J": 4}).compile()
     rng = np.random.default_rng(0)
-    deviations, centres = np.array([0.5, 0.8]), np.array([[-3.0, -2.0], [3.0, 2.0]])
+    deviations, centres = np.array([0.5, 0.8]), np.array([[-1.5, -1.0], [1.5, 1.0]])
     data = (centres[rng.integers(0, 2, 4000)] + deviations * rng.standard_normal((4000, 2))).astype(np.float32)
     run = ed.train(
-        program, data, ed.PCD(k=5, chains=500), ed.Adam(lr=0.02, schedule="linear"), epochs=150, batch=200, seed=2
+        program, data, ed.PCD(k=5, chains=500), ed.Adam(lr=0.02, schedule="linear"), epochs=150, batch=200, seed=0
     )
     np.testing.assert_allclose(run.params["sigma"], deviations, rtol=0.1)
-    assert ed.evaluate(run, data, method="exact").log_likelihood > -2.75
+    assert ed.evaluate(run, data, method="exact").log_likelihood > -2.63
 
 
 MODELS = {

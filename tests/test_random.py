@@ -1,0 +1,71 @@
+"""The random stream: Philox4x32-10 against Random123's vectors, and independent of how chains are cut into batches."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import energydsl as ed
+from energydsl.backends import numpy_runtime
+
+# kat_vectors of Random123 (Salmon et al. 2011): counter, key, result.
+VECTORS = [
+    ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
+    ((0xFFFFFFFF,) * 4, (0xFFFFFFFF,) * 2, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
+    (
+        (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344),
+        (0xA4093822, 0x299F31D0),
+        (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
+    ),
+]
+
+
+@pytest.mark.parametrize(("counter", "key", "result"), VECTORS)
+def test_random123_vectors(counter: tuple[int, ...], key: tuple[int, int], result: tuple[int, ...]) -> None:
+    words = np.array(counter, np.uint64)[:, None]
+    numpy_runtime.philox(words, list(key), np.empty((2, 1), np.uint64))
+    assert tuple(int(w[0]) for w in words) == result
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1,), (7,), (3, 5), (5000,)])
+def test_a_chain_does_not_depend_on_its_batch(shape: tuple[int, ...], dtype: type) -> None:
+    whole = ed.Rng(5)(np.empty((9, *shape), dtype))
+    part = ed.Rng(5, chain=4)(np.empty((3, *shape), dtype))
+    np.testing.assert_array_equal(whole[4:7], part)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers_are_uniform_and_uncorrelated(dtype: type) -> None:
+    rng = ed.Rng(1)
+    blocks = []
+    for _ in range(3):
+        rng.next()
+        blocks += [rng(np.empty((400, 50), dtype)).ravel() for _ in range(2)]
+    values = np.stack(blocks)
+    assert values.min() >= 0
+    assert values.max() < 1
+    counts = np.histogram(values, 20, (0, 1))[0]
+    expected = values.size / 20
+    assert ((counts - expected) ** 2 / expected).sum() < 43.8, "chi-square of 19 degrees, p = 0.001"
+    off = np.corrcoef(values) - np.eye(len(values))
+    assert np.abs(off).max() < 4 / np.sqrt(values.shape[1])
+
+
+def test_a_stream_goes_on_where_it_was_saved() -> None:
+    rng = ed.Rng([3, 1])
+    rng.next()
+    rng(np.empty((2, 3), np.float32))
+    other = ed.Rng(0)
+    other.restore(rng.state())
+    np.testing.assert_array_equal(rng(np.empty((4, 9))), other(np.empty((4, 9))))
+
+
+def test_samples_of_half_the_chains_are_half_of_the_samples(rbm: ed.Model) -> None:
+    program = rbm.compile("numpy")
+    params = program.init(0)
+    state = program.init_state(params, 10)
+    whole = program.gibbs(params, state, 3, rng=ed.Rng(2))
+    part = program.gibbs(params, {n: a[6:] for n, a in state.items()}, 3, rng=ed.Rng(2, chain=6))
+    for name in whole:
+        np.testing.assert_array_equal(whole[name][6:], part[name])
