@@ -16,12 +16,14 @@ Each stage is a function from one frozen record to the next; `explain --emit STA
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from energydsl import derive as _derive
+from energydsl.backends import numba_backend
 from energydsl.derive.records import Conditional, FreeEnergy, Gradient, Schedule, Verdict
 from energydsl.diagnostics import ArgumentError, Diagnostic, EnergyError, ModelError, Source, in_order
 from energydsl.energy import canonicalise
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from energydsl.program import Program
 
 BACKENDS = ("auto", "numpy", "numba", "cupy")
+# Parameters and units from which `auto` takes compiled kernels.
+_LARGE = 10_000
 DTYPES = ("float32", "float64")
 STAGES = ("syntax", "model", "energy", "graph", "derived", "kernels", "source")
 
@@ -136,9 +140,18 @@ class Model:
             raise ArgumentError(f"backend is one of {', '.join(BACKENDS)}")
         if dtype not in DTYPES:
             raise ArgumentError(f"dtype is one of {', '.join(DTYPES)}")
-        if backend in ("numba", "cupy"):
+        if backend == "cupy":
             raise EnergyError(f"backend `{backend}` is not built yet: use numpy (or auto)")
-        return Program(self.derived, "numpy", dtype)
+        if backend == "numba" and not numba_backend.installed():
+            raise EnergyError('backend `numba` needs its packages: pip install "energydsl[numba]"')
+        if backend == "auto":
+            backend = "numba" if self._large() and numba_backend.installed() else "numpy"
+        return Program(self.derived, backend, dtype)
+
+    def _large(self) -> bool:
+        """Whether a sweep is so much work that compiled kernels are worth loading."""
+        entries = sum(math.prod(p.shape) for p in self.params.values())
+        return entries + sum(layer.size for layer in self.layers.values()) >= _LARGE
 
     def verify(self, seed: int = 0) -> Certificate:
         """The derivation certificate of this model."""

@@ -7,7 +7,8 @@ and integer codes are accepted wherever a state is.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
@@ -16,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from energydsl.backends import numpy_backend, numpy_printer
+from energydsl.backends import numpy_backend
+from energydsl.backends.numpy_printer import Printed, Printer
 from energydsl.backends.numpy_runtime import ndtri
 from energydsl.derive import Derived
 from energydsl.derive.free_energy import log_states, summable_sets
@@ -52,14 +54,19 @@ class Program:
         self.model = derived.model
         self.backend = backend
         self.dtype = np.dtype(dtype)
-        self.source = emit(derived, dtype)
-        self.kernels: ModuleType = numpy_backend.load(self.source)
+        printed = emit(derived, dtype, backend)
+        self.source = printed.text
+        self.kernels: ModuleType = _loader(backend)(printed)
         self.workspace = self.kernels.Workspace(self.dtype)
 
     @cached_property
     def double(self) -> Program:
         """The same model in float64, for what must be exact."""
         return self if self.dtype == np.float64 else Program(self.derived, self.backend, "float64")
+
+    def held(self) -> AbstractContextManager[None]:
+        """The cores are this program's inside: hold it round a loop of many calls."""
+        return self.kernels.held()  # type: ignore[no-any-return]
 
     # --- parameters and states
 
@@ -363,27 +370,32 @@ class Program:
     ) -> None:
         """Run sweeps in place on checked arguments; the last one leaves moments of the layers in `means` there."""
         update, workspace = self.kernels.update, self.workspace
-        for step in range(steps):
-            random.next()
-            for part in parts:
-                wanted = means if means and part in means and step == steps - 1 else None
-                update(part, p, x, s, random, workspace, wanted)
+        with self.held():
+            for step in range(steps):
+                random.next()
+                for part in parts:
+                    wanted = means if means and part in means and step == steps - 1 else None
+                    update(part, p, x, s, random, workspace, wanted)
 
     def energy_gradient(self, params: Mapping[str, Any], state: Mapping[str, Any], **scalars: Any) -> Arrays:
         """Batch mean of G with dE = sum(G * dparam) for every change that the constraints admit."""
         p, x, s = self.check_params(params), self._state(state, self.model.layers), self.settings(**scalars)
         count = len(next(iter(x.values())))
-        return self.weighted_gradient(p, x, s, np.full(count, 1.0 / count, self.dtype))
+        found = self.weighted_gradient(p, x, s, np.full(count, 1.0 / count, self.dtype))
+        return {n: np.array(g) for n, g in found.items()}
 
     def weighted_gradient(self, p: Arrays, x: Arrays, s: Any, row: Array, names: Iterable[str] | None = None) -> Arrays:
         """Sum over chains of row * dE/dparam, projected on what the constraints admit."""
         wanted = self.model.params if names is None else names
-        return {n: self.project(self.model.params[n], self.kernels.GRADIENTS[n](p, x, s, row)) for n in wanted}
+        with self.held():
+            return {
+                n: self.project(self.model.params[n], self.kernels.GRADIENTS[n](p, x, s, row, self.workspace))
+                for n in wanted
+            }
 
     @staticmethod
     def project(param: Param, gradient: Array) -> Array:
         """The gradient among admissible changes: symmetric, zero on the diagonal."""
-        gradient = np.asarray(gradient)
         if "symmetric" in param.constraints:
             gradient = (gradient + gradient.T) / 2
         if "zero_diagonal" in param.constraints:
@@ -573,7 +585,7 @@ def _one_row() -> Arrays:
     return {"": np.zeros((1, 0))}
 
 
-def emit(derived: Derived, dtype: str = "float32") -> str:
+def emit(derived: Derived, dtype: str = "float32", backend: str = "numpy") -> Printed:
     """The text of the kernels of a derived model, a standalone module."""
     model = derived.model
     colours = {
@@ -586,7 +598,7 @@ def emit(derived: Derived, dtype: str = "float32") -> str:
         key: [[str(part) for part in block] for block in derived.schedule(clamped)]
         for key, clamped in (("free", frozenset[str]()), ("clamped", visible))
     }
-    return numpy_printer.print_module(
+    printer = _printer(backend)(
         lower(derived),
         {n: c.value for n, c in model.consts.items()},
         {n: edges_of(g) for n, g in model.graphs.items()},
@@ -594,3 +606,20 @@ def emit(derived: Derived, dtype: str = "float32") -> str:
         schedules,
         dtype,
     )
+    return printer.module()
+
+
+def _printer(backend: str) -> type[Printer]:
+    if backend == "numba":
+        from energydsl.backends.numba_printer import NumbaPrinter
+
+        return NumbaPrinter
+    return Printer
+
+
+def _loader(backend: str) -> Callable[[Printed], ModuleType]:
+    if backend == "numba":
+        from energydsl.backends import numba_backend
+
+        return numba_backend.load
+    return numpy_backend.load

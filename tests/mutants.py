@@ -16,6 +16,7 @@ import energydsl.certificate
 import energydsl.derive
 import energydsl.graph
 import energydsl.program
+from energydsl.backends.numpy_printer import Printed
 from energydsl.derive import conditionals
 from energydsl.derive.records import BlockPart
 from energydsl.domains import DOMAINS
@@ -87,14 +88,14 @@ def source(old: str, new: str, count: int = -1) -> Patch:
     """The printed module with a text replaced."""
 
     def make(original: Any) -> Any:
-        def mutant(*args: Any) -> str:
-            text = original(*args)
+        def mutant(*args: Any) -> Printed:
+            text = original(*args).text
             assert old in text, f"the mutant finds nothing to change: {old}"
-            return text.replace(old, new, count)
+            return Printed("", text.replace(old, new, count))
 
         return mutant
 
-    return set_to(energydsl.program.numpy_printer, "print_module", make)
+    return set_to(energydsl.program.Printer, "module", make)
 
 
 def fields(change: Callable[[Any, tuple[Any, ...]], tuple[Any, ...]]) -> Patch:

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import linecache
+from collections.abc import Mapping
 from functools import lru_cache
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from energydsl.backends.numpy_printer import Printed
 
 
 @lru_cache(maxsize=64)
-def load(source: str) -> ModuleType:
+def load(printed: Printed) -> ModuleType:
     """The module of a generated source; the same text is loaded once."""
+    return execute(printed.text, {})
+
+
+def execute(source: str, names: Mapping[str, Any]) -> ModuleType:
+    """A module made by running a generated source, with some names there beforehand."""
     name = f"energydsl_kernels_{hashlib.sha256(source.encode()).hexdigest()[:16]}"
     module = ModuleType(name)
+    module.__dict__.update({k: v for k, v in names.items() if not k.startswith("__")})
     filename = f"<{name}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     exec(compile(source, filename, "exec"), module.__dict__)

@@ -1,9 +1,9 @@
 """What generated NumPy kernels stand on. Copied into every standalone module; needs only NumPy.
 
-A module defines LABELS (energy terms), CONSTS (defaults) and DTYPE before this text.
 """
 
 import base64
+import contextlib
 import math
 import zlib
 from types import SimpleNamespace
@@ -95,8 +95,30 @@ def philox(counter, key, spare):
         k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
 
 
-matmul = np.matmul
+def matmul(a, b, out=None, add=False, row=None):
+    """The product of two matrices, into `out` (added to it); row: weights of the axis that is summed over."""
+    if row is not None:
+        b = b * row[:, None]
+    if add:
+        out += np.matmul(a, b)
+        return out
+    return np.matmul(a, b, out=out)
+
+
+def axpy(value, direction, factor):
+    """value += factor * direction, in place; the sums of squares of the direction and of the new value."""
+    np.add(value, value.dtype.type(factor) * direction, out=value)
+    return square_sum(direction), square_sum(value)
+
+
+def square_sum(array):
+    """The sum of squares of all entries."""
+    flat = np.reshape(array, -1)
+    return float(flat @ flat)
+
+
 tensordot = np.tensordot
+held = contextlib.nullcontext
 
 
 def at_units(eta, units, shape, states=()):
@@ -107,11 +129,13 @@ def at_units(eta, units, shape, states=()):
     return np.take(whole.reshape(*chains, -1, *states), units, axis=len(chains))
 
 
-def settings(beta=1.0, weights=None, consts=None, external=None):
+def settings_of(labels, defaults, beta, weights, consts, external):
     """Run-time scalars: beta, weights of energy terms, constants, and external fields added to the natural parameters."""
-    merged_weights = dict.fromkeys(LABELS, 1.0) | (weights or {})
     return SimpleNamespace(
-        beta=beta, weights=merged_weights, consts=CONSTS | (consts or {}), external=external or {}
+        beta=beta,
+        weights=dict.fromkeys(labels, 1.0) | (weights or {}),
+        consts=defaults | (consts or {}),
+        external=external or {},
     )
 
 

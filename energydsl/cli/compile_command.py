@@ -13,7 +13,7 @@ from energydsl.diagnostics import EnergyError
 
 @click.command("compile")
 @click.argument("file")
-@click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
+@click.option("--backend", type=click.Choice(BACKENDS[1:]), default="numpy", show_default=True)
 @click.option("--dtype", type=click.Choice(DTYPES), default="float32", show_default=True)
 @click.option("-o", "out", type=click.Path(dir_okay=False, path_type=Path), help="Write the module here.")
 @overrides_options
@@ -27,7 +27,7 @@ def command(
     consts: dict[str, float],
     as_json: bool,
 ) -> None:
-    """Emit readable kernels that need only NumPy; to standard output unless -o is given."""
+    """Emit readable kernels that need only NumPy (or Numba, or CuPy); to standard output unless -o is given."""
     program = read_model(file, dims, consts, as_json).compile(backend, dtype)
     if out is not None:
         try:

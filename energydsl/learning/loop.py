@@ -211,27 +211,24 @@ class _Training:
 
     def _update(self, data: Arrays) -> None:
         """One step down the gradient. Ctrl-C takes effect between updates only, so a saved state is always whole."""
-        with _Uninterrupted(), np.errstate(all="ignore"):
+        kernels = self.program.kernels
+        with _Uninterrupted(), self.program.held(), np.errstate(all="ignore"):
             self.phases.step(self.params, data)
             gradients = self.phases.gradient(self.params, self.learned)
             lr = self.optimizer.rate(self.update / self.total)
             for name, gradient in gradients.items():
-                flat = gradient.reshape(-1)
-                size = float(flat @ flat)
-                self.norms[name] = math.sqrt(size) if math.isfinite(size) else math.inf
-                if not math.isfinite(size):
-                    raise self._stopped(name, "its gradient")
-                self.optimizer.step(
+                slope, size = self.optimizer.step(
                     self.program.model.params[name],
                     self.params[name],
                     gradient.astype(self.program.dtype, copy=False),
                     self.slots[name],
                     lr,
                     name in self.program.derived.couplings,
+                    kernels.axpy,
                 )
-                value = self.params[name].reshape(-1)
-                if not math.isfinite(float(value @ value)):
-                    raise self._stopped(name, "it")
+                self.norms[name] = math.sqrt(slope) if math.isfinite(slope) else math.inf
+                if not (math.isfinite(slope) and math.isfinite(size)):
+                    raise self._stopped(name, "it" if math.isfinite(slope) else "its gradient")
             self.update += 1
             self.position += 1
 

@@ -7,16 +7,19 @@ a zero diagonal are kept because gradients have them. Weight decay acts on coupl
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl.backends import numpy_runtime
 from energydsl.diagnostics import ArgumentError
 from energydsl.model.records import Param
 
 Array = NDArray[Any]
+Axpy = Callable[[Array, Array, float], tuple[float, float]]
 Slots = dict[str, dict[str, Array]]
 SCHEDULES = ("constant", "linear", "cosine", "sqrt")
 
@@ -52,22 +55,35 @@ class Optimizer:
         raise NotImplementedError
 
     def step(
-        self, param: Param, value: Array, gradient: Array, slots: dict[str, Array], lr: float, decays: bool
-    ) -> None:
-        """Move one parameter, in place, down the gradient of -log p."""
+        self,
+        param: Param,
+        value: Array,
+        gradient: Array,
+        slots: dict[str, Array],
+        lr: float,
+        decays: bool,
+        axpy: Axpy = numpy_runtime.axpy,
+    ) -> tuple[float, float]:
+        """Move one parameter, in place, down the gradient of -log p; the sums of squares of gradient and new value.
+
+        axpy(value, direction, factor) adds factor * direction to the value and returns these sums for its arguments.
+        """
+        slope = gradient
         if self.weight_decay and decays:
-            gradient = gradient + value.dtype.type(self.weight_decay) * value
+            slope = slope + value.dtype.type(self.weight_decay) * value
         if "positive" in param.constraints:
-            gradient = gradient * value
-        change = self.change(gradient, slots, lr)
+            slope = slope * value
+        direction, factor = self.change(slope, slots, lr)
         if "positive" in param.constraints:
-            np.multiply(value, np.exp(change), out=value)
-        else:
-            np.add(value, change, out=value)
+            np.multiply(value, np.exp(factor * direction), out=value)
+            factor = 0.0
+        size, new = axpy(value, direction, factor)
         if "nonnegative" in param.constraints:
             np.maximum(value, 0, out=value)
+        return size if direction is gradient else float(np.vdot(gradient, gradient)), new
 
-    def change(self, gradient: Array, slots: dict[str, Array], lr: float) -> Array:
+    def change(self, gradient: Array, slots: dict[str, Array], lr: float) -> tuple[Array, float]:
+        """The direction of a step and the factor it is taken with."""
         raise NotImplementedError
 
 
@@ -86,14 +102,13 @@ class SGD(Optimizer):
     def init(self, params: dict[str, Array]) -> Slots:
         return {n: {"velocity": np.zeros_like(p)} if self.momentum else {} for n, p in params.items()}
 
-    def change(self, gradient: Array, slots: dict[str, Array], lr: float) -> Array:
-        step = np.multiply(gradient, gradient.dtype.type(-lr), out=np.asarray(gradient))
+    def change(self, gradient: Array, slots: dict[str, Array], lr: float) -> tuple[Array, float]:
         if not self.momentum:
-            return np.asarray(step)
+            return gradient, -lr
         velocity = slots["velocity"]
         velocity *= velocity.dtype.type(self.momentum)
-        velocity += step
-        return velocity
+        velocity -= velocity.dtype.type(lr) * gradient
+        return velocity, 1.0
 
 
 @dataclass(frozen=True)
@@ -112,7 +127,7 @@ class Adam(Optimizer):
             for n, p in params.items()
         }
 
-    def change(self, gradient: Array, slots: dict[str, Array], lr: float) -> Array:
+    def change(self, gradient: Array, slots: dict[str, Array], lr: float) -> tuple[Array, float]:
         kind = gradient.dtype.type
         first, second, count = slots["first"], slots["second"], slots["count"]
         count += 1
@@ -121,7 +136,7 @@ class Adam(Optimizer):
         second *= kind(self.beta2)
         second += kind(1 - self.beta2) * np.square(gradient)
         scale = lr * math.sqrt(1 - self.beta2 ** int(count)) / (1 - self.beta1 ** int(count))
-        return np.asarray(kind(-scale) * first / (np.sqrt(second) + kind(self.epsilon)))
+        return np.asarray(first / (np.sqrt(second) + kind(self.epsilon))), -scale
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {o.name: o for o in (SGD, Adam)}

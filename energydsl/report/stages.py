@@ -68,4 +68,4 @@ def _kernels(model: Model) -> str:
 def _source(model: Model) -> str:
     from energydsl.program import emit
 
-    return emit(model.derived)
+    return emit(model.derived).text

@@ -32,7 +32,7 @@ k.gibbs(p, x, 2, rng)
 assert all(np.isfinite(a).all() for a in x.values())
 assert any((x[n] != before[n]).any() for n in k.MEANS)
 e = k.energy(p, x, k.settings())
-g = {{n: f(p, x, k.settings(), np.full(k.rows(x), 1 / k.rows(x), k.DTYPE)) for n, f in k.GRADIENTS.items()}}
+g = {{n: f(p, x, k.settings(), np.full(k.rows(x), 1 / k.rows(x), k.DTYPE), k.Workspace()) for n, f in k.GRADIENTS.items()}}
 np.savez("out.npz", energy=sum(e.values()), **{{"x_" + n: a for n, a in x.items()}}, **{{"g_" + n: a for n, a in g.items()}})
 """
 
@@ -49,7 +49,7 @@ def numpy_only(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_zoo_runs_with_only_numpy(zoo_path: Path, numpy_only: Path, tmp_path: Path) -> None:
-    program = ed.load(zoo_path).compile()
+    program = ed.load(zoo_path).compile("numpy")
     (tmp_path / "kernels.py").write_text(program.source)
     params = program.init(seed=1)
     layers = program.model.layers
@@ -94,7 +94,7 @@ def test_no_text_of_a_model_reaches_the_module_as_code() -> None:
     nodes = list(ast.walk(ast.parse(program.source)))
     assert not any(isinstance(n, ast.Raise) for n in nodes)
     imported = {a.name for n in nodes if isinstance(n, ast.Import) for a in n.names}
-    assert imported == {"base64", "math", "zlib", "numpy"}
+    assert imported == {"base64", "contextlib", "math", "zlib", "numpy"}
 
 
 def test_sampling_loop_allocates_nothing_large() -> None:

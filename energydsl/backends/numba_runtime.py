@@ -1,0 +1,465 @@
+"""What generated Numba kernels stand on, beside the NumPy runtime. Copied into every standalone module.
+
+Every region that runs in parallel is one of ours:
+products are cut into rows that each thread multiplies by itself, with the BLAS library held to one thread (`held`), so
+that the two never compete for a core.
+"""
+
+import ctypes
+import threading
+from contextlib import contextmanager
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import njit, prange, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from threadpoolctl import ThreadpoolController
+
+FLOAT = np.float32
+
+
+class Blas:
+    """The matrix product of NumPy's own BLAS library by its address, and the threads of every such library.
+
+    `address` is 0 where that library is not found (as on a Mac); products are then left to np.matmul.
+    """
+
+    def __init__(self):
+        self.depth, self.before, self.lock = 0, [], threading.RLock()
+        self.address, self.libraries = 0, None
+
+    def find(self):
+        """Look for the libraries once."""
+        if self.libraries is not None:
+            return
+        self.libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+        letter = "s" if np.float32 == FLOAT else "d"
+        names = (f"scipy_{letter}gemm_64_", f"{letter}gemm_64_", f"scipy_{letter}gemm_", f"{letter}gemm_")
+        for library in sorted(self.libraries, key=lambda c: "numpy" not in c.filepath):
+            handle = ctypes.CDLL(library.filepath)
+            found = [getattr(handle, n) for n in names if hasattr(handle, n)]
+            if found:
+                self.address = ctypes.cast(found[0], ctypes.c_void_p).value
+                return
+
+
+BLAS = Blas()
+SINGLE = np.float32 == FLOAT
+FAST = {"contract", "nsz", "reassoc", "arcp"}
+WORDS = 4 if SINGLE else 2
+scalar = njit(fastmath=FAST, error_model="numpy", inline="always")
+
+
+@contextmanager
+def held():
+    """One thread for BLAS inside, what there was outside; may be nested."""
+    with BLAS.lock:
+        BLAS.find()
+        BLAS.depth += 1
+        if BLAS.depth == 1:
+            BLAS.before = [library.get_num_threads() for library in BLAS.libraries]
+            for library in BLAS.libraries:
+                library.set_num_threads(1)
+    try:
+        yield
+    finally:
+        with BLAS.lock:
+            BLAS.depth -= 1
+            if BLAS.depth == 0:
+                for library, count in zip(BLAS.libraries, BLAS.before):
+                    library.set_num_threads(count)
+
+
+def pieces(work):
+    """Into how many pieces to cut: one a thread, or one where that does not pay."""
+    return numba.get_num_threads() if BLAS.depth and work > 20_000 else 1
+
+
+# --- products
+
+_BYTE = ir.IntType(8).as_pointer()
+
+
+@intrinsic
+def gemm(context, address, trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc, alpha, beta):
+    """C = alpha A B + beta C for row-major arrays at addresses a, b, c, by the Fortran routine at `address`."""
+    whole = types.intp
+    signature = types.void(*[whole] * 12, alpha, beta)
+
+    def code(context, builder, signature, arguments):
+        slots = [builder.bitcast(cgutils.alloca_once_value(builder, v), _BYTE) for v in arguments]
+        _, trans_a, trans_b, m, n, k, _, lda, _, ldb, _, ldc, alpha, beta = slots
+        a, b, c = (builder.inttoptr(arguments[q], _BYTE) for q in (6, 8, 10))
+        routine = builder.inttoptr(arguments[0], ir.FunctionType(ir.VoidType(), [_BYTE] * 13).as_pointer())
+        builder.call(routine, (trans_b, trans_a, n, m, k, alpha, b, ldb, a, lda, beta, c, ldc))
+        return context.get_dummy_value()
+
+    return signature, code
+
+
+@njit(parallel=True, cache=True)
+def product(address, a, lda, trans_a, b, ldb, trans_b, c, ldc, m, n, k, size, alpha, beta, rows, columns):
+    """alpha A B + beta C, one piece of C a thread: C is cut into rows x columns pieces."""
+    flag_a, flag_b = ord("t") if trans_a else ord("n"), ord("t") if trans_b else ord("n")
+    for t in prange(rows * columns):
+        i, j = t // columns, t % columns
+        top, bottom = m * i // rows, m * (i + 1) // rows
+        left, right = n * j // columns, n * (j + 1) // columns
+        at_a = a + size * (top if trans_a else top * lda)
+        at_b = b + size * (left * ldb if trans_b else left)
+        at_c = c + size * (top * ldc + left)
+        gemm(
+            address, flag_a, flag_b, bottom - top, right - left, k, at_a, lda, at_b, ldb, at_c, ldc, alpha, beta
+        )
+
+
+@njit
+def piece(address, a, lda, trans_a, b, ldb, trans_b, inner, out, top, bottom, add):
+    """Rows top..bottom of a product, to those rows of `out` (added to them)."""
+    at_a = a + out.itemsize * (top if trans_a else top * lda)
+    at_c = out.ctypes.data + out.itemsize * top * out.shape[1]
+    flag_a, flag_b = ord("t") if trans_a else ord("n"), ord("t") if trans_b else ord("n")
+    width = out.shape[1]
+    gemm(address, flag_a, flag_b, bottom - top, width, inner, at_a, lda, b, ldb, at_c, width, FLOAT(1.0), add)
+
+
+def layout(a):
+    """(leading dimension, transposed?) of a matrix as BLAS takes it, or None."""
+    size, (down, along) = a.itemsize, a.strides
+    if along == size and down >= size * a.shape[1]:
+        return down // size, False
+    if down == size and along >= size * a.shape[0]:
+        return along // size, True
+    return None
+
+
+def matmul(a, b, out=None, add=False, row=None):
+    """The product of two matrices into `out` (added to it), in parallel where that pays; row: weights of the inner axis.
+
+    Weights that are constant over long stretches (a phase) are the factors of one product a stretch.
+    """
+    plain = a.ndim != 2 or b.ndim != 2 or not BLAS.depth or not BLAS.address
+    m, k, n = (1, 1, 1) if plain else (*a.shape, b.shape[1])
+    if not plain and m * n * k >= 1 << 18 and a.dtype == b.dtype == FLOAT:
+        result = np.empty((m, n), FLOAT) if out is None else out
+        sides = layout(a), layout(b), layout(result)
+        if None not in sides and result.dtype == FLOAT and not sides[2][1]:
+            (lda, trans_a), (ldb, trans_b), (ldc, _) = sides
+            threads = numba.get_num_threads()
+            cut = (threads, 1) if m >= min(n, 16 * threads) else (1, threads)
+            starts = [0] if row is None else [0, *(np.flatnonzero(row[1:] != row[:-1]) + 1)]
+            if len(starts) <= 1 + k // 64:
+                for start, stop in zip(starts, [*starts[1:], k]):
+                    at_a = a.ctypes.data + a.itemsize * start * (lda if trans_a else 1)
+                    at_b = b.ctypes.data + a.itemsize * start * (1 if trans_b else ldb)
+                    alpha = FLOAT(1.0 if row is None else row[start])
+                    product(
+                        BLAS.address, at_a, lda, trans_a, at_b, ldb, trans_b, result.ctypes.data, ldc,
+                        m, n, stop - start, a.itemsize, alpha, FLOAT(add or start > 0), *cut,
+                    )  # fmt: skip
+                return result
+    if row is not None:
+        b = b * row[:, None]
+    if add:
+        out += np.matmul(a, b)
+        return out
+    return np.matmul(a, b, out=out)
+
+
+@njit(fastmath=FAST)
+def add_to(value, direction, factor):
+    for i in range(len(value)):
+        value[i] += factor * direction[i]
+
+
+@njit(fastmath=FAST)
+def squares_of(value):
+    total = FLOAT(0.0)
+    for i in range(len(value)):
+        total += value[i] * value[i]
+    return total
+
+
+@njit(parallel=True, cache=True)
+def add_pieces(value, direction, factor, parts):
+    total = np.zeros((2, parts), np.float64)
+    for t in prange(parts):
+        piece = slice(len(value) * t // parts, len(value) * (t + 1) // parts)
+        add_to(value[piece], direction[piece], factor)
+        total[0, t] = squares_of(direction[piece])
+        total[1, t] = squares_of(value[piece])
+    return total[0].sum(), total[1].sum()
+
+
+def axpy(value, direction, factor):
+    """value += factor * direction, in place; the sums of squares of the direction and of the new value."""
+    flat = direction.reshape(-1)
+    if value.flags.c_contiguous and flat.dtype == value.dtype == FLOAT and pieces(value.size) > 1:
+        return add_pieces(value.reshape(-1), flat, FLOAT(factor), pieces(value.size))
+    np.add(value, value.dtype.type(factor) * direction, out=value)
+    return square_sum(direction), square_sum(value)
+
+
+def tensordot(a, b, axes):
+    """np.tensordot by way of `matmul`."""
+    left, right = axes
+    free_a = [k for k in range(a.ndim) if k not in left]
+    free_b = [k for k in range(b.ndim) if k not in right]
+    inner = int(np.prod([a.shape[k] for k in left]))
+    matrix_a = a.transpose([*free_a, *left]).reshape(-1, inner)
+    matrix_b = b.transpose([*right, *free_b]).reshape(inner, -1)
+    return matmul(matrix_a, matrix_b).reshape([a.shape[k] for k in free_a] + [b.shape[k] for k in free_b])
+
+
+# --- scalar functions: in float32 polynomials without branches, which the compiler turns into vector code
+
+if SINGLE:
+
+    @scalar
+    def unit_exp(x):
+        """2^n e^r, n the nearest whole number to x / log 2 (Cody & Waite 1980; coefficients of Moshier's Cephes)."""
+        x = min(max(x, np.float32(-87.3)), np.float32(88.7))
+        n = np.floor(x * np.float32(1.44269504088896341) + np.float32(0.5))
+        r = x - n * np.float32(0.693359375) + n * np.float32(2.12194440e-4)
+        p = np.float32(1.9875691500e-4)
+        p = p * r + np.float32(1.3981999507e-3)
+        p = p * r + np.float32(8.3334519073e-3)
+        p = p * r + np.float32(4.1665795894e-2)
+        p = p * r + np.float32(1.6666665459e-1)
+        p = p * r + np.float32(5.0000001201e-1)
+        p = p * r * r + r + np.float32(1.0)
+        return p * np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
+
+    @scalar
+    def unit_log(x):
+        """Log of a positive normal number, by its mantissa in [unit_sqrt(1/2), unit_sqrt(2)) (Moshier's Cephes)."""
+        bits = np.float32(x).view(np.int32)
+        e = np.float32((bits >> np.int32(23)) - np.int32(126))
+        m = np.int32((bits & np.int32(0x007FFFFF)) | np.int32(0x3F000000)).view(np.float32)
+        low = m < np.float32(0.707106781186547524)
+        e = e - np.float32(1.0) if low else e
+        m = m + m - np.float32(1.0) if low else m - np.float32(1.0)
+        z = m * m
+        y = np.float32(7.0376836292e-2)
+        y = y * m - np.float32(1.1514610310e-1)
+        y = y * m + np.float32(1.1676998740e-1)
+        y = y * m - np.float32(1.2420140846e-1)
+        y = y * m + np.float32(1.4249322787e-1)
+        y = y * m - np.float32(1.6668057665e-1)
+        y = y * m + np.float32(2.0000714765e-1)
+        y = y * m - np.float32(2.4999993993e-1)
+        y = y * m + np.float32(3.3333331174e-1)
+        y = y * m * z - np.float32(2.12194440e-4) * e - np.float32(0.5) * z
+        return m + y + np.float32(0.693359375) * e
+
+    @scalar
+    def unit_ndtri(u):
+        """Quantile of the standard normal, by the inverse error function (Giles 2010, single precision)."""
+        u = max(u, np.float32(2.0**-26))
+        w = -unit_log(np.float32(4.0) * u * (np.float32(1.0) - u))
+        near = w < np.float32(5.0)
+        v = w - np.float32(2.5) if near else math.sqrt(w) - np.float32(3.0)
+        p = np.float32(2.81022636e-08) if near else np.float32(-0.000200214257)
+        p = p * v + (np.float32(3.43273939e-07) if near else np.float32(0.000100950558))
+        p = p * v + (np.float32(-3.5233877e-06) if near else np.float32(0.00134934322))
+        p = p * v + (np.float32(-4.39150654e-06) if near else np.float32(-0.00367342844))
+        p = p * v + (np.float32(0.00021858087) if near else np.float32(0.00573950773))
+        p = p * v + (np.float32(-0.00125372503) if near else np.float32(-0.0076224613))
+        p = p * v + (np.float32(-0.00417768164) if near else np.float32(0.00943887047))
+        p = p * v + (np.float32(0.246640727) if near else np.float32(1.00167406))
+        p = p * v + (np.float32(1.50140941) if near else np.float32(2.83297682))
+        return np.float32(1.41421356237) * p * (np.float32(2.0) * u - np.float32(1.0))
+
+else:
+
+    @scalar
+    def unit_exp(x):
+        return math.exp(min(max(x, -745.0), 709.0))
+
+    @scalar
+    def unit_log(x):
+        return math.log(x)
+
+    _RATIOS = np.array([_CENTRE, _NEAR, _FAR])
+
+    @njit(error_model="numpy")
+    def unit_ndtri(u):
+        """Quantile of the standard normal distribution (Wichura 1988, algorithm AS 241)."""
+        u = min(max(u, 2.0**-54), 1.0 - 2.0**-53)
+        q = u - 0.5
+        near = abs(q) <= 0.425
+        r = 0.180625 - q * q if near else math.sqrt(-math.log(min(u, 1.0 - u)))
+        which = 0 if near else 1 if r <= 5.0 else 2
+        v = r - (0.0, 1.6, 5.0)[which]
+        above, below = 0.0, 0.0
+        for k in range(7, -1, -1):
+            above = above * v + _RATIOS[which, 0, k]
+            below = below * v + _RATIOS[which, 1, k]
+        return q * above / below if near else math.copysign(above / below, q)
+
+
+@scalar
+def unit_sqrt(x):
+    return FLOAT(math.sqrt(x))
+
+
+@scalar
+def unit_sigmoid(x):
+    return FLOAT(1.0) / (FLOAT(1.0) + unit_exp(-x))
+
+
+@scalar
+def unit_tanh(x):
+    t = unit_exp(FLOAT(-2.0) * abs(x))
+    size = (FLOAT(1.0) - t) / (FLOAT(1.0) + t)
+    return -size if x < FLOAT(0.0) else size
+
+
+@scalar
+def unit_step(x):
+    return FLOAT(1.0) if x > FLOAT(0.0) else FLOAT(0.0)
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def unit_softmax(eta, at, states, out):
+    """unit_exp(eta_k) / sum_k unit_exp(eta_k) of the states at `at`."""
+    top = eta[at]
+    for k in range(1, states):
+        top = max(top, eta[at + k])
+    total = FLOAT(0.0)
+    for k in range(states):
+        out[at + k] = unit_exp(eta[at + k] - top)
+        total += out[at + k]
+    for k in range(states):
+        out[at + k] /= total
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def unit_choose(eta, at, states, u, out):
+    """One-hot draw of the states at `at`: the first whose cumulated weight exceeds u times the whole."""
+    unit_softmax(eta, at, states, out)
+    total, chosen = FLOAT(0.0), states - 1
+    for k in range(states - 1):
+        total += out[at + k]
+        if total > u:
+            chosen = k
+            break
+    for k in range(states):
+        out[at + k] = FLOAT(0.0)
+    out[at + chosen] = FLOAT(1.0)
+
+
+# --- random numbers: the same stream as in NumPy
+
+
+@scalar
+def philox4(a, b, c, d, k0, k1):
+    """Four words of Philox4x32-10, as 64-bit numbers: so the loop round it becomes vector code."""
+    low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
+    for _ in range(10):
+        left, right = a * np.uint64(0xD2511F53), c * np.uint64(0xCD9E8D57)
+        a = (right >> half) ^ b ^ k0
+        b = right & low
+        c = (left >> half) ^ d ^ k1
+        d = left & low
+        k0 = (k0 + np.uint64(0x9E3779B9)) & low
+        k1 = (k1 + np.uint64(0xBB67AE85)) & low
+    return a, b, c, d
+
+
+if SINGLE:
+
+    @scalar
+    def as_uniforms(a, b, c, d, words, i):
+        words[0, i] = np.float32(np.int32(a >> np.uint64(8))) * np.float32(2.0**-24)
+        words[1, i] = np.float32(np.int32(b >> np.uint64(8))) * np.float32(2.0**-24)
+        words[2, i] = np.float32(np.int32(c >> np.uint64(8))) * np.float32(2.0**-24)
+        words[3, i] = np.float32(np.int32(d >> np.uint64(8))) * np.float32(2.0**-24)
+
+else:
+
+    @scalar
+    def as_uniforms(a, b, c, d, words, i):
+        words[0, i] = float(np.int64(a >> np.uint64(5))) * 2.0**-27 + float(np.int64(b >> np.uint64(6))) * 2.0**-53
+        words[1, i] = float(np.int64(c >> np.uint64(5))) * 2.0**-27 + float(np.int64(d >> np.uint64(6))) * 2.0**-53
+
+
+@scalar
+def padded(count):
+    """A length that leaves vector code no remainder."""
+    return (count + 31) // 32 * 32
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def uniforms(u, words, count, chain, block, sweep, k0, k1):
+    """The numbers of all units of a chain, to u; count: ceil(units / WORDS); words: (WORDS, padded(count)), scratch."""
+    b, c, d = np.uint64(chain), np.uint64(block), np.uint64(sweep)
+    k0, k1 = np.uint64(k0), np.uint64(k1)
+    for i in range(words.shape[1]):
+        w0, w1, w2, w3 = philox4(np.uint64(i), b, c, d, k0, k1)
+        as_uniforms(w0, w1, w2, w3, words, i)
+    for w in range(WORDS):
+        for i in range(count):
+            u[w * count + i] = words[w, i]
+
+
+_NONE = np.zeros((0, 0), FLOAT)
+_NO_PRODUCT = (0, 0, 0, False, 0, 0, False, 0)
+
+
+def flat(value, shape):
+    """An array as (chains, entries), or (1, entries) where it does not vary with the chains."""
+    array = np.asarray(value, FLOAT)
+    if array.ndim == len(shape):
+        return np.ascontiguousarray(array.reshape(len(array), -1))
+    if array.shape == shape[1:]:
+        return np.ascontiguousarray(array).reshape(1, -1)
+    return np.ascontiguousarray(np.broadcast_to(array, shape[1:])).reshape(1, -1)
+
+
+def draw(kernel, eta1, eta2, random, out, states=1, means=(None, None), product=None, scale=1.0, base=None):
+    """Draw a layer with one kernel call, its moments beside it where they are wanted.
+
+    The first natural parameter is scale * eta1 + base, after the product of two matrices has been written into eta1
+    (or, where `product` says so in its third place, added to it).
+    """
+    rows = len(out)
+    target = out.reshape(rows, -1)
+    entries = target.shape[1]
+    first = eta1.reshape(rows, -1) if product is not None else flat(eta1, out.shape)
+    parts = pieces(target.size)
+    gemm_arguments = _NO_PRODUCT
+    if product is not None:
+        a, b, add = product
+        sides = layout(a), layout(b)
+        if parts > 1 and BLAS.address and None not in sides and rows >= 16 * parts and a.dtype == b.dtype == FLOAT:
+            (lda, trans_a), (ldb, trans_b) = sides
+            gemm_arguments = (BLAS.address, a.ctypes.data, lda, trans_a, b.ctypes.data, ldb, trans_b, a.shape[1])
+        else:
+            matmul(a, b, out=first, add=add)
+            add = False
+    key = getattr(random, "key", None)
+    if key is None:
+        given, k0, k1, block, sweep, chain = random(np.empty((rows, entries // states), FLOAT)), 0, 0, 0, 0, 0
+    else:
+        given, k0, k1, block, sweep, chain = _NONE, *key, random.block, random.sweep, random.chain
+        random.block += 1
+    mean, square = means
+    kernel(
+        first,
+        _NONE if eta2 is None else flat(eta2, out.shape),
+        _NONE if base is None else flat(base, out.shape),
+        FLOAT(scale),
+        given,
+        np.uint32(k0), np.uint32(k1), np.uint32(block), np.uint32(sweep), chain,
+        states,
+        target,
+        _NONE if mean is None else mean.reshape(rows, -1),
+        _NONE if square is None else square.reshape(rows, -1),
+        parts,
+        *gemm_arguments,
+        FLOAT(0.0 if product is None else product[2]),
+    )  # fmt: skip
+    return out
