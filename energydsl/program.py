@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,13 @@ from energydsl.diagnostics import ArgumentError, DataError, NotApplicable, TooLa
 from energydsl.domains import DOMAINS
 from energydsl.graph import edges_of
 from energydsl.kernels import lower
+from energydsl.kernels.program import KernelProgram
+from energydsl.kernels.sparse import SparsePlan, plan
 from energydsl.model.records import Layer, Param
 from energydsl.random import Rng, as_random
+
+if TYPE_CHECKING:
+    from energydsl.backends.numba_sparse import SparseSweeps
 
 Array = NDArray[Any]
 Arrays = dict[str, Array]
@@ -67,6 +72,16 @@ class Program:
     def held(self) -> AbstractContextManager[None]:
         """The cores are this program's inside: hold it round a loop of many calls."""
         return self.kernels.held()  # type: ignore[no-any-return]
+
+    @cached_property
+    def sparse(self) -> SparseSweeps | None:
+        """Sweeps on a sparse matrix, where the model is one and the backend has them."""
+        if self.backend != "numba":
+            return None
+        from energydsl.backends.numba_sparse import SparseSweeps
+
+        found = sparse_plan(self.derived, lower(self.derived))
+        return SparseSweeps(found, lower(self.derived), self.kernels) if found is not None else None
 
     # --- parameters and states
 
@@ -371,6 +386,9 @@ class Program:
         """Run sweeps in place on checked arguments; the last one leaves moments of the layers in `means` there."""
         update, workspace = self.kernels.update, self.workspace
         with self.held():
+            if self.sparse and not means and hasattr(random, "key") and self.sparse.knows(parts):
+                self.sparse.sweep(p, x, s, random, parts, steps)
+                return
             for step in range(steps):
                 random.next()
                 for part in parts:
@@ -607,6 +625,14 @@ def emit(derived: Derived, dtype: str = "float32", backend: str = "numpy") -> Pr
         dtype,
     )
     return printer.module()
+
+
+def sparse_plan(derived: Derived, program: KernelProgram) -> SparsePlan | None:
+    """The model as one sparse matrix, or None."""
+    model = derived.model
+    shapes = {n: p.shape for n, p in model.params.items()} | {n: x.energy_shape for n, x in model.layers.items()}
+    colours = {n: parts.colours for n, parts in derived.parts.items() if parts.colours is not None}
+    return plan(program, shapes, {n: edges_of(g) for n, g in model.graphs.items()}, colours)
 
 
 def _printer(backend: str) -> type[Printer]:

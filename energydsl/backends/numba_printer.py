@@ -119,6 +119,7 @@ class NumbaPrinter(Printer):
 def runtime_text(dtype: str) -> str:
     """Everything that does not depend on the model: both runtimes and the draws of all domains."""
     draws = [line for domain in DOMAINS.values() if domain.derived for line in ["", "", *_draw(domain)]]
+    draws += ["", "", *_lane_draw()]
     parts = [
         "\n".join(Printer.docstring("NumPy, Numba and threadpoolctl")),
         _HEAD.format(dtype=dtype),
@@ -192,6 +193,30 @@ def _draw(domain: Domain) -> Lines:
             "                for j in range(units):",
             f"                    v[j] = m[j] * m[j] + {scalar(domain.variance)}",
         ]
+    return lines
+
+
+def _lane_draw() -> Lines:
+    """Units of any domain for some chains at once; `kind` is the number of the domain in the table."""
+    lines = [
+        "@njit(fastmath=FAST, error_model='numpy')",
+        "def lane_draw(kind, e, second, g, slot, u, units, states, lanes, o):",
+        '    """Draw units from their fields e: (units, states, lanes)."""',
+    ]
+    derived = [d for d in DOMAINS.values() if d.derived]
+    for number, domain in enumerate(derived):
+        assert domain.sample is not None
+        lines.append(f"    if kind == {number}:")
+        if isinstance(domain.sample, Op) and domain.sample.name in AXIS:
+            lines.append("        lane_choose(e, u, units, states, lanes, o)")
+            continue
+        if len(domain.powers) > 1:
+            lines += [
+                "        for m in range(units):",
+                "            for k in range(lanes):",
+                "                g[m * lanes + k] = second[slot + m]",
+            ]
+        lines += ["        for j in range(units * lanes):", f"            o[j] = {scalar(domain.sample)}"]
     return lines
 
 

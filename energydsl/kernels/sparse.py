@@ -1,0 +1,280 @@
+"""Fields with few neighbours a unit, as lists of entries: edges of a graph, lattices, convolutions.
+
+Where every section of a field is   coefficient * (parameters at indices) * (at most one unit at an index)   and its loops
+visit few places, the field is a sparse matrix applied to the state:
+
+    eta[slot] = sum over entries e of slot:  value[e] * state[source[e]]
+
+with value[e] a product of parameters. The pattern follows from the index expressions alone; it is found once, by
+evaluating them on the grid of their loops. A slot is a unit, or one state of a one-hot unit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from energydsl.kernels.program import BATCH, Access, Contract, Kernel, KernelProgram, Section
+from energydsl.model.indices import Index
+
+Integers = NDArray[np.int64]
+
+# A dense product beats a list of entries from about so many entries a unit, and so many fit in memory at ease.
+MAX_ENTRIES_A_UNIT = 64
+MAX_ENTRIES = 1 << 25
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A parameter or const of each entry: flat indices into it (None for a scalar), raised to a power."""
+
+    kind: str
+    name: str
+    at: Integers | None
+    exponent: float
+
+
+@dataclass(frozen=True)
+class Entries:
+    """One section as entries: target slots, source slots in `layer` ("" for none), and what their values are made of."""
+
+    label: str
+    coefficient: float
+    target: Integers
+    layer: str
+    source: Integers | None
+    factors: tuple[Factor, ...]
+
+
+def entries_of(
+    kernel: Kernel, program: KernelProgram, shapes: Mapping[str, tuple[int, ...]], edges: Mapping[str, Integers]
+) -> tuple[Entries, ...] | None:
+    """The sections of a field as entries; None where one is not of that kind, or is denser than pays.
+
+    shapes: of parameters and of layers as they stand in the energy.
+    """
+    found = []
+    units = math.prod(kernel.shape)
+    places = sum(math.prod(high - low for low, high in s.sizes.values()) for s in kernel.sections if s.batched)
+    if places > min(MAX_ENTRIES, MAX_ENTRIES_A_UNIT * units) and not _filters(kernel, units):
+        return None
+    for section in kernel.sections:
+        entries = _section(section, kernel, shapes, edges)
+        if entries is None:
+            return None
+        found.append(entries)
+    return tuple(found)
+
+
+def _filters(kernel: Kernel, units: int) -> bool:
+    """Whether the units read are at sums of binders, as in a convolution: then no dense product does the work."""
+    reads = [a for s in kernel.sections for a in _leaves(s) or () if a.source == "x"]
+    moved = any(i.plain is None for a in reads for i in a.indices or ())
+    aimed = any(i.plain is None for s in kernel.sections for i in s.target or ())
+    places = sum(math.prod(high - low for low, high in s.sizes.values()) for s in kernel.sections if s.batched)
+    return (moved or aimed) and places <= MAX_ENTRIES
+
+
+def _leaves(section: Section) -> list[Access] | None:
+    """The arrays whose product a section is; None where a function stands among them."""
+    made: dict[str, list[Access]] = {}
+
+    def expand(access: Access) -> list[Access] | None:
+        if access.source != "local":
+            return [access]
+        return made.get(access.name) if access.exponent == 1.0 and access.indices is None else None
+
+    for step in section.steps:
+        if not isinstance(step, Contract):
+            return None
+        parts = [expand(a) for a in (step.left, step.right) if a is not None]
+        if any(p is None for p in parts):
+            return None
+        made[step.out] = [a for p in parts for a in p or ()]
+    return [] if section.result is None else expand(section.result)
+
+
+def _section(
+    section: Section, kernel: Kernel, shapes: Mapping[str, tuple[int, ...]], edges: Mapping[str, Integers]
+) -> Entries | None:
+    leaves = _leaves(section)
+    if leaves is None:
+        return None
+    reads = [a for a in leaves if a.source == "x"]
+    if len(reads) > 1 or any(a.exponent != 1.0 for a in reads) or any(a.source == "row" for a in leaves):
+        return None
+    letters = list(section.sizes)
+    extent = tuple(high - low for low, high in section.sizes.values())
+    grids = {x: np.arange(*section.sizes[x]).reshape([-1 if y == x else 1 for y in letters]) for x in letters}
+
+    def edge(graph: str, side: int, number: Any) -> Any:
+        return edges[graph][number, side]
+
+    def flat(indices: tuple[Index, ...], shape: tuple[int, ...], joined: bool) -> Integers:
+        """The flat place in an array; `joined`: the first index is already flat over the axes of the units."""
+        if joined:
+            shape = (math.prod(shape),) if len(indices) == 1 else (math.prod(shape[:-1]), shape[-1])
+        place: Any = 0
+        for index, size in zip(indices, shape, strict=True):
+            place = place * size + index.value(grids, edge)
+        return np.broadcast_to(np.asarray(place, np.int64), extent).ravel()
+
+    def at(access: Access) -> Integers:
+        indices = access.indices
+        if indices is None:
+            indices = tuple(Index.of(x) for x in access.letters if x != BATCH)
+        return flat(indices, shapes[access.name], access.flat)
+
+    target = section.target or tuple(Index.of(x) for x in kernel.letters)
+    slots = flat(target, kernel.shape, section.flat)
+    keep = np.ones(len(slots), bool)
+    for access in leaves:
+        if access.predicate is not None:
+            keep &= np.broadcast_to(_holds(access, grids, edge), extent).ravel()
+    factors = tuple(
+        Factor(a.source, a.name, None if not shapes.get(a.name) else at(a)[keep], a.exponent)
+        for a in leaves
+        if a.source in ("p", "c")
+    )
+    source = at(reads[0])[keep] if reads else None
+    return Entries(section.label, section.coefficient, slots[keep], reads[0].name if reads else "", source, factors)
+
+
+def _holds(access: Access, grids: Mapping[str, Any], edge: Callable[[str, int, Any], Any]) -> Any:
+    predicate = access.predicate
+    assert predicate is not None
+    pairs = [(a.value(grids, edge), b.value(grids, edge)) for a, b in zip(predicate.left, predicate.right, strict=True)]
+    if predicate.kind == "less":
+        found: Any = False
+        for a, b in reversed(pairs):
+            found = (a < b) | ((a == b) & found)
+        return found
+    equal: Any = True
+    for a, b in pairs:
+        equal = equal & (a == b)
+    return equal if predicate.kind == "equal" else ~np.asarray(equal)
+
+
+@dataclass(frozen=True)
+class SparsePart:
+    """Some units of a layer in the order in which they are stored and numbered: a colour, or the whole layer."""
+
+    layer: str
+    first: int
+    count: int
+    order: Integers
+
+
+@dataclass(frozen=True)
+class SparsePlan:
+    """A whole model as one sparse matrix. Slots of a part are contiguous.
+
+    parts: by name, "s:0" a colour or "h" a layer; `first` counts slots. layers: the slot of every entry of a layer.
+    rows: (slots + 1) where the entries of each slot start; source: slots. order: entries as they come from `fields`,
+    sorted by slot; static: the entries without a source, and their slots; second: those of the second natural
+    parameter, all of them static. until: where the run of a slot ends, in which each slot has the entries of the one
+    before it moved on by one: a stencil.
+    """
+
+    slots: int
+    parts: Mapping[str, SparsePart]
+    layers: Mapping[str, Integers]
+    fields: tuple[tuple[str, Entries], ...]
+    rows: Integers
+    source: Integers
+    order: Integers
+    static: tuple[tuple[str, Entries], ...]
+    second: tuple[tuple[str, Entries], ...]
+    until: Integers
+
+    @property
+    def run(self) -> float:
+        """The mean length of a run, weighted by its slots."""
+        return float(np.mean(self.until - np.arange(self.slots))) if self.slots else 0.0
+
+
+def plan(
+    program: KernelProgram,
+    shapes: Mapping[str, tuple[int, ...]],
+    edges: Mapping[str, Integers],
+    colours: Mapping[str, Integers],
+) -> SparsePlan | None:
+    """The model as a sparse matrix; None where a layer's field is not sparse. colours: of the units of some layers."""
+    fields: list[tuple[str, Entries]] = []
+    second: list[tuple[str, Entries]] = []
+    for name, layer in program.layers.items():
+        for number, kernel in enumerate(layer.fields):
+            entries = entries_of(kernel, program, shapes, edges)
+            if entries is None or (number == 1 and any(e.layer for e in entries)):
+                return None
+            (second if number else fields).extend((name, e) for e in entries)
+    parts: dict[str, SparsePart] = {}
+    layers: dict[str, Integers] = {}
+    top = 0
+    for name in shapes:
+        if name not in program.layers and not any(e.layer == name for _, e in fields):
+            continue
+        shape = shapes[name]
+        units = math.prod(program.layers[name].shape) if name in program.layers else math.prod(shape)
+        states = math.prod(shape) // max(units, 1)
+        slot = np.empty((units, states), np.int64)
+        for part, order in _orders(name, units, colours.get(name)):
+            parts[part] = SparsePart(name, top, len(order), order)
+            slot[order] = top + np.arange(len(order) * states).reshape(-1, states)
+            top += len(order) * states
+        layers[name] = slot.ravel()
+    moving = tuple((n, e) for n, e in fields if e.layer)
+    target = _joined(layers[n][e.target] for n, e in moving)
+    source = _joined(layers[e.layer][e.source] for _, e in moving)
+    order = np.argsort(target, kind="stable")
+    rows = np.searchsorted(target[order], np.arange(top + 1))
+    static = tuple((n, e) for n, e in fields if not e.layer)
+    until = _runs(rows, source[order], _kinds(moving)[order])
+    return SparsePlan(top, parts, layers, moving, rows, source[order], order, static, tuple(second), until)
+
+
+def _kinds(fields: tuple[tuple[str, Entries], ...]) -> Integers:
+    """Numbers of entries, equal where their values are made of the same things."""
+    found: list[Integers] = []
+    top = 0
+    for _, entries in fields:
+        columns = [f.at for f in entries.factors if f.at is not None]
+        kind = np.zeros(len(entries.target), np.int64)
+        for column in columns:
+            kind = np.unique(kind * (int(column.max(initial=0)) + 1) + column, return_inverse=True)[1].astype(np.int64)
+        found.append(kind + top)
+        top += int(kind.max(initial=0)) + 1
+    return _joined(iter(found))
+
+
+def _runs(rows: Integers, source: Integers, kinds: Integers) -> Integers:
+    slots = len(rows) - 1
+    counts = np.diff(rows)
+    alike = np.zeros(slots, bool)
+    alike[1:] = counts[1:] == counts[:-1]
+    for k in range(int(counts.max(initial=0))):
+        here = np.flatnonzero(alike & (counts > k))
+        e, before = rows[here] + k, rows[here - 1] + k
+        alike[here] = (kinds[e] == kinds[before]) & (source[e] == source[before] + 1)
+    starts = np.flatnonzero(~alike)
+    ends = np.append(starts[1:], slots)
+    return np.repeat(ends, np.diff(np.append(starts, slots)))
+
+
+def _orders(name: str, units: int, colours: Integers | None) -> Iterator[tuple[str, Integers]]:
+    if colours is None:
+        yield name, np.arange(units)
+        return
+    flat = colours.ravel()
+    for colour in range(int(flat.max()) + 1):
+        yield f"{name}:{colour}", np.flatnonzero(flat == colour)
+
+
+def _joined(arrays: Iterator[Integers]) -> Integers:
+    found = list(arrays)
+    return np.concatenate(found) if found else np.zeros(0, np.int64)

@@ -1,0 +1,154 @@
+"""Models with few neighbours a unit: found as such, and swept to the same states as by the plain kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import pytest
+
+import energydsl as ed
+from energydsl.backends import numba_backend
+from energydsl.kernels import lower
+from energydsl.program import sparse_plan
+
+needs_numba = pytest.mark.skipif(not numba_backend.installed(), reason="numba is not installed")
+
+SPARSE = {
+    "torus": "visible s[6, 8] : spin\nparam K, f[6, 8]\nenergy = - K*sum[i, j] s[i, j]*(s[(i + 1) % 6, j] + s[i, (j + 1) % 8]) - sum(f * s)",
+    "odd torus": "visible s[5, 7] : spin\nparam K\nenergy = - K*sum[i, j] s[i, j]*(s[(i + 1) % 5, j] + s[i, (j + 1) % 7])",
+    "open chain": "graph G = grid(1, 30)\nvisible s[30] : binary\nparam J[G], f\nenergy = - sum[(i, k) in G] J[i, k]*s[i]*s[k] - f*sum(s)",
+    "graph": "graph G = random_regular(degree = 3, nodes = 20, seed = 1)\nvisible s[20] : spin\nparam J[G], f[20]\nenergy = - sum[(i, k) in G] J[i, k]*s[i]*s[k] - f @ s",
+    "potts": "graph G = grid(4, 4)\nvisible s[16] : categorical[3]\nparam J, f[16, 3]\nenergy = - J*sum[(i, k) in G, a] s[i, a]*s[k, a] - sum(f * s)",
+    "convolution": "visible v[9, 9] : binary\nhidden h[2, 7, 7] : binary\nparam W[2, 3, 3], b, c[2]\nenergy = - b*sum(v) - sum[f, i, j] c[f]*h[f, i, j] - sum[f, i, j, p, q] h[f, i, j]*W[f, p, q]*v[i + p, j + q]",
+    "real lattice": "visible s[8] : real\nparam K\nenergy = 2*sum(s^2) - K*sum[i] s[i]*s[(i + 1) % 8]",
+    "two terms": "visible s[12] : spin\nparam K, L\nenergy near = - K*sum[i] s[i]*s[(i + 1) % 12]\nenergy far = - L*sum[i] s[i]*s[(i + 3) % 12]",
+    "all pairs": "visible x[9] : binary\nparam W[9, 9] : symmetric & zero_diagonal, b[9]\nenergy = - 0.5*x @ W @ x - b @ x",
+    "const power": "const T : positive = 2.0\nvisible s[10] : spin\nparam J[10]\nenergy = - sum[i] J[i]^2/T*s[i]*s[(i + 1) % 10]",
+}
+NOT_SPARSE = {
+    "dense": "visible v[90] : binary\nhidden h[80] : binary\nlayers v -- h",
+    "third order": "visible s[9] : spin\nparam K\nenergy = - K*sum[i] s[i]*s[(i + 1) % 9]*s[(i + 2) % 9]",
+}
+
+
+def plan_of(model: ed.Model) -> Any:
+    return sparse_plan(model.derived, lower(model.derived))
+
+
+def setting(model: ed.Model, chains: int, dtype: str) -> tuple[Any, Any, Any]:
+    program = model.compile("numpy", dtype)
+    rng = np.random.default_rng(2)
+    params = {
+        n: program.constrain(program.model.params[n], rng.normal(0, 0.5, p.shape)).astype(dtype)
+        for n, p in program.init(0).items()
+    }
+    return program, params, program.init_state(params, chains)
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_the_matrix_applied_to_a_state_is_the_field(name: str) -> None:
+    model = ed.loads(SPARSE[name])
+    found = plan_of(model)
+    program, params, state = setting(model, 3, "float64")
+    from energydsl.backends.numba_sparse import SparseSweeps
+
+    s = program.settings(beta=0.7, weights=dict.fromkeys(program.model.labels, 1.3))
+
+    class Kernels:
+        FLOAT = np.float64
+
+    sweeps = SparseSweeps(found, lower(model.derived), Kernels)  # type: ignore[arg-type]
+    base, _, value = sweeps._bound(params, s)
+    x = np.zeros((3, found.slots))
+    for layer, slots in found.layers.items():
+        x[:, slots] = state[layer].reshape(3, -1)
+    eta = base + np.stack([np.bincount(np.repeat(np.arange(found.slots), np.diff(found.rows)), value * row[found.source], found.slots) for row in x])  # fmt: skip
+    for layer in program.model.units():
+        wanted = program.natural_parameters(params, state, layer, beta=0.7, weights=s.weights)[0]
+        np.testing.assert_allclose(eta[:, found.layers[layer]], wanted.reshape(3, -1), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", NOT_SPARSE)
+def test_what_is_dense_or_of_higher_order_is_left_to_the_other_kernels(name: str) -> None:
+    assert plan_of(ed.loads(NOT_SPARSE[name])) is None
+
+
+@needs_numba
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("chains", [1, 7, 33, 150])
+@pytest.mark.parametrize("name", SPARSE)
+def test_sweeps_are_those_of_the_plain_kernels(name: str, chains: int, dtype: str) -> None:
+    model = ed.loads(SPARSE[name])
+    plain, params, state = setting(model, chains, dtype)
+    fast = model.compile("numba", dtype)
+    assert fast.sparse is not None
+    wanted = plain.gibbs(params, state, 3, rng=ed.Rng(4), beta=0.8)
+    found = fast.gibbs(params, state, 3, rng=ed.Rng(4), beta=0.8)
+    for layer, array in wanted.items():
+        if model.layers[layer].domain.name == "real":
+            np.testing.assert_allclose(found[layer], array, rtol=1e-4, atol=1e-4)
+        else:
+            assert np.mean(found[layer] != array) < 1e-3, layer
+
+
+@needs_numba
+def test_clamped_layers_stay_and_the_stream_goes_on() -> None:
+    model = ed.loads(SPARSE["convolution"])
+    plain, params, state = setting(model, 5, "float64")
+    fast = model.compile("numba", "float64")
+    rngs = ed.Rng(1), ed.Rng(1)
+    for program, rng in zip((plain, fast), rngs, strict=True):
+        after = program.gibbs(params, state, 2, clamp={"v"}, rng=rng)
+        np.testing.assert_array_equal(after["v"], state["v"])
+    assert rngs[0].state() == rngs[1].state()
+    np.testing.assert_array_equal(
+        plain.gibbs(params, state, 2, rng=rngs[0])["h"], fast.gibbs(params, state, 2, rng=rngs[1])["h"]
+    )
+
+
+@needs_numba
+def test_external_fields_reach_the_sparse_kernels() -> None:
+    model = ed.loads(SPARSE["torus"])
+    plain, params, state = setting(model, 40, "float64")
+    fast = model.compile("numba", "float64")
+    field = np.random.default_rng(0).normal(size=(6, 8))
+    states = []
+    for program in (plain, fast):
+        x = {n: a.copy() for n, a in state.items()}
+        s = program.settings(external={"s": (field,)})
+        program.sweep(params, x, s, ed.Rng(3), program.parts(), 2)
+        states.append(x["s"])
+    np.testing.assert_array_equal(*states)
+
+
+def test_a_stencil_is_found() -> None:
+    model = ed.loads(
+        "visible s[16, 16] : spin\nparam K\nenergy = - K*sum[i, j] s[i, j]*(s[(i + 1) % 16, j] + s[i, (j + 1) % 16])"
+    )
+    found = plan_of(model)
+    assert found.run > 3
+    graph = nx.grid_2d_graph(16, 16, periodic=True)
+    assert len(found.source) == 2 * graph.number_of_edges()
+
+
+@needs_numba
+def test_the_sampler_keeps_the_exact_distribution() -> None:
+    """Exact samples of a small glass, swept, stay exact samples: chi-square over all states."""
+    text = "graph G = random_regular(degree = 3, nodes = 8, seed = 3)\nvisible s[8] : spin\nparam J[G] = normal(sd = 0.7)\nenergy = - sum[(i, k) in G] J[i, k]*s[i]*s[k]"
+    program = ed.loads(text).compile("numba")
+    params = program.init(5)
+    codes = np.arange(256)
+    states = (2.0 * (codes[:, None] >> np.arange(8) & 1) - 1).astype(np.float32)
+    energy = program.energy(params, {"s": states}).astype(float)
+    weights = np.exp(-energy - np.logaddexp.reduce(-energy))
+    start = np.random.default_rng(0).choice(256, 40_000, p=weights)
+    after = program.gibbs(params, {"s": states[start]}, 3, rng=ed.Rng(9))["s"]
+    counts = np.bincount(((after > 0) @ (1 << np.arange(8))).astype(int), minlength=256)
+    expected = weights * len(start)
+    rare = expected < 10
+    observed, wanted = np.append(counts[~rare], counts[rare].sum()), np.append(expected[~rare], expected[rare].sum())
+    statistic = ((observed - wanted) ** 2 / wanted).sum()
+    freedom = len(wanted) - 1
+    assert statistic < freedom + 4 * np.sqrt(2 * freedom)
