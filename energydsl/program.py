@@ -299,7 +299,7 @@ class Program:
         flat = values.reshape(len(values), -1)
         total = np.zeros(len(values))
         for power, eta in zip(DOMAINS[self.model.layers[layer].domain.name].powers, fields, strict=True):
-            total = total + flat**power @ np.broadcast_to(eta, values.shape[1:]).reshape(-1)
+            total = total + (flat if power == 1 else flat**power) @ np.broadcast_to(eta, values.shape[1:]).reshape(-1)
         return total
 
     def mean(self, params: Mapping[str, Any], state: Mapping[str, Any], layer: str, **scalars: Any) -> Array:

@@ -6,6 +6,7 @@ in one pass over its units. These kernels know no model, so they are compiled on
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 from energydsl.backends import numba_runtime, numpy_runtime
@@ -76,6 +77,21 @@ class NumbaPrinter(Printer):
         more = "" if product is None else ", product, scale, base"
         return [*lines, f'    draw({kernel}, eta1, eta2, random, x["{name}"], {count}, moments{more})']
 
+    def path(self, layer: LayerKernels) -> Lines:
+        name, domain = layer.layer, layer.domain.name
+        states = layer.energy_shape[len(layer.shape) :]
+        return [
+            *self.gain(layer, f"gain_{domain}"),
+            "",
+            "",
+            f"def blend_{name}(etas, bases, at, random, out, w):",
+            f'    """Draw `{name}` from its fields blended with those of the base."""',
+            "    scale, weight = at",
+            "    eta2 = None if len(etas) == 1 else scale * etas[1] + weight * bases[1]",
+            f"    draw(draw_{domain}, etas[0], eta2, random, out, {states[0] if states else 1}, "
+            "scale=scale, base=weight * bases[0])",
+        ]
+
     def fused(self, layer: LayerKernels) -> Lines | None:
         """eta1 = scale * (products) + base, the last product left to the draw; None where the field is not of that kind."""
         kernel = layer.fields[0]
@@ -119,6 +135,7 @@ class NumbaPrinter(Printer):
 def runtime_text(dtype: str) -> str:
     """Everything that does not depend on the model: both runtimes and the draws of all domains."""
     draws = [line for domain in DOMAINS.values() if domain.derived for line in ["", "", *_draw(domain)]]
+    draws += [line for domain in DOMAINS.values() if domain.derived for line in ["", "", *_gain(domain)]]
     draws += ["", "", *_lane_draw()]
     parts = [
         "\n".join(Printer.docstring("NumPy, Numba and threadpoolctl")),
@@ -196,6 +213,42 @@ def _draw(domain: Domain) -> Lines:
     return lines
 
 
+def _gain(domain: Domain) -> Lines:
+    """What the log-partitions of a domain gain between two blends of fields f, g and base fields c, d."""
+    assert domain.log_partition is not None
+    lines = [
+        "@njit(parallel=True, cache=True, fastmath=FAST, error_model='numpy')",
+        f"def gain_{domain.name}(eta1, eta2, base1, base2, s, w, t, v, states, out, parts):",
+        "    entries = eta1.shape[1]",
+        "    for n in prange(parts):",
+        "        a, b = np.empty(entries, FLOAT), np.empty(entries, FLOAT)",
+        "        for r in range(len(out) * n // parts, len(out) * (n + 1) // parts):",
+        "            f, c = eta1[r if len(eta1) > 1 else 0], base1[0]",
+    ]
+    if len(domain.powers) > 1:
+        lines.append("            g, d = eta2[r if len(eta2) > 1 else 0], base2[0]")
+    lines += [
+        "            for j in range(entries):",
+        "                a[j] = s * f[j] + w * c[j]",
+        "                b[j] = t * f[j] + v * c[j]",
+        "            total = FLOAT(0.0)",
+    ]
+    if isinstance(domain.log_partition, Op) and domain.log_partition.name in AXIS:
+        lines += [
+            "            for j in range(0, entries, states):",
+            "                total += unit_logsumexp(b, j, states) - unit_logsumexp(a, j, states)",
+        ]
+    else:
+        before, after = (
+            {"eta1": f"{x}[j]", "eta2": y} for x, y in (("a", "(s * g[j] + w * d[j])"), ("b", "(t * g[j] + v * d[j])"))
+        )
+        lines += [
+            "            for j in range(entries):",
+            f"                total += {scalar(domain.log_partition, after)} - {scalar(domain.log_partition, before)}",
+        ]
+    return [*lines, "            out[r] = total"]
+
+
 def _lane_draw() -> Lines:
     """Units of any domain for some chains at once; `kind` is the number of the domain in the table."""
     lines = [
@@ -223,22 +276,23 @@ def _lane_draw() -> Lines:
 _VARIABLES = {"eta1": "e[j]", "eta2": "g[j]", "u": "u[j]"}
 
 
-def scalar(node: Scalar) -> str:
+def scalar(node: Scalar, variables: Mapping[str, str] = _VARIABLES) -> str:
     """A formula as one scalar expression of the unit j."""
     match node:
         case Var(name=name):
-            return _VARIABLES[name]
+            return variables[name]
         case Num(value=value):
             return f"FLOAT({value!r})"
         case Op(name="negative", arguments=(inner,)):
-            return f"(-{scalar(inner)})"
+            return f"(-{scalar(inner, variables)})"
         case Op(name="less", arguments=(left, Op(name="sigmoid", arguments=(right,)))):
             # u < 1 / (1 + exp(-x)) without the division
-            return f"(FLOAT(1.0) if {scalar(left)} * (FLOAT(1.0) + unit_exp(-{scalar(right)})) < FLOAT(1.0) else FLOAT(0.0))"
+            product = f"{scalar(left, variables)} * (FLOAT(1.0) + unit_exp(-{scalar(right, variables)}))"
+            return f"(FLOAT(1.0) if {product} < FLOAT(1.0) else FLOAT(0.0))"
         case Op(name="less", arguments=(left, right)):
-            return f"(FLOAT(1.0) if {scalar(left)} < {scalar(right)} else FLOAT(0.0))"
+            return f"(FLOAT(1.0) if {scalar(left, variables)} < {scalar(right, variables)} else FLOAT(0.0))"
         case Op(name=name, arguments=(left, right)) if name in INFIX:
-            return f"({scalar(left)} {INFIX[name]} {scalar(right)})"
+            return f"({scalar(left, variables)} {INFIX[name]} {scalar(right, variables)})"
         case Op(name=name, arguments=arguments):
-            return f"unit_{name}({', '.join(scalar(a) for a in arguments)})"
+            return f"unit_{name}({', '.join(scalar(a, variables) for a in arguments)})"
     raise AssertionError(node)

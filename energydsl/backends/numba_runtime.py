@@ -318,6 +318,12 @@ def unit_tanh(x):
 
 
 @scalar
+def unit_softplus(x):
+    t = unit_exp(-abs(x))
+    return max(x, FLOAT(0.0)) + (unit_log(FLOAT(1.0) + t) if SINGLE else FLOAT(math.log1p(t)))
+
+
+@scalar
 def unit_step(x):
     return FLOAT(1.0) if x > FLOAT(0.0) else FLOAT(0.0)
 
@@ -334,6 +340,17 @@ def unit_softmax(eta, at, states, out):
         total += out[at + k]
     for k in range(states):
         out[at + k] /= total
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def unit_logsumexp(eta, at, states):
+    top = eta[at]
+    for k in range(1, states):
+        top = max(top, eta[at + k])
+    total = FLOAT(0.0)
+    for k in range(states):
+        total += unit_exp(eta[at + k] - top)
+    return top + unit_log(total)
 
 
 @njit(fastmath=FAST, error_model="numpy")
@@ -463,6 +480,20 @@ def draw(kernel, eta1, eta2, random, out, states=1, means=(None, None), product=
         FLOAT(0.0 if product is None else product[2]),
     )  # fmt: skip
     return out
+
+
+def gain(kernel, etas, bases, before, after, shape):
+    """The sum over units of A(after) - A(before), shape (chains,): A at natural parameters blended two ways."""
+    whole = etas[0].shape
+    fields = [flat(eta, whole) for eta in etas]
+    grounds = [flat(np.broadcast_to(base, whole[1:]), whole) for base in bases]
+    if len(fields) == 1:
+        fields.append(_NONE)
+        grounds.append(_NONE)
+    states = fields[0].shape[1] // max(1, math.prod(shape))
+    out = np.empty(len(etas[0]), FLOAT)
+    kernel(*fields, *grounds, *(FLOAT(v) for v in (*before, *after)), states, out, pieces(fields[0].size))
+    return out.astype(np.float64)
 
 
 # --- models with few neighbours a unit: chains innermost

@@ -133,6 +133,8 @@ class Printer:
         lines += ["", "", f"def fields_{name}(p, x, s, w):", f'    """Natural parameters of `{name}`."""']
         lines += [f"    return ({arguments},)"]
         lines += ["", "", *self.sample(layer)]
+        if name not in self.colours:
+            lines += ["", "", *self.path(layer)]
         if layer.unit_fields:
             lines += ["", "", *self.scan(layer)]
         for what in ("log_partition", "entropy", "mean", "variance", "mode"):
@@ -292,6 +294,27 @@ class Printer:
         return [
             f"    units = UNITS_{name}[colour] if colour is not None else np.arange({int(np.prod(layer.shape))})",
             f'    new = w(f"new{{colour}}:{name}", (rows(x), len(units){inner}))',
+        ]
+
+    def path(self, layer: LayerKernels) -> Lines:
+        """What annealing asks of a layer between a base distribution and the model, from fields found once."""
+        name = layer.layer
+        site = "".join(f", {n}" for n in layer.shape)
+        return [
+            *self.gain(layer, f"log_partition_{name}"),
+            "",
+            "",
+            f"def blend_{name}(etas, bases, at, random, out, w):",
+            f'    """Draw `{name}` from its fields blended with those of the base; these may be overwritten."""',
+            f'    draw_{name}(*blended(etas, bases, at), random(w("u:{name}", (len(out){site},))), out, w)',
+        ]
+
+    @staticmethod
+    def gain(layer: LayerKernels, log_partition: str) -> Lines:
+        return [
+            f"def gain_{layer.layer}(etas, bases, before, after):",
+            f'    """What the log-partitions of `{layer.layer}` gain along the path, shape (chains,)."""',
+            f"    return gain({log_partition}, etas, bases, before, after, {layer.shape!r})",
         ]
 
     def draw(self, layer: LayerKernels) -> Lines:

@@ -105,6 +105,19 @@ def matmul(a, b, out=None, add=False, row=None):
     return np.matmul(a, b, out=out)
 
 
+def blended(etas, bases, at):
+    """scale * eta + weight * base for each natural parameter; at: (scale, weight)."""
+    scale, weight = at
+    return [scale * eta + weight * base for eta, base in zip(etas, bases)]
+
+
+def gain(log_partition, etas, bases, before, after, shape):
+    """The sum over units of A(after) - A(before), shape (chains,): A at natural parameters blended two ways."""
+    change = log_partition(*blended(etas, bases, after)) - log_partition(*blended(etas, bases, before))
+    chains = len(etas[0])
+    return np.broadcast_to(change, (chains, *shape)).reshape(chains, -1).sum(axis=1, dtype=np.float64)
+
+
 def axpy(value, direction, factor):
     """value += factor * direction, in place; the sums of squares of the direction and of the new value."""
     np.add(value, value.dtype.type(factor) * direction, out=value)

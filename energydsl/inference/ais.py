@@ -53,12 +53,11 @@ def ais(
     x = path.start(chains, rng)
     log_weights = np.zeros(chains)
     times = np.linspace(0.0, 1.0, betas + 1)
-    for step in range(1, len(times)):
-        log_weights += path.gain(x, times[step - 1], times[step])
-        if step < betas:
-            path.sweep(x, times[step], rng)
-        if progress is not None and step % 50 == 0:
-            progress(step / betas)
+    with program.held():
+        for step in range(1, len(times)):
+            log_weights += path.step(x, times[step - 1], times[step], rng, step == betas)
+            if progress is not None and step % 50 == 0:
+                progress(step / betas)
     return _summary(log_weights, path.log_z_base())
 
 
@@ -84,7 +83,14 @@ class _Path:
         }
         sets = summable_sets(model, program.derived.energy, list(model.units()))
         self.out = max(sets, key=lambda s: sum(model.layers[n].size for n in s))
+        self.based = [n for n in self.base if n not in self.out]
         self.parts = program.parts()
+        # The layers summed out are drawn first, so that their fields serve twice.
+        if all(n in self.parts for n in self.out) and program.sparse is None:
+            self.parts = [*self.out, *(part for part in self.parts if part not in self.out)]
+            self.first = self.out
+        else:
+            self.first = ()
         self.plain = program.settings(**{**self.scalars, "beta": 1.0})
 
     def _neutral(self, name: str) -> tuple[Array, ...]:
@@ -103,26 +109,38 @@ class _Path:
         self.program.sweep(self.params, x, self.settings(0.0), rng, self.parts)
         return x
 
-    def sweep(self, x: Arrays, t: float, rng: Rng) -> None:
-        self.program.sweep(self.params, x, self.settings(t), rng, self.parts)
+    def step(self, x: Arrays, before: float, after: float, rng: Rng, last: bool) -> Array:
+        """log p*_after(x) - log p*_before(x), then a sweep at `after`, but for the last.
 
-    def gain(self, x: Arrays, before: float, after: float) -> Array:
-        """log p*_after(x) - log p*_before(x), with as many layers summed out as can be; fields are found once."""
+        As many layers are summed out as can be; their fields are found once, for both temperatures and for their draw.
+        """
         program, kernels = self.program, self.program.kernels
-        rest = program.marginal_rest(self.params, x, self.plain, self.out)
-        fields = {n: getattr(kernels, f"fields_{n}")(self.params, x, self.plain, program.workspace) for n in self.out}
-        based = [n for n in self.base if n not in self.out]
-        start = sum((program.external_energy(n, x[n], self.base[n]) for n in based), np.zeros(len(rest)))
         beta = self.scalars["beta"]
+        rest = program.marginal_rest(self.params, x, self.plain, self.out)
+        start = sum((program.external_energy(n, x[n], self.base[n]) for n in self.based), np.zeros(len(rest)))
+        gain = (before - after) * (start + beta * np.asarray(rest, np.float64))
+        ends = (before * beta, 1.0 - before), (after * beta, 1.0 - after)
+        fields = {n: self._fields(n, x) for n in self.out}
+        for name, etas in fields.items():
+            gain += getattr(kernels, f"gain_{name}")(etas, self.base[name], *ends)
+        if last:
+            return np.asarray(gain)
+        if not self.first:
+            program.sweep(self.params, x, self.settings(after), rng, self.parts)
+            return np.asarray(gain)
+        rng.next()  # type: ignore[no-untyped-call]
+        for name in self.first:
+            getattr(kernels, f"blend_{name}")(fields[name], self.base[name], ends[1], rng, x[name], program.workspace)
+        settings = self.settings(after)
+        for part in self.parts[len(self.first) :]:
+            kernels.update(part, self.params, x, settings, rng, program.workspace)
+        return np.asarray(gain)
 
-        def log_p(t: float) -> Array:
-            total = (1.0 - t) * start - t * beta * rest
-            for name, eta in fields.items():
-                both = zip(eta, self.base[name], strict=True)
-                total = total + program.summed_log_partition(name, [t * beta * e + (1.0 - t) * b for e, b in both])
-            return np.asarray(total)
-
-        return np.asarray(log_p(after) - log_p(before), np.float64)
+    def _fields(self, name: str, x: Arrays) -> tuple[Array, ...]:
+        """Natural parameters of a layer at beta = 1, the first one for every chain."""
+        program = self.program
+        eta1, *rest = getattr(program.kernels, f"fields_{name}")(self.params, x, self.plain, program.workspace)
+        return (eta1, *rest)
 
     def log_z_base(self) -> float:
         total = 0.0
