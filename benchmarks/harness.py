@@ -1,20 +1,32 @@
-"""How work is timed: each piece alone for a while, in rounds, after the threads of the piece before it have gone to sleep."""
+"""How work is timed and shown: each piece alone for a while, in rounds, after the threads of the one before went to sleep."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 Work = Callable[[], object]
 
 # Longer than the threads of a BLAS library spin for work after a product.
-REST = 0.05
+REST = 0.06
 
 
-def medians(work: Mapping[str, Work], rounds: int = 5, seconds: float = 0.3) -> dict[str, float]:
-    """Seconds a call by name: the median over rounds of the median call."""
+@dataclass(frozen=True)
+class Row:
+    """One figure: what was done, by whom, seconds a call, and the figure it is judged by."""
+
+    work: str
+    who: str
+    seconds: float
+    value: float
+    unit: str
+
+
+def medians(work: Mapping[str, Work], rounds: int = 7, seconds: float = 0.3) -> dict[str, float]:
+    """Seconds a call by name: the median over interleaved rounds of the median call."""
     found: dict[str, list[float]] = {name: [] for name in work}
     for _ in range(rounds):
         for name, run in work.items():
@@ -28,8 +40,23 @@ def _median_call(run: Work, seconds: float) -> float:
         run()
     times: list[float] = []
     end = time.perf_counter() + seconds
-    while len(times) < 5 or time.perf_counter() < end:
+    while len(times) < 3 or time.perf_counter() < end:
         started = time.perf_counter()
         run()
         times.append(time.perf_counter() - started)
     return float(np.median(times))
+
+
+def rows_of(work: str, times: Mapping[str, float], base: str, unit: str) -> list[Row]:
+    """Figures as ratios to one of the pieces."""
+    return [Row(work, who, seconds, seconds / times[base], unit) for who, seconds in times.items()]
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The figures as text, one work after the other."""
+    lines: list[str] = []
+    for n, row in enumerate(rows):
+        if n == 0 or rows[n - 1].work != row.work:
+            lines += ["", row.work]
+        lines.append(f"  {row.who:<28} {1e3 * row.seconds:10.3f} ms {row.value:9.3f} {row.unit}")
+    return "\n".join(lines[1:])

@@ -81,15 +81,34 @@ class NumbaPrinter(Printer):
         name, domain = layer.layer, layer.domain.name
         states = layer.energy_shape[len(layer.shape) :]
         return [
+            *self.apart(layer),
+            "",
+            "",
             *self.gain(layer, f"gain_{domain}"),
             "",
             "",
-            f"def blend_{name}(etas, bases, at, random, out, w):",
-            f'    """Draw `{name}` from its fields blended with those of the base."""',
-            "    scale, weight = at",
-            "    eta2 = None if len(etas) == 1 else scale * etas[1] + weight * bases[1]",
-            f"    draw(draw_{domain}, etas[0], eta2, random, out, {states[0] if states else 1}, "
-            "scale=scale, base=weight * bases[0])",
+            f"def draw_moved_{name}(etas, at, random, out, w):",
+            f'    """Draw `{name}` at natural parameters scale * eta + offset; at: (scale, offsets)."""',
+            "    scale, offsets = at",
+            "    eta2 = None if len(etas) == 1 else scale * etas[1] + offsets[1]",
+            f"    draw(draw_{domain}, etas[0], eta2, random, out, {states[0] if states else 1}, scale=scale, base=offsets[0])",
+        ]
+
+    def apart(self, layer: LayerKernels) -> Lines:
+        product = self.fused(layer)
+        if product is None or len(layer.fields) > 1:
+            return super().apart(layer)
+        until = next(n for n, line in enumerate(product) if "if scale" in line)
+        return [
+            f"def apart_{layer.layer}(p, x, s, w):",
+            f'    """Fields of `{layer.layer}` in two: one varies with the chains, the other is the same for all."""',
+            *product[:until],
+            "    left, right, add = product",
+            "    matmul(left, right, out=eta1.reshape(rows(x), -1), add=add)",
+            "    if scale != 1.0:",
+            "        eta1 *= scale",
+            "        base = scale * base",
+            "    return (eta1,), (base,)",
         ]
 
     def fused(self, layer: LayerKernels) -> Lines | None:
@@ -161,6 +180,7 @@ def _draw(domain: Domain) -> Lines:
         "):",
         f'    """Units in {domain.support}: samples and moments from their fields."""',
         "    rows, entries = out.shape",
+        "    scale = FLOAT(scale)",
         "    units = entries // states",
         "    count = (units + WORDS - 1) // WORDS",
         "    for t in prange(parts):",
@@ -214,23 +234,23 @@ def _draw(domain: Domain) -> Lines:
 
 
 def _gain(domain: Domain) -> Lines:
-    """What the log-partitions of a domain gain between two blends of fields f, g and base fields c, d."""
+    """What the log-partitions of a domain gain where fields f, g move from s f + c, s g + d to t f + c2, t g + d2."""
     assert domain.log_partition is not None
     lines = [
         "@njit(parallel=True, cache=True, fastmath=FAST, error_model='numpy')",
-        f"def gain_{domain.name}(eta1, eta2, base1, base2, s, w, t, v, states, out, parts):",
+        f"def gain_{domain.name}(eta1, eta2, c, d, s, c2, d2, t, states, out, parts):",
         "    entries = eta1.shape[1]",
         "    for n in prange(parts):",
         "        a, b = np.empty(entries, FLOAT), np.empty(entries, FLOAT)",
         "        for r in range(len(out) * n // parts, len(out) * (n + 1) // parts):",
-        "            f, c = eta1[r if len(eta1) > 1 else 0], base1[0]",
+        "            f = eta1[r if len(eta1) > 1 else 0]",
     ]
     if len(domain.powers) > 1:
-        lines.append("            g, d = eta2[r if len(eta2) > 1 else 0], base2[0]")
+        lines.append("            g = eta2[r if len(eta2) > 1 else 0]")
     lines += [
         "            for j in range(entries):",
-        "                a[j] = s * f[j] + w * c[j]",
-        "                b[j] = t * f[j] + v * c[j]",
+        "                a[j] = s * f[j] + c[0, j]",
+        "                b[j] = t * f[j] + c2[0, j]",
         "            total = FLOAT(0.0)",
     ]
     if isinstance(domain.log_partition, Op) and domain.log_partition.name in AXIS:
@@ -240,7 +260,7 @@ def _gain(domain: Domain) -> Lines:
         ]
     else:
         before, after = (
-            {"eta1": f"{x}[j]", "eta2": y} for x, y in (("a", "(s * g[j] + w * d[j])"), ("b", "(t * g[j] + v * d[j])"))
+            {"eta1": f"{x}[j]", "eta2": y} for x, y in (("a", "(s * g[j] + d[0, j])"), ("b", "(t * g[j] + d2[0, j])"))
         )
         lines += [
             "            for j in range(entries):",

@@ -28,7 +28,7 @@ class Blas:
 
     def __init__(self):
         self.depth, self.before, self.lock = 0, [], threading.RLock()
-        self.address, self.libraries = 0, None
+        self.address, self.libraries, self.threads = 0, None, 1
 
     def find(self):
         """Look for the libraries once."""
@@ -59,6 +59,7 @@ def held():
         BLAS.find()
         BLAS.depth += 1
         if BLAS.depth == 1:
+            BLAS.threads = numba.get_num_threads()
             BLAS.before = [library.get_num_threads() for library in BLAS.libraries]
             for library in BLAS.libraries:
                 library.set_num_threads(1)
@@ -74,7 +75,7 @@ def held():
 
 def pieces(work):
     """Into how many pieces to cut: one a thread, or one where that does not pay."""
-    return numba.get_num_threads() if BLAS.depth and work > 20_000 else 1
+    return BLAS.threads if BLAS.depth and work > 20_000 else 1
 
 
 # --- products
@@ -122,7 +123,7 @@ def piece(address, a, lda, trans_a, b, ldb, trans_b, inner, out, top, bottom, ad
     at_c = out.ctypes.data + out.itemsize * top * out.shape[1]
     flag_a, flag_b = ord("t") if trans_a else ord("n"), ord("t") if trans_b else ord("n")
     width = out.shape[1]
-    gemm(address, flag_a, flag_b, bottom - top, width, inner, at_a, lda, b, ldb, at_c, width, FLOAT(1.0), add)
+    gemm(address, flag_a, flag_b, bottom - top, width, inner, at_a, lda, b, ldb, at_c, width, FLOAT(1.0), FLOAT(add))
 
 
 def layout(a):
@@ -147,8 +148,7 @@ def matmul(a, b, out=None, add=False, row=None):
         sides = layout(a), layout(b), layout(result)
         if None not in sides and result.dtype == FLOAT and not sides[2][1]:
             (lda, trans_a), (ldb, trans_b), (ldc, _) = sides
-            threads = numba.get_num_threads()
-            cut = (threads, 1) if m >= min(n, 16 * threads) else (1, threads)
+            cut = (BLAS.threads, 1) if m >= min(n, 16 * BLAS.threads) else (1, BLAS.threads)
             starts = [0] if row is None else [0, *(np.flatnonzero(row[1:] != row[:-1]) + 1)]
             if len(starts) <= 1 + k // 64:
                 for start, stop in zip(starts, [*starts[1:], k]):
@@ -186,10 +186,12 @@ def squares_of(value):
 def add_pieces(value, direction, factor, parts):
     total = np.zeros((2, parts), np.float64)
     for t in prange(parts):
-        piece = slice(len(value) * t // parts, len(value) * (t + 1) // parts)
-        add_to(value[piece], direction[piece], factor)
-        total[0, t] = squares_of(direction[piece])
-        total[1, t] = squares_of(value[piece])
+        end = len(value) * (t + 1) // parts
+        for start in range(len(value) * t // parts, end, 4096):
+            piece = slice(start, min(start + 4096, end))
+            add_to(value[piece], direction[piece], factor)
+            total[0, t] += squares_of(direction[piece])
+            total[1, t] += squares_of(value[piece])
     return total[0].sum(), total[1].sum()
 
 
@@ -468,37 +470,37 @@ def draw(kernel, eta1, eta2, random, out, states=1, means=(None, None), product=
         first,
         _NONE if eta2 is None else flat(eta2, out.shape),
         _NONE if base is None else flat(base, out.shape),
-        FLOAT(scale),
+        float(scale),
         given,
-        np.uint32(k0), np.uint32(k1), np.uint32(block), np.uint32(sweep), chain,
+        k0, k1, block, sweep, chain,
         states,
         target,
         _NONE if mean is None else mean.reshape(rows, -1),
         _NONE if square is None else square.reshape(rows, -1),
         parts,
         *gemm_arguments,
-        FLOAT(0.0 if product is None else product[2]),
+        0.0 if product is None else float(product[2]),
     )  # fmt: skip
     return out
 
 
-def gain(kernel, etas, bases, before, after, shape):
-    """The sum over units of A(after) - A(before), shape (chains,): A at natural parameters blended two ways."""
+def gain(kernel, etas, before, after, shape):
+    """The sum over units of A(after) - A(before), shape (chains,): A at natural parameters moved two ways."""
     whole = etas[0].shape
-    fields = [flat(eta, whole) for eta in etas]
-    grounds = [flat(np.broadcast_to(base, whole[1:]), whole) for base in bases]
-    if len(fields) == 1:
-        fields.append(_NONE)
-        grounds.append(_NONE)
+    fields = [flat(eta, whole) for eta in etas] + [_NONE] * (2 - len(etas))
+    ends = []
+    for scale, offsets in (before, after):
+        ends += [flat(np.broadcast_to(offset, whole[1:]), whole) for offset in offsets] + [_NONE] * (2 - len(etas))
+        ends.append(FLOAT(scale))
     states = fields[0].shape[1] // max(1, math.prod(shape))
     out = np.empty(len(etas[0]), FLOAT)
-    kernel(*fields, *grounds, *(FLOAT(v) for v in (*before, *after)), states, out, pieces(fields[0].size))
+    kernel(*fields, *ends, states, out, pieces(fields[0].size))
     return out.astype(np.float64)
 
 
 # --- models with few neighbours a unit: chains innermost
 
-LANES = 512
+LANES = 2048
 
 
 @njit(fastmath=FAST, error_model="numpy")

@@ -301,20 +301,31 @@ class Printer:
         name = layer.layer
         site = "".join(f", {n}" for n in layer.shape)
         return [
+            *self.apart(layer),
+            "",
+            "",
             *self.gain(layer, f"log_partition_{name}"),
             "",
             "",
-            f"def blend_{name}(etas, bases, at, random, out, w):",
-            f'    """Draw `{name}` from its fields blended with those of the base; these may be overwritten."""',
-            f'    draw_{name}(*blended(etas, bases, at), random(w("u:{name}", (len(out){site},))), out, w)',
+            f"def draw_moved_{name}(etas, at, random, out, w):",
+            f'    """Draw `{name}` at natural parameters scale * eta + offset; at: (scale, offsets)."""',
+            f'    draw_{name}(*moved(etas, at), random(w("u:{name}", (len(out){site},))), out, w)',
+        ]
+
+    def apart(self, layer: LayerKernels) -> Lines:
+        zeros = ", ".join("0.0" for _ in layer.fields)
+        return [
+            f"def apart_{layer.layer}(p, x, s, w):",
+            f'    """Fields of `{layer.layer}` in two: one varies with the chains, the other is the same for all."""',
+            f"    return fields_{layer.layer}(p, x, s, w), ({zeros},)",
         ]
 
     @staticmethod
     def gain(layer: LayerKernels, log_partition: str) -> Lines:
         return [
-            f"def gain_{layer.layer}(etas, bases, before, after):",
-            f'    """What the log-partitions of `{layer.layer}` gain along the path, shape (chains,)."""',
-            f"    return gain({log_partition}, etas, bases, before, after, {layer.shape!r})",
+            f"def gain_{layer.layer}(etas, before, after):",
+            f'    """What the log-partitions of `{layer.layer}` gain from before to after, each (scale, offsets)."""',
+            f"    return gain({log_partition}, etas, before, after, {layer.shape!r})",
         ]
 
     def draw(self, layer: LayerKernels) -> Lines:

@@ -105,15 +105,15 @@ def matmul(a, b, out=None, add=False, row=None):
     return np.matmul(a, b, out=out)
 
 
-def blended(etas, bases, at):
-    """scale * eta + weight * base for each natural parameter; at: (scale, weight)."""
-    scale, weight = at
-    return [scale * eta + weight * base for eta, base in zip(etas, bases)]
+def moved(etas, at):
+    """scale * eta + offset for each natural parameter; at: (scale, offsets)."""
+    scale, offsets = at
+    return [scale * eta + offset for eta, offset in zip(etas, offsets)]
 
 
-def gain(log_partition, etas, bases, before, after, shape):
-    """The sum over units of A(after) - A(before), shape (chains,): A at natural parameters blended two ways."""
-    change = log_partition(*blended(etas, bases, after)) - log_partition(*blended(etas, bases, before))
+def gain(log_partition, etas, before, after, shape):
+    """The sum over units of A(after) - A(before), shape (chains,): A at natural parameters moved two ways."""
+    change = log_partition(*moved(etas, after)) - log_partition(*moved(etas, before))
     chains = len(etas[0])
     return np.broadcast_to(change, (chains, *shape)).reshape(chains, -1).sum(axis=1, dtype=np.float64)
 

@@ -119,10 +119,16 @@ class _Path:
         rest = program.marginal_rest(self.params, x, self.plain, self.out)
         start = sum((program.external_energy(n, x[n], self.base[n]) for n in self.based), np.zeros(len(rest)))
         gain = (before - after) * (start + beta * np.asarray(rest, np.float64))
-        ends = (before * beta, 1.0 - before), (after * beta, 1.0 - after)
-        fields = {n: self._fields(n, x) for n in self.out}
-        for name, etas in fields.items():
-            gain += getattr(kernels, f"gain_{name}")(etas, self.base[name], *ends)
+        fields, targets = {}, {}
+        for name in self.out:
+            etas, same = getattr(kernels, f"apart_{name}")(self.params, x, self.plain, program.workspace)
+            base = self.base[name]
+            start_at, target = (
+                (t * beta, [t * beta * e + (1.0 - t) * b for e, b in zip(same, base, strict=True)])
+                for t in (before, after)
+            )
+            gain += getattr(kernels, f"gain_{name}")(etas, start_at, target)
+            fields[name], targets[name] = etas, target
         if last:
             return np.asarray(gain)
         if not self.first:
@@ -130,17 +136,11 @@ class _Path:
             return np.asarray(gain)
         rng.next()  # type: ignore[no-untyped-call]
         for name in self.first:
-            getattr(kernels, f"blend_{name}")(fields[name], self.base[name], ends[1], rng, x[name], program.workspace)
+            getattr(kernels, f"draw_moved_{name}")(fields[name], targets[name], rng, x[name], program.workspace)
         settings = self.settings(after)
         for part in self.parts[len(self.first) :]:
             kernels.update(part, self.params, x, settings, rng, program.workspace)
         return np.asarray(gain)
-
-    def _fields(self, name: str, x: Arrays) -> tuple[Array, ...]:
-        """Natural parameters of a layer at beta = 1, the first one for every chain."""
-        program = self.program
-        eta1, *rest = getattr(program.kernels, f"fields_{name}")(self.params, x, self.plain, program.workspace)
-        return (eta1, *rest)
 
     def log_z_base(self) -> float:
         total = 0.0

@@ -36,6 +36,7 @@ class Phases:
         self.hidden = model.by_role("hidden")
         self.inputs = model.by_role("input")
         self.batch = batch
+        self.copied: list[str] = []
         self.chains = method.chains if isinstance(method, PCD | MCMC) and not self.inputs else batch
         rows = batch + self.chains
         self.both: Arrays = {
@@ -51,6 +52,8 @@ class Phases:
         self._add_second_moments(positive | negative)
         self.positive, self.positive_means = self._side(slice(0, batch), positive)
         self.negative, self.negative_means = self._side(slice(batch, rows), negative)
+        if isinstance(method, CD):
+            self._start_at_data(negative)
         self.settings = program.settings()
         self.restart(seed=None)
 
@@ -77,6 +80,15 @@ class Phases:
                     means[f"{name}^2"] = self.both[f"{name}^2"][rows]
         return samples, means
 
+    def _start_at_data(self, averaged: set[str]) -> None:
+        """CD: the negative phase goes on from the samples of the positive one; what it draws first need not be copied."""
+        first = {p.layer for p in self.negative_schedule[0] if p.kind == "whole"}
+        self.copied = [n for n in self.program.model.units() if n not in first]
+        for name in self.hidden:
+            if name in self.copied and name in averaged and name in self.positive_means:
+                self.negative[name] = self.positive[name]
+                self.copied.remove(name)
+
     def restart(self, seed: int | None) -> None:
         """Random chains."""
         given = {n: self.negative[n] for n in self.inputs}
@@ -95,7 +107,7 @@ class Phases:
         if self.hidden:
             self._sweeps(params, self.positive, self.positive_means, self.positive_schedule, self._latent_sweeps())
         if start_at_data:
-            for name in self.program.model.units():
+            for name in self.copied:
                 self.negative[name][...] = self.positive[name]
         elif isinstance(self.method, MCMC):
             self.restart(seed=None)
