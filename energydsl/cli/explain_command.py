@@ -6,16 +6,25 @@ import click
 
 from energydsl.cli.common import json_option, overrides_options, print_json, read_model
 from energydsl.compiler import STAGES
+from energydsl.report.costs import as_text as cost_text
+from energydsl.report.costs import costs
 
 
 @click.command("explain")
 @click.argument("file")
 @click.option("--latex", is_flag=True, help="Formulas as LaTeX.")
 @click.option("--emit", "stage", type=click.Choice(STAGES), help="Print a stage of the compiler instead.")
+@click.option("--cost", is_flag=True, help="What a sweep and a gradient cost, and how many chains fit, instead.")
 @overrides_options
 @json_option
 def command(
-    file: str, latex: bool, stage: str | None, dims: dict[str, int], consts: dict[str, float], as_json: bool
+    file: str,
+    latex: bool,
+    stage: str | None,
+    cost: bool,
+    dims: dict[str, int],
+    consts: dict[str, float],
+    as_json: bool,
 ) -> None:
     """Print what follows from the energy of FILE: conditionals, Gibbs blocks, gradients, free energy."""
     model = read_model(file, dims, consts, as_json)
@@ -25,6 +34,12 @@ def command(
             print_json({"ok": True, "stage": stage, "text": text})
         else:
             click.echo(text)
+    elif cost:
+        found = costs(model)
+        if as_json:
+            print_json({"ok": True, **found})
+        else:
+            click.echo(cost_text(found))
     elif as_json:
         print_json(model.explain("json"))
     else:

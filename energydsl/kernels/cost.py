@@ -1,0 +1,111 @@
+"""What the kernels of a model cost: the structure chosen for each, operations and bytes a chain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from energydsl.kernels.program import BATCH, Contract, Define, Kernel, KernelProgram, Section
+from energydsl.kernels.sparse import SparsePlan
+
+_NUMBER = 4
+
+
+@dataclass(frozen=True)
+class KernelCost:
+    """One kernel: its structure, multiplications and additions a chain, bytes of parameters it reads (for all chains)."""
+
+    name: str
+    structure: str
+    operations: int
+    parameter_bytes: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of a whole model, in float32.
+
+    sweep: kernels of one Gibbs sweep; gradient: of one gradient. draws: units drawn a sweep and chain. chain_bytes:
+    state and fields of one chain; parameter_bytes: parameters, their gradient and one slot of an optimiser.
+    """
+
+    sweep: tuple[KernelCost, ...]
+    gradient: tuple[KernelCost, ...]
+    draws: int
+    chain_bytes: int
+    parameter_bytes: int
+
+    def most_chains(self, memory: int) -> int:
+        """The largest number of chains that fits in so many bytes."""
+        return max(0, (memory - self.parameter_bytes) // max(1, self.chain_bytes))
+
+
+def cost_of(program: KernelProgram, sparse: SparsePlan | None, params: Mapping[str, tuple[int, ...]]) -> Cost:
+    """The cost of a lowered model; `sparse`: its plan where its sweeps run on a sparse matrix."""
+    sweep = tuple(_field(name, kernel, sparse, params) for name, x in program.layers.items() for kernel in x.fields)
+    gradient = tuple(_kernel(f"dE/d{name}", kernel, params) for name, kernel in program.gradients.items())
+    entries = sum(math.prod(x.energy_shape) for x in program.layers.values())
+    draws = sum(math.prod(x.shape) for x in program.layers.values())
+    fields = sum(math.prod(k.shape) for x in program.layers.values() for k in x.fields)
+    parameters = sum(math.prod(shape) for shape in params.values())
+    return Cost(sweep, gradient, draws, _NUMBER * (entries + fields), 3 * _NUMBER * parameters)
+
+
+def _field(layer: str, kernel: Kernel, sparse: SparsePlan | None, params: Mapping[str, tuple[int, ...]]) -> KernelCost:
+    plain = _kernel(f"{layer} {kernel.name}", kernel, params)
+    if sparse is None or kernel.name != "eta1":
+        return plain
+    count = sum(len(e.target) for name, e in sparse.fields if name == layer)
+    units = math.prod(kernel.shape)
+    each = f"{count / max(1, units):.3g} entries a unit"
+    mean = float((sparse.until[sparse.layers[layer]] - sparse.layers[layer]).mean())
+    if mean <= 2.0:
+        structure = f"sparse rows, chains innermost: {each}"
+    else:
+        kind = "convolution" if any(e.factors and e.factors[-1].at is not None for n, e in sparse.fields if n == layer) else "stencil"  # fmt: skip
+        structure = f"{kind}, chains innermost: {each}, in runs of about {2 * mean:.0f}"
+    return KernelCost(plain.name, structure, 2 * count, plain.parameter_bytes)
+
+
+def _kernel(name: str, kernel: Kernel, params: Mapping[str, tuple[int, ...]]) -> KernelCost:
+    operations = sum(_operations(s.steps, s.sizes) for s in kernel.sections)
+    kinds = list(dict.fromkeys(kind for s in kernel.sections if (kind := _structure(s))))
+    read = {a.name for s in kernel.sections for a in _accesses(s.steps) if a is not None and a.source == "p"}
+    size = sum(math.prod(params[n]) for n in read)
+    return KernelCost(name, " + ".join(kinds) or "constant", operations, _NUMBER * size)
+
+
+def _accesses(steps: Iterable[Define | Contract]) -> list:  # type: ignore[type-arg]
+    return [a for step in steps if isinstance(step, Contract) for a in (step.left, step.right)]
+
+
+def _operations(steps: Iterable[Define | Contract], sizes: Mapping[str, tuple[int, int]]) -> int:
+    total = 0
+    for step in steps:
+        if isinstance(step, Define):
+            total += sum(_operations(s.steps, s.sizes) for s in step.sections)
+            continue
+        letters = {*step.left.letters, *(step.right.letters if step.right else ())} - {BATCH}
+        total += 2 * math.prod(sizes[x][1] - sizes[x][0] for x in letters)
+    return total
+
+
+def _structure(section: Section) -> str:
+    """How a section that varies with the chains is computed by the plain kernels."""
+    found = [a for a in _accesses(section.steps) if a is not None]
+    batched = any(BATCH in a.letters for a in found)
+    if not batched:
+        return ""
+    if section.target is not None:
+        return "gather and scatter over the grid"
+    if any(a.indices is not None for a in found):
+        return "gather over the grid"
+    last = section.steps[-1]
+    assert isinstance(last, Contract)
+    if last.right is None:
+        return "sum over the layer"
+    if "row" in (last.left.source, last.right.source):
+        return "sum over chains"
+    shared = set(last.left.letters) & set(last.right.letters) - set(last.letters)
+    return "matrix product" if shared else "elementwise product"

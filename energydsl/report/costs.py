@@ -1,0 +1,73 @@
+"""`explain --cost`: the structure chosen for every kernel, its operations and bytes, and how many chains fit."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from energydsl.kernels import lower
+from energydsl.kernels.cost import cost_of
+from energydsl.program import sparse_plan
+
+if TYPE_CHECKING:
+    from energydsl.compiler import Model
+
+
+def costs(model: Model) -> dict[str, Any]:
+    """Costs as a dict: operations a chain, bytes (in float32), the largest number of chains for this machine's memory."""
+    program = lower(model.derived)
+    cost = cost_of(program, sparse_plan(model.derived, program), {n: p.shape for n, p in model.params.items()})
+    memory = _memory()
+    return {
+        "sweep": [asdict(k) for k in cost.sweep],
+        "gradient": [asdict(k) for k in cost.gradient],
+        "draws": cost.draws,
+        "sweep_operations": sum(k.operations for k in cost.sweep),
+        "gradient_operations": sum(k.operations for k in cost.gradient),
+        "chain_bytes": cost.chain_bytes,
+        "parameter_bytes": cost.parameter_bytes,
+        "memory_bytes": memory,
+        "most_chains": cost.most_chains(memory),
+    }
+
+
+def _memory() -> int:
+    """Bytes of main memory, or 8 GiB where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 8 << 30
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """The costs as a table."""
+    lines = ["One chain, float32:", ""]
+    for title, key in (("a Gibbs sweep", "sweep"), ("a gradient", "gradient")):
+        lines.append(f"{title}: {_short(found[f'{key}_operations'])} operations")
+        width = max((len(k["name"]) for k in found[key]), default=0)
+        for k in found[key]:
+            read = f", reads {_size(k['parameter_bytes'])} of parameters" if k["parameter_bytes"] else ""
+            lines.append(f"  {k['name']:<{width}}  {_short(k['operations']):>7}  {k['structure']}{read}")
+        lines.append("")
+    lines.append(f"units drawn a sweep   {found['draws']}")
+    lines.append(f"memory for a chain    {_size(found['chain_bytes'])} (state and fields)")
+    lines.append(f"parameters            {_size(found['parameter_bytes'])} (with gradient and one optimiser slot)")
+    lines.append(f"chains that fit       {found['most_chains']} in this machine's {_size(found['memory_bytes'])}")
+    return "\n".join(lines)
+
+
+def _short(number: float) -> str:
+    for unit in ("", "k", "M", "G"):
+        if number < 1000:
+            return f"{number:.3g}{unit}"
+        number /= 1000
+    return f"{number:.3g}T"
+
+
+def _size(number: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if number < 1024:
+            return f"{number:.3g} {unit}"
+        number /= 1024
+    return f"{number:.3g} GiB"
