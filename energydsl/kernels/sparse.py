@@ -52,17 +52,16 @@ class Entries:
 
 
 def entries_of(
-    kernel: Kernel, program: KernelProgram, shapes: Mapping[str, tuple[int, ...]], edges: Mapping[str, Integers]
+    kernel: Kernel, scanned: bool, shapes: Mapping[str, tuple[int, ...]], edges: Mapping[str, Integers]
 ) -> tuple[Entries, ...] | None:
-    """The sections of a field as entries; None where one is not of that kind, or is denser than pays.
+    """The sections of a field as entries; None where one is not of that kind, or where a dense product does it better.
 
-    shapes: of parameters and of layers as they stand in the energy.
+    scanned: the units are drawn one by one, so that no product is of use. shapes: of parameters, and of layers as they
+    stand in the energy.
     """
-    found = []
-    units = math.prod(kernel.shape)
-    places = sum(math.prod(high - low for low, high in s.sizes.values()) for s in kernel.sections if s.batched)
-    if places > min(MAX_ENTRIES, MAX_ENTRIES_A_UNIT * units) and not _filters(kernel, units):
+    if not (_pays(kernel) or (scanned and _places(kernel) <= MAX_ENTRIES)):
         return None
+    found = []
     for section in kernel.sections:
         entries = _section(section, kernel, shapes, edges)
         if entries is None:
@@ -71,13 +70,19 @@ def entries_of(
     return tuple(found)
 
 
-def _filters(kernel: Kernel, units: int) -> bool:
-    """Whether the units read are at sums of binders, as in a convolution: then no dense product does the work."""
+def _places(kernel: Kernel) -> int:
+    return sum(math.prod(high - low for low, high in s.sizes.values()) for s in kernel.sections if s.batched)
+
+
+def _pays(kernel: Kernel) -> bool:
+    """Whether units are read or written at computed places, few of them a unit or moved filters: then no product fits."""
     reads = [a for s in kernel.sections for a in _leaves(s) or () if a.source == "x"]
-    moved = any(i.plain is None for a in reads for i in a.indices or ())
-    aimed = any(i.plain is None for s in kernel.sections for i in s.target or ())
-    places = sum(math.prod(high - low for low, high in s.sizes.values()) for s in kernel.sections if s.batched)
-    return (moved or aimed) and places <= MAX_ENTRIES
+    computed = [*(a.indices for a in reads if a.indices), *(s.target for s in kernel.sections if s.target)]
+    if not computed and any(s.batched for s in kernel.sections):
+        return False
+    moved = any(i.plain is None for indices in computed for i in indices)
+    places = _places(kernel)
+    return places <= MAX_ENTRIES and (moved or places <= MAX_ENTRIES_A_UNIT * math.prod(kernel.shape))
 
 
 def _leaves(section: Section) -> list[Access] | None:
@@ -209,7 +214,7 @@ def plan(
     second: list[tuple[str, Entries]] = []
     for name, layer in program.layers.items():
         for number, kernel in enumerate(layer.fields):
-            entries = entries_of(kernel, program, shapes, edges)
+            entries = entries_of(kernel, bool(layer.unit_fields), shapes, edges)
             if entries is None or (number == 1 and any(e.layer for e in entries)):
                 return None
             (second if number else fields).extend((name, e) for e in entries)

@@ -28,6 +28,7 @@ SPARSE = {
     "const power": "const T : positive = 2.0\nvisible s[10] : spin\nparam J[10]\nenergy = - sum[i] J[i]^2/T*s[i]*s[(i + 1) % 10]",
 }
 NOT_SPARSE = {
+    "small dense": "visible v[9] : binary\nhidden h[8] : binary\nlayers v -- h",
     "dense": "visible v[90] : binary\nhidden h[80] : binary\nlayers v -- h",
     "third order": "visible s[9] : spin\nparam K\nenergy = - K*sum[i] s[i]*s[(i + 1) % 9]*s[(i + 2) % 9]",
 }

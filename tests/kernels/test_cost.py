@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 import energydsl as ed
-from energydsl.cli.main import main
+from energydsl.cli.main import cli
 from energydsl.report.costs import as_text, costs
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
@@ -39,7 +39,7 @@ def test_structure_is_found(name: str, structure: str, operations: int) -> None:
 
 
 def test_every_zoo_model_has_a_cost(zoo_path: Path) -> None:
-    result = CliRunner().invoke(main, ["explain", "--cost", str(zoo_path)])
+    result = CliRunner().invoke(cli, ["explain", "--cost", str(zoo_path)])
     assert result.exit_code == 0, result.output
     assert "chains that fit" in result.output
     assert as_text(costs(ed.load(zoo_path))) == result.output.rstrip("\n")
