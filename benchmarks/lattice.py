@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing as mp
 import time
 from collections.abc import Callable
@@ -76,12 +77,13 @@ def _dwave(edges: list[tuple[int, int]], weights: list[float], sweeps: int, read
 
     bqm = dimod.BinaryQuadraticModel.from_ising({}, {e: -w for e, w in zip(edges, weights, strict=True)})
     sampler = SimulatedAnnealingSampler()
-    while pipe.poll(600) and pipe.recv():
-        sampler.sample(
-            bqm, num_reads=reads, beta_schedule_type="custom", beta_schedule=[1.0], num_sweeps=sweeps,
-            num_sweeps_per_beta=sweeps, proposal_acceptance_criteria="Gibbs", seed=1,
-        )  # fmt: skip
-        pipe.send(True)
+    with contextlib.suppress(EOFError):
+        while pipe.recv():
+            sampler.sample(
+                bqm, num_reads=reads, beta_schedule_type="custom", beta_schedule=[1.0], num_sweeps=sweeps,
+                num_sweeps_per_beta=sweeps, proposal_acceptance_criteria="Gibbs", seed=1,
+            )  # fmt: skip
+            pipe.send(True)
 
 
 def dwave(graph: nx.Graph, gaussian: bool, sweeps: int) -> Work | None:

@@ -23,7 +23,7 @@ from energydsl.energy import canonicalise
 from energydsl.graph import edges_of
 from energydsl.model.records import Layer, Param, Resolved
 from energydsl.program import Arrays, Program
-from energydsl.random import Uniforms
+from energydsl.random import Rng, Uniforms
 from energydsl.reference import Oracle, enumerate_states, unit_values
 
 Array = NDArray[Any]
@@ -75,12 +75,14 @@ class Certificate:
         return "\n".join([*lines, "all identities hold" if self.ok else "THE DERIVATION IS WRONG"])
 
 
-def certify(full: Derived, small: Resolved, seed: int = 0) -> Certificate:
-    """Checks 1 to 6 on the shrunk model, and what can be checked at the model's own sizes."""
+def certify(full: Derived, small: Resolved, seed: int = 0, backend: str = "numpy") -> Certificate:
+    """Checks 1 to 6 on the shrunk model with the kernels of a backend, and what can be checked at the model's own sizes."""
     energy, _ = canonicalise(small)
     derived = derive(small, energy)
-    checks = list(_Trial(derived, seed).checks())
+    checks = list(_Trial(derived, seed, backend).checks())
     checks += list(_full_size(full, seed))
+    if backend != "numpy":
+        checks.append(Check(f"sweeps on {backend} = sweeps on numpy", _sweeps_error(derived, seed, backend), 1e-9))
     sizes = ", ".join(f"{n}{list(layer.shape) if layer.shape else ''}" for n, layer in small.layers.items())
     return Certificate(full.model.name, sizes, tuple(checks))
 
@@ -88,10 +90,10 @@ def certify(full: Derived, small: Resolved, seed: int = 0) -> Certificate:
 class _Trial:
     """One model with one draw of parameters, beta and weights; all its states and their energies by the oracle."""
 
-    def __init__(self, derived: Derived, seed: int):
+    def __init__(self, derived: Derived, seed: int, backend: str = "numpy"):
         self.derived, self.model = derived, derived.model
         self.rng = np.random.default_rng(seed)
-        self.program = Program(derived, "numpy", "float64")
+        self.program = Program(derived, backend, "float64")
         self.params = {n: self.random_param(p) for n, p in self.model.params.items()}
         self.beta = 0.7
         self.weights = {label: float(self.rng.uniform(0.8, 1.2)) for label in self.model.labels}
@@ -447,6 +449,17 @@ def _largest(values: Any) -> float:
     if array.size and not np.isfinite(array).all():
         return np.inf
     return float(array.max(initial=0.0))
+
+
+def _sweeps_error(derived: Derived, seed: int, backend: str) -> float:
+    """The largest difference of states after three sweeps on the same random stream."""
+    trial = _Trial(derived, seed)
+    start = trial.program.init_state(trial.params, 50, seed, {n: v[:1] for n, v in trial.inputs.items()})
+    states = []
+    for name in ("numpy", backend):
+        program = Program(derived, name, "float64")
+        states.append(program.gibbs(trial.params, start, 3, rng=Rng(seed), **trial.scalars))
+    return max(_largest(states[0][n] - states[1][n]) for n in states[0])
 
 
 def _full_size(derived: Derived, seed: int) -> Iterator[Check]:

@@ -136,29 +136,33 @@ class Model:
         """A program of kernels. Raises `ModelError` (E0390, E0402) where it cannot be compiled."""
         from energydsl.program import Program
 
-        if backend not in BACKENDS:
-            raise ArgumentError(f"backend is one of {', '.join(BACKENDS)}")
         if dtype not in DTYPES:
             raise ArgumentError(f"dtype is one of {', '.join(DTYPES)}")
+        return Program(self.derived, self._backend(backend), dtype)
+
+    def _backend(self, backend: str) -> str:
+        """The backend that is meant. Raises `EnergyError` where it cannot be used here."""
+        if backend not in BACKENDS:
+            raise ArgumentError(f"backend is one of {', '.join(BACKENDS)}")
         if backend == "cupy":
-            raise EnergyError(f"backend `{backend}` is not built yet: use numpy (or auto)")
+            raise EnergyError("backend `cupy` is not built yet: use numba or numpy (or auto)")
         if backend == "numba" and not numba_backend.installed():
             raise EnergyError('backend `numba` needs its packages: pip install "energydsl[numba]"')
         if backend == "auto":
-            backend = "numba" if self._large() and numba_backend.installed() else "numpy"
-        return Program(self.derived, backend, dtype)
+            return "numba" if self._large() and numba_backend.installed() else "numpy"
+        return backend
 
     def _large(self) -> bool:
         """Whether a sweep is so much work that compiled kernels are worth loading."""
         entries = sum(math.prod(p.shape) for p in self.params.values())
         return entries + sum(layer.size for layer in self.layers.values()) >= _LARGE
 
-    def verify(self, seed: int = 0) -> Certificate:
-        """The derivation certificate of this model."""
+    def verify(self, seed: int = 0, backend: str = "numpy") -> Certificate:
+        """The derivation certificate of this model, with the kernels of a backend."""
         from energydsl.certificate import certify
         from energydsl.shrink import shrink
 
-        return certify(self.derived, shrink(self.module, self.overrides), seed)
+        return certify(self.derived, shrink(self.module, self.overrides), seed, self._backend(backend))
 
 
 def load(

@@ -446,7 +446,6 @@ def draw(kernel, eta1, eta2, random, out, states=1, means=(None, None), product=
     """
     rows = len(out)
     target = out.reshape(rows, -1)
-    entries = target.shape[1]
     first = eta1.reshape(rows, -1) if product is not None else flat(eta1, out.shape)
     parts = pieces(target.size)
     gemm_arguments = _NO_PRODUCT
@@ -461,7 +460,8 @@ def draw(kernel, eta1, eta2, random, out, states=1, means=(None, None), product=
             add = False
     key = getattr(random, "key", None)
     if key is None:
-        given, k0, k1, block, sweep, chain = random(np.empty((rows, entries // states), FLOAT)), 0, 0, 0, 0, 0
+        given = random(np.empty(out.shape[:-1] if states > 1 else out.shape, FLOAT)).reshape(rows, -1)
+        k0, k1, block, sweep, chain = 0, 0, 0, 0, 0
     else:
         given, k0, k1, block, sweep, chain = _NONE, *key, random.block, random.sweep, random.chain
         random.block += 1

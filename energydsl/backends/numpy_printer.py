@@ -111,8 +111,7 @@ class Printer:
         edges = [f"EDGES_{n} = {_pack(e)}" for n, e in self.edges.items()]
         colours = []
         for n, c in self.colours.items():
-            units = ", ".join(_pack(np.flatnonzero(c.ravel() == k)) for k in range(int(c.max()) + 1))
-            colours.append(f"UNITS_{n} = ({units},)")
+            colours.append(f"UNITS_{n} = by_colour({_pack(c.ravel())})")
         constants = [f"{name} = {text}" for text, name in self.constants.items()]
         return "\n".join([*head, *edges, *colours, *constants, "", *body, ""])
 

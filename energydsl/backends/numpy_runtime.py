@@ -173,6 +173,11 @@ def unpack(text, shape):
     return np.frombuffer(zlib.decompress(base64.b85decode(text)), "<i4").reshape(shape).astype(np.int64)
 
 
+def by_colour(colours):
+    """The units of each colour, in order."""
+    return [np.flatnonzero(colours == k) for k in range(colours.max() + 1)]
+
+
 class Scatter:
     """Adds columns of values to the columns of an output that `index` names; several may go to one."""
 

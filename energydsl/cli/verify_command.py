@@ -7,16 +7,18 @@ import sys
 import click
 
 from energydsl.cli.common import INTERNAL, json_option, overrides_options, print_json, read_model
+from energydsl.compiler import BACKENDS
 
 
 @click.command("verify")
 @click.argument("file")
 @click.option("--seed", default=0, show_default=True, help="Of the random parameters and states.")
+@click.option("--backend", type=click.Choice(BACKENDS[1:]), default="numpy", show_default=True, help="Whose kernels.")
 @overrides_options
 @json_option
-def command(file: str, seed: int, dims: dict[str, int], consts: dict[str, float], as_json: bool) -> None:
+def command(file: str, seed: int, backend: str, dims: dict[str, int], consts: dict[str, float], as_json: bool) -> None:
     """Prove what was derived from FILE against enumeration, on the model with its sizes shrunk."""
-    certificate = read_model(file, dims, consts, as_json).verify(seed)
+    certificate = read_model(file, dims, consts, as_json).verify(seed, backend)
     if as_json:
         print_json(certificate.as_dict())
     else:

@@ -216,3 +216,41 @@ def test_the_cache_folder_may_be_unwritable(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("ENERGYDSL_CACHE", str(tmp_path / "file" / "no folder"))
     path = numba_backend._file("energydsl_runtime_test", "x = 1\n")
     assert path.read_text() == "x = 1\n"
+
+
+def test_the_certificate_holds_for_its_kernels(zoo_path: Path) -> None:
+    certificate = ed.load(zoo_path).verify(backend="numba")
+    assert certificate.ok, str(certificate)
+    assert certificate.checks[-1].name.startswith("sweeps on numba")
+
+
+def test_every_domain_can_be_printed() -> None:
+    from energydsl.backends.numba_printer import runtime_text
+
+    for dtype in ("float32", "float64"):
+        text = runtime_text(dtype)
+        for name, domain in DOMAINS.items():
+            assert (f"def draw_{name}(" in text) == domain.derived
+            assert (f"def gain_{name}(" in text) == domain.derived
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["binary", "spin", "categorical[3]", "real"])
+def test_gain_along_a_path(kind: str, dtype: str) -> None:
+    power = " + sum(h^2)" if kind == "real" else ""
+    shape = "2, 3" if "[" in kind else "2"
+    text = f"visible v[5] : binary\nhidden h[2] : {kind}\nparam W[5, {shape}] = normal(sd = 1), c[{shape}] = normal(sd = 1)\n"
+    text += f"energy = - sum[i, j{', k' if '[' in kind else ''}] v[i]*W[i, j{', k' if '[' in kind else ''}]*h[j{', k' if '[' in kind else ''}] - sum(c * h){power}"
+    plain, fast = pair(ed.loads(text), dtype)
+    params = plain.init(0)
+    x = plain.init_state(params, 7)
+    gains = []
+    for program in (plain, fast):
+        kernels, s = program.kernels, program.settings()
+        etas, same = kernels.apart_h(params, x, s, program.workspace)
+        ends = [
+            (t, [t * e + (1 - t) * b for e, b in zip(same, program.base_rate("h", None), strict=True)])
+            for t in (0.3, 0.4)
+        ]
+        gains.append(kernels.gain_h(etas, *ends))
+    np.testing.assert_allclose(gains[1], gains[0], rtol=1e-3 if dtype == "float32" else 1e-10, atol=1e-5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import networkx as nx
@@ -10,7 +11,7 @@ import pytest
 
 import energydsl as ed
 from energydsl.backends import numba_backend
-from energydsl.kernels import lower
+from energydsl.kernels import lower, sparse
 from energydsl.program import sparse_plan
 
 needs_numba = pytest.mark.skipif(not numba_backend.installed(), reason="numba is not installed")
@@ -24,6 +25,8 @@ SPARSE = {
     "convolution": "visible v[9, 9] : binary\nhidden h[2, 7, 7] : binary\nparam W[2, 3, 3], b, c[2]\nenergy = - b*sum(v) - sum[f, i, j] c[f]*h[f, i, j] - sum[f, i, j, p, q] h[f, i, j]*W[f, p, q]*v[i + p, j + q]",
     "real lattice": "visible s[8] : real\nparam K\nenergy = 2*sum(s^2) - K*sum[i] s[i]*s[(i + 1) % 8]",
     "two terms": "visible s[12] : spin\nparam K, L\nenergy near = - K*sum[i] s[i]*s[(i + 1) % 12]\nenergy far = - L*sum[i] s[i]*s[(i + 3) % 12]",
+    "each pair once": "visible s[9] : spin\nparam J[9, 9], f\nenergy = - sum[i < k] J[i, k]*s[i]*s[k] - f*sum(s)",
+    "wide torus": "visible s[16, 16] : spin\nparam K\nenergy = - K*sum[i, j] s[i, j]*(s[(i + 1) % 16, j] + s[i, (j + 1) % 16])",
     "all pairs": "visible x[9] : binary\nparam W[9, 9] : symmetric & zero_diagonal, b[9]\nenergy = - 0.5*x @ W @ x - b @ x",
     "const power": "const T : positive = 2.0\nvisible s[10] : spin\nparam J[10]\nenergy = - sum[i] J[i]^2/T*s[i]*s[(i + 1) % 10]",
 }
@@ -125,10 +128,7 @@ def test_external_fields_reach_the_sparse_kernels() -> None:
 
 
 def test_a_stencil_is_found() -> None:
-    model = ed.loads(
-        "visible s[16, 16] : spin\nparam K\nenergy = - K*sum[i, j] s[i, j]*(s[(i + 1) % 16, j] + s[i, (j + 1) % 16])"
-    )
-    found = plan_of(model)
+    found = plan_of(ed.loads(SPARSE["wide torus"]))
     assert found.run > 3
     graph = nx.grid_2d_graph(16, 16, periodic=True)
     assert len(found.source) == 2 * graph.number_of_edges()
@@ -153,3 +153,42 @@ def test_the_sampler_keeps_the_exact_distribution() -> None:
     statistic = ((observed - wanted) ** 2 / wanted).sum()
     freedom = len(wanted) - 1
     assert statistic < freedom + 4 * np.sqrt(2 * freedom)
+
+
+def no_predicate(original: Any) -> Any:
+    return lambda access, grids, edge: True
+
+
+def next_source(original: Any) -> Any:
+    return lambda *args: (
+        e if (e := original(*args)) is None or e.source is None else replace(e, source=np.roll(e.source, 1))
+    )
+
+
+def wrong_sign(original: Any) -> Any:
+    return lambda *args: e if (e := original(*args)) is None else replace(e, coefficient=-e.coefficient)
+
+
+def one_long_run(original: Any) -> Any:
+    return lambda rows, source, kinds: np.full(len(rows) - 1, len(rows) - 1)
+
+
+MUTANTS = {
+    "predicate ignored": ("each pair once", "_holds", no_predicate),
+    "neighbours moved on": ("graph", "_section", next_source),
+    "wrong sign": ("two terms", "_section", wrong_sign),
+    "runs go on over a seam": ("wide torus", "_runs", one_long_run),
+}
+
+
+@needs_numba
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutants_of_the_plan_are_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, function, make = MUTANTS[name]
+    model = ed.loads(SPARSE[text])
+    assert model.verify(backend="numba").ok
+    monkeypatch.setattr(sparse, function, make(getattr(sparse, function)))
+    plain, params, state = setting(model, 40, "float64")
+    fast = model.compile("numba", "float64")
+    wanted, found = (p.gibbs(params, state, 3, rng=ed.Rng(4)) for p in (plain, fast))
+    assert any((found[n] != wanted[n]).any() for n in wanted)
