@@ -94,6 +94,7 @@ class _Trial:
         self.derived, self.model = derived, derived.model
         self.rng = np.random.default_rng(seed)
         self.program = Program(derived, backend, "float64")
+        self.host = self.program.host
         self.params = {n: self.random_param(p) for n, p in self.model.params.items()}
         self.beta = 0.7
         self.weights = {label: float(self.rng.uniform(0.8, 1.2)) for label in self.model.labels}
@@ -141,7 +142,7 @@ class _Trial:
 
     def energy_error(self) -> float:
         found = self.program.energy(self.params, self.x, weights=self.weights, consts=self.consts)
-        return _largest(found - self.energies)
+        return _largest(self.host(found) - self.energies)
 
     def log_conditionals(self, name: str) -> Array:
         """log p(unit = its k-th value | rest), up to a constant for a continuous unit; shape (rows, units, values)."""
@@ -160,14 +161,16 @@ class _Trial:
         """Natural parameters as the sampler sees them: of the whole layer, or of one unit at a time."""
         layer = self.model.layers[name]
         if self.derived.parts[name].kind != "scan":
-            return self.program.natural_parameters(self.params, self.x, name, **self.scalars)
+            found = self.program.natural_parameters(self.params, self.x, name, **self.scalars)
+            return tuple(self.host(e) for e in found)
         kernels, s = self.program.kernels, self.program.settings(**self.scalars)
-        found = []
+        p, x = self.program.check_params(self.params), self.program.layer_arrays(self.x)
+        etas = []
         for power in DOMAINS[layer.domain.name].powers:
             unit = getattr(kernels, f"unit_eta{power}_{name}")
-            columns = [unit(self.params, self.x, s, self.program.workspace, *at) for at in np.ndindex(*layer.shape)]
-            found.append(np.stack(columns, axis=1).reshape(self.rows, *layer.energy_shape))
-        return tuple(found)
+            columns = [self.host(unit(p, x, s, self.program.workspace, *at)) for at in np.ndindex(*layer.shape)]
+            etas.append(np.stack(columns, axis=1).reshape(self.rows, *layer.energy_shape))
+        return tuple(etas)
 
     def difference_error(self) -> float:
         """log p(a | rest) - log p(b | rest) = beta (E(b, rest) - E(a, rest))."""
@@ -252,9 +255,9 @@ class _Trial:
         layer = self.model.layers[name]
         if not DOMAINS[layer.domain.name].finite:
             return np.asarray(logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True))
-        eta = self.etas(name)
-        log_partition = getattr(self.program.kernels, f"log_partition_{name}")(*eta)
-        return np.asarray(logits - np.asarray(log_partition).reshape(self.rows, layer.size, 1))
+        eta = [self.program.device(e) for e in self.etas(name)]
+        log_partition = self.host(getattr(self.program.kernels, f"log_partition_{name}")(*eta))
+        return np.asarray(logits - log_partition.reshape(self.rows, layer.size, 1))
 
     def draw_error(self) -> float:
         """Evenly spread uniform numbers must give the conditional's mean (and second moment)."""
@@ -268,17 +271,18 @@ class _Trial:
                 x = {n: np.repeat(v[row : row + 1], count, axis=0).astype(float) for n, v in self.x.items()}
                 before_all = {n: v.copy() for n, v in x.items()}
                 before = before_all[part.layer]
-                mean = self.program.mean(self.params, {n: v[:1] for n, v in x.items()}, part.layer, **self.scalars)
+                one = {n: v[:1] for n, v in before_all.items()}
+                mean = self.host(self.program.mean(self.params, one, part.layer, **self.scalars))
                 drawn = (len(self.units_of(part)),) if part.kind == "colours" else layer.shape
                 uniform = np.broadcast_to(spread.reshape(-1, *(1,) * len(drawn)), (count, *drawn))
                 s = self.program.settings(**self.scalars)
+                p, state = self.program.check_params(self.params), self.program.layer_arrays(x)
                 self.program.kernels.update(
-                    str(part), self.params, x, s, Uniforms([uniform]), self.program.kernels.Workspace(np.float64)
+                    str(part), p, state, s, Uniforms([uniform]), self.program.kernels.Workspace(np.float64)
                 )
+                x[part.layer] = self.host(state[part.layer])
                 free = self.units_of(part)[:1] if part.kind == "scan" else self.units_of(part)
-                variance = self.program.variance(
-                    self.params, {n: v[:1] for n, v in before_all.items()}, part.layer, **self.scalars
-                )
+                variance = self.host(self.program.variance(self.params, one, part.layer, **self.scalars))
                 for found, wanted in (
                     (x[part.layer].mean(axis=0), mean[0]),
                     (x[part.layer].var(axis=0), variance[0]),
@@ -297,7 +301,7 @@ class _Trial:
         """The units a part updates."""
         if part.kind != "colours":
             return list(range(self.model.layers[part.layer].size))
-        return [int(k) for k in getattr(self.program.kernels, f"UNITS_{part.layer}")[part.colour]]
+        return [int(k) for k in self.host(getattr(self.program.kernels, f"UNITS_{part.layer}")[part.colour])]
 
     # --- 5
 
@@ -329,7 +333,7 @@ class _Trial:
             held = {n: self.states[n][rows] for n in rest}
             found = self.program.free_energy(self.params, self.with_inputs(held, len(rows)), **self.scalars)
             name = "free energy = -log of the sum" if out else "free energy = beta E"
-            yield Check(name, _largest(found + self.integrated(held, list(out))), 1e-9)
+            yield Check(name, _largest(self.host(found) + self.integrated(held, list(out))), 1e-9)
         for name, layer in self.units.items():
             if not DOMAINS[layer.domain.name].finite:
                 yield Check(f"density of {name} against quadrature", self.quadrature_error(name), 1e-9)
@@ -340,7 +344,8 @@ class _Trial:
         worst = 0.0
         for row in self.rng.integers(0, self.rows, 4):
             here = {n: np.repeat(v[row : row + 1], len(_GRID), axis=0).astype(float) for n, v in self.x.items()}
-            mean = self.program.mean(self.params, {n: v[:1] for n, v in here.items()}, name, **self.scalars)
+            one = {n: v[:1] for n, v in here.items()}
+            mean = self.host(self.program.mean(self.params, one, name, **self.scalars))
             for unit in range(layer.size):
                 moved = {n: v.copy() for n, v in here.items()}
                 moved[name].reshape(len(_GRID), -1)[:, unit] = _GRID
@@ -404,7 +409,9 @@ class _Trial:
     def gradient_error(self, state: Arrays, row: Array, function: Any) -> float:
         """Largest gap between the kernels' weighted gradient and central differences of `function`, any entry."""
         s = self.program.settings(**self.scalars)
-        found = self.program.weighted_gradient(self.params, state, s, row)
+        p, x = self.program.check_params(self.params), self.program.layer_arrays(state)
+        gradients = self.program.weighted_gradient(p, x, s, self.program.device(row))
+        found = {n: self.host(g) for n, g in gradients.items()}
         worst = 0.0
         for name, param in self.model.params.items():
             entries = list(np.ndindex(*param.shape))
@@ -458,7 +465,8 @@ def _sweeps_error(derived: Derived, seed: int, backend: str) -> float:
     states = []
     for name in ("numpy", backend):
         program = Program(derived, name, "float64")
-        states.append(program.gibbs(trial.params, start, 3, rng=Rng(seed), **trial.scalars))
+        after = program.gibbs(trial.params, start, 3, rng=Rng(seed), **trial.scalars)
+        states.append({n: program.host(a) for n, a in after.items()})
     return max(_largest(states[0][n] - states[1][n]) for n in states[0])
 
 

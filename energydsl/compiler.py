@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from energydsl import derive as _derive
-from energydsl.backends import numba_backend
+from energydsl.backends import cupy_backend, numba_backend
 from energydsl.derive.records import Conditional, FreeEnergy, Gradient, Schedule, Verdict
 from energydsl.diagnostics import ArgumentError, Diagnostic, EnergyError, ModelError, Source, in_order
 from energydsl.energy import canonicalise
@@ -144,13 +144,17 @@ class Model:
         """The backend that is meant. Raises `EnergyError` where it cannot be used here."""
         if backend not in BACKENDS:
             raise ArgumentError(f"backend is one of {', '.join(BACKENDS)}")
-        if backend == "cupy":
-            raise EnergyError("backend `cupy` is not built yet: use numba or numpy (or auto)")
+        if backend == "cupy" and (obstacle := cupy_backend.obstacle()):
+            raise EnergyError(obstacle)
         if backend == "numba" and not numba_backend.installed():
             raise EnergyError('backend `numba` needs its packages: pip install "energydsl[numba]"')
-        if backend == "auto":
-            return "numba" if self._large() and numba_backend.installed() else "numpy"
-        return backend
+        if backend != "auto":
+            return backend
+        if not self._large():
+            return "numpy"
+        if not cupy_backend.obstacle():
+            return "cupy"
+        return "numba" if numba_backend.installed() else "numpy"
 
     def _large(self) -> bool:
         """Whether a sweep is so much work that compiled kernels are worth loading."""

@@ -1,7 +1,8 @@
 """`Program`: a compiled model, ready to run. Parameters, clamps, beta, weights and consts are arguments of its methods.
 
 Arrays are batch first. A state is a dict of all layers, inputs included; a categorical layer is one-hot over a last axis,
-and integer codes are accepted wherever a state is.
+and integer codes are accepted wherever a state is. Arrays that come out are those of the backend: NumPy's, or CuPy's on
+the device; arrays of the host are taken anywhere, and copied there.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from energydsl.model.records import Layer, Param
 from energydsl.random import Rng, as_random
 
 if TYPE_CHECKING:
-    from energydsl.backends.numba_sparse import SparseSweeps
+    from energydsl.backends.sparse_sweeps import SparseSweeps
 
 Array = NDArray[Any]
 Arrays = dict[str, Array]
@@ -63,11 +64,20 @@ class Program:
         self.source = printed.text
         self.kernels: ModuleType = _loader(backend)(printed)
         self.workspace = self.kernels.Workspace(self.dtype)
+        self.xp: Any = self.kernels.xp
 
     @cached_property
     def double(self) -> Program:
         """The same model in float64, for what must be exact."""
         return self if self.dtype == np.float64 else Program(self.derived, self.backend, "float64")
+
+    def host(self, array: Any) -> Array:
+        """Values as a NumPy array."""
+        return self.kernels.host(array)  # type: ignore[no-any-return]
+
+    def device(self, array: Any) -> Array:
+        """Values as an array of the backend, in the program's precision."""
+        return self.xp.asarray(array, self.dtype)  # type: ignore[no-any-return]
 
     def held(self) -> AbstractContextManager[None]:
         """The cores are this program's inside: hold it round a loop of many calls."""
@@ -76,22 +86,29 @@ class Program:
     @cached_property
     def sparse(self) -> SparseSweeps | None:
         """Sweeps on a sparse matrix, where the model is one and the backend has them."""
-        if self.backend != "numba":
+        if self.backend == "numpy":
             return None
-        from energydsl.backends.numba_sparse import SparseSweeps
+        program = lower(self.derived)
+        found = sparse_plan(self.derived, program)
+        if found is None:
+            return None
+        if self.backend == "numba":
+            from energydsl.backends.numba_sparse import NumbaSweeps
 
-        found = sparse_plan(self.derived, lower(self.derived))
-        return SparseSweeps(found, lower(self.derived), self.kernels) if found is not None else None
+            return NumbaSweeps(found, program, self.kernels)
+        from energydsl.backends.cupy_sparse import CupySweeps
+
+        return CupySweeps(found, program, self.kernels)
 
     # --- parameters and states
 
     def init(self, seed: int = 0, data: Mapping[str, Any] | Any = None) -> Arrays:
         """Initial parameters by their initialisers, constraints applied. `data`: visible layers, for base rates."""
-        given = self.visible_arrays(data) if data is not None else {}
+        given = {n: self.host(a) for n, a in self.visible_arrays(data).items()} if data is not None else {}
         params = {}
         for number, (name, param) in enumerate(self.model.params.items()):
             rng = np.random.default_rng([seed, number])
-            params[name] = self.constrain(param, self._initial(param, rng, given)).astype(self.dtype)
+            params[name] = self.device(self.constrain(param, self._initial(param, rng, given)))
         return params
 
     def _initial(self, param: Param, rng: np.random.Generator, data: Arrays) -> Array:
@@ -151,7 +168,7 @@ class Program:
         for name, param in self.model.params.items():
             if name not in params:
                 raise DataError.of(f"parameter `{name}` is missing", "", "E0403")
-            value = np.asarray(params[name], self.dtype)
+            value = self.device(params[name])
             if value.shape != param.shape:
                 raise DataError.of(f"parameter `{name}` has shape {value.shape}, not {param.shape}", "", "E0403")
             found[name] = value
@@ -164,10 +181,14 @@ class Program:
             if len(visible) != 1:
                 raise DataError.of(f"the model has {len(visible)} visible layers: give a dict of arrays by name")
             data = {visible[0]: data}
-        return self.layer_arrays(data)
+        return self.checked_arrays(data)
 
     def layer_arrays(self, given: Mapping[str, Any]) -> Arrays:
         """Arrays of layers in the shape they have in the energy; codes become one-hot. Raises `DataError` (E0401)."""
+        return {n: self.device(a) for n, a in self.checked_arrays(given).items()}
+
+    def checked_arrays(self, given: Mapping[str, Any]) -> Arrays:
+        """As `layer_arrays`, but left where they are."""
         found = {}
         for name, value in given.items():
             if name not in self.model.layers:
@@ -181,7 +202,7 @@ class Program:
 
     def _layer_array(self, layer: Layer, value: Any) -> Array:
         try:
-            array = np.asarray(value)
+            array = value if isinstance(value, self.xp.ndarray) else np.asarray(value)
         except ValueError:
             raise DataError.of(f"the values of `{layer.name}` are not one array") from None
         if array.dtype.kind not in "biuf":
@@ -189,7 +210,7 @@ class Program:
         if array.shape[1:] == layer.energy_shape:
             return array.astype(self.dtype, copy=False)
         if layer.energy_shape != layer.shape and (array.shape[1:] == layer.shape or array.shape[1:] == (layer.size,)):
-            return one_hot(layer, array.reshape(len(array), *layer.shape), self.dtype)
+            return one_hot(layer, self.host(array).reshape(len(array), *layer.shape), self.dtype)
         if array.ndim > 1 and math.prod(array.shape[1:]) == math.prod(layer.energy_shape):
             return array.reshape(len(array), *layer.energy_shape).astype(self.dtype, copy=False)
         if array.ndim == 1 and layer.energy_shape in ((), (1,)):
@@ -207,12 +228,12 @@ class Program:
         state: Arrays = {}
         for name, layer in self.model.layers.items():
             if name in held:
-                whole = np.broadcast_to(held[name], (batch, *layer.energy_shape))
-                state[name] = np.array(whole, self.dtype)
+                whole = self.xp.broadcast_to(held[name], (batch, *layer.energy_shape))
+                state[name] = self.xp.array(whole, self.dtype)
             elif layer.role == "input":
                 raise ArgumentError(f"`{name}` is an input: init_state(..., given={{'{name}': values}})")
             else:
-                state[name] = self._random_layer(layer, batch, rng)
+                state[name] = self.device(self._random_layer(layer, batch, rng))
         return state
 
     def _random_layer(self, layer: Layer, batch: int, rng: Rng) -> Array:
@@ -265,7 +286,8 @@ class Program:
 
     @staticmethod
     def _total(terms: Mapping[str, Array], s: Any) -> Array:
-        return np.asarray(sum(s.weights[label] * value for label, value in terms.items()))
+        total: Any = sum(s.weights[label] * value for label, value in terms.items())
+        return total  # type: ignore[no-any-return]
 
     def free_energy(self, params: Mapping[str, Any], state: Mapping[str, Any], **scalars: Any) -> Array:
         """F = -log sum over the summed-out layers of exp(-beta E), shape (chains,); takes all other layers."""
@@ -275,14 +297,14 @@ class Program:
 
     def marginal(self, p: Arrays, x: Arrays, s: Any, out: tuple[str, ...]) -> Array:
         """-log sum over the layers `out` of exp(-beta E + external fields), for checked arguments."""
-        value = s.beta * self.marginal_rest(p, x, s, out)
+        value: Array = s.beta * self.marginal_rest(p, x, s, out)
         for name, fields in s.external.items():
             if name not in out:
                 value = value - self.external_energy(name, x[name], fields)
         for name in out:
             eta = getattr(self.kernels, f"fields_{name}")(p, x, s, self.workspace)
             value = value - self.summed_log_partition(name, eta)
-        return np.asarray(value)
+        return value
 
     def marginal_rest(self, p: Arrays, x: Arrays, s: Any, out: tuple[str, ...]) -> Array:
         """The energy of the terms free of the layers `out`, shape (chains,)."""
@@ -292,14 +314,15 @@ class Program:
         """A(eta) added up over the units of a layer, shape (chains,)."""
         shape = (len(eta[0]), *self.model.layers[layer].shape)
         each = getattr(self.kernels, f"log_partition_{layer}")(*eta)
-        return np.asarray(np.broadcast_to(each, shape).reshape(shape[0], -1).sum(axis=1))
+        return self.xp.broadcast_to(each, shape).reshape(shape[0], -1).sum(axis=1)  # type: ignore[no-any-return]
 
     def external_energy(self, layer: str, values: Array, fields: tuple[Array, ...]) -> Array:
         """sum_k fields_k . T_k(x) of a layer, shape (chains,)."""
         flat = values.reshape(len(values), -1)
-        total = np.zeros(len(values))
+        total: Array = self.xp.zeros(len(values))
         for power, eta in zip(DOMAINS[self.model.layers[layer].domain.name].powers, fields, strict=True):
-            total = total + (flat if power == 1 else flat**power) @ np.broadcast_to(eta, values.shape[1:]).reshape(-1)
+            wide = self.xp.broadcast_to(self.device(eta), values.shape[1:]).reshape(-1)
+            total = total + (flat if power == 1 else flat**power) @ wide
         return total
 
     def mean(self, params: Mapping[str, Any], state: Mapping[str, Any], layer: str, **scalars: Any) -> Array:
@@ -314,7 +337,8 @@ class Program:
         self, params: Mapping[str, Any], state: Mapping[str, Any], layer: str, what: str, scalars: Mapping[str, Any]
     ) -> Array:
         eta = self.natural_parameters(params, state, layer, **scalars)
-        return np.array(np.broadcast_to(getattr(self.kernels, f"{what}_{layer}")(*eta), eta[0].shape))
+        found = getattr(self.kernels, f"{what}_{layer}")(*eta)
+        return self.xp.array(self.xp.broadcast_to(found, eta[0].shape))  # type: ignore[no-any-return]
 
     def natural_parameters(
         self, params: Mapping[str, Any], state: Mapping[str, Any], layer: str, **scalars: Any
@@ -326,7 +350,7 @@ class Program:
         x, s = self._state(state, needed), self.settings(**scalars)
         eta = getattr(self.kernels, f"fields_{layer}")(p, x, s, self.kernels.Workspace(self.dtype))
         shape = (len(next(iter(x.values()))), *self.model.layers[layer].energy_shape)
-        return tuple(np.broadcast_to(e, shape) for e in eta)
+        return tuple(self.xp.broadcast_to(self.xp.asarray(e), shape) for e in eta)
 
     def _check_unit_layer(self, layer: str) -> None:
         if layer not in self.derived.conditionals:
@@ -343,7 +367,7 @@ class Program:
         x = dict(self._state(state, [n for n in self.model.layers if n != layer or coupled]))
         batch = len(next(iter(x.values())))
         shape = (batch, *self.model.layers[layer].energy_shape)
-        x[layer] = np.array(x[layer]) if coupled else np.empty(shape, self.dtype)
+        x[layer] = self.xp.array(x[layer]) if coupled else self.xp.empty(shape, self.dtype)
         others = frozenset(n for n in self.model.layers if n != layer)
         for block in self.derived.schedule(others):
             for part in block:
@@ -361,7 +385,7 @@ class Program:
     ) -> Arrays:
         """A new state after `steps` sweeps; layers in `clamp`, and inputs, are held."""
         p, s = self.check_params(params), self.settings(**scalars)
-        x = {n: np.array(a) for n, a in self._state(state, self.model.layers).items()}
+        x = {n: self.xp.array(a) for n, a in self._state(state, self.model.layers).items()}
         self.sweep(p, x, s, as_random(rng if rng is not None else Rng(0)), self.parts(clamp), steps)
         return x
 
@@ -399,8 +423,8 @@ class Program:
         """Batch mean of G with dE = sum(G * dparam) for every change that the constraints admit."""
         p, x, s = self.check_params(params), self._state(state, self.model.layers), self.settings(**scalars)
         count = len(next(iter(x.values())))
-        found = self.weighted_gradient(p, x, s, np.full(count, 1.0 / count, self.dtype))
-        return {n: np.array(g) for n, g in found.items()}
+        found = self.weighted_gradient(p, x, s, self.xp.full(count, 1.0 / count, self.dtype))
+        return {n: self.xp.array(g) for n, g in found.items()}
 
     def weighted_gradient(self, p: Arrays, x: Arrays, s: Any, row: Array, names: Iterable[str] | None = None) -> Arrays:
         """Sum over chains of row * dE/dparam, projected on what the constraints admit."""
@@ -411,13 +435,12 @@ class Program:
                 for n in wanted
             }
 
-    @staticmethod
-    def project(param: Param, gradient: Array) -> Array:
+    def project(self, param: Param, gradient: Array) -> Array:
         """The gradient among admissible changes: symmetric, zero on the diagonal."""
         if "symmetric" in param.constraints:
             gradient = (gradient + gradient.T) / 2
         if "zero_diagonal" in param.constraints:
-            np.fill_diagonal(gradient, 0.0)
+            self.xp.fill_diagonal(gradient, 0.0)
         return gradient
 
     # --- sums over states
@@ -434,7 +457,7 @@ class Program:
         for name in inputs:
             if name not in given:
                 raise ArgumentError(f"log Z depends on the input `{name}`: log_partition(params, given={{...}})")
-        rows = {n: np.asarray(given[n]) for n in inputs}
+        rows = {n: self.host(given[n]) for n in inputs}
         single = all(rows[n].ndim == len(self.model.layers[n].shape) for n in inputs)
         if single:
             rows = {n: a[None] for n, a in rows.items()}
@@ -456,12 +479,12 @@ class Program:
         out, listed = self._cheapest(over)
         count = len(next(iter(x.values()))) if x else 1
         if not listed:
-            return -self.marginal(p, x, s, out) if x else np.array([-self.marginal(p, _one_row(), s, out)[0]])
+            return -self.host(self.marginal(p, x or {"": self.xp.zeros((1, 0))}, s, out))
         result = np.empty(count)
         for row in range(count):
             here = {n: a[row : row + 1] for n, a in x.items()}
             parts = [
-                np.logaddexp.reduce(-self.marginal(p, {**_repeated(here, states), **states}, s, out))
+                np.logaddexp.reduce(-self.host(self.marginal(p, {**self._repeated(here, states), **states}, s, out)))
                 for states in self.states(listed)
             ]
             result[row] = np.logaddexp.reduce(parts)
@@ -504,9 +527,13 @@ class Program:
     def _from_codes(self, layer: Layer, codes: Array) -> Array:
         domain = DOMAINS[layer.domain.name]
         if domain.one_hot:
-            return one_hot(layer, codes, self.dtype)
+            return self.device(one_hot(layer, codes, self.dtype))
         low, high = domain.points or (0.0, 1.0)
-        return (codes * (high - low) + low).astype(self.dtype)
+        return self.device(codes * (high - low) + low)
+
+    def _repeated(self, here: Arrays, states: Arrays) -> Arrays:
+        count = len(next(iter(states.values())))
+        return {n: self.xp.broadcast_to(a, (count, *a.shape[1:])) for n, a in here.items()}
 
     # --- mean field
 
@@ -533,8 +560,8 @@ class Program:
             layer = self.model.layers[name]
             start = 1.0 / layer.energy_shape[-1] if DOMAINS[layer.domain.name].one_hot else 0.5
             points = DOMAINS[layer.domain.name].points
-            x[name] = np.full((count, *layer.energy_shape), start if points == (0.0, 1.0) else 0.0, self.dtype)
-            self._second_moment(x, name, np.ones_like(x[name]))
+            x[name] = self.xp.full((count, *layer.energy_shape), start if points == (0.0, 1.0) else 0.0, self.dtype)
+            self._second_moment(x, name, self.xp.ones_like(x[name]))
         parts = [part for block in self.derived.schedule(frozenset(self.model.layers) - set(hidden)) for part in block]
         residual, iterations = math.inf, 0
         while residual > tolerance and iterations < max_iterations:
@@ -544,7 +571,7 @@ class Program:
         for name in hidden:
             eta = getattr(self.kernels, f"fields_{name}")(p, x, s, self.workspace)
             shape = (count, *self.model.layers[name].shape)
-            entropy = np.broadcast_to(getattr(self.kernels, f"entropy_{name}")(*eta), shape)
+            entropy = self.xp.broadcast_to(getattr(self.kernels, f"entropy_{name}")(*eta), shape)
             bound = bound + entropy.reshape(count, -1).sum(axis=1)
         return MeanField({n: x[n] for n in hidden}, bound, iterations, float(residual))
 
@@ -555,22 +582,24 @@ class Program:
     def _mean_field_step(self, p: Arrays, x: Arrays, s: Any, part: str) -> float:
         name, _, colour = part.rstrip("*").partition(":")
         eta = getattr(self.kernels, f"fields_{name}")(p, x, s, self.workspace)
-        new = np.array(getattr(self.kernels, f"mean_{name}")(*eta))
-        variance = np.broadcast_to(getattr(self.kernels, f"variance_{name}")(*eta), new.shape)
+        new = self.xp.array(getattr(self.kernels, f"mean_{name}")(*eta))
+        variance = self.xp.broadcast_to(getattr(self.kernels, f"variance_{name}")(*eta), new.shape)
         if colour:
             layer, units = self.model.layers[name], getattr(self.kernels, f"UNITS_{name}")[int(colour)]
-            mask = np.isin(np.arange(layer.size), units).reshape(layer.shape)
-            new = np.where(mask.reshape(mask.shape + (1,) * (new.ndim - 1 - mask.ndim)), new, x[name])
+            mask = self.xp.zeros(layer.size, bool)
+            mask[units] = True
+            shape = layer.shape + (1,) * (len(layer.energy_shape) - len(layer.shape))
+            new = self.xp.where(mask.reshape(shape), new, x[name])
         if part.endswith("*"):
             new = self._scanned_means(p, x, s, name)
-        change = float(np.max(np.abs(new - x[name]), initial=0.0))
+        change = float(self.host(abs(new - x[name])).max(initial=0.0))
         x[name] = new
         self._second_moment(x, name, variance)
         return change
 
     def _scanned_means(self, p: Arrays, x: Arrays, s: Any, name: str) -> Array:
         layer = self.model.layers[name]
-        x[name] = np.array(x[name])
+        x[name] = self.xp.array(x[name])
         before = x[name].copy()
         for unit in np.ndindex(*layer.shape):
             eta = [
@@ -592,15 +621,6 @@ def one_hot(layer: Layer, codes: Array, dtype: Any) -> Array:
         at = tuple(int(k) for k in np.argwhere(bad)[0])
         raise DataError.of(f"row {at[0] + 1} of `{layer.name}` has {whole[at]:g}, not a state from 0 to {states - 1}")
     return np.asarray(whole[..., None] == np.arange(states), dtype)
-
-
-def _repeated(here: Arrays, states: Arrays) -> Arrays:
-    count = len(next(iter(states.values())))
-    return {n: np.broadcast_to(a, (count, *a.shape[1:])) for n, a in here.items()}
-
-
-def _one_row() -> Arrays:
-    return {"": np.zeros((1, 0))}
 
 
 def emit(derived: Derived, dtype: str = "float32", backend: str = "numpy") -> Printed:
@@ -640,6 +660,10 @@ def _printer(backend: str) -> type[Printer]:
         from energydsl.backends.numba_printer import NumbaPrinter
 
         return NumbaPrinter
+    if backend == "cupy":
+        from energydsl.backends.cupy_printer import CupyPrinter
+
+        return CupyPrinter
     return Printer
 
 
@@ -648,4 +672,8 @@ def _loader(backend: str) -> Callable[[Printed], ModuleType]:
         from energydsl.backends import numba_backend
 
         return numba_backend.load
+    if backend == "cupy":
+        from energydsl.backends import cupy_backend
+
+        return cupy_backend.load
     return numpy_backend.load

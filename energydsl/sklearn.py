@@ -123,7 +123,9 @@ class EnergyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if not hidden:
             return np.asarray(X)
         moments = self.program_.mean_field(self.params_, {self._visible: X}).moments
-        return np.concatenate([moments[n].reshape(len(X), -1) for n in hidden], axis=1).astype(X.dtype)
+        return np.concatenate([self.program_.host(moments[n]).reshape(len(X), -1) for n in hidden], axis=1).astype(
+            X.dtype
+        )
 
     def score_samples(self, X: Any) -> Array:
         """-F(v), the log-likelihood up to log Z, of each row; the mean-field bound where latents cannot be summed out."""
@@ -131,8 +133,8 @@ class EnergyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
         hidden = set(self.program_.model.by_role("hidden"))
         if hidden <= set(self.program_.derived.free_energy.summed_out):
-            return -self.program_.free_energy(self.params_, {self._visible: X})
-        return self.program_.mean_field(self.params_, {self._visible: X}).bound
+            return -self.program_.host(self.program_.free_energy(self.params_, {self._visible: X}))
+        return self.program_.host(self.program_.mean_field(self.params_, {self._visible: X}).bound)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean of `score_samples`."""

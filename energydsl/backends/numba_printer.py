@@ -1,7 +1,6 @@
-"""`KernelProgram` -> text of a Numba module: the NumPy module with its products and draws in parallel.
+"""The Numba runtime with its draws: one kernel a domain, generated from the domain's scalar formulas.
 
-A draw is one kernel a domain, generated from the domain's scalar formulas: uniform number, sample and moments of a chain
-in one pass over its units. These kernels know no model, so they are compiled once for all.
+Uniform number, sample and moments of a chain come from one pass over its units.
 """
 
 from __future__ import annotations
@@ -9,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from energydsl.backends import numba_runtime, numpy_runtime
-from energydsl.backends.numpy_printer import INFIX, Lines, Printer, body_of, comment
+from energydsl.backends.fused_printer import FusedPrinter, runtimes
+from energydsl.backends.numpy_printer import Lines, Printer
+from energydsl.backends.scalar_text import scalar
 from energydsl.domains import DOMAINS, Domain
-from energydsl.domains.scalar import AXIS, Num, Op, Scalar, Var
-from energydsl.kernels.program import BATCH, LayerKernels
+from energydsl.domains.scalar import AXIS, Op, Scalar
 
 _HEAD = """
 import base64
@@ -37,133 +36,31 @@ FLOAT = np.{dtype}
 """
 
 
-class NumbaPrinter(Printer):
-    """Prints what differs from NumPy: the runtime, and how a layer is drawn."""
+class NumbaPrinter(FusedPrinter):
+    """The module of a model over the runtime below."""
 
     def runtime(self) -> str:
         return runtime_text(self.dtype)
 
-    def sample(self, layer: LayerKernels) -> Lines:
-        name = layer.layer
-        states = layer.energy_shape[len(layer.shape) :]
-        count = states[0] if states else 1
-        kernel = f"draw_{layer.domain.name}"
-        lines = [
-            *self.moments(layer),
-            "",
-            "",
-            f"def sample_{name}(p, x, s, random, w, colour=None, means=None):",
-            f'    """Draw `{name}` given all other layers, into x; and its moments into `means` if that is given."""',
-        ]
-        if name in self.colours:
-            etas = ["eta1", "eta2"][: len(layer.fields)]
-            taken = [f"at_units({a}, units, {layer.shape!r}, {states!r})" for a in etas]
-            inner = "".join(f", {n}" for n in states)
-            return [
-                *lines,
-                f"    {', '.join(etas)}, = fields_{name}(p, x, s, w)",
-                *self.units_of(layer),
-                f"    draw({kernel}, {', '.join(taken)}{', None' * (2 - len(taken))}, random, new, {count})",
-                f'    x["{name}"].reshape(rows(x), -1{inner})[:, units] = new',
-            ]
-        square = f'means["{name}^2"]' if len(layer.fields) > 1 else "None"
-        lines.append(f'    moments = (None, None) if means is None else (means["{name}"], {square})')
-        product = self.fused(layer)
-        if product is None:
-            lines.append(f"    eta1 = eta1_{name}(p, x, s, w)")
-        else:
-            lines += product
-        lines.append(f"    eta2 = eta2_{name}(p, x, s, w)" if len(layer.fields) > 1 else "    eta2 = None")
-        more = "" if product is None else ", product, scale, base"
-        return [*lines, f'    draw({kernel}, eta1, eta2, random, x["{name}"], {count}, moments{more})']
 
-    def path(self, layer: LayerKernels) -> Lines:
-        name, domain = layer.layer, layer.domain.name
-        states = layer.energy_shape[len(layer.shape) :]
-        return [
-            *self.apart(layer),
-            "",
-            "",
-            *self.gain(layer, f"gain_{domain}"),
-            "",
-            "",
-            f"def draw_moved_{name}(etas, at, random, out, w):",
-            f'    """Draw `{name}` at natural parameters scale * eta + offset; at: (scale, offsets)."""',
-            "    scale, offsets = at",
-            "    eta2 = None if len(etas) == 1 else scale * etas[1] + offsets[1]",
-            f"    draw(draw_{domain}, etas[0], eta2, random, out, {states[0] if states else 1}, scale=scale, base=offsets[0])",
-        ]
-
-    def apart(self, layer: LayerKernels) -> Lines:
-        product = self.fused(layer)
-        if product is None or len(layer.fields) > 1:
-            return super().apart(layer)
-        until = next(n for n, line in enumerate(product) if "if scale" in line)
-        return [
-            f"def apart_{layer.layer}(p, x, s, w):",
-            f'    """Fields of `{layer.layer}` in two: one varies with the chains, the other is the same for all."""',
-            *product[:until],
-            "    left, right, add = product",
-            "    matmul(left, right, out=eta1.reshape(rows(x), -1), add=add)",
-            "    if scale != 1.0:",
-            "        eta1 *= scale",
-            "        base = scale * base",
-            "    return (eta1,), (base,)",
-        ]
-
-    def fused(self, layer: LayerKernels) -> Lines | None:
-        """eta1 = scale * (products) + base, the last product left to the draw; None where the field is not of that kind."""
-        kernel = layer.fields[0]
-        letters = (BATCH, *kernel.letters)
-        batched = [s for s in kernel.sections if s.batched]
-        if not batched or len({s.label for s in kernel.sections}) > 1:
-            return None
-        if any(s.coefficient != 1.0 for s in batched) or any(s.target is not None for s in kernel.sections):
-            return None
-        lines = [
-            f"    # {comment(kernel.equation)}",
-            f'    eta1 = w("{kernel.name}:{layer.layer}", (rows(x), {", ".join(map(str, kernel.shape))},))',
-            f'    scale, base = s.beta * s.weights["{kernel.sections[0].label}"], 0.0',
-        ]
-        for number, section in enumerate(batched):
-            factors = self.factors(section, letters)
-            if factors is None:
-                return None
-            steps, (left, right) = factors
-            product = f"({left}, {right}, {number > 0})"
-            if number < len(batched) - 1:
-                flat = "eta1" if len(letters) <= 2 else "eta1.reshape(rows(x), -1)"
-                lines += [*steps, f"    matmul({left}, {right}, out={flat}{', add=True' if number else ''})"]
-            else:
-                lines += [*steps, f"    product = {product}"]
-        for section in kernel.sections:
-            if not section.batched:
-                steps, value = self.value(section, {})
-                aligned = self.align(self.times(value, section, ""), self.result_letters(section), kernel.letters)
-                lines += [*steps, f"    base = base + {aligned}"]
-        return [
-            *lines,
-            "    if scale != 1.0:",
-            "        base = scale * base",
-            f'    if "{layer.layer}" in s.external:',
-            f'        base = base + s.external["{layer.layer}"][0]',
-        ]
+_TABLES = (("DRAWS", "draw"), ("GAINS", "gain"))
 
 
 @lru_cache
 def runtime_text(dtype: str) -> str:
     """Everything that does not depend on the model: both runtimes and the draws of all domains."""
-    draws = [line for domain in DOMAINS.values() if domain.derived for line in ["", "", *_draw(domain)]]
-    draws += [line for domain in DOMAINS.values() if domain.derived for line in ["", "", *_gain(domain)]]
+    derived = [name for name, domain in DOMAINS.items() if domain.derived]
+    draws = [line for name in derived for line in ["", "", *_draw(DOMAINS[name]), "", "", *_gain(DOMAINS[name])]]
     draws += ["", "", *_lane_draw()]
     parts = [
         "\n".join(Printer.docstring("NumPy, Numba and threadpoolctl")),
         _HEAD.format(dtype=dtype),
         "",
-        body_of(numpy_runtime, "class Workspace"),
-        "\n",
-        body_of(numba_runtime, "class Blas"),
+        *runtimes("numba_runtime.py", "class Blas"),
         *draws,
+        "",
+        "",
+        *(f"{table} = {{{', '.join(f'{d!r}: {what}_{d}' for d in derived)}}}" for table, what in _TABLES),
     ]
     return "\n".join(parts) + "\n"
 
@@ -216,11 +113,11 @@ def _draw(domain: Domain) -> Lines:
         ]
     lines += [
         "            for j in range(units):",
-        f"                o[j] = {scalar(domain.sample)}",
+        f"                o[j] = {_text(domain.sample)}",
         "            if len(mean) > 0:",
         "                m = mean[r]",
         "                for j in range(units):",
-        f"                    m[j] = {scalar(domain.mean)}",
+        f"                    m[j] = {_text(domain.mean)}",
     ]
     if len(domain.powers) > 1:
         assert domain.variance is not None
@@ -228,7 +125,7 @@ def _draw(domain: Domain) -> Lines:
             "            if len(square) > 0:",
             "                v, m = square[r], mean[r]",
             "                for j in range(units):",
-            f"                    v[j] = m[j] * m[j] + {scalar(domain.variance)}",
+            f"                    v[j] = m[j] * m[j] + {_text(domain.variance)}",
         ]
     return lines
 
@@ -264,7 +161,7 @@ def _gain(domain: Domain) -> Lines:
         )
         lines += [
             "            for j in range(entries):",
-            f"                total += {scalar(domain.log_partition, after)} - {scalar(domain.log_partition, before)}",
+            f"                total += {_text(domain.log_partition, after)} - {_text(domain.log_partition, before)}",
         ]
     return [*lines, "            out[r] = total"]
 
@@ -289,30 +186,13 @@ def _lane_draw() -> Lines:
                 "            for k in range(lanes):",
                 "                g[m * lanes + k] = second[slot + m]",
             ]
-        lines += ["        for j in range(units * lanes):", f"            o[j] = {scalar(domain.sample)}"]
+        lines += ["        for j in range(units * lanes):", f"            o[j] = {_text(domain.sample)}"]
     return lines
 
 
 _VARIABLES = {"eta1": "e[j]", "eta2": "g[j]", "u": "u[j]"}
 
 
-def scalar(node: Scalar, variables: Mapping[str, str] = _VARIABLES) -> str:
-    """A formula as one scalar expression of the unit j."""
-    match node:
-        case Var(name=name):
-            return variables[name]
-        case Num(value=value):
-            return f"FLOAT({value!r})"
-        case Op(name="negative", arguments=(inner,)):
-            return f"(-{scalar(inner, variables)})"
-        case Op(name="less", arguments=(left, Op(name="sigmoid", arguments=(right,)))):
-            # u < 1 / (1 + exp(-x)) without the division
-            product = f"{scalar(left, variables)} * (FLOAT(1.0) + unit_exp(-{scalar(right, variables)}))"
-            return f"(FLOAT(1.0) if {product} < FLOAT(1.0) else FLOAT(0.0))"
-        case Op(name="less", arguments=(left, right)):
-            return f"(FLOAT(1.0) if {scalar(left, variables)} < {scalar(right, variables)} else FLOAT(0.0))"
-        case Op(name=name, arguments=(left, right)) if name in INFIX:
-            return f"({scalar(left, variables)} {INFIX[name]} {scalar(right, variables)})"
-        case Op(name=name, arguments=arguments):
-            return f"unit_{name}({', '.join(scalar(a, variables) for a in arguments)})"
-    raise AssertionError(node)
+def _text(formula: Scalar, variables: Mapping[str, str] = _VARIABLES) -> str:
+    """A formula of the unit j."""
+    return scalar(formula, variables, "(FLOAT(1.0) if {test} else FLOAT(0.0))")

@@ -438,8 +438,8 @@ def flat(value, shape):
     return np.ascontiguousarray(np.broadcast_to(array, shape[1:])).reshape(1, -1)
 
 
-def draw(kernel, eta1, eta2, random, out, states=1, means=(None, None), product=None, scale=1.0, base=None):
-    """Draw a layer with one kernel call, its moments beside it where they are wanted.
+def draw(domain, eta1, eta2, random, out, states=1, means=(None, None), product=None, scale=1.0, base=None):
+    """Draw units of a domain with one kernel call, their moments beside them where they are wanted.
 
     The first natural parameter is scale * eta1 + base, after the product of two matrices has been written into eta1
     (or, where `product` says so in its third place, added to it).
@@ -466,7 +466,7 @@ def draw(kernel, eta1, eta2, random, out, states=1, means=(None, None), product=
         given, k0, k1, block, sweep, chain = _NONE, *key, random.block, random.sweep, random.chain
         random.block += 1
     mean, square = means
-    kernel(
+    DRAWS[domain](
         first,
         _NONE if eta2 is None else flat(eta2, out.shape),
         _NONE if base is None else flat(base, out.shape),
@@ -484,7 +484,7 @@ def draw(kernel, eta1, eta2, random, out, states=1, means=(None, None), product=
     return out
 
 
-def gain(kernel, etas, before, after, shape):
+def gain(domain, etas, before, after, shape):
     """The sum over units of A(after) - A(before), shape (chains,): A at natural parameters moved two ways."""
     whole = etas[0].shape
     fields = [flat(eta, whole) for eta in etas] + [_NONE] * (2 - len(etas))
@@ -494,7 +494,7 @@ def gain(kernel, etas, before, after, shape):
         ends.append(FLOAT(scale))
     states = fields[0].shape[1] // max(1, math.prod(shape))
     out = np.empty(len(etas[0]), FLOAT)
-    kernel(*fields, *ends, states, out, pieces(fields[0].size))
+    GAINS[domain](*fields, *ends, states, out, pieces(fields[0].size))
     return out.astype(np.float64)
 
 

@@ -6,18 +6,17 @@ enters it but identifiers (as dictionary keys, function names and comments) and 
 
 from __future__ import annotations
 
+import ast
 import base64
-import inspect
 import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import ModuleType
+from importlib.resources import files
 
 import numpy as np
 
-from energydsl.backends import numpy_runtime
 from energydsl.domains.scalar import Num, Op, Scalar, Var
 from energydsl.energy.targets import output
 from energydsl.energy.terms import Predicate
@@ -41,10 +40,35 @@ class Printed:
         return f"{self.runtime}\n\n{self.model}"
 
 
-def body_of(runtime: ModuleType, first: str) -> str:
-    """The text of a runtime from a line on, without its docstring and imports, as it is copied into every module."""
-    text = inspect.getsource(runtime)
-    return text[text.index(f"\n{first}") :].strip()
+def source_of(runtime: str) -> str:
+    """The text of a file of this folder; it need not be one that can be imported here."""
+    return files("energydsl.backends").joinpath(runtime).read_text(encoding="utf-8")
+
+
+def body_of(runtime: str, first: str, without: frozenset[str] = frozenset()) -> str:
+    """The text of a runtime from a line on, without its docstring, imports and some names, as it is copied into modules."""
+    text = source_of(runtime)
+    text = text[text.index(f"\n{first}") :].strip()
+    lines = text.splitlines()
+    for node in reversed(ast.parse(text).body):
+        if names_of(node) & without and node.end_lineno:
+            decorators = node.decorator_list if isinstance(node, ast.FunctionDef) else []
+            start = min([node.lineno, *(d.lineno for d in decorators)])
+            del lines[start - 1 : node.end_lineno]
+    return re.sub(r"\n{4,}", "\n\n\n", "\n".join(lines)).strip()
+
+
+def names_of(node: ast.stmt) -> set[str]:
+    """The names that a statement of a module defines."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return {node.name}
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    return {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+
+
+def defined(runtime: str) -> frozenset[str]:
+    """All names that a runtime defines."""
+    return frozenset().union(*(names_of(node) for node in ast.parse(source_of(runtime)).body))
 
 
 def comment(text: str) -> str:
@@ -75,7 +99,7 @@ class Printer:
     def runtime(self) -> str:
         head = [*self.docstring("NumPy"), "", "import base64", "import contextlib", "import math", "import zlib"]
         head += ["from types import SimpleNamespace", "", "import numpy as np", "", ""]
-        return "\n".join([*head, body_of(numpy_runtime, "class Workspace")])
+        return "\n".join([*head, body_of("numpy_runtime.py", "xp = np")])
 
     @staticmethod
     def docstring(needs: str) -> Lines:
@@ -172,12 +196,13 @@ class Printer:
             else:
                 aligned = self.align(value, self.result_letters(section), letters if held else kernel.letters)
                 if not held:
-                    lines.append(f"    eta = {'eta + ' if started else ''}{aligned}")
+                    start = "" if self.result_letters(section) else "np.zeros((), DTYPE) + "
+                    lines.append(f"    eta = {'eta + ' if started else start}{aligned}")
                 else:
                     lines.append(f"    eta {'+=' if started else '[...] ='} {aligned}".replace("eta [", "eta["))
             started = True
         if not started:
-            lines.append("    eta[...] = 0.0" if held else "    eta = 0.0")
+            lines.append("    eta[...] = 0.0" if held else "    eta = np.zeros((), DTYPE)")
         lines += self.temper(layer, number, single, held)
         return lines
 
@@ -276,14 +301,17 @@ class Printer:
             f"        moments_{name}(means, {arguments})",
         ]
         if name not in self.colours:
-            return [*lines, f'    draw_{name}({arguments}, random(w("u:{name}", (rows(x){site},))), x["{name}"], w)']
+            return [
+                *lines,
+                f'    draw_{name}({arguments}, fill(random, w("u:{name}", (rows(x){site},))), x["{name}"], w)',
+            ]
         states = layer.energy_shape[len(layer.shape) :]
         inner = "".join(f", {n}" for n in states)
         taken = ", ".join(f"at_units({a}, units, {layer.shape!r}, {states!r})" for a in arguments.split(", "))
         return [
             *lines,
             *self.units_of(layer),
-            f'    draw_{name}({taken}, random(w(f"u{{colour}}:{name}", (rows(x), len(units)))), new, w)',
+            f'    draw_{name}({taken}, fill(random, w(f"u{{colour}}:{name}", (rows(x), len(units)))), new, w)',
             f'    x["{name}"].reshape(rows(x), -1{inner})[:, units] = new',
         ]
 
@@ -308,7 +336,7 @@ class Printer:
             "",
             f"def draw_moved_{name}(etas, at, random, out, w):",
             f'    """Draw `{name}` at natural parameters scale * eta + offset; at: (scale, offsets)."""',
-            f'    draw_{name}(*moved(etas, at), random(w("u:{name}", (len(out){site},))), out, w)',
+            f'    draw_{name}(*moved(etas, at), fill(random, w("u:{name}", (len(out){site},))), out, w)',
         ]
 
     def apart(self, layer: LayerKernels) -> Lines:
@@ -352,7 +380,7 @@ class Printer:
         lines = [
             f"def scan_{name}(p, x, s, random, w):",
             f'    """Draw the units of `{name}` one after the other, into x."""',
-            f'    uniform = random(w("u:{name}", (rows(x){"".join(f", {n}" for n in layer.shape)},)))',
+            f'    uniform = fill(random, w("u:{name}", (rows(x){"".join(f", {n}" for n in layer.shape)},)))',
             f"    for {at}{',' if len(sites) == 1 else ''} in np.ndindex({', '.join(map(str, layer.shape))}):",
         ]
         lines += [f"        {a} = unit_{a}_{name}(p, x, s, w, {at})" for a in arguments]
@@ -710,7 +738,7 @@ class Printer:
             text = " & ".join(f"({a} == {b})" for a, b in pairs)
             text = f"~({text})" if predicate.kind == "differ" else text
         if not loops:
-            return f"float(np.all({text.replace('~', '1 - ')}))"
+            return f"float(host({text.replace('~', '1 - ')}))"
         extent = tuple(section.sizes[x][1] - section.sizes[x][0] for x in loops)
         whole = f"np.broadcast_to({text}, {extent!r}).astype(DTYPE)"
         return f"({whole})" if any(b in fixed for b in predicate.binders()) else self.constant(whole, "MASK")

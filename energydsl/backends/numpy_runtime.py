@@ -10,6 +10,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+xp = np
+
 
 class Workspace:
     """Arrays by name, made once and used again as long as shape and precision stay the same."""
@@ -134,6 +136,31 @@ tensordot = np.tensordot
 held = contextlib.nullcontext
 
 
+def quiet():
+    """No warnings where exp leaves the range of numbers."""
+    return np.errstate(over="ignore", under="ignore")
+
+
+def host(array):
+    """A NumPy array of the values."""
+    return np.asarray(array)
+
+
+def load(target, values):
+    """Copy values into an array."""
+    target[...] = values
+
+
+def repeated(function, random, work):
+    """A function that is called again and again with the same arrays; nothing can be gained from that here."""
+    return function
+
+
+def fill(random, out):
+    """Fill an array with uniform numbers, chains first."""
+    return random(out)
+
+
 def at_units(eta, units, shape, states=()):
     """A field at some units of a layer: (chains, units, *states), or without chains where it does not vary with them."""
     eta = np.asarray(eta)
@@ -201,7 +228,7 @@ class Scatter:
 def sigmoid(x, out=None):
     """1 / (1 + exp(-x)); far in the tail exp overflows to infinity and the result is the right 0."""
     x = np.asarray(x)
-    with np.errstate(over="ignore", under="ignore"):
+    with quiet():
         out = np.negative(x, out=np.empty_like(x) if out is None else out)
         np.exp(out, out=out)
         out += 1.0
@@ -210,7 +237,7 @@ def sigmoid(x, out=None):
 
 def softplus(x, out=None):
     """log(1 + exp(x))"""
-    with np.errstate(under="ignore"):
+    with quiet():
         return np.logaddexp(0.0, x, out=out, dtype=np.asarray(x).dtype)
 
 
@@ -222,7 +249,7 @@ def step(x, out=None):
 def softmax_last(x, out=None):
     """exp(x_k) / sum_k exp(x_k) over the last axis."""
     out = np.subtract(x, x.max(axis=-1, keepdims=True), out=out)
-    with np.errstate(under="ignore"):
+    with quiet():
         np.exp(out, out=out)
     return np.divide(out, out.sum(axis=-1, keepdims=True), out=out)
 
@@ -230,7 +257,7 @@ def softmax_last(x, out=None):
 def logsumexp_last(x):
     """log sum_k exp(x_k) over the last axis."""
     top = x.max(axis=-1)
-    with np.errstate(under="ignore"):
+    with quiet():
         return np.log(np.exp(x - top[..., None]).sum(axis=-1)) + top
 
 
@@ -242,7 +269,7 @@ def entropy_last(x):
 def choose_last(x, u, out=None):
     """One-hot draw from softmax(x) over the last axis, by inverse CDF: the first state whose CDF exceeds u."""
     weight = x - x.max(axis=-1, keepdims=True)
-    with np.errstate(under="ignore"):
+    with quiet():
         np.exp(weight, out=weight)
     total = np.cumsum(weight, axis=-1, out=weight)
     above = total > (np.asarray(u) * total[..., -1])[..., None]

@@ -51,14 +51,14 @@ def ais(
     path = _Path(program, p, base, scalars)
     rng = Rng([seed, 11])
     x = path.start(chains, rng)
-    log_weights = np.zeros(chains)
+    log_weights = program.xp.zeros(chains)
     times = np.linspace(0.0, 1.0, betas + 1)
     with program.held():
         for step in range(1, len(times)):
             log_weights += path.step(x, times[step - 1], times[step], rng, step == betas)
             if progress is not None and step % 50 == 0:
                 progress(step / betas)
-    return _summary(log_weights, path.log_z_base())
+    return _summary(program.host(log_weights), path.log_z_base())
 
 
 def _summary(log_weights: Array, log_z_base: float) -> LogPartition:
@@ -78,9 +78,7 @@ class _Path:
         self.program, self.params = program, params
         self.scalars = {"beta": 1.0, **scalars}
         model = program.model
-        self.base = {
-            n: tuple(np.asarray(b, program.dtype) for b in base.get(n) or self._neutral(n)) for n in model.units()
-        }
+        self.base = {n: tuple(program.device(b) for b in base.get(n) or self._neutral(n)) for n in model.units()}
         sets = summable_sets(model, program.derived.energy, list(model.units()))
         self.out = max(sets, key=lambda s: sum(model.layers[n].size for n in s))
         self.based = [n for n in self.base if n not in self.out]
@@ -117,8 +115,8 @@ class _Path:
         program, kernels = self.program, self.program.kernels
         beta = self.scalars["beta"]
         rest = program.marginal_rest(self.params, x, self.plain, self.out)
-        start = sum((program.external_energy(n, x[n], self.base[n]) for n in self.based), np.zeros(len(rest)))
-        gain = (before - after) * (start + beta * np.asarray(rest, np.float64))
+        start = sum((program.external_energy(n, x[n], self.base[n]) for n in self.based), program.xp.zeros(len(rest)))
+        gain = (before - after) * (start + beta * rest.astype(np.float64))
         fields, targets = {}, {}
         for name in self.out:
             etas, same = getattr(kernels, f"apart_{name}")(self.params, x, self.plain, program.workspace)
@@ -130,24 +128,24 @@ class _Path:
             gain += getattr(kernels, f"gain_{name}")(etas, start_at, target)
             fields[name], targets[name] = etas, target
         if last:
-            return np.asarray(gain)
+            return gain  # type: ignore[no-any-return]
         if not self.first:
             program.sweep(self.params, x, self.settings(after), rng, self.parts)
-            return np.asarray(gain)
+            return gain  # type: ignore[no-any-return]
         rng.next()  # type: ignore[no-untyped-call]
         for name in self.first:
             getattr(kernels, f"draw_moved_{name}")(fields[name], targets[name], rng, x[name], program.workspace)
         settings = self.settings(after)
         for part in self.parts[len(self.first) :]:
             kernels.update(part, self.params, x, settings, rng, program.workspace)
-        return np.asarray(gain)
+        return gain  # type: ignore[no-any-return]
 
     def log_z_base(self) -> float:
         total = 0.0
         for name, fields in self.base.items():
             layer = self.program.model.layers[name]
             log_partition = getattr(self.program.kernels, f"log_partition_{name}")
-            wide = tuple(np.asarray(f, np.float64)[None] for f in fields)
+            wide = tuple(f.astype(np.float64)[None] for f in fields)
             shape = (1, *layer.shape)
-            total += float(np.broadcast_to(log_partition(*wide), shape).sum())
+            total += float(np.broadcast_to(self.program.host(log_partition(*wide)), shape).sum())
         return total

@@ -116,7 +116,7 @@ def _scores(program: Program, params: Arrays, x: Arrays) -> tuple[Any, bool]:
         return _summed(program, params, x), False
     count = len(next(iter(x.values())))
     parts = [
-        program.double.mean_field(params, {n: a[k : k + _ROWS] for n, a in x.items()}).bound
+        program.host(program.double.mean_field(params, {n: a[k : k + _ROWS] for n, a in x.items()}).bound)
         for k in range(0, count, _ROWS)
     ]
     scores = np.concatenate(parts)

@@ -33,6 +33,8 @@ Report = Callable[[dict[str, Any]], None]
 
 CHECKPOINT_SECONDS = 60.0
 _REPORT_ROWS = 500
+# Reading a number from a device waits for all work before it, so finite numbers are checked only now and then there.
+_CHECKED_EVERY = 50
 
 
 @dataclass
@@ -145,13 +147,18 @@ class _Training:
         self.batch = min(config["batch"], len(self.data))
         self.rng = Rng([self.seed, 1])
         self.phases = Phases(program, method, self.batch, self.rng)
-        whole = program.layer_arrays({n: self.data.arrays[n] for n in self.data.arrays})
+        whole = program.checked_arrays(self.data.arrays)
         visible = {n: whole[n] for n in program.model.by_role("visible")}
         self.base = {n: program.base_rate(n, a) for n, a in visible.items()}
         start = program.init(self.seed, visible) if params is None else program.check_params(params)
-        self.params: Arrays = {n: np.array(a) for n, a in start.items()}
+        self.params: Arrays = {n: program.xp.array(a) for n, a in start.items()}
         self.learned = [n for n, p in program.model.params.items() if "frozen" not in p.constraints]
-        self.slots: Slots = optimizer.init({n: self.params[n] for n in self.learned})
+        self.slots: Slots = optimizer.init({n: self.params[n] for n in self.learned}, program.xp.zeros_like)
+        self.lr = program.xp.zeros((), program.dtype)
+        self.step = (
+            program.kernels.repeated(self._step, self.rng, self._work()) if self.phases.repeatable else self._step
+        )
+        self.sums: dict[str, tuple[Any, Any]] = {}
         self.folder: Path | None = None
         self.history: list[dict[str, Any]] = []
         self.epoch, self.position, self.update, self.seconds = 0, 0, 0, 0.0
@@ -184,11 +191,11 @@ class _Training:
         self._save()
         return Run(
             self.program,
-            self.params,
+            {n: self.program.host(a) for n, a in self.params.items()},
             self.config,
             self.history,
             self.base,
-            {n: a.copy() for n, a in self.phases.negative.items()},
+            {n: np.array(self.program.host(a)) for n, a in self.phases.negative.items()},
             self.folder,
             self.update,
             self.seconds,
@@ -202,7 +209,7 @@ class _Training:
             rows = np.sort(order[number * self.batch : (number + 1) * self.batch])
             rng = np.random.Generator(np.random.SFC64([self.seed, 3, self.epoch, number]))
             chosen = {n: draw(a[rows], self.data.binarise, rng) for n, a in self.data.arrays.items()}
-            yield self.program.layer_arrays(chosen)
+            yield self.program.checked_arrays(chosen)
 
     @property
     def total(self) -> int:
@@ -211,33 +218,50 @@ class _Training:
 
     def _update(self, data: Arrays) -> None:
         """One step down the gradient. Ctrl-C takes effect between updates only, so a saved state is always whole."""
-        kernels = self.program.kernels
         with _Uninterrupted(), self.program.held(), np.errstate(all="ignore"):
-            self.phases.step(self.params, data)
-            gradients = self.phases.gradient(self.params, self.learned)
-            lr = self.optimizer.rate(self.update / self.total)
-            for name, gradient in gradients.items():
-                slope, size = self.optimizer.step(
-                    self.program.model.params[name],
-                    self.params[name],
-                    gradient.astype(self.program.dtype, copy=False),
-                    self.slots[name],
-                    lr,
-                    name in self.program.derived.couplings,
-                    kernels.axpy,
-                )
-                self.norms[name] = math.sqrt(slope) if math.isfinite(slope) else math.inf
-                if not (math.isfinite(slope) and math.isfinite(size)):
-                    raise self._stopped(name, "it" if math.isfinite(slope) else "its gradient")
+            self.phases.load(data)
+            self.lr.fill(self.optimizer.rate(self.update / self.total, self.update))
+            self.sums = self.step()
             self.update += 1
             self.position += 1
+            if self.program.backend != "cupy" or self.update % _CHECKED_EVERY == 0:
+                self._check()
+
+    def _step(self) -> dict[str, tuple[Any, Any]]:
+        """The work of an update, all of it on the device; sums of squares of gradients and new values."""
+        self.phases.step(self.params)
+        gradients = self.phases.gradient(self.params, self.learned)
+        sums = {}
+        for name, gradient in gradients.items():
+            sums[name] = self.optimizer.step(
+                self.program.model.params[name],
+                self.params[name],
+                gradient.astype(self.program.dtype, copy=False),
+                self.slots[name],
+                self.lr,
+                name in self.program.derived.couplings,
+                self.program.kernels,
+            )
+        return sums
+
+    def _work(self) -> int:
+        """Multiplications of one sweep over all rows."""
+        return len(self.phases.row) * sum(a.size for a in self.params.values())
+
+    def _check(self) -> None:
+        """Note the sizes of the last gradients. Raises `TrainingError` where a parameter has left the finite numbers."""
+        for name, pair in self.sums.items():
+            slope, size = (float(np.sum(self.program.host(part))) for part in pair)
+            self.norms[name] = math.sqrt(slope) if math.isfinite(slope) else math.inf
+            if not (math.isfinite(slope) and math.isfinite(size)):
+                raise self._stopped(name, "it" if math.isfinite(slope) else "its gradient")
 
     def _stopped(self, name: str, what: str) -> TrainingError:
         kept = checkpoint.found(self.folder)[-1].name if self.folder and checkpoint.found(self.folder) else ""
         improper = [w for w in self._improper() if w]
         cause = improper[0] if improper else f"the learning rate {self.optimizer.lr:g} is probably too large"
         return TrainingError(
-            f"training stopped at update {self.update + 1}: parameter `{name}`: {what} is no longer a finite number. "
+            f"training stopped at update {self.update}: parameter `{name}`: {what} is no longer a finite number. "
             f"Likely cause: {cause}." + (f" The last good checkpoint is {kept}." if kept else "")
         )
 
@@ -251,6 +275,7 @@ class _Training:
     # --- figures on the way
 
     def _report(self, report: Report | None, started: float) -> None:
+        self._check()
         self.seconds = time.monotonic() - started
         row: dict[str, Any] = {"epoch": self.epoch, "update": self.update, "seconds": round(self.seconds, 3)}
         with np.errstate(all="ignore"):
@@ -275,7 +300,7 @@ class _Training:
             figures["free_energy_validation"] = self._free_energy(held)
             figures["free_energy_gap"] = figures["free_energy_validation"] - free
         terms = program.kernels.energy(params, self.phases.negative, self.phases.settings)
-        return figures | {f"energy_{label}": float(np.mean(v)) for label, v in terms.items()}
+        return figures | {f"energy_{label}": float(np.mean(program.host(v))) for label, v in terms.items()}
 
     def _sample_rows(self, data: Data) -> Arrays:
         rows = np.random.default_rng([self.seed, 4]).permutation(len(data))[:_REPORT_ROWS]
@@ -286,9 +311,10 @@ class _Training:
         """Mean F(v); where hidden layers remain, the mean-field upper bound on it."""
         hidden = set(self.program.model.by_role("hidden"))
         if hidden <= set(self.program.derived.free_energy.summed_out):
-            return float(np.mean(self.program.free_energy(self.params, x)))
+            return float(np.mean(self.program.host(self.program.free_energy(self.params, x))))
         try:
-            return -float(np.mean(self.program.mean_field(self.params, x, tolerance=1e-3, max_iterations=30).bound))
+            found = self.program.mean_field(self.params, x, tolerance=1e-3, max_iterations=30)
+            return -float(np.mean(self.program.host(found.bound)))
         except NotApplicable:
             return math.nan
 
@@ -307,8 +333,8 @@ class _Training:
             eta = getattr(program.kernels, f"fields_{name}")(
                 self.params, state, self.phases.settings, program.workspace
             )
-            mean = getattr(program.kernels, f"mean_{name}")(*eta)
-            error += float(np.sum(np.square(mean - x[name]), dtype=np.float64))
+            difference = program.host(getattr(program.kernels, f"mean_{name}")(*eta) - x[name])
+            error += float(np.sum(np.square(difference), dtype=np.float64))
             units += x[name].size
         return error / max(1, units)
 
@@ -354,8 +380,10 @@ class _Training:
     def _save(self) -> None:
         if self.folder is None or self.saved_at == self.update:
             return
-        arrays = {f"param/{n}": a for n, a in self.params.items()}
-        arrays |= {f"slot/{n}/{k}": a for n, slots in self.slots.items() for k, a in slots.items()}
+        self._check()
+        host = self.program.host
+        arrays = {f"param/{n}": host(a) for n, a in self.params.items()}
+        arrays |= {f"slot/{n}/{k}": host(a) for n, slots in self.slots.items() for k, a in slots.items()}
         arrays |= {f"chain/{n}": a for n, a in self.phases.state().items()}
         meta = {
             "update": self.update,
@@ -370,10 +398,10 @@ class _Training:
 
     def _restore(self, arrays: Arrays, meta: Mapping[str, Any]) -> None:
         params = {k.removeprefix("param/"): a for k, a in arrays.items() if k.startswith("param/")}
-        self.params = {n: np.array(a) for n, a in self.program.check_params(params).items()}
+        self.params = {n: self.program.xp.array(a) for n, a in self.program.check_params(params).items()}
         for name, slots in self.slots.items():
             for key in slots:
-                slots[key][...] = arrays[f"slot/{name}/{key}"]
+                self.program.kernels.load(slots[key], arrays[f"slot/{name}/{key}"])
         self.phases.restore({k.removeprefix("chain/"): a for k, a in arrays.items() if k.startswith("chain/")})
         self.rng.restore(meta["rng"])
         self.update, self.epoch, self.position = meta["update"], meta["epoch"], meta["position"]

@@ -1,5 +1,7 @@
 """Optimisers: `init` makes the slots, `step` updates parameters in place. State is passed, not held.
 
+The size of a step is a number or an array of one, so that a step can be recorded once and repeated with other sizes.
+
 A positive parameter is moved in its logarithm, so it stays positive; a nonnegative one is cut off at zero; symmetry and
 a zero diagonal are kept because gradients have them. Weight decay acts on couplings, not on biases.
 """
@@ -19,7 +21,6 @@ from energydsl.diagnostics import ArgumentError
 from energydsl.model.records import Param
 
 Array = NDArray[Any]
-Axpy = Callable[[Array, Array, float], tuple[float, float]]
 Slots = dict[str, dict[str, Array]]
 SCHEDULES = ("constant", "linear", "cosine", "sqrt")
 
@@ -41,8 +42,8 @@ class Optimizer:
         if self.schedule not in SCHEDULES:
             raise ArgumentError(f"schedule is one of {', '.join(SCHEDULES)}")
 
-    def rate(self, progress: float) -> float:
-        """The learning rate after a fraction of training."""
+    def rate(self, progress: float, update: int = 0) -> float:
+        """The learning rate after a fraction of training; `update` counts those made before."""
         factors = {
             "constant": 1.0,
             "linear": 1.0 - progress,
@@ -51,7 +52,7 @@ class Optimizer:
         }
         return self.lr * factors[self.schedule]
 
-    def init(self, params: dict[str, Array]) -> Slots:
+    def init(self, params: dict[str, Array], zeros_like: Callable[[Array], Array] = np.zeros_like) -> Slots:
         raise NotImplementedError
 
     def step(
@@ -60,30 +61,31 @@ class Optimizer:
         value: Array,
         gradient: Array,
         slots: dict[str, Array],
-        lr: float,
+        lr: Any,
         decays: bool,
-        axpy: Axpy = numpy_runtime.axpy,
-    ) -> tuple[float, float]:
+        kernels: Any = numpy_runtime,
+    ) -> tuple[Any, Any]:
         """Move one parameter, in place, down the gradient of -log p; the sums of squares of gradient and new value.
 
-        axpy(value, direction, factor) adds factor * direction to the value and returns these sums for its arguments.
+        kernels.axpy(value, direction, factor) adds factor * direction to the value and returns these sums for its
+        arguments, as numbers or as arrays of parts of them.
         """
         slope = gradient
         if self.weight_decay and decays:
-            slope = slope + value.dtype.type(self.weight_decay) * value
+            slope = slope + self.weight_decay * value
         if "positive" in param.constraints:
             slope = slope * value
-        direction, factor = self.change(slope, slots, lr)
+        direction, factor = self.change(slope, slots, lr, kernels.xp)
         if "positive" in param.constraints:
-            np.multiply(value, np.exp(factor * direction), out=value)
+            value *= kernels.xp.exp(factor * direction)
             factor = 0.0
-        size, new = axpy(value, direction, factor)
+        size, new = kernels.axpy(value, direction, factor)
         if "nonnegative" in param.constraints:
-            np.maximum(value, 0, out=value)
-        return size if direction is gradient else float(np.vdot(gradient, gradient)), new
+            kernels.xp.maximum(value, 0, out=value)
+        return size if direction is gradient else kernels.square_sum(gradient), new
 
-    def change(self, gradient: Array, slots: dict[str, Array], lr: float) -> tuple[Array, float]:
-        """The direction of a step and the factor it is taken with."""
+    def change(self, gradient: Array, slots: dict[str, Array], lr: Any, xp: Any) -> tuple[Array, Any]:
+        """The direction of a step and the factor it is taken with; `xp` is the library of the arrays."""
         raise NotImplementedError
 
 
@@ -99,15 +101,15 @@ class SGD(Optimizer):
         if not 0 <= self.momentum < 1:
             raise ArgumentError("momentum lies in [0, 1)")
 
-    def init(self, params: dict[str, Array]) -> Slots:
-        return {n: {"velocity": np.zeros_like(p)} if self.momentum else {} for n, p in params.items()}
+    def init(self, params: dict[str, Array], zeros_like: Callable[[Array], Array] = np.zeros_like) -> Slots:
+        return {n: {"velocity": zeros_like(p)} if self.momentum else {} for n, p in params.items()}
 
-    def change(self, gradient: Array, slots: dict[str, Array], lr: float) -> tuple[Array, float]:
+    def change(self, gradient: Array, slots: dict[str, Array], lr: Any, xp: Any) -> tuple[Array, Any]:
         if not self.momentum:
             return gradient, -lr
         velocity = slots["velocity"]
-        velocity *= velocity.dtype.type(self.momentum)
-        velocity -= velocity.dtype.type(lr) * gradient
+        velocity *= self.momentum
+        velocity -= lr * gradient
         return velocity, 1.0
 
 
@@ -121,22 +123,21 @@ class Adam(Optimizer):
     epsilon: float = 1e-8
     name = "adam"
 
-    def init(self, params: dict[str, Array]) -> Slots:
-        return {
-            n: {"first": np.zeros_like(p), "second": np.zeros_like(p), "count": np.zeros((), np.int64)}
-            for n, p in params.items()
-        }
+    def rate(self, progress: float, update: int = 0) -> float:
+        """The learning rate with the correction for moments that start at zero."""
+        corrected = math.sqrt(1 - self.beta2 ** (update + 1)) / (1 - self.beta1 ** (update + 1))
+        return super().rate(progress) * corrected
 
-    def change(self, gradient: Array, slots: dict[str, Array], lr: float) -> tuple[Array, float]:
-        kind = gradient.dtype.type
-        first, second, count = slots["first"], slots["second"], slots["count"]
-        count += 1
-        first *= kind(self.beta1)
-        first += kind(1 - self.beta1) * gradient
-        second *= kind(self.beta2)
-        second += kind(1 - self.beta2) * np.square(gradient)
-        scale = lr * math.sqrt(1 - self.beta2 ** int(count)) / (1 - self.beta1 ** int(count))
-        return np.asarray(first / (np.sqrt(second) + kind(self.epsilon))), -scale
+    def init(self, params: dict[str, Array], zeros_like: Callable[[Array], Array] = np.zeros_like) -> Slots:
+        return {n: {"first": zeros_like(p), "second": zeros_like(p)} for n, p in params.items()}
+
+    def change(self, gradient: Array, slots: dict[str, Array], lr: Any, xp: Any) -> tuple[Array, Any]:
+        first, second = slots["first"], slots["second"]
+        first *= self.beta1
+        first += (1 - self.beta1) * gradient
+        second *= self.beta2
+        second += (1 - self.beta2) * xp.square(gradient)
+        return first / (xp.sqrt(second) + self.epsilon), -lr
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {o.name: o for o in (SGD, Adam)}

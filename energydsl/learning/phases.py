@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from energydsl.derive.records import Schedule
@@ -40,9 +39,9 @@ class Phases:
         self.chains = method.chains if isinstance(method, PCD | MCMC) and not self.inputs else batch
         rows = batch + self.chains
         self.both: Arrays = {
-            n: np.zeros((rows, *layer.energy_shape), program.dtype) for n, layer in model.layers.items()
+            n: program.xp.zeros((rows, *layer.energy_shape), program.dtype) for n, layer in model.layers.items()
         }
-        self.row = np.full(rows, 1.0 / batch, program.dtype)
+        self.row = program.xp.full(rows, 1.0 / batch, program.dtype)
         self.row[batch:] = -1.0 / self.chains
         clamped = frozenset(model.by_role("visible"))
         self.positive_schedule = program.derived.schedule(clamped)
@@ -65,7 +64,7 @@ class Phases:
     def _add_second_moments(self, layers: set[str]) -> None:
         for name in sorted(layers):
             if 2 in DOMAINS[self.program.model.layers[name].domain.name].powers:
-                self.both[f"{name}^2"] = np.zeros_like(self.both[name])
+                self.both[f"{name}^2"] = self.program.xp.zeros_like(self.both[name])
 
     def _side(self, rows: slice, averaged: set[str]) -> tuple[Arrays, Arrays]:
         """Samples and means of one phase; both are views of the shared rows where that does not mix them up."""
@@ -73,7 +72,7 @@ class Phases:
         means: Arrays = {}
         for name in self.program.model.layers:
             view = self.both[name][rows]
-            samples[name] = np.zeros_like(view) if name in averaged else view
+            samples[name] = self.program.xp.zeros_like(view) if name in averaged else view
             if name in averaged:
                 means[name] = view
                 if f"{name}^2" in self.both:
@@ -97,12 +96,15 @@ class Phases:
         for name, array in fresh.items():
             self.negative[name][...] = array
 
-    def step(self, params: Arrays, data: Arrays) -> None:
-        """Fill both phases for one batch of data."""
+    def load(self, data: Arrays) -> None:
+        """Copy one batch of data to where the phases read it."""
         for name, array in data.items():
-            self.positive[name][...] = array
+            self.program.kernels.load(self.positive[name], array)
             if name in self.inputs:
-                self.negative[name][...] = array
+                self.negative[name][...] = self.positive[name]
+
+    def step(self, params: Arrays) -> None:
+        """Fill both phases for the batch of data that was loaded."""
         start_at_data = isinstance(self.method, CD)
         if self.hidden:
             self._sweeps(params, self.positive, self.positive_means, self.positive_schedule, self._latent_sweeps())
@@ -129,9 +131,14 @@ class Phases:
             if name.endswith("^2"):
                 layer, half = name[:-2], self.batch
                 if name not in self.positive_means:
-                    np.square(self.both[layer][:half], out=self.both[name][:half])
+                    self.program.xp.square(self.both[layer][:half], out=self.both[name][:half])
                 if name not in self.negative_means:
-                    np.square(self.both[layer][half:], out=self.both[name][half:])
+                    self.program.xp.square(self.both[layer][half:], out=self.both[name][half:])
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a step is the same work on the same arrays every time."""
+        return not isinstance(self.method, MCMC)
 
     def gradient(self, params: Arrays, names: list[str]) -> Arrays:
         """d(-log p)/dparam, estimated from the rows as they are."""
@@ -140,9 +147,10 @@ class Phases:
     def state(self) -> Arrays:
         """What the next step needs: the chains, and latents that are carried over."""
         saved = {f"negative/{n}": a for n, a in self.negative.items()}
-        return saved | {f"positive/{n}": self.positive[n] for n in self.hidden}
+        saved |= {f"positive/{n}": self.positive[n] for n in self.hidden}
+        return {n: self.program.host(a) for n, a in saved.items()}
 
     def restore(self, saved: Arrays) -> None:
         for key, array in saved.items():
             side, name = key.split("/")
-            (self.negative if side == "negative" else self.positive)[name][...] = array
+            self.program.kernels.load((self.negative if side == "negative" else self.positive)[name], array)

@@ -43,23 +43,23 @@ def chains(
     progress: Callable[[float], None] | None = None,
 ) -> Arrays:
     """As `sample`, with categorical layers one-hot."""
-    program = run.program
+    program, params = run.program, run.program.check_params(run.params)
     held = {name: _clamped(run, name, value, n) for name, value in (clamp or {}).items()}
     for name in program.model.by_role("input"):
         if name not in held:
             raise ArgumentError(f"`{name}` is an input: give it a value (--clamp {name}=...)")
-    state = program.init_state(run.params, n, seed, held)
+    state = program.init_state(params, n, seed, held)
     for name, array in run.chains.items():
         if name not in held and len(array):
-            state[name][...] = array[np.arange(n) % len(array)]
+            program.kernels.load(state[name], array[np.arange(n) % len(array)])
     rng = Rng([seed, 21])
     parts = program.parts(held)
     settings = program.settings()
     for step in range(steps):
-        program.sweep(run.params, state, settings, rng, parts)
+        program.sweep(params, state, settings, rng, parts)
         if progress is not None and step % 20 == 0:
             progress(step / steps)
-    return state
+    return {name: program.host(array) for name, array in state.items()}
 
 
 def _clamped(run: Run, name: str, value: Any, n: int) -> Array:
@@ -85,4 +85,4 @@ def codes(run: Run, state: Arrays) -> Arrays:
 
 def visible_means(run: Run, state: Arrays) -> Arrays:
     """Conditional means of the visible layers: smoother pictures than samples."""
-    return {n: run.program.mean(run.params, state, n) for n in run.program.model.by_role("visible")}
+    return {n: run.program.host(run.program.mean(run.params, state, n)) for n in run.program.model.by_role("visible")}

@@ -11,6 +11,7 @@ import pytest
 
 import energydsl as ed
 from energydsl.backends import numba_backend
+from energydsl.backends.sparse_sweeps import SparseSweeps
 from energydsl.kernels import lower, sparse
 from energydsl.program import sparse_plan
 
@@ -56,14 +57,9 @@ def test_the_matrix_applied_to_a_state_is_the_field(name: str) -> None:
     model = ed.loads(SPARSE[name])
     found = plan_of(model)
     program, params, state = setting(model, 3, "float64")
-    from energydsl.backends.numba_sparse import SparseSweeps
-
     s = program.settings(beta=0.7, weights=dict.fromkeys(program.model.labels, 1.3))
 
-    class Kernels:
-        FLOAT = np.float64
-
-    sweeps = SparseSweeps(found, lower(model.derived), Kernels)  # type: ignore[arg-type]
+    sweeps = SparseSweeps(found, lower(model.derived), program.kernels)
     base, _, value = sweeps._bound(params, s)
     x = np.zeros((3, found.slots))
     for layer, slots in found.layers.items():

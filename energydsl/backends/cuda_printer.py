@@ -1,0 +1,108 @@
+"""Domains -> text of CUDA kernels: a struct of each domain's formulas, and its kernels over the templates of the runtime.
+
+The kernels know no model; they are compiled once for a precision.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from energydsl.backends import numpy_runtime
+from energydsl.backends.numpy_printer import source_of
+from energydsl.backends.scalar_text import scalar
+from energydsl.domains import DOMAINS, Domain
+from energydsl.domains.scalar import AXIS, Op, Scalar
+
+_FIELDS = "const FLOAT* eta1, int rows1, const FLOAT* eta2, int rows2, const FLOAT* base, int rows0, FLOAT scale"
+_RANDOM = "const FLOAT* given, word k0, word k1, word block, word sweep, const word* moved, word chain"
+_TARGET = "int rows, int entries, int states, FLOAT* out, FLOAT* mean, FLOAT* square"
+_PRODUCT = "const FLOAT* a, int am, int ak, const FLOAT* b, int bk, int bn, int k, int add"
+_ENDS = "const FLOAT* base, const FLOAT* base2, FLOAT scale, const FLOAT* base_after, const FLOAT* base2_after, FLOAT scale_after"
+_PART = "FLOAT* x, int chains, int first, int count, int states, const FLOAT* base, const FLOAT* second"
+_PART += ", const int* rows, const int* source, const FLOAT* value"
+_STREAM = "word k0, word k1, word block, word sweep, const word* moved, word chain"
+
+
+@lru_cache
+def cuda_source(dtype: str) -> str:
+    """All kernels for "float32" or "float64", as one text."""
+    head = [
+        f"typedef {'float' if dtype == 'float32' else 'double'} FLOAT;",
+        f"#define SINGLE {int(dtype == 'float32')}",
+    ]
+    for name in ("CENTRE", "NEAR", "FAR"):
+        for part, numbers in zip(("ABOVE", "BELOW"), getattr(numpy_runtime, f"_{name}"), strict=True):
+            head.append(f"static __device__ const double {name}_{part}[8] = {{{', '.join(map(repr, numbers))}}};")
+    runtime = source_of("cuda_runtime.cu")
+    kernels = [text for domain in DOMAINS.values() if domain.derived for text in _kernels(domain)]
+    return "\n".join([*head, "", runtime, *kernels])
+
+
+def _kernels(domain: Domain) -> list[str]:
+    if isinstance(domain.sample, Op) and domain.sample.name in AXIS:
+        draw = "draw_states(fields, random, rows, states, target);"
+        gain = "gain_states(before, after, rows, states, out);"
+        put = "[](const Part& p, int unit, int c, FLOAT u) { put_states(p, unit, c, u); }"
+        structure, fused = [], []
+    else:
+        name = f"{domain.name}_units"
+        draw = f"draw<{name}>(fields, random, rows, target);"
+        gain = f"gain<{name}>(before, after, scale, scale_after, base2, base2_after, rows, out);"
+        put = f"[](const Part& p, int unit, int c, FLOAT u) {{ put_slot<{name}>(p, unit, c, u); }}"
+        structure = [_struct(domain, name)]
+        fused = [_product_draw(domain, name)]
+    return [
+        f"// --- {domain.name}: units in {domain.support}\n",
+        *structure,
+        f"""\
+extern "C" __global__ void draw_{domain.name}({_FIELDS}, {_RANDOM}, {_TARGET}) {{
+  Fields fields{{eta1, eta2, base, rows1, rows2, rows0, scale, entries}};
+  Random random{{given, k0, k1, block, sweep, moved, chain}};
+  Target target{{out, mean, square}};
+  {draw}
+}}
+""",
+        *fused,
+        f"""\
+extern "C" __global__ void gain_{domain.name}(const FLOAT* eta1, int rows1, const FLOAT* eta2, int rows2, {_ENDS}, int rows, int entries, int states, double* out) {{
+  Fields before{{eta1, eta2, base, rows1, rows2, 1, scale, entries}}, after{{eta1, eta2, base_after, rows1, rows2, 1, scale_after, entries}};
+  {gain}
+}}
+""",
+        *(
+            f"""\
+extern "C" __global__ void {how}_{domain.name}({_PART}, {_STREAM}) {{
+  Part part{{x, chains, first, count, states, base, second, rows, source, value}};
+  Random random{{nullptr, k0, k1, block, sweep, moved, chain}};
+  {how}_part(part, random, {put});
+}}
+"""
+            for how in ("sweep", "scan")
+        ),
+    ]
+
+
+def _product_draw(domain: Domain, name: str) -> str:
+    return f"""\
+extern "C" __global__ void product_draw_{domain.name}({_PRODUCT}, {_FIELDS}, {_RANDOM}, {_TARGET}) {{
+  Product factors{{a, b, nullptr, am, ak, bk, bn, rows, entries, k}};
+  Fields fields{{eta1, eta2, base, rows1, rows2, rows0, scale, entries}};
+  Random random{{given, k0, k1, block, sweep, moved, chain}};
+  Target target{{out, mean, square}};
+  product_draw<{name}>(factors, add, fields, random, target);
+}}
+"""
+
+
+def _struct(domain: Domain, name: str) -> str:
+    lines = [f"struct {name} {{"]
+    for what in ("log_partition", "mean", "variance", "sample"):
+        formula = getattr(domain, what)
+        assert formula is not None
+        arguments = "FLOAT eta1, FLOAT eta2" + (", FLOAT u" if what == "sample" else "")
+        lines.append(f"  static __device__ inline FLOAT {what}({arguments}) {{ return {_text(formula)}; }}")
+    return "\n".join([*lines, "};", ""])
+
+
+def _text(formula: Scalar) -> str:
+    return scalar(formula, {"eta1": "eta1", "eta2": "eta2", "u": "u"}, "({test} ? FLOAT(1.0) : FLOAT(0.0))")

@@ -1,0 +1,426 @@
+// What the CUDA kernels of every model stand on. FLOAT and SINGLE are defined before this text.
+//
+// A domain is a struct of the functions log_partition, mean, variance and sample of one unit, printed from the domain's
+// formulas. Kernels are templates over it. `word` counters of the random stream: see Stream in the NumPy runtime.
+
+typedef unsigned int word;
+typedef unsigned long long wide;
+typedef long long place;
+
+#define WORDS (SINGLE ? 4 : 2)
+
+// --- scalar functions
+
+__device__ inline FLOAT unit_exp(FLOAT x) { return exp(fmin(fmax(x, FLOAT(SINGLE ? -87.3 : -745.0)), FLOAT(SINGLE ? 88.7 : 709.0))); }
+__device__ inline FLOAT unit_log(FLOAT x) { return log(x); }
+__device__ inline FLOAT unit_sqrt(FLOAT x) { return sqrt(x); }
+__device__ inline FLOAT unit_tanh(FLOAT x) { return tanh(x); }
+__device__ inline FLOAT unit_sigmoid(FLOAT x) { return FLOAT(1) / (FLOAT(1) + unit_exp(-x)); }
+__device__ inline FLOAT unit_softplus(FLOAT x) { return fmax(x, FLOAT(0)) + log1p(unit_exp(-fabs(x))); }
+__device__ inline FLOAT unit_step(FLOAT x) { return x > FLOAT(0) ? FLOAT(1) : FLOAT(0); }
+
+__device__ inline double polynomial(const double* c, double x) {
+  double value = c[7];
+  for (int k = 6; k >= 0; --k) value = value * x + c[k];
+  return value;
+}
+
+// Quantile of the standard normal distribution (Wichura 1988, algorithm AS 241), in double precision throughout.
+__device__ inline FLOAT unit_ndtri(FLOAT u) {
+  double p = fmin(fmax(double(u), SINGLE ? 1.4901161193847656e-08 : 5.551115123125783e-17), 1.0 - 1.1102230246251565e-16);
+  double q = p - 0.5;
+  if (fabs(q) <= 0.425) {
+    double r = 0.180625 - q * q;
+    return FLOAT(q * polynomial(CENTRE_ABOVE, r) / polynomial(CENTRE_BELOW, r));
+  }
+  double r = sqrt(-log(fmin(p, 1.0 - p)));
+  double size = r <= 5.0 ? polynomial(NEAR_ABOVE, r - 1.6) / polynomial(NEAR_BELOW, r - 1.6)
+                         : polynomial(FAR_ABOVE, r - 5.0) / polynomial(FAR_BELOW, r - 5.0);
+  return FLOAT(q < 0.0 ? -size : size);
+}
+
+// --- random numbers: Philox4x32-10 (Salmon et al. 2011)
+
+// The numbers of the units q, q + Q, ... of one chain. `moved`: sweeps to add to `sweep`, on the device, or null.
+__device__ inline void uniforms(FLOAT* u, word q, word chain, word block, word sweep, const word* moved, word k0, word k1) {
+  word a = q, b = chain, c = block, d = sweep + (moved ? *moved : 0);
+  for (int round = 0; round < 10; ++round) {
+    wide left = wide(0xD2511F53u) * a, right = wide(0xCD9E8D57u) * c;
+    a = word(right >> 32) ^ b ^ k0;
+    b = word(right);
+    c = word(left >> 32) ^ d ^ k1;
+    d = word(left);
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
+  }
+#if SINGLE
+  u[0] = (a >> 8) * 5.9604644775390625e-08f;
+  u[1] = (b >> 8) * 5.9604644775390625e-08f;
+  u[2] = (c >> 8) * 5.9604644775390625e-08f;
+  u[3] = (d >> 8) * 5.9604644775390625e-08f;
+#else
+  u[0] = (a >> 5) * 7.450580596923828e-09 + (b >> 6) * 1.1102230246251565e-16;
+  u[1] = (c >> 5) * 7.450580596923828e-09 + (d >> 6) * 1.1102230246251565e-16;
+#endif
+}
+
+__device__ inline place thread_number() { return place(blockIdx.x) * blockDim.x + threadIdx.x; }
+__device__ inline place threads_in_all() { return place(gridDim.x) * blockDim.x; }
+
+// --- units of several states, one-hot: eta(s) is the field of state s
+
+template <class Eta>
+__device__ inline FLOAT largest(int states, Eta eta) {
+  FLOAT top = eta(0);
+  for (int s = 1; s < states; ++s) top = fmax(top, eta(s));
+  return top;
+}
+
+template <class Eta>
+__device__ inline FLOAT weight_in_all(int states, FLOAT top, Eta eta) {
+  FLOAT total = 0;
+  for (int s = 0; s < states; ++s) total += unit_exp(eta(s) - top);
+  return total;
+}
+
+template <class Eta>
+__device__ inline FLOAT unit_logsumexp(int states, Eta eta) {
+  FLOAT top = largest(states, eta);
+  return top + unit_log(weight_in_all(states, top, eta));
+}
+
+// The first state whose cumulated weight exceeds u times the whole.
+template <class Eta>
+__device__ inline int unit_choose(int states, FLOAT u, Eta eta) {
+  FLOAT top = largest(states, eta), bound = u * weight_in_all(states, top, eta), total = 0;
+  for (int s = 0; s < states - 1; ++s) {
+    total += unit_exp(eta(s) - top);
+    if (total > bound) return s;
+  }
+  return states - 1;
+}
+
+// --- draws: one pass over (chains, units)
+
+// Where the fields of a layer are: eta = scale * eta1 + base; arrays of one row serve all chains; null: nothing.
+struct Fields {
+  const FLOAT *eta1, *eta2, *base;
+  int rows1, rows2, rows0;
+  FLOAT scale;
+  int entries;
+
+  __device__ place at(int rows, int r, int j) const { return rows == 1 ? j : place(r) * entries + j; }
+  __device__ FLOAT offset(int r, int j) const { return base ? base[at(rows0, r, j)] : FLOAT(0); }
+  __device__ FLOAT first(int r, int j) const { return scale * eta1[at(rows1, r, j)] + offset(r, j); }
+  __device__ FLOAT second(int r, int j) const { return eta2 ? eta2[at(rows2, r, j)] : FLOAT(0); }
+};
+
+// The random stream of a draw, or numbers given explicitly.
+struct Random {
+  const FLOAT* given;
+  word k0, k1, block, sweep;
+  const word* moved;
+  word chain;
+
+  __device__ void fill(FLOAT* u, int r, int q, int count, int units) const {
+    if (given) {
+      for (int w = 0; w < WORDS; ++w) u[w] = q + w * count < units ? given[place(r) * units + q + w * count] : FLOAT(0);
+    } else {
+      uniforms(u, q, chain + r, block, sweep, moved, k0, k1);
+    }
+  }
+};
+
+// Samples, and where they are wanted means and second moments.
+struct Target {
+  FLOAT *out, *mean, *square;
+};
+
+template <class Domain>
+__device__ inline void put(const Target& target, place at, FLOAT eta1, FLOAT eta2, FLOAT u) {
+  target.out[at] = Domain::sample(eta1, eta2, u);
+  if (target.mean) target.mean[at] = Domain::mean(eta1, eta2);
+  if (target.square) target.square[at] = Domain::mean(eta1, eta2) * Domain::mean(eta1, eta2) + Domain::variance(eta1, eta2);
+}
+
+template <class Domain>
+__device__ inline void draw(const Fields& fields, const Random& random, int rows, const Target& target) {
+  int units = fields.entries, count = (units + WORDS - 1) / WORDS;
+  for (place i = thread_number(); i < place(rows) * count; i += threads_in_all()) {
+    int r = int(i / count), q = int(i % count);
+    FLOAT u[WORDS];
+    random.fill(u, r, q, count, units);
+    for (int w = 0; w < WORDS; ++w) {
+      int j = q + w * count;
+      if (j >= units) break;
+      put<Domain>(target, place(r) * units + j, fields.first(r, j), fields.second(r, j), u[w]);
+    }
+  }
+}
+
+__device__ inline void draw_states(const Fields& fields, const Random& random, int rows, int states, const Target& target) {
+  int units = fields.entries / states, count = (units + WORDS - 1) / WORDS;
+  for (place i = thread_number(); i < place(rows) * count; i += threads_in_all()) {
+    int r = int(i / count), q = int(i % count);
+    FLOAT u[WORDS];
+    random.fill(u, r, q, count, units);
+    for (int w = 0; w < WORDS; ++w) {
+      if (q + w * count >= units) break;
+      int j = (q + w * count) * states;
+      place at = place(r) * fields.entries + j;
+      auto eta = [&](int s) { return fields.first(r, j + s); };
+      int chosen = unit_choose(states, u[w], eta);
+      for (int s = 0; s < states; ++s) target.out[at + s] = s == chosen ? FLOAT(1) : FLOAT(0);
+      if (target.mean) {
+        FLOAT top = largest(states, eta), total = weight_in_all(states, top, eta);
+        for (int s = 0; s < states; ++s) target.mean[at + s] = unit_exp(eta(s) - top) / total;
+      }
+    }
+  }
+}
+
+// --- sums over units
+
+// The sum of what the threads of a block hold; every thread gets it. Blocks have 256 threads.
+__device__ inline double block_sum(double value) {
+  __shared__ double part[256];
+  part[threadIdx.x] = value;
+  __syncthreads();
+  for (int half = 128; half > 0; half /= 2) {
+    if (threadIdx.x < half) part[threadIdx.x] += part[threadIdx.x + half];
+    __syncthreads();
+  }
+  double total = part[0];
+  __syncthreads();
+  return total;
+}
+
+// What a log-partition gains from the fields `before` to the fields `after`, summed over units: a block a chain.
+template <class Domain>
+__device__ inline void gain(const Fields& before, const Fields& after, FLOAT scale2, FLOAT scale2_after,
+                            const FLOAT* base2, const FLOAT* base2_after, int rows, double* out) {
+  for (int r = blockIdx.x; r < rows; r += gridDim.x) {
+    double total = 0;
+    for (int j = threadIdx.x; j < before.entries; j += blockDim.x) {
+      FLOAT g = before.second(r, j);
+      FLOAT from = before.eta2 ? scale2 * g + base2[j] : FLOAT(0), to = before.eta2 ? scale2_after * g + base2_after[j] : FLOAT(0);
+      total += Domain::log_partition(after.first(r, j), to) - Domain::log_partition(before.first(r, j), from);
+    }
+    total = block_sum(total);
+    if (threadIdx.x == 0) out[r] = total;
+  }
+}
+
+__device__ inline void gain_states(const Fields& before, const Fields& after, int rows, int states, double* out) {
+  for (int r = blockIdx.x; r < rows; r += gridDim.x) {
+    double total = 0;
+    for (int j = threadIdx.x * states; j < before.entries; j += blockDim.x * states) {
+      total += unit_logsumexp(states, [&](int s) { return after.first(r, j + s); });
+      total -= unit_logsumexp(states, [&](int s) { return before.first(r, j + s); });
+    }
+    total = block_sum(total);
+    if (threadIdx.x == 0) out[r] = total;
+  }
+}
+
+// value += factor * direction; the sums of squares of direction and new value, one pair a block: sums (2, blocks).
+// The factor is multiplied by what `rate` points at, if it points at anything.
+extern "C" __global__ void axpy(FLOAT* value, const FLOAT* direction, FLOAT factor, const FLOAT* rate, int size, double* sums) {
+  double slope = 0, norm = 0;
+  if (rate) factor *= *rate;
+  for (place i = thread_number(); i < size; i += threads_in_all()) {
+    FLOAT v = value[i] + factor * direction[i];
+    value[i] = v;
+    slope += double(direction[i]) * direction[i];
+    norm += double(v) * v;
+  }
+  slope = block_sum(slope);
+  norm = block_sum(norm);
+  if (threadIdx.x == 0) {
+    sums[blockIdx.x] = slope;
+    sums[gridDim.x + blockIdx.x] = norm;
+  }
+}
+
+// output[r, targets[t]] += the values[r, order[e]] of segment t, in order: the same sum at every run.
+extern "C" __global__ void scatter(FLOAT* output, const FLOAT* values, const int* order, const int* starts, const int* targets,
+                                   int rows, int size, int segments, int entries) {
+  for (place i = thread_number(); i < place(rows) * segments; i += threads_in_all()) {
+    int r = int(i / segments), t = int(i % segments);
+    FLOAT total = 0;
+    for (int e = starts[t]; e < starts[t + 1]; ++e) total += values[place(r) * entries + order[e]];
+    output[place(r) * size + targets[t]] += total;
+  }
+}
+
+extern "C" __global__ void fill_uniforms(FLOAT* out, int rows, int units, word k0, word k1, word block, word sweep,
+                                         const word* moved, word chain) {
+  int count = (units + WORDS - 1) / WORDS;
+  for (place i = thread_number(); i < place(rows) * count; i += threads_in_all()) {
+    int r = int(i / count), q = int(i % count);
+    FLOAT u[WORDS];
+    uniforms(u, q, chain + r, block, sweep, moved, k0, k1);
+    for (int w = 0; w < WORDS; ++w) {
+      if (q + w * count < units) out[place(r) * units + q + w * count] = u[w];
+    }
+  }
+}
+
+extern "C" __global__ void move_on(word* moved, word sweeps) {
+  if (thread_number() == 0) *moved += sweeps;
+}
+
+// --- small products: one block a tile, so that a chain of them can be captured in a graph
+
+// Rows m (stride am), inner axis k (stride ak); weights of the inner axis in `row`, or null.
+struct Product {
+  const FLOAT *a, *b, *row;
+  int am, ak, bk, bn, m, n, k;
+};
+
+enum { TILE = 32, DEEP = 32, SHARE = TILE * DEEP / 256 };
+
+// Each of 256 threads holds a 2 x 2 piece of the tile and, while it multiplies, the next numbers of both factors.
+template <class Write>
+__device__ inline void product_tile(const Product& p, Write write) {
+  __shared__ FLOAT left[DEEP][TILE + 1], right[DEEP][TILE + 1];
+  int t = threadIdx.x, top = blockIdx.y * TILE, side = blockIdx.x * TILE, i = t / 16 * 2, j = t % 16 * 2;
+  FLOAT sum[2][2] = {{0, 0}, {0, 0}}, next_left[SHARE], next_right[SHARE];
+  // Threads beside each other read beside each other, whichever axis lies that way.
+  bool rows_apart = p.ak == 1, columns_together = p.bn == 1;
+  for (int start = -DEEP; start < p.k; start += DEEP) {
+    for (int s = 0; s < SHARE; ++s) {
+      int e = t + s * 256;
+      int x = rows_apart ? e / DEEP : e % TILE, y = rows_apart ? e % DEEP : e / TILE;
+      int row = top + x, inner = start + DEEP + y;
+      bool inside = row < p.m && inner < p.k;
+      next_left[s] = inside ? p.a[place(row) * p.am + place(inner) * p.ak] * (p.row ? p.row[inner] : FLOAT(1)) : FLOAT(0);
+      x = columns_together ? e % TILE : e / DEEP, y = columns_together ? e / TILE : e % DEEP;
+      int column = side + x;
+      inner = start + DEEP + y;
+      next_right[s] = column < p.n && inner < p.k ? p.b[place(inner) * p.bk + place(column) * p.bn] : FLOAT(0);
+    }
+    if (start >= 0) {
+      for (int d = 0; d < DEEP; ++d) {
+        FLOAT l0 = left[d][i], l1 = left[d][i + 1], r0 = right[d][j], r1 = right[d][j + 1];
+        sum[0][0] += l0 * r0;
+        sum[0][1] += l0 * r1;
+        sum[1][0] += l1 * r0;
+        sum[1][1] += l1 * r1;
+      }
+    }
+    __syncthreads();
+    for (int s = 0; s < SHARE; ++s) {
+      int e = t + s * 256;
+      left[rows_apart ? e % DEEP : e / TILE][rows_apart ? e / DEEP : e % TILE] = next_left[s];
+      right[columns_together ? e / TILE : e % DEEP][columns_together ? e % TILE : e / DEEP] = next_right[s];
+    }
+    __syncthreads();
+  }
+  for (int x = 0; x < 2; ++x) {
+    for (int y = 0; y < 2; ++y) {
+      if (top + i + x < p.m && side + j + y < p.n) write(top + i + x, side + j + y, sum[x][y]);
+    }
+  }
+}
+
+// out = A B, or out += A B; rows of `out` are `width` apart.
+extern "C" __global__ void product(const FLOAT* a, int am, int ak, const FLOAT* b, int bk, int bn, const FLOAT* row,
+                                   int m, int n, int k, FLOAT* out, int width, int add) {
+  product_tile(Product{a, b, row, am, ak, bk, bn, m, n, k}, [&](int i, int j, FLOAT sum) {
+    place at = place(i) * width + j;
+    out[at] = add ? out[at] + sum : sum;
+  });
+}
+
+// A product and, from its tile, the draw: eta = scale * (A B [+ eta1]) + base.
+template <class Domain>
+__device__ inline void product_draw(const Product& p, int add, const Fields& fields, const Random& random, const Target& target) {
+  int count = (p.n + WORDS - 1) / WORDS;
+  product_tile(p, [&](int r, int j, FLOAT sum) {
+    place at = place(r) * p.n + j;
+    FLOAT eta1 = fields.scale * (add ? sum + fields.eta1[at] : sum) + fields.offset(r, j), u[WORDS];
+    random.fill(u, r, j % count, count, p.n);
+    put<Domain>(target, at, eta1, fields.second(r, j), u[j / count]);
+  });
+}
+
+// --- bf16 terms of a product: each the rounded rest of those before it
+
+// The nearest bf16 number, ties to even, as the upper half of a float.
+__device__ inline word rounded(float x) {
+  union { float number; word bits; } both;
+  both.number = x;
+  return (both.bits + 0x7FFFu + ((both.bits >> 16) & 1u)) & 0xFFFF0000u;
+}
+
+extern "C" __global__ void split(const float* value, int size, int terms, unsigned short* out) {
+  for (place i = thread_number(); i < size; i += threads_in_all()) {
+    float rest = value[i];
+    for (int t = 0; t < terms; ++t) {
+      union { float number; word bits; } both;
+      both.bits = rounded(rest);
+      out[place(t) * size + i] = (unsigned short)(both.bits >> 16);
+      rest -= both.number;
+    }
+  }
+}
+
+// --- models with few neighbours a unit: x is (slots, chains)
+
+// A part of a sweep: units `first`, first + states, ... of one layer; entries of a slot from rows[slot] on.
+struct Part {
+  FLOAT* x;
+  int chains, first, count, states;
+  const FLOAT *base, *second;
+  const int *rows, *source;
+  const FLOAT* value;
+
+  __device__ FLOAT field(int slot, int c) const {
+    FLOAT eta = base[slot];
+    for (int e = rows[slot]; e < rows[slot + 1]; ++e) eta += value[e] * x[place(source[e]) * chains + c];
+    return eta;
+  }
+};
+
+template <class Domain>
+__device__ inline void put_slot(const Part& part, int unit, int c, FLOAT u) {
+  int slot = part.first + unit;
+  part.x[place(slot) * part.chains + c] = Domain::sample(part.field(slot, c), part.second[slot], u);
+}
+
+// The fields of a unit's states go where its states are: no other unit of the part reads them.
+__device__ inline void put_states(const Part& part, int unit, int c, FLOAT u) {
+  int slot = part.first + unit * part.states;
+  auto eta = [&](int s) -> FLOAT& { return part.x[place(slot + s) * part.chains + c]; };
+  for (int s = 0; s < part.states; ++s) eta(s) = part.field(slot + s, c);
+  int chosen = unit_choose(part.states, u, eta);
+  for (int s = 0; s < part.states; ++s) eta(s) = s == chosen ? FLOAT(1) : FLOAT(0);
+}
+
+// Every unit of a colour or layer for every chain, chains beside each other.
+template <class Put>
+__device__ inline void sweep_part(const Part& part, const Random& random, Put put) {
+  int count = (part.count + WORDS - 1) / WORDS;
+  for (place i = thread_number(); i < place(part.chains) * count; i += threads_in_all()) {
+    int c = int(i % part.chains), q = int(i / part.chains);
+    FLOAT u[WORDS];
+    uniforms(u, q, random.chain + c, random.block, random.sweep, random.moved, random.k0, random.k1);
+    for (int w = 0; w < WORDS; ++w) {
+      if (q + w * count < part.count) put(part, q + w * count, c, u[w]);
+    }
+  }
+}
+
+// Unit by unit: a thread a chain.
+template <class Put>
+__device__ inline void scan_part(const Part& part, const Random& random, Put put) {
+  int count = (part.count + WORDS - 1) / WORDS;
+  for (place c = thread_number(); c < part.chains; c += threads_in_all()) {
+    for (int unit = 0; unit < part.count; ++unit) {
+      FLOAT u[WORDS];
+      uniforms(u, unit % count, random.chain + word(c), random.block, random.sweep, random.moved, random.k0, random.k1);
+      put(part, unit, int(c), u[unit / count]);
+    }
+  }
+}

@@ -1,0 +1,45 @@
+"""Load generated CuPy modules, and say why that cannot be done here."""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import lru_cache
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from energydsl.backends.numpy_backend import execute
+
+if TYPE_CHECKING:
+    from energydsl.backends.numpy_printer import Printed
+
+INSTALL = "pip install cupy-cuda12x, or cupy-cuda13x, whichever CUDA the driver has (nvidia-smi says)"
+
+
+def obstacle() -> str:
+    """Why kernels cannot run on a GPU here, and the way out; empty where they can."""
+    if importlib.util.find_spec("cupy") is None:
+        return f"backend `cupy` needs CuPy: {INSTALL}"
+    try:
+        import cupy
+
+        count = cupy.cuda.runtime.getDeviceCount()
+    except ImportError as error:
+        return f"CuPy cannot be loaded ({_first_line(error)}): {INSTALL}"
+    except RuntimeError as error:
+        return f"CuPy finds no GPU ({_first_line(error)}); use the numba or numpy backend (or auto)"
+    return "" if count else "CuPy finds no GPU; use the numba or numpy backend (or auto)"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def load(printed: Printed) -> ModuleType:
+    """The module of a generated source, over a runtime that is loaded once."""
+    return execute(printed.model, runtime(printed.runtime).__dict__)
+
+
+@lru_cache(maxsize=8)
+def runtime(text: str) -> ModuleType:
+    """The runtime module of a text."""
+    return execute(text, {})

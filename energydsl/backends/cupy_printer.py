@@ -1,0 +1,48 @@
+"""The CuPy runtime: array code for the device, with the text of its CUDA kernels in it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from energydsl.backends.cuda_printer import cuda_source
+from energydsl.backends.fused_printer import FusedPrinter, runtimes
+from energydsl.backends.numpy_printer import Printer
+
+_HEAD = """
+import base64
+import contextlib
+import functools
+import math
+import zlib
+from types import SimpleNamespace
+
+import cupy as np  # the names of NumPy, for arrays on the device
+import numpy
+from cupyx.scipy import special
+
+FLOAT = numpy.{dtype}
+
+CUDA_SOURCE = r'''
+{source}
+'''
+
+"""
+_UNUSED = frozenset({"philox", "_CENTRE", "_NEAR", "_FAR", "_ratio"})
+
+
+class CupyPrinter(FusedPrinter):
+    """The module of a model over the runtime below."""
+
+    def runtime(self) -> str:
+        return runtime_text(self.dtype)
+
+
+@lru_cache
+def runtime_text(dtype: str) -> str:
+    """Everything that does not depend on the model."""
+    parts = [
+        "\n".join(Printer.docstring("NumPy and CuPy")),
+        _HEAD.format(dtype=dtype, source=cuda_source(dtype)),
+        *runtimes("cupy_runtime.py", "class Device", _UNUSED),
+    ]
+    return "\n".join(parts) + "\n"

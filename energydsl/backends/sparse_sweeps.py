@@ -1,0 +1,77 @@
+"""Gibbs sweeps of a model that is one sparse matrix: its arrays in the form in which kernels take them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from numpy.typing import NDArray
+
+from energydsl.domains import DOMAINS
+from energydsl.kernels.program import KernelProgram
+from energydsl.kernels.sparse import Entries, SparsePlan
+
+Array = NDArray[Any]
+Arrays = Mapping[str, Array]
+
+KINDS = tuple(name for name, domain in DOMAINS.items() if domain.derived)
+
+
+class SparseSweeps:
+    """The plan of a model, its arrays on the backend, and what its values are for given parameters."""
+
+    def __init__(self, plan: SparsePlan, program: KernelProgram, kernels: ModuleType):
+        self.plan, self.kernels, self.layers = plan, kernels, program.layers
+        self.xp, self.float = kernels.xp, kernels.DTYPE
+        self.order = self.xp.asarray(plan.order)
+        self.places = {id(f): self.xp.asarray(f.at) for e in self._entries() for f in e.factors if f.at is not None}
+        self.scatter = {id(e): kernels.Scatter(plan.layers[n][e.target], plan.slots) for n, e in self._fixed()}
+        self.slots = {n: self.xp.asarray(s) for n, s in plan.layers.items()}
+
+    def _fixed(self) -> tuple[tuple[str, Entries], ...]:
+        return (*self.plan.static, *self.plan.second)
+
+    def _entries(self) -> list[Entries]:
+        return [e for _, e in (*self._fixed(), *self.plan.fields)]
+
+    def knows(self, parts: list[str]) -> bool:
+        """Whether all parts of a sweep are parts of the plan."""
+        return all(p.rstrip("*") in self.plan.parts for p in parts)
+
+    def sweep(self, p: Arrays, x: Arrays, s: Any, random: Any, parts: list[str], steps: int) -> None:
+        """Run sweeps in place; the stream goes on as if every part had been drawn by itself."""
+        raise NotImplementedError
+
+    def _row(self, part: str, block: int) -> list[int]:
+        found = self.plan.parts[part.rstrip("*")]
+        layer = self.layers[found.layer]
+        states = layer.energy_shape[-1] if layer.energy_shape != layer.shape else 1
+        return [KINDS.index(layer.domain.name), found.first, found.count, states, part.endswith("*"), block]
+
+    def _bound(self, p: Arrays, s: Any) -> tuple[Array, Array, Array]:
+        """Static fields, second natural parameters and values of entries for given parameters and settings."""
+        xp, found = self.xp, []
+        for group, number in ((self.plan.static, 0), (self.plan.second, 1)):
+            out = xp.zeros((1, self.plan.slots), self.float)
+            for _, entries in group:
+                value = xp.asarray(self._value(entries, p, s), self.float)
+                self.scatter[id(entries)](out, xp.broadcast_to(value, (1, len(entries.target))))
+            for name, fields in s.external.items():
+                if len(fields) > number:
+                    wide = xp.broadcast_to(xp.asarray(fields[number]), self.layers[name].energy_shape)
+                    out[0, self.slots[name]] += wide.ravel().astype(self.float)
+            found.append(out[0])
+        values = [
+            xp.broadcast_to(xp.asarray(self._value(e, p, s), self.float), (len(e.target),)) for _, e in self.plan.fields
+        ]
+        value = xp.concatenate(values)[self.order] if values else xp.zeros(0, self.float)
+        return found[0], found[1], value
+
+    def _value(self, entries: Entries, p: Arrays, s: Any) -> Any:
+        total: Any = entries.coefficient * s.beta * s.weights[entries.label]
+        for factor in entries.factors:
+            array = (p if factor.kind == "p" else s.consts)[factor.name]
+            part = array if factor.at is None else array.reshape(-1)[self.places[id(factor)]]
+            total = total * (part if factor.exponent == 1.0 else part**factor.exponent)
+        return total

@@ -1,0 +1,33 @@
+"""The backends that are compared with NumPy: Numba; CuPy on a stand-in for the device; CuPy on a GPU, where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from energydsl.backends import cupy_backend, numba_backend
+from tests.standin import cuda, cupy
+
+
+@pytest.fixture
+def stand_in() -> Iterator[cupy.State]:
+    """CuPy is the stand-in; what was launched on it."""
+    if cuda.COMPILER is None:
+        pytest.skip("no C++ compiler builds the CUDA kernels for the host")
+    with cupy.installed() as state:
+        yield state
+
+
+@pytest.fixture(params=["numba", "cupy", pytest.param("gpu", marks=pytest.mark.gpu)])
+def fast(request: pytest.FixtureRequest) -> str:
+    """The name of a backend to compare."""
+    if request.param == "numba":
+        if not numba_backend.installed():
+            pytest.skip("numba is not installed")
+        return "numba"
+    if request.param == "cupy":
+        request.getfixturevalue("stand_in")
+    elif obstacle := cupy_backend.obstacle():
+        pytest.skip(obstacle)
+    return "cupy"

@@ -1,0 +1,128 @@
+"""Every backend gives what the NumPy backend gives, on the same stream, for every domain and zoo model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import energydsl as ed
+from energydsl.domains import DOMAINS
+from energydsl.learning.phases import Phases
+
+# What float32 sums in another order may differ by, and how many draws may fall on the other side of a comparison.
+CLOSE = {"float32": {"rtol": 2e-4, "atol": 2e-4}, "float64": {"rtol": 1e-10, "atol": 1e-10}}
+FLIPS = {"float32": 2e-4, "float64": 0.0}
+DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
+Arrays = dict[str, Any]
+
+
+def pair(model: ed.Model, dtype: str, fast: str) -> tuple[ed.Program, ed.Program]:
+    return model.compile("numpy", dtype), model.compile(fast, dtype)
+
+
+def on_host(program: ed.Program, arrays: Arrays) -> Arrays:
+    return {n: np.array(program.host(a)) for n, a in arrays.items()}
+
+
+def start(program: ed.Program, batch: int) -> tuple[Arrays, Arrays]:
+    """Random parameters and states, on the host."""
+    rng = np.random.default_rng(3)
+    params = {
+        n: program.constrain(program.model.params[n], rng.normal(0, 0.3, p.shape) + p).astype(program.dtype)
+        for n, p in on_host(program, program.init(1)).items()
+    }
+    layers = program.model.layers
+    given = {n: rng.random((batch, *layers[n].energy_shape)) for n in program.model.by_role("input")}
+    return params, on_host(program, program.init_state(params, batch, 0, given))
+
+
+def same_state(found: Arrays, wanted: Arrays, model: ed.Model, dtype: str) -> None:
+    for name, array in wanted.items():
+        if DOMAINS[model.layers[name].domain.name].finite:
+            assert np.mean(found[name] != array) <= FLIPS[dtype], name
+        else:
+            np.testing.assert_allclose(found[name], array, **CLOSE[dtype], err_msg=name)
+
+
+@DTYPES
+def test_sweeps_energies_and_gradients(zoo_path: Path, dtype: str, fast: str) -> None:
+    model = ed.load(zoo_path)
+    results = []
+    for program in pair(model, dtype, fast):
+        params, state = start(program, 20)
+        after = on_host(program, program.gibbs(params, state, 1, rng=ed.Rng(5), beta=0.7))
+        energy = program.host(program.energy(params, state))
+        results.append((after, energy, on_host(program, program.energy_gradient(params, state))))
+    plain, other = results
+    same_state(other[0], plain[0], model, dtype)
+    np.testing.assert_allclose(other[1], plain[1], **CLOSE[dtype])
+    for name, wanted in plain[2].items():
+        np.testing.assert_allclose(other[2][name], wanted, **CLOSE[dtype], err_msg=name)
+
+
+@DTYPES
+@pytest.mark.parametrize("method", [ed.CD(k=1), ed.PCD(k=2, chains=30)], ids=lambda m: m.name)
+def test_both_phases(zoo_path: Path, method: Any, dtype: str, fast: str) -> None:
+    model = ed.load(zoo_path)
+    if not next(v for v in model.applicability() if v.name == method.name).ok:
+        pytest.skip("the method does not fit this model")
+    found = []
+    for program in pair(model, dtype, fast):
+        params, state = start(program, 40)
+        phases = Phases(program, method, 40, ed.Rng(7))
+        phases.load({n: state[n] for n in (*model.resolved.by_role("visible"), *model.resolved.by_role("input"))})
+        phases.step(program.check_params(params))
+        found.append(on_host(program, phases.both))
+    for name, array in found[0].items():
+        differ = np.abs(found[1][name] - array) > 1e-3
+        assert differ.mean() <= 2e-3 if dtype == "float32" else not differ.any(), name
+
+
+def test_the_certificate_holds_for_its_kernels(zoo_path: Path, fast: str) -> None:
+    certificate = ed.load(zoo_path).verify(backend=fast)
+    assert certificate.ok, str(certificate)
+    assert certificate.checks[-1].name.startswith(f"sweeps on {fast}")
+
+
+def test_explicit_uniform_numbers(fast: str) -> None:
+    program = ed.loads("visible v[3] : binary\nhidden h[2] : binary\nlayers v -- h").compile(fast, "float64")
+    params = program.init(1)
+    state = program.init_state(params, 4)
+    u = np.random.default_rng(0).random((4, 2))
+    mean = program.host(program.mean(params, state, "h"))
+    found = program.host(program.sample(params, state, "h", ed.Uniforms([u])))
+    np.testing.assert_array_equal(found, (u < mean).astype(float))
+
+
+@DTYPES
+@pytest.mark.parametrize("kind", ["binary", "spin", "categorical[3]", "real"])
+def test_gain_along_a_path(kind: str, dtype: str, fast: str) -> None:
+    power = " + sum(h^2)" if kind == "real" else ""
+    shape, k = ("2, 3", ", k") if "[" in kind else ("2", "")
+    text = f"visible v[5] : binary\nhidden h[2] : {kind}\n"
+    text += f"param W[5, {shape}] = normal(sd = 1), c[{shape}] = normal(sd = 1)\n"
+    text += f"energy = - sum[i, j{k}] v[i]*W[i, j{k}]*h[j{k}] - sum(c * h){power}"
+    gains = []
+    for program in pair(ed.loads(text), dtype, fast):
+        params = program.init(0)
+        x = program.init_state(params, 7)
+        kernels, s = program.kernels, program.settings()
+        etas, same = kernels.apart_h(params, x, s, program.workspace)
+        base = [program.device(b) for b in program.base_rate("h", None)]
+        ends = [(t, [t * e + (1 - t) * b for e, b in zip(same, base, strict=True)]) for t in (0.3, 0.4)]
+        gains.append(program.host(kernels.gain_h(etas, *ends)))
+    np.testing.assert_allclose(gains[1], gains[0], rtol=1e-3 if dtype == "float32" else 1e-10, atol=1e-5)
+
+
+def test_chains_do_not_depend_on_the_batch(fast: str) -> None:
+    program = ed.loads("visible v[60] : binary\nhidden h[40] : binary\nlayers v -- h").compile(fast)
+    params = program.init(0)
+    state = program.init_state(params, 50)
+    whole = on_host(program, program.gibbs(params, state, 2, rng=ed.Rng(2)))
+    rest = {n: a[30:] for n, a in state.items()}
+    part = on_host(program, program.gibbs(params, rest, 2, rng=ed.Rng(2, chain=30)))
+    for name in whole:
+        assert np.mean(whole[name][30:] != part[name]) < 1e-3
