@@ -40,9 +40,10 @@ if TYPE_CHECKING:
     from energydsl.program import Program
 
 BACKENDS = ("auto", "numpy", "numba", "cupy")
-# Parameters and units from which `auto` takes compiled kernels.
-_LARGE = 10_000
+# Parameters and units from which `auto` takes compiled kernels, and a device.
+_COMPILED_FROM, _DEVICE_FROM = 256, 10_000
 DTYPES = ("float32", "float64")
+PRECISIONS = ("full", "tf32", "bf16x2", "bf16x3")
 STAGES = ("syntax", "model", "energy", "graph", "derived", "kernels", "source")
 
 
@@ -132,34 +133,35 @@ class Model:
 
         return show(self, stage)
 
-    def compile(self, backend: str = "auto", dtype: str = "float32") -> Program:
-        """A program of kernels. Raises `ModelError` (E0390, E0402) where it cannot be compiled."""
+    def compile(self, backend: str = "auto", dtype: str = "float32", precision: str = "full") -> Program:
+        """A program of kernels. Raises `ModelError` (E0390, E0402) where it cannot be compiled.
+
+        precision: of large float32 products on a GPU: "full"; "tf32", factors rounded to 11 bits; "bf16x2" and "bf16x3",
+        factors as sums of two or three 8-bit numbers. `docs/performance.md` has their errors.
+        """
         from energydsl.program import Program
 
         if dtype not in DTYPES:
             raise ArgumentError(f"dtype is one of {', '.join(DTYPES)}")
-        return Program(self.derived, self._backend(backend), dtype)
+        if precision not in PRECISIONS:
+            raise ArgumentError(f"precision is one of {', '.join(PRECISIONS)}")
+        chosen = self._backend(backend)
+        if precision != "full" and (chosen != "cupy" or dtype != "float32"):
+            raise ArgumentError(f"precision {precision} is for float32 on the cupy backend, not {dtype} on {chosen}")
+        return Program(self.derived, chosen, dtype, precision)
 
     def _backend(self, backend: str) -> str:
         """The backend that is meant. Raises `EnergyError` where it cannot be used here."""
         if backend not in BACKENDS:
             raise ArgumentError(f"backend is one of {', '.join(BACKENDS)}")
-        if backend == "cupy" and (obstacle := cupy_backend.obstacle()):
-            raise EnergyError(obstacle)
-        if backend == "numba" and not numba_backend.installed():
-            raise EnergyError('backend `numba` needs its packages: pip install "energydsl[numba]"')
+        if found := obstacle(backend):
+            raise EnergyError(found)
         if backend != "auto":
             return backend
-        if not self._large():
-            return "numpy"
-        if not cupy_backend.obstacle():
+        size = sum(math.prod(p.shape) for p in self.params.values()) + sum(x.size for x in self.layers.values())
+        if size >= _DEVICE_FROM and not cupy_backend.obstacle():
             return "cupy"
-        return "numba" if numba_backend.installed() else "numpy"
-
-    def _large(self) -> bool:
-        """Whether a sweep is so much work that compiled kernels are worth loading."""
-        entries = sum(math.prod(p.shape) for p in self.params.values())
-        return entries + sum(layer.size for layer in self.layers.values()) >= _LARGE
+        return "numba" if size >= _COMPILED_FROM and numba_backend.installed() else "numpy"
 
     def verify(self, seed: int = 0, backend: str = "numpy") -> Certificate:
         """The derivation certificate of this model, with the kernels of a backend."""
@@ -167,6 +169,15 @@ class Model:
         from energydsl.shrink import shrink
 
         return certify(self.derived, shrink(self.module, self.overrides), seed, self._backend(backend))
+
+
+def obstacle(backend: str) -> str:
+    """Why a backend cannot be used here, and the way out; empty where it can."""
+    if backend == "cupy":
+        return cupy_backend.obstacle()
+    if backend == "numba" and not numba_backend.installed():
+        return 'backend `numba` needs its packages: pip install "energydsl[numba]"'
+    return ""
 
 
 def load(

@@ -55,12 +55,13 @@ class MeanField:
 class Program:
     """Callable kernels of one model for one backend and precision."""
 
-    def __init__(self, derived: Derived, backend: str = "numpy", dtype: str = "float32"):
+    def __init__(self, derived: Derived, backend: str = "numpy", dtype: str = "float32", precision: str = "full"):
         self.derived = derived
         self.model = derived.model
         self.backend = backend
         self.dtype = np.dtype(dtype)
-        printed = emit(derived, dtype, backend)
+        self.precision = precision
+        printed = emit(derived, dtype, backend, precision)
         self.source = printed.text
         self.kernels: ModuleType = _loader(backend)(printed)
         self.workspace = self.kernels.Workspace(self.dtype)
@@ -623,7 +624,7 @@ def one_hot(layer: Layer, codes: Array, dtype: Any) -> Array:
     return np.asarray(whole[..., None] == np.arange(states), dtype)
 
 
-def emit(derived: Derived, dtype: str = "float32", backend: str = "numpy") -> Printed:
+def emit(derived: Derived, dtype: str = "float32", backend: str = "numpy", precision: str = "full") -> Printed:
     """The text of the kernels of a derived model, a standalone module."""
     model = derived.model
     colours = {
@@ -643,6 +644,7 @@ def emit(derived: Derived, dtype: str = "float32", backend: str = "numpy") -> Pr
         colours,
         schedules,
         dtype,
+        precision,
     )
     return printer.module()
 

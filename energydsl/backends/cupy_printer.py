@@ -13,14 +13,15 @@ import base64
 import contextlib
 import functools
 import math
+import threading
 import zlib
 from types import SimpleNamespace
 
 import cupy as np  # the names of NumPy, for arrays on the device
 import numpy
-from cupyx.scipy import special
 
 FLOAT = numpy.{dtype}
+PRECISION = "{precision}"
 
 CUDA_SOURCE = r'''
 {source}
@@ -34,15 +35,15 @@ class CupyPrinter(FusedPrinter):
     """The module of a model over the runtime below."""
 
     def runtime(self) -> str:
-        return runtime_text(self.dtype)
+        return runtime_text(self.dtype, self.precision)
 
 
 @lru_cache
-def runtime_text(dtype: str) -> str:
+def runtime_text(dtype: str, precision: str = "full") -> str:
     """Everything that does not depend on the model."""
     parts = [
         "\n".join(Printer.docstring("NumPy and CuPy")),
-        _HEAD.format(dtype=dtype, source=cuda_source(dtype)),
+        _HEAD.format(dtype=dtype, precision=precision, source=cuda_source(dtype)),
         *runtimes("cupy_runtime.py", "class Device", _UNUSED),
     ]
     return "\n".join(parts) + "\n"

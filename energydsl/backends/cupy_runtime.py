@@ -6,21 +6,22 @@ gains and steps are kernels of CUDA_SOURCE, generated from the formulas of the d
 
 import contextlib
 import functools
+import math
+import threading
 
 import cupy as np
 import numpy
-from cupyx.scipy import special
 
 FLOAT = numpy.float32
+PRECISION = "full"
 CUDA_SOURCE = ""
 
 
-class Device:
-    """The kernels, the stream and what goes with them, made when first used."""
+class Device(threading.local):
+    """The kernels, the stream and what goes with them, made when first used; each thread of Python has its own."""
 
     def __init__(self):
         self.depth, self.capturing, self.moved, self.kernels = 0, False, None, {}
-        self.precision = "fp32"
 
     @functools.cached_property
     def stream(self):
@@ -55,17 +56,35 @@ TILE = 32
 SMALL = 1 << 28
 
 
+class Workspace:
+    """Arrays by name and shape. They are never given up: a recorded update may still write to them."""
+
+    def __init__(self, dtype=FLOAT):
+        self.dtype = numpy.dtype(dtype)
+        self.arrays = {}
+
+    def __call__(self, name, shape):
+        """The array of that name and shape, contents undefined."""
+        if (name, shape) not in self.arrays:
+            self.arrays[name, shape] = np.empty(shape, self.dtype)
+        return self.arrays[name, shape]
+
+
 @contextlib.contextmanager
 def held():
-    """Everything inside goes to our stream, and is done when the outermost one ends; may be nested."""
+    """Everything inside goes to our stream, after what was before and before what comes after; may be nested."""
+    if DEVICE.depth:
+        yield
+        return
+    outer = np.cuda.get_current_stream()
+    DEVICE.stream.wait_event(outer.record())
     DEVICE.depth += 1
     try:
         with DEVICE.stream:
             yield
     finally:
         DEVICE.depth -= 1
-        if DEVICE.depth == 0:
-            DEVICE.stream.synchronize()
+        outer.wait_event(DEVICE.stream.record())
 
 
 def host(array):
@@ -203,20 +222,19 @@ def matmul(a, b, out=None, add=False, row=None):
 
 
 _KINDS = {"float32": 0, "float64": 1, "uint16": 14}
-_COMPUTE = {"fp32": 68, "tf32": 77, "float64": 70}
+_FULL, _TF32, _DOUBLE = 68, 77, 70
 
 
 def gemm(a, b, out, beta):
     """out = A B + beta out by cuBLAS, in the precision that is set."""
-    terms = {"bf16x2": 2, "bf16x3": 3}.get(DEVICE.precision, 0)
-    if not terms or numpy.float64 == FLOAT:
-        compute = _COMPUTE["float64" if numpy.float64 == FLOAT else DEVICE.precision]
-        gemm_once(plain(a), plain(b), out, beta, compute)
+    terms = {"bf16x2": 2, "bf16x3": 3}.get(PRECISION, 0)
+    if not terms:
+        gemm_once(plain(a), plain(b), out, beta, (_TF32 if PRECISION == "tf32" else _FULL) if SINGLE else _DOUBLE)
         return
     parts_a, parts_b = split(a, terms), split(b, terms)
     for i in range(terms):
         for j in range(terms - i):
-            gemm_once(parts_a[i], parts_b[j], out, beta, _COMPUTE["fp32"])
+            gemm_once(parts_a[i], parts_b[j], out, beta, _FULL)
             beta = 1.0
 
 
@@ -239,7 +257,7 @@ def split(a, terms):
 
 def gemm_once(a, b, out, beta, compute):
     """One call of cuBLAS. Its matrices lie column by column, so it is asked for the transpose, B' A'."""
-    real = numpy.float64 if compute == 70 else numpy.float32
+    real = numpy.float64 if compute == _DOUBLE else numpy.float32
     one, beta = numpy.ones(1, real), numpy.full(1, beta, real)
     (m, k), n = a.shape, b.shape[1]
     sides = []
@@ -264,6 +282,22 @@ def tensordot(a, b, axes):
     matrix_a = a.transpose([*free_a, *left]).reshape(-1, inner)
     matrix_b = b.transpose([*right, *free_b]).reshape(inner, -1)
     return matmul(matrix_a, matrix_b).reshape([a.shape[k] for k in free_a] + [b.shape[k] for k in free_b])
+
+
+def einsum(spec, a, b):
+    """np.einsum of two arrays by broadcasting, which can be recorded; large ones are left to CuPy."""
+    left, right, out = spec.replace("->", ",").split(",")
+    sizes = dict(zip(left + right, a.shape + b.shape))
+    if not DEVICE.capturing and math.prod(sizes.values()) > SMALL // 4:
+        return np.einsum(spec, a, b)
+    order = out + "".join(sorted(set(left + right) - set(out)))
+    sides = []
+    for letters, array in ((left, a), (right, b)):
+        shown = sorted(letters, key=order.index)
+        turned = array.transpose([letters.index(x) for x in shown])
+        sides.append(turned.reshape([sizes[x] if x in letters else 1 for x in order]))
+    product = sides[0] * sides[1]
+    return product.sum(axis=tuple(range(len(out), len(order)))) if len(order) > len(out) else product
 
 
 # --- draws, gains, steps
@@ -393,16 +427,22 @@ quiet = contextlib.nullcontext
 
 def lgamma(x):
     """Log Gamma(x), elementwise."""
+    from cupyx.scipy import special
+
     return special.gammaln(x)
 
 
 def digamma(x):
     """D log Gamma(x) / dx, elementwise."""
+    from cupyx.scipy import special
+
     return special.digamma(x)
 
 
 def ndtri(u, out=None):
     """Quantile of the standard normal distribution at u in [0, 1)."""
+    from cupyx.scipy import special
+
     value = special.ndtri(np.clip(u.astype(numpy.float64), 2.0**-26 if SINGLE else 2.0**-54, 1.0 - 2.0**-53))
     out = np.empty_like(u) if out is None else out
     out[...] = value

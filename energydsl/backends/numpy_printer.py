@@ -91,6 +91,7 @@ class Printer:
     colours: Mapping[str, np.ndarray]
     schedules: Mapping[str, Sequence[Sequence[str]]]
     dtype: str
+    precision: str = "full"
     constants: dict[str, str] = field(default_factory=dict)
 
     def module(self) -> Printed:
@@ -597,7 +598,7 @@ class Printer:
             product = f"{self.align(left, la, order)} * {self.align(right, lb, order)}"
             return f"({product})", order, None
         if any(x in lb and x in step.letters for x in la):
-            return f'np.einsum("{_spec(la, lb, step.letters)}", {left}, {right})', step.letters, None
+            return f'einsum("{_spec(la, lb, step.letters)}", {left}, {right})', step.letters, None
         return self.matrix_product(left, la, right, lb, shared, step.letters, want)
 
     def matrix_product(

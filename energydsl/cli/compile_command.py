@@ -28,16 +28,18 @@ def command(
     as_json: bool,
 ) -> None:
     """Emit readable kernels that need only NumPy (or Numba, or CuPy); to standard output unless -o is given."""
-    program = read_model(file, dims, consts, as_json).compile(backend, dtype)
+    from energydsl.program import emit
+
+    source = emit(read_model(file, dims, consts, as_json).derived, dtype, backend).text
     if out is not None:
         try:
-            out.write_text(program.source, encoding="utf-8")
+            out.write_text(source, encoding="utf-8")
         except OSError as error:
             raise EnergyError(f"cannot write {out}: {error.strerror}") from None
     if as_json:
-        facts = {"ok": True, "backend": program.backend, "dtype": dtype, "out": str(out) if out else None}
-        print_json(facts if out is not None else {**facts, "source": program.source})
+        facts = {"ok": True, "backend": backend, "dtype": dtype, "out": str(out) if out else None}
+        print_json(facts if out is not None else {**facts, "source": source})
     elif out is None:
-        click.echo(program.source)
+        click.echo(source)
     else:
-        click.echo(f"{out}: {len(program.source.splitlines())} lines for {program.backend}")
+        click.echo(f"{out}: {len(source.splitlines())} lines for {backend}")

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from energydsl.cli.common import json_option, overrides_options, print_json, progress, read_model
-from energydsl.compiler import BACKENDS, DTYPES, Model
+from energydsl.compiler import BACKENDS, DTYPES, PRECISIONS, Model
 from energydsl.diagnostics import ArgumentError, EnergyError
 from energydsl.learning.methods import METHODS, Method
 from energydsl.learning.optimizers import OPTIMIZERS, SCHEDULES, Optimizer
@@ -46,6 +46,9 @@ from energydsl.learning.optimizers import OPTIMIZERS, SCHEDULES, Optimizer
 @click.option("--weight-decay", type=float, default=0.0, show_default=True)
 @click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
 @click.option("--dtype", type=click.Choice(DTYPES), default="float32", show_default=True)
+@click.option(
+    "--precision", type=click.Choice(PRECISIONS), default="full", show_default=True, help="Products on a GPU."
+)
 @click.option("--binarise", metavar="RULE", help="threshold:0.5, sample or none, for grey values.  [digits: sample]")
 @click.option("--split", type=click.Choice(["train", "test"]), default="train", show_default=True)
 @click.option("--key", help="Array of an .npz.")
@@ -68,7 +71,7 @@ def command(
     from energydsl.learning.loop import train
 
     model = read_model(file, dims, consts, as_json)
-    program = model.compile(options["backend"], options["dtype"])
+    program = model.compile(options["backend"], options["dtype"], options["precision"])
     data = load_data(model.resolved, sources, options["split"], _binarise(sources, options["binarise"]), options["key"])
     method, optimizer = _method(model, options), _optimizer(options)
     folder = out or Path("runs") / model.name

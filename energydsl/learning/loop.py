@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import energydsl
-from energydsl.compiler import Model, load
+from energydsl.compiler import Model, load, obstacle
 from energydsl.data.sources import Data, draw, from_arrays, load_data
 from energydsl.diagnostics import ArgumentError, EnergyError, NotApplicable, TrainingError
 from energydsl.domains import DOMAINS
@@ -121,6 +121,7 @@ def _config(
         "consts": {n: c.value for n, c in model.consts.items()},
         "backend": program.backend,
         "dtype": program.dtype.name,
+        "precision": program.precision,
         "data": {"name": data.name, "rows": len(data), "digest": data.digest(), "binarise": data.binarise},
         "method": {"name": method.name, **asdict(method)},
         "optimizer": {"name": optimizer.name, **asdict(optimizer)},
@@ -175,12 +176,13 @@ class _Training:
             if not self.history:
                 self._report(report, started)
             while self.epoch < self.config["epochs"]:
-                for rows in self._batches():
-                    self._update(rows)
-                    if time.monotonic() - last_save > CHECKPOINT_SECONDS:
-                        self.seconds = time.monotonic() - started
-                        self._save()
-                        last_save = time.monotonic()
+                with self.program.held():
+                    for rows in self._batches():
+                        self._update(rows)
+                        if time.monotonic() - last_save > CHECKPOINT_SECONDS:
+                            self.seconds = time.monotonic() - started
+                            self._save()
+                            last_save = time.monotonic()
                 self.epoch, self.position = self.epoch + 1, 0
                 self._report(report, started)
                 self._save()
@@ -497,7 +499,8 @@ def open_run(path: str | Path) -> Run:
     folder = Path(path)
     config = _read_config(folder)
     model = load_model(folder, config)
-    program = model.compile(config["backend"], config["dtype"])
+    there = "auto" if obstacle(config["backend"]) else config["backend"]
+    program = model.compile(there, config["dtype"], config.get("precision", "full") if there == "cupy" else "full")
     arrays, meta, _ = checkpoint.load_latest(folder)
     params = {k.removeprefix("param/"): a for k, a in arrays.items() if k.startswith("param/")}
     chains = {k.removeprefix("chain/negative/"): a for k, a in arrays.items() if k.startswith("chain/negative/")}
@@ -508,7 +511,7 @@ def open_run(path: str | Path) -> Run:
             base[name] = (*base.get(name, ()), file[key])
     return Run(
         program,
-        program.check_params(params),
+        {n: program.host(a) for n, a in program.check_params(params).items()},
         config,
         _read_metrics(folder),
         base,

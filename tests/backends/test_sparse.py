@@ -14,6 +14,7 @@ from energydsl.backends import numba_backend
 from energydsl.backends.sparse_sweeps import SparseSweeps
 from energydsl.kernels import lower, sparse
 from energydsl.program import sparse_plan
+from tests.backends.test_agreement import on_host
 
 needs_numba = pytest.mark.skipif(not numba_backend.installed(), reason="numba is not installed")
 
@@ -75,17 +76,16 @@ def test_what_is_dense_or_of_higher_order_is_left_to_the_other_kernels(name: str
     assert plan_of(ed.loads(NOT_SPARSE[name])) is None
 
 
-@needs_numba
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("chains", [1, 7, 33, 150])
 @pytest.mark.parametrize("name", SPARSE)
-def test_sweeps_are_those_of_the_plain_kernels(name: str, chains: int, dtype: str) -> None:
+def test_sweeps_are_those_of_the_plain_kernels(name: str, chains: int, dtype: str, fast: str) -> None:
     model = ed.loads(SPARSE[name])
     plain, params, state = setting(model, chains, dtype)
-    fast = model.compile("numba", dtype)
-    assert fast.sparse is not None
+    other = model.compile(fast, dtype)
+    assert other.sparse is not None
     wanted = plain.gibbs(params, state, 3, rng=ed.Rng(4), beta=0.8)
-    found = fast.gibbs(params, state, 3, rng=ed.Rng(4), beta=0.8)
+    found = on_host(other, other.gibbs(params, state, 3, rng=ed.Rng(4), beta=0.8))
     for layer, array in wanted.items():
         if model.layers[layer].domain.name == "real":
             np.testing.assert_allclose(found[layer], array, rtol=1e-4, atol=1e-4)
@@ -93,33 +93,30 @@ def test_sweeps_are_those_of_the_plain_kernels(name: str, chains: int, dtype: st
             assert np.mean(found[layer] != array) < 1e-3, layer
 
 
-@needs_numba
-def test_clamped_layers_stay_and_the_stream_goes_on() -> None:
+def test_clamped_layers_stay_and_the_stream_goes_on(fast: str) -> None:
     model = ed.loads(SPARSE["convolution"])
     plain, params, state = setting(model, 5, "float64")
-    fast = model.compile("numba", "float64")
+    other = model.compile(fast, "float64")
     rngs = ed.Rng(1), ed.Rng(1)
-    for program, rng in zip((plain, fast), rngs, strict=True):
+    for program, rng in zip((plain, other), rngs, strict=True):
         after = program.gibbs(params, state, 2, clamp={"v"}, rng=rng)
-        np.testing.assert_array_equal(after["v"], state["v"])
+        np.testing.assert_array_equal(program.host(after["v"]), state["v"])
     assert rngs[0].state() == rngs[1].state()
-    np.testing.assert_array_equal(
-        plain.gibbs(params, state, 2, rng=rngs[0])["h"], fast.gibbs(params, state, 2, rng=rngs[1])["h"]
-    )
+    after = on_host(other, other.gibbs(params, state, 2, rng=rngs[1]))
+    np.testing.assert_array_equal(plain.gibbs(params, state, 2, rng=rngs[0])["h"], after["h"])
 
 
-@needs_numba
-def test_external_fields_reach_the_sparse_kernels() -> None:
+def test_external_fields_reach_the_sparse_kernels(fast: str) -> None:
     model = ed.loads(SPARSE["torus"])
     plain, params, state = setting(model, 40, "float64")
-    fast = model.compile("numba", "float64")
+    other = model.compile(fast, "float64")
     field = np.random.default_rng(0).normal(size=(6, 8))
     states = []
-    for program in (plain, fast):
-        x = {n: a.copy() for n, a in state.items()}
-        s = program.settings(external={"s": (field,)})
-        program.sweep(params, x, s, ed.Rng(3), program.parts(), 2)
-        states.append(x["s"])
+    for program in (plain, other):
+        x = {n: program.xp.array(a) for n, a in state.items()}
+        s = program.settings(external={"s": (program.device(field),)})
+        program.sweep(program.check_params(params), x, s, ed.Rng(3), program.parts(), 2)
+        states.append(program.host(x["s"]))
     np.testing.assert_array_equal(*states)
 
 

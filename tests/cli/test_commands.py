@@ -99,7 +99,9 @@ def test_compile(tmp_path: Path) -> None:
     assert run("compile", RBM, "-o", tmp_path / "k.py").exit_code == 0
     compile((tmp_path / "k.py").read_text(), "k.py", "exec")
     assert "def gibbs" in as_json("compile", RBM)["source"]
-    assert run("compile", RBM, "--backend", "cupy").exit_code == 1
+    for backend in ("numba", "cupy"):
+        assert f"import {backend}" in run("compile", RBM, "--backend", backend).output
+    assert run("train", RBM, "--data", "digits", "--backend", "numpy", "--precision", "tf32").exit_code == 1
     assert run("compile", RBM, "-o", tmp_path / "no" / "k.py").exit_code == 1
     assert (
         as_json("compile", "-", text="visible n[2] : count\nenergy = sum(n)", status=1)["diagnostics"][0]["code"]

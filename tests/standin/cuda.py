@@ -67,7 +67,16 @@ def build(source: str) -> ctypes.CDLL:
         with tempfile.TemporaryDirectory(dir=folder) as here:
             text_file, made = Path(here) / "kernels.cpp", Path(here) / "kernels.so"
             text_file.write_text(whole)
-            options = ["-std=c++17", "-O1", "-ffp-contract=off", "-shared", "-fPIC", "-w", "-Wl,-Bsymbolic"]
+            options = [
+                "-std=c++17",
+                "-O1",
+                "-ffp-contract=off",
+                "-shared",
+                "-fPIC",
+                "-w",
+                "-U_FORTIFY_SOURCE",
+                "-Wl,-Bsymbolic",
+            ]
             subprocess.run([COMPILER, *options, "-o", str(made), str(text_file)], check=True)
             made.replace(library)
     return ctypes.CDLL(str(library))

@@ -1,5 +1,6 @@
 // CUDA's built-in names for a host compiler: the threads of a block are fibres that take turns at __syncthreads().
 #include <math.h>
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <functional>
@@ -15,40 +16,49 @@ struct dim3 {
 static dim3 gridDim, blockDim, blockIdx, threadIdx;
 
 namespace host {
-static ucontext_t scheduler;
-static std::vector<ucontext_t> fibres;
-static std::vector<char> stacks, done;
+static jmp_buf scheduler;
+struct Point {
+  jmp_buf at;
+};
+static std::vector<Point> points;
+static std::vector<char> stacks, state;
 static unsigned current;
 static const std::function<void()>* body;
-enum { STACK = 1 << 16 };
+enum { STACK = 1 << 16, NEW = 0, WAITING = 1, DONE = 2 };
 
 static void enter() {
   (*body)();
-  done[current] = 1;
+  state[current] = DONE;
+  _longjmp(scheduler, 1);
+}
+
+// Go on with a thread until it waits or is done: a fresh stack at first, then a jump, which costs no system call.
+static void go_on(unsigned t) {
+  current = t, threadIdx = {t, 0, 0};
+  if (_setjmp(scheduler)) return;
+  if (state[t] == WAITING) _longjmp(points[t].at, 1);
+  ucontext_t fibre;
+  getcontext(&fibre);
+  fibre.uc_stack.ss_sp = &stacks[size_t(t) * STACK];
+  fibre.uc_stack.ss_size = STACK;
+  fibre.uc_link = nullptr;
+  makecontext(&fibre, enter, 0);
+  setcontext(&fibre);
 }
 
 // Every block in turn, its threads round and round from barrier to barrier until all are done.
 static void launch(dim3 grid, unsigned threads, const std::function<void()>& kernel) {
   gridDim = grid, blockDim = {threads, 1, 1}, body = &kernel;
-  fibres.resize(threads), done.resize(threads), stacks.resize(size_t(threads) * STACK);
+  points.resize(threads), stacks.resize(size_t(threads) * STACK);
   for (blockIdx.z = 0; blockIdx.z < grid.z; ++blockIdx.z)
     for (blockIdx.y = 0; blockIdx.y < grid.y; ++blockIdx.y)
       for (blockIdx.x = 0; blockIdx.x < grid.x; ++blockIdx.x) {
-        for (unsigned t = 0; t < threads; ++t) {
-          getcontext(&fibres[t]);
-          fibres[t].uc_stack.ss_sp = &stacks[size_t(t) * STACK];
-          fibres[t].uc_stack.ss_size = STACK;
-          fibres[t].uc_link = &scheduler;
-          makecontext(&fibres[t], enter, 0);
-          done[t] = 0;
-        }
+        state.assign(threads, NEW);
         for (unsigned left = threads; left > 0;) {
           left = 0;
           for (unsigned t = 0; t < threads; ++t) {
-            if (done[t]) continue;
-            current = t, threadIdx = {t, 0, 0};
-            swapcontext(&scheduler, &fibres[t]);
-            left += !done[t];
+            if (state[t] != DONE) go_on(t);
+            left += state[t] != DONE;
           }
         }
       }
@@ -56,5 +66,6 @@ static void launch(dim3 grid, unsigned threads, const std::function<void()>& ker
 }  // namespace host
 
 static void __syncthreads() {
-  swapcontext(&host::fibres[host::current], &host::scheduler);
+  host::state[host::current] = host::WAITING;
+  if (!_setjmp(host::points[host::current].at)) _longjmp(host::scheduler, 1);
 }

@@ -374,6 +374,12 @@ class Stream:
     def synchronize(self) -> None:
         _synchronous("waiting")
 
+    def record(self) -> str:
+        return "event"
+
+    def wait_event(self, event: str) -> None:
+        assert event == "event"
+
     def begin_capture(self) -> None:
         STATE.recording = []
 
@@ -474,6 +480,7 @@ def module() -> dict[str, types.ModuleType]:
     device = types.SimpleNamespace(get_cublas_handle=lambda: 0)
     cupy.cuda = types.SimpleNamespace(  # type: ignore[attr-defined]
         Stream=Stream,
+        get_current_stream=Stream,
         MemoryPool=MemoryPool,
         using_allocator=using_allocator,
         Device=Device,

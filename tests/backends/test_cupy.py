@@ -1,0 +1,378 @@
+"""What is particular to the CuPy backend, without a GPU: its CUDA source, products, recorded updates, and what it copies."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import energydsl as ed
+from energydsl.backends import cuda_printer, cupy_backend, cupy_printer
+from energydsl.domains import DOMAINS
+from energydsl.inference.ais import ais
+from energydsl.learning.loop import _Training
+from tests.backends.test_agreement import on_host, start
+from tests.standin import cupy, nvrtc
+
+RBM = "visible v[12] : binary\nhidden h[8] : binary\nlayers v -- h"
+DTYPES = ("float32", "float64")
+
+
+@pytest.mark.skipif(nvrtc.library() is None, reason="the wheel nvidia-cuda-nvrtc is not installed")
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_source_compiles_for(architecture: str, dtype: str) -> None:
+    code, messages = nvrtc.build(cuda_printer.cuda_source(dtype), architecture, "-std=c++17")
+    assert code.startswith(b"\x7fELF")
+    assert "warning" not in messages
+    for name, domain in DOMAINS.items():
+        if domain.derived:
+            assert all(f"{what}_{name}".encode() in code for what in ("draw", "gain", "sweep", "scan"))
+
+
+def test_no_name_of_a_model_enters_the_source(stand_in: cupy.State) -> None:
+    program = ed.loads("visible sinister : binary\nenergy = - sinister").compile("cupy")
+    assert "sinister" not in cuda_printer.cuda_source("float32")
+    assert "sinister" in program.source
+
+
+def training(program: ed.Program, method: Any, optimizer: Any, rows: np.ndarray) -> ed.Run:
+    return ed.train(program, rows, method, optimizer, epochs=3, batch=20)
+
+
+@pytest.mark.parametrize(
+    "optimizer", [ed.SGD(lr=0.1, momentum=0.5, weight_decay=1e-3), ed.Adam(lr=0.01)], ids=lambda o: o.name
+)
+@pytest.mark.parametrize("method", [ed.CD(), ed.PCD(chains=30), ed.MCMC(k=2, chains=20)], ids=lambda m: m.name)
+def test_training_is_that_of_numpy(stand_in: cupy.State, method: Any, optimizer: Any) -> None:
+    rows = (np.random.default_rng(0).random((200, 12)) < 0.3).astype(float)
+    runs = [training(ed.loads(RBM).compile(b, "float64"), method, optimizer, rows) for b in ("numpy", "cupy")]
+    for name, wanted in runs[0].params.items():
+        assert isinstance(runs[1].params[name], np.ndarray)
+        np.testing.assert_allclose(runs[1].params[name], wanted, rtol=1e-9, atol=1e-11)
+    for row, other in zip(*(r.history for r in runs), strict=True):
+        assert {k: v for k, v in other.items() if k != "seconds"} == pytest.approx(
+            {k: v for k, v in row.items() if k != "seconds"}
+        )
+    found, wanted = (ed.evaluate(r, rows, method="ais", betas=50, chains=10) for r in reversed(runs))
+    assert found.log_z == pytest.approx(wanted.log_z, rel=1e-12)
+    drawn = [ed.sample(r, 10, 5)["v"] for r in runs]
+    np.testing.assert_array_equal(*drawn)
+
+
+def an_update(program: ed.Program, method: Any, batch: int = 20) -> tuple[_Training, dict[str, Any]]:
+    from energydsl.data.sources import from_arrays
+
+    _, state = start(program, 100)
+    names = (*program.model.by_role("visible"), *program.model.by_role("input"))
+    data = from_arrays(program.model, {n: state[n] for n in names}, "none")
+    config = {"seed": 0, "validation": 0.0, "batch": batch, "epochs": 1}
+    return _Training(program, data, method, ed.SGD(lr=0.01), config, None), {n: state[n][:batch] for n in names}
+
+
+def test_updates_of_the_zoo_are_recorded(zoo_path: Path, stand_in: cupy.State) -> None:
+    model = ed.load(zoo_path)
+    if not next(v for v in model.applicability() if v.name == "cd").ok:
+        pytest.skip("the method does not fit this model")
+    found = {}
+    for backend in ("numpy", "cupy"):
+        program = model.compile(backend, "float64")
+        work, data = an_update(program, ed.CD())
+        for _ in range(6):
+            work._update(data)
+        found[backend] = on_host(program, work.params)
+        if backend == "cupy":
+            assert work.step.graph is not None
+    for name, wanted in found["numpy"].items():
+        np.testing.assert_allclose(found["cupy"][name], wanted, rtol=1e-8, atol=1e-10, err_msg=name)
+
+
+def test_only_the_data_are_copied_once_training_runs(stand_in: cupy.State) -> None:
+    work, data = an_update(ed.loads(RBM).compile("cupy"), ed.PCD(chains=20))
+    for _ in range(4):
+        work._update(data)
+    before, launches = stand_in.copies, len(stand_in.launched)
+    for _ in range(10):
+        work._update(data)
+    assert stand_in.copies - before == 10
+    assert len(stand_in.launched) - launches <= 10 * 12
+    program, params, state = work.program, work.params, on_host(work.program, work.phases.negative)
+    x = program.layer_arrays(state)
+    before = stand_in.copies
+    program.sweep(params, x, program.settings(), ed.Rng(0), program.parts(), 20)
+    assert stand_in.copies == before
+
+
+def test_a_recorded_update_goes_on_after_the_stream_was_moved(stand_in: cupy.State) -> None:
+    """As after loading a checkpoint: the numbers are those of the sweep, not of the recording."""
+    found = []
+    for backend in ("numpy", "cupy"):
+        work, data = an_update(ed.loads(RBM).compile(backend, "float64"), ed.PCD(chains=20))
+        for n in range(8):
+            if n == 5:
+                work.rng.sweep += 100
+            work._update(data)
+        found.append(on_host(work.program, work.params))
+    for name, wanted in found[0].items():
+        np.testing.assert_allclose(found[1][name], wanted, rtol=1e-9)
+
+
+def test_a_parameter_that_explodes_is_named(stand_in: cupy.State) -> None:
+    program = ed.loads(
+        "visible v[4] : real\nhidden h[3] : binary\nparam W[4, 3] = normal(sd = 1)\nenergy = 0.5*sum(v^2) - v @ W @ h"
+    ).compile("cupy")
+    rows = np.full((100, 4), 1e3)
+    with np.errstate(all="ignore"), pytest.raises(ed.TrainingError, match="parameter `W`"):
+        ed.train(program, rows, ed.CD(), ed.SGD(lr=1e30), epochs=2, batch=10)
+
+
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(stand_in: cupy.State, tmp_path: Path) -> None:
+    rows = (np.random.default_rng(0).random((100, 12)) < 0.3).astype(float)
+    whole = ed.train(ed.loads(RBM).compile("cupy"), rows, epochs=4, batch=10)
+
+    def stop(row: dict[str, Any]) -> None:
+        if row["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    program = ed.loads(RBM).compile("cupy")
+    assert not ed.train(program, rows, epochs=4, batch=10, out=tmp_path / "run", report=stop).finished
+    resumed = ed.train(program, rows, epochs=4, batch=10, out=tmp_path / "run", resume=True)
+    for name, wanted in whole.params.items():
+        np.testing.assert_array_equal(resumed.params[name], wanted)
+
+
+def test_arrays_of_other_shapes_are_kept(stand_in: cupy.State) -> None:
+    """A recorded update has their addresses."""
+    program = ed.loads(RBM).compile("cupy")
+    first = program.workspace("a", (2, 3))
+    program.workspace("a", (4, 3))
+    assert program.workspace("a", (2, 3)) is first
+
+
+# --- products
+
+ERRORS = {"full": 2e-7, "tf32": 5e-4, "bf16x2": 1.6e-5, "bf16x3": 4e-7}
+
+
+@pytest.mark.parametrize("small", [True, False], ids=["own", "cublas"])
+@pytest.mark.parametrize("precision", ERRORS)
+def test_products_and_their_errors(stand_in: cupy.State, precision: str, small: bool) -> None:
+    """In every layout, added or not, with weights; the relative norm of the error against float64."""
+    kernels = ed.loads(RBM).compile("cupy", precision=precision).kernels
+    kernels.matmul.__globals__["SMALL"] = 1 << 40 if small else 0
+    rng = np.random.default_rng(1)
+    for m, n, k in ((33, 65, 70), (1, 5, 3), (64, 32, 32), (7, 1, 40), (1, 1, 1)):
+        a, b = rng.normal(size=(m, k)).astype(np.float32), rng.normal(size=(k, n)).astype(np.float32)
+        row = rng.normal(size=k).astype(np.float32)
+        wanted, weighted = a.astype(float) @ b.astype(float), (a * row.astype(float)) @ b.astype(float)
+        lefts = [
+            kernels.np.asarray(a),
+            kernels.np.asarray(np.ascontiguousarray(a.T)).T,
+            kernels.np.asarray(np.repeat(a, 2, axis=1))[:, ::2],
+        ]
+        rights = [kernels.np.asarray(b), kernels.np.asarray(np.ascontiguousarray(b.T)).T]
+        stand_in.launched.clear()
+        for left in lefts:
+            for right in rights:
+                out = kernels.np.ones((m, n), np.float32)
+                close(kernels.matmul(left, right), wanted, ERRORS[precision])
+                close(kernels.matmul(left, right, row=kernels.np.asarray(row)), weighted, ERRORS[precision])
+                close(kernels.matmul(left, right, out=out, add=True) - 1.0, wanted, 2 * ERRORS[precision] + 1e-6)
+        assert ("gemmEx" in stand_in.launched) != small
+
+
+def close(found: Any, wanted: np.ndarray, error: float) -> None:
+    assert np.linalg.norm(found.get() - wanted) <= error * np.linalg.norm(wanted) * 1.5 + 1e-7
+
+
+def test_bf16_terms_are_exact_for_states(stand_in: cupy.State) -> None:
+    """0, 1, -1 are bf16 numbers, so only the other factor is rounded: to 2^-16 with two terms."""
+    kernels = ed.loads(RBM).compile("cupy", precision="bf16x2").kernels
+    x = (np.random.default_rng(0).integers(0, 2, (5, 7)) * 2.0 - 1).astype(np.float32)
+    high, low = kernels.split(kernels.np.asarray(x), 2)
+    np.testing.assert_array_equal((high.get().astype(np.uint32) << 16).view(np.float32), x)
+    assert not low.get().any()
+
+
+def test_precision_is_for_float32_on_the_device(stand_in: cupy.State) -> None:
+    model = ed.loads(RBM)
+    for backend, dtype in (("numpy", "float32"), ("cupy", "float64")):
+        with pytest.raises(ed.EnergyError, match="precision tf32 is for float32 on the cupy backend"):
+            model.compile(backend, dtype, precision="tf32")
+    with pytest.raises(ed.EnergyError, match="precision is one of full, tf32"):
+        model.compile("cupy", precision="fp8")
+
+
+# --- mutants: an error in the CUDA source, in the runtime or in the recording is seen
+
+
+SOURCES = {
+    "words in another order": ("u[1] = (b >> 8)", "u[1] = (c >> 8)"),
+    "units beside each other": ("q + w * count < part.count) put(part, q + w * count", "4 * q + w < part.count) put(part, 4 * q + w"),
+    "the base forgotten": ("return scale * eta1[at(rows1, r, j)] + offset(r, j);", "return scale * eta1[at(rows1, r, j)];"),
+    "a barrier too few": ("    __syncthreads();\n    for (int s = 0; s < SHARE; ++s) {\n      int e", "    for (int s = 0; s < SHARE; ++s) {\n      int e"),
+    "weights of the inner axis forgotten": ("* (p.row ? p.row[inner] : FLOAT(1))", ""),
+    "the product not added": ("out[at] = add ? out[at] + sum : sum;", "out[at] = sum;"),
+    "sweeps since the recording forgotten": ("sweep + (moved ? *moved : 0)", "sweep"),
+    "the last state never": ("return states - 1;", "return 0;"),
+    "a colour one slot on": ("int slot = part.first + unit;", "int slot = part.first + (unit + 1) % part.count;"),
+    "gain of one end": ("total -= unit_logsumexp", "total += 0 * unit_logsumexp"),
+}  # fmt: skip
+MODELS = {
+    "rbm": RBM,
+    "semi-restricted": "visible v[6] : binary\nhidden h[33] : binary\nhidden g[5] : spin\nlayers v -- h -- g",
+    "glass": "graph G = random_regular(degree = 3, nodes = 20, seed = 1)\nvisible s[20] : spin\nparam J[G] = normal(sd = 1)\nenergy = - sum[(i, k) in G] J[i, k]*s[i]*s[k]",
+    "labels": "visible v[4] : binary\nvisible y : categorical[3]\nhidden h[3] : categorical[4]\nlayers v -- h, y -- h",
+}
+
+
+def wrong(stand_in: cupy.State) -> bool:
+    """Whether any model trains, anneals or multiplies otherwise on the stand-in than with NumPy, or fails."""
+    cuda_printer.cuda_source.cache_clear()
+    cupy_printer.runtime_text.cache_clear()
+    cupy_backend.runtime.cache_clear()
+    for text in MODELS.values():
+        model, results = ed.loads(text), []
+        for backend in ("numpy", "cupy"):
+            program = model.compile(backend, "float32")
+            work, data = an_update(program, ed.PCD(chains=20))
+            for _ in range(5):
+                work._update(data)
+            params = {n: a + 0.1 for n, a in on_host(program, work.params).items()}
+            state = on_host(program, work.phases.negative)
+            after = on_host(program, program.gibbs(params, state, 2, rng=ed.Rng(1)))
+            estimate = ais(program, params, {}, betas=5, chains=5).log_z
+            results.append({**on_host(program, work.params), **after, "log_z": np.float64(estimate)})
+        for name, wanted in results[0].items():
+            if not np.mean(np.abs(results[1][name] - wanted) < 1e-3) > 0.99:
+                return True
+    kernels, ones = ed.loads(RBM).compile("cupy").kernels, np.ones((3, 3), np.float32)
+    out = kernels.np.asarray(ones)
+    a = kernels.np.asarray(ones)
+    return not np.allclose(kernels.matmul(a, a, out=out, add=True).get(), 4.0)
+
+
+def test_nothing_is_wrong(stand_in: cupy.State) -> None:
+    assert not wrong(stand_in)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_mutants_of_the_cuda_source_are_caught(
+    name: str, stand_in: cupy.State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = SOURCES[name]
+    read = cuda_printer.source_of
+    assert read("cuda_runtime.cu").count(old) >= 1
+    monkeypatch.setattr(cuda_printer, "source_of", lambda file: read(file).replace(old, new))
+    try:
+        assert wrong(stand_in)
+    finally:
+        monkeypatch.undo()
+        cuda_printer.cuda_source.cache_clear()
+        cupy_printer.runtime_text.cache_clear()
+
+
+# --- where there is no GPU
+
+
+def test_a_machine_without_cupy_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cupy_backend.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ed.EnergyError, match="needs CuPy: pip install cupy-cuda12x"):
+        ed.loads(RBM).compile("cupy")
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("cudaErrorNoDevice: no CUDA-capable device is detected"), ImportError("libcudart.so.12")]
+)
+def test_a_machine_without_a_device_is_told_so(
+    error: Exception, stand_in: cupy.State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> int:
+        raise error
+
+    monkeypatch.setattr(sys.modules["cupy"].cuda, "runtime", SimpleNamespace(getDeviceCount=fail))
+    with pytest.raises(ed.EnergyError, match=str(error).split(":")[0]):
+        ed.loads(RBM).compile("cupy")
+    assert ed.loads("visible v[200] : binary\nhidden h[200] : binary\nlayers v -- h").compile().backend in (
+        "numba",
+        "numpy",
+    )
+
+
+def test_auto_takes_the_device_where_there_is_work(stand_in: cupy.State) -> None:
+    text = "visible v[{n}] : binary\nhidden h[{n}] : binary\nlayers v -- h"
+    assert ed.loads(text.format(n=200)).compile().backend == "cupy"
+    assert ed.loads(text.format(n=3)).compile().backend == "numpy"
+
+
+def test_a_run_from_a_device_opens_without_one(
+    stand_in: cupy.State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = (np.random.default_rng(0).random((100, 12)) < 0.3).astype(float)
+    ed.train(ed.loads(RBM).compile("cupy"), rows, epochs=1, out=tmp_path / "run")
+    monkeypatch.setattr(cupy_backend.importlib.util, "find_spec", lambda name: None)
+    run = ed.open_run(tmp_path / "run")
+    assert run.program.backend == "numpy"
+    assert np.isfinite(ed.evaluate(run, rows).log_likelihood)
+
+
+def test_the_standalone_module_needs_only_cupy(tmp_path: Path) -> None:
+    """Written on a machine without a GPU; run with the stand-in in CuPy's place."""
+    from click.testing import CliRunner
+
+    from energydsl.cli.main import cli
+
+    (tmp_path / "m.energy").write_text(RBM)
+    done = CliRunner().invoke(
+        cli, ["compile", str(tmp_path / "m.energy"), "--backend", "cupy", "-o", str(tmp_path / "kernels.py")]
+    )
+    assert done.exit_code == 0, done.output
+    script = "import sys\nfrom tests.standin import cupy as s\nsys.modules.update(s.module())\n"
+    script += f"import numpy, cupy\nfor n in [n for n in sys.modules if n.startswith('energydsl')]: sys.modules[n] = None\nsys.path.insert(0, {str(tmp_path)!r})\n"
+    script += (
+        "import kernels as k\np = {n: cupy.zeros(s, 'f4') for n, s in (('b_v', 12), ('b_h', 8), ('W_v_h', (12, 8)))}\n"
+    )
+    script += "x = {n: cupy.zeros((500, s), 'f4') for n, s in (('v', 12), ('h', 8))}\n"
+    script += "k.gibbs(p, x, 3, k.Stream(1)); print(k.host(x['h']).mean())"
+    root = Path(__file__).parents[2]
+    ran = subprocess.run(
+        [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, env=os.environ, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert 0.45 < float(ran.stdout) < 0.55
+
+
+# --- the stand-in itself
+
+
+def test_the_stand_in_refuses_the_host(stand_in: cupy.State) -> None:
+    x = sys.modules["cupy"].zeros(3)
+    for use in (
+        np.exp,
+        np.asarray,
+        lambda a: float(a[0]),
+        lambda a: bool(a[0]),
+        list,
+        lambda a: a + np.ones(3),
+        lambda a: np.ones(3) * a,
+        lambda a: a[np.arange(2)],
+    ):
+        with pytest.raises(TypeError):
+            use(x)
+    assert not hasattr(x, "__array_interface__")
+
+
+def test_the_stand_in_checks_the_arguments_of_kernels(stand_in: cupy.State) -> None:
+    kernels = ed.loads(RBM).compile("cupy").kernels
+    moved = kernels.np.zeros(1, np.uint32)
+    kernels.DEVICE("move_on", 1, moved, np.uint32(2))
+    assert moved.get()[0] == 2
+    for arguments in ((moved, np.int32(2)), (moved, 2), (kernels.np.zeros(1), np.uint32(2)), (moved,)):
+        with pytest.raises(TypeError):
+            kernels.DEVICE("move_on", 1, *arguments)
