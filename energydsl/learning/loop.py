@@ -253,7 +253,7 @@ class _Training:
     def _check(self) -> None:
         """Note the sizes of the last gradients. Raises `TrainingError` where a parameter has left the finite numbers."""
         for name, pair in self.sums.items():
-            slope, size = (float(np.sum(self.program.host(part))) for part in pair)
+            slope, size = (p if isinstance(p, float) else float(self.program.host(p).sum()) for p in pair)
             self.norms[name] = math.sqrt(slope) if math.isfinite(slope) else math.inf
             if not (math.isfinite(slope) and math.isfinite(size)):
                 raise self._stopped(name, "it" if math.isfinite(slope) else "its gradient")

@@ -19,6 +19,16 @@ def stand_in() -> Iterator[cupy.State]:
         yield state
 
 
+@pytest.fixture(params=["stand-in", pytest.param("gpu", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest) -> str:
+    """A device for CuPy: the stand-in, or a GPU."""
+    if request.param == "stand-in":
+        request.getfixturevalue("stand_in")
+    elif obstacle := cupy_backend.obstacle():
+        pytest.skip(obstacle)
+    return str(request.param)
+
+
 @pytest.fixture(params=["numba", "cupy", pytest.param("gpu", marks=pytest.mark.gpu)])
 def fast(request: pytest.FixtureRequest) -> str:
     """The name of a backend to compare."""
