@@ -21,7 +21,6 @@ import ctypes
 import math
 import threading
 import zlib
-from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numba
@@ -81,7 +80,7 @@ def _draw(domain: Domain) -> Lines:
         "    units = entries // states",
         "    count = (units + WORDS - 1) // WORDS",
         "    for t in prange(parts):",
-        "        top, bottom = rows * t // parts, rows * (t + 1) // parts",
+        "        top, bottom = edge(rows, t, parts), edge(rows, t + 1, parts)",
         "        if address != 0:",
         "            piece(address, a, lda, trans_a, b, ldb, trans_b, inner, eta1, top, bottom, add)",
         "        u, e = np.empty(count * WORDS, FLOAT), np.empty(entries, FLOAT)",

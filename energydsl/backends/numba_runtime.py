@@ -7,7 +7,6 @@ that the two never compete for a core.
 
 import ctypes
 import threading
-from contextlib import contextmanager
 
 import numba
 import numpy as np
@@ -44,6 +43,24 @@ class Blas:
                 self.address = ctypes.cast(found[0], ctypes.c_void_p).value
                 return
 
+    def __enter__(self):
+        with self.lock:
+            self.depth += 1
+            if self.depth > 1:
+                return
+            self.find()
+            self.threads = numba.get_num_threads()
+            self.before = [library.get_num_threads() for library in self.libraries]
+            for library in self.libraries:
+                library.set_num_threads(1)
+
+    def __exit__(self, *_):
+        with self.lock:
+            self.depth -= 1
+            if self.depth == 0:
+                for library, count in zip(self.libraries, self.before):
+                    library.set_num_threads(count)
+
 
 BLAS = Blas()
 SINGLE = np.float32 == FLOAT
@@ -52,25 +69,15 @@ WORDS = 4 if SINGLE else 2
 scalar = njit(fastmath=FAST, error_model="numpy", inline="always")
 
 
-@contextmanager
 def held():
     """One thread for BLAS inside, what there was outside; may be nested."""
-    with BLAS.lock:
-        BLAS.find()
-        BLAS.depth += 1
-        if BLAS.depth == 1:
-            BLAS.threads = numba.get_num_threads()
-            BLAS.before = [library.get_num_threads() for library in BLAS.libraries]
-            for library in BLAS.libraries:
-                library.set_num_threads(1)
-    try:
-        yield
-    finally:
-        with BLAS.lock:
-            BLAS.depth -= 1
-            if BLAS.depth == 0:
-                for library, count in zip(BLAS.libraries, BLAS.before):
-                    library.set_num_threads(count)
+    return BLAS
+
+
+@scalar
+def edge(length, number, count):
+    """Where piece `number` of `count` begins: BLAS libraries multiply rows by fours."""
+    return min(length, (length * number // count + 3) // 4 * 4)
 
 
 def pieces(work):
@@ -106,7 +113,7 @@ def product(address, a, lda, trans_a, b, ldb, trans_b, c, ldc, m, n, k, size, al
     flag_a, flag_b = ord("t") if trans_a else ord("n"), ord("t") if trans_b else ord("n")
     for t in prange(rows * columns):
         i, j = t // columns, t % columns
-        top, bottom = m * i // rows, m * (i + 1) // rows
+        top, bottom = edge(m, i, rows), edge(m, i + 1, rows)
         left, right = n * j // columns, n * (j + 1) // columns
         at_a = a + size * (top if trans_a else top * lda)
         at_b = b + size * (left * ldb if trans_b else left)
@@ -186,9 +193,9 @@ def squares_of(value):
 def add_pieces(value, direction, factor, parts):
     total = np.zeros((2, parts), np.float64)
     for t in prange(parts):
-        end = len(value) * (t + 1) // parts
-        for start in range(len(value) * t // parts, end, 4096):
-            piece = slice(start, min(start + 4096, end))
+        begin, end = len(value) * t // parts, len(value) * (t + 1) // parts
+        for stop in range(end, begin, -4096):
+            piece = slice(max(stop - 4096, begin), stop)
             add_to(value[piece], direction[piece], factor)
             total[0, t] += squares_of(direction[piece])
             total[1, t] += squares_of(value[piece])
@@ -198,7 +205,7 @@ def add_pieces(value, direction, factor, parts):
 def axpy(value, direction, factor):
     """value += factor * direction, in place; the sums of squares of the direction and of the new value."""
     flat = direction.reshape(-1)
-    if value.flags.c_contiguous and flat.dtype == value.dtype == FLOAT and pieces(value.size) > 1:
+    if value.flags.c_contiguous and flat.dtype == value.dtype == FLOAT:
         return add_pieces(value.reshape(-1), flat, FLOAT(factor), pieces(value.size))
     np.add(value, value.dtype.type(factor) * direction, out=value)
     return square_sum(direction), square_sum(value)
@@ -431,10 +438,10 @@ _NO_PRODUCT = (0, 0, 0, False, 0, 0, False, 0)
 def flat(value, shape):
     """An array as (chains, entries), or (1, entries) where it does not vary with the chains."""
     array = np.asarray(value, FLOAT)
+    if array.shape == shape[1:] and array.flags.c_contiguous:
+        return array.reshape(1, -1)
     if array.ndim == len(shape):
         return np.ascontiguousarray(array.reshape(len(array), -1))
-    if array.shape == shape[1:]:
-        return np.ascontiguousarray(array).reshape(1, -1)
     return np.ascontiguousarray(np.broadcast_to(array, shape[1:])).reshape(1, -1)
 
 
@@ -490,7 +497,7 @@ def gain(domain, etas, before, after, shape):
     fields = [flat(eta, whole) for eta in etas] + [_NONE] * (2 - len(etas))
     ends = []
     for scale, offsets in (before, after):
-        ends += [flat(np.broadcast_to(offset, whole[1:]), whole) for offset in offsets] + [_NONE] * (2 - len(etas))
+        ends += [flat(offset, whole) for offset in offsets] + [_NONE] * (2 - len(etas))
         ends.append(FLOAT(scale))
     states = fields[0].shape[1] // max(1, math.prod(shape))
     out = np.empty(len(etas[0]), FLOAT)

@@ -176,9 +176,10 @@ class _Training:
             if not self.history:
                 self._report(report, started)
             while self.epoch < self.config["epochs"]:
-                with self.program.held():
+                with _Uninterrupted() as calm, self.program.held(), np.errstate(all="ignore"):
                     for rows in self._batches():
                         self._update(rows)
+                        calm.check()
                         if time.monotonic() - last_save > CHECKPOINT_SECONDS:
                             self.seconds = time.monotonic() - started
                             self._save()
@@ -220,7 +221,7 @@ class _Training:
 
     def _update(self, data: Arrays) -> None:
         """One step down the gradient. Ctrl-C takes effect between updates only, so a saved state is always whole."""
-        with _Uninterrupted(), self.program.held(), np.errstate(all="ignore"):
+        with self.program.held():
             self.phases.load(data)
             self.lr.fill(self.optimizer.rate(self.update / self.total, self.update))
             self.sums = self.step()
@@ -423,9 +424,9 @@ class _Training:
 
 
 class _Uninterrupted:
-    """Holds a Ctrl-C back until the block is done."""
+    """Holds a Ctrl-C back until the block is done or `check` is called."""
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> _Uninterrupted:
         import signal
         import threading
 
@@ -433,17 +434,23 @@ class _Uninterrupted:
         self.before: Any = None
         if threading.current_thread() is threading.main_thread():
             self.before = signal.signal(signal.SIGINT, self._note)
+        return self
 
     def _note(self, *_: Any) -> None:
         self.pending = True
+
+    def check(self) -> None:
+        """Let a Ctrl-C that came meanwhile take effect."""
+        if self.pending:
+            self.pending = False
+            raise KeyboardInterrupt
 
     def __exit__(self, *_: Any) -> None:
         import signal
 
         if self.before is not None:
             signal.signal(signal.SIGINT, self.before)
-        if self.pending:
-            raise KeyboardInterrupt
+        self.check()
 
 
 def _split(data: Data, fraction: float, seed: int) -> tuple[Data, Data | None]:
