@@ -276,7 +276,8 @@ class Program:
                 "nonnegative" in record.constraints and value < 0
             ):
                 raise ArgumentError(f"const `{name}` = {value:g} breaks its constraint")
-        return self.kernels.settings(float(beta), dict(weights or {}), dict(consts or {}), dict(external or {}))
+        terms, numbers = ({n: float(v) for n, v in (given or {}).items()} for given in (weights, consts))
+        return self.kernels.settings(float(beta), terms, numbers, dict(external or {}))
 
     # --- the energy and what follows from it
 

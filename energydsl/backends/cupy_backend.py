@@ -12,7 +12,7 @@ from energydsl.backends.numpy_backend import execute
 if TYPE_CHECKING:
     from energydsl.backends.numpy_printer import Printed
 
-INSTALL = "pip install cupy-cuda12x, or cupy-cuda13x, whichever CUDA the driver has (nvidia-smi says)"
+INSTALL = 'pip install "cupy-cuda12x[ctk]", or "cupy-cuda13x[ctk]", whichever CUDA the driver has (nvidia-smi says)'
 
 
 def obstacle() -> str:
@@ -27,7 +27,14 @@ def obstacle() -> str:
         return f"CuPy cannot be loaded ({_first_line(error)}): {INSTALL}"
     except RuntimeError as error:
         return f"CuPy finds no GPU ({_first_line(error)}); use the numba or numpy backend (or auto)"
-    return "" if count else "CuPy finds no GPU; use the numba or numpy backend (or auto)"
+    if not count:
+        return "CuPy finds no GPU; use the numba or numpy backend (or auto)"
+    try:
+        cupy.cuda.nvrtc.getVersion()
+        cupy.cuda.cublas.getVersion  # noqa: B018  loads the library
+    except (ImportError, AttributeError, RuntimeError) as error:
+        return f"CuPy finds the GPU but not CUDA's compiler and cuBLAS ({_first_line(error)}): {INSTALL}"
+    return ""
 
 
 def _first_line(error: Exception) -> str:

@@ -25,7 +25,7 @@ class Device(threading.local):
 
     @functools.cached_property
     def stream(self):
-        return np.cuda.Stream()
+        return np.cuda.Stream(non_blocking=True)
 
     @functools.cached_property
     def module(self):
@@ -93,11 +93,8 @@ def host(array):
 
 
 def load(target, values):
-    """Copy values of the host into a contiguous array, in the order of our stream, without waiting for it."""
-    if isinstance(values, np.ndarray):
-        target[...] = values
-    else:
-        target.set(numpy.ascontiguousarray(values, target.dtype), stream=DEVICE.stream)
+    """Copy values of the host or the device into an array, in the order of the stream."""
+    target[...] = np.asarray(values, target.dtype)
 
 
 class Captured:
@@ -109,7 +106,7 @@ class Captured:
 
     def __init__(self, function, random):
         self.function, self.random = function, random
-        self.calls, self.graph, self.result = 0, None, None
+        self.calls, self.graph, self.result, self.refused = 0, None, None, ""
         self.moved = np.zeros(1, numpy.uint32)
         self.pool = np.cuda.MemoryPool()
 
@@ -126,10 +123,18 @@ class Captured:
         self.expected = self.random.sweep
         return self.result
 
+    def __del__(self):
+        """Blocks of a pool that is let go are not given back by themselves."""
+        with contextlib.suppress(Exception):
+            self.graph = self.result = None
+            self.pool.free_all_blocks()
+
     def record(self):
         """Record the function; False where it does what cannot be recorded, so that it will be called for ever."""
         self.first = self.expected = self.random.sweep
         block, graph, done = self.random.block, None, False
+        DEVICE.kernel("product")
+        DEVICE("move_on", 1, self.moved, word(0))
         DEVICE.moved, DEVICE.capturing = self.moved, True
         DEVICE.stream.begin_capture()
         try:
@@ -137,8 +142,8 @@ class Captured:
             self.sweeps, self.block = (self.random.sweep - self.first) & 0xFFFFFFFF, self.random.block
             DEVICE("move_on", 1, self.moved, word(self.sweeps))
             done = True
-        except RuntimeError:
-            self.calls = -(1 << 60)
+        except RuntimeError as error:
+            self.calls, self.refused = -(1 << 60), str(error)
         finally:
             DEVICE.moved, DEVICE.capturing = None, False
             with contextlib.suppress(RuntimeError):
@@ -211,7 +216,7 @@ def matmul(a, b, out=None, add=False, row=None):
     result = np.empty((m, n), FLOAT) if out is None else out
     a, b = (x if x.dtype == FLOAT else x.astype(FLOAT) for x in (a, b))
     if DEVICE.capturing or m * n * k <= SMALL or strides(result)[1] != 1:
-        weights = NULL if row is None else row
+        weights = NULL if row is None else row.astype(FLOAT, copy=False)
         sides = [whole(s) for s in (*strides(a), *strides(b))]
         grid = (max(1, -(-n // TILE)), max(1, -(-m // TILE)))
         arguments = (a, *sides[:2], b, *sides[2:], weights, whole(m), whole(n), whole(k))
@@ -410,7 +415,7 @@ class Scatter:
     def __call__(self, output, values):
         """output[..., index] += values, over the last axis; output has `size` columns."""
         rows = output.size // max(1, self.size)
-        source = np.ascontiguousarray(np.broadcast_to(values, (*output.shape[:-1], self.entries)))
+        source = np.ascontiguousarray(np.broadcast_to(values, (*output.shape[:-1], self.entries)), FLOAT)
         target = output if output.flags.c_contiguous else np.ascontiguousarray(output)
         DEVICE(
             "scatter", rows * len(self.targets), target, source, self.order, self.starts, self.targets,

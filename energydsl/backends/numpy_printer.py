@@ -565,13 +565,13 @@ class Printer:
         for index, size in zip(indices[1:], shape[1:], strict=True):
             flat = f"({flat}) * {size} + {index}"
         extent = tuple(section.sizes[x][1] - section.sizes[x][0] for x in loops)
-        table = self.constant(
-            f"Scatter(np.broadcast_to({flat}, {extent!r}), {int(np.prod(shape, dtype=np.int64))})", "SCATTER"
-        )
+        whole = f"np.broadcast_to({flat}, {extent!r})" if loops else flat
+        table = self.constant(f"Scatter({whole}, {int(np.prod(shape, dtype=np.int64))})", "SCATTER")
         batch = (BATCH,) if BATCH in letters else ()
         full = (*(("rows(x)",) if batch else ()), *map(str, extent))
         aligned = self.align(value, self.result_letters(section), (*batch, *loops))
-        values = f"np.broadcast_to({aligned}, ({', '.join(full)},))" if full else f"np.asarray({aligned})"
+        wide = aligned if self.result_letters(section) else f"np.asarray({aligned}, DTYPE)"
+        values = f"np.broadcast_to({wide}, ({', '.join(full)},))" if full else wide
         columns = f"{out}.reshape(len({out}), -1)" if batch else f"{out}.reshape(-1)"
         spread = f"{values}.reshape(rows(x), -1)" if batch else f"{values}.reshape(-1)"
         return [f"    {table}({columns}, {spread})"]

@@ -62,11 +62,11 @@ class SparseSweeps:
                     wide = xp.broadcast_to(xp.asarray(fields[number]), self.layers[name].energy_shape)
                     out[0, self.slots[name]] += wide.ravel().astype(self.float)
             found.append(out[0])
-        values = [
-            xp.broadcast_to(xp.asarray(self._value(e, p, s), self.float), (len(e.target),)) for _, e in self.plan.fields
-        ]
-        value = xp.concatenate(values)[self.order] if values else xp.zeros(0, self.float)
-        return found[0], found[1], value
+        value, start = xp.empty(len(self.plan.order), self.float), 0
+        for _, entries in self.plan.fields:
+            value[start : start + len(entries.target)] = self._value(entries, p, s)
+            start += len(entries.target)
+        return found[0], found[1], value[self.order]
 
     def _value(self, entries: Entries, p: Arrays, s: Any) -> Any:
         total: Any = entries.coefficient * s.beta * s.weights[entries.label]

@@ -9,7 +9,7 @@ import click
 
 import energydsl
 
-COMMANDS = ("check", "explain", "fmt", "graph", "compile", "verify", "train", "eval", "sample", "info")
+COMMANDS = ("check", "explain", "fmt", "graph", "compile", "verify", "train", "compare", "eval", "sample", "info")
 
 
 class _Lazy(click.Group):

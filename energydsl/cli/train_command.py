@@ -11,48 +11,63 @@ from typing import Any
 
 import click
 
-from energydsl.cli.common import json_option, overrides_options, print_json, progress, read_model
+from energydsl.cli.common import Function, json_option, overrides_options, print_json, progress, read_model
 from energydsl.compiler import BACKENDS, DTYPES, PRECISIONS, Model
 from energydsl.diagnostics import ArgumentError, EnergyError
 from energydsl.learning.methods import METHODS, Method
 from energydsl.learning.optimizers import OPTIMIZERS, SCHEDULES, Optimizer
 
+_TRAINING = (
+    click.option(
+        "--data",
+        "sources",
+        multiple=True,
+        required=True,
+        metavar="D",
+        help="digits, bars-and-stripes:4, a file or folder; LAYER=D for several layers.",
+    ),
+    click.option(
+        "--method", type=click.Choice(list(METHODS)), default=None, help="[default: pcd, or cd with input layers]"
+    ),
+    click.option("--k", type=click.IntRange(min=1), help="Gibbs sweeps an update.  [default: 1; mcmc 50]"),
+    click.option("--epochs", type=click.IntRange(min=0), default=20, show_default=True),
+    click.option("--lr", type=float, help="Learning rate.  [default: 0.05; adam 0.001]"),
+    click.option("--batch", type=click.IntRange(min=1), default=100, show_default=True),
+    click.option(
+        "--chains", type=click.IntRange(min=1), default=100, show_default=True, help="Chains of pcd and mcmc."
+    ),
+    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
+    click.option("--optimizer", type=click.Choice(list(OPTIMIZERS)), default="sgd", show_default=True),
+    click.option(
+        "--schedule", type=click.Choice(SCHEDULES), default="linear", show_default=True, help="How the rate falls."
+    ),
+    click.option("--momentum", type=float, default=0.0, show_default=True, help="Of sgd."),
+    click.option("--weight-decay", type=float, default=0.0, show_default=True),
+    click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True),
+    click.option("--dtype", type=click.Choice(DTYPES), default="float32", show_default=True),
+    click.option(
+        "--precision", type=click.Choice(PRECISIONS), default="full", show_default=True, help="Products on a GPU."
+    ),
+    click.option(
+        "--binarise", metavar="RULE", help="threshold:0.5, sample or none, for grey values.  [digits: sample]"
+    ),
+    click.option("--split", type=click.Choice(["train", "test"]), default="train", show_default=True),
+    click.option("--key", help="Array of an .npz."),
+    click.option("--validation", type=float, help="Fraction held out.  [default: 0.1 from 100 rows on]"),
+)
+
+
+def training_options(function: Function) -> Function:
+    """What `train` and `compare` have in common: data, method, optimiser, backend."""
+    for option in reversed(_TRAINING):
+        function = option(function)
+    return function
+
 
 @click.command("train")
 @click.argument("file")
-@click.option(
-    "--data",
-    "sources",
-    multiple=True,
-    required=True,
-    metavar="D",
-    help="digits, bars-and-stripes:4, a file or folder; LAYER=D for several layers.",
-)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Run folder.  [default: runs/MODEL]")
-@click.option(
-    "--method", type=click.Choice(list(METHODS)), default=None, help="[default: pcd, or cd with input layers]"
-)
-@click.option("--k", type=click.IntRange(min=1), help="Gibbs sweeps an update.  [default: 1; mcmc 50]")
-@click.option("--epochs", type=click.IntRange(min=0), default=20, show_default=True)
-@click.option("--lr", type=float, help="Learning rate.  [default: 0.05; adam 0.001]")
-@click.option("--batch", type=click.IntRange(min=1), default=100, show_default=True)
-@click.option("--chains", type=click.IntRange(min=1), default=100, show_default=True, help="Chains of pcd and mcmc.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--optimizer", type=click.Choice(list(OPTIMIZERS)), default="sgd", show_default=True)
-@click.option(
-    "--schedule", type=click.Choice(SCHEDULES), default="linear", show_default=True, help="How the rate falls."
-)
-@click.option("--momentum", type=float, default=0.0, show_default=True, help="Of sgd.")
-@click.option("--weight-decay", type=float, default=0.0, show_default=True)
-@click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
-@click.option("--dtype", type=click.Choice(DTYPES), default="float32", show_default=True)
-@click.option(
-    "--precision", type=click.Choice(PRECISIONS), default="full", show_default=True, help="Products on a GPU."
-)
-@click.option("--binarise", metavar="RULE", help="threshold:0.5, sample or none, for grey values.  [digits: sample]")
-@click.option("--split", type=click.Choice(["train", "test"]), default="train", show_default=True)
-@click.option("--key", help="Array of an .npz.")
-@click.option("--validation", type=float, help="Fraction held out.  [default: 0.1 from 100 rows on]")
+@training_options
 @click.option("--evaluate/--no-evaluate", default=True, help="Log-likelihood of held-out rows at the end.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint of --out.")
 @overrides_options
@@ -72,10 +87,12 @@ def command(
 
     model = read_model(file, dims, consts, as_json)
     program = model.compile(options["backend"], options["dtype"], options["precision"])
-    data = load_data(model.resolved, sources, options["split"], _binarise(sources, options["binarise"]), options["key"])
-    method, optimizer = _method(model, options), _optimizer(options)
+    data = load_data(
+        model.resolved, sources, options["split"], binarise_rule(sources, options["binarise"]), options["key"]
+    )
+    method, optimizer = method_of(model, options), optimizer_of(options)
     folder = out or Path("runs") / model.name
-    with _reporting(as_json, options["epochs"]) as report:
+    with reporting(as_json, options["epochs"]) as report:
         run = train(
             program,
             data,
@@ -109,12 +126,12 @@ def command(
         print_json(result)
 
 
-def _binarise(sources: tuple[str, ...], rule: str | None) -> str | None:
+def binarise_rule(sources: tuple[str, ...], rule: str | None) -> str | None:
     embedded = all("digits" in s.rpartition("=")[2].partition(":")[0] for s in sources)
     return rule or ("sample" if embedded else None)
 
 
-def _method(model: Model, options: dict[str, Any]) -> Method:
+def method_of(model: Model, options: dict[str, Any]) -> Method:
     name = options["method"] or ("cd" if model.resolved.by_role("input") else "pcd")
     values = {"k": options["k"]} if options["k"] else {}
     if name != "cd":
@@ -122,7 +139,7 @@ def _method(model: Model, options: dict[str, Any]) -> Method:
     return METHODS[name](**values)
 
 
-def _optimizer(options: dict[str, Any]) -> Optimizer:
+def optimizer_of(options: dict[str, Any]) -> Optimizer:
     values = {"weight_decay": options["weight_decay"], "schedule": options["schedule"]}
     if options["lr"] is not None:
         values["lr"] = options["lr"]
@@ -134,7 +151,7 @@ def _optimizer(options: dict[str, Any]) -> Optimizer:
 
 
 @contextmanager
-def _reporting(as_json: bool, epochs: int) -> Iterator[Callable[[dict[str, Any]], None]]:
+def reporting(as_json: bool, epochs: int) -> Iterator[Callable[[dict[str, Any]], None]]:
     """A bar with the latest figures on a terminal, a line now and then elsewhere."""
     if as_json:
         yield lambda row: None

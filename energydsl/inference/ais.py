@@ -52,7 +52,7 @@ def ais(
     rng = Rng([seed, 11])
     x = path.start(chains, rng)
     log_weights = program.xp.zeros(chains)
-    times = np.linspace(0.0, 1.0, betas + 1)
+    times = np.linspace(0.0, 1.0, betas + 1).tolist()
     with program.held():
         for step in range(1, len(times)):
             log_weights += path.step(x, times[step - 1], times[step], rng, step == betas)

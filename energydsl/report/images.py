@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,29 @@ def curves(path: Path, history: list[dict[str, Any]]) -> Path:
             axes.legend()
         if title == "gradient norms":
             axes.set_yscale("log")
+    figure.savefig(path, dpi=100)
+    return path
+
+
+def overlaid(path: Path, histories: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]) -> Path:
+    """Reconstruction error of every variant over updates and over seconds, a thin line a seed."""
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    palette = colormaps["tab10"]
+    for number, (name, runs) in enumerate(histories.items()):
+        for seed, history in enumerate(runs):
+            label = name if seed == 0 else None
+            values = [row["reconstruction_error"] for row in history]
+            for axes, key in ((left, "update"), (right, "seconds")):
+                axes.plot([row[key] for row in history], values, color=palette(number % 10), label=label, linewidth=1)
+    for axes, what in ((left, "update"), (right, "seconds")):
+        axes.set_xlabel(what)
+        axes.set_yscale("log")
+    left.set_ylabel("reconstruction error, held-out rows")
+    right.legend()
     figure.savefig(path, dpi=100)
     return path
 

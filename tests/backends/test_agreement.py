@@ -81,6 +81,32 @@ def test_both_phases(zoo_path: Path, method: Any, dtype: str, fast: str) -> None
         assert differ.mean() <= 2e-3 if dtype == "float32" else not differ.any(), name
 
 
+ODD = {
+    "fixed units": "visible v[6] : binary\nparam k, b[6]\nenergy = - k*v[0]*v[1] - b @ v - 0.3*v[2]",
+    "a const": "const T : positive = 2.0\nvisible s[4] : spin\nhidden h[3] : real\nparam W[4, 3], c[3]\nenergy = (0.5*sum(h^2) - s @ W @ h - c @ h) / T",
+    "many couplings": "visible s[5, 7] : spin\nparam "
+    + ", ".join(f"K{n}" for n in range(10))
+    + "\nenergy = "
+    + " ".join(f"- K{n}*sum[i, j] s[i, j]*s[(i + {n % 4 + 1}) % 5, (j + {n // 4 + 1}) % 7]" for n in range(10)),
+    "lgamma of a parameter": "visible v[3] : binary\nparam a[3] : positive = 1.5\nenergy = - sum(lgamma(a) * v)",
+    "third order": "visible a[3] : binary\nvisible b[2] : spin\nhidden h[2] : categorical[3]\nparam W[3, 2, 2, 3]\nenergy = - sum[i, j, k, s] a[i]*b[j]*h[k, s]*W[i, j, k, s]",
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_unusual_models(name: str, fast: str) -> None:
+    model = ed.loads(ODD[name])
+    certificate = model.verify(backend=fast)
+    assert certificate.ok, str(certificate)
+    weights = {label: np.float64(0.5) for label in model.resolved.labels}
+    found = []
+    for program in pair(model, "float32", fast):
+        params, state = start(program, 10)
+        found.append(on_host(program, program.energy_gradient(params, state, weights=weights)))
+    for key, wanted in found[0].items():
+        np.testing.assert_allclose(found[1][key], wanted, **CLOSE["float32"], err_msg=key)
+
+
 def test_the_certificate_holds_for_its_kernels(zoo_path: Path, fast: str) -> None:
     certificate = ed.load(zoo_path).verify(backend=fast)
     assert certificate.ok, str(certificate)

@@ -28,7 +28,7 @@ DTYPES = ("float32", "float64")
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_source_compiles_for(architecture: str, dtype: str) -> None:
-    code, messages = nvrtc.build(cuda_printer.cuda_source(dtype), architecture, "-std=c++17")
+    code, messages = nvrtc.build(cuda_printer.cuda_source(dtype), architecture, "-std=c++17", "-ftz=true")
     assert code.startswith(b"\x7fELF")
     assert "warning" not in messages
     for name, domain in DOMAINS.items():
@@ -145,6 +145,38 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(device: str, tmp_path:
     resumed = ed.train(program, rows, epochs=4, batch=10, out=tmp_path / "run", resume=True)
     for name, wanted in whole.params.items():
         np.testing.assert_array_equal(resumed.params[name], wanted)
+
+
+@pytest.mark.parametrize("optimizer", [ed.SGD(momentum=0.5), ed.Adam()], ids=lambda o: o.name)
+def test_a_scalar_parameter_is_resumed_with_its_slots(device: str, optimizer: Any, tmp_path: Path) -> None:
+    program = ed.loads("visible v[4] : binary\nparam k = 0.5, b[4]\nenergy = - k*sum(v) - b @ v").compile("cupy")
+    rows = (np.random.default_rng(0).random((60, 4)) < 0.3).astype(float)
+    whole = ed.train(program, rows, ed.PCD(), optimizer, epochs=4, batch=10)
+
+    def stop(row: dict[str, Any]) -> None:
+        if row["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    ed.train(program, rows, ed.PCD(), optimizer, epochs=4, batch=10, out=tmp_path / "run", report=stop)
+    resumed = ed.train(program, rows, ed.PCD(), optimizer, epochs=4, batch=10, out=tmp_path / "run", resume=True)
+    np.testing.assert_array_equal(resumed.params["k"], whole.params["k"])
+
+
+def test_what_cannot_be_recorded_is_called_as_before(device: str) -> None:
+    work, data = an_update(ed.loads(RBM).compile("cupy"), ed.CD())
+    step, plain = work.step, work.step.function
+
+    def reads() -> Any:
+        found = plain()
+        work.program.host(work.params["b_v"])
+        return found
+
+    step.function = reads
+    for _ in range(5):
+        work._update(data)
+    assert step.graph is None
+    assert step.refused
+    assert np.isfinite(work.program.host(work.params["b_v"])).all()
 
 
 def test_arrays_of_other_shapes_are_kept(stand_in: cupy.State) -> None:
@@ -283,7 +315,7 @@ def test_mutants_of_the_cuda_source_are_caught(
 
 def test_a_machine_without_cupy_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cupy_backend.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ed.EnergyError, match="needs CuPy: pip install cupy-cuda12x"):
+    with pytest.raises(ed.EnergyError, match="needs CuPy: pip install .cupy-cuda12x"):
         ed.loads(RBM).compile("cupy")
 
 
@@ -303,6 +335,15 @@ def test_a_machine_without_a_device_is_told_so(
         "numba",
         "numpy",
     )
+
+
+def test_a_machine_without_the_toolkit_is_told_so(stand_in: cupy.State, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> tuple[int, int]:
+        raise RuntimeError("libnvrtc.so.12 is not there")
+
+    monkeypatch.setattr(sys.modules["cupy"].cuda, "nvrtc", SimpleNamespace(getVersion=fail))
+    with pytest.raises(ed.EnergyError, match=r"libnvrtc.so.12 is not there.*cupy-cuda12x\[ctk\]"):
+        ed.loads(RBM).compile("cupy")
 
 
 def test_auto_takes_the_device_where_there_is_work(stand_in: cupy.State) -> None:

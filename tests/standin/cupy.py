@@ -74,15 +74,6 @@ class ndarray:  # noqa: N801
         _synchronous("get")
         return self._a.copy()
 
-    def set(self, values: Any, stream: Any = None) -> None:
-        _synchronous("set")
-        if not isinstance(values, numpy.ndarray) or values.dtype != self.dtype or values.shape != self.shape:
-            raise TypeError("set takes a NumPy array of the same type and shape")
-        if not (values.flags.c_contiguous and self.flags.c_contiguous):
-            raise TypeError("set takes contiguous arrays")
-        STATE.copies += 1
-        self._a[...] = values
-
     def item(self) -> Any:
         return self.get().item()
 
@@ -366,6 +357,9 @@ class Graph:
 
 
 class Stream:
+    def __init__(self, non_blocking: bool = False):
+        pass
+
     def __enter__(self) -> Stream:
         return self
 
@@ -392,6 +386,8 @@ class Stream:
 class MemoryPool:
     def malloc(self, size: int) -> Any:
         raise AssertionError("the stand-in does not allocate by pools")
+
+    def free_all_blocks(self) -> None: ...
 
 
 @contextmanager
@@ -485,7 +481,8 @@ def module() -> dict[str, types.ModuleType]:
         using_allocator=using_allocator,
         Device=Device,
         device=device,
-        cublas=types.SimpleNamespace(gemmEx=gemm_ex),
+        cublas=types.SimpleNamespace(gemmEx=gemm_ex, getVersion=lambda handle: 12),
+        nvrtc=types.SimpleNamespace(getVersion=lambda: (12, 9)),
         runtime=types.SimpleNamespace(getDeviceCount=lambda: 1),
     )
     cupyx, scipy_like, special = (types.ModuleType(n) for n in ("cupyx", "cupyx.scipy", "cupyx.scipy.special"))

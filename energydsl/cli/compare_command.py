@@ -1,0 +1,158 @@
+"""`energydsl compare A B ... --data D`: variants trained under one budget, and a table of what they reached."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from energydsl.cli.common import json_option, print_json, progress, read_source
+from energydsl.cli.train_command import binarise_rule, method_of, optimizer_of, reporting, training_options
+from energydsl.compiler import Model
+from energydsl.diagnostics import EnergyError
+from energydsl.syntax import parse
+
+if TYPE_CHECKING:
+    from energydsl.inference.evaluate import Evaluation
+    from energydsl.learning.loop import Run
+    from energydsl.report.comparison import Variant
+
+
+def _grid(kind: type) -> Callable[..., dict[str, list[Any]]]:
+    """Options NAME=VALUE,VALUE,..."""
+
+    def parse(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = {}
+        for text in values:
+            name, _, numbers = text.partition("=")
+            try:
+                found[name.strip()] = list(dict.fromkeys(kind(number) for number in numbers.split(",")))
+            except ValueError:
+                found[name.strip()] = [math.nan]
+            if not name.strip() or not all(math.isfinite(n) for n in found[name.strip()]):
+                what = "whole numbers" if kind is int else "numbers"
+                raise click.BadParameter(f"`{text}` is not NAME={what}, with commas between them")
+        return found
+
+    return parse
+
+
+@click.command("compare")
+@click.argument("files", nargs=-1, required=True)
+@click.option(
+    "-D", "--dim", "dims", multiple=True, metavar="NAME=INT,...", callback=_grid(int), help="Values of a dim."
+)
+@click.option(
+    "-c", "--const", "consts", multiple=True, metavar="NAME=REAL,...", callback=_grid(float), help="Values of a const."
+)
+@click.option(
+    "--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="How many seeds, from --seed on."
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("runs/comparison"),
+    show_default=True,
+    help="Folder of the runs, the table and the curves; what is there is gone on with.",
+)
+@training_options
+@json_option
+def command(
+    files: tuple[str, ...],
+    sources: tuple[str, ...],
+    dims: dict[str, list[int]],
+    consts: dict[str, list[float]],
+    seeds: int,
+    out: Path,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train every FILE, with every combination of -D and -c, under one budget; a table, and curves over one another."""
+    from energydsl.report.comparison import outcome, overrides, table, variants
+    from energydsl.report.images import available, overlaid
+
+    texts = {file: read_source(file) for file in dict.fromkeys(files)}
+    chosen = variants({file: parse(text) for file, text in texts.items()}, dims, consts)
+    models = {v.name: Model(texts[v.file], overrides(v)) for v in chosen}
+    for model in models.values():
+        model.derived  # noqa: B018  every model is refused before the first is trained
+    outcomes, histories = [], {}
+    for variant in chosen:
+        runs, evaluations = [], []
+        for seed in range(options["seed"], options["seed"] + seeds):
+            run, found = _one(variant, models[variant.name], sources, seed, out, as_json, options)
+            runs.append(run)
+            evaluations.append(found)
+        outcomes.append(outcome(variant.name, runs, evaluations))
+        histories[variant.name] = [run.history for run in runs]
+    rows = [o.as_dict() for o in outcomes]
+    _write(out / "comparison.csv", rows)
+    picture = overlaid(out / "curves.png", histories) if available() else None
+    if as_json:
+        print_json({"ok": True, "out": str(out), "variants": rows})
+        return
+    click.echo(table(outcomes))
+    if any(o.effective is not None and o.chains and o.effective < 0.2 * o.chains for o in outcomes):
+        click.echo(
+            "?: few chains carry this estimate, so it may flatter the model; energydsl eval with more --betas is firmer"
+        )
+    click.echo(f"table: {out / 'comparison.csv'}" + (f", curves: {picture}" if picture else ""))
+
+
+def _one(
+    variant: Variant,
+    model: Model,
+    sources: tuple[str, ...],
+    seed: int,
+    out: Path,
+    as_json: bool,
+    options: dict[str, Any],
+) -> tuple[Run, Evaluation | None]:
+    """One run, begun or gone on with, and its evaluation on rows it has not seen."""
+    from energydsl.data import load_data
+    from energydsl.inference.evaluate import evaluate
+    from energydsl.learning.loop import held_out, train
+
+    rule = binarise_rule(sources, options["binarise"])
+    data = load_data(model.resolved, sources, options["split"], rule, options["key"])
+    program = model.compile(options["backend"], options["dtype"], options["precision"])
+    folder = out / re.sub(r"[^\w.=-]+", "_", variant.name) / f"seed-{seed}"
+    if not as_json:
+        click.echo(f"{variant.name}, seed {seed}", err=True)
+    with reporting(as_json, options["epochs"]) as report:
+        run = train(
+            program,
+            data,
+            method_of(model, options),
+            optimizer_of(options),
+            options["epochs"],
+            folder,
+            seed,
+            batch=options["batch"],
+            validation=options["validation"],
+            resume=(folder / "config.json").exists(),
+            report=report,
+        )
+    if not run.finished:
+        click.echo(f"stopped in {folder} and saved. The same command goes on from here", err=True)
+        sys.exit(130)
+    _, rows = held_out(data, run.config, model, sources, options["key"])
+    try:
+        with progress("evaluating", as_json) as bar:
+            return run, evaluate(run, rows, betas=5000, progress=bar)
+    except EnergyError as error:
+        click.echo(f"{variant.name}: no log-likelihood: {error}", err=True)
+        return run, None
+
+
+def _write(path: Path, rows: list[dict[str, Any]]) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)

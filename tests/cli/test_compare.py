@@ -1,0 +1,156 @@
+"""`energydsl compare`: variants under one budget, seeds, grids, resuming, and what it says where it cannot."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+import energydsl as ed
+from energydsl.cli.main import cli
+from energydsl.inference.evaluate import Evaluation
+from energydsl.report.comparison import Outcome, outcome, table, variants
+from energydsl.syntax import parse
+
+RBM = "dim I = 9, J = 4\nconst T : positive = 1.0\nvisible v[I] : binary\nhidden h[J] : binary\nparam W[I, J] = normal(sd = 0.1), b[I] = base_rate(v), c[J]\nenergy = - (b @ v + c @ h + v @ W @ h) / T"
+PLAIN = "visible v[9] : binary\nparam b[9] = base_rate(v)\nenergy = - b @ v"
+
+
+def run(*arguments: Any) -> Result:
+    return CliRunner().invoke(cli, ["compare", *map(str, arguments)])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "rbm.energy").write_text(RBM)
+    (tmp_path / "plain.energy").write_text(PLAIN)
+    rows = np.repeat([[0.0] * 9, [1.0] * 9], 90, axis=0)
+    np.save(tmp_path / "rows.npy", rows)
+    return tmp_path
+
+
+def test_two_files_and_a_grid(folder: Path) -> None:
+    out = folder / "out"
+    given = (folder / "rbm.energy", folder / "plain.energy", "-D", "J=2,12", "--data", folder / "rows.npy")
+    options = ("--epochs", 40, "--lr", 0.3, "--batch", 20, "--seeds", 2, "--out", out)
+    result = run(*given, *options)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0].split()[:2] == ["variant", "parameters"]
+    assert {line.split("  ")[0] for line in lines[1:4]} == {"rbm J=2", "rbm J=12", "plain"}
+    with open(out / "comparison.csv", newline="") as file:
+        rows = {r["name"]: r for r in csv.DictReader(file)}
+    assert [int(rows[n]["parameters"]) for n in ("rbm J=2", "rbm J=12", "plain")] == [29, 129, 9]
+    assert len({r["updates"] for r in rows.values()}) == 1
+    assert all(float(r["std"]) >= 0 for r in rows.values())
+    assert float(rows["rbm J=12"]["log_likelihood"]) > float(rows["plain"]["log_likelihood"]) + 2.0
+    assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert (out / "rbm_J=2" / "seed-1" / "model.energy").exists()
+    again = run(*given, *options, "--json")
+    found = json.loads(again.stdout)["variants"]
+    for row in found:
+        assert row["log_likelihood"] == pytest.approx(float(rows[row["name"]]["log_likelihood"]), rel=1e-12)
+
+
+def test_a_stopped_comparison_is_gone_on_with(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from energydsl.learning import loop
+
+    given = (
+        folder / "rbm.energy",
+        folder / "plain.energy",
+        "--data",
+        folder / "rows.npy",
+        "--epochs",
+        4,
+        "--out",
+        folder / "o",
+    )
+    whole = loop._Training._report
+    seen: list[int] = []
+
+    def stop(self: Any, report: Any, started: float) -> None:
+        whole(self, report, started)
+        seen.append(self.epoch)
+        if len(seen) == 7:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop._Training, "_report", stop)
+    result = run(*given)
+    assert result.exit_code == 130
+    assert "The same command goes on from here" in result.stderr
+    monkeypatch.undo()
+    assert run(*given).exit_code == 0
+    first = ed.open_run(folder / "o" / "plain" / "seed-0")
+    assert first.finished
+    assert [row["epoch"] for row in first.history] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "status"),
+    [
+        (("-D", "K=3"), "none of the files has a dim `K`", 1),
+        (("-c", "t=3"), "none of the files has a const `t`. did you mean `T`?", 1),
+        (("-D", "J=3,x"), "is not NAME=whole numbers, with commas between them", 2),
+        (("-D", "J=0,4"), "", 1),
+        (("--epochs", "-1"), "", 2),
+    ],
+)
+def test_faults_are_told_before_anything_is_trained(
+    folder: Path, arguments: tuple[str, ...], message: str, status: int
+) -> None:
+    result = run(folder / "rbm.energy", "--data", folder / "rows.npy", "--out", folder / "out", *arguments)
+    assert result.exit_code == status, result.output
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (folder / "out").exists()
+
+
+def test_files_of_one_name_are_told_apart(folder: Path) -> None:
+    (folder / "sub").mkdir()
+    (folder / "sub" / "rbm.energy").write_text(RBM)
+    result = run(folder / "rbm.energy", folder / "sub" / "rbm.energy", "--data", folder / "rows.npy")
+    assert result.exit_code == 1
+    assert "two variants would be called `rbm`" in result.stderr
+
+
+def test_a_dim_is_set_only_where_it_is_declared() -> None:
+    texts = {"a.energy": parse(ed.loads(RBM).module.source), "b.energy": parse(ed.loads(PLAIN).module.source)}
+    found = variants(texts, {"J": [3], "I": [9, 16]}, {"T": [1.0, 2.0]})
+    assert [v.name for v in found] == ["a I=9 T=1", "a I=9 T=2", "a I=16 T=1", "a I=16 T=2", "b"]
+    assert found[0].dims == {"J": 3, "I": 9}
+    assert found[-1].dims == {}
+
+
+def evaluation(value: float, std: float) -> Evaluation:
+    return Evaluation("ais", 0.0, std, value, std, 10, False, 50.0, 100)
+
+
+def test_error_bars_hold_both_the_spread_and_the_estimates_own() -> None:
+    rows = np.repeat(np.eye(9), 5, axis=0)
+    made = ed.train(ed.loads(PLAIN).compile(), rows, epochs=1)
+    one = outcome("a", [made], [evaluation(-3.0, 0.3)])
+    assert one.std == pytest.approx(0.3)
+    apart = outcome("a", [made, made], [evaluation(-3.0, 0.1), evaluation(-4.0, 0.1)])
+    assert apart.log_likelihood == pytest.approx(-3.5)
+    assert apart.std == pytest.approx(0.5)
+    alike = outcome("a", [made, made], [evaluation(-3.0, 0.2), evaluation(-3.0, 0.2)])
+    assert alike.std == pytest.approx(0.2 / np.sqrt(2))
+    missing = outcome("a", [made, made], [evaluation(-3.0, 0.2), None])
+    assert missing.log_likelihood is None
+
+
+def test_the_table_puts_the_best_first_and_marks_what_is_doubtful() -> None:
+    def row(name: str, value: float | None, **more: Any) -> Outcome:
+        known = {"bound": False, "method": "ais", "effective": 50.0, "chains": 100} | more
+        return Outcome(name, 10, 1, 5, 1.0, 5.0, 0.1, value, None if value is None else 0.25, **known)
+
+    lines = table([row("none", None), row("worse", -9.0, effective=3.0), row("best", -8.0, bound=True)]).splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["best", "worse", "none"]
+    assert lines[1].endswith(">= -8.000 +- 0.25")
+    assert lines[2].endswith("-9.000 +- 0.25 ?")
+    assert lines[3].endswith("not to be had")
