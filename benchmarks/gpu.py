@@ -6,18 +6,16 @@ python benchmarks/gpu.py [--json FILE]        # needs cupy and a device; PyTorch
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from dense import HIDDEN, VISIBLE, update
-from harness import Row, Work, table
+from harness import Row, Work, table, write_json
 
 import energydsl as ed
 from energydsl.compiler import PRECISIONS
@@ -140,7 +138,7 @@ def main() -> None:
     import cupy
 
     device = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
-    versions = {"device": device, "driver": cupy.cuda.runtime.driverGetVersion()}
+    versions = {"device": device, "driver": str(cupy.cuda.runtime.driverGetVersion())}
     for name in ("energydsl", "numpy", "cupy-cuda12x", "cupy-cuda13x", "torch"):
         try:
             versions[name] = importlib.metadata.version(name)
@@ -150,8 +148,7 @@ def main() -> None:
     print(versions)
     print(table(found))
     if "--json" in sys.argv:
-        path = Path(sys.argv[sys.argv.index("--json") + 1])
-        path.write_text(json.dumps({"versions": versions, "rows": [asdict(r) for r in found]}, indent=1) + "\n")
+        write_json(Path(sys.argv[sys.argv.index("--json") + 1]), versions, found)
 
 
 if __name__ == "__main__":

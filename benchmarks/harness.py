@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -50,6 +52,12 @@ def _median_call(run: Work, seconds: float) -> float:
 def rows_of(work: str, times: Mapping[str, float], base: str, unit: str) -> list[Row]:
     """Figures as ratios to one of the pieces."""
     return [Row(work, who, seconds, seconds / times[base], unit) for who, seconds in times.items()]
+
+
+def write_json(path: Path, versions: Mapping[str, str], rows: Sequence[Row]) -> None:
+    """Versions and figures as a file; what is not a number is null."""
+    known = [{k: v if v == v else None for k, v in asdict(row).items()} for row in rows]
+    path.write_text(json.dumps({"versions": dict(versions), "rows": known}, indent=1, allow_nan=False) + "\n")
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -7,18 +7,16 @@ python benchmarks/run.py --json benchmarks/results/DATE.json
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import platform
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import compile_time
 import curves
 import dense
 import lattice
-from harness import table
+from harness import table, write_json
 
 PACKAGES = ("energydsl", "numpy", "numba", "scikit-learn", "torch", "jax", "thrml", "dwave-samplers")
 
@@ -44,8 +42,7 @@ def main() -> None:
     print(versions())
     print(table(rows))
     if "--json" in sys.argv:
-        path = Path(sys.argv[sys.argv.index("--json") + 1])
-        path.write_text(json.dumps({"versions": versions(), "rows": [asdict(r) for r in rows]}, indent=1) + "\n")
+        write_json(Path(sys.argv[sys.argv.index("--json") + 1]), versions(), rows)
 
 
 if __name__ == "__main__":

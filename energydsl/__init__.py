@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from energydsl.diagnostics import TooLarge as TooLarge
     from energydsl.diagnostics import TrainingError as TrainingError
     from energydsl.inference.evaluate import evaluate as evaluate
+    from energydsl.inference.predict import predict as predict
     from energydsl.learning.loop import Run as Run
     from energydsl.learning.loop import open_run as open_run
     from energydsl.learning.loop import train as train
@@ -46,6 +47,7 @@ _WHERE = {
         "TrainingError",
     ),
     "inference.evaluate": ("evaluate",),
+    "inference.predict": ("predict",),
     "learning.loop": ("Run", "open_run", "train"),
     "learning.methods": ("CD", "MCMC", "PCD"),
     "learning.optimizers": ("SGD", "Adam"),

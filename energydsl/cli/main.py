@@ -9,7 +9,20 @@ import click
 
 import energydsl
 
-COMMANDS = ("check", "explain", "fmt", "graph", "compile", "verify", "train", "compare", "eval", "sample", "info")
+COMMANDS = (
+    "check",
+    "explain",
+    "fmt",
+    "graph",
+    "compile",
+    "verify",
+    "train",
+    "compare",
+    "eval",
+    "predict",
+    "sample",
+    "info",
+)
 
 
 class _Lazy(click.Group):

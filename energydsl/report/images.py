@@ -165,7 +165,6 @@ def overlaid(path: Path, histories: Mapping[str, Sequence[Sequence[Mapping[str, 
                 axes.plot([row[key] for row in history], values, color=palette(number % 10), label=label, linewidth=1)
     for axes, what in ((left, "update"), (right, "seconds")):
         axes.set_xlabel(what)
-        axes.set_yscale("log")
     left.set_ylabel("reconstruction error, held-out rows")
     right.legend()
     figure.savefig(path, dpi=100)

@@ -1,0 +1,94 @@
+"""`energydsl predict RUN --data D --layer y`: a visible layer given the others, error rate and confusion matrix."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from energydsl.cli.common import json_option, print_json, progress
+from energydsl.diagnostics import EnergyError
+
+if TYPE_CHECKING:
+    from energydsl.inference.predict import Prediction
+
+_SHOWN = 20
+
+
+@click.command("predict")
+@click.argument("run")
+@click.option("--data", "sources", multiple=True, required=True, metavar="D", help="As for train.")
+@click.option("--layer", required=True, help="The visible layer to predict from the others.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Probabilities of every row, as .csv.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draws of grey values.")
+@click.option(
+    "--split",
+    type=click.Choice(["train", "test"]),
+    default="test",
+    show_default=True,
+    help="Of digits and MNIST folders.",
+)
+@click.option("--binarise", metavar="RULE", help="[default: that of the run]")
+@click.option("--key", help="Array of an .npz.")
+@json_option
+def command(run: str, sources: tuple[str, ...], layer: str, out: Path | None, as_json: bool, **options: Any) -> None:
+    """p(LAYER | the other visible layers) for every row: how often its likeliest state is wrong, and for what."""
+    from energydsl.data import load_data
+    from energydsl.inference.predict import predict
+    from energydsl.learning.loop import open_run
+
+    opened = open_run(run)
+    rule = options["binarise"] or opened.config["data"]["binarise"]
+    data = load_data(opened.program.model, sources, options["split"], rule, options["key"])
+    with progress("predicting", as_json) as bar:
+        found = predict(opened, data, layer, options["seed"], bar)
+    if out is not None:
+        _write(out, found)
+    result = {
+        "layer": layer,
+        "method": found.method,
+        "n": len(found.truth),
+        "error_rate": found.error_rate,
+        "mean_log_probability": found.mean_log_probability,
+        "states": found.states.tolist(),
+        "confusion": found.confusion.tolist(),
+    }
+    if as_json:
+        print_json({"ok": True, **result})
+        return
+    click.echo(
+        f"error {100 * found.error_rate:.2f} % of {len(found.truth)} {data.name} rows  "
+        f"({found.method}; log p of the truth {found.mean_log_probability:.3f} nats a row)"
+    )
+    if len(found.states) <= _SHOWN:
+        click.echo(_table(found))
+
+
+def _names(found: Prediction) -> list[str]:
+    return [" ".join(f"{v:g}" for v in state) for state in found.states]
+
+
+def _table(found: Prediction) -> str:
+    """True states down, predicted ones across."""
+    names = _names(found)
+    width = max(len(str(found.confusion.max())), *map(len, names)) + 1
+    lines = [f"\ntrue {found.layer} down, predicted across"]
+    lead = max(map(len, names))
+    lines.append(" " * lead + "".join(n.rjust(width) for n in names))
+    for name, row in zip(names, found.confusion, strict=True):
+        lines.append(name.rjust(lead) + "".join((str(n) if n else ".").rjust(width) for n in row))
+    return "\n".join(lines)
+
+
+def _write(path: Path, found: Prediction) -> None:
+    try:
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["true", "predicted", *(f"p({name})" for name in _names(found))])
+            names = _names(found)
+            for truth, guess, row in zip(found.truth, found.predicted, found.probabilities, strict=True):
+                writer.writerow([names[truth], names[guess], *(f"{p:.6g}" for p in row)])
+    except OSError as error:
+        raise EnergyError(f"cannot write {path}: {error.strerror}") from None

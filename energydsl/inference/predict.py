@@ -1,0 +1,152 @@
+"""The distribution of one visible layer given the others: classification by an energy.
+
+Exactly, p(y | v) = exp(-F(v, y)) / sum over y' of exp(-F(v, y')), where all hidden layers can be summed out in closed form
+(Larochelle & Bengio 2008, eq. 7); else by mean field over the layer and the latents together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from energydsl.data.sources import Data, from_arrays
+from energydsl.derive.free_energy import log_states
+from energydsl.diagnostics import ArgumentError, suggestion
+from energydsl.domains import DOMAINS
+from energydsl.program import Arrays, Program
+
+if TYPE_CHECKING:
+    from energydsl.learning.loop import Run
+
+Array = NDArray[Any]
+MOST_STATES = 4096
+_ROWS = 2048
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a layer is, given the other visible layers.
+
+    probabilities: (rows, states), states in the order of `states`. truth: the number of the state in the data, by row.
+    method: "exact" or "mean field". states: one line a state, the values of the layer's units.
+    """
+
+    layer: str
+    method: str
+    probabilities: Array
+    truth: Array
+    states: Array
+
+    @property
+    def predicted(self) -> Array:
+        """The likeliest state of each row."""
+        return np.asarray(self.probabilities.argmax(axis=1))
+
+    @property
+    def error_rate(self) -> float:
+        """The fraction of rows whose likeliest state is another than the data's."""
+        return float(np.mean(self.predicted != self.truth))
+
+    @property
+    def mean_log_probability(self) -> float:
+        """Mean log p(truth | the rest), in nats."""
+        chosen = self.probabilities[np.arange(len(self.truth)), self.truth]
+        return float(np.mean(np.log(np.maximum(chosen, np.finfo(float).tiny))))
+
+    @property
+    def confusion(self) -> Array:
+        """Counts of rows, (true state, predicted state)."""
+        size = len(self.states)
+        return np.bincount(self.truth * size + self.predicted, minlength=size * size).reshape(size, size)
+
+
+def predict(
+    run: Run,
+    data: Data | Mapping[str, Any],
+    layer: str,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> Prediction:
+    """p(layer | the other visible layers) for each row of data, which holds the layer too. Grey values are drawn once.
+
+    Raises `ArgumentError` for a layer that is not visible or has more than 4096 joint states.
+    """
+    program = run.program
+    record = _checked(program, layer)
+    if not isinstance(data, Data):
+        data = from_arrays(program.model, data, run.config["data"]["binarise"])
+    x = program.checked_arrays(data.drawn(seed))
+    [states] = program.states((layer,))
+    found = program.host(states[layer])
+    truth = _number(program.host(x[layer]).reshape(len(x[layer]), -1), found.reshape(len(found), -1), layer)
+    hidden = program.model.by_role("hidden")
+    exact = set(hidden) <= set(program.derived.free_energy.summed_out)
+    params = program.check_params(run.params)
+    rest = {n: a for n, a in x.items() if n != layer}
+    count = len(truth)
+    parts = []
+    for start in range(0, count, _ROWS):
+        some = {n: program.device(a[start : start + _ROWS]) for n, a in rest.items()}
+        parts.append(
+            _exact(program, params, some, states) if exact else _mean_field(program, params, some, layer, states)
+        )
+        if progress is not None:
+            progress(min(1.0, (start + _ROWS) / count))
+    codes = found.argmax(axis=-1) if DOMAINS[record.domain.name].one_hot else found
+    return Prediction(
+        layer, "exact" if exact else "mean field", np.concatenate(parts), truth, codes.reshape(len(codes), -1)
+    )
+
+
+def _checked(program: Program, layer: str) -> Any:
+    known = program.model.by_role("visible")
+    if layer not in known:
+        raise ArgumentError(f"there is no visible layer `{layer}`. {suggestion(layer, known)}".strip())
+    record = program.model.layers[layer]
+    if log_states([record]) > math.log2(MOST_STATES):
+        raise ArgumentError(f"`{layer}` has too many joint states to be predicted ({MOST_STATES} are the most)")
+    return record
+
+
+def _number(values: Array, states: Array, layer: str) -> Array:
+    """The number of the state that each row is."""
+    score = np.abs(values[:, None, :] - states[None, :, :]).max(axis=2)
+    nearest = score.argmin(axis=1)
+    if score[np.arange(len(values)), nearest].max(initial=0.0) > 1e-6:
+        raise ArgumentError(f"the data hold values of `{layer}` that are none of its states")
+    return np.asarray(nearest)
+
+
+def _exact(program: Program, params: Arrays, rest: Arrays, states: Arrays) -> Array:
+    """softmax over states of -F(rest, state), (rows, states)."""
+    [(layer, values)] = states.items()
+    rows = len(next(iter(rest.values())))
+    settings, out = program.settings(), program.derived.free_energy.summed_out
+    logits = np.empty((rows, len(values)))
+    for k in range(len(values)):
+        x = {**rest, layer: program.xp.array(program.xp.broadcast_to(values[k : k + 1], (rows, *values.shape[1:])))}
+        with program.held():
+            logits[:, k] = -program.host(program.marginal(params, x, settings, out))
+    logits -= logits.max(axis=1, keepdims=True)
+    weights = np.exp(np.maximum(logits, -700.0))
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def _mean_field(program: Program, params: Arrays, rest: Arrays, layer: str, states: Arrays) -> Array:
+    """Probabilities of joint states from independent units, (rows, states)."""
+    mean = program.host(program.mean_field(params, rest, tolerance=1e-4, free=(layer,)).moments[layer])
+    values = program.host(states[layer])
+    record = program.model.layers[layer]
+    domain = DOMAINS[record.domain.name]
+    if domain.one_hot:
+        each = (mean[:, None] * values[None]).sum(axis=-1)
+    else:
+        low, high = domain.points or (0.0, 1.0)
+        chance = np.clip((mean - low) / (high - low), 0.0, 1.0)
+        each = np.where(values[None] == high, chance[:, None], 1.0 - chance[:, None])
+    return np.asarray(each.reshape(len(mean), len(values), -1).prod(axis=2), np.float64)

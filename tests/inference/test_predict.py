@@ -1,0 +1,137 @@
+"""p(layer | the others) against enumeration by the oracle, and what it learns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import energydsl as ed
+from energydsl.cli.main import cli
+from energydsl.learning.loop import Run
+from energydsl.reference import Oracle, enumerate_states
+
+LABEL = "visible v[4] : binary\nvisible y : categorical[3]\nhidden h[3] : {hidden}\nlayers v -- h, y -- h"
+MODELS = {
+    "labels": LABEL.format(hidden="binary"),
+    "spin latents": LABEL.format(hidden="spin"),
+    "two units": "visible v[3] : spin\nvisible y[2] : spin\nhidden h[3] : binary\nlayers v -- h, y -- h",
+    "no latents": "visible v[3] : binary\nvisible y : binary\nparam W[3], b\nenergy = - sum[i] v[i]*W[i]*y - b*y",
+    "third order": "visible v[3] : binary\nvisible y : categorical[2]\nhidden h[2] : binary\nparam W[3, 2, 2]\nenergy = - sum[i, k, j] v[i]*y[k]*h[j]*W[i, k, j]",
+}
+DEEP = "visible v[4] : binary\nvisible y : categorical[3]\nhidden h[3] : binary\nhidden g[2] : binary\nlayers v -- h -- g -- y"
+
+
+def a_run(text: str, scale: float) -> tuple[Run, dict[str, Any]]:
+    """Random parameters, and random rows of all visible layers."""
+    program = ed.loads(text).compile("numpy", "float64")
+    rng = np.random.default_rng(4)
+    params = {n: rng.normal(0.0, scale, p.shape) for n, p in program.model.params.items()}
+    state = program.init_state(params, 30)
+    rows = {n: state[n] for n in program.model.by_role("visible")}
+    return Run(program, params, {"data": {"binarise": None}}), rows
+
+
+def by_enumeration(run: Run, rows: dict[str, Any]) -> np.ndarray:
+    """p(y | v) from the oracle's energies of all states of y and the latents."""
+    model = run.program.model
+    hidden, _ = enumerate_states({n: model.layers[n] for n in model.by_role("hidden")}, np.zeros(1))
+    [labels] = run.program.states(("y",))
+    oracle = Oracle(model, {}, {}, {})
+    found = np.empty((len(rows["y"]), len(labels["y"])))
+    count = len(next(iter(hidden.values()))) if hidden else 1
+    for row in range(len(found)):
+        for k in range(len(labels["y"])):
+            x = {n: np.repeat(a[row : row + 1], count, axis=0) for n, a in rows.items()} | hidden
+            x["y"] = np.repeat(labels["y"][k : k + 1], count, axis=0)
+            found[row, k] = np.logaddexp.reduce(-oracle.energy(run.params, x))
+    found -= np.logaddexp.reduce(found, axis=1, keepdims=True)
+    return np.exp(found)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_it_is_exact_where_the_latents_can_be_summed_out(name: str) -> None:
+    run, rows = a_run(MODELS[name], 1.0)
+    found = ed.predict(run, rows, "y")
+    assert found.method == "exact"
+    np.testing.assert_allclose(found.probabilities, by_enumeration(run, rows), rtol=1e-10)
+    units = (
+        rows["y"].argmax(-1).reshape(30, -1)
+        if rows["y"].ndim > 1 and "categorical" in MODELS[name]
+        else rows["y"].reshape(30, -1)
+    )
+    np.testing.assert_array_equal(found.states[found.truth], units)
+    assert found.confusion.sum() == 30
+    assert found.error_rate == pytest.approx(1 - np.trace(found.confusion) / 30)
+
+
+def test_mean_field_is_near_where_they_cannot() -> None:
+    run, rows = a_run(DEEP, 0.25)
+    found = ed.predict(run, rows, "y")
+    assert found.method == "mean field"
+    np.testing.assert_allclose(found.probabilities.sum(axis=1), 1.0, rtol=1e-9)
+    np.testing.assert_allclose(found.probabilities, by_enumeration(run, rows), atol=0.01)
+
+
+def test_mean_field_of_a_binary_label() -> None:
+    run, rows = a_run(DEEP.replace("categorical[3]", "spin"), 0.25)
+    found = ed.predict(run, rows, "y")
+    assert found.method == "mean field"
+    np.testing.assert_allclose(found.probabilities, by_enumeration(run, rows), atol=0.01)
+
+
+def test_faults() -> None:
+    run, rows = a_run(MODELS["labels"], 1.0)
+    with pytest.raises(ed.ArgumentError, match="no visible layer `h`"):
+        ed.predict(run, rows, "h")
+    wide, many = a_run(
+        "visible v[2] : binary\nvisible y[20] : binary\nhidden h[2] : binary\nlayers v -- h, y -- h", 1.0
+    )
+    with pytest.raises(ed.ArgumentError, match="too many joint states"):
+        ed.predict(wide, many, "y")
+    wrong = {**rows, "y": np.full((30, 3), 0.5)}
+    with pytest.raises(ed.EnergyError, match="not one-hot"):
+        ed.predict(run, wrong, "y")
+
+
+def test_the_command_learns_digits_of_two_kinds(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 400)
+    rows = (rng.random((400, 8)) < np.where(labels[:, None] == (np.arange(8) < 4), 0.9, 0.1)).astype(float)
+    np.savez(tmp_path / "d.npz", v=rows, y=labels)
+    (tmp_path / "m.energy").write_text(
+        "visible v[8] : binary\nvisible y : categorical[2]\nhidden h[4] : binary\nlayers v -- h, y -- h"
+    )
+    out, data = tmp_path / "run", tmp_path / "d.npz"
+
+    def run(*arguments: Any) -> Any:
+        return CliRunner().invoke(cli, [str(a) for a in arguments])
+
+    done = run(
+        "train",
+        tmp_path / "m.energy",
+        "--data",
+        data,
+        "--out",
+        out,
+        "--epochs",
+        100,
+        "--lr",
+        0.2,
+        "--batch",
+        20,
+        "--no-evaluate",
+    )
+    assert done.exit_code == 0, done.output
+    found = run("predict", out, "--data", data, "--layer", "y", "--out", tmp_path / "p.csv")
+    assert found.exit_code == 0, found.output
+    assert float(found.stdout.split()[1]) < 5.0
+    assert "true y down, predicted across" in found.stdout
+    lines = (tmp_path / "p.csv").read_text().splitlines()
+    assert lines[0] == "true,predicted,p(0),p(1)"
+    assert len(lines) == 401
+    assert run("predict", out, "--data", data, "--layer", "z").exit_code == 1
+    assert run("predict", out, "--data", data, "--layer", "y", "--out", tmp_path / "no" / "p.csv").exit_code == 1
