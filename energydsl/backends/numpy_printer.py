@@ -423,10 +423,11 @@ class Printer:
         lines: Lines = []
         for name, kernel in self.program.gradients.items():
             shape = f"({', '.join(map(str, kernel.shape))}{',' if len(kernel.shape) == 1 else ''})"
+            direct = self.one_product(kernel)
             lines += [
                 "",
                 "",
-                f"def gradient_{name}(p, x, s, weights, w):",
+                f"def gradient_{name}(p, x, s, weights, w{', onto=None' if direct else ''}):",
                 f'    """{comment(kernel.equation)}, added up over chains with `weights`; overwritten by the next call."""',
             ]
             for n, section in enumerate(kernel.sections):
@@ -437,10 +438,12 @@ class Printer:
                 if factors is not None:
                     steps, (left, right) = factors
                     flat = "total" if len(kernel.shape) <= 2 else "total.reshape(len(total), -1)"
+                    add = ", add=onto is not None" if direct else ""
+                    into = f'w("gradient:{name}", {shape})'
                     lines += [
                         *steps,
-                        f'    total = w("gradient:{name}", {shape})',
-                        f"    matmul({left}, {right}, out={flat}{weighted})",
+                        f"    total = {into if not direct else f'{into} if onto is None else onto'}",
+                        f"    matmul({left}, {right}, out={flat}{add}{weighted})",
                     ]
                     continue
                 steps, value = self.value(section, {})
@@ -459,6 +462,15 @@ class Printer:
                 lines.append(f"    total = np.zeros({shape}, DTYPE)")
             lines.append("    return total")
         return lines
+
+    def one_product(self, kernel: Kernel) -> bool:
+        """Whether a gradient is one product that reads no parameter, so that it can be added onto one as it is made."""
+        if len(kernel.sections) != 1 or kernel.sections[0].target is not None:
+            return False
+        steps = kernel.sections[0].steps
+        read = [a for c in steps if isinstance(c, Contract) for a in (c.left, c.right) if a is not None]
+        plain = all(isinstance(c, Contract) for c in steps) and all(a.source != "p" for a in read)
+        return plain and self.factors(self.without_row(kernel.sections[0])[0], kernel.letters) is not None
 
     @staticmethod
     def without_row(section: Section) -> tuple[Section, str]:
@@ -766,6 +778,8 @@ class Printer:
             *table,
             "}",
             f"GRADIENTS = {{{', '.join(f'{n!r}: gradient_{n}' for n in names)}}}",
+            "# those that can be added onto the parameter itself: gradient_W(p, x, s, -rate * weights, w, p['W'])",
+            f"DIRECT = {[n for n in names if self.one_product(self.program.gradients[n])]!r}",
             "",
             "",
             "MEANS = {",

@@ -33,7 +33,7 @@ Report = Callable[[dict[str, Any]], None]
 
 CHECKPOINT_SECONDS = 60.0
 _REPORT_ROWS = 500
-# Reading a number from a device waits for all work before it, so finite numbers are checked only now and then there.
+# Updates between looks at whether all parameters are finite numbers: a look reads every parameter, and waits for a device.
 _CHECKED_EVERY = 50
 
 
@@ -160,11 +160,12 @@ class _Training:
             program.kernels.repeated(self._step, self.rng, self._work()) if self.phases.repeatable else self._step
         )
         self.sums: dict[str, tuple[Any, Any]] = {}
+        self.direct = [n for n in self.learned if n in program.kernels.DIRECT and self._plain_step(n)]
         self.folder: Path | None = None
         self.history: list[dict[str, Any]] = []
         self.epoch, self.position, self.update, self.seconds = 0, 0, 0, 0.0
         self.norms: dict[str, float] = {}
-        self.saved_at = -1
+        self.saved_at, self.stepped = -1, False
 
     # --- the loop
 
@@ -224,16 +225,23 @@ class _Training:
         with self.program.held():
             self.phases.load(data)
             self.lr.fill(self.optimizer.rate(self.update / self.total, self.update))
-            self.sums = self.step()
+            self.sums, self.stepped = self.step(), True
             self.update += 1
             self.position += 1
-            if self.program.backend != "cupy" or self.update % _CHECKED_EVERY == 0:
+            if self.update % _CHECKED_EVERY == 0:
                 self._check()
 
+    def _plain_step(self, name: str) -> bool:
+        return self.optimizer.direct(self.program.model.params[name], name in self.program.derived.couplings)
+
     def _step(self) -> dict[str, tuple[Any, Any]]:
-        """The work of an update, all of it on the device; sums of squares of gradients and new values."""
+        """The work of an update, all of it on the device; sums of squares of gradients and new values.
+
+        Where the gradient is one product and the step nothing but a multiple of it, the product is added onto the
+        parameter at once; its size is found when it is asked for.
+        """
         self.phases.step(self.params)
-        gradients = self.phases.gradient(self.params, self.learned)
+        gradients = self.phases.gradient(self.params, [n for n in self.learned if n not in self.direct])
         sums = {}
         for name, gradient in gradients.items():
             sums[name] = self.optimizer.step(
@@ -245,17 +253,28 @@ class _Training:
                 name in self.program.derived.couplings,
                 self.program.kernels,
             )
+        for name in self.direct:
+            self.phases.add_gradient(self.params, name, -self.lr)
         return sums
 
     def _work(self) -> int:
         """Multiplications of one sweep over all rows."""
         return len(self.phases.row) * sum(a.size for a in self.params.values())
 
-    def _check(self) -> None:
-        """Note the sizes of the last gradients. Raises `TrainingError` where a parameter has left the finite numbers."""
-        for name, pair in self.sums.items():
-            slope, size = (p if isinstance(p, float) else float(self.program.host(p).sum()) for p in pair)
-            self.norms[name] = math.sqrt(slope) if math.isfinite(slope) else math.inf
+    def _check(self, sizes: bool = False) -> None:
+        """Raises `TrainingError` where a parameter has left the finite numbers; notes the sizes of the last gradients."""
+        if not self.stepped:
+            return
+        host, square_sum = self.program.host, self.program.kernels.square_sum
+        with self.program.held(), np.errstate(all="ignore"):
+            found = dict(self.sums)
+            for name in self.direct:
+                slope = square_sum(self.phases.gradient(self.params, [name])[name]) if sizes else 0.0
+                found[name] = slope, square_sum(self.params[name])
+        for name, pair in found.items():
+            slope, size = (p if isinstance(p, float) else float(host(p).sum()) for p in pair)
+            if sizes or name not in self.direct:
+                self.norms[name] = math.sqrt(slope) if math.isfinite(slope) else math.inf
             if not (math.isfinite(slope) and math.isfinite(size)):
                 raise self._stopped(name, "it" if math.isfinite(slope) else "its gradient")
 
@@ -278,7 +297,7 @@ class _Training:
     # --- figures on the way
 
     def _report(self, report: Report | None, started: float) -> None:
-        self._check()
+        self._check(sizes=True)
         self.seconds = time.monotonic() - started
         row: dict[str, Any] = {"epoch": self.epoch, "update": self.update, "seconds": round(self.seconds, 3)}
         with np.errstate(all="ignore"):

@@ -55,6 +55,10 @@ class Optimizer:
     def init(self, params: dict[str, Array], zeros_like: Callable[[Array], Array] = np.zeros_like) -> Slots:
         raise NotImplementedError
 
+    def direct(self, param: Param, decays: bool) -> bool:
+        """Whether a step is value -= lr * gradient and nothing else."""
+        return False
+
     def step(
         self,
         param: Param,
@@ -103,6 +107,9 @@ class SGD(Optimizer):
 
     def init(self, params: dict[str, Array], zeros_like: Callable[[Array], Array] = np.zeros_like) -> Slots:
         return {n: {"velocity": zeros_like(p)} if self.momentum else {} for n, p in params.items()}
+
+    def direct(self, param: Param, decays: bool) -> bool:
+        return not self.momentum and not param.constraints and not (self.weight_decay and decays)
 
     def change(self, gradient: Array, slots: dict[str, Array], lr: Any, xp: Any) -> tuple[Array, Any]:
         if not self.momentum:

@@ -144,6 +144,14 @@ class Phases:
         """d(-log p)/dparam, estimated from the rows as they are."""
         return self.program.weighted_gradient(params, self.both, self.settings, self.row, names)
 
+    def add_gradient(self, params: Arrays, name: str, factor: Any) -> None:
+        """Add a multiple of a gradient onto its parameter; it is one of `DIRECT`."""
+        kernels = self.program.kernels
+        with self.program.held():
+            kernels.GRADIENTS[name](
+                params, self.both, self.settings, self.row * factor, self.program.workspace, params[name]
+            )
+
     def state(self) -> Arrays:
         """What the next step needs: the chains, and latents that are carried over."""
         saved = {f"negative/{n}": a for n, a in self.negative.items()}

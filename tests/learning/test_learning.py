@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import energydsl as ed
 from energydsl.data import load_data
+from energydsl.data.sources import from_arrays
 from energydsl.learning.phases import Phases
 from tests.conftest import RBM, ROOT
 
@@ -183,3 +185,46 @@ def test_scikit_learns_own_checks() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         check_estimator(ed.sklearn.EnergyTransformer(epochs=2))
+
+
+class Apart(ed.SGD):
+    """Gradients apart from steps, always."""
+
+    def direct(self, param: Any, decays: bool) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_product_added_onto_a_parameter_is_a_step(zoo_path: Path, dtype: str) -> None:
+    model = ed.load(zoo_path)
+    if not next(v for v in model.applicability() if v.name == "cd").ok:
+        pytest.skip("the method does not fit this model")
+    found = []
+    for optimizer in (ed.SGD(lr=0.02), Apart(lr=0.02)):
+        program = model.compile("numpy", dtype)
+        rng = np.random.default_rng(5)
+        given = {n: rng.random((40, *program.model.layers[n].energy_shape)) for n in program.model.by_role("input")}
+        state = program.init_state({}, 40, 0, given)
+        names = (*program.model.by_role("visible"), *program.model.by_role("input"))
+        data = from_arrays(program.model, {n: state[n] for n in names}, "none")
+        found.append(ed.train(program, data, ed.CD(), optimizer, epochs=2, batch=10, validation=0.0))
+    close = {"rtol": 1e-3, "atol": 1e-4} if dtype == "float32" else {"rtol": 1e-9, "atol": 1e-12}
+    for name, wanted in found[1].params.items():
+        np.testing.assert_allclose(found[0].params[name], wanted, **close)
+    for row, other in zip(found[0].history, found[1].history, strict=True):
+        sizes = {k: v for k, v in row.items() if k.startswith("gradient_")}
+        assert sizes == pytest.approx({k: other[k] for k in sizes}, rel=1e-2 if dtype == "float32" else 1e-8)
+
+
+def test_products_are_added_onto_parameters_where_that_is_the_step() -> None:
+    rbm = ed.loads("visible v[4] : binary\nhidden h[3] : binary\nlayers v -- h").compile("numpy")
+    assert "W_v_h" in rbm.kernels.DIRECT
+    gauss = ed.load(ROOT / "models/gaussian_rbm.energy").compile("numpy")
+    assert "sigma" not in gauss.kernels.DIRECT
+    param = rbm.model.params["W_v_h"]
+    assert ed.SGD().direct(param, True)
+    assert not ed.SGD(momentum=0.5).direct(param, True)
+    assert not ed.SGD(weight_decay=0.1).direct(param, True)
+    assert ed.SGD(weight_decay=0.1).direct(param, False)
+    assert not ed.Adam().direct(param, False)
+    assert not ed.SGD().direct(ed.load(ROOT / "models/hopfield.energy").params["W"], True)
