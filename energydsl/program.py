@@ -437,6 +437,11 @@ class Program:
                 for n in wanted
             }
 
+    def add_gradient(self, p: Arrays, name: str, x: Arrays, s: Any, row: Array) -> None:
+        """Add the sum over chains of row * dE/dparam onto a parameter; it is one of the kernels' `DIRECT`."""
+        with self.held():
+            self.kernels.GRADIENTS[name](p, x, s, row, self.workspace, p[name])
+
     def project(self, param: Param, gradient: Array) -> Array:
         """The gradient among admissible changes: symmetric, zero on the diagonal."""
         if "symmetric" in param.constraints:

@@ -85,7 +85,7 @@ class FusedPrinter(Printer):
         kernel = layer.fields[0]
         letters = (BATCH, *kernel.letters)
         batched = [s for s in kernel.sections if s.batched]
-        if not batched or len({s.label for s in kernel.sections}) > 1:
+        if not batched or not kernel.letters or len({s.label for s in kernel.sections}) > 1:
             return None
         if any(s.coefficient != 1.0 for s in batched) or any(s.target is not None for s in kernel.sections):
             return None

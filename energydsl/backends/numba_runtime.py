@@ -168,7 +168,7 @@ def matmul(a, b, out=None, add=False, row=None):
                     )  # fmt: skip
                 return result
     if row is not None:
-        b = b * row[:, None]
+        b = b * (row if b.ndim == 1 else row[:, None])
     if add:
         out += np.matmul(a, b)
         return out

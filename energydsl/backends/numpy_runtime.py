@@ -100,7 +100,7 @@ def philox(counter, key, spare):
 def matmul(a, b, out=None, add=False, row=None):
     """The product of two matrices, into `out` (added to it); row: weights of the axis that is summed over."""
     if row is not None:
-        b = b * row[:, None]
+        b = b * (row if b.ndim == 1 else row[:, None])
     if add:
         out += np.matmul(a, b)
         return out

@@ -30,6 +30,12 @@ _TRAINING = (
         "--method", type=click.Choice(list(METHODS)), default=None, help="[default: pcd, or cd with input layers]"
     ),
     click.option("--k", type=click.IntRange(min=1), help="Gibbs sweeps an update.  [default: 1; mcmc 50]"),
+    click.option("--predict", metavar="LAYER", help="Fit p(LAYER | the other visible layers), as for labels."),
+    click.option(
+        "--generative",
+        type=click.FloatRange(min=0),
+        help="Weight of the joint likelihood beside --predict; 0: discriminative.  [default: 0.01]",
+    ),
     click.option("--epochs", type=click.IntRange(min=0), default=20, show_default=True),
     click.option("--lr", type=float, help="Learning rate.  [default: 0.05; adam 0.001]"),
     click.option("--batch", type=click.IntRange(min=1), default=100, show_default=True),
@@ -133,9 +139,14 @@ def binarise_rule(sources: tuple[str, ...], rule: str | None) -> str | None:
 
 def method_of(model: Model, options: dict[str, Any]) -> Method:
     name = options["method"] or ("cd" if model.resolved.by_role("input") else "pcd")
-    values = {"k": options["k"]} if options["k"] else {}
+    values: dict[str, Any] = {"k": options["k"]} if options["k"] else {}
     if name != "cd":
         values["chains"] = options["chains"]
+    if options["predict"]:
+        values["predict"] = options["predict"]
+        values["generative"] = 0.01 if options["generative"] is None else options["generative"]
+    elif options["generative"] is not None:
+        raise ArgumentError("--generative is a weight beside --predict")
     return METHODS[name](**values)
 
 

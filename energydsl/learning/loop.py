@@ -22,6 +22,7 @@ from energydsl.diagnostics import ArgumentError, EnergyError, NotApplicable, Tra
 from energydsl.domains import DOMAINS
 from energydsl.graph import edges_of
 from energydsl.learning import checkpoint
+from energydsl.learning.discriminative import Discriminative
 from energydsl.learning.methods import PCD, Method
 from energydsl.learning.optimizers import SGD, Optimizer, Slots
 from energydsl.learning.phases import Phases
@@ -148,6 +149,10 @@ class _Training:
         self.batch = min(config["batch"], len(self.data))
         self.rng = Rng([self.seed, 1])
         self.phases = Phases(program, method, self.batch, self.rng)
+        self.phases.row *= method.generative
+        self.sources: list[Phases | Discriminative] = [self.phases] if method.generative else []
+        if method.predict:
+            self.sources.append(Discriminative(program, method.predict, self.batch))
         whole = program.checked_arrays(self.data.arrays)
         visible = {n: whole[n] for n in program.model.by_role("visible")}
         self.base = {n: program.base_rate(n, a) for n, a in visible.items()}
@@ -223,7 +228,8 @@ class _Training:
     def _update(self, data: Arrays) -> None:
         """One step down the gradient. Ctrl-C takes effect between updates only, so a saved state is always whole."""
         with self.program.held():
-            self.phases.load(data)
+            for source in self.sources:
+                source.load(data)
             self.lr.fill(self.optimizer.rate(self.update / self.total, self.update))
             self.sums, self.stepped = self.step(), True
             self.update += 1
@@ -240,8 +246,9 @@ class _Training:
         Where the gradient is one product and the step nothing but a multiple of it, the product is added onto the
         parameter at once; its size is found when it is asked for.
         """
-        self.phases.step(self.params)
-        gradients = self.phases.gradient(self.params, [n for n in self.learned if n not in self.direct])
+        for source in self.sources:
+            source.step(self.params)
+        gradients = self._gradients([n for n in self.learned if n not in self.direct])
         sums = {}
         for name, gradient in gradients.items():
             sums[name] = self.optimizer.step(
@@ -254,8 +261,20 @@ class _Training:
                 self.program.kernels,
             )
         for name in self.direct:
-            self.phases.add_gradient(self.params, name, -self.lr)
+            for source in self.sources:
+                source.add_gradient(self.params, name, -self.lr)
         return sums
+
+    def _gradients(self, names: list[str]) -> Arrays:
+        """The gradient of the whole objective."""
+        first, *others = self.sources
+        total = first.gradient(self.params, names)
+        if others:
+            total = {n: self.program.xp.array(g) for n, g in total.items()}
+        for source in others:
+            for name, gradient in source.gradient(self.params, names).items():
+                total[name] += gradient
+        return total
 
     def _work(self) -> int:
         """Multiplications of one sweep over all rows."""
@@ -269,7 +288,7 @@ class _Training:
         with self.program.held(), np.errstate(all="ignore"):
             found = dict(self.sums)
             for name in self.direct:
-                slope = square_sum(self.phases.gradient(self.params, [name])[name]) if sizes else 0.0
+                slope = square_sum(self._gradients([name])[name]) if sizes else 0.0
                 found[name] = slope, square_sum(self.params[name])
         for name, pair in found.items():
             slope, size = (p if isinstance(p, float) else float(host(p).sum()) for p in pair)

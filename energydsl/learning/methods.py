@@ -13,15 +13,23 @@ from energydsl.diagnostics import ArgumentError
 
 @dataclass(frozen=True)
 class Method:
-    """k: Gibbs sweeps an update. latent_sweeps: sweeps over the latents given data, where they do not factorise."""
+    """k: Gibbs sweeps an update. latent_sweeps: sweeps over the latents given data, where they do not factorise.
+
+    predict: a visible layer y; -log p(y | the rest) is then fitted, exactly, and beside it `generative` times the joint
+    -log p that the method estimates (0: discriminative, more: hybrid; Larochelle & Bengio 2008).
+    """
 
     k: int = 1
     latent_sweeps: int = 5
+    predict: str = ""
+    generative: float = 1.0
     name = "method"
 
     def __post_init__(self) -> None:
         if self.k < 1 or self.latent_sweeps < 1:
             raise ArgumentError("k and latent_sweeps are at least 1")
+        if not self.generative >= 0 or (self.generative != 1.0 and not self.predict):
+            raise ArgumentError("generative is not negative, and belongs to predict")
 
 
 @dataclass(frozen=True)

@@ -146,11 +146,7 @@ class Phases:
 
     def add_gradient(self, params: Arrays, name: str, factor: Any) -> None:
         """Add a multiple of a gradient onto its parameter; it is one of `DIRECT`."""
-        kernels = self.program.kernels
-        with self.program.held():
-            kernels.GRADIENTS[name](
-                params, self.both, self.settings, self.row * factor, self.program.workspace, params[name]
-            )
+        self.program.add_gradient(params, name, self.both, self.settings, self.row * factor)
 
     def state(self) -> Arrays:
         """What the next step needs: the chains, and latents that are carried over."""

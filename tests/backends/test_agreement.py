@@ -88,6 +88,7 @@ ODD = {
     + ", ".join(f"K{n}" for n in range(10))
     + "\nenergy = "
     + " ".join(f"- K{n}*sum[i, j] s[i, j]*s[(i + {n % 4 + 1}) % 5, (j + {n // 4 + 1}) % 7]" for n in range(10)),
+    "a single unit": "visible v[3] : binary\nvisible y : spin\nhidden z : real\nparam W[3], U[3], b, c\nenergy = - sum[i] v[i]*W[i]*y - b*y + 0.5*z^2 - sum[i] v[i]*U[i]*z - c*z",
     "lgamma of a parameter": "visible v[3] : binary\nparam a[3] : positive = 1.5\nenergy = - sum(lgamma(a) * v)",
     "third order": "visible a[3] : binary\nvisible b[2] : spin\nhidden h[2] : categorical[3]\nparam W[3, 2, 2, 3]\nenergy = - sum[i, j, k, s] a[i]*b[j]*h[k, s]*W[i, j, k, s]",
 }

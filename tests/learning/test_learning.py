@@ -227,4 +227,6 @@ def test_products_are_added_onto_parameters_where_that_is_the_step() -> None:
     assert not ed.SGD(weight_decay=0.1).direct(param, True)
     assert ed.SGD(weight_decay=0.1).direct(param, False)
     assert not ed.Adam().direct(param, False)
-    assert not ed.SGD().direct(ed.loads("visible x[4] : binary\nparam W[4, 4] : symmetric\nenergy = - x @ W @ x").params["W"], True)
+    assert not ed.SGD().direct(
+        ed.loads("visible x[4] : binary\nparam W[4, 4] : symmetric\nenergy = - x @ W @ x").params["W"], True
+    )
