@@ -137,6 +137,50 @@ def torch_gibbs(torch: Any, chains: int) -> Work:
     return run
 
 
+def torch_ais(torch: Any, chains: int) -> Work:
+    """One temperature: log weights with the latents summed out, then a sweep."""
+    w, b, c = torch.randn(VISIBLE, HIDDEN) * 0.01, torch.zeros(VISIBLE), torch.zeros(HIDDEN)
+    base, before, after = torch.randn(VISIBLE), 0.5, 0.5001
+    v = [torch.bernoulli(torch.full((chains, VISIBLE), 0.5))]
+    weights = torch.zeros(chains, dtype=torch.float64)
+    softplus = torch.nn.functional.softplus
+
+    def run() -> None:
+        field = v[0] @ w + c
+        rest = v[0] @ b - v[0] @ base
+        weights.add_((after - before) * rest + (softplus(after * field) - softplus(before * field)).sum(1))
+        h = torch.bernoulli(torch.sigmoid(after * field))
+        v[0] = torch.bernoulli(torch.sigmoid(after * (h @ w.T + b) + (1 - after) * base))
+
+    return run
+
+
+def torch_dbm(torch: Any, batch: int, sweeps: int, latent: int) -> Work:
+    """PCD: sampled latents given the data, chains over (v, h2), (h1), and the step."""
+    w, u = torch.randn(VISIBLE, HIDDEN) * 0.01, torch.randn(HIDDEN, DEEP) * 0.01
+    b, c, d = torch.zeros(VISIBLE), torch.zeros(HIDDEN), torch.zeros(DEEP)
+    v0 = torch.tensor(images(batch))
+    h1, h2, g1 = (torch.bernoulli(torch.full((batch, n), 0.5)) for n in (HIDDEN, DEEP, HIDDEN))
+
+    def draw(field: Any) -> Any:
+        return torch.bernoulli(torch.sigmoid(field))
+
+    def run() -> None:
+        nonlocal h1, h2, g1
+        for _ in range(latent):
+            h1 = draw(v0 @ w + h2 @ u.T + c)
+            h2 = draw(h1 @ u + d)
+        for _ in range(sweeps):
+            v, g2 = draw(g1 @ w.T + b), draw(g1 @ u + d)
+            g1 = draw(v @ w + g2 @ u.T + c)
+        w.add_((v0.T @ h1 - v.T @ g1) / batch, alpha=1e-3)
+        u.add_((h1.T @ h2 - g1.T @ g2) / batch, alpha=1e-3)
+        for bias, gain in ((b, v0 - v), (c, h1 - g1), (d, h2 - g2)):
+            bias.add_(gain.mean(0), alpha=1e-3)
+
+    return run
+
+
 def cd_floor(batch: int) -> Work:
     up, down, grad = ((batch, VISIBLE), (VISIBLE, HIDDEN)), ((batch, HIDDEN), (-HIDDEN, -VISIBLE)), ((-VISIBLE, -batch), (batch, HIDDEN))  # fmt: skip
     return products(up, down, up, grad, grad)
@@ -175,10 +219,15 @@ def rows(backends: tuple[str, ...], seconds: float) -> list[Row]:
             **ours(lambda b: gibbs(1000, b)),
             "PyTorch": by_torch(lambda t: torch_gibbs(t, 1000)),
         },
-        "AIS temperature, 100 chains": {"floor": gibbs_floor(100), **ours(lambda b: ais(100, b))},
+        "AIS temperature, 100 chains": {
+            "floor": gibbs_floor(100),
+            **ours(lambda b: ais(100, b)),
+            "PyTorch": by_torch(lambda t: torch_ais(t, 100)),
+        },
         "DBM 784-500-1000, PCD-5, 10 latent sweeps, batch 128": {
             "floor": dbm_floor(128, 5, 10),
             **ours(lambda b: update("dbm", PCD(k=5, chains=128, latent_sweeps=10), 128, b)),
+            "PyTorch": by_torch(lambda t: torch_dbm(t, 128, 5, 10)),
         },
     }
     found: list[Row] = []

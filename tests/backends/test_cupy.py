@@ -107,6 +107,12 @@ def test_only_the_data_are_copied_once_training_runs(stand_in: cupy.State) -> No
     before = stand_in.copies
     program.sweep(params, x, program.settings(), ed.Rng(0), program.parts(), 20)
     assert stand_in.copies == before
+    copies = []
+    for betas in (10, 100):
+        before = stand_in.copies
+        ais(program, params, {}, betas=betas, chains=5)
+        copies.append(stand_in.copies - before)
+    assert copies[0] == copies[1]
 
 
 def test_a_recorded_update_goes_on_after_the_stream_was_moved(device: str) -> None:
