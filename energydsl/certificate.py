@@ -18,19 +18,18 @@ from numpy.typing import NDArray
 from energydsl.derive import Derived, derive
 from energydsl.derive.records import BlockPart, Schedule
 from energydsl.diagnostics import NotApplicable, TooLarge
-from energydsl.domains import DOMAINS
+from energydsl.domains import DOMAINS, Family
 from energydsl.energy import canonicalise
 from energydsl.graph import edges_of
 from energydsl.model.records import Layer, Param, Resolved
 from energydsl.program import Arrays, Program
 from energydsl.random import Rng, Uniforms
-from energydsl.reference import Oracle, enumerate_states, unit_values
+from energydsl.reference import Oracle, enumerate_states, log_factorial, quadrature, unit_values
 
 Array = NDArray[Any]
 
-# Stand-ins for a continuous unit where states are listed, and the grid it is integrated on.
-_POINTS = np.array([-1.3, 0.2, 0.9])
-_GRID = np.arange(-15.0, 15.01, 0.25)
+# Stand-ins for the values of a unit of infinitely many, in (0, 1) before they are moved into its domain.
+_POINTS = np.array([0.175, 0.55, 0.725])
 _STEP = 1e-5
 # Entries of a parameter that are differentiated, chosen at random where there are more.
 _ENTRIES = 30
@@ -104,12 +103,14 @@ class _Trial:
         self.oracle = Oracle(self.model, edges, self.consts, self.weights)
         self.units = self.model.units()
         self.inputs = {n: self.random_layer(self.model.layers[n]) for n in self.model.by_role("input")}
-        self.states, self.codes = enumerate_states(self.units, _POINTS)
+        self.values = {n: unit_values(layer, _POINTS) for n, layer in self.units.items()}
+        self.states, self.codes = enumerate_states(self.units, self.values)
         self.rows = len(next(iter(self.states.values())))
         self.x = self.with_inputs(self.states, self.rows)
         self.energies = self.oracle.energy(self.params, self.x)
-        logits = -self.beta * self.energies
-        self.p = np.exp(logits - np.logaddexp.reduce(logits))
+        self.base = self.oracle.base(self.params, self.x)
+        self.exponents = self.oracle.exponent(self.params, self.x, self.beta)
+        self.p = np.exp(-self.exponents - np.logaddexp.reduce(-self.exponents))
 
     # --- the trial
 
@@ -120,7 +121,7 @@ class _Trial:
         return Program.constrain(param, np.asarray(value))
 
     def random_layer(self, layer: Layer) -> Array:
-        values = unit_values(layer, self.rng.normal(size=5)) if layer.domain.name in _KNOWN else self.rng.random(5)
+        values = unit_values(layer, self.rng.random(5))
         chosen = values[self.rng.integers(0, len(values), layer.shape)]
         return np.asarray(chosen).reshape(1, *layer.energy_shape)
 
@@ -147,15 +148,14 @@ class _Trial:
     def log_conditionals(self, name: str) -> Array:
         """log p(unit = its k-th value | rest), up to a constant for a continuous unit; shape (rows, units, values)."""
         layer = self.model.layers[name]
-        domain = DOMAINS[layer.domain.name]
-        eta = self.etas(name)
-        values = unit_values(layer, _POINTS)
-        if domain.one_hot:
+        family = self.derived.conditionals[name].distribution
+        eta, values = self.etas(name), self.values[name]
+        if family.over_states:
             logits = eta[0].reshape(self.rows, layer.size, -1)
         else:
             flat = [e.reshape(self.rows, layer.size, 1) for e in eta]
-            logits = np.asarray(sum(e * values**k for e, k in zip(flat, domain.powers, strict=True)))
-        return np.asarray(logits)
+            logits = np.asarray(sum(e * values**k for e, k in zip(flat, family.powers, strict=True)))
+        return np.asarray(logits - log_factorial(values) if family.weighted else logits)
 
     def etas(self, name: str) -> tuple[Array, ...]:
         """Natural parameters as the sampler sees them: of the whole layer, or of one unit at a time."""
@@ -166,20 +166,20 @@ class _Trial:
         kernels, s = self.program.kernels, self.program.settings(**self.scalars)
         p, x = self.program.check_params(self.params), self.program.layer_arrays(self.x)
         etas = []
-        for power in DOMAINS[layer.domain.name].powers:
+        for power in self.derived.conditionals[name].distribution.powers:
             unit = getattr(kernels, f"unit_eta{power}_{name}")
             columns = [self.host(unit(p, x, s, self.program.workspace, *at)) for at in np.ndindex(*layer.shape)]
-            etas.append(np.stack(columns, axis=1).reshape(self.rows, *layer.energy_shape))
+            etas.append(np.stack(columns, axis=1).reshape(self.rows, *layer.field_shape))
         return tuple(etas)
 
     def difference_error(self) -> float:
         """log p(a | rest) - log p(b | rest) = beta (E(b, rest) - E(a, rest))."""
         worst = 0.0
-        table = self.energies.reshape(self.radices())
+        table = self.exponents.reshape(self.radices())
         for axis, (name, unit) in enumerate(self.unit_names()):
             logits = self.log_conditionals(name)[:, unit, :]
             others = np.moveaxis(table, axis, -1).reshape(-1, table.shape[axis])
-            expected = -self.beta * (others - others[:, :1])
+            expected = others[:, :1] - others
             found = np.moveaxis(logits.reshape(*table.shape, -1), axis, -2).reshape(len(others), table.shape[axis], -1)
             worst = max(worst, _largest(found - found[:, :, :1] - expected[:, None, :]))
         return worst
@@ -188,7 +188,7 @@ class _Trial:
         return [(n, k) for n, layer in self.units.items() for k in range(layer.size)]
 
     def radices(self) -> list[int]:
-        return [len(unit_values(self.model.layers[n], _POINTS)) for n, _ in self.unit_names()]
+        return [len(self.values[n]) for n, _ in self.unit_names()]
 
     # --- 3 and 4
 
@@ -260,11 +260,13 @@ class _Trial:
         return np.asarray(logits - log_partition.reshape(self.rows, layer.size, 1))
 
     def draw_error(self) -> float:
-        """Evenly spread uniform numbers must give the conditional's mean (and second moment)."""
-        count = 2000
-        worst = 0.0
+        """The mean and variance of draws over the uniform number, by Takahasi and Mori's rule, must be the conditional's."""
+        count, worst = 4000, 0.0
         row = int(self.rng.integers(self.rows))
-        spread = (np.arange(count) + 0.5) / count
+        time = np.linspace(-3.2, 3.2, count)
+        spread = np.minimum(0.5 + 0.5 * np.tanh(0.5 * np.pi * np.sinh(time)), 1 - 2.0**-53)
+        weight = np.cosh(time) / np.cosh(0.5 * np.pi * np.sinh(time)) ** 2
+        weight /= weight.sum()
         for block in self.derived.schedule(frozenset()):
             for part in block:
                 layer = self.model.layers[part.layer]
@@ -283,10 +285,9 @@ class _Trial:
                 x[part.layer] = self.host(state[part.layer])
                 free = self.units_of(part)[:1] if part.kind == "scan" else self.units_of(part)
                 variance = self.host(self.program.variance(self.params, one, part.layer, **self.scalars))
-                for found, wanted in (
-                    (x[part.layer].mean(axis=0), mean[0]),
-                    (x[part.layer].var(axis=0), variance[0]),
-                ):
+                drawn_mean = np.tensordot(weight, x[part.layer], 1)
+                drawn_square = np.tensordot(weight, (x[part.layer] - drawn_mean) ** 2, 1)
+                for found, wanted in ((drawn_mean, mean[0]), (drawn_square, variance[0])):
                     gap = (found - wanted) / np.maximum(1.0, np.abs(wanted))
                     worst = max(worst, _largest(gap.reshape(layer.size, -1)[free]))
                 held = np.ones(layer.size, bool)
@@ -308,15 +309,16 @@ class _Trial:
     def integrated(self, held: Mapping[str, Array], over: list[str]) -> Array:
         """log of the sum (and integral) over layers of exp(-beta E), for each held row, by the oracle."""
         layers = {n: self.model.layers[n] for n in over}
-        values, _ = enumerate_states(layers, _GRID)
+        rules = {n: quadrature(layer) for n, layer in layers.items()}
+        values, codes = enumerate_states(layers, {n: places for n, (places, _) in rules.items()})
         count = len(next(iter(values.values()))) if values else 1
         rows = len(next(iter(held.values()))) if held else 1
+        weight = sum((rules[n][1][codes[n]].sum(axis=1) for n in layers), np.zeros(count))
         found = np.empty(rows)
-        width = sum(layer.size for layer in layers.values() if not DOMAINS[layer.domain.name].finite)
         for row in range(rows):
             here = {n: np.repeat(v[row : row + 1], count, axis=0) for n, v in held.items()}
-            energy = self.oracle.energy(self.params, self.with_inputs({**here, **values}, count))
-            found[row] = np.logaddexp.reduce(-self.beta * energy) + width * np.log(_GRID[1] - _GRID[0])
+            exponent = self.oracle.exponent(self.params, self.with_inputs({**here, **values}, count), self.beta)
+            found[row] = np.logaddexp.reduce(weight - exponent)
         return found
 
     def normalisation(self) -> Iterator[Check]:
@@ -341,17 +343,18 @@ class _Trial:
     def quadrature_error(self, name: str) -> float:
         """Mean and log-partition of a continuous unit against the integral of the oracle's exp(-beta E)."""
         layer = self.model.layers[name]
+        places, weight = quadrature(layer)
         worst = 0.0
         for row in self.rng.integers(0, self.rows, 4):
-            here = {n: np.repeat(v[row : row + 1], len(_GRID), axis=0).astype(float) for n, v in self.x.items()}
+            here = {n: np.repeat(v[row : row + 1], len(places), axis=0).astype(float) for n, v in self.x.items()}
             one = {n: v[:1] for n, v in here.items()}
             mean = self.host(self.program.mean(self.params, one, name, **self.scalars))
             for unit in range(layer.size):
                 moved = {n: v.copy() for n, v in here.items()}
-                moved[name].reshape(len(_GRID), -1)[:, unit] = _GRID
-                logits = -self.beta * self.oracle.energy(self.params, moved)
+                moved[name].reshape(len(places), -1)[:, unit] = places
+                logits = weight - self.oracle.exponent(self.params, moved, self.beta)
                 p = np.exp(logits - np.logaddexp.reduce(logits))
-                worst = max(worst, abs(float(p @ _GRID) - float(mean.reshape(-1)[unit])))
+                worst = max(worst, abs(float(p @ places) - float(mean.reshape(-1)[unit])))
         return worst
 
     # --- 6
@@ -395,7 +398,7 @@ class _Trial:
         return np.unique(codes, axis=0, return_inverse=True)[1].ravel()
 
     def mean_log_likelihood(self, energies: Array, data: Array) -> float:
-        logits = -self.beta * energies
+        logits = -self.beta * (energies - self.base) - self.base
         log_z = np.logaddexp.reduce(logits)
         if not self.model.by_role("visible"):
             return float(data @ logits - log_z)
@@ -441,9 +444,6 @@ class _Trial:
         if "symmetric" in param.constraints:
             change[at[::-1]] = 1.0
         return change
-
-
-_KNOWN = ("binary", "spin", "categorical", "real")
 
 
 def _digits(radices: list[int]) -> Array:
@@ -492,7 +492,7 @@ def _full_size(derived: Derived, seed: int) -> Iterator[Check]:
             continue
         etas = program.natural_parameters(params, state, name)
         for unit in rng.integers(0, layer.size, 3):
-            moved, gain = _flipped(layer, state[name], int(unit), etas)
+            moved, gain = _flipped(layer, derived.conditionals[name].distribution, state[name], int(unit), etas)
             after = {**state, name: moved}
             change = program.energy(params, after) - program.energy(params, state)
             scale = max(1.0, abs(float(program.energy(params, state)[0])))
@@ -508,19 +508,22 @@ def _full_size(derived: Derived, seed: int) -> Iterator[Check]:
         yield Check("no field moves inside a colour", colour, 1e-12)
 
 
-def _flipped(layer: Layer, values: Array, unit: int, etas: tuple[Array, ...]) -> tuple[Array, float]:
-    """A layer with one unit moved to another value, and the gain in sum_k eta_k T_k."""
+def _flipped(layer: Layer, family: Family, values: Array, unit: int, etas: tuple[Array, ...]) -> tuple[Array, float]:
+    """A layer with one unit moved to another value, and the gain in sum_k eta_k T_k + log h."""
     domain = DOMAINS[layer.domain.name]
     moved = values.copy()
     flat = moved.reshape(1, layer.size, -1)
     before = flat[0, unit].copy()
     if domain.one_hot:
         flat[0, unit] = np.roll(before, 1)
-    elif domain.points:
-        flat[0, unit] = sum(domain.points) - before
     else:
-        flat[0, unit] = before + 1.0
-    gain = 0.0
-    for eta, power in zip(etas, domain.powers, strict=True):
-        gain += float(((flat[0, unit] ** power - before**power) * eta.reshape(layer.size, -1)[unit]).sum())
+        low, high = domain.points or domain.bounds(layer.domain.arguments)
+        flat[0, unit] = low + high - before if np.isfinite(high) else before + 1.0
+    after = flat[0, unit]
+    gain = float((log_factorial(before) - log_factorial(after)).sum()) if family.weighted else 0.0
+    if family.over_states and not family.one_hot:
+        table = etas[0].reshape(layer.size, -1)[unit]
+        return moved, gain + float(table[int(after[0] - low)] - table[int(before[0] - low)])
+    for eta, power in zip(etas, family.powers, strict=True):
+        gain += float(((after**power - before**power) * eta.reshape(layer.size, -1)[unit]).sum())
     return moved, gain

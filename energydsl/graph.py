@@ -106,7 +106,7 @@ def meetings(energy: Energy) -> dict[frozenset[str], int]:
     """Pairs of layers that share a term (or one layer that meets itself), with the number of the first such term."""
     found: dict[frozenset[str], int] = {}
     for number, term in enumerate(energy.terms):
-        for (_, a), (_, b) in itertools.combinations(term.monomial.units(), 2):
+        for a, b in itertools.combinations(term.monomial.occupants(), 2):
             found.setdefault(frozenset((a.name, b.name)), number)
     return found
 
@@ -170,7 +170,7 @@ def unit_parts(model: Resolved, energy: Energy, layer: str) -> Parts:
     coupled = [
         (term.monomial, a, b)
         for term in energy.terms
-        for (_, a), (_, b) in itertools.combinations(term.monomial.units(), 2)
+        for a, b in itertools.combinations(term.monomial.occupants(), 2)
         if a.name == b.name == layer
     ]
     if not coupled:

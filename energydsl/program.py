@@ -25,6 +25,7 @@ from energydsl.derive import Derived
 from energydsl.derive.free_energy import log_states, summable_sets
 from energydsl.diagnostics import ArgumentError, DataError, NotApplicable, TooLarge, suggestion
 from energydsl.domains import DOMAINS
+from energydsl.energy.terms import BASE
 from energydsl.graph import edges_of
 from energydsl.kernels import lower
 from energydsl.kernels.program import KernelProgram
@@ -122,28 +123,52 @@ class Program:
             case "uniform":
                 return np.asarray(rng.uniform(init.arguments["low"], init.arguments["high"], size))
         eta, *rest = self.base_rate(init.layer, data.get(init.layer))
-        return eta / (-2.0 * rest[0]) if rest else eta  # a real layer: the mean, its natural parameter at unit variance
+        if not rest:
+            return eta
+        layer = self.model.layers[init.layer]  # at unit precision, that of a `layers` statement
+        mean = data[init.layer].mean(axis=0, dtype=np.float64) if init.layer in data else np.zeros(layer.shape)
+        return self._natural(init.layer, mean, np.full(layer.shape, -0.5))
 
     def base_rate(self, layer: str, data: Array | None) -> tuple[Array, ...]:
         """Natural parameters of independent units with the training mean of a layer; neutral where there are no data."""
         record = self.model.layers[layer]
         domain = DOMAINS[record.domain.name]
         shape = record.energy_shape
-        if domain.powers == (1, 2):
-            mean, variance = np.zeros(shape), np.ones(shape)
-            if data is not None:
-                mean = data.mean(axis=0, dtype=np.float64)
-                variance = np.maximum(data.var(axis=0, dtype=np.float64), 1e-3)
-            return mean / variance, -0.5 / variance
-        if data is None:
-            return (np.zeros(shape),)
-        low, high = domain.points or (0.0, 1.0)
-        rate = (data.mean(axis=0, dtype=np.float64) - low) / (high - low)
-        count = len(data)
-        if domain.one_hot:
-            return (np.log((rate * count + 1.0) / (count + shape[-1])),)
-        rate = (rate * count + 1.0) / (count + 2.0)
-        return (np.log(rate / (1.0 - rate)) / (high - low),)
+        family = self.derived.conditionals[layer].distribution
+        values = domain.values(record.domain.arguments) if domain.values else None
+        if family.over_states and not domain.one_hot:
+            assert values is not None
+            counts = (
+                np.zeros(record.field_shape) if data is None else np.stack([(data == v).sum(0) for v in values], -1)
+            )
+            weight = [math.lgamma(v + 1.0) if family.weighted else 0.0 for v in values]
+            return (np.log((counts + 1.0) / (counts.sum(-1, keepdims=True) + len(values))) + weight,)
+        mean, count = (np.zeros(shape), 0) if data is None else (data.mean(axis=0, dtype=np.float64), len(data))
+        if domain.points:
+            low, high = domain.points
+            states = shape[-1] if domain.one_hot else 2
+            mean = ((mean - low) * count + (high - low)) / (count + states) + low
+        elif domain.nonnegative:
+            mean = (mean * count + 1.0) / (count + 1.0)
+        second: tuple[Array, ...] = ()
+        if 2 in family.powers:
+            variance = np.ones(shape) if data is None else np.maximum(data.var(axis=0, dtype=np.float64), 1e-3)
+            second = (-0.5 / variance,)
+        return self._natural(layer, mean, *second), *second
+
+    def _natural(self, layer: str, mean: Array, *second: Array) -> Array:
+        """eta1 of a mean: in closed form, or by halving an interval."""
+        family = self.derived.conditionals[layer].distribution
+        if family.natural is not None:
+            return np.asarray(family.natural(mean, second[0] if second else None))
+        formula = getattr(self.kernels, f"mean_{layer}")
+        size = np.full(mean.shape, 1e4)
+        low, high = -size, size
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            above = self.host(formula(*(self.xp.asarray(e) for e in (middle, *second)))) > mean
+            low, high = np.where(above, low, middle), np.where(above, middle, high)
+        return np.asarray(0.5 * (low + high))
 
     @staticmethod
     def constrain(param: Param, value: Array) -> Array:
@@ -242,11 +267,17 @@ class Program:
         shape = (batch, *layer.shape)
         if domain.one_hot:
             return one_hot(layer, rng.integers(0, layer.energy_shape[-1], shape), self.dtype)
-        if domain.points:
-            return np.asarray(
-                rng.integers(0, 2, shape) * (domain.points[1] - domain.points[0]) + domain.points[0]
-            ).astype(self.dtype)
-        return np.asarray(ndtri(rng(np.empty(shape, self.dtype))))  # type: ignore[no-untyped-call]
+        if domain.values:
+            values = np.asarray(domain.values(layer.domain.arguments), self.dtype)
+            return values[rng.integers(0, len(values), shape)]
+        low, high = domain.bounds(layer.domain.arguments)
+        if domain.whole:
+            return np.asarray(rng.integers(0, 3, shape) + low).astype(self.dtype)
+        uniform = rng(np.empty(shape, self.dtype))
+        if domain.bounded:
+            return np.asarray(low + (high - low) * uniform, self.dtype)
+        normal = np.asarray(ndtri(uniform))  # type: ignore[no-untyped-call]
+        return np.abs(normal) if domain.nonnegative else normal
 
     def _state(self, state: Mapping[str, Any], needed: Iterable[str]) -> Arrays:
         arrays = self.layer_arrays(state)
@@ -288,7 +319,13 @@ class Program:
 
     @staticmethod
     def _total(terms: Mapping[str, Array], s: Any) -> Array:
-        total: Any = sum(s.weights[label] * value for label, value in terms.items())
+        total: Any = sum((1.0 if label == BASE else s.weights[label]) * value for label, value in terms.items())
+        return total  # type: ignore[no-any-return]
+
+    @staticmethod
+    def exponent(terms: Mapping[str, Array], s: Any) -> Array:
+        """beta times the energy, the base measure once: -log of what a state weighs."""
+        total: Any = sum((1.0 if label == BASE else s.beta * s.weights[label]) * v for label, v in terms.items())
         return total  # type: ignore[no-any-return]
 
     def free_energy(self, params: Mapping[str, Any], state: Mapping[str, Any], **scalars: Any) -> Array:
@@ -299,7 +336,7 @@ class Program:
 
     def marginal(self, p: Arrays, x: Arrays, s: Any, out: tuple[str, ...]) -> Array:
         """-log sum over the layers `out` of exp(-beta E + external fields), for checked arguments."""
-        value: Array = s.beta * self.marginal_rest(p, x, s, out)
+        value = self.marginal_rest(p, x, s, out)
         for name, fields in s.external.items():
             if name not in out:
                 value = value - self.external_energy(name, x[name], fields)
@@ -308,9 +345,10 @@ class Program:
             value = value - self.summed_log_partition(name, eta)
         return value
 
-    def marginal_rest(self, p: Arrays, x: Arrays, s: Any, out: tuple[str, ...]) -> Array:
-        """The energy of the terms free of the layers `out`, shape (chains,)."""
-        return self._total(self.kernels.energy(p, x, s, frozenset(out)), s)
+    def marginal_rest(self, p: Arrays, x: Arrays, s: Any, out: tuple[str, ...], weighed: bool = True) -> Array:
+        """beta times the energy of the terms free of the layers `out`, and the base measure, shape (chains,)."""
+        terms = self.kernels.energy(p, x, s, frozenset(out))
+        return self.exponent({n: e for n, e in terms.items() if weighed or n != BASE}, s)
 
     def summed_log_partition(self, layer: str, eta: Sequence[Array]) -> Array:
         """A(eta) added up over the units of a layer, shape (chains,)."""
@@ -322,7 +360,13 @@ class Program:
         """sum_k fields_k . T_k(x) of a layer, shape (chains,)."""
         flat = values.reshape(len(values), -1)
         total: Array = self.xp.zeros(len(values))
-        for power, eta in zip(DOMAINS[self.model.layers[layer].domain.name].powers, fields, strict=True):
+        record, family = self.model.layers[layer], self.derived.conditionals[layer].distribution
+        if record.field_shape != record.energy_shape:
+            low, _ = DOMAINS[record.domain.name].bounds(record.domain.arguments)
+            wide = self.xp.broadcast_to(self.device(fields[0]), record.field_shape).reshape(record.size, -1)
+            codes = (flat - low).astype(int)
+            return wide[self.xp.arange(record.size), codes].sum(axis=1)  # type: ignore[no-any-return]
+        for power, eta in zip(family.powers, fields, strict=True):
             wide = self.xp.broadcast_to(self.device(eta), values.shape[1:]).reshape(-1)
             total = total + (flat if power == 1 else flat**power) @ wide
         return total
@@ -340,7 +384,8 @@ class Program:
     ) -> Array:
         eta = self.natural_parameters(params, state, layer, **scalars)
         found = getattr(self.kernels, f"{what}_{layer}")(*eta)
-        return self.xp.array(self.xp.broadcast_to(found, eta[0].shape))  # type: ignore[no-any-return]
+        shape = (len(eta[0]), *self.model.layers[layer].energy_shape)
+        return self.xp.array(self.xp.broadcast_to(found, shape))  # type: ignore[no-any-return]
 
     def natural_parameters(
         self, params: Mapping[str, Any], state: Mapping[str, Any], layer: str, **scalars: Any
@@ -351,7 +396,7 @@ class Program:
         needed = [n for n in self.model.layers if n != layer or not self.derived.conditionals[layer].factorises]
         x, s = self._state(state, needed), self.settings(**scalars)
         eta = getattr(self.kernels, f"fields_{layer}")(p, x, s, self.kernels.Workspace(self.dtype))
-        shape = (len(next(iter(x.values()))), *self.model.layers[layer].energy_shape)
+        shape = (len(next(iter(x.values()))), *self.model.layers[layer].field_shape)
         return tuple(self.xp.broadcast_to(self.xp.asarray(e), shape) for e in eta)
 
     def _check_unit_layer(self, layer: str) -> None:
@@ -519,7 +564,7 @@ class Program:
     def states(self, listed: tuple[str, ...]) -> Iterator[Arrays]:
         """All joint states of finite layers, in chunks."""
         layers = [self.model.layers[n] for n in listed]
-        radix = [int(layer.energy_shape[-1]) if DOMAINS[layer.domain.name].one_hot else 2 for layer in layers]
+        radix = [layer.field_shape[-1] if layer.field_shape != layer.shape else 2 for layer in layers]
         total = math.prod(r**layer.size for r, layer in zip(radix, layers, strict=True))
         for start in range(0, total, _CHUNK):
             number = np.arange(start, min(start + _CHUNK, total), dtype=np.int64)
@@ -535,8 +580,8 @@ class Program:
         domain = DOMAINS[layer.domain.name]
         if domain.one_hot:
             return self.device(one_hot(layer, codes, self.dtype))
-        low, high = domain.points or (0.0, 1.0)
-        return self.device(codes * (high - low) + low)
+        assert domain.values is not None
+        return self.device(np.asarray(domain.values(layer.domain.arguments))[codes])
 
     def _repeated(self, here: Arrays, states: Arrays) -> Arrays:
         count = len(next(iter(states.values())))
@@ -566,16 +611,18 @@ class Program:
         count = len(next(iter(x.values())))
         for name in hidden:
             layer = self.model.layers[name]
-            start = 1.0 / layer.energy_shape[-1] if DOMAINS[layer.domain.name].one_hot else 0.5
-            points = DOMAINS[layer.domain.name].points
-            x[name] = self.xp.full((count, *layer.energy_shape), start if points == (0.0, 1.0) else 0.0, self.dtype)
+            if not self.derived.conditionals[name].linear:
+                raise NotApplicable(
+                    f"mean field knows the moments x and x^2 only, and `{name}` has others in its energy"
+                )
+            x[name] = self.xp.full((count, *layer.energy_shape), self._neutral_mean(layer), self.dtype)
             self._second_moment(x, name, self.xp.ones_like(x[name]))
         parts = [part for block in self.derived.schedule(frozenset(self.model.layers) - set(hidden)) for part in block]
         residual, iterations = math.inf, 0
         while residual > tolerance and iterations < max_iterations:
             residual = max(self._mean_field_step(p, x, s, str(part)) for part in parts)
             iterations += 1
-        bound = -s.beta * self._total(self.kernels.energy(p, x, s), s)
+        bound = -self.exponent(self.kernels.energy(p, x, s), s) + self._weighed(x, hidden)
         for name in hidden:
             eta = getattr(self.kernels, f"fields_{name}")(p, x, s, self.workspace)
             shape = (count, *self.model.layers[name].shape)
@@ -583,9 +630,29 @@ class Program:
             bound = bound + entropy.reshape(count, -1).sum(axis=1)
         return MeanField({n: x[n] for n in hidden}, bound, iterations, float(residual))
 
+    @staticmethod
+    def _neutral_mean(layer: Layer) -> float:
+        """Where mean field starts."""
+        domain = DOMAINS[layer.domain.name]
+        if domain.one_hot:
+            return 1.0 / layer.energy_shape[-1]
+        low, high = domain.bounds(layer.domain.arguments) if not domain.points else domain.points
+        if math.isinf(high):
+            return 1.0 if domain.nonnegative else 0.0
+        return 0.5 * (low + high)
+
     def _second_moment(self, x: Arrays, name: str, variance: Array) -> None:
-        if 2 in DOMAINS[self.model.layers[name].domain.name].powers:
+        if 2 in self.derived.conditionals[name].distribution.powers:
             x[f"{name}^2"] = x[name] ** 2 + variance
+
+    def _weighed(self, x: Arrays, hidden: Sequence[str]) -> Any:
+        """sum of lgamma(mean + 1) of the latents with a base measure: their entropy is relative to it, so it must go."""
+        total: Any = 0.0
+        for name in hidden:
+            if self.derived.conditionals[name].distribution.weighted:
+                values = x[name].reshape(len(x[name]), -1)
+                total = total + self.xp.asarray(self.kernels.lgamma(values + 1.0)).sum(axis=1)
+        return total
 
     def _mean_field_step(self, p: Arrays, x: Arrays, s: Any, part: str) -> float:
         name, _, colour = part.rstrip("*").partition(":")
@@ -612,9 +679,9 @@ class Program:
         for unit in np.ndindex(*layer.shape):
             eta = [
                 getattr(self.kernels, f"unit_eta{k}_{name}")(p, x, s, self.workspace, *unit)
-                for k in DOMAINS[layer.domain.name].powers
+                for k in self.derived.conditionals[name].distribution.powers
             ]
-            shaped = [e[:, None] if layer.energy_shape == layer.shape else e[:, None, :] for e in eta]
+            shaped = [e[:, None] if layer.field_shape == layer.shape else e[:, None, :] for e in eta]
             x[name][(slice(None), *unit)] = getattr(self.kernels, f"mean_{name}")(*shaped)[:, 0]
         new, x[name] = x[name], before
         return new

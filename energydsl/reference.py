@@ -6,7 +6,7 @@ Shares no code with `energy/` and what comes after it; a derivation is right whe
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -55,7 +55,26 @@ class Oracle:
         total = np.zeros(rows)
         for term in self.model.energies:
             total = total + self.weights.get(term.name, 1.0) * walk.scalar(term)
+        return total + (1.0 - self._weight_of_base()) * self.base(params, state)
+
+    def _weight_of_base(self) -> float:
+        """The weight of the energy term that holds the base measure, which is not to be weighted."""
+        holders = [t.name for t in self.model.energies if any(True for _ in _base_layers(t.expression))]
+        return self.weights.get(holders[0], 1.0) if holders else 1.0
+
+    def base(self, params: Mapping[str, Any], state: Mapping[str, Any]) -> Array:
+        """The sum of lgamma(x + 1) over count and integer layers whose energy holds it: it is not multiplied by beta."""
+        rows = len(next(iter(state.values())))
+        total = np.zeros(rows)
+        found = {n for t in self.model.energies for n in _base_layers(t.expression)}
+        for name in found:
+            total = total + log_factorial(np.asarray(state[name], float)).reshape(rows, -1).sum(axis=1)
         return total
+
+    def exponent(self, params: Mapping[str, Any], state: Mapping[str, Any], beta: float) -> Array:
+        """-log of what each row of a state weighs: beta E, but for the base measure."""
+        base = self.base(params, state)
+        return beta * (self.energy(params, state) - base) + base
 
 
 class _Walk:
@@ -146,12 +165,28 @@ class _Walk:
         return total
 
 
+def _base_layers(node: Any, coefficient: float = 1.0) -> Iterator[str]:
+    """Layers of which lgamma(x + 1) stands in a sum with the factor 1."""
+    match node:
+        case ex.Added(left=left, right=right):
+            yield from _base_layers(left, coefficient)
+            yield from _base_layers(right, coefficient)
+        case ex.Negated(operand=operand):
+            yield from _base_layers(operand, -coefficient)
+        case ex.Summed(body=inner) | ex.Totalled(operand=inner):
+            yield from _base_layers(inner, coefficient)
+        case ex.Applied(function="lgamma", operand=ex.Added(left=left, right=ex.Constant(value=1.0))):
+            base = left.base if isinstance(left, ex.Element) else left
+            if isinstance(base, ex.Reference) and base.kind == "layer" and coefficient == 1.0:
+                yield base.name
+
+
 def _number(index: Index, env: Mapping[str, int]) -> int:
     return int(index.value(env, lambda *_: None))
 
 
 def unit_values(layer: Layer, points: Array | None = None) -> Array:
-    """The values one unit of a layer can take, one row each; `points` stand for a continuous unit."""
+    """The values one unit of a layer can take, one row each; for infinitely many, `points` in (0, 1) moved into its domain."""
     match layer.domain.name:
         case "binary":
             return np.array([0.0, 1.0])
@@ -159,14 +194,54 @@ def unit_values(layer: Layer, points: Array | None = None) -> Array:
             return np.array([-1.0, 1.0])
         case "categorical":
             return np.eye(layer.energy_shape[-1])
+        case "integer":
+            return np.arange(layer.domain.arguments[0], layer.domain.arguments[1] + 1)
     assert points is not None
-    return points
+    match layer.domain.name:
+        case "count":
+            return np.asarray(np.floor(6 * points))
+        case "positive":
+            return np.asarray(3 * points)
+        case "interval":
+            low, high = layer.domain.arguments
+            return np.asarray(low + (high - low) * points)
+    return np.asarray(4 * points - 2)
 
 
-def enumerate_states(layers: Mapping[str, Layer], points: Array) -> tuple[dict[str, Array], dict[str, Array]]:
-    """All joint states: values by layer, and for each layer the number of the value of each of its units."""
+def log_factorial(values: Array) -> Array:
+    """log x!, the base measure of whole numbers."""
+    return np.asarray(special.gammaln(values + 1))
+
+
+def quadrature(layer: Layer) -> tuple[Array, Array]:
+    """Places and log weights that sum or integrate a function of one unit over its domain."""
+    match layer.domain.name:
+        case "real":
+            return np.arange(-15.0, 15.01, 0.25), np.full(121, np.log(0.25))
+        case "positive":
+            return _panels(np.concatenate([np.linspace(0, 8, 5), np.linspace(16, 120, 8)]), 20)
+        case "interval":
+            low, high = layer.domain.arguments
+            return _panels(np.linspace(low, high, 4), 24)
+        case "count":
+            return np.arange(400.0), np.zeros(400)
+    values = unit_values(layer)
+    return values, np.zeros(len(values))
+
+
+def _panels(ends: Array, count: int) -> tuple[Array, Array]:
+    """Gauss and Legendre's rule on each of several intervals."""
+    nodes, weights = np.polynomial.legendre.leggauss(count)
+    half = np.diff(ends)[:, None] / 2
+    return (ends[:-1, None] + half * (nodes + 1)).ravel(), np.log(half * weights).ravel()
+
+
+def enumerate_states(
+    layers: Mapping[str, Layer], values_of: Mapping[str, Array]
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """All joint states of units with given values: by layer, and for each layer the number of the value of each unit."""
     units = [(n, k) for n, layer in layers.items() for k in range(layer.size)]
-    counts = [len(unit_values(layers[n], points)) for n, _ in units]
+    counts = [len(values_of[n]) for n, _ in units]
     total = int(np.prod(counts, dtype=np.int64)) if counts else 1
     digits = np.array(np.unravel_index(np.arange(total), counts)).T if counts else np.zeros((1, 0), int)
     codes: dict[str, Array] = {}
@@ -174,5 +249,5 @@ def enumerate_states(layers: Mapping[str, Layer], points: Array) -> tuple[dict[s
     for name, layer in layers.items():
         columns = [c for c, (n, _) in enumerate(units) if n == name]
         codes[name] = digits[:, columns]
-        values[name] = unit_values(layer, points)[codes[name]].reshape(total, *layer.energy_shape)
+        values[name] = values_of[name][codes[name]].reshape(total, *layer.energy_shape)
     return values, codes

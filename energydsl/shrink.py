@@ -77,7 +77,7 @@ def _states(model: Resolved) -> float:
             continuous += layer.size
             states *= 3.0**layer.size
         else:
-            states *= (layer.energy_shape[-1] if domain.one_hot else 2.0) ** min(layer.size, 500)
+            states *= (layer.field_shape[-1] if layer.field_shape != layer.shape else 2.0) ** min(layer.size, 500)
     return states if continuous <= MAX_REAL_UNITS else math.inf
 
 
@@ -144,8 +144,8 @@ def _map_sizes(module: tree.Module, change: Callable[[tree.Expr], tree.Expr]) ->
             return replace(e, value=change(e.value))
         axes = tuple(map(change, e.axes))
         domain = e.domain
-        if domain is not None and domain.name.id == "categorical":
-            domain = replace(domain, arguments=tuple(map(change, domain.arguments)))
+        if domain is not None and domain.name.id in ("categorical", "integer"):
+            domain = replace(domain, arguments=(*domain.arguments[:-1], *map(change, domain.arguments[-1:])))
         value = e.value
         if keyword == "graph" and isinstance(value, tree.Call):
             arguments = tuple((k, change(v) if k in ("", "nodes", "degree") else v) for k, v in value.arguments)

@@ -55,21 +55,29 @@ def modules() -> st.SearchStrategy[str]:
 @st.composite
 def models(draw: st.DrawFn) -> str:
     """Whole models over the derived domains, with couplings of any kind between layers and inside them."""
-    domains = {"binary": 1, "spin": 1, "categorical[3]": 2, "real": 1}
+    infinite = {
+        "real": "+ sum({0}^2 / (2 * {1}^2))",
+        "positive": "+ sum({1} * {0}^2)",
+        "count": "+ sum(lgamma({0} + 1))",
+    }
+    infinite["interval[-1, 2]"] = "+ sum({1} * {0}^2)"
+    domains = dict.fromkeys(["binary", "spin", "integer[-1, 1]", *infinite], 1) | {"categorical[3]": 2}
     count = draw(st.integers(1, 3))
     layers = [(f"x{k}", draw(st.sampled_from(sorted(domains)))) for k in range(count)]
     lines, terms, params = [], [], []
-    real_seen = False
+    seen = False
     for k, (name, domain) in enumerate(layers):
-        if domain == "real" and real_seen:
+        if domain in infinite and seen:
             domain = "spin"
-        real_seen |= domain == "real"
+        seen |= domain in infinite
         layers[k] = (name, domain)
         role = "visible" if k == 0 or draw(st.booleans()) else "hidden"
         lines.append(f"{role} {name}[2] : {domain}")
-        if domain == "real":
+        if domain in infinite:
             lines.append(f"param s{k}[2] : positive = 1")
-            terms.append(f"+ sum({name}^2 / (2 * s{k}^2))")
+            terms.append(infinite[domain].format(name, f"s{k}"))
+        if domain.startswith("integer"):
+            terms.append(draw(st.sampled_from(["", f"+ sum({name}^2)", f"- 0.3 * sum(exp({name}) * {name})"])))
 
     def entry(k: int, i: str, a: str) -> str:
         name, domain = layers[k]
@@ -81,8 +89,7 @@ def models(draw: st.DrawFn) -> str:
     for number in range(draw(st.integers(1, 5))):
         arity = draw(st.integers(1, 3))
         chosen = [draw(st.integers(0, count - 1)) for _ in range(arity)]
-        if any(layers[k][1] == "real" for k in chosen):
-            chosen = [k for n, k in enumerate(chosen) if layers[k][1] != "real" or n == chosen.index(k)]
+        chosen = [k for n, k in enumerate(chosen) if layers[k][1] not in infinite or n == chosen.index(k)]
         letters = [(f"i{n}", f"a{n}") for n in range(len(chosen))]
         if draw(st.booleans()) and len(chosen) == 2:
             letters[1] = (letters[0][0], letters[1][1])
@@ -92,6 +99,8 @@ def models(draw: st.DrawFn) -> str:
         params.append(f"w{number}[{', '.join(sizes)}]")
         factor = draw(st.sampled_from(["", "0.5 * ", "2 * "]))
         wrap = draw(st.sampled_from(["{}", "exp({})", "{}^2", "tanh({})"]))
+        if any(layers[k][1] == "count" for k in chosen):
+            factor, wrap = "0.2 * ", "tanh({})"
         weight = wrap.format(f"w{number}[{', '.join(binders)}]")
         sign = draw(st.sampled_from("+-"))
         terms.append(f"{sign} {factor}(sum[{', '.join(binders)}] {weight}*{product})")

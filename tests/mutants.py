@@ -19,9 +19,9 @@ import energydsl.program
 from energydsl.backends.numpy_printer import Printed
 from energydsl.derive import conditionals
 from energydsl.derive.records import BlockPart
-from energydsl.domains import DOMAINS
+from energydsl.domains import DOMAINS, FAMILIES
 from energydsl.domains.scalar import Num, Op, apply
-from energydsl.domains.table import ETA1, ETA2, UNIFORM
+from energydsl.domains.table import ETA1, ETA2, HIGH, LOW, UNIFORM
 from energydsl.energy import canonical, rules, targets, terms
 from energydsl.energy.terms import At, Energy, Term
 from energydsl.graph import Parts
@@ -50,6 +50,17 @@ NAMED = "visible v[4] : binary\nhidden h[3] : binary\nparam W[4, 3], b[4]\nenerg
 CURVED = "visible v[3] : binary\nparam w[3] : positive = 1\nenergy = - sum(v * w^3) - sum(exp(w) * v)"
 CONV = "dim N = 4, K = 2, M = N - K + 1\nvisible v[N] : binary\nhidden h[M] : binary\nparam W[K]\nenergy = - sum[i, p] h[i]*W[p]*v[i + p]"
 INNER = "visible x[4] : binary\nparam a[4]\nenergy = sum(exp(a * x)) / (1 + exp(sum(a)))"
+WAITING = "visible x[3] : positive\nparam a[3] : positive = 1\nenergy = a @ x"
+RECTIFIED = (
+    "visible x[2] : positive\nhidden h[2] : binary\nparam a[2], W[2, 2]\nenergy = 0.5 * sum(x^2) - a @ x - x @ W @ h"
+)
+BOUNDED = "visible x[2] : interval[-1, 2]\nhidden h[2] : binary\nparam a[2], W[2, 2]\nenergy = - a @ x - x @ W @ h"
+POISSON = (
+    "visible n[2] : count\nhidden h[2] : binary\nparam b[2], W[2, 2]\nenergy = sum(lgamma(n + 1)) - b @ n - n @ W @ h"
+)
+GEOMETRIC = "visible n[2] : count\nparam a[2] : positive = 1\nenergy = a @ n"
+BINOMIAL = "visible n[2] : integer[0, 4]\nhidden h[2] : binary\nparam W[2, 2]\nenergy = sum(lgamma(n + 1)) + sum(lgamma(5 - n)) - n @ W @ h"
+ORDINAL = "visible x[2] : integer[-1, 2]\nhidden h[2] : binary\nparam W[2, 2], d[2]\nenergy = sum(d * x^2) - x @ W @ h"
 INPUT = "input x[3] : real\nvisible v[3] : binary\nparam A[3, 3], b[3]\nenergy = - b @ v - x @ A @ v"
 
 
@@ -58,9 +69,15 @@ def set_to(module: Any, name: str, make: Callable[[Any], Any]) -> Patch:
     return lambda monkeypatch: monkeypatch.setattr(module, name, make(getattr(module, name)))
 
 
-def domain(name: str, **changes: Any) -> Patch:
-    """A table entry with changed formulas."""
-    return lambda monkeypatch: monkeypatch.setitem(DOMAINS, name, replace(DOMAINS[name], **changes))
+def family(name: str, **changes: Any) -> Patch:
+    """A family with changed formulas, in every domain that has it."""
+
+    def patch(monkeypatch: Any) -> None:
+        for domain in list(DOMAINS.values()):
+            changed = tuple(replace(f, **changes) if f.kernel == name else f for f in domain.families)
+            monkeypatch.setitem(DOMAINS, domain.name, replace(domain, families=changed))
+
+    return patch
 
 
 def energy(change: Callable[[Term], Term | None]) -> Patch:
@@ -226,7 +243,8 @@ def captures(original: Any) -> Any:
     return lambda monomial, mapping: monomial.replace_binders(mapping)
 
 
-_real = DOMAINS["real"]
+_real = FAMILIES["normal"]
+_truncated = FAMILIES["truncated_normal"]
 _half = Op("multiply", (Num(0.5), ETA1))
 
 MUTANTS: dict[str, tuple[str, Patch]] = {
@@ -265,21 +283,33 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "a layer never visited": (RBM, schedule(lambda blocks: blocks[:1])),
     "colours of the layer visited as a whole": (RING, schedule(whole_layers)),
     # domains
-    "sigmoid of minus the field": (RBM, domain("binary", mean=apply("sigmoid", -ETA1))),
-    "draws below the wrong side": (RBM, domain("binary", sample=1.0 - DOMAINS["binary"].sample)),
-    "log-partition of the wrong sign": (RBM, domain("binary", log_partition=apply("softplus", -ETA1))),
-    "spin drawn at half the field": (SPIN_RBM, domain("spin", sample=2.0 * apply("less", 2.0 * UNIFORM - 1.0, apply("tanh", _half)) - 1.0)),
-    "spin log-partition without the factor 2": (SPIN_RBM, domain("spin", log_partition=apply("softplus", ETA1))),
-    "variance without the factor 1/2": (GAUSS, domain("real", variance=-1.0 / ETA2)),
-    "mean not multiplied by the variance": (GAUSS, domain("real", mean=ETA1 + 0.0 * ETA2)),
-    "Gaussian drawn without noise": (GAUSS, domain("real", sample=_real.mean + 0.0 * UNIFORM)),
-    "standard deviation taken for the variance": (GAUSS, domain("real", sample=_real.mean + _real.variance * apply("ndtri", UNIFORM))),
+    "sigmoid of minus the field": (RBM, family("bernoulli", mean=apply("sigmoid", -ETA1))),
+    "draws below the wrong side": (RBM, family("bernoulli", sample=1.0 - FAMILIES["bernoulli"].sample)),
+    "log-partition of the wrong sign": (RBM, family("bernoulli", log_partition=apply("softplus", -ETA1))),
+    "spin drawn at half the field": (SPIN_RBM, family("spin", sample=2.0 * apply("less", 2.0 * UNIFORM - 1.0, apply("tanh", _half)) - 1.0)),
+    "spin log-partition without the factor 2": (SPIN_RBM, family("spin", log_partition=apply("softplus", ETA1))),
+    "variance without the factor 1/2": (GAUSS, family("normal", variance=-1.0 / ETA2)),
+    "mean not multiplied by the variance": (GAUSS, family("normal", mean=ETA1 + 0.0 * ETA2)),
+    "Gaussian drawn without noise": (GAUSS, family("normal", sample=_real.mean + 0.0 * UNIFORM)),
+    "standard deviation taken for the variance": (GAUSS, family("normal", sample=_real.mean + _real.variance * apply("ndtri", UNIFORM))),
     "states shifted by one": (POTTS, source("out[..., 1:] -= above[..., :-1]", "out[..., 1:] -= above[..., :-1]; out[...] = np.roll(out, 1, axis=-1)")),
-    "softmax without its normalisation": (POTTS, domain("categorical", log_partition=0.0 * DOMAINS["categorical"].log_partition)),
+    "softmax without its normalisation": (POTTS, family("categorical", log_partition=0.0 * FAMILIES["categorical"].log_partition)),
+    "exponential of the rate taken for the mean": (WAITING, family("exponential", sample=-ETA1 * apply("log1p", -UNIFORM))),
+    "truncated normal not truncated": (RECTIFIED, family("truncated_normal", mean=_real.mean, variance=_real.variance)),
+    "truncation forgotten in the draw": (RECTIFIED, family("truncated_normal", sample=apply("clip", _real.sample, LOW, HIGH))),
+    "truncation forgotten in the free energy": (RECTIFIED, family("truncated_normal", log_partition=_real.log_partition)),
+    "interval drawn from the wrong end": (BOUNDED, family("truncated_exponential", sample=apply("truncated_exponential_draw", -ETA1, LOW, HIGH, UNIFORM))),
+    "rate taken for its logarithm": (POISSON, family("poisson", mean=ETA1)),
+    "Poisson drawn at twice the rate": (POISSON, family("poisson", sample=apply("poisson_draw", ETA1 + 0.693, UNIFORM))),
+    "base measure multiplied by beta": (POISSON, set_to(Program, "exponent", lambda f: staticmethod(lambda terms, s: f(terms, s) + (s.beta - 1.0) * terms.get("", 0.0)))),
+    "geometric counted from one": (GEOMETRIC, family("geometric", sample=1.0 + FAMILIES["geometric"].sample)),
+    "table without its base measure": (BINOMIAL, family("weighted_table", sample=FAMILIES["table"].sample)),
+    "table counted from zero": (ORDINAL, family("table", sample=apply("pick_last", ETA1, UNIFORM, 0.0))),
+    "values of a table shifted": (ORDINAL, source("np.arange(-1, ", "1.0 + np.arange(-1, ")),
     # beta, weights, kernels
     "beta lost in one direction": (RBM, source('scale = s.beta * s.weights["energy"]', 'scale = s.weights["energy"]', 1)),
     "term weight lost in the field": (NAMED, source('s.weights["coupling"]', "1.0", 1)),
-    "beta lost in the free energy": (RBM, set_to(Program, "_total", lambda f: staticmethod(lambda terms, s: f(terms, s) / s.beta))),
+    "beta lost in the free energy": (RBM, set_to(Program, "exponent", lambda f: staticmethod(lambda terms, s: f(terms, s) / s.beta))),
     "input forgotten": (INPUT, fields(lambda r, parts: tuple(p for p in parts if len(p.monomial.factors) < 2))),
     "a unit left out of log Z": (DBM, set_to(Program, "states", half_of_the_states)),
     # gradients

@@ -1,4 +1,4 @@
-"""Domains -> text of CUDA kernels: a struct of each domain's formulas, and its kernels over the templates of the runtime.
+"""Families -> text of CUDA kernels: a struct of each family's formulas, and its kernels over the templates of the runtime.
 
 The kernels know no model; they are compiled once for a precision.
 """
@@ -10,10 +10,10 @@ from functools import lru_cache
 from energydsl.backends import numpy_runtime
 from energydsl.backends.numpy_printer import source_of
 from energydsl.backends.scalar_text import scalar
-from energydsl.domains import DOMAINS, Domain
-from energydsl.domains.scalar import AXIS, Op, Scalar
+from energydsl.domains import FAMILIES, Family
+from energydsl.domains.scalar import Scalar
 
-_FIELDS = "const FLOAT* eta1, int rows1, const FLOAT* eta2, int rows2, const FLOAT* base, int rows0, FLOAT scale"
+_FIELDS = "const FLOAT* eta1, int rows1, const FLOAT* eta2, int rows2, const FLOAT* base, int rows0, FLOAT scale, double low, double high"
 _RANDOM = "const FLOAT* given, word k0, word k1, word block, word sweep, const word* moved, word chain"
 _TARGET = "int rows, int entries, int states, FLOAT* out, FLOAT* mean, FLOAT* square"
 _PRODUCT = "const FLOAT* a, int am, int ak, const FLOAT* b, int bk, int bn, int k, int add"
@@ -33,30 +33,38 @@ def cuda_source(dtype: str) -> str:
     for name in ("CENTRE", "NEAR", "FAR"):
         for part, numbers in zip(("ABOVE", "BELOW"), getattr(numpy_runtime, f"_{name}"), strict=True):
             head.append(f"static __device__ const double {name}_{part}[8] = {{{', '.join(map(repr, numbers))}}};")
+    mills = numpy_runtime._MILLS
+    head.append(f"enum {{ MILLS_COUNT = {len(mills)} }};")
+    head.append(f"static __device__ const double MILLS[MILLS_COUNT] = {{{', '.join(map(repr, mills))}}};")
     runtime = source_of("cuda_runtime.cu")
-    kernels = [text for domain in DOMAINS.values() if domain.derived for text in _kernels(domain)]
+    kernels = [text for family in FAMILIES.values() for text in _kernels(family)]
     return "\n".join([*head, "", runtime, *kernels])
 
 
-def _kernels(domain: Domain) -> list[str]:
-    if isinstance(domain.sample, Op) and domain.sample.name in AXIS:
+def _kernels(family: Family) -> list[str]:
+    kernel, name = family.kernel, f"{family.kernel}_units"
+    structure, fused = [], []
+    weighted = str(family.weighted).lower()
+    if family.one_hot:
         draw = "draw_states(fields, random, rows, states, target);"
-        gain = "gain_states(before, after, rows, states, out);"
         put = "[](const Part& p, int unit, int c, FLOAT u) { put_states(p, unit, c, u); }"
-        structure, fused = [], []
+    elif family.over_states:
+        draw = f"draw_table<{weighted}>(fields, random, rows, states, target);"
     else:
-        name = f"{domain.name}_units"
         draw = f"draw<{name}>(fields, random, rows, target);"
-        gain = f"gain<{name}>(before, after, scale, scale_after, base2, base2_after, rows, out);"
         put = f"[](const Part& p, int unit, int c, FLOAT u) {{ put_slot<{name}>(p, unit, c, u); }}"
-        structure = [_struct(domain, name)]
-        fused = [_product_draw(domain, name)]
+        structure = [_struct(family, name)]
+        fused = [_product_draw(kernel, name)]
+    if family.over_states:
+        gain = f"gain_states<{weighted}>(before, after, rows, states, out);"
+    else:
+        gain = f"gain<{name}>(before, after, scale, scale_after, base2, base2_after, rows, out);"
     return [
-        f"// --- {domain.name}: units in {domain.support}\n",
+        f"// --- {kernel}\n",
         *structure,
         f"""\
-extern "C" __global__ void draw_{domain.name}({_FIELDS}, {_RANDOM}, {_TARGET}) {{
-  Fields fields{{eta1, eta2, base, rows1, rows2, rows0, scale, entries}};
+extern "C" __global__ void draw_{kernel}({_FIELDS}, {_RANDOM}, {_TARGET}) {{
+  Fields fields{{eta1, eta2, base, rows1, rows2, rows0, scale, entries, low, high}};
   Random random{{given, k0, k1, block, sweep, moved, chain}};
   Target target{{out, mean, square}};
   {draw}
@@ -64,29 +72,30 @@ extern "C" __global__ void draw_{domain.name}({_FIELDS}, {_RANDOM}, {_TARGET}) {
 """,
         *fused,
         f"""\
-extern "C" __global__ void gain_{domain.name}(const FLOAT* eta1, int rows1, const FLOAT* eta2, int rows2, {_ENDS}, int rows, int entries, int states, double* out) {{
-  Fields before{{eta1, eta2, base, rows1, rows2, 1, scale, entries}}, after{{eta1, eta2, base_after, rows1, rows2, 1, scale_after, entries}};
+extern "C" __global__ void gain_{kernel}(const FLOAT* eta1, int rows1, const FLOAT* eta2, int rows2, {_ENDS}, int rows, int entries, int states, double low, double high, double* out) {{
+  Fields before{{eta1, eta2, base, rows1, rows2, 1, scale, entries, low, high}}, after{{eta1, eta2, base_after, rows1, rows2, 1, scale_after, entries, low, high}};
   {gain}
 }}
 """,
         *(
             f"""\
-extern "C" __global__ void {how}_{domain.name}({_PART}, {_STREAM}) {{
+extern "C" __global__ void {how}_{kernel}({_PART}, {_STREAM}) {{
   Part part{{x, chains, first, count, states, base, second, rows, source, value}};
   Random random{{nullptr, k0, k1, block, sweep, moved, chain}};
   {how}_part(part, random, {put});
 }}
 """
             for how in ("sweep", "scan")
+            if family.local
         ),
     ]
 
 
-def _product_draw(domain: Domain, name: str) -> str:
+def _product_draw(kernel: str, name: str) -> str:
     return f"""\
-extern "C" __global__ void product_draw_{domain.name}({_PRODUCT}, {_FIELDS}, {_RANDOM}, {_TARGET}) {{
+extern "C" __global__ void product_draw_{kernel}({_PRODUCT}, {_FIELDS}, {_RANDOM}, {_TARGET}) {{
   Product factors{{a, b, nullptr, am, ak, bk, bn, rows, entries, k}};
-  Fields fields{{eta1, eta2, base, rows1, rows2, rows0, scale, entries}};
+  Fields fields{{eta1, eta2, base, rows1, rows2, rows0, scale, entries, low, high}};
   Random random{{given, k0, k1, block, sweep, moved, chain}};
   Target target{{out, mean, square}};
   product_draw<{name}>(factors, add, fields, random, target);
@@ -94,15 +103,14 @@ extern "C" __global__ void product_draw_{domain.name}({_PRODUCT}, {_FIELDS}, {_R
 """
 
 
-def _struct(domain: Domain, name: str) -> str:
+def _struct(family: Family, name: str) -> str:
     lines = [f"struct {name} {{"]
     for what in ("log_partition", "mean", "variance", "sample"):
-        formula = getattr(domain, what)
-        assert formula is not None
-        arguments = "FLOAT eta1, FLOAT eta2" + (", FLOAT u" if what == "sample" else "")
-        lines.append(f"  static __device__ inline FLOAT {what}({arguments}) {{ return {_text(formula)}; }}")
+        arguments = "FLOAT eta1, FLOAT eta2, double low, double high" + (", FLOAT u" if what == "sample" else "")
+        formula = _text(getattr(family, what))
+        lines.append(f"  static __device__ inline FLOAT {what}({arguments}) {{ return {formula}; }}")
     return "\n".join([*lines, "};", ""])
 
 
 def _text(formula: Scalar) -> str:
-    return scalar(formula, {"eta1": "eta1", "eta2": "eta2", "u": "u"}, "({test} ? FLOAT(1.0) : FLOAT(0.0))")
+    return scalar(formula, {n: n for n in ("eta1", "eta2", "u", "low", "high")}, "({test} ? FLOAT(1.0) : FLOAT(0.0))")

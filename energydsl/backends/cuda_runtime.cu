@@ -1,6 +1,6 @@
 // What the CUDA kernels of every model stand on. FLOAT and SINGLE are defined before this text.
 //
-// A domain is a struct of the functions log_partition, mean, variance and sample of one unit, printed from the domain's
+// A family is a struct of the functions log_partition, mean, variance and sample of one unit, printed from the family's
 // formulas. Kernels are templates over it. `word` counters of the random stream: see Stream in the NumPy runtime.
 
 typedef unsigned int word;
@@ -26,17 +26,155 @@ __device__ inline double polynomial(const double* c, double x) {
 }
 
 // Quantile of the standard normal distribution (Wichura 1988, algorithm AS 241), in double precision throughout.
-__device__ inline FLOAT unit_ndtri(FLOAT u) {
-  double p = fmin(fmax(double(u), SINGLE ? 1.4901161193847656e-08 : 5.551115123125783e-17), 1.0 - 1.1102230246251565e-16);
+__device__ inline double quantile(double u) {
+  double p = fmin(fmax(u, 5.551115123125783e-17), 1.0 - 1.1102230246251565e-16);
   double q = p - 0.5;
   if (fabs(q) <= 0.425) {
     double r = 0.180625 - q * q;
-    return FLOAT(q * polynomial(CENTRE_ABOVE, r) / polynomial(CENTRE_BELOW, r));
+    return q * polynomial(CENTRE_ABOVE, r) / polynomial(CENTRE_BELOW, r);
   }
   double r = sqrt(-log(fmin(p, 1.0 - p)));
   double size = r <= 5.0 ? polynomial(NEAR_ABOVE, r - 1.6) / polynomial(NEAR_BELOW, r - 1.6)
                          : polynomial(FAR_ABOVE, r - 5.0) / polynomial(FAR_BELOW, r - 5.0);
-  return FLOAT(q < 0.0 ? -size : size);
+  return q < 0.0 ? -size : size;
+}
+__device__ inline FLOAT unit_ndtri(FLOAT u) { return FLOAT(quantile(fmax(double(u), SINGLE ? 1.4901161193847656e-08 : 0.0))); }
+__device__ inline FLOAT unit_floor(FLOAT x) { return floor(x); }
+__device__ inline FLOAT unit_expm1(FLOAT x) { return expm1(x); }
+__device__ inline FLOAT unit_log1p(FLOAT x) { return log1p(x); }
+__device__ inline FLOAT unit_log1mexp(FLOAT x) { return log(-expm1(x)); }
+__device__ inline double clipped(double x, double low, double high) { return fmin(fmax(x, low), high); }
+__device__ inline FLOAT unit_clip(FLOAT x, double low, double high) { return FLOAT(clipped(x, low, high)); }
+
+// --- families without a short formula, in double precision: see the functions of these names in the NumPy runtime
+
+#define ROOT 2.5066282746310002
+
+__device__ inline double log_mills(double x) {
+  double size = fabs(x), t = 2 * (size - 4) / (size + 4), first = 0, second = 0;
+  for (int k = MILLS_COUNT - 1; k > 0; --k) {
+    double next = t * first - second + MILLS[k];
+    second = first;
+    first = next;
+  }
+  double ratio = (0.5 * t * first - second + MILLS[0]) / (1 + size), half = 0.5 * size * size;
+  return x >= 0 ? log(ratio) : half + log(ROOT - exp(-half) * ratio);
+}
+
+__device__ inline double cumulated_hazard(double a, double d) {
+  return isinf(d) ? d : 0.5 * d * (d + 2 * a) + log_mills(a) - log_mills(a + d);
+}
+
+// Mean and variance of exp(-c t) on [0, 1].
+struct Decay {
+  double mean, variance;
+  __device__ explicit Decay(double c) {
+    double q = c * c, half = sinh(0.5 * fmin(c, 1400.0));
+    mean = c < 0.03 ? 0.5 - c / 12 + c * q / 720 : 1 / c - 1 / expm1(c);
+    variance = c < 0.03 ? 1.0 / 12 - q / 240 + q * q / 6048 : 1 / q - 0.25 / (half * half);
+  }
+};
+
+struct Truncated {
+  double low, high, sd, mean, near, sign, a, b, d, fall, kept, below, inside;
+  bool endless;
+
+  __device__ Truncated(double eta1, double eta2, double low, double high) : low(low), high(high) {
+    sd = sqrt(-0.5 / eta2), mean = -0.5 * eta1 / eta2;
+    a = (low - mean) / sd, b = (high - mean) / sd, d = (high - low) / sd;
+    near = low, sign = 1, endless = isinf(d);
+    if (a + b < 0) {
+      double old = a;
+      near = high, sign = -1, a = -b, b = -old;
+    }
+    fall = endless ? 0.0 : exp(-0.5 * d * (a + b));
+    kept = -expm1(-cumulated_hazard(fmax(a, 0.0), d));
+    below = a < 0 ? exp(-0.5 * a * a + log_mills(-a)) : 0.0;
+    inside = ROOT - below - (endless || a >= 0 ? 0.0 : exp(-0.5 * b * b + log_mills(b)));
+  }
+  __device__ double scale() const { return a < 0 ? exp(-0.5 * a * a) / inside : exp(-log_mills(a)) / kept; }
+};
+
+__device__ inline FLOAT unit_truncated_normal_log(double eta1, double eta2, double low, double high) {
+  Truncated t(eta1, eta2, low, high);
+  if (t.a < 0) return FLOAT(log(t.sd) + 0.5 * t.mean * eta1 + log(t.inside));
+  return FLOAT(log(t.sd) + t.near * (eta1 + eta2 * t.near) + log_mills(t.a) + log(t.kept));
+}
+
+__device__ inline FLOAT unit_truncated_normal_mean(double eta1, double eta2, double low, double high) {
+  Truncated t(eta1, eta2, low, high);
+  double z = t.scale() * (1 - t.fall), step = z - t.a;
+  if (t.a > 1e4) step = t.endless ? 1 / t.a : t.d * Decay(t.a * t.d).mean;
+  return FLOAT(clipped(t.a < 0 ? t.mean + t.sign * t.sd * z : t.near + t.sign * t.sd * step, low, high));
+}
+
+__device__ inline FLOAT unit_truncated_normal_variance(double eta1, double eta2, double low, double high) {
+  Truncated t(eta1, eta2, low, high);
+  double scale = t.scale(), z = scale * (1 - t.fall);
+  double variance = 1 + scale * (t.a - (t.fall == 0 ? 0.0 : t.b * t.fall)) - z * z;
+  if (t.a > 700) variance = t.endless ? 1 / (t.a * t.a) : t.d * t.d * Decay(t.a * t.d).variance;
+  return FLOAT(t.sd * t.sd * fmax(variance, 0.0));
+}
+
+__device__ inline FLOAT unit_truncated_normal_draw(double eta1, double eta2, double low, double high, double u) {
+  Truncated t(eta1, eta2, low, high);
+  double v = t.sign < 0 ? 1 - u : u;
+  if (t.a < 0) return FLOAT(clipped(t.mean + t.sign * t.sd * quantile((t.below + v * t.inside) / ROOT), low, high));
+  double target = -log1p(-fmin(v * t.kept, 1 - 1.1102230246251565e-16));
+  double step = fmin(target * exp(log_mills(t.a)), 2 * target / (t.a + sqrt(t.a * t.a + 2 * target) + 1e-300));
+  for (int n = 0; n < 5; ++n) step = fmax(step - (cumulated_hazard(t.a, step) - target) * exp(log_mills(t.a + step)), 0.0);
+  return FLOAT(clipped(t.near + t.sign * t.sd * step, low, high));
+}
+
+__device__ inline FLOAT unit_truncated_exponential_log(double eta, double low, double high) {
+  double width = high - low, c = fabs(eta) * width;
+  return FLOAT(eta * (eta > 0 ? high : low) + log(width) + log(c < 1e-9 ? 1 - 0.5 * c : -expm1(-c) / c));
+}
+
+__device__ inline FLOAT unit_truncated_exponential_mean(double eta, double low, double high) {
+  double move = (high - low) * Decay(fabs(eta) * (high - low)).mean;
+  return FLOAT(eta > 0 ? high - move : low + move);
+}
+
+__device__ inline FLOAT unit_truncated_exponential_variance(double eta, double low, double high) {
+  return FLOAT((high - low) * (high - low) * Decay(fabs(eta) * (high - low)).variance);
+}
+
+__device__ inline FLOAT unit_truncated_exponential_draw(double eta, double low, double high, double u) {
+  double width = high - low, c = fabs(eta) * width, v = eta > 0 ? 1 - u : u;
+  double move = width * (c < 1e-9 ? v : -log1p(v * expm1(-c)) / c);
+  return FLOAT(clipped(eta > 0 ? high - move : low + move, low, high));
+}
+
+__device__ inline double poisson_peak(double k, double rate) {
+  if (k < 10) {
+    double value = exp(-rate);
+    for (int j = 1; j <= int(k); ++j) value *= rate / j;
+    return value;
+  }
+  double x = rate / k - 1, m = 1 / k, q = m * m;
+  return exp(k * (log1p(x) - x) - m * (1.0 / 12 - q * (1.0 / 360 - q * (1.0 / 1260 - q / 1680)))) * sqrt(m) / ROOT;
+}
+
+// The number k with F(k - 1) <= u < F(k): from the mode down or up.
+__device__ inline FLOAT unit_poisson_draw(double eta, double u) {
+  double rate = exp(fmin(eta, 700.0));
+  if (rate >= 1e8) return FLOAT(floor(rate + sqrt(rate) * quantile(u) + 0.5));
+  double k = floor(rate), peak = poisson_peak(k, rate), below = 0, weight = peak;
+  for (double place = k; place > 0 && weight > 1e-18; place -= 1) below += weight *= place / rate;
+  if (u < below) {
+    weight = peak * k / rate;
+    double bound = below - weight;
+    for (k -= 1; u < bound && k > 0; k -= 1) bound -= weight *= k / rate;
+    return FLOAT(k);
+  }
+  double bound = below + peak;
+  weight = peak;
+  while (u >= bound && weight > 1e-18) {
+    k += 1;
+    bound += weight *= rate / k;
+  }
+  return FLOAT(k);
 }
 
 // --- random numbers: Philox4x32-10 (Salmon et al. 2011)
@@ -108,11 +246,17 @@ struct Fields {
   int rows1, rows2, rows0;
   FLOAT scale;
   int entries;
+  double low, high;
 
   __device__ place at(int rows, int r, int j) const { return rows == 1 ? j : place(r) * entries + j; }
   __device__ FLOAT offset(int r, int j) const { return base ? base[at(rows0, r, j)] : FLOAT(0); }
   __device__ FLOAT first(int r, int j) const { return scale * eta1[at(rows1, r, j)] + offset(r, j); }
   __device__ FLOAT second(int r, int j) const { return eta2 ? eta2[at(rows2, r, j)] : FLOAT(0); }
+  // The field of the value low + s of the unit whose states begin at j; weighted: less log (low + s)!.
+  template <bool weighted>
+  __device__ FLOAT value(int r, int j, int s) const {
+    return first(r, j + s) - (weighted ? FLOAT(lgamma(low + s + 1)) : FLOAT(0));
+  }
 };
 
 // The random stream of a draw, or numbers given explicitly.
@@ -136,14 +280,16 @@ struct Target {
   FLOAT *out, *mean, *square;
 };
 
-template <class Domain>
-__device__ inline void put(const Target& target, place at, FLOAT eta1, FLOAT eta2, FLOAT u) {
-  target.out[at] = Domain::sample(eta1, eta2, u);
-  if (target.mean) target.mean[at] = Domain::mean(eta1, eta2);
-  if (target.square) target.square[at] = Domain::mean(eta1, eta2) * Domain::mean(eta1, eta2) + Domain::variance(eta1, eta2);
+template <class Family>
+__device__ inline void put(const Fields& f, const Target& target, place at, FLOAT eta1, FLOAT eta2, FLOAT u) {
+  target.out[at] = Family::sample(eta1, eta2, f.low, f.high, u);
+  if (!target.mean) return;
+  FLOAT mean = Family::mean(eta1, eta2, f.low, f.high);
+  target.mean[at] = mean;
+  if (target.square) target.square[at] = mean * mean + Family::variance(eta1, eta2, f.low, f.high);
 }
 
-template <class Domain>
+template <class Family>
 __device__ inline void draw(const Fields& fields, const Random& random, int rows, const Target& target) {
   int units = fields.entries, count = (units + WORDS - 1) / WORDS;
   for (place i = thread_number(); i < place(rows) * count; i += threads_in_all()) {
@@ -153,7 +299,7 @@ __device__ inline void draw(const Fields& fields, const Random& random, int rows
     for (int w = 0; w < WORDS; ++w) {
       int j = q + w * count;
       if (j >= units) break;
-      put<Domain>(target, place(r) * units + j, fields.first(r, j), fields.second(r, j), u[w]);
+      put<Family>(fields, target, place(r) * units + j, fields.first(r, j), fields.second(r, j), u[w]);
     }
   }
 }
@@ -179,6 +325,30 @@ __device__ inline void draw_states(const Fields& fields, const Random& random, i
   }
 }
 
+// Units of a few values low, low + 1, ...: one field a value.
+template <bool weighted>
+__device__ inline void draw_table(const Fields& fields, const Random& random, int rows, int states, const Target& target) {
+  int units = fields.entries, count = (units + WORDS - 1) / WORDS;
+  Fields table = fields;
+  table.entries = units * states;
+  for (place i = thread_number(); i < place(rows) * count; i += threads_in_all()) {
+    int r = int(i / count), q = int(i % count);
+    FLOAT u[WORDS];
+    random.fill(u, r, q, count, units);
+    for (int w = 0; w < WORDS; ++w) {
+      int j = q + w * count;
+      if (j >= units) break;
+      place at = place(r) * units + j;
+      auto eta = [&](int s) { return table.template value<weighted>(r, j * states, s); };
+      target.out[at] = FLOAT(fields.low + unit_choose(states, u[w], eta));
+      if (!target.mean) continue;
+      FLOAT top = largest(states, eta), total = weight_in_all(states, top, eta), mean = 0;
+      for (int s = 0; s < states; ++s) mean += s * unit_exp(eta(s) - top) / total;
+      target.mean[at] = FLOAT(fields.low + mean);
+    }
+  }
+}
+
 // --- sums over units
 
 // The sum of what the threads of a block hold; every thread gets it. Blocks have 256 threads.
@@ -196,7 +366,7 @@ __device__ inline double block_sum(double value) {
 }
 
 // What a log-partition gains from the fields `before` to the fields `after`, summed over units: a block a chain.
-template <class Domain>
+template <class Family>
 __device__ inline void gain(const Fields& before, const Fields& after, FLOAT scale2, FLOAT scale2_after,
                             const FLOAT* base2, const FLOAT* base2_after, int rows, double* out) {
   for (int r = blockIdx.x; r < rows; r += gridDim.x) {
@@ -204,19 +374,21 @@ __device__ inline void gain(const Fields& before, const Fields& after, FLOAT sca
     for (int j = threadIdx.x; j < before.entries; j += blockDim.x) {
       FLOAT g = before.second(r, j);
       FLOAT from = before.eta2 ? scale2 * g + base2[j] : FLOAT(0), to = before.eta2 ? scale2_after * g + base2_after[j] : FLOAT(0);
-      total += Domain::log_partition(after.first(r, j), to) - Domain::log_partition(before.first(r, j), from);
+      total += Family::log_partition(after.first(r, j), to, after.low, after.high);
+      total -= Family::log_partition(before.first(r, j), from, before.low, before.high);
     }
     total = block_sum(total);
     if (threadIdx.x == 0) out[r] = total;
   }
 }
 
+template <bool weighted>
 __device__ inline void gain_states(const Fields& before, const Fields& after, int rows, int states, double* out) {
   for (int r = blockIdx.x; r < rows; r += gridDim.x) {
     double total = 0;
     for (int j = threadIdx.x * states; j < before.entries; j += blockDim.x * states) {
-      total += unit_logsumexp(states, [&](int s) { return after.first(r, j + s); });
-      total -= unit_logsumexp(states, [&](int s) { return before.first(r, j + s); });
+      total += unit_logsumexp(states, [&](int s) { return after.template value<weighted>(r, j, s); });
+      total -= unit_logsumexp(states, [&](int s) { return before.template value<weighted>(r, j, s); });
     }
     total = block_sum(total);
     if (threadIdx.x == 0) out[r] = total;
@@ -334,14 +506,14 @@ extern "C" __global__ void product(const FLOAT* a, int am, int ak, const FLOAT* 
 }
 
 // A product and, from its tile, the draw: eta = scale * (A B [+ eta1]) + base.
-template <class Domain>
+template <class Family>
 __device__ inline void product_draw(const Product& p, int add, const Fields& fields, const Random& random, const Target& target) {
   int count = (p.n + WORDS - 1) / WORDS;
   product_tile(p, [&](int r, int j, FLOAT sum) {
     place at = place(r) * p.n + j;
     FLOAT eta1 = fields.scale * (add ? sum + fields.eta1[at] : sum) + fields.offset(r, j), u[WORDS];
     random.fill(u, r, j % count, count, p.n);
-    put<Domain>(target, at, eta1, fields.second(r, j), u[j / count]);
+    put<Family>(fields, target, at, eta1, fields.second(r, j), u[j / count]);
   });
 }
 
@@ -383,10 +555,10 @@ struct Part {
   }
 };
 
-template <class Domain>
+template <class Family>
 __device__ inline void put_slot(const Part& part, int unit, int c, FLOAT u) {
   int slot = part.first + unit;
-  part.x[place(slot) * part.chains + c] = Domain::sample(part.field(slot, c), part.second[slot], u);
+  part.x[place(slot) * part.chains + c] = Family::sample(part.field(slot, c), part.second[slot], 0.0, 0.0, u);
 }
 
 // The fields of a unit's states go where its states are: no other unit of the part reads them.

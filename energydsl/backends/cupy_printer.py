@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from energydsl.backends.cuda_printer import cuda_source
-from energydsl.backends.fused_printer import FusedPrinter, runtimes
+from energydsl.backends.fused_printer import FusedPrinter, runtimes, tables
 from energydsl.backends.numpy_printer import Printer
 
 _HEAD = """
@@ -28,7 +28,7 @@ CUDA_SOURCE = r'''
 '''
 
 """
-_UNUSED = frozenset({"philox", "_CENTRE", "_NEAR", "_FAR", "_ratio"})
+_UNUSED = frozenset({"philox", "_CENTRE", "_NEAR", "_FAR", "_ratio", "poisson_draw", "poisson_peak"})
 
 
 class CupyPrinter(FusedPrinter):
@@ -45,5 +45,8 @@ def runtime_text(dtype: str, precision: str = "full") -> str:
         "\n".join(Printer.docstring("NumPy and CuPy")),
         _HEAD.format(dtype=dtype, precision=precision, source=cuda_source(dtype)),
         *runtimes("cupy_runtime.py", "class Device", _UNUSED),
+        "",
+        "",
+        tables(),
     ]
     return "\n".join(parts) + "\n"

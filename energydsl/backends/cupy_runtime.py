@@ -322,8 +322,10 @@ def optional(value, shape):
     return (NULL, whole(1)) if absent else flat(value, shape)
 
 
-def draw(domain, eta1, eta2, random, out, states=1, means=(None, None), product=None, scale=1.0, base=None):
-    """Draw units of a domain with one kernel call, their moments beside them where they are wanted.
+def draw(
+    family, eta1, eta2, random, out, states=1, means=(None, None), product=None, scale=1.0, base=None, bounds=(0.0, 0.0)
+):
+    """Draw units of a family with one kernel call, their moments beside them where they are wanted.
 
     The first natural parameter is scale * eta1 + base, after the product of two matrices has been written into eta1
     (or, where `product` says so in its third place, added to it).
@@ -332,11 +334,12 @@ def draw(domain, eta1, eta2, random, out, states=1, means=(None, None), product=
     if not out.flags.c_contiguous:
         target = np.empty(out.shape, FLOAT)
     entries = out.size // max(1, rows)
-    name, leading = f"draw_{domain}", ()
+    name, leading = f"draw_{family}", ()
+    shape = (*out.shape, states) if family in TABLES else out.shape
     if product is not None:
         a, b, add = product
         if states == 1 and (DEVICE.capturing or rows * entries * a.shape[1] <= SMALL) and a.dtype == b.dtype == FLOAT:
-            name = f"product_draw_{domain}"
+            name = f"product_draw_{family}"
             sides = [whole(s) for s in (*strides(a), *strides(b))]
             leading = (a, *sides[:2], b, *sides[2:], whole(a.shape[1]), whole(add))
         else:
@@ -345,12 +348,12 @@ def draw(domain, eta1, eta2, random, out, states=1, means=(None, None), product=
         numbers = (NULL, *numbers_of(random))
         random.block += 1
     else:
-        given = random(numpy.empty(out.shape[:-1] if states > 1 else out.shape, FLOAT))
+        given = random(numpy.empty(out.shape[:-1] if states > 1 and shape == out.shape else out.shape, FLOAT))
         numbers = (np.asarray(given), word(0), word(0), word(0), word(0), NULL, word(0))
     mean, square = (NULL if m is None else m for m in means)
     arguments = (
-        *leading, *flat(eta1, out.shape), *optional(eta2, out.shape), *optional(base, out.shape), FLOAT(scale), *numbers,
-        whole(rows), whole(entries), whole(states), target, mean, square,
+        *leading, *flat(eta1, shape), *optional(eta2, shape), *optional(base, shape), FLOAT(scale),
+        *map(numpy.float64, bounds), *numbers, whole(rows), whole(entries), whole(states), target, mean, square,
     )  # fmt: skip
     if leading:
         grid = (max(1, -(-entries // TILE)), max(1, -(-rows // TILE)))
@@ -362,7 +365,7 @@ def draw(domain, eta1, eta2, random, out, states=1, means=(None, None), product=
     return out
 
 
-def gain(domain, etas, before, after, shape):
+def gain(family, etas, before, after, shape, bounds=(0.0, 0.0)):
     """The sum over units of A(after) - A(before), shape (chains,): A at natural parameters moved two ways."""
     whole_shape = etas[0].shape
     chains, entries = len(etas[0]), etas[0].size // max(1, len(etas[0]))
@@ -373,8 +376,8 @@ def gain(domain, etas, before, after, shape):
         ends += [*bases, *[NULL] * (2 - len(bases)), FLOAT(scale)]
     states = entries // max(1, int(numpy.prod(shape)))
     out = np.empty(chains, numpy.float64)
-    arguments = (*fields, *ends, whole(chains), whole(entries), whole(states), out)
-    DEVICE.kernel(f"gain_{domain}")((max(1, min(chains, 65535)),), (256,), arguments)
+    arguments = (*fields, *ends, whole(chains), whole(entries), whole(states), *map(numpy.float64, bounds), out)
+    DEVICE.kernel(f"gain_{family}")((max(1, min(chains, 65535)),), (256,), arguments)
     return out
 
 
@@ -427,7 +430,7 @@ class Scatter:
 
 # --- what CuPy has otherwise, or not at all
 
-quiet = contextlib.nullcontext
+quiet = silent = contextlib.nullcontext
 
 
 def lgamma(x):

@@ -40,8 +40,8 @@ class CupySweeps(SparseSweeps):
         """The kernel of a part, how many threads have work, and its first slot, units and states."""
         found = self.plan.parts[part.rstrip("*")]
         layer = self.layers[found.layer]
-        states = layer.energy_shape[-1] if layer.energy_shape != layer.shape else 1
+        states = layer.states or 1
         scanned = part.endswith("*")
-        kernel = f"{'scan' if scanned else 'sweep'}_{layer.domain.name}"
+        kernel = f"{'scan' if scanned else 'sweep'}_{layer.family.kernel}"
         threads = chains if scanned else chains * -(-found.count // self.kernels.WORDS)
         return kernel, threads, (np.int32(found.first), np.int32(found.count), np.int32(states))

@@ -1,11 +1,14 @@
-"""`KernelProgram` -> text of a module whose layers are drawn by one kernel a domain, the last product of a field left to it.
+"""`KernelProgram` -> text of a module whose layers are drawn by one kernel a family, the last product of a field left to it.
 
 Numba and CuPy share this text; their runtimes differ. The kernels know no model, so they are compiled once for all.
 """
 
 from __future__ import annotations
 
+import math
+
 from energydsl.backends.numpy_printer import Lines, Printer, body_of, comment, defined
+from energydsl.domains import FAMILIES
 from energydsl.kernels.program import BATCH, LayerKernels
 
 
@@ -14,9 +17,9 @@ class FusedPrinter(Printer):
 
     def sample(self, layer: LayerKernels) -> Lines:
         name = layer.layer
-        states = layer.energy_shape[len(layer.shape) :]
-        count = states[0] if states else 1
-        kernel = layer.domain.name
+        states = layer.field_shape[len(layer.shape) :]
+        count = layer.states or 1
+        kernel, bounds = layer.family.kernel, self.bounds(layer, "bounds=")
         lines = [
             *self.moments(layer),
             "",
@@ -27,12 +30,12 @@ class FusedPrinter(Printer):
         if name in self.colours:
             etas = ["eta1", "eta2"][: len(layer.fields)]
             taken = [f"at_units({a}, units, {layer.shape!r}, {states!r})" for a in etas]
-            inner = "".join(f", {n}" for n in states)
+            inner = "".join(f", {n}" for n in layer.energy_shape[len(layer.shape) :])
             return [
                 *lines,
                 f"    {', '.join(etas)}, = fields_{name}(p, x, s, w)",
                 *self.units_of(layer),
-                f"    draw({kernel!r}, {', '.join(taken)}{', None' * (2 - len(taken))}, random, new, {count})",
+                f"    draw({kernel!r}, {', '.join(taken)}{', None' * (2 - len(taken))}, random, new, {count}{bounds})",
                 f'    x["{name}"].reshape(rows(x), -1{inner})[:, units] = new',
             ]
         square = f'means["{name}^2"]' if len(layer.fields) > 1 else "None"
@@ -44,24 +47,30 @@ class FusedPrinter(Printer):
             lines += product
         lines.append(f"    eta2 = eta2_{name}(p, x, s, w)" if len(layer.fields) > 1 else "    eta2 = None")
         more = "" if product is None else ", product, scale, base"
-        return [*lines, f'    draw({kernel!r}, eta1, eta2, random, x["{name}"], {count}, moments{more})']
+        return [*lines, f'    draw({kernel!r}, eta1, eta2, random, x["{name}"], {count}, moments{more}{bounds})']
 
     def path(self, layer: LayerKernels) -> Lines:
-        name, domain = layer.layer, layer.domain.name
-        states = layer.energy_shape[len(layer.shape) :]
+        name, kernel = layer.layer, layer.family.kernel
         return [
             *self.apart(layer),
             "",
             "",
-            *self.gain(layer, repr(domain)),
+            *self.gain(layer, repr(kernel), self.bounds(layer)),
             "",
             "",
             f"def draw_moved_{name}(etas, at, random, out, w):",
             f'    """Draw `{name}` at natural parameters scale * eta + offset; at: (scale, offsets)."""',
             "    scale, offsets = at",
             "    eta2 = None if len(etas) == 1 else scale * etas[1] + offsets[1]",
-            f"    draw({domain!r}, etas[0], eta2, random, out, {states[0] if states else 1}, scale=scale, base=offsets[0])",
+            f"    draw({kernel!r}, etas[0], eta2, random, out, {layer.states or 1}, scale=scale, base=offsets[0]"
+            f"{self.bounds(layer, 'bounds=')})",
         ]
+
+    @staticmethod
+    def bounds(layer: LayerKernels, lead: str = "") -> str:
+        """The bounds of a layer as a last argument, where its family asks for them."""
+        low, high = layer.low, layer.high
+        return "" if layer.family.local else f", {lead}({low!r}, {'math.inf' if math.isinf(high) else repr(high)})"
 
     def apart(self, layer: LayerKernels) -> Lines:
         product = self.fused(layer)
@@ -122,3 +131,8 @@ class FusedPrinter(Printer):
 def runtimes(own: str, first: str, unused: frozenset[str] = frozenset()) -> Lines:
     """The text of the NumPy runtime but for what the own runtime defines anew, and that of the own one."""
     return [body_of("numpy_runtime.py", "xp = np", defined(own) | unused), "", "", body_of(own, first)]
+
+
+def tables() -> str:
+    """The statement that names the families with one field a value, whose values are no indicators."""
+    return f"TABLES = {[n for n, f in FAMILIES.items() if f.over_states and not f.one_hot]!r}"

@@ -1,4 +1,4 @@
-"""The Numba runtime with its draws: one kernel a domain, generated from the domain's scalar formulas.
+"""The Numba runtime with its draws: one kernel a family, generated from the family's scalar formulas.
 
 Uniform number, sample and moments of a chain come from one pass over its units.
 """
@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from energydsl.backends.fused_printer import FusedPrinter, runtimes
+from energydsl.backends.fused_printer import FusedPrinter, runtimes, tables
 from energydsl.backends.numpy_printer import Lines, Printer
 from energydsl.backends.scalar_text import scalar
-from energydsl.domains import DOMAINS, Domain
-from energydsl.domains.scalar import AXIS, Op, Scalar
+from energydsl.domains import FAMILIES, Family
+from energydsl.domains.scalar import Scalar
 
 _HEAD = """
 import base64
@@ -21,6 +21,7 @@ import ctypes
 import math
 import threading
 import zlib
+from collections import namedtuple
 from types import SimpleNamespace
 
 import numba
@@ -47,9 +48,8 @@ _TABLES = (("DRAWS", "draw"), ("GAINS", "gain"))
 
 @lru_cache
 def runtime_text(dtype: str) -> str:
-    """Everything that does not depend on the model: both runtimes and the draws of all domains."""
-    derived = [name for name, domain in DOMAINS.items() if domain.derived]
-    draws = [line for name in derived for line in ["", "", *_draw(DOMAINS[name]), "", "", *_gain(DOMAINS[name])]]
+    """Everything that does not depend on the model: both runtimes and the draws of all families."""
+    draws = [line for family in FAMILIES.values() for line in ["", "", *_draw(family), "", "", *_gain(family)]]
     draws += ["", "", *_lane_draw()]
     parts = [
         "\n".join(Printer.docstring("NumPy, Numba and threadpoolctl")),
@@ -59,25 +59,25 @@ def runtime_text(dtype: str) -> str:
         *draws,
         "",
         "",
-        *(f"{table} = {{{', '.join(f'{d!r}: {what}_{d}' for d in derived)}}}" for table, what in _TABLES),
+        *(f"{table} = {{{', '.join(f'{f!r}: {what}_{f}' for f in FAMILIES)}}}" for table, what in _TABLES),
+        tables(),
     ]
     return "\n".join(parts) + "\n"
 
 
-def _draw(domain: Domain) -> Lines:
-    """The kernel of one domain over (chains, units); `given` holds explicit uniform numbers or nothing."""
-    assert domain.sample is not None
-    assert domain.mean is not None
+def _draw(family: Family) -> Lines:
+    """The kernel of one family over (chains, units); `given` holds explicit uniform numbers or nothing."""
     lines = [
         "@njit(parallel=True, cache=True, fastmath=FAST, error_model='numpy')",
-        f"def draw_{domain.name}(",
-        "    eta1, eta2, base, scale, given, k0, k1, block, sweep, chain, states, out, mean, square, parts,",
+        f"def draw_{family.kernel}(",
+        "    eta1, eta2, base, scale, given, k0, k1, block, sweep, chain, states, low, high, out, mean, square, parts,",
         "    address, a, lda, trans_a, b, ldb, trans_b, inner, add,",
         "):",
-        f'    """Units in {domain.support}: samples and moments from their fields."""',
+        f'    """{family.name} units: samples and moments from their fields."""',
         "    rows, entries = out.shape",
         "    scale = FLOAT(scale)",
-        "    units = entries // states",
+        f"    units = entries{' // states' if family.one_hot else ''}",
+        *(["    entries = units * states"] if family.over_states else []),
         "    count = (units + WORDS - 1) // WORDS",
         "    for t in prange(parts):",
         "        top, bottom = edge(rows, t, parts), edge(rows, t + 1, parts)",
@@ -98,10 +98,11 @@ def _draw(domain: Domain) -> Lines:
         "            else:",
         "                for j in range(entries):",
         "                    e[j] = scale * f[j]",
+        *(["            weigh(e, states, low)"] if family.over_states and family.weighted else []),
     ]
-    if len(domain.powers) > 1:
+    if len(family.powers) > 1:
         lines.append("            g = eta2[r if len(eta2) > 1 else 0]")
-    if isinstance(domain.sample, Op) and domain.sample.name in AXIS:
+    if family.one_hot:
         return [
             *lines,
             "            for j in range(units):",
@@ -110,86 +111,97 @@ def _draw(domain: Domain) -> Lines:
             "                for j in range(units):",
             "                    unit_softmax(e, j * states, states, mean[r])",
         ]
+    if family.over_states:
+        return [
+            *lines,
+            "            for j in range(units):",
+            "                o[j] = FLOAT(low + unit_pick(e, j * states, states, u[j]))",
+            "            if len(mean) > 0:",
+            "                for j in range(units):",
+            "                    mean[r, j] = unit_mean(e, j * states, states, low)",
+        ]
     lines += [
         "            for j in range(units):",
-        f"                o[j] = {_text(domain.sample)}",
+        f"                o[j] = {_text(family.sample)}",
         "            if len(mean) > 0:",
         "                m = mean[r]",
         "                for j in range(units):",
-        f"                    m[j] = {_text(domain.mean)}",
+        f"                    m[j] = {_text(family.mean)}",
     ]
-    if len(domain.powers) > 1:
-        assert domain.variance is not None
+    if len(family.powers) > 1:
         lines += [
             "            if len(square) > 0:",
             "                v, m = square[r], mean[r]",
             "                for j in range(units):",
-            f"                    v[j] = m[j] * m[j] + {_text(domain.variance)}",
+            f"                    v[j] = m[j] * m[j] + {_text(family.variance)}",
         ]
     return lines
 
 
-def _gain(domain: Domain) -> Lines:
-    """What the log-partitions of a domain gain where fields f, g move from s f + c, s g + d to t f + c2, t g + d2."""
-    assert domain.log_partition is not None
+def _gain(family: Family) -> Lines:
+    """What the log-partitions of a family gain where fields f, g move from s f + c, s g + d to t f + c2, t g + d2."""
     lines = [
         "@njit(parallel=True, cache=True, fastmath=FAST, error_model='numpy')",
-        f"def gain_{domain.name}(eta1, eta2, c, d, s, c2, d2, t, states, out, parts):",
+        f"def gain_{family.kernel}(eta1, eta2, c, d, s, c2, d2, t, states, low, high, out, parts):",
         "    entries = eta1.shape[1]",
         "    for n in prange(parts):",
         "        a, b = np.empty(entries, FLOAT), np.empty(entries, FLOAT)",
         "        for r in range(len(out) * n // parts, len(out) * (n + 1) // parts):",
         "            f = eta1[r if len(eta1) > 1 else 0]",
     ]
-    if len(domain.powers) > 1:
+    if len(family.powers) > 1:
         lines.append("            g = eta2[r if len(eta2) > 1 else 0]")
     lines += [
         "            for j in range(entries):",
         "                a[j] = s * f[j] + c[0, j]",
         "                b[j] = t * f[j] + c2[0, j]",
+        *(
+            ["            weigh(a, states, low)", "            weigh(b, states, low)"]
+            if family.over_states and family.weighted
+            else []
+        ),
         "            total = FLOAT(0.0)",
     ]
-    if isinstance(domain.log_partition, Op) and domain.log_partition.name in AXIS:
+    if family.over_states:
         lines += [
             "            for j in range(0, entries, states):",
             "                total += unit_logsumexp(b, j, states) - unit_logsumexp(a, j, states)",
         ]
     else:
         before, after = (
-            {"eta1": f"{x}[j]", "eta2": y} for x, y in (("a", "(s * g[j] + d[0, j])"), ("b", "(t * g[j] + d2[0, j])"))
+            {"eta1": f"{x}[j]", "eta2": y, "low": "low", "high": "high"}
+            for x, y in (("a", "(s * g[j] + d[0, j])"), ("b", "(t * g[j] + d2[0, j])"))
         )
         lines += [
             "            for j in range(entries):",
-            f"                total += {_text(domain.log_partition, after)} - {_text(domain.log_partition, before)}",
+            f"                total += {_text(family.log_partition, after)} - {_text(family.log_partition, before)}",
         ]
     return [*lines, "            out[r] = total"]
 
 
 def _lane_draw() -> Lines:
-    """Units of any domain for some chains at once; `kind` is the number of the domain in the table."""
+    """Units of any family for some chains at once; `kind` is the number of the family in the table."""
     lines = [
         "@njit(fastmath=FAST, error_model='numpy')",
         "def lane_draw(kind, e, second, g, slot, u, units, states, lanes, o):",
         '    """Draw units from their fields e: (units, states, lanes)."""',
     ]
-    derived = [d for d in DOMAINS.values() if d.derived]
-    for number, domain in enumerate(derived):
-        assert domain.sample is not None
+    for number, family in enumerate(f for f in FAMILIES.values() if f.local):
         lines.append(f"    if kind == {number}:")
-        if isinstance(domain.sample, Op) and domain.sample.name in AXIS:
+        if family.one_hot:
             lines.append("        lane_choose(e, u, units, states, lanes, o)")
             continue
-        if len(domain.powers) > 1:
+        if len(family.powers) > 1:
             lines += [
                 "        for m in range(units):",
                 "            for k in range(lanes):",
                 "                g[m * lanes + k] = second[slot + m]",
             ]
-        lines += ["        for j in range(units * lanes):", f"            o[j] = {_text(domain.sample)}"]
+        lines += ["        for j in range(units * lanes):", f"            o[j] = {_text(family.sample)}"]
     return lines
 
 
-_VARIABLES = {"eta1": "e[j]", "eta2": "g[j]", "u": "u[j]"}
+_VARIABLES = {"eta1": "e[j]", "eta2": "g[j]", "u": "u[j]", "low": "low", "high": "high"}
 
 
 def _text(formula: Scalar, variables: Mapping[str, str] = _VARIABLES) -> str:

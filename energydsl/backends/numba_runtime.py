@@ -7,6 +7,7 @@ that the two never compete for a core.
 
 import ctypes
 import threading
+from collections import namedtuple
 
 import numba
 import numpy as np
@@ -222,6 +223,25 @@ def tensordot(a, b, axes):
     return matmul(matrix_a, matrix_b).reshape([a.shape[k] for k in free_a] + [b.shape[k] for k in free_b])
 
 
+_RATIOS = np.array([_CENTRE, _NEAR, _FAR])
+
+
+@njit(error_model="numpy")
+def quantile(u):
+    """Quantile of the standard normal distribution (Wichura 1988, algorithm AS 241), in double precision."""
+    u = min(max(u, 2.0**-54), 1.0 - 2.0**-53)
+    q = u - 0.5
+    near = abs(q) <= 0.425
+    r = 0.180625 - q * q if near else math.sqrt(-math.log(min(u, 1.0 - u)))
+    which = 0 if near else 1 if r <= 5.0 else 2
+    v = r - (0.0, 1.6, 5.0)[which]
+    above, below = 0.0, 0.0
+    for k in range(7, -1, -1):
+        above = above * v + _RATIOS[which, 0, k]
+        below = below * v + _RATIOS[which, 1, k]
+    return q * above / below if near else math.copysign(above / below, q)
+
+
 # --- scalar functions: in float32 polynomials without branches, which the compiler turns into vector code
 
 if SINGLE:
@@ -291,22 +311,9 @@ else:
     def unit_log(x):
         return math.log(x)
 
-    _RATIOS = np.array([_CENTRE, _NEAR, _FAR])
-
-    @njit(error_model="numpy")
+    @scalar
     def unit_ndtri(u):
-        """Quantile of the standard normal distribution (Wichura 1988, algorithm AS 241)."""
-        u = min(max(u, 2.0**-54), 1.0 - 2.0**-53)
-        q = u - 0.5
-        near = abs(q) <= 0.425
-        r = 0.180625 - q * q if near else math.sqrt(-math.log(min(u, 1.0 - u)))
-        which = 0 if near else 1 if r <= 5.0 else 2
-        v = r - (0.0, 1.6, 5.0)[which]
-        above, below = 0.0, 0.0
-        for k in range(7, -1, -1):
-            above = above * v + _RATIOS[which, 0, k]
-            below = below * v + _RATIOS[which, 1, k]
-        return q * above / below if near else math.copysign(above / below, q)
+        return quantile(u)
 
 
 @scalar
@@ -335,6 +342,200 @@ def unit_softplus(x):
 @scalar
 def unit_step(x):
     return FLOAT(1.0) if x > FLOAT(0.0) else FLOAT(0.0)
+
+
+@scalar
+def unit_floor(x):
+    return FLOAT(math.floor(x))
+
+
+@scalar
+def unit_expm1(x):
+    return FLOAT(math.expm1(x))
+
+
+@scalar
+def unit_log1p(x):
+    return FLOAT(math.log1p(x))
+
+
+@scalar
+def unit_log1mexp(x):
+    return FLOAT(math.log(-math.expm1(x)))
+
+
+@scalar
+def unit_clip(x, low, high):
+    return min(max(x, low), high)
+
+
+# --- families without a short formula, in double precision: see the functions of these names in the NumPy runtime
+
+_SERIES = np.array(_MILLS)
+exact = njit(error_model="numpy")
+
+
+@exact
+def unit_log_mills(x):
+    size = abs(x)
+    t = 2.0 * (size - 4.0) / (size + 4.0)
+    first, second = 0.0, 0.0
+    for k in range(len(_SERIES) - 1, 0, -1):
+        first, second = t * first - second + _SERIES[k], first
+    ratio = (0.5 * t * first - second + _SERIES[0]) / (1.0 + size)
+    half = 0.5 * size * size
+    return math.log(ratio) if x >= 0.0 else half + math.log(_ROOT - math.exp(-half) * ratio)
+
+
+@exact
+def unit_hazard(a, d):
+    return math.inf if math.isinf(d) else 0.5 * d * (d + 2.0 * a) + unit_log_mills(a) - unit_log_mills(a + d)
+
+
+@exact
+def unit_decay(c):
+    q = c * c
+    if c < 0.03:
+        return 0.5 - c / 12.0 + c * q / 720.0, 1.0 / 12.0 - q / 240.0 + q * q / 6048.0
+    return 1.0 / c - 1.0 / math.expm1(c), 1.0 / q - 0.25 / math.sinh(0.5 * min(c, 1400.0)) ** 2
+
+
+Truncation = namedtuple("Truncation", "sd mean near sign a b d fall kept below inside")
+
+
+@exact
+def truncated(eta1, eta2, low, high):
+    """What `Truncated` holds, of one unit."""
+    sd, mean = math.sqrt(-0.5 / eta2), -0.5 * eta1 / eta2
+    a, b, d = (low - mean) / sd, (high - mean) / sd, (high - low) / sd
+    near, sign = low, 1.0
+    if a + b < 0.0:
+        near, sign, a, b = high, -1.0, -b, -a
+    endless = math.isinf(d)
+    fall = 0.0 if endless else math.exp(-0.5 * d * (a + b))
+    kept = -math.expm1(-unit_hazard(max(a, 0.0), d))
+    below = math.exp(-0.5 * a * a + unit_log_mills(-a)) if a < 0.0 else 0.0
+    above = 0.0 if endless or a >= 0.0 else math.exp(-0.5 * b * b + unit_log_mills(b))
+    return Truncation(sd, mean, near, sign, a, b, d, fall, kept, below, _ROOT - below - above)
+
+
+@exact
+def unit_truncated_normal_log(eta1, eta2, low, high):
+    t = truncated(float(eta1), float(eta2), low, high)
+    if t.a < 0.0:
+        return FLOAT(math.log(t.sd) + 0.5 * t.mean * eta1 + math.log(t.inside))
+    return FLOAT(math.log(t.sd) + t.near * (eta1 + eta2 * t.near) + unit_log_mills(t.a) + math.log(t.kept))
+
+
+@exact
+def truncated_moments(eta1, eta2, low, high):
+    t = truncated(float(eta1), float(eta2), low, high)
+    scale = math.exp(-0.5 * t.a * t.a) / t.inside if t.a < 0.0 else math.exp(-unit_log_mills(t.a)) / t.kept
+    z = scale * (1.0 - t.fall)
+    variance = 1.0 + scale * (t.a - (0.0 if t.fall == 0.0 else t.b * t.fall)) - z * z
+    if t.a < 0.0:
+        return min(max(t.mean + t.sign * t.sd * z, low), high), t.sd * t.sd * max(variance, 0.0)
+    step = z - t.a
+    if t.a > 700.0:
+        centre, spread = unit_decay(t.a * t.d)
+        endless = math.isinf(t.d)
+        variance = 1.0 / (t.a * t.a) if endless else t.d * t.d * spread
+        if t.a > 1e4:
+            step = 1.0 / t.a if endless else t.d * centre
+    return min(max(t.near + t.sign * t.sd * step, low), high), t.sd * t.sd * max(variance, 0.0)
+
+
+@exact
+def unit_truncated_normal_mean(eta1, eta2, low, high):
+    return FLOAT(truncated_moments(eta1, eta2, low, high)[0])
+
+
+@exact
+def unit_truncated_normal_variance(eta1, eta2, low, high):
+    return FLOAT(truncated_moments(eta1, eta2, low, high)[1])
+
+
+@exact
+def unit_truncated_normal_draw(eta1, eta2, low, high, u):
+    t = truncated(float(eta1), float(eta2), low, high)
+    v = 1.0 - float(u) if t.sign < 0.0 else float(u)
+    if t.a < 0.0:
+        z = quantile((t.below + v * t.inside) / _ROOT)
+        return FLOAT(min(max(t.mean + t.sign * t.sd * z, low), high))
+    target = -math.log1p(-min(v * t.kept, 1.0 - 2.0**-53))
+    step = min(target * math.exp(unit_log_mills(t.a)), 2.0 * target / (t.a + math.sqrt(t.a * t.a + 2.0 * target) + 1e-300))
+    for _ in range(5):
+        step = max(step - (unit_hazard(t.a, step) - target) * math.exp(unit_log_mills(t.a + step)), 0.0)
+    return FLOAT(min(max(t.near + t.sign * t.sd * step, low), high))
+
+
+@exact
+def unit_truncated_exponential_log(eta1, low, high):
+    eta, width = float(eta1), high - low
+    c = abs(eta) * width
+    mass = 1.0 - 0.5 * c if c < 1e-9 else -math.expm1(-c) / c
+    return FLOAT(eta * (high if eta > 0.0 else low) + math.log(width) + math.log(mass))
+
+
+@exact
+def unit_truncated_exponential_mean(eta1, low, high):
+    move = (high - low) * unit_decay(abs(float(eta1)) * (high - low))[0]
+    return FLOAT(high - move if eta1 > 0.0 else low + move)
+
+
+@exact
+def unit_truncated_exponential_variance(eta1, low, high):
+    return FLOAT((high - low) ** 2 * unit_decay(abs(float(eta1)) * (high - low))[1])
+
+
+@exact
+def unit_truncated_exponential_draw(eta1, low, high, u):
+    width = high - low
+    c = abs(float(eta1)) * width
+    v = 1.0 - float(u) if eta1 > 0.0 else float(u)
+    move = width * (v if c < 1e-9 else -math.log1p(v * math.expm1(-c)) / c)
+    return FLOAT(min(max(high - move if eta1 > 0.0 else low + move, low), high))
+
+
+@exact
+def unit_poisson_peak(k, rate):
+    if k < 10.0:
+        value = math.exp(-rate)
+        for j in range(1, int(k) + 1):
+            value *= rate / j
+        return value
+    x, m = rate / k - 1.0, 1.0 / k
+    series = m / 12.0 - m**3 / 360.0 + m**5 / 1260.0 - m**7 / 1680.0
+    return math.exp(k * (math.log1p(x) - x) - series) * math.sqrt(m) / _ROOT
+
+
+@exact
+def unit_poisson_draw(eta1, u):
+    rate, v = math.exp(min(float(eta1), 700.0)), float(u)
+    if rate >= 1e8:
+        return FLOAT(math.floor(rate + math.sqrt(rate) * quantile(v) + 0.5))
+    k = math.floor(rate)
+    peak = unit_poisson_peak(k, rate)
+    below, weight, place = 0.0, peak, k
+    while place > 0.0 and weight > 1e-18:
+        weight *= place / rate
+        place -= 1.0
+        below += weight
+    if v < below:
+        weight = peak * k / rate
+        k -= 1.0
+        bound = below - weight
+        while v < bound and k > 0.0:
+            weight *= k / rate
+            k -= 1.0
+            bound -= weight
+        return FLOAT(k)
+    bound, weight = below + peak, peak
+    while v >= bound and weight > 1e-18:
+        k += 1.0
+        weight *= rate / k
+        bound += weight
+    return FLOAT(k)
 
 
 @njit(fastmath=FAST, error_model="numpy")
@@ -375,6 +576,44 @@ def unit_choose(eta, at, states, u, out):
     for k in range(states):
         out[at + k] = FLOAT(0.0)
     out[at + chosen] = FLOAT(1.0)
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def unit_pick(eta, at, states, u):
+    """The number of the first state whose cumulated weight exceeds u times the whole."""
+    top = eta[at]
+    for k in range(1, states):
+        top = max(top, eta[at + k])
+    whole = FLOAT(0.0)
+    for k in range(states):
+        whole += unit_exp(eta[at + k] - top)
+    total = FLOAT(0.0)
+    for k in range(states - 1):
+        total += unit_exp(eta[at + k] - top)
+        if total > u * whole:
+            return k
+    return states - 1
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def unit_mean(eta, at, states, low):
+    """Mean of the value low + k of the state k."""
+    top = eta[at]
+    for k in range(1, states):
+        top = max(top, eta[at + k])
+    whole, total = FLOAT(0.0), FLOAT(0.0)
+    for k in range(states):
+        weight = unit_exp(eta[at + k] - top)
+        whole += weight
+        total += FLOAT(k) * weight
+    return FLOAT(low) + total / whole
+
+
+@njit(error_model="numpy")
+def weigh(eta, states, low):
+    """Take log x! off the fields of every value x."""
+    for j in range(len(eta)):
+        eta[j] -= FLOAT(math.lgamma(low + j % states + 1.0))
 
 
 # --- random numbers: the same stream as in NumPy
@@ -445,15 +684,18 @@ def flat(value, shape):
     return np.ascontiguousarray(np.broadcast_to(array, shape[1:])).reshape(1, -1)
 
 
-def draw(domain, eta1, eta2, random, out, states=1, means=(None, None), product=None, scale=1.0, base=None):
-    """Draw units of a domain with one kernel call, their moments beside them where they are wanted.
+def draw(
+    family, eta1, eta2, random, out, states=1, means=(None, None), product=None, scale=1.0, base=None, bounds=(0.0, 0.0)
+):
+    """Draw units of a family with one kernel call, their moments beside them where they are wanted.
 
     The first natural parameter is scale * eta1 + base, after the product of two matrices has been written into eta1
     (or, where `product` says so in its third place, added to it).
     """
     rows = len(out)
     target = out.reshape(rows, -1)
-    first = eta1.reshape(rows, -1) if product is not None else flat(eta1, out.shape)
+    shape = (*out.shape, states) if family in TABLES else out.shape
+    first = eta1.reshape(rows, -1) if product is not None else flat(eta1, shape)
     parts = pieces(target.size)
     gemm_arguments = _NO_PRODUCT
     if product is not None:
@@ -467,20 +709,21 @@ def draw(domain, eta1, eta2, random, out, states=1, means=(None, None), product=
             add = False
     key = getattr(random, "key", None)
     if key is None:
-        given = random(np.empty(out.shape[:-1] if states > 1 else out.shape, FLOAT)).reshape(rows, -1)
+        given = random(np.empty(out.shape[:-1] if states > 1 and shape == out.shape else out.shape, FLOAT)).reshape(rows, -1)
         k0, k1, block, sweep, chain = 0, 0, 0, 0, 0
     else:
         given, k0, k1, block, sweep, chain = _NONE, *key, random.block, random.sweep, random.chain
         random.block += 1
     mean, square = means
-    DRAWS[domain](
+    DRAWS[family](
         first,
-        _NONE if eta2 is None else flat(eta2, out.shape),
-        _NONE if base is None else flat(base, out.shape),
+        _NONE if eta2 is None else flat(eta2, shape),
+        _NONE if base is None else flat(base, shape),
         float(scale),
         given,
         k0, k1, block, sweep, chain,
         states,
+        *map(float, bounds),
         target,
         _NONE if mean is None else mean.reshape(rows, -1),
         _NONE if square is None else square.reshape(rows, -1),
@@ -491,7 +734,7 @@ def draw(domain, eta1, eta2, random, out, states=1, means=(None, None), product=
     return out
 
 
-def gain(domain, etas, before, after, shape):
+def gain(family, etas, before, after, shape, bounds=(0.0, 0.0)):
     """The sum over units of A(after) - A(before), shape (chains,): A at natural parameters moved two ways."""
     whole = etas[0].shape
     fields = [flat(eta, whole) for eta in etas] + [_NONE] * (2 - len(etas))
@@ -501,7 +744,7 @@ def gain(domain, etas, before, after, shape):
         ends.append(FLOAT(scale))
     states = fields[0].shape[1] // max(1, math.prod(shape))
     out = np.empty(len(etas[0]), FLOAT)
-    GAINS[domain](*fields, *ends, states, out, pieces(fields[0].size))
+    GAINS[family](*fields, *ends, states, *map(float, bounds), out, pieces(fields[0].size))
     return out.astype(np.float64)
 
 

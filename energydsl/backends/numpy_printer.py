@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import math
 import re
 import zlib
 from collections import Counter
@@ -17,15 +18,15 @@ from importlib.resources import files
 
 import numpy as np
 
-from energydsl.domains.scalar import Num, Op, Scalar, Var
+from energydsl.domains.scalar import Num, Op, Scalar, Var, substitute
 from energydsl.energy.targets import output
-from energydsl.energy.terms import Predicate
+from energydsl.energy.terms import BASE, Predicate
 from energydsl.kernels.program import BATCH, Access, Contract, Define, Kernel, KernelProgram, LayerKernels, Section
 from energydsl.model.indices import EdgeEnd, Index, Wrap
 
 Lines = list[str]
 _FUNCTIONS = {"exp", "log", "sqrt", "abs", "tanh", "sin", "cos", "sign", "negative", "add", "subtract", "multiply"}
-_FUNCTIONS |= {"divide", "less", "power"}
+_FUNCTIONS |= {"divide", "less", "power", "floor", "log1p"}
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ class Printer:
         if layer.unit_fields:
             lines += ["", "", *self.scan(layer)]
         for what in ("log_partition", "entropy", "mean", "variance", "mode"):
-            lines += ["", "", *self.elementwise(layer, what, getattr(layer.domain, what))]
+            lines += ["", "", *self.elementwise(layer, what, bound(getattr(layer.family, what), layer))]
         return lines
 
     def field_lines(self, layer: LayerKernels, kernel: Kernel) -> Lines:
@@ -232,7 +233,7 @@ class Printer:
             f'    """{comment(kernel.equation)}"""',
         ]
         letters = tuple(x for x in (BATCH, *kernel.letters) if x not in sites)
-        states = layer.energy_shape[len(layer.shape) :]
+        states = layer.field_shape[len(layer.shape) :]
         shape = ", ".join(map(str, ("rows(x)", *states)))
         labels = {s.label for s in kernel.sections}
         single = next(iter(labels)) if len(labels) == 1 else None
@@ -240,7 +241,7 @@ class Printer:
         for section in kernel.sections:
             weight = "" if single is not None else f's.weights["{section.label}"]'
             if section.target is not None:
-                whole = ", ".join(map(str, layer.energy_shape))
+                whole = ", ".join(map(str, layer.field_shape))
                 lines.append(f"    whole = np.zeros((rows(x), {whole},), DTYPE)")
                 steps, value = self.value(section, {})
                 value = self.times(value, section, weight)
@@ -255,7 +256,7 @@ class Printer:
         lines += [
             f"    eta *= {scale}",
             f'    if "{layer.layer}" in s.external:',
-            f'        eta += np.broadcast_to(s.external["{layer.layer}"][{number}], x["{layer.layer}"].shape)'
+            f'        eta += np.broadcast_to(s.external["{layer.layer}"][{number}], (rows(x), *{layer.field_shape!r}))'
             f"[:, {', '.join(sites)}]"
             if sites
             else f'        eta += s.external["{layer.layer}"][{number}]',
@@ -269,11 +270,10 @@ class Printer:
         lines = [
             f"def moments_{name}(means, {arguments}):",
             f'    """Write the conditional moments of `{name}` into `means`."""',
-            f"    {_into(layer.domain.mean, f'means[{name!r}]')}",
+            f"    {_into(bound(layer.family.mean, layer), f'means[{name!r}]')}",
         ]
-        if len(layer.fields) > 1:
-            assert layer.domain.variance is not None
-            variance = _plain(layer.domain.variance)
+        if layer.squared:
+            variance = _plain(bound(layer.family.variance, layer))
             lines.append(f'    np.add(means["{name}"] ** 2, {variance}, out=means["{name}^2"])')
         return [
             *lines,
@@ -306,8 +306,8 @@ class Printer:
                 *lines,
                 f'    draw_{name}({arguments}, fill(random, w("u:{name}", (rows(x){site},))), x["{name}"], w)',
             ]
-        states = layer.energy_shape[len(layer.shape) :]
-        inner = "".join(f", {n}" for n in states)
+        states = layer.field_shape[len(layer.shape) :]
+        inner = "".join(f", {n}" for n in layer.energy_shape[len(layer.shape) :])
         taken = ", ".join(f"at_units({a}, units, {layer.shape!r}, {states!r})" for a in arguments.split(", "))
         return [
             *lines,
@@ -332,7 +332,7 @@ class Printer:
             *self.apart(layer),
             "",
             "",
-            *self.gain(layer, f"log_partition_{name}"),
+            *self.gain(layer, f"log_partition_{name}", ""),
             "",
             "",
             f"def draw_moved_{name}(etas, at, random, out, w):",
@@ -349,21 +349,20 @@ class Printer:
         ]
 
     @staticmethod
-    def gain(layer: LayerKernels, log_partition: str) -> Lines:
+    def gain(layer: LayerKernels, log_partition: str, bounds: str) -> Lines:
         return [
             f"def gain_{layer.layer}(etas, before, after):",
             f'    """What the log-partitions of `{layer.layer}` gain from before to after, each (scale, offsets)."""',
-            f"    return gain({log_partition}, etas, before, after, {layer.shape!r})",
+            f"    return gain({log_partition}, etas, before, after, {layer.shape!r}{bounds})",
         ]
 
     def draw(self, layer: LayerKernels) -> Lines:
         """One draw from the fields and uniform numbers, both overwritten."""
-        assert layer.domain.sample is not None
         arguments = ", ".join(["eta1", "eta2"][: len(layer.fields)])
         return [
             f"def draw_{layer.layer}({arguments}, u, new, w):",
             f'    """Draw units of `{layer.layer}` from their fields and uniform numbers; these may be overwritten."""',
-            *_Formula(layer.layer, self.full(layer), "new").statements(layer.domain.sample),
+            *_Formula(layer.layer, self.full(layer), "new").statements(bound(layer.family.sample, layer)),
         ]
 
     @staticmethod
@@ -386,12 +385,10 @@ class Printer:
         ]
         lines += [f"        {a} = unit_{a}_{name}(p, x, s, w, {at})" for a in arguments]
         lines.append(f"        u = uniform[:, {at}]")
-        assert layer.domain.sample is not None
-        lines.append(f'        x["{name}"][:, {at}] = {_plain(layer.domain.sample)}')
+        lines.append(f'        x["{name}"][:, {at}] = {_plain(bound(layer.family.sample, layer))}')
         return lines
 
-    def elementwise(self, layer: LayerKernels, what: str, formula: Scalar | None) -> Lines:
-        assert formula is not None
+    def elementwise(self, layer: LayerKernels, what: str, formula: Scalar) -> Lines:
         arguments = ", ".join(["eta1", "eta2"][: len(layer.fields)])
         return [
             f"def {what}_{layer.layer}({arguments}):",
@@ -402,12 +399,15 @@ class Printer:
     # --- energy and gradient
 
     def energy(self) -> Lines:
+        weighted = any(section.label == BASE for section in self.program.energy.sections)
+        labels = f"[*LABELS, {BASE!r}]" if weighted else "LABELS"
+        note = "; the base measure under no name" if weighted else ""
         lines = [
             "",
             "",
             "def energy(p, x, s, without=frozenset()):",
-            '    """E by term name, shape (chains,), without beta and term weights; leaves out terms of given layers."""',
-            "    total = {label: np.zeros(rows(x), DTYPE) for label in LABELS}",
+            f'    """E by term name, shape (chains,), without beta and term weights; leaves out terms of given layers{note}."""',
+            f"    total = {{label: np.zeros(rows(x), DTYPE) for label in {labels}}}",
         ]
         for section in self.program.energy.sections:
             steps, value = self.value(section, {})
@@ -683,12 +683,14 @@ class Printer:
             return f"(1.0 / {text})"
         return text if exponent == 1.0 else f"({text} ** {exponent!r})"
 
-    @staticmethod
-    def array(access: Access) -> str:
+    def array(self, access: Access) -> str:
         if access.source == "x":
             return f'x["{access.name}"]'
         if access.source == "p":
             return f'p["{access.name}"]'
+        if access.source == "support":
+            layer = self.program.layers[access.name]
+            return self.constant(f"np.arange({layer.low!r}, {layer.high + 1.0!r}, dtype=DTYPE)", "VALUES")
         if access.source == "c":
             return f's.consts["{access.name}"]'
         power = "" if access.exponent == 1.0 else f" ** {access.exponent!r}"
@@ -862,7 +864,7 @@ def _plain(node: Scalar) -> str:
         case Var(name=name):
             return name
         case Num(value=value):
-            return repr(value)
+            return "math.inf" if math.isinf(value) else repr(value)
         case Op(name="negative", arguments=(inner,)):
             return f"(-{_plain(inner)})"
         case Op(name=name, arguments=(left, right)) if name in INFIX:
@@ -872,11 +874,15 @@ def _plain(node: Scalar) -> str:
     raise AssertionError(node)
 
 
-def _into(node: Scalar | None, out: str) -> str:
+def bound(formula: Scalar, layer: LayerKernels) -> Scalar:
+    """A formula with the bounds of a layer as numbers."""
+    return substitute(formula, {"low": Num(layer.low), "high": Num(layer.high)})
+
+
+def _into(node: Scalar, out: str) -> str:
     """A statement that writes a formula into an array."""
     if isinstance(node, Op) and node.name in ("sigmoid", "tanh", "softmax_last", "multiply"):
         return _call(node.name, [_plain(a) for a in node.arguments], out)
-    assert node is not None
     return f"{out}[...] = {_plain(node)}"
 
 
@@ -916,7 +922,7 @@ class _Formula:
             self.uses[node] -= 1
             return node.name, node.name in self.full and self.uses[node] == 0
         if isinstance(node, Num):
-            return repr(node.value), False
+            return _plain(node), False
         assert isinstance(node, Op)
         arguments = [self._emit(a) for a in node.arguments]
         texts = [t for t, _ in arguments]
@@ -930,7 +936,7 @@ class _Formula:
                 text = name
                 self.known[node] = (name, False)
             return text, False
-        if out or node.name == "choose_last":
+        if out or node.name in ("choose_last", "pick_last"):
             target = out or "new"
         else:
             target = full[0] if full else self._buffer()

@@ -142,6 +142,11 @@ def quiet():
     return np.errstate(over="ignore", under="ignore")
 
 
+def silent():
+    """No warnings where one of two branches that are both computed is not a number."""
+    return np.errstate(all="ignore")
+
+
 def host(array):
     """A NumPy array of the values."""
     return np.asarray(array)
@@ -323,8 +328,16 @@ def ndtri(u, out=None):
 
 
 def lgamma(x):
-    """Log Gamma(x), elementwise."""
-    return np.vectorize(math.lgamma, otypes=[float])(x)
+    """Log Gamma(x), elementwise; for x > 0 by Stirling's series, eight steps up."""
+    x = np.asarray(x, np.float64)
+    if not (x > 0.0).all():
+        return np.vectorize(math.lgamma, otypes=[float])(x)
+    below, y = np.log(x), x + 8.0
+    for k in range(1, 8):
+        below = below + np.log(x + k)
+    z = 1.0 / (y * y)
+    series = (1 / 12 - z * (1 / 360 - z * (1 / 1260 - z * (1 / 1680 - z / 1188)))) / y
+    return (y - 0.5) * np.log(y) - y + 0.5 * math.log(2.0 * math.pi) + series - below
 
 
 def digamma(x):
@@ -338,3 +351,256 @@ def digamma(x):
     z = 1.0 / (x * x)
     series = z * (1 / 12 - z * (1 / 120 - z * (1 / 252 - z * (1 / 240 - z / 132))))
     return shift + np.log(x) - 0.5 / x - series
+
+
+def expm1(x):
+    """exp(x) - 1"""
+    with quiet():
+        return np.expm1(x)
+
+
+def log1mexp(x):
+    """log(1 - exp(x)) for x < 0"""
+    return np.log(-np.expm1(x))
+
+
+def clip(x, low, high, out=None):
+    """The nearest value in [low, high]."""
+    return np.clip(x, low, high, out=out)
+
+
+# (1 + x) r(x) in Chebyshev polynomials of (x - 4) / (x + 4), r Mills' ratio: computed to 50 digits for this file.
+_MILLS = (
+    1.1670525350882472057, -0.16101957671346538914, -0.028002821825452974716, 0.031674521892392658864,
+    -0.012103231162345368661, 0.0027056129762167095153, -2.9931636202703165933e-4, -1.716686526879361022e-5,
+    1.0178489264109867437e-5, -4.8948295700041917723e-7, -2.844006500151047843e-7, 3.076628371381150396e-8,
+    9.1803786744695372008e-9, -1.2756102213808736222e-9, -3.6602793761041338272e-10, 4.5926359348595205189e-11,
+    1.718931468764652685e-11, -1.2726833698700694016e-12, -8.6680819133161884347e-13, 1.1061557204136740861e-15,
+    4.2750210770103333828e-14, 3.7909376922639045483e-15, -1.8474103010592331508e-15, -4.0419094130708177895e-16,
+)  # fmt: skip
+_ROOT = math.sqrt(2.0 * math.pi)
+
+
+def log_mills(x):
+    """Log of Mills' ratio of the standard normal, log (1 - Phi(x)) / phi(x)."""
+    size = np.abs(x)
+    t = 2.0 * (size - 4.0) / (size + 4.0)
+    first, second = 0.0 * t, 0.0 * t
+    for coefficient in _MILLS[:0:-1]:
+        first, second = t * first - second + coefficient, first
+    ratio = (0.5 * t * first - second + _MILLS[0]) / (1.0 + size)
+    with quiet():
+        half = 0.5 * size * size
+        return np.where(x >= 0.0, np.log(ratio), half + np.log(_ROOT - np.exp(-half) * ratio))
+
+
+def cumulated_hazard(a, d):
+    """-log of the probability that a standard normal above a is above a + d."""
+    with silent():
+        found = 0.5 * d * (d + 2.0 * a) + log_mills(a) - log_mills(np.minimum(a + d, 1e150))
+        return np.where(np.isinf(d), math.inf, found)
+
+
+class Truncated:
+    """A normal distribution between two bounds, seen from the end nearer to its mode: z = (x - mean) / sd in [a, a + d].
+
+    peak: whether the mode lies inside. scale: exp(-a^2 / 2) over the integral of exp(-z^2 / 2). fall: how much lower the
+    density is at the far end.
+    """
+
+    def __init__(self, eta1, eta2, low, high):
+        first, second = (np.asarray(e, np.float64) for e in (eta1, eta2))
+        self.first, self.second = first, second
+        self.sd, self.mean = np.sqrt(-0.5 / second), -0.5 * first / second
+        a, b = (low - self.mean) / self.sd, (high - self.mean) / self.sd
+        self.flipped = a + b < 0.0
+        self.near = np.where(self.flipped, high, low)
+        self.sign = np.where(self.flipped, -1.0, 1.0)
+        self.a, self.b = np.where(self.flipped, -b, a), np.where(self.flipped, -a, b)
+        self.d = (high - low) / self.sd
+        self.peak = self.a < 0.0
+        with silent():
+            self.fall = np.where(np.isinf(self.d), 0.0, np.exp(-0.5 * self.d * (self.b + self.a)))
+            self.kept = -np.expm1(-cumulated_hazard(np.maximum(self.a, 0.0), self.d))
+            self.below = np.exp(-0.5 * self.a**2 + log_mills(-self.a))
+            above = np.where(np.isinf(self.b), 0.0, np.exp(-0.5 * self.b**2 + log_mills(self.b)))
+            self.inside = _ROOT - self.below - above
+            self.scale = np.where(self.peak, np.exp(-0.5 * self.a**2) / self.inside, np.exp(-log_mills(self.a)) / self.kept)
+
+    def log_integral(self):
+        """log of the integral of exp(eta1 x + eta2 x^2)."""
+        with silent():
+            centre = -0.25 * self.first**2 / self.second + np.log(self.inside)
+            end = self.near * (self.first + self.second * self.near) + log_mills(self.a) + np.log(self.kept)
+        return np.log(self.sd) + np.where(self.peak, centre, end)
+
+    def moments(self):
+        """Mean and variance."""
+        with silent():
+            z = self.scale * (1.0 - self.fall)
+            rest = np.where(self.fall == 0.0, 0.0, self.b * self.fall)
+            variance = 1.0 + self.scale * (self.a - rest) - z * z
+            mean, spread = decay(self.a * self.d)
+            wide = np.isinf(self.d)
+            mean, spread = np.where(wide, 1.0 / self.a, self.d * mean), np.where(wide, 1.0 / self.a**2, self.d**2 * spread)
+        mean = np.where(self.a > 1e4, mean, z - self.a)
+        variance = np.where(self.a > 700.0, spread, variance)
+        centred = self.mean + self.sign * self.sd * z
+        return np.where(self.peak, centred, self.near + self.sign * self.sd * mean), self.sd**2 * variance
+
+    def draw(self, u):
+        """One draw from one uniform number, growing with it."""
+        v = np.where(self.flipped, 1.0 - u, u)
+        a, target = np.maximum(self.a, 0.0), -np.log1p(-np.minimum(v * self.kept, 1.0 - 2.0**-53))
+        with silent():
+            d = np.minimum(target * np.exp(log_mills(a)), 2.0 * target / (a + np.sqrt(a * a + 2.0 * target) + 1e-300))
+            for _ in range(5):
+                d = np.maximum(d - (cumulated_hazard(a, d) - target) * np.exp(log_mills(a + d)), 0.0)
+        z = np.asarray(ndtri(np.asarray((self.below + v * self.inside) / _ROOT, np.float64)))
+        return np.where(self.peak, self.mean + self.sign * self.sd * z, self.near + self.sign * self.sd * d)
+
+
+def decay(c):
+    """Mean and variance of the density exp(-c t) on [0, 1], c >= 0."""
+    with silent():
+        q = c * c
+        mean = np.where(c < 0.03, 0.5 - c / 12.0 + c * q / 720.0, 1.0 / c - 1.0 / np.expm1(c))
+        variance = np.where(c < 0.03, 1.0 / 12.0 - q / 240.0 + q * q / 6048.0, 1.0 / q - 0.25 / np.sinh(0.5 * c) ** 2)
+    return mean, variance
+
+
+def put(value, like, out=None):
+    """A value in the precision of an array, into `out` if that is given."""
+    value = np.asarray(value)
+    out = np.empty(value.shape, np.asarray(like).dtype) if out is None else out
+    out[...] = value
+    return out
+
+
+def truncated_normal_log(eta1, eta2, low, high):
+    """log of the integral of exp(eta1 x + eta2 x^2) over [low, high], eta2 < 0."""
+    return put(Truncated(eta1, eta2, low, high).log_integral(), eta1)
+
+
+def truncated_normal_mean(eta1, eta2, low, high):
+    """Mean of the normal distribution between two bounds."""
+    return put(np.clip(Truncated(eta1, eta2, low, high).moments()[0], low, high), eta1)
+
+
+def truncated_normal_variance(eta1, eta2, low, high):
+    """Variance of the normal distribution between two bounds."""
+    return put(np.maximum(Truncated(eta1, eta2, low, high).moments()[1], 0.0), eta1)
+
+
+def truncated_normal_draw(eta1, eta2, low, high, u, out=None):
+    """A draw of the normal distribution between two bounds."""
+    drawn = Truncated(eta1, eta2, low, high).draw(np.asarray(u, np.float64))
+    return np.clip(put(drawn, u, out), low, high, out=out)
+
+
+def truncated_exponential_log(eta1, low, high):
+    """log of the integral of exp(eta1 x) over [low, high]."""
+    eta, width = np.asarray(eta1, np.float64), high - low
+    c = np.abs(eta) * width
+    with silent():
+        mass = np.where(c < 1e-9, 1.0 - 0.5 * c, -np.expm1(-c) / c)
+    return put(eta * np.where(eta > 0.0, high, low) + math.log(width) + np.log(mass), eta1)
+
+
+def truncated_exponential_mean(eta1, low, high):
+    """Mean of the density exp(eta1 x) on [low, high]."""
+    eta, width = np.asarray(eta1, np.float64), high - low
+    mean, _ = decay(np.abs(eta) * width)
+    return put(np.where(eta > 0.0, high - width * mean, low + width * mean), eta1)
+
+
+def truncated_exponential_variance(eta1, low, high):
+    """Variance of the density exp(eta1 x) on [low, high]."""
+    return put((high - low) ** 2 * decay(np.abs(np.asarray(eta1, np.float64)) * (high - low))[1], eta1)
+
+
+def truncated_exponential_draw(eta1, low, high, u, out=None):
+    """A draw of the density exp(eta1 x) on [low, high]."""
+    eta, u64, width = np.asarray(eta1, np.float64), np.asarray(u, np.float64), high - low
+    c, up = np.abs(eta) * width, eta > 0.0
+    v = np.where(up, 1.0 - u64, u64)
+    with silent():
+        t = np.where(c < 1e-9, v, -np.log1p(v * np.expm1(-c)) / c)
+    return np.clip(put(np.where(up, high - width * t, low + width * t), u, out), low, high, out=out)
+
+
+def poisson_draw(eta1, u, out=None):
+    """The number k with F(k - 1) <= u < F(k), F the distribution function of a Poisson number of rate exp(eta1).
+
+    F below the mode is added up from the mode down; from there the search goes down or up.
+    """
+    with quiet():
+        rate = np.exp(np.broadcast_to(np.asarray(eta1, np.float64), np.shape(u)).ravel())
+    v = np.asarray(u, np.float64).ravel()
+    found = np.floor(rate + np.sqrt(rate) * np.asarray(ndtri(v)) + 0.5)
+    some = np.flatnonzero(rate < 1e8)
+    rate, v = rate[some], v[some]
+    k = np.floor(rate)
+    peak = poisson_peak(k, rate)
+    below, weight, place = np.zeros_like(peak), peak.copy(), k.copy()
+    live = np.flatnonzero(place > 0)
+    while len(live):
+        weight[live] *= place[live] / rate[live]
+        place[live] -= 1.0
+        below[live] += weight[live]
+        live = live[(place[live] > 0) & (weight[live] > 1e-18)]
+    down = v < below
+    weight = np.where(down, peak * k / np.maximum(rate, 1e-300), peak)
+    bound = np.where(down, below - weight, below + peak)
+    k = np.where(down, k - 1.0, k)
+    live = np.flatnonzero(np.where(down, (v < bound) & (k > 0), v >= bound))
+    while len(live):
+        here = down[live]
+        weight[live] *= np.where(here, k[live], rate[live]) / np.where(here, rate[live], k[live] + 1.0)
+        k[live] += np.where(here, -1.0, 1.0)
+        bound[live] += np.where(here, -weight[live], weight[live])
+        on = np.where(here, (v[live] < bound[live]) & (k[live] > 0), (v[live] >= bound[live]) & (weight[live] > 1e-18))
+        live = live[on]
+    found[some] = k
+    return put(np.maximum(found, 0.0).reshape(np.shape(u)), u, out)
+
+
+def poisson_peak(k, rate):
+    """rate^k exp(-rate) / k! near the mode, k = floor(rate): by Stirling's series from 10 on."""
+    with silent():
+        x, m = rate / k - 1.0, 1.0 / k
+        large = np.exp(k * (np.log1p(x) - x) - m / 12.0 + m**3 / 360.0 - m**5 / 1260.0 + m**7 / 1680.0) * np.sqrt(m) / _ROOT
+        few = np.minimum(k, 10.0)
+        small = np.exp(-rate) * rate**few / np.cumprod([1.0, *range(1, 11)])[few.astype(int)]
+    return np.where(k < 10.0, small, large)
+
+
+def weighted_last(x, low, out=None):
+    """x_k - log k! for the values low, low + 1, ... over the last axis."""
+    return np.subtract(x, lgamma(np.arange(x.shape[-1], dtype=np.float64) + (low + 1.0)).astype(x.dtype), out=out)
+
+
+def mean_last(x, low):
+    """Mean of the value low + k under softmax(x) over the last axis."""
+    return (softmax_last(x) * np.arange(low, low + x.shape[-1], dtype=x.dtype)).sum(axis=-1)
+
+
+def variance_last(x, low):
+    """Variance of the value low + k under softmax(x) over the last axis."""
+    p, k = softmax_last(x), np.arange(x.shape[-1], dtype=x.dtype)
+    return (p * (k - (p * k).sum(axis=-1, keepdims=True)) ** 2).sum(axis=-1)
+
+
+def largest_last(x, low):
+    """The value low + k with the largest x_k over the last axis."""
+    return (low + x.argmax(axis=-1)).astype(x.dtype)
+
+
+def pick_last(x, u, low, out=None):
+    """A draw of the value low + k from softmax(x) over the last axis, by inverse CDF."""
+    weight = x - x.max(axis=-1, keepdims=True)
+    with quiet():
+        np.exp(weight, out=weight)
+    total = np.cumsum(weight, axis=-1, out=weight)
+    above = total[..., :-1] <= (np.asarray(u) * total[..., -1])[..., None]
+    return put(low + above.sum(axis=-1), u, out)

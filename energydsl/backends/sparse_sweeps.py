@@ -8,14 +8,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from energydsl.domains import DOMAINS
+from energydsl.domains import FAMILIES
 from energydsl.kernels.program import KernelProgram
 from energydsl.kernels.sparse import Entries, SparsePlan
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
 
-KINDS = tuple(name for name, domain in DOMAINS.items() if domain.derived)
+KINDS = tuple(name for name, family in FAMILIES.items() if family.local)
 
 
 class SparseSweeps:
@@ -46,8 +46,8 @@ class SparseSweeps:
     def _row(self, part: str, block: int) -> list[int]:
         found = self.plan.parts[part.rstrip("*")]
         layer = self.layers[found.layer]
-        states = layer.energy_shape[-1] if layer.energy_shape != layer.shape else 1
-        return [KINDS.index(layer.domain.name), found.first, found.count, states, part.endswith("*"), block]
+        states = layer.states or 1
+        return [KINDS.index(layer.family.kernel), found.first, found.count, states, part.endswith("*"), block]
 
     def _bound(self, p: Arrays, s: Any) -> tuple[Array, Array, Array]:
         """Static fields, second natural parameters and values of entries for given parameters and settings."""
@@ -59,7 +59,7 @@ class SparseSweeps:
                 self.scatter[id(entries)](out, xp.broadcast_to(value, (1, len(entries.target))))
             for name, fields in s.external.items():
                 if len(fields) > number:
-                    wide = xp.broadcast_to(xp.asarray(fields[number]), self.layers[name].energy_shape)
+                    wide = xp.broadcast_to(xp.asarray(fields[number]), self.layers[name].field_shape)
                     out[0, self.slots[name]] += wide.ravel().astype(self.float)
             found.append(out[0])
         value, start = xp.empty(len(self.plan.order), self.float), 0

@@ -193,6 +193,11 @@ def _fitted(layer: Layer, values: Array, binarise: str | None) -> tuple[Array, s
         return _spin(layer, values, binarise)
     if domain.one_hot:
         return _codes(layer, values), None
+    low, high = domain.bounds(layer.domain.arguments)
+    outside = (values < low) | (values > high) | ((values != np.floor(values)) if domain.whole else False)
+    if outside.any():
+        what = "a whole number " if domain.whole else ""
+        raise DataError.of(f"{_where(layer, outside)} is {_at(outside, values):g}, not {what}in {layer.domain}")
     return values.astype(np.float32 if values.dtype != np.float64 else np.float64, copy=False), None
 
 

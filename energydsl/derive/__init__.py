@@ -14,7 +14,6 @@ from energydsl.derive import gradients as _gradients
 from energydsl.derive import schedule as _schedule
 from energydsl.derive.records import Conditional, FreeEnergy, Gradient, Schedule, Verdict
 from energydsl.diagnostics import Diagnostic, ModelError
-from energydsl.domains import DOMAINS
 from energydsl.energy.canonical import canonical_terms
 from energydsl.energy.terms import Energy
 from energydsl.graph import Parts, meetings, unit_parts
@@ -60,21 +59,10 @@ def check_directed(model: Resolved) -> list[Diagnostic]:
 
 def unsupported(model: Resolved) -> list[Diagnostic]:
     """E0390: what the language carries and this version does not derive yet."""
-    found = [
-        Diagnostic(
-            "E0390",
-            f"domain `{layer.domain.name}` is not derived yet",
-            layer.span,
-            "derived so far: " + ", ".join(n for n, d in DOMAINS.items() if d.derived),
-        )
-        for layer in model.units().values()
-        if not DOMAINS[layer.domain.name].derived
-    ]
-    found += [
+    return [
         Diagnostic("E0390", "directed parts are not derived yet", d.span, "undirected energies and links are")
         for d in model.directed[:1]
     ]
-    return found
 
 
 def derive(model: Resolved, energy: Energy) -> Derived:

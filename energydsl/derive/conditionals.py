@@ -6,17 +6,17 @@ units, so the field of a unit is the sum of the terms it stands in with its own 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from energydsl.derive.records import Conditional, Field
 from energydsl.derive.signs import NONNEGATIVE, POSITIVE, UNKNOWN, sign_of_factors
 from energydsl.diagnostics import Diagnostic, Note
-from energydsl.domains import DOMAINS, Domain
+from energydsl.domains import DOMAINS, Domain, Family
 from energydsl.energy.expand import check_power
 from energydsl.energy.rules import Rules
-from energydsl.energy.targets import Part, by_unit, merge, output
-from energydsl.energy.terms import At, Energy, Function, Monomial, Predicate, Term, entries
+from energydsl.energy.targets import VALUE, Part, by_unit, by_value, merge, output
+from energydsl.energy.terms import BASE, At, Energy, Function, Monomial, Predicate, Term, entries
 from energydsl.energy.text import Letters, show_sum
 from energydsl.model.constants import Problem
 from energydsl.model.indices import EdgeEnd, Index
@@ -30,8 +30,8 @@ def check_conditionals(model: Resolved, energy: Energy) -> list[Diagnostic]:
         domain = DOMAINS[layer.domain.name]
         touching = [t for t in energy.terms if name in t.monomial.layers()]
         found += _statistics_problems(domain, layer, touching)
-        if domain.powers and not domain.finite and not domain.bounded and not found:
-            found += _normalisation_problems(model, energy, domain, layer, touching)
+        if not found:
+            found += _normalisation_problems(model, family_of(layer, touching), layer, touching)
         alone = bool(touching) and all(t.monomial.layers() == {name} for t in touching)
         if layer.role == "hidden" and alone and not any(name in (*d.given, *d.targets) for d in model.directed):
             found.append(Diagnostic("W0404", f"hidden layer `{name}` is coupled to nothing", layer.span))
@@ -46,17 +46,32 @@ def _statistics_problems(domain: Domain, layer: Layer, touching: list[Term]) -> 
                     check_power(domain, layer.name, term.monomial.factors[place][1], term.spans[0])
                 except Problem as problem:
                     yield problem.diagnostic
+        if domain.functions == "lgamma" and term.label != BASE and _has_function(term, layer.name):
+            yield Diagnostic(
+                "E0310",
+                f"no closed-form conditional: a function of `{layer.name}` that is not its base measure",
+                term.spans[0],
+                f"a {domain.name} unit takes sum(lgamma({layer.name} + 1)), once, with the factor 1",
+            )
+
+
+def family_of(layer: Layer, touching: Iterable[Term]) -> Family:
+    """The family of a layer: by the powers of its units in the energy, and whether it has a base measure."""
+    domain = DOMAINS[layer.domain.name]
+    powers = {t.monomial.factors[n][1] for t in touching for n, u in t.monomial.units() if u.name == layer.name}
+    weighted = any(t.label == BASE for t in touching)
+    found = domain.family(powers, weighted) or domain.family(set(domain.powers), weighted)
+    assert found is not None, layer
+    return found
 
 
 def _normalisation_problems(
-    model: Resolved, energy: Energy, domain: Domain, layer: Layer, touching: list[Term]
+    model: Resolved, family: Family, layer: Layer, touching: list[Term]
 ) -> Iterator[Diagnostic]:
     """The precision (or the rate) of every unit must be positive for all admissible parameters."""
-    if domain.functions == "lgamma" and any(_has_function(t, layer.name) for t in touching):
+    power = family.negative
+    if not power:
         return
-    power = max(domain.powers)
-    if domain.nonnegative and not any(_has_power(t, layer.name, power) for t in touching):
-        power = 1
     what = "precision" if power == 2 else "rate"
     note = (Note(f"`{layer.name}` is declared here", layer.span),)
     covered = False
@@ -96,10 +111,6 @@ def _has_function(term: Term, layer: str) -> bool:
     return any(a.name == layer and a.kind == "layer" for f in functions for a in entries(f))
 
 
-def _has_power(term: Term, layer: str, power: int) -> bool:
-    return any(u.name == layer and term.monomial.factors[n][1] == power for n, u in term.monomial.units())
-
-
 def _unbounded_pairs(model: Resolved, energy: Energy) -> Iterator[Diagnostic]:
     """Couplings between units of infinite domains that may outgrow what holds each of them."""
     warned: set[frozenset[str]] = set()
@@ -137,11 +148,32 @@ def _unbounded(domain: Domain) -> bool:
 def conditional(model: Resolved, energy: Energy, layer: Layer, coupled_by: int | None) -> Conditional:
     """The conditional of a layer given all others."""
     rules, letters = Rules(model), Letters(model)
-    domain = DOMAINS[layer.domain.name]
-    fields = tuple(_field(energy, layer, power, rules, letters) for power in domain.powers)
     terms = tuple(n for n, t in enumerate(energy.terms) if layer.name in t.monomial.layers())
-    text = _text(model, layer, domain, fields, letters, coupled_by is None)
-    return Conditional(layer.name, domain, fields, coupled_by is None, coupled_by, terms, text)
+    touching = [energy.terms[n] for n in terms]
+    family = family_of(layer, touching)
+    by_table = family.over_states and not family.one_hot
+    if by_table:
+        fields: tuple[Field, ...] = (_table(energy, layer, rules, letters),)
+    else:
+        fields = tuple(_field(energy, layer, power, rules, letters) for power in family.powers)
+    linear = not by_table or all(_linear_in(t, layer.name) for t in touching if t.label != BASE)
+    text = _text(model, layer, family, fields, letters, coupled_by is None)
+    return Conditional(layer.name, family, fields, coupled_by is None, linear, coupled_by, terms, text)
+
+
+def _linear_in(term: Term, layer: str) -> bool:
+    plain = [term.monomial.factors[n][1] for n, u in term.monomial.units() if u.name == layer]
+    return not _has_function(term, layer) and set(plain) == {1.0}
+
+
+def _table(energy: Energy, layer: Layer, rules: Rules, letters: Letters) -> Field:
+    parts: list[Part] = []
+    for number, term in enumerate(energy.terms):
+        for unit in term.monomial.occupants():
+            if unit.name == layer.name and term.label != BASE:
+                parts += by_value(term.label, term.monomial, unit, layer.field_shape, number, rules)
+    merged = merge(parts, rules)
+    return Field(layer.name, 1, merged, show_parts(merged, layer, letters))
 
 
 def _field(energy: Energy, layer: Layer, power: int, rules: Rules, letters: Letters) -> Field:
@@ -177,6 +209,8 @@ def _aimed(part: Part, names: list[str]) -> tuple[dict[str, str], tuple[Predicat
         atom = index.terms[0][0] if len(index.terms) == 1 and index.constant == 0 else None
         if isinstance(atom, EdgeEnd) and not part.flat:
             mapping[f"{atom.binder}.{atom.side}"] = names[position]
+        elif index.plain == VALUE:
+            mapping[VALUE] = names[position]
         else:
             conditions.append(Predicate("equal", (Index.of(output(position)),), (index,)))
     return mapping, tuple(conditions)
@@ -191,11 +225,12 @@ def _cancelled(monomial: Monomial, model: Resolved) -> Monomial:
 
 
 def _text(
-    model: Resolved, layer: Layer, domain: Domain, fields: tuple[Field, ...], letters: Letters, factorises: bool
+    model: Resolved, layer: Layer, family: Family, fields: tuple[Field, ...], letters: Letters, factorises: bool
 ) -> str:
-    names = letters.target(layer.name)
+    domain, names = DOMAINS[layer.domain.name], letters.target(layer.name)
     site = names[: len(layer.shape)]
-    unit = layer.name + (f"_{''.join(names)}" if names else "")
+    own = names[: len(layer.energy_shape)]
+    unit = layer.name + (f"_{''.join(own)}" if own else "")
     others = {
         a.name for f in fields for p in f.parts for x, _ in p.monomial.factors for a in entries(x) if _is_layer(a)
     }
@@ -203,13 +238,19 @@ def _text(
     if not factorises:
         given.insert(0, f"{layer.name}_-{''.join(site)}")
     bar = f" | {', '.join(given)}" if given else ""
-    if domain.formula == "" or not fields:
-        return f"p({unit}{bar}): {domain.family}"
-    if domain.powers == (1, 2):
-        return f"p({unit}{bar}) = {_normal_text(model, layer, fields, letters)}"
+    low, high = domain.bounds(layer.domain.arguments)
+    between = f" on [{low:g}, {high:g}]" if "truncated" in family.name else ""
+    between = between.replace("inf]", "inf)")
+    if family.powers == (1, 2):
+        return f"p({unit}{bar}) = {_normal_text(model, layer, fields, letters)}{between}"
     value = "" if domain.points is None else f" = {'+1' if domain.points[0] < 0 else '1'}"
-    state = names[-1] if domain.one_hot else ""
-    return f"p({unit}{value}{bar}) = {domain.formula.format(eta1=fields[0].text, state=state)}"
+    state = names[-1] if family.over_states else ""
+    if state and not family.one_hot:
+        value = f" = {state}"
+    weight = f" - log {state}!" if value and family.weighted else ""
+    minus = show_parts(fields[0].parts, layer, letters, Monomial(-1.0))
+    formula = family.formula.format(eta1=fields[0].text + weight, minus1=minus, state=state)
+    return f"p({unit}{value}{bar}) = {formula}{between}"
 
 
 def _is_layer(atom: At) -> bool:

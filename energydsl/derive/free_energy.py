@@ -22,7 +22,8 @@ _CUMULANT = {
     "bernoulli": "softplus({0})",
     "spin": "log 2cosh({0})",
     "categorical": "logsumexp({0})",
-    "normal": "A({0})",
+    "table": "logsumexp({0})",
+    "poisson": "exp({0})",
 }
 
 
@@ -52,7 +53,7 @@ def free_energy(model: Resolved, energy: Energy, conditionals: Mapping[str, Cond
         names = letters.target(name)[: len(model.layers[name].shape)]
         over = f"sum_{''.join(names)} " if names else ""
         inside = ", ".join(f.text for f in conditional.fields)
-        text += f" - {over}{_CUMULANT[conditional.family].format(inside)}"
+        text += f" - {over}{_CUMULANT.get(conditional.family, 'A({0})').format(inside)}"
     return FreeEnergy(best, text)
 
 
@@ -63,7 +64,7 @@ def log_states(layers: Sequence[Layer]) -> float:
         domain = DOMAINS[layer.domain.name]
         if not domain.finite:
             return math.inf
-        states = layer.domain.arguments[0] if domain.one_hot else 2.0
+        states = layer.field_shape[-1] if layer.field_shape != layer.shape else 2.0
         total += layer.size * math.log2(states)
     return total
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from energydsl.domains import Domain
+from energydsl.domains import Family
 from energydsl.energy.targets import Part
 
 
 @dataclass(frozen=True)
 class Field:
-    """The natural parameter of T(x) = x^power: eta = -dE/dT, a sum of parts."""
+    """The natural parameter of T(x) = x^power: eta = -dE/dT, a sum of parts; or (power 1) -E at each value of a unit."""
 
     layer: str
     power: int
@@ -22,21 +22,24 @@ class Field:
 class Conditional:
     """p(layer | all other layers): family, natural parameters, and whether it factorises over the units.
 
+    distribution: the family and its formulas. fields: one natural parameter a statistic, or one for each value of a unit.
+    linear: whether a unit enters the energy only in the statistics x and x^2 that have moments.
     terms: the energy terms it was derived from, by number.
     coupled_by: the first term that couples units of the layer with one another, or None.
     """
 
     layer: str
-    domain: Domain
+    distribution: Family
     fields: tuple[Field, ...]
     factorises: bool
+    linear: bool
     coupled_by: int | None
     terms: tuple[int, ...]
     text: str = field(compare=False)
 
     @property
     def family(self) -> str:
-        return self.domain.family
+        return self.distribution.name
 
     def __str__(self) -> str:
         return self.text

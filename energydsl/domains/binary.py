@@ -1,17 +1,15 @@
 """Units in {0, 1}: x^2 = x, Bernoulli with p = sigmoid(eta)."""
 
+import numpy as np
+
 from energydsl.domains.scalar import apply
-from energydsl.domains.table import ETA1, UNIFORM, Domain
+from energydsl.domains.table import ETA1, UNIFORM, Domain, Family
 
 _mean = apply("sigmoid", ETA1)
 
-BINARY = Domain(
-    name="binary",
-    family="bernoulli",
+BERNOULLI = Family(
+    name="bernoulli",
     powers=(1,),
-    support="{0, 1}",
-    points=(0.0, 1.0),
-    nonnegative=True,
     log_partition=apply("softplus", ETA1),
     mean=_mean,
     variance=_mean * apply("sigmoid", -ETA1),
@@ -19,4 +17,6 @@ BINARY = Domain(
     entropy=apply("softplus", ETA1) - ETA1 * _mean,
     mode=apply("step", ETA1),
     formula="sigmoid({eta1})",
+    natural=lambda mean, _: np.log(mean / (1.0 - mean)),
 )
+BINARY = Domain("binary", "{0, 1}", (BERNOULLI,), points=(0.0, 1.0), nonnegative=True, values=lambda _: (0.0, 1.0))

@@ -1,18 +1,15 @@
 """One-hot units of K states: x_a x_b = 0 for a != b, softmax over the last axis."""
 
+import numpy as np
+
 from energydsl.domains.scalar import apply
-from energydsl.domains.table import ETA1, UNIFORM, Domain
+from energydsl.domains.table import ETA1, UNIFORM, Domain, Family
 
 _mean = apply("softmax_last", ETA1)
 
-CATEGORICAL = Domain(
+STATES = Family(
     name="categorical",
-    family="categorical",
     powers=(1,),
-    support="one-hot",
-    points=(0.0, 1.0),
-    one_hot=True,
-    nonnegative=True,
     log_partition=apply("logsumexp_last", ETA1),
     mean=_mean,
     variance=_mean * (1.0 - _mean),
@@ -20,4 +17,6 @@ CATEGORICAL = Domain(
     entropy=apply("entropy_last", ETA1),
     mode=apply("choose_last", 1e4 * ETA1, 0.5),
     formula="softmax_{state}({eta1})",
+    natural=lambda mean, _: np.log(mean),
 )
+CATEGORICAL = Domain("categorical", "one-hot", (STATES,), points=(0.0, 1.0), one_hot=True, nonnegative=True)

@@ -3,17 +3,15 @@
 import math
 
 from energydsl.domains.scalar import apply
-from energydsl.domains.table import ETA1, ETA2, UNIFORM, Domain
+from energydsl.domains.table import ETA1, ETA2, UNIFORM, Domain, Family
 
 _variance = -0.5 / ETA2
 _mean = ETA1 * _variance
 
-REAL = Domain(
-    name="real",
-    family="normal",
+NORMAL = Family(
+    name="normal",
     powers=(1, 2),
-    support="R",
-    finite=False,
+    negative=2,
     log_partition=0.5 * (ETA1 * _mean + apply("log", 2.0 * math.pi * _variance)),
     mean=_mean,
     variance=_variance,
@@ -21,4 +19,6 @@ REAL = Domain(
     entropy=0.5 * apply("log", 2.0 * math.pi * math.e * _variance),
     mode=_mean,
     formula="Normal(mean = ({eta1}) / ({precision}), variance = 1 / ({precision}))",
+    natural=lambda mean, eta2: -2.0 * mean * eta2,
 )
+REAL = Domain("real", "R", (NORMAL,), finite=False, whole=False)

@@ -9,9 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 UNARY = {"exp", "log", "sqrt", "tanh", "sigmoid", "softplus", "ndtri", "negative", "abs", "sign", "sin", "cos"}
-UNARY |= {"lgamma", "digamma", "step"}
+UNARY |= {"lgamma", "digamma", "step", "floor", "expm1", "log1p", "log1mexp"}
 BINARY = {"add", "subtract", "multiply", "divide", "less", "power"}
-AXIS = {"softmax_last", "logsumexp_last", "choose_last", "entropy_last"}
+AXIS = {"softmax_last", "logsumexp_last", "choose_last", "entropy_last", "weighted_last", "pick_last", "largest_last"}
+AXIS |= {"mean_last", "variance_last"}
+# Functions of natural parameters and bounds that have no short formula.
+SPECIAL = {f"truncated_{f}_{w}" for f in ("normal", "exponential") for w in ("log", "mean", "variance", "draw")}
+SPECIAL |= {"poisson_draw", "clip"}
 
 
 class Scalar:
@@ -72,7 +76,7 @@ def wrap(value: Scalar | float) -> Scalar:
 
 def apply(name: str, *arguments: Scalar | float) -> Op:
     """`name(arguments)`, for a name of the tables above."""
-    assert name in UNARY | BINARY | AXIS, name
+    assert name in UNARY | BINARY | AXIS | SPECIAL, name
     return Op(name, tuple(wrap(a) for a in arguments))
 
 
@@ -84,3 +88,10 @@ def substitute(node: Scalar, mapping: dict[str, Scalar]) -> Scalar:
         case Op(name=name, arguments=arguments):
             return Op(name, tuple(substitute(a, mapping) for a in arguments))
     return node
+
+
+def variables(node: Scalar) -> set[str]:
+    """The names of the variables of a formula."""
+    if isinstance(node, Op):
+        return {name for a in node.arguments for name in variables(a)}
+    return {node.name} if isinstance(node, Var) else set()

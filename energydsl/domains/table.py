@@ -1,50 +1,103 @@
-"""The table of domains and the record every entry fills in.
+"""The table of domains: where units live, and the families their conditionals may belong to.
 
-A layer of domain D whose energy is -sum_k eta_k T_k(x), given all other layers, has the density
-h(x) exp(sum_k eta_k T_k(x) - A(eta)) (exponential family; Wainwright & Jordan 2008, eq. 3.5). A domain supplies the
-statistics T, the log-partition A with its derivatives, and one draw from one uniform number.
+A unit whose energy is -sum_k eta_k T_k(x), given all other units, has the density h(x) exp(sum_k eta_k T_k(x) - A(eta))
+(exponential family; Wainwright & Jordan 2008, eq. 3.5). A family supplies the statistics T, the log-partition A with its
+derivatives, and one draw from one uniform number. Which family of its domain a layer has is derived from its energy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from energydsl.domains.scalar import Scalar, Var
+from energydsl.domains.scalar import AXIS, Op, Scalar, Var, variables
 
-ETA1, ETA2, UNIFORM = Var("eta1"), Var("eta2"), Var("u")
+ETA1, ETA2, UNIFORM, LOW, HIGH = Var("eta1"), Var("eta2"), Var("u"), Var("low"), Var("high")
+
+Arguments = tuple[float, ...]
+# No bound on that side.
+UNBOUNDED = float("inf")
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of conditionals: formulas in eta1, eta2, the uniform number u, and the bounds low and high of the domain.
+
+    powers: the statistics x^p that have natural parameters, in the order of eta1, eta2.
+    negative: the power whose natural parameter must be negative for the density to exist, or 0.
+    weighted: h(x) = 1 / x!, the base measure `lgamma(x + 1)`; else h = 1.
+    entropy: -<log(p / h)>, so that -<beta E without base measure> + entropy bounds log Z.
+    natural: eta1 of a mean (and eta2) in closed form; None where it is searched for.
+    key: the name of its kernels.
+    """
+
+    name: str
+    powers: tuple[int, ...]
+    log_partition: Scalar
+    mean: Scalar
+    variance: Scalar
+    sample: Scalar
+    entropy: Scalar
+    mode: Scalar
+    formula: str
+    negative: int = 0
+    weighted: bool = False
+    natural: Callable[[Any, Any], Any] | None = None
+    key: str = ""
+
+    @property
+    def kernel(self) -> str:
+        """The name of its kernels."""
+        return self.key or self.name
+
+    @property
+    def over_states(self) -> bool:
+        """Whether there is one natural parameter for each value of a unit."""
+        return isinstance(self.sample, Op) and self.sample.name in AXIS
+
+    @property
+    def one_hot(self) -> bool:
+        """Whether a unit's value is an indicator of its state."""
+        return isinstance(self.sample, Op) and self.sample.name == "choose_last"
+
+    @property
+    def local(self) -> bool:
+        """Whether formulas ask for nothing but natural parameters, all of one unit or state."""
+        return self.one_hot or not (self.over_states or {"low", "high"} & variables(self.sample))
 
 
 @dataclass(frozen=True)
 class Domain:
-    """Where the units of a layer live, and what follows from it.
+    """Where the units of a layer live.
 
-    powers: the statistics x^p that have natural parameters, in the order of eta1, eta2.
+    families: in the order in which they are tried.
     points: for a unit of two values, those; every function of it is then linear in it.
     functions: which functions of one unit the energy may hold: none, "lgamma" (the base measure), or "any".
-    log_partition, mean, second_moment, sample, entropy, mode: formulas in eta1, eta2 and u; None where not yet derived.
+    values: all values of a unit, of the domain's arguments; None where they are infinitely many.
+    bounds: the least and the greatest value.
+    whole: whether values are whole numbers.
     """
 
     name: str
-    family: str
-    powers: tuple[int, ...]
     support: str
+    families: tuple[Family, ...]
     points: tuple[float, float] | None = None
     one_hot: bool = False
     finite: bool = True
     bounded: bool = False
     nonnegative: bool = False
+    whole: bool = True
     functions: str = ""
-    log_partition: Scalar | None = None
-    mean: Scalar | None = None
-    variance: Scalar | None = None
-    sample: Scalar | None = None
-    entropy: Scalar | None = None
-    mode: Scalar | None = None
-    base_rate: Callable[[float], float] | None = None
-    formula: str = ""
+    values: Callable[[Arguments], tuple[float, ...]] | None = None
+    bounds: Callable[[Arguments], tuple[float, float]] = lambda _: (-UNBOUNDED, UNBOUNDED)
 
     @property
-    def derived(self) -> bool:
-        """Whether the compiler can sample this domain yet."""
-        return self.sample is not None
+    def powers(self) -> tuple[int, ...]:
+        """All powers of a unit that some family takes."""
+        return max((f.powers for f in self.families), key=len)
+
+    def family(self, powers: set[float], weighted: bool) -> Family | None:
+        """The first family that takes these powers and this base measure."""
+        fitting = (f for f in self.families if f.over_states or powers <= set(f.powers))
+        return next((f for f in fitting if f.weighted == weighted), None)

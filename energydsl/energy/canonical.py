@@ -13,7 +13,7 @@ from dataclasses import replace
 from energydsl.diagnostics import Diagnostic, ModelError, Span
 from energydsl.energy.expand import MAX_MONOMIALS, Expander
 from energydsl.energy.rules import Rules, TooMuch, collect, order
-from energydsl.energy.terms import At, Energy, Loop, Monomial, Predicate, Term
+from energydsl.energy.terms import BASE, At, Energy, Function, Loop, Monomial, Predicate, Term
 from energydsl.model import expressions as ex
 from energydsl.model.constants import Problem
 from energydsl.model.indices import Index, Wrap
@@ -49,13 +49,34 @@ def canonical_terms(model: Resolved, energies: tuple[EnergyTerm, ...]) -> tuple[
     if problems:
         raise ModelError(problems)
     labels = {label: n for n, label in enumerate(model.labels)}
-    terms = [
-        Term(label, replace(m, coefficient=c), tuple(dict.fromkeys(spans)))
-        for (label, m), (c, spans) in found.items()
-        if c != 0.0
-    ]
+    terms: list[Term] = []
+    weighed: set[str] = set()
+    for (label, m), (c, spans) in found.items():
+        if c != 0.0:
+            layer = _weighs(m, c, rules)
+            label = BASE if layer and layer not in weighed else label
+            weighed |= {layer}
+            terms.append(Term(label, replace(m, coefficient=c), tuple(dict.fromkeys(spans))))
     terms.sort(key=lambda t: (labels.get(t.label, 0), order(t.monomial)))
     return Energy(tuple(terms)), tuple(warnings)
+
+
+def _weighs(monomial: Monomial, coefficient: float, rules: Rules) -> str:
+    """The layer whose base measure a term is: the sum of lgamma(x + 1) over all its units; or nothing."""
+    units = monomial.occupants()
+    if coefficient != 1.0 or len(monomial.factors) != 1 or len(units) != 1 or monomial.predicates or units[0].flat:
+        return ""
+    (atom, exponent), unit = monomial.factors[0], units[0]
+    layer = rules.model.layers[unit.name]
+    shift = (Monomial(1.0), Monomial(1.0, factors=((unit, 1.0),)))
+    loops = {loop.name: loop for loop in monomial.loops}
+    whole = all(
+        i.plain in loops and (loops[i.plain].low, loops[i.plain].high) == (0, n)
+        for i, n in zip(unit.indices, layer.energy_shape, strict=True)
+    )
+    plain = whole and len({i.plain for i in unit.indices}) == len(unit.indices) == len(loops)
+    lgamma = isinstance(atom, Function) and atom.function == "lgamma" and set(atom.argument) == set(shift)
+    return unit.name if plain and lgamma and exponent == 1.0 and rules.domain(unit.name).functions else ""
 
 
 def _additive(node: ex.Expression, sign: float) -> Iterator[tuple[float, ex.Expression]]:
@@ -106,11 +127,11 @@ Meeting = tuple[At, At, list[tuple[Index, Index]]]
 
 def _meeting_pair(monomial: Monomial, rules: Rules) -> Meeting | None:
     """The first two factors that may name the same unit, with the index pairs that decide it."""
-    units = monomial.units()
+    units = monomial.occupants()
     rules.budget.spend(5 * len(units) ** 2 * (1 + len(monomial.predicates)))
     ranges = {loop.name: (loop.low, loop.high) for loop in monomial.loops}
-    for n, (_, a) in enumerate(units):
-        for _, b in units[n + 1 :]:
+    for n, a in enumerate(units):
+        for b in units[n + 1 :]:
             if a.name != b.name:
                 continue
             first, second = _comparable(a, b, rules)

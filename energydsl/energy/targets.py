@@ -11,8 +11,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from energydsl.energy.rules import Rules, collect
-from energydsl.energy.terms import At, Factor, Function, Loop, Monomial, Predicate
+from energydsl.energy.terms import At, Atom, Factor, Function, Loop, Monomial, Predicate
 from energydsl.model.indices import Index, Wrap, wrapped
+
+# The loop over the values of a unit.
+VALUE = "value"
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,24 @@ def by_unit(label: str, monomial: Monomial, place: int, shape: tuple[int, ...], 
         factors=monomial.factors[:place] + monomial.factors[place + 1 :],
     )
     return [aim(label, rest, unit.indices, unit.flat, shape, term, rules)]
+
+
+def by_value(label: str, monomial: Monomial, unit: At, shape: tuple[int, ...], term: int, rules: Rules) -> list[Part]:
+    """-E of one term at each value of a unit, over a last axis of values; `shape` has that axis."""
+    loop = Loop(VALUE, 0, shape[-1])
+    factors = tuple((_at_values(a, unit, loop.name), e) for a, e in monomial.factors)
+    rest = Monomial(-monomial.coefficient, (*monomial.loops, loop), monomial.predicates, factors)
+    return [aim(label, rest, (*unit.indices, Index.of(loop.name)), unit.flat, shape, term, rules)]
+
+
+def _at_values(atom: Atom, unit: At, value: str) -> Atom:
+    """The atom with a unit replaced by its values."""
+    if atom == unit:
+        return At("support", unit.name, (Index.of(value),))
+    if isinstance(atom, At):
+        return atom
+    inner = (replace(m, factors=tuple((_at_values(a, unit, value), e) for a, e in m.factors)) for m in atom.argument)
+    return Function(atom.function, tuple(inner))
 
 
 def by_param(label: str, monomial: Monomial, param: str, shape: tuple[int, ...], term: int, rules: Rules) -> list[Part]:

@@ -110,6 +110,11 @@ class Monomial:
         """Factors that are units, with their places."""
         return [(n, a) for n, (a, _) in enumerate(self.factors) if isinstance(a, At) and a.kind == "layer"]
 
+    def occupants(self) -> list[At]:
+        """The different units that occur, inside functions too."""
+        found = (a for f, _ in self.factors for a in entries(f) if a.kind == "layer")
+        return list(dict.fromkeys(found))
+
     def layers(self) -> frozenset[str]:
         """Names of the random layers that occur, inside functions too."""
         return frozenset(a.name for f, _ in self.factors for a in entries(f) if a.kind == "layer")
@@ -161,9 +166,13 @@ def atom_binders(atom: Atom) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+# The label of terms that are a base measure, lgamma(x + 1): neither beta nor a weight touches them.
+BASE = ""
+
+
 @dataclass(frozen=True)
 class Term:
-    """A monomial of the energy, the energy statement it belongs to, and where it was written."""
+    """A monomial of the energy, the energy statement it belongs to (or `BASE`), and where it was written."""
 
     label: str
     monomial: Monomial

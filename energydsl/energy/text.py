@@ -20,7 +20,7 @@ class Letters:
         self.of_axis: dict[tuple[str, int], str] = {}
         by_name: dict[str, str] = {}
         for name, layer in model.layers.items():
-            axes = list(layer.axes) + [f"states of {name}"] * (len(layer.energy_shape) - len(layer.shape))
+            axes = list(layer.axes) + [f"states of {name}"] * (len(layer.field_shape) - len(layer.shape))
             for position, axis in enumerate(axes):
                 letter = by_name.get(axis) if not axis[0].isdigit() else None
                 if letter is None:
@@ -34,7 +34,7 @@ class Letters:
     def target(self, layer: str) -> list[str]:
         """The letters of a layer's axes, made distinct."""
         found: list[str] = []
-        for position in range(len(self.model.layers[layer].energy_shape)):
+        for position in range(len(self.model.layers[layer].field_shape)):
             found.append(_free(self.of_axis.get((layer, position), "i"), found))
         return found
 
@@ -92,6 +92,8 @@ def show_atom(atom: Atom, names: Mapping[str, str], letters: Letters) -> str:
         return f"{atom.function}({inner})"
     if not atom.indices:
         return atom.name
+    if atom.kind == "support":
+        return show_index(atom.indices[0], names)
     indices = atom.indices
     graph = letters.model.params[atom.name].graph if atom.kind == "param" else None
     if graph is not None and indices[0].plain is not None:
@@ -144,6 +146,7 @@ def show_monomial(monomial: Monomial, names: Mapping[str, str], letters: Letters
     product = show_factors(monomial.factors, named, letters, target)
     size = abs(monomial.coefficient)
     if size != 1 or not product:
+        product = product.removeprefix("1 ") if product.startswith("1 /") else product
         product = f"{show_number(size)} {product}".strip()
     binders = [_show_loop(loop, named) for loop in monomial.loops if loop.name not in names]
     conditions = [_show_predicate(p, named) for p in monomial.predicates]

@@ -90,6 +90,7 @@ class _Path:
         else:
             self.first = ()
         self.plain = program.settings(**{**self.scalars, "beta": 1.0})
+        self.tempered = program.settings(**self.scalars)
 
     def _neutral(self, name: str) -> tuple[Array, ...]:
         return self.program.base_rate(name, None)
@@ -114,9 +115,9 @@ class _Path:
         """
         program, kernels = self.program, self.program.kernels
         beta = self.scalars["beta"]
-        rest = program.marginal_rest(self.params, x, self.plain, self.out)
+        rest = program.marginal_rest(self.params, x, self.tempered, self.out, weighed=False)
         start = sum((program.external_energy(n, x[n], self.base[n]) for n in self.based), program.xp.zeros(len(rest)))
-        gain = (before - after) * (start + beta * rest.astype(np.float64))
+        gain = (before - after) * (start + rest.astype(np.float64))
         fields, targets = {}, {}
         for name in self.out:
             etas, same = getattr(kernels, f"apart_{name}")(self.params, x, self.plain, program.workspace)
@@ -128,17 +129,17 @@ class _Path:
             gain += getattr(kernels, f"gain_{name}")(etas, start_at, target)
             fields[name], targets[name] = etas, target
         if last:
-            return gain  # type: ignore[no-any-return]
+            return gain
         if not self.first:
             program.sweep(self.params, x, self.settings(after), rng, self.parts)
-            return gain  # type: ignore[no-any-return]
+            return gain
         rng.next()  # type: ignore[no-untyped-call]
         for name in self.first:
             getattr(kernels, f"draw_moved_{name}")(fields[name], targets[name], rng, x[name], program.workspace)
         settings = self.settings(after)
         for part in self.parts[len(self.first) :]:
             kernels.update(part, self.params, x, settings, rng, program.workspace)
-        return gain  # type: ignore[no-any-return]
+        return gain
 
     def log_z_base(self) -> float:
         total = 0.0

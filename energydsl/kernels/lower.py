@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from energydsl.derive import Derived
 from energydsl.derive.records import Conditional, Field
+from energydsl.domains import DOMAINS
 from energydsl.energy.targets import Part, output
 from energydsl.energy.terms import At, Atom, Function, Loop, Monomial, Term, atom_binders
 from energydsl.kernels.program import BATCH, Access, Contract, Define, Kernel, KernelProgram, LayerKernels, Section
@@ -47,9 +48,11 @@ class _Lowering:
         origin = self._origin(self.derived.energy.terms[n] for n in conditional.terms)
         return LayerKernels(
             layer.name,
-            conditional.domain,
+            conditional.distribution,
+            *DOMAINS[layer.domain.name].bounds(layer.domain.arguments),
             layer.shape,
             layer.energy_shape,
+            layer.field_shape,
             tuple(self._field(layer, f, ()) for f in conditional.fields),
             tuple(self._field(layer, f, fixed) for f in conditional.fields) if scanned else (),
             conditional.text,
@@ -57,7 +60,7 @@ class _Lowering:
         )
 
     def _field(self, layer: Layer, field: Field, fixed: tuple[str, ...]) -> Kernel:
-        shape = layer.energy_shape
+        shape = layer.field_shape
         letters = tuple(output(k) for k in range(len(shape)))
         sections = [self._aimed(p, shape, fixed, row=False) for p in field.parts]
         sections.sort(key=lambda s: (not s.batched, not _one_product(s)))
@@ -138,7 +141,7 @@ class _Lowering:
 
     def _access(self, atom: At, exponent: float, sizes: Sizes, fixed: tuple[str, ...]) -> Access:
         batched = atom.kind in ("layer", "input")
-        source = {"layer": "x", "input": "x", "param": "p", "const": "c"}[atom.kind]
+        source = {"layer": "x", "input": "x", "param": "p", "const": "c", "support": "support"}[atom.kind]
         lead = (BATCH,) if batched else ()
         plain = [i.plain for i in atom.indices]
         whole = not atom.flat and len(set(plain)) == len(plain)
@@ -154,6 +157,8 @@ class _Lowering:
     def _shape(self, atom: At) -> tuple[int, ...]:
         if atom.kind == "param":
             return self.model.params[atom.name].shape
+        if atom.kind == "support":
+            return self.model.layers[atom.name].field_shape[-1:]
         return self.model.layers[atom.name].energy_shape if atom.kind != "const" else ()
 
 

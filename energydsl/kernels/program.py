@@ -2,8 +2,8 @@
 
 What it can say, and all it can say:
 
-    Access    read an array: a layer x, a parameter p, a const c, row weights, a mask, an earlier value; whole, or
-              gathered at index expressions; raised to a power
+    Access    read an array: a layer x, a parameter p, a const c, the values of a unit, row weights, a mask, an earlier
+              value; whole, or gathered at index expressions; raised to a power
     Define    a new value: a function of a sum of products (coefficients such as 1 / sqrt(1 + a))
     Contract  the product of two values, summed over the axes nothing later needs
     Section   a chain of contractions whose result, times a number and a term weight, is added to an output,
@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from energydsl.domains import Domain
+from energydsl.domains import Family
 from energydsl.energy.terms import Predicate
 from energydsl.model.indices import Index
 
@@ -96,16 +96,32 @@ class Kernel:
 
 @dataclass(frozen=True)
 class LayerKernels:
-    """The fields of a layer, one kernel a statistic; `unit_fields` for one unit at a time where it is scanned."""
+    """The fields of a layer, one kernel a statistic; `unit_fields` for one unit at a time where it is scanned.
+
+    low, high: the bounds of its units.
+    """
 
     layer: str
-    domain: Domain
+    family: Family
+    low: float
+    high: float
     shape: tuple[int, ...]
     energy_shape: tuple[int, ...]
+    field_shape: tuple[int, ...]
     fields: tuple[Kernel, ...]
     unit_fields: tuple[Kernel, ...]
     equation: str
     origin: str
+
+    @property
+    def states(self) -> int:
+        """How many natural parameters a unit has, one for each value; 0 where it has one a statistic."""
+        return self.field_shape[-1] if self.field_shape != self.shape else 0
+
+    @property
+    def squared(self) -> bool:
+        """Whether its second moments are statistics too."""
+        return len(self.fields) > 1
 
 
 @dataclass(frozen=True)

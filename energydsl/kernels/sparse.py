@@ -213,6 +213,8 @@ def plan(
     fields: list[tuple[str, Entries]] = []
     second: list[tuple[str, Entries]] = []
     for name, layer in program.layers.items():
+        if not layer.family.local:
+            return None
         for number, kernel in enumerate(layer.fields):
             entries = entries_of(kernel, bool(layer.unit_fields), shapes, edges)
             if entries is None or (number == 1 and any(e.layer for e in entries)):

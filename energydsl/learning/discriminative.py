@@ -15,7 +15,6 @@ import numpy as np
 
 from energydsl.derive.free_energy import log_states
 from energydsl.diagnostics import ArgumentError, NotApplicable, suggestion
-from energydsl.domains import DOMAINS
 from energydsl.program import Arrays, Program
 
 MOST_STATES = 256
@@ -37,6 +36,9 @@ class Discriminative:
             raise NotApplicable(
                 f"p({layer} | ...) has no exact gradient: `{left[0]}` cannot be summed out in closed form"
             )
+        odd = [n for n in self.out if not program.derived.conditionals[n].linear]
+        if odd:
+            raise NotApplicable(f"p({layer} | ...) has no exact gradient: `{odd[0]}` enters by more than x and x^2")
         self.program, self.layer, self.batch = program, layer, batch
         [states] = program.states((layer,))
         self.states = program.host(states[layer])
@@ -45,7 +47,7 @@ class Discriminative:
         self.x: Arrays = {n: xp.zeros((rows, *a.energy_shape), program.dtype) for n, a in model.layers.items()}
         self.x[layer][...] = xp.asarray(np.repeat(self.states, batch, axis=0), program.dtype)
         for name in self.out:
-            if 2 in DOMAINS[model.layers[name].domain.name].powers:
+            if 2 in program.derived.conditionals[name].distribution.powers:
                 self.x[f"{name}^2"] = xp.zeros_like(self.x[name])
         self.neutral = {n: [program.device(b) for b in program.base_rate(n, None)] for n in self.out}
         self.truth: Any = xp.zeros((self.count, batch), program.dtype)

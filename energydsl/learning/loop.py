@@ -341,7 +341,9 @@ class _Training:
             figures["free_energy_validation"] = self._free_energy(held)
             figures["free_energy_gap"] = figures["free_energy_validation"] - free
         terms = program.kernels.energy(params, self.phases.negative, self.phases.settings)
-        return figures | {f"energy_{label}": float(np.mean(program.host(v))) for label, v in terms.items()}
+        return figures | {
+            f"energy_{label or 'base_measure'}": float(np.mean(program.host(v))) for label, v in terms.items()
+        }
 
     def _sample_rows(self, data: Data) -> Arrays:
         rows = np.random.default_rng([self.seed, 4]).permutation(len(data))[:_REPORT_ROWS]

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from energydsl.derive.records import Schedule
 from energydsl.diagnostics import NotApplicable
-from energydsl.domains import DOMAINS
 from energydsl.learning.methods import CD, MCMC, PCD, Method
 from energydsl.program import Arrays, Program
 from energydsl.random import Rng
@@ -56,14 +55,14 @@ class Phases:
         self.settings = program.settings()
         self.restart(seed=None)
 
-    @staticmethod
-    def _averaged(schedule: Schedule) -> set[str]:
-        """Layers of the last block that are drawn whole: these are replaced by their means."""
-        return {p.layer for p in schedule[-1] if p.kind == "whole"} if schedule else set()
+    def _averaged(self, schedule: Schedule) -> set[str]:
+        """Layers of the last block that are drawn whole, and have moments: these are replaced by their means."""
+        known = self.program.derived.conditionals
+        return {p.layer for p in schedule[-1] if p.kind == "whole" and known[p.layer].linear} if schedule else set()
 
     def _add_second_moments(self, layers: set[str]) -> None:
         for name in sorted(layers):
-            if 2 in DOMAINS[self.program.model.layers[name].domain.name].powers:
+            if 2 in self.program.derived.conditionals[name].distribution.powers:
                 self.both[f"{name}^2"] = self.program.xp.zeros_like(self.both[name])
 
     def _side(self, rows: slice, averaged: set[str]) -> tuple[Arrays, Arrays]:

@@ -56,6 +56,14 @@ class Layer:
         return self.shape + ((int(self.domain.arguments[0]),) if self.domain.name == "categorical" else ())
 
     @property
+    def field_shape(self) -> Shape:
+        """The shape of its natural parameters: a categorical or integer layer has one for each value."""
+        if self.domain.name != "integer":
+            return self.energy_shape
+        low, high = self.domain.arguments
+        return (*self.shape, int(high - low) + 1)
+
+    @property
     def size(self) -> int:
         """The number of units."""
         return math.prod(self.shape)

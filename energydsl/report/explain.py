@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from energydsl.derive.records import Conditional, Schedule
+from energydsl.energy.terms import BASE
 from energydsl.energy.text import Letters, show_monomial
 from energydsl.syntax.printer import print_statement
 
@@ -64,7 +65,8 @@ def terms(model: Model) -> list[tuple[str, str, str]]:
     found = []
     for term in model.energy.terms:
         sign, text = show_monomial(term.monomial, {}, letters)
-        found.append((term.label, f"{sign} {text}", ", ".join(dict.fromkeys(map(str, term.spans)))))
+        label = "base measure" if term.label == BASE else term.label
+        found.append((label, f"{sign} {text}", ", ".join(dict.fromkeys(map(str, term.spans)))))
     return found
 
 

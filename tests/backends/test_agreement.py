@@ -10,6 +10,7 @@ import pytest
 
 import energydsl as ed
 from energydsl.domains import DOMAINS
+from energydsl.inference.ais import ais
 from energydsl.learning.phases import Phases
 
 # What float32 sums in another order may differ by, and how many draws may fall on the other side of a comparison.
@@ -61,6 +62,30 @@ def test_sweeps_energies_and_gradients(zoo_path: Path, dtype: str, fast: str) ->
     np.testing.assert_allclose(other[1], plain[1], **CLOSE[dtype])
     for name, wanted in plain[2].items():
         np.testing.assert_allclose(other[2][name], wanted, **CLOSE[dtype], err_msg=name)
+
+
+BOUNDED = {
+    "truncated exponential": "visible v[7] : interval[-1, 2]\nhidden h[5] : binary\nlayers v -- h",
+    "truncated normal": "visible v[7] : interval[0, 1]\nhidden z[5] : positive\nparam W[7, 5] = normal(sd = 0.3)\nenergy = sum(v^2) + sum(z^2) - v @ W @ z",
+    "waiting times": "visible t[7] : positive\nhidden h[5] : binary\nparam W[7, 5] : nonnegative = 0.4, a[7] : positive = 1\nenergy = a @ t + t @ W @ h",
+    "geometric": "visible n[7] : count\nhidden h[5] : binary\nparam W[7, 5] : nonnegative = 0.4, a[7] : positive = 1\nenergy = a @ n + n @ W @ h",
+    "latent tables": "visible v[7] : spin\nhidden z[5] : integer[0, 3]\nparam W[7, 5] = normal(sd = 0.3)\nenergy = sum(lgamma(z + 1)) - v @ W @ z",
+    "scanned tables": "visible x[6] : integer[-1, 2]\nparam J[6, 6] : symmetric & zero_diagonal = normal(sd = 0.2), d[6]\nenergy = sum(d * x^2) - 0.5 * x @ J @ x",
+}
+
+
+@DTYPES
+@pytest.mark.parametrize("name", BOUNDED)
+def test_families_of_the_other_domains(name: str, dtype: str, fast: str) -> None:
+    """Draws, and what annealing asks of a layer."""
+    model = ed.loads(BOUNDED[name])
+    found = []
+    for program in pair(model, dtype, fast):
+        params, state = start(program, 30)
+        after = on_host(program, program.gibbs(params, state, 1, rng=ed.Rng(5), beta=0.7))
+        found.append((after, ais(program, params, {}, betas=20, chains=10).log_z))
+    same_state(found[1][0], found[0][0], model, dtype)
+    np.testing.assert_allclose(found[1][1], found[0][1], rtol=1e-9 if dtype == "float64" else 2e-2)
 
 
 @DTYPES

@@ -14,7 +14,7 @@ import pytest
 
 import energydsl as ed
 from energydsl.backends import cuda_printer, cupy_backend, cupy_printer
-from energydsl.domains import DOMAINS
+from energydsl.domains import FAMILIES
 from energydsl.inference.ais import ais
 from energydsl.learning.loop import _Training
 from tests.backends.test_agreement import on_host, start
@@ -31,9 +31,9 @@ def test_the_source_compiles_for(architecture: str, dtype: str) -> None:
     code, messages = nvrtc.build(cuda_printer.cuda_source(dtype), architecture, "-std=c++17", "-ftz=true")
     assert code.startswith(b"\x7fELF")
     assert "warning" not in messages
-    for name, domain in DOMAINS.items():
-        if domain.derived:
-            assert all(f"{what}_{name}".encode() in code for what in ("draw", "gain", "sweep", "scan"))
+    for name, family in FAMILIES.items():
+        swept = ("sweep", "scan") if family.local else ()
+        assert all(f"{what}_{name}".encode() in code for what in ("draw", "gain", *swept))
 
 
 def test_no_name_of_a_model_enters_the_source(stand_in: cupy.State) -> None:

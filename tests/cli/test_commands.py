@@ -104,7 +104,9 @@ def test_compile(tmp_path: Path) -> None:
     assert run("train", RBM, "--data", "digits", "--backend", "numpy", "--precision", "tf32").exit_code == 1
     assert run("compile", RBM, "-o", tmp_path / "no" / "k.py").exit_code == 1
     assert (
-        as_json("compile", "-", text="visible n[2] : count\nenergy = sum(n)", status=1)["diagnostics"][0]["code"]
+        as_json("compile", "-", text="visible v[2] : binary\nhidden h[2] : binary\nlayers v <- h", status=1)[
+            "diagnostics"
+        ][0]["code"]
         == "E0390"
     )
 

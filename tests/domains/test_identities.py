@@ -1,4 +1,4 @@
-"""Identities of the table of domains: A, its derivatives, draws and entropy, for every domain that is derived."""
+"""Identities of the table of families: A, its derivatives, draws and entropy, for every family of every domain."""
 
 from __future__ import annotations
 
@@ -6,79 +6,174 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import special
 
 import energydsl as ed
-from energydsl.domains import DOMAINS
+from energydsl.domains import FAMILIES
 from energydsl.program import Program
 
-DERIVED = [n for n, d in DOMAINS.items() if d.derived]
 ETAS = np.array([-40.0, -3.0, -0.5, 0.0, 0.1, 2.0, 40.0])
-ENERGY = {
-    "binary": "visible x : binary\nparam b\nenergy = - b * x",
-    "spin": "visible x : spin\nparam b\nenergy = - b * x",
-    "categorical": "visible x : categorical[3]\nparam b[3]\nenergy = - b @ x",
-    "real": "visible x : real\nparam b\nenergy = 0.5 * x^2 - b * x",
+FALLING = np.array([-40.0, -3.0, -0.5, -0.1])
+RATES = np.array([-40.0, -3.0, -0.5, 0.0, 0.1, 2.0, 4.5])
+CURVES = np.linspace(-2.0, -0.5, len(ETAS))
+
+
+def smooth(low: float, high: float, centres: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss and Legendre's rule on panels that grow with the distance from some places."""
+    steps = scale * np.concatenate([[0.0], np.geomspace(0.02, 4000.0, 90)])
+    ends = np.unique(np.clip(np.concatenate([c + s * steps for c in centres for s in (-1, 1)]), low, high))
+    nodes, weights = np.polynomial.legendre.leggauss(12)
+    half = np.diff(ends)[:, None] / 2
+    return (ends[:-1, None] + half * (nodes + 1)).ravel(), (half * weights).ravel()
+
+
+def discrete(low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.arange(low, high + 1.0), np.ones(high - low + 1)
+
+
+# family: a model whose layer x has it, its natural parameters, places and weights of a sum over its domain
+CASES: dict[str, tuple[str, list[np.ndarray], tuple[np.ndarray, np.ndarray]]] = {
+    "bernoulli": ("x : binary\nparam b\nenergy = - b * x", [ETAS], discrete(0, 1)),
+    "spin": ("x : spin\nparam b\nenergy = - b * x", [ETAS], (np.array([-1.0, 1.0]), np.ones(2))),
+    "categorical": (
+        "x : categorical[3]\nparam b[3]\nenergy = - b @ x",
+        [np.stack([ETAS, 0.3 * ETAS, np.zeros_like(ETAS)], axis=1)],
+        (np.eye(3), np.ones(3)),
+    ),
+    "normal": (
+        "x : real\nparam b\nenergy = 0.5 * x^2 - b * x",
+        [ETAS, CURVES],
+        smooth(-200.0, 200.0, -0.5 * ETAS / CURVES, 0.5),
+    ),
+    "exponential": (
+        "x : positive\nparam b : positive = 1\nenergy = b * x",
+        [FALLING],
+        smooth(0.0, 900.0, np.zeros(1), 0.3),
+    ),
+    "truncated_normal": (
+        "x : interval[-1, 2]\nparam b\nenergy = 0.5 * x^2 - b * x",
+        [ETAS, CURVES],
+        smooth(-1.0, 2.0, np.array([-1.0, 2.0]), 0.02),
+    ),
+    "truncated_normal on a half-line": (
+        "x : positive\nparam b\nenergy = 0.5 * x^2 - b * x",
+        [ETAS, CURVES],
+        smooth(0.0, 200.0, np.maximum(-0.5 * ETAS / CURVES, 0.0), 0.1),
+    ),
+    "truncated_exponential": (
+        "x : interval[-1, 2]\nparam b\nenergy = - b * x",
+        [ETAS],
+        smooth(-1.0, 2.0, np.array([-1.0, 2.0]), 0.02),
+    ),
+    "poisson": ("x : count\nparam b\nenergy = lgamma(x + 1) - b * x", [RATES], discrete(0, 400)),
+    "geometric": ("x : count\nparam b : positive = 1\nenergy = b * x", [FALLING], discrete(0, 500)),
+    "table": (
+        "x : integer[-1, 3]\nparam b\nenergy = - b * x",
+        [np.outer(ETAS, np.arange(-1.0, 4.0)) - np.arange(5.0) ** 2],
+        discrete(-1, 3),
+    ),
+    "weighted_table": (
+        "x : integer[0, 4]\nparam b\nenergy = lgamma(x + 1) - b * x",
+        [np.outer(ETAS, np.arange(5.0))],
+        discrete(0, 4),
+    ),
 }
-GRID = np.arange(-60.0, 60.0, 0.01)
+NAMES = pytest.mark.parametrize("name", list(CASES))
 
 
 def kernels(name: str) -> Any:
-    return Program(ed.loads(ENERGY[name]).derived, "numpy", "float64").kernels
+    return Program(ed.loads("visible " + CASES[name][0]).derived, "numpy", "float64").kernels
 
 
-def points(name: str) -> tuple[list[np.ndarray], np.ndarray, float]:
-    """Natural parameters, the support, and the weight of one point of it."""
-    domain = DOMAINS[name]
-    if domain.one_hot:
-        return [np.stack([ETAS, 0.3 * ETAS, np.zeros_like(ETAS)], axis=1)], np.eye(3), 1.0
-    if domain.points:
-        return [ETAS], np.array(domain.points), 1.0
-    return [ETAS, np.linspace(-2.0, -0.5, len(ETAS))], GRID, 0.01
+def logits(name: str) -> np.ndarray:
+    """log of what every place weighs, one row a natural parameter."""
+    family = FAMILIES[name.split()[0]]
+    _, etas, (places, weights) = CASES[name]
+    if family.over_states:
+        logs = etas[0]
+    else:
+        logs = sum(e[:, None] * places**k for e, k in zip(etas, family.powers, strict=True))
+    return logs + np.log(weights) - (special.gammaln(places + 1) if family.weighted else 0.0)
 
 
-def logits(name: str, etas: list[np.ndarray], support: np.ndarray) -> np.ndarray:
-    if DOMAINS[name].one_hot:
-        return etas[0]
-    return sum(e[:, None] * support**k for e, k in zip(etas, DOMAINS[name].powers, strict=True))
+def test_every_family_has_a_case() -> None:
+    assert {name.split()[0] for name in CASES} == set(FAMILIES)
+    for name, (text, _, _) in CASES.items():
+        assert ed.loads("visible " + text).conditionals["x"].distribution.kernel == name.split()[0]
 
 
-@pytest.mark.parametrize("name", DERIVED)
+@NAMES
 def test_log_partition_mean_variance_entropy(name: str) -> None:
-    etas, support, weight = points(name)
-    found = kernels(name)
-    logs = logits(name, etas, support) + np.log(weight)
+    _, etas, (places, weights) = CASES[name]
+    found, logs = kernels(name), logits(name)
     exact = np.logaddexp.reduce(logs, axis=1)
     with np.errstate(under="ignore"):
         p = np.exp(logs - exact[:, None])
-    np.testing.assert_allclose(found.log_partition_x(*etas), exact, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.log_partition_x(*etas), exact, rtol=1e-9, atol=1e-11)
     mean, variance = found.mean_x(*etas), found.variance_x(*etas)
-    if DOMAINS[name].one_hot:
+    if FAMILIES[name.split()[0]].one_hot:
         np.testing.assert_allclose(mean, p, atol=1e-12)
         np.testing.assert_allclose(variance, p * (1 - p), atol=1e-12)
     else:
-        np.testing.assert_allclose(mean, p @ support, rtol=1e-6, atol=1e-12)
-        np.testing.assert_allclose(variance, p @ support**2 - (p @ support) ** 2, rtol=1e-6, atol=1e-9)
+        centred = (p * (places - (p @ places)[:, None]) ** 2).sum(axis=1)
+        np.testing.assert_allclose(mean, p @ places, rtol=1e-7, atol=1e-12)
+        np.testing.assert_allclose(np.broadcast_to(variance, mean.shape), centred, rtol=1e-6, atol=1e-12)
+    weighted = FAMILIES[name.split()[0]].weighted
+    base = np.log(weights) - (special.gammaln(places + 1) if weighted and name == "poisson" else 0.0)
     safe = np.where(p > 0, p, 1.0)
-    entropy = -(p * np.log(safe / weight)).sum(axis=1)
+    entropy = -(p * (np.log(safe) - base)).sum(axis=1)
     np.testing.assert_allclose(np.broadcast_to(found.entropy_x(*etas), entropy.shape), entropy, rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", DERIVED)
+@NAMES
 def test_mean_and_variance_are_derivatives_of_the_log_partition(name: str) -> None:
-    etas, _, _ = points(name)
+    _, etas, _ = CASES[name]
     etas = [e[1:-1] for e in etas]
     found, h = kernels(name), 1e-4
-    shift = np.zeros_like(etas[0])
-    shift[..., *([0] if DOMAINS[name].one_hot else [])] = h
+    if FAMILIES[name.split()[0]].over_states:
+        places = CASES[name][2][0] if CASES[name][2][0].ndim == 1 else np.array([1.0, 0.0, 0.0])
+        shift = h * places
+    else:
+        shift = np.full_like(etas[0], h)
     up, down = (np.asarray(found.log_partition_x(etas[0] + s * shift, *etas[1:])) for s in (1, -1))
     middle = np.asarray(found.log_partition_x(*etas))
-    first = (slice(None), 0) if DOMAINS[name].one_hot else (slice(None),)
-    np.testing.assert_allclose(found.mean_x(*etas)[first], (up - down) / (2 * h), atol=1e-6)
-    np.testing.assert_allclose(found.variance_x(*etas)[first], (up - 2 * middle + down) / h**2, atol=1e-5)
+    first = (slice(None), 0) if FAMILIES[name.split()[0]].one_hot else (slice(None),)
+    slope, curve = (up - down) / (2 * h), (up - 2 * middle + down) / h**2
+    np.testing.assert_allclose(found.mean_x(*etas)[first], slope, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        np.broadcast_to(found.variance_x(*etas)[first], slope.shape), curve, rtol=1e-4, atol=1e-5
+    )
+
+
+@NAMES
+def test_draws_invert_the_distribution_function(name: str) -> None:
+    """P(x <= draw(u)) >= u > P(x < draw(u)), with equality for a continuous unit, in the tails too."""
+    family = FAMILIES[name.split()[0]]
+    _, etas, (places, _) = CASES[name]
+    if family.one_hot or name in ("bernoulli", "spin"):
+        return
+    program = Program(ed.loads("visible " + CASES[name][0]).derived, "numpy", "float64")
+    u = np.concatenate([[1e-9, 1e-4], np.linspace(0.01, 0.99, 23), [1 - 1e-4, 1 - 1e-9]])
+    logs = logits(name)
+    with np.errstate(under="ignore"):
+        p = np.exp(logs - np.logaddexp.reduce(logs, axis=1)[:, None])
+    for row in range(len(etas[0])):
+        given = [np.repeat(e[row : row + 1], len(u), axis=0) for e in etas]
+        drawn = np.empty(len(u))
+        program.kernels.draw_x(*given, u.copy(), drawn, program.kernels.Workspace(np.float64))
+        assert (np.diff(drawn) >= 0).all()
+        order = np.searchsorted(places, drawn)
+        below = np.concatenate([[0.0], np.cumsum(p[row])])
+        if family.name in ("poisson", "geometric", "table"):
+            assert (below[order] <= u + 1e-12).all()
+            assert (below[order + 1] > u - 1e-12).all()
+        else:
+            width = p[row].max() + 1e-9
+            np.testing.assert_allclose(below[order], u, atol=2 * width)
 
 
 def test_binary_means_keep_their_tails() -> None:
-    np.testing.assert_allclose(kernels("binary").mean_x(np.array([-40.0])), np.exp(-40.0), rtol=1e-12)
+    np.testing.assert_allclose(kernels("bernoulli").mean_x(np.array([-40.0])), np.exp(-40.0), rtol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

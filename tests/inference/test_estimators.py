@@ -14,6 +14,10 @@ MODELS = {
     "rbm": "visible v[6] : binary\nhidden h[5] : binary\nparam W[6, 5] = normal(sd = 0.8), b[6] = normal(sd = 1), c[5] = normal(sd = 1)\nenergy = - b @ v - c @ h - v @ W @ h",
     "spin glass": "visible s[8] : spin\nparam J[8, 8] : symmetric & zero_diagonal = normal(sd = 0.3), f[8] = normal(sd = 0.3)\nenergy = - f @ s - 0.5 * s @ J @ s",
     "gaussian": "visible v[4] : real\nhidden h[5] : binary\nparam W[4, 5] = normal(sd = 0.7), b[4] = normal(sd = 1), c[5]\nenergy = 0.5 * sum((v - b)^2) - c @ h - v @ W @ h",
+    "poisson": "visible n[4] : count\nhidden h[5] : binary\nparam W[4, 5] = normal(sd = 0.5), b[4] = normal(sd = 1), c[5]\nenergy = sum(lgamma(n + 1)) - b @ n - c @ h - n @ W @ h",
+    "rectified": "visible v[4] : binary\nhidden z[3] : positive\nparam W[4, 3] = normal(sd = 0.7), b[4], c[3]\nenergy = 0.5 * sum(z^2) - b @ v - c @ z - v @ W @ z",
+    "binomial": "visible x[4] : integer[0, 4]\nhidden h[5] : binary\nparam W[4, 5] = normal(sd = 0.5), b[4] = normal(sd = 1)\nenergy = sum(lgamma(x + 1)) + sum(lgamma(5 - x)) - b @ x - x @ W @ h",
+    "coupled tables": "visible x[3] : integer[-1, 2]\nparam J[3, 3] : symmetric & zero_diagonal = normal(sd = 0.4), d[3] = normal(sd = 0.5)\nenergy = sum(d * x^2) - 0.5 * x @ J @ x",
     "deep": "visible v[4] : binary\nhidden a[4] : spin\nhidden b[2] : categorical[3]\nparam U[4, 4] = normal(sd = 0.6), W[4, 2, 3] = normal(sd = 0.6)\nenergy = - v @ U @ a - sum[i, j, k] a[i]*W[i, j, k]*b[j, k]",
 }
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 import energydsl as ed
 from energydsl.cli.main import cli
 from energydsl.learning.loop import Run
-from energydsl.reference import Oracle, enumerate_states
+from energydsl.reference import Oracle, enumerate_states, unit_values
 
 LABEL = "visible v[4] : binary\nvisible y : categorical[3]\nhidden h[3] : {hidden}\nlayers v -- h, y -- h"
 MODELS = {
@@ -38,7 +38,8 @@ def a_run(text: str, scale: float) -> tuple[Run, dict[str, Any]]:
 def by_enumeration(run: Run, rows: dict[str, Any]) -> np.ndarray:
     """p(y | v) from the oracle's energies of all states of y and the latents."""
     model = run.program.model
-    hidden, _ = enumerate_states({n: model.layers[n] for n in model.by_role("hidden")}, np.zeros(1))
+    layers = {n: model.layers[n] for n in model.by_role("hidden")}
+    hidden, _ = enumerate_states(layers, {n: unit_values(layer) for n, layer in layers.items()})
     [labels] = run.program.states(("y",))
     oracle = Oracle(model, {}, {}, {})
     found = np.empty((len(rows["y"]), len(labels["y"])))

@@ -329,10 +329,6 @@ def test_absent_graph_is_an_error_of_compiling_not_of_checking() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "visible n[3] : count\nenergy = sum(lgamma(n + 1)) - sum(n)",
-        "visible t[3] : positive\nenergy = sum(t)",
-        "visible t[3] : interval[-1, 1]\nenergy = sum(t)",
-        "visible t[3] : integer[0, 4]\nenergy = sum(t^3)",
         "visible v[3] : binary\nhidden h[2] : binary\nlayers v <- h",
     ],
 )

@@ -148,7 +148,8 @@ def _made(array: Any) -> ndarray:
 
 def _operate(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """A new array, or a view, of what a NumPy function makes of the arguments."""
-    found = function(*map(_opened, arguments), **options)
+    with numpy.errstate(all="ignore"):
+        found = function(*map(_opened, arguments), **options)
     if not isinstance(found, numpy.ndarray | numpy.generic):
         return found
     found = numpy.asarray(found)
@@ -468,7 +469,7 @@ def module() -> dict[str, types.ModuleType]:
     }
     names |= {n: getattr(numpy, n) for n in ("float32", "float64", "int32", "int64", "uint16", "uint32", "newaxis")}
     elementwise = "exp log sqrt abs tanh sin cos sign negative add subtract multiply divide less greater power square"
-    elementwise += " maximum minimum reciprocal logaddexp"
+    elementwise += " maximum minimum reciprocal logaddexp isinf expm1 log1p sinh floor"
     names |= {n: _elementwise(getattr(numpy, n)) for n in elementwise.split()}
     whole = "broadcast_to ascontiguousarray take concatenate cumsum where clip all any sum"
     names |= {n: _whole(getattr(numpy, n)) for n in whole.split()}

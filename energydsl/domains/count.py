@@ -1,0 +1,47 @@
+"""Units in 0, 1, 2, ...: with the base measure lgamma(x + 1) Poisson of rate exp(eta), without it geometric, eta < 0."""
+
+import numpy as np
+
+from energydsl.domains.scalar import apply
+from energydsl.domains.table import ETA1, UNBOUNDED, UNIFORM, Domain, Family
+
+_rate = apply("exp", ETA1)
+
+POISSON = Family(
+    name="poisson",
+    powers=(1,),
+    weighted=True,
+    log_partition=_rate,
+    mean=_rate,
+    variance=_rate,
+    sample=apply("poisson_draw", ETA1, UNIFORM),
+    entropy=_rate - ETA1 * _rate,
+    mode=apply("floor", _rate),
+    formula="Poisson(rate = exp({eta1}))",
+    natural=lambda mean, _: np.log(mean),
+)
+
+_mean = 1.0 / apply("expm1", -ETA1)
+
+GEOMETRIC = Family(
+    name="geometric",
+    powers=(1,),
+    negative=1,
+    log_partition=-apply("log1mexp", ETA1),
+    mean=_mean,
+    variance=_mean * (1.0 + _mean),
+    sample=apply("floor", apply("log1p", -UNIFORM) / ETA1),
+    entropy=-apply("log1mexp", ETA1) - ETA1 * _mean,
+    mode=0.0 * ETA1,
+    formula="Geometric(ratio = exp({eta1}))",
+    natural=lambda mean, _: -np.log1p(1.0 / mean),
+)
+COUNT = Domain(
+    name="count",
+    support="0, 1, 2, ...",
+    families=(POISSON, GEOMETRIC),
+    finite=False,
+    nonnegative=True,
+    functions="lgamma",
+    bounds=lambda _: (0.0, UNBOUNDED),
+)

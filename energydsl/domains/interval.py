@@ -1,0 +1,14 @@
+"""Units in [a, b]: Exponential (of either sign) or, with a quadratic term, Normal, both between the bounds."""
+
+from energydsl.domains.table import Domain
+from energydsl.domains.truncated import TRUNCATED_EXPONENTIAL, TRUNCATED_NORMAL
+
+INTERVAL = Domain(
+    name="interval",
+    support="[a, b]",
+    families=(TRUNCATED_EXPONENTIAL, TRUNCATED_NORMAL),
+    finite=False,
+    bounded=True,
+    whole=False,
+    bounds=lambda arguments: (arguments[0], arguments[1]),
+)

@@ -1,0 +1,30 @@
+"""Units in [0, inf): Exponential with rate -eta1 > 0, or with a quadratic term Normal truncated at 0."""
+
+from energydsl.domains.scalar import apply
+from energydsl.domains.table import ETA1, UNBOUNDED, UNIFORM, Domain, Family
+from energydsl.domains.truncated import TRUNCATED_NORMAL
+
+_mean = -1.0 / ETA1
+
+EXPONENTIAL = Family(
+    name="exponential",
+    powers=(1,),
+    negative=1,
+    log_partition=-apply("log", -ETA1),
+    mean=_mean,
+    variance=_mean * _mean,
+    sample=apply("log1p", -UNIFORM) / ETA1,
+    entropy=1.0 - apply("log", -ETA1),
+    mode=0.0 * ETA1,
+    formula="Exponential(rate = {minus1})",
+    natural=lambda mean, _: -1.0 / mean,
+)
+POSITIVE = Domain(
+    name="positive",
+    support="[0, inf)",
+    families=(EXPONENTIAL, TRUNCATED_NORMAL),
+    finite=False,
+    nonnegative=True,
+    whole=False,
+    bounds=lambda _: (0.0, UNBOUNDED),
+)
