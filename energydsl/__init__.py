@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from energydsl.diagnostics import TrainingError as TrainingError
     from energydsl.inference.evaluate import evaluate as evaluate
     from energydsl.inference.predict import predict as predict
+    from energydsl.learning.greedy import Greedy as Greedy
     from energydsl.learning.loop import Run as Run
     from energydsl.learning.loop import open_run as open_run
     from energydsl.learning.loop import train as train
     from energydsl.learning.methods import CD as CD
     from energydsl.learning.methods import MCMC as MCMC
     from energydsl.learning.methods import PCD as PCD
+    from energydsl.learning.methods import WakeSleep as WakeSleep
     from energydsl.learning.optimizers import SGD as SGD
     from energydsl.learning.optimizers import Adam as Adam
     from energydsl.learning.sampling import sample as sample
@@ -49,7 +51,8 @@ _WHERE = {
     "inference.evaluate": ("evaluate",),
     "inference.predict": ("predict",),
     "learning.loop": ("Run", "open_run", "train"),
-    "learning.methods": ("CD", "MCMC", "PCD"),
+    "learning.greedy": ("Greedy",),
+    "learning.methods": ("CD", "MCMC", "PCD", "WakeSleep"),
     "learning.optimizers": ("SGD", "Adam"),
     "learning.sampling": ("sample",),
     "program": ("Program",),

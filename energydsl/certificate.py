@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from energydsl.derive import Derived, derive
 from energydsl.derive.records import BlockPart, Schedule
 from energydsl.diagnostics import NotApplicable, TooLarge
+from energydsl.directed_program import DirectedProgram
 from energydsl.domains import DOMAINS, Family
 from energydsl.energy import canonicalise
 from energydsl.graph import edges_of
 from energydsl.model.records import Layer, Param, Resolved
+from energydsl.network import Network
 from energydsl.program import Arrays, Program
 from energydsl.random import Rng, Uniforms
 from energydsl.reference import Oracle, enumerate_states, log_factorial, quadrature, unit_values
@@ -86,6 +88,64 @@ def certify(full: Derived, small: Resolved, seed: int = 0, backend: str = "numpy
     return Certificate(full.model.name, sizes, tuple(checks))
 
 
+def certify_network(full: Network, small: Network, seed: int = 0, backend: str = "numpy") -> Certificate:
+    """The certificates of all parts of a model with directed parts, and that their product is a distribution."""
+    checks: list[Check] = []
+    for large, piece in zip(full.pieces, small.pieces, strict=True):
+        for check in certify(large.derive(), piece.model, seed, backend).checks:
+            checks.append(replace(check, name=f"{piece.name}: {check.name}"))
+    checks.append(Check("joint = product of its parts, summed to one", _joint_error(small, seed, backend), 1e-9))
+    sizes = ", ".join(f"{n}{list(layer.shape) if layer.shape else ''}" for n, layer in small.model.layers.items())
+    return Certificate(full.model.name, sizes, tuple(checks))
+
+
+def _joint_error(network: Network, seed: int, backend: str) -> float:
+    """log p(x) of every state against the oracle's energies, normalised part by part over the listed targets."""
+    program = DirectedProgram(network, backend, "float64")
+    rng, model, beta = np.random.default_rng(seed), network.model, 0.7
+    params = {n: random_param(p, rng) for n, p in model.params.items()}
+    units = model.units()
+    if any(not DOMAINS[layer.domain.name].finite for layer in units.values()):
+        return 0.0 if _parts_cover(network) else np.inf
+    states, codes = enumerate_states(units, {n: unit_values(layer) for n, layer in units.items()})
+    rows = len(next(iter(states.values())))
+    inputs = {n: rng.random((1, *model.layers[n].energy_shape)) for n in model.by_role("input")}
+    x = {**states, **{n: np.repeat(a, rows, axis=0) for n, a in inputs.items()}}
+    wanted = np.zeros(rows)
+    for piece in (network.pieces.core, *network.pieces.generative):
+        oracle = Oracle(piece.model, {n: edges_of(g) for n, g in piece.model.graphs.items()})
+        own = {n: params[n] for n in piece.model.params}
+        logits = -oracle.exponent(own, {n: x[n] for n in piece.model.layers}, beta)
+        given = [n for n in piece.given if n in units]
+        drawn = [n for n in piece.model.layers if n in units and n not in given]
+        rest = [codes[n] for n in units if n not in drawn]
+        groups = (
+            np.unique(np.concatenate(rest, axis=1), axis=0, return_inverse=True)[1].ravel()
+            if rest
+            else np.zeros(rows, int)
+        )
+        for group in range(groups.max() + 1):
+            inside = groups == group
+            wanted[inside] += logits[inside] - np.logaddexp.reduce(logits[inside])
+    log_z = float(np.asarray(program.log_partition(params, {n: a[0] for n, a in inputs.items()}, beta=beta)))
+    found = program.host(program.log_joint(params, x, beta=beta)) - log_z
+    return max(_largest(found - wanted), abs(float(np.logaddexp.reduce(found))))
+
+
+def _parts_cover(network: Network) -> bool:
+    """Whether every layer is drawn by exactly one part."""
+    drawn = [n for p in network.pieces.generative for n in p.targets] + list(network.core.model.units())
+    return sorted(drawn) == sorted(network.model.units())
+
+
+def random_param(param: Param, rng: np.random.Generator) -> Array:
+    """A parameter of order one that keeps its constraints."""
+    value = rng.normal(0.0, 0.6, param.shape)
+    if "positive" in param.constraints:
+        value = rng.uniform(0.6, 1.4, param.shape)
+    return Program.constrain(param, np.asarray(value))
+
+
 class _Trial:
     """One model with one draw of parameters, beta and weights; all its states and their energies by the oracle."""
 
@@ -94,7 +154,7 @@ class _Trial:
         self.rng = np.random.default_rng(seed)
         self.program = Program(derived, backend, "float64")
         self.host = self.program.host
-        self.params = {n: self.random_param(p) for n, p in self.model.params.items()}
+        self.params = {n: random_param(p, self.rng) for n, p in self.model.params.items()}
         self.beta = 0.7
         self.weights = {label: float(self.rng.uniform(0.8, 1.2)) for label in self.model.labels}
         self.consts = {n: c.value * float(self.rng.uniform(0.9, 1.1)) for n, c in self.model.consts.items()}
@@ -113,12 +173,6 @@ class _Trial:
         self.p = np.exp(-self.exponents - np.logaddexp.reduce(-self.exponents))
 
     # --- the trial
-
-    def random_param(self, param: Param) -> Array:
-        value = self.rng.normal(0.0, 0.6, param.shape)
-        if "positive" in param.constraints:
-            value = self.rng.uniform(0.6, 1.4, param.shape)
-        return Program.constrain(param, np.asarray(value))
 
     def random_layer(self, layer: Layer) -> Array:
         values = unit_values(layer, self.rng.random(5))

@@ -27,10 +27,12 @@ from energydsl.backends import cupy_backend, numba_backend
 from energydsl.derive.records import Conditional, FreeEnergy, Gradient, Schedule, Verdict
 from energydsl.diagnostics import ArgumentError, Diagnostic, EnergyError, ModelError, Source, in_order
 from energydsl.energy import canonicalise
+from energydsl.energy.canonical import canonical_terms
 from energydsl.model import resolve
 from energydsl.model.graphs import from_pairs
-from energydsl.model.records import Layer, Param
+from energydsl.model.records import EnergyTerm, Layer, Param, Resolved
 from energydsl.model.resolve import Overrides, allowed
+from energydsl.network import Network, Pieces, derive_network, pieces
 from energydsl.syntax.parser import decode, parse
 
 if TYPE_CHECKING:
@@ -56,8 +58,16 @@ class Model:
         self.module = parse(source)
         self.resolved = resolve(self.module, overrides)
         self.energy, energy_warnings = canonicalise(self.resolved)
-        found = [*self.resolved.warnings, *energy_warnings, *_derive.check(self.resolved, self.energy)]
-        found += _derive.check_directed(self.resolved)
+        self.pieces: Pieces | None = None
+        found = [*self.resolved.warnings, *energy_warnings]
+        if self.resolved.directed:
+            found += _derive.check_directed(self.resolved, self.energy)
+            if not any(d.severity == "error" for d in found):
+                self.pieces, problems = pieces(self.resolved, overrides)
+                found += problems
+                self.energy, _ = canonical_terms(self.resolved, _generative(self.resolved))
+        else:
+            found += _derive.check(self.resolved, self.energy)
         errors = [d for d in found if d.severity == "error"]
         if errors:
             raise ModelError(errors)
@@ -89,7 +99,9 @@ class Model:
 
     @cached_property
     def derived(self) -> _derive.Derived:
-        """Everything derived. Raises `ModelError` (E0390, E0402) for what cannot be compiled yet."""
+        """Everything derived. Raises `ModelError` (E0402) for what cannot be compiled yet."""
+        if self.pieces is not None:
+            return derive_network(self.resolved, self.energy, self.pieces)
         return _derive.derive(self.resolved, self.energy)
 
     @property
@@ -134,7 +146,7 @@ class Model:
         return show(self, stage)
 
     def compile(self, backend: str = "auto", dtype: str = "float32", precision: str = "full") -> Program:
-        """A program of kernels. Raises `ModelError` (E0390, E0402) where it cannot be compiled.
+        """A program of kernels. Raises `ModelError` (E0402) where it cannot be compiled.
 
         precision: of large float32 products on a GPU: "full"; "tf32", factors rounded to 11 bits; "bf16x2" and "bf16x3",
         factors as sums of two or three 8-bit numbers. `docs/performance.md` has their errors.
@@ -148,6 +160,10 @@ class Model:
         chosen = self._backend(backend)
         if precision != "full" and (chosen != "cupy" or dtype != "float32"):
             raise ArgumentError(f"precision {precision} is for float32 on the cupy backend, not {dtype} on {chosen}")
+        if isinstance(self.derived, Network):
+            from energydsl.directed_program import DirectedProgram
+
+            return DirectedProgram(self.derived, chosen, dtype, precision)
         return Program(self.derived, chosen, dtype, precision)
 
     def _backend(self, backend: str) -> str:
@@ -165,10 +181,25 @@ class Model:
 
     def verify(self, seed: int = 0, backend: str = "numpy") -> Certificate:
         """The derivation certificate of this model, with the kernels of a backend."""
-        from energydsl.certificate import certify
+        from energydsl.certificate import certify, certify_network
         from energydsl.shrink import shrink
 
-        return certify(self.derived, shrink(self.module, self.overrides), seed, self._backend(backend))
+        small, overrides = shrink(self.module, self.overrides)
+        if isinstance(self.derived, Network):
+            parts, _ = pieces(small, overrides)
+            energy, _ = canonical_terms(small, _generative(small))
+            return certify_network(self.derived, derive_network(small, energy, parts), seed, self._backend(backend))
+        return certify(self.derived, small, seed, self._backend(backend))
+
+
+def _generative(model: Resolved) -> tuple[EnergyTerm, ...]:
+    """The energies of the joint distribution: undirected ones, and conditional ones by what they say."""
+    conditional = (
+        EnergyTerm(f"{', '.join(d.targets)} | {', '.join(d.given)}", d.expression, d.span)
+        for d in model.directed
+        if d.keyword == "energy"
+    )
+    return (*model.energies, *conditional)
 
 
 def obstacle(backend: str) -> str:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import networkx as nx
 import numpy as np
@@ -138,6 +138,18 @@ def cycle_of(arrows: Iterable[tuple[str, str]]) -> list[str]:
         return [a for a, _ in nx.find_cycle(graph)]
     except nx.NetworkXNoCycle:
         return []
+
+
+Part = TypeVar("Part")
+
+
+def downwards(parts: Sequence[Part], ends: Callable[[Part], tuple[Iterable[str], Iterable[str]]]) -> list[Part]:
+    """Directed parts in an order in which all that is given is drawn before; ends: (given, targets) of a part."""
+    graph: nx.DiGraph[int] = nx.DiGraph()
+    graph.add_nodes_from(range(len(parts)))
+    makers = {t: n for n, p in enumerate(parts) for t in ends(p)[1]}
+    graph.add_edges_from((makers[g], n) for n, p in enumerate(parts) for g in ends(p)[0] if g in makers)
+    return [parts[n] for n in nx.lexicographical_topological_sort(graph)]
 
 
 # --- units inside a layer ----------------------------------------------------------------------------------------

@@ -45,12 +45,13 @@ _CHUNK = 1 << 13
 
 @dataclass(frozen=True)
 class MeanField:
-    """moments: of the latents; bound: on log p~(v) (chains,); iterations run; residual: last largest change."""
+    """moments: of the latents; bound: on log p~(v) (chains,); iterations run; residual: last largest change, of each row too."""
 
     moments: Arrays
     bound: Array
     iterations: int
     residual: float
+    residuals: Array
 
 
 class Program:
@@ -510,7 +511,7 @@ class Program:
             if name not in given:
                 raise ArgumentError(f"log Z depends on the input `{name}`: log_partition(params, given={{...}})")
         rows = {n: self.host(given[n]) for n in inputs}
-        single = all(rows[n].ndim == len(self.model.layers[n].shape) for n in inputs)
+        single = all(_one_value(self.model.layers[n], rows[n]) for n in inputs)
         if single:
             rows = {n: a[None] for n, a in rows.items()}
         value = self.log_sum(params, rows, tuple(self.model.units()), **scalars)
@@ -587,6 +588,29 @@ class Program:
         count = len(next(iter(states.values())))
         return {n: self.xp.broadcast_to(a, (count, *a.shape[1:])) for n, a in here.items()}
 
+    def term_energies(self, p: Arrays, x: Arrays) -> dict[str, Array]:
+        """E by term, shape (chains,) each, for checked arguments."""
+        return dict(self.kernels.energy(p, x, self.settings()))
+
+    def bound(self, params: Mapping[str, Any], x: Arrays, rng: Any = None) -> tuple[Array, bool]:
+        """log p~(data) of each row; and whether it is but a lower bound, by mean field, or NaN where that does not fit."""
+        out = set(self.derived.free_energy.summed_out)
+        if set(self.model.by_role("hidden")) <= out:
+            return -self.free_energy(params, x), False
+        try:
+            return self.mean_field(params, x, tolerance=1e-3, max_iterations=30).bound, True
+        except NotApplicable:
+            return self.xp.full(len(next(iter(x.values()))), np.nan), True
+
+    def reconstruction(self, p: Arrays, x: Arrays, s: Any, random: Any) -> Iterator[tuple[str, Array]]:
+        """Means of the visible layers after the latents were drawn once given the data."""
+        state = self.init_state({}, len(next(iter(x.values()))), 0, x)
+        if self.model.by_role("hidden"):
+            self.sweep(p, state, s, random, self.parts(self.model.by_role("visible")))
+        for name in self.model.by_role("visible"):
+            eta = getattr(self.kernels, f"fields_{name}")(p, state, s, self.workspace)
+            yield name, getattr(self.kernels, f"mean_{name}")(*eta)
+
     # --- mean field
 
     def mean_field(
@@ -609,30 +633,89 @@ class Program:
         p, s = self.check_params(params), self.settings(**scalars)
         x = dict(self._state(data, [n for n in self.model.layers if n not in hidden]))
         count = len(next(iter(x.values())))
-        for name in hidden:
-            layer = self.model.layers[name]
-            if not self.derived.conditionals[name].linear:
-                raise NotApplicable(
-                    f"mean field knows the moments x and x^2 only, and `{name}` has others in its energy"
-                )
-            x[name] = self.xp.full((count, *layer.energy_shape), self._neutral_mean(layer), self.dtype)
-            self._second_moment(x, name, self.xp.ones_like(x[name]))
-        parts = [part for block in self.derived.schedule(frozenset(self.model.layers) - set(hidden)) for part in block]
-        residual, iterations = math.inf, 0
-        while residual > tolerance and iterations < max_iterations:
-            residual = max(self._mean_field_step(p, x, s, str(part)) for part in parts)
-            iterations += 1
+        x |= {n: self.xp.empty((count, *self.model.layers[n].energy_shape), self.dtype) for n in hidden}
+        x |= {f"{n}^2": self.xp.empty_like(x[n]) for n in hidden if self.squared(n)}
+        self.neutral(x, hidden)
+        parts = [str(q) for block in self.derived.schedule(frozenset(self.model.layers) - set(hidden)) for q in block]
+        with self.held():
+            iterations, residuals = self.settle(p, x, s, parts, max_iterations, tolerance)
         bound = -self.exponent(self.kernels.energy(p, x, s), s) + self._weighed(x, hidden)
         for name in hidden:
             eta = getattr(self.kernels, f"fields_{name}")(p, x, s, self.workspace)
             shape = (count, *self.model.layers[name].shape)
             entropy = self.xp.broadcast_to(getattr(self.kernels, f"entropy_{name}")(*eta), shape)
             bound = bound + entropy.reshape(count, -1).sum(axis=1)
-        return MeanField({n: x[n] for n in hidden}, bound, iterations, float(residual))
+        worst = float(residuals.max(initial=0.0))
+        return MeanField({n: x[n] for n in hidden}, bound, iterations, worst, residuals)
 
-    @staticmethod
-    def _neutral_mean(layer: Layer) -> float:
+    def squared(self, layer: str) -> bool:
+        """Whether the second moments of a layer are statistics of its family."""
+        return 2 in self.derived.conditionals[layer].distribution.powers
+
+    def neutral(self, x: Arrays, layers: Iterable[str]) -> None:
+        """Moments from which mean field starts, written into x. Raises `NotApplicable` where x and x^2 are not all."""
+        for name in layers:
+            if not self.derived.conditionals[name].linear:
+                raise NotApplicable(
+                    f"mean field knows the moments x and x^2 only, and `{name}` has others in its energy"
+                )
+            x[name][...] = self.neutral_mean(name)
+            if self.squared(name):
+                x[f"{name}^2"][...] = x[name] ** 2 + 1.0
+
+    def settle(
+        self, p: Arrays, x: Arrays, s: Any, parts: list[str], iterations: int, tolerance: float = 0.0
+    ) -> tuple[int, Array]:
+        """Mean-field updates of parts in turn, in place on checked arguments, until no moment moves by more than `tolerance`.
+
+        Returns the number of iterations and the last largest change of each row; with tolerance 0 nothing is measured.
+        """
+        rows = len(next(iter(x.values())))
+        residuals, done = np.zeros(rows), 0
+        while done < iterations and (not done or not tolerance or residuals.max(initial=0.0) > tolerance):
+            residuals = np.zeros(rows)
+            for part in parts:
+                name = part.rstrip("*").partition(":")[0]
+                before = self.xp.array(x[name]) if tolerance else None
+                self._settle_part(p, x, s, part, name)
+                if before is not None:
+                    change = self.host(abs(x[name] - before)).reshape(rows, -1)
+                    residuals = np.maximum(residuals, change.max(axis=1, initial=0.0))
+            done += 1
+        return done, residuals
+
+    def _settle_part(self, p: Arrays, x: Arrays, s: Any, part: str, name: str) -> None:
+        if part == name:
+            getattr(self.kernels, f"means_{name}")(p, x, s, self.workspace, x)
+            return
+        if part.endswith("*"):
+            self._settle_units(p, x, s, name)
+            return
+        moved = {n: self.xp.array(x[n]) for n in (name, f"{name}^2") if n in x}
+        getattr(self.kernels, f"means_{name}")(p, x, s, self.workspace, moved)
+        layer, units = self.model.layers[name], getattr(self.kernels, f"UNITS_{name}")[int(part.partition(":")[2])]
+        mask = self.xp.zeros(layer.size, bool)
+        mask[units] = True
+        shape = layer.shape + (1,) * (len(layer.energy_shape) - len(layer.shape))
+        for key, new in moved.items():
+            x[key][...] = self.xp.where(mask.reshape(shape), new, x[key])
+
+    def _settle_units(self, p: Arrays, x: Arrays, s: Any, name: str) -> None:
+        layer = self.model.layers[name]
+        for unit in np.ndindex(*layer.shape):
+            eta = [
+                getattr(self.kernels, f"unit_eta{k}_{name}")(p, x, s, self.workspace, *unit)
+                for k in self.derived.conditionals[name].distribution.powers
+            ]
+            shaped = [e[:, None] if layer.field_shape == layer.shape else e[:, None, :] for e in eta]
+            at = (slice(None), *unit)
+            x[name][at] = getattr(self.kernels, f"mean_{name}")(*shaped)[:, 0]
+            if self.squared(name):
+                x[f"{name}^2"][at] = x[name][at] ** 2 + getattr(self.kernels, f"variance_{name}")(*shaped)[:, 0]
+
+    def neutral_mean(self, name: str) -> float:
         """Where mean field starts."""
+        layer = self.model.layers[name]
         domain = DOMAINS[layer.domain.name]
         if domain.one_hot:
             return 1.0 / layer.energy_shape[-1]
@@ -640,10 +723,6 @@ class Program:
         if math.isinf(high):
             return 1.0 if domain.nonnegative else 0.0
         return 0.5 * (low + high)
-
-    def _second_moment(self, x: Arrays, name: str, variance: Array) -> None:
-        if 2 in self.derived.conditionals[name].distribution.powers:
-            x[f"{name}^2"] = x[name] ** 2 + variance
 
     def _weighed(self, x: Arrays, hidden: Sequence[str]) -> Any:
         """sum of lgamma(mean + 1) of the latents with a base measure: their entropy is relative to it, so it must go."""
@@ -654,37 +733,13 @@ class Program:
                 total = total + self.xp.asarray(self.kernels.lgamma(values + 1.0)).sum(axis=1)
         return total
 
-    def _mean_field_step(self, p: Arrays, x: Arrays, s: Any, part: str) -> float:
-        name, _, colour = part.rstrip("*").partition(":")
-        eta = getattr(self.kernels, f"fields_{name}")(p, x, s, self.workspace)
-        new = self.xp.array(getattr(self.kernels, f"mean_{name}")(*eta))
-        variance = self.xp.broadcast_to(getattr(self.kernels, f"variance_{name}")(*eta), new.shape)
-        if colour:
-            layer, units = self.model.layers[name], getattr(self.kernels, f"UNITS_{name}")[int(colour)]
-            mask = self.xp.zeros(layer.size, bool)
-            mask[units] = True
-            shape = layer.shape + (1,) * (len(layer.energy_shape) - len(layer.shape))
-            new = self.xp.where(mask.reshape(shape), new, x[name])
-        if part.endswith("*"):
-            new = self._scanned_means(p, x, s, name)
-        change = float(self.host(abs(new - x[name])).max(initial=0.0))
-        x[name] = new
-        self._second_moment(x, name, variance)
-        return change
 
-    def _scanned_means(self, p: Arrays, x: Arrays, s: Any, name: str) -> Array:
-        layer = self.model.layers[name]
-        x[name] = self.xp.array(x[name])
-        before = x[name].copy()
-        for unit in np.ndindex(*layer.shape):
-            eta = [
-                getattr(self.kernels, f"unit_eta{k}_{name}")(p, x, s, self.workspace, *unit)
-                for k in self.derived.conditionals[name].distribution.powers
-            ]
-            shaped = [e[:, None] if layer.field_shape == layer.shape else e[:, None, :] for e in eta]
-            x[name][(slice(None), *unit)] = getattr(self.kernels, f"mean_{name}")(*shaped)[:, 0]
-        new, x[name] = x[name], before
-        return new
+def _one_value(layer: Layer, value: Array) -> bool:
+    """Whether an array is one value of a layer, not a batch of them."""
+    if value.shape == layer.shape:
+        return True
+    indicator = value.shape == layer.energy_shape and np.isin(value, (0, 1)).all()
+    return bool(indicator and (value.sum(axis=-1) == 1).all())
 
 
 def one_hot(layer: Layer, codes: Array, dtype: Any) -> Array:

@@ -24,17 +24,18 @@ _TRIES = 4000
 _ENOUGH = 40
 
 
-def shrink(module: tree.Module, overrides: Overrides) -> Resolved:
-    """The resolved model with small sizes. Raises `NotApplicable` where none are found."""
+def shrink(module: tree.Module, overrides: Overrides) -> tuple[Resolved, Overrides]:
+    """The resolved model with small sizes, and what is then set from outside. Raises `NotApplicable` where none are found."""
     fixed = {n: tree.Number(module.statements[0].span, str(v)) for n, v in overrides.dims.items()}
     module = _map_dims(module, lambda e: replace(e, value=fixed.get(e.name.id, e.value)))
     atoms = list(dict.fromkeys(_atoms(module)))
     graphs = {n: g for n, g in overrides.graphs.items() if g.nodes <= 6}
     found: list[Resolved] = []
+    rest = Overrides({}, overrides.consts, graphs, overrides.folder)
     for sizes in itertools.islice(_assignments(len(atoms)), _TRIES):
         small = _replaced(module, dict(zip(atoms, sizes, strict=True)), set(overrides.graphs) - set(graphs))
         try:
-            model = resolve(small, Overrides({}, overrides.consts, graphs, overrides.folder))
+            model = resolve(small, rest)
         except ModelError:
             continue
         if _states(model) <= MAX_STATES:
@@ -42,7 +43,7 @@ def shrink(module: tree.Module, overrides: Overrides) -> Resolved:
         if found and (not _thin_axes(found[-1]) or len(found) == _ENOUGH):
             break
     if found:
-        return min(found, key=lambda m: (_thin_axes(m), -_states(m)))
+        return min(found, key=lambda m: (_thin_axes(m), -_states(m))), rest
     raise NotApplicable("no small sizes were found that keep the model consistent: give smaller ones with -D")
 
 

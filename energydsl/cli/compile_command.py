@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ import click
 from energydsl.cli.common import json_option, overrides_options, print_json, read_model
 from energydsl.compiler import BACKENDS, DTYPES
 from energydsl.diagnostics import EnergyError
+from energydsl.network import derivations
 
 
 @click.command("compile")
@@ -27,19 +29,33 @@ def command(
     consts: dict[str, float],
     as_json: bool,
 ) -> None:
-    """Emit readable kernels that need only NumPy (or Numba, or CuPy); to standard output unless -o is given."""
+    """Emit readable kernels that need only NumPy (or Numba, or CuPy); to standard output unless -o is given.
+
+    A model with directed parts makes a module for each: kernels.py for the core, kernels_p_v_h1.py, ...
+    """
     from energydsl.program import emit
 
-    source = emit(read_model(file, dims, consts, as_json).derived, dtype, backend).text
-    if out is not None:
+    parts = derivations(read_model(file, dims, consts, as_json).derived)
+    sources = {name: emit(derived, dtype, backend).text for name, derived in parts}
+    written = {}
+    for name, source in sources.items() if out is not None else ():
+        assert out is not None
+        path = out.with_stem(out.stem + _suffix(name))
         try:
-            out.write_text(source, encoding="utf-8")
+            path.write_text(source, encoding="utf-8")
         except OSError as error:
-            raise EnergyError(f"cannot write {out}: {error.strerror}") from None
+            raise EnergyError(f"cannot write {path}: {error.strerror}") from None
+        written[str(path)] = f"{len(source.splitlines())} lines for {backend}" + (f", {name}" if name else "")
+    whole = "\n\n".join(f"# ===== {name}\n{source}" if name else source for name, source in sources.items())
     if as_json:
         facts = {"ok": True, "backend": backend, "dtype": dtype, "out": str(out) if out else None}
-        print_json(facts if out is not None else {**facts, "source": source})
+        print_json({**facts, "written": list(written)} if out is not None else {**facts, "source": whole})
     elif out is None:
-        click.echo(source)
+        click.echo(whole)
     else:
-        click.echo(f"{out}: {len(source.splitlines())} lines for {backend}")
+        click.echo("\n".join(f"{path}: {what}" for path, what in written.items()))
+
+
+def _suffix(name: str) -> str:
+    """What the file of a directed part is called: `p(v | h1)` -> `_p_v_h1`; the core keeps the name that was given."""
+    return "" if name in ("", "core") else "_" + "_".join(re.findall(r"\w+", name))

@@ -14,8 +14,9 @@ import click
 from energydsl.cli.common import Function, json_option, overrides_options, print_json, progress, read_model
 from energydsl.compiler import BACKENDS, DTYPES, PRECISIONS, Model
 from energydsl.diagnostics import ArgumentError, EnergyError
-from energydsl.learning.methods import METHODS, Method
-from energydsl.learning.optimizers import OPTIMIZERS, SCHEDULES, Optimizer
+from energydsl.learning.greedy import Greedy
+from energydsl.learning.methods import METHODS, POSITIVE, Method
+from energydsl.learning.optimizers import OPTIMIZERS, SCHEDULES, SGD, Optimizer
 
 _TRAINING = (
     click.option(
@@ -27,15 +28,33 @@ _TRAINING = (
         help="digits, bars-and-stripes:4, a file or folder; LAYER=D for several layers.",
     ),
     click.option(
-        "--method", type=click.Choice(list(METHODS)), default=None, help="[default: pcd, or cd with input layers]"
+        "--method",
+        type=click.Choice(list(METHODS)),
+        default=None,
+        help="[default: pcd; cd with input layers; wake-sleep with arrows]",
     ),
     click.option("--k", type=click.IntRange(min=1), help="Gibbs sweeps an update.  [default: 1; mcmc 50]"),
+    click.option(
+        "--positive",
+        type=click.Choice(POSITIVE),
+        default="gibbs",
+        show_default=True,
+        help="How latents are found given data.",
+    ),
+    click.option("--latent-sweeps", type=click.IntRange(min=1), help="Sweeps or iterations over them.  [default: 5]"),
+    click.option("--centred", is_flag=True, help="Follow the centred gradient."),
     click.option("--predict", metavar="LAYER", help="Fit p(LAYER | the other visible layers), as for labels."),
     click.option(
         "--generative",
         type=click.FloatRange(min=0),
         help="Weight of the joint likelihood beside --predict; 0: discriminative.  [default: 0.01]",
     ),
+    click.option(
+        "--greedy",
+        metavar="N[,N...]",
+        help="Train layer by layer first, this many epochs a stage (models with arrows).",
+    ),
+    click.option("--greedy-lr", type=float, help="Learning rate of --greedy.  [default: 0.05]"),
     click.option("--epochs", type=click.IntRange(min=0), default=20, show_default=True),
     click.option("--lr", type=float, help="Learning rate.  [default: 0.05; adam 0.001]"),
     click.option("--batch", type=click.IntRange(min=1), default=100, show_default=True),
@@ -111,6 +130,7 @@ def command(
             validation=options["validation"],
             resume=options["resume"],
             report=report,
+            greedy=greedy_of(options),
         )
     result: dict[str, Any] = {
         "ok": run.finished,
@@ -138,9 +158,13 @@ def binarise_rule(sources: tuple[str, ...], rule: str | None) -> str | None:
 
 
 def method_of(model: Model, options: dict[str, Any]) -> Method:
-    name = options["method"] or ("cd" if model.resolved.by_role("input") else "pcd")
+    usual = "wake-sleep" if model.pieces else "cd" if model.resolved.by_role("input") else "pcd"
+    name = options["method"] or usual
     values: dict[str, Any] = {"k": options["k"]} if options["k"] else {}
-    if name != "cd":
+    values |= {"positive": options["positive"], "centred": options["centred"]}
+    if options["latent_sweeps"]:
+        values["latent_sweeps"] = options["latent_sweeps"]
+    if name in ("pcd", "mcmc"):
         values["chains"] = options["chains"]
     if options["predict"]:
         values["predict"] = options["predict"]
@@ -148,6 +172,18 @@ def method_of(model: Model, options: dict[str, Any]) -> Method:
     elif options["generative"] is not None:
         raise ArgumentError("--generative is a weight beside --predict")
     return METHODS[name](**values)
+
+
+def greedy_of(options: dict[str, Any]) -> Greedy | None:
+    if not options["greedy"]:
+        if options["greedy_lr"] is not None:
+            raise ArgumentError("--greedy-lr belongs to --greedy")
+        return None
+    try:
+        epochs = tuple(int(n) for n in options["greedy"].split(","))
+    except ValueError:
+        raise ArgumentError("--greedy takes whole numbers: --greedy 10,10,20") from None
+    return Greedy(epochs, optimizer=SGD(lr=options["greedy_lr"] or 0.05))
 
 
 def optimizer_of(options: dict[str, Any]) -> Optimizer:
@@ -173,19 +209,25 @@ def reporting(as_json: bool, epochs: int) -> Iterator[Callable[[dict[str, Any]],
         columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True)) as bar:
             task = bar.add_task("starting", total=max(1, epochs))
-            yield lambda row: bar.update(task, completed=row["epoch"], description=_line(row, epochs))
+
+            def show(row: dict[str, Any]) -> None:
+                whole = row.get("epochs", epochs)
+                bar.update(task, completed=row["epoch"], total=max(1, whole), description=_line(row, whole))
+
+            yield show
     else:
-        every = max(1, epochs // 20)
 
         def report(row: dict[str, Any]) -> None:
-            if row["epoch"] % every == 0 or row["epoch"] == epochs:
-                click.echo(_line(row, epochs), err=True)
+            whole = row.get("epochs", epochs)
+            if row["epoch"] % max(1, whole // 20) == 0 or row["epoch"] == whole:
+                click.echo(_line(row, whole), err=True)
 
         yield report
 
 
 def _line(row: dict[str, Any], epochs: int) -> str:
-    text = f"epoch {row['epoch']}/{epochs}  {row['seconds']:.1f} s  reconstruction {row['reconstruction_error']:.4f}"
+    stage = f"{row['stage']}  " if "stage" in row else ""
+    text = f"{stage}epoch {row['epoch']}/{epochs}  {row['seconds']:.1f} s  reconstruction {row['reconstruction_error']:.4f}"
     gap = row.get("free_energy_gap")
     return text + (f"  free-energy gap {gap:+.2f}" if gap is not None and math.isfinite(gap) else "")
 

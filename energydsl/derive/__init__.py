@@ -13,7 +13,7 @@ from energydsl.derive import free_energy as _free_energy
 from energydsl.derive import gradients as _gradients
 from energydsl.derive import schedule as _schedule
 from energydsl.derive.records import Conditional, FreeEnergy, Gradient, Schedule, Verdict
-from energydsl.diagnostics import Diagnostic, ModelError
+from energydsl.diagnostics import Diagnostic
 from energydsl.energy.canonical import canonical_terms
 from energydsl.energy.terms import Energy
 from energydsl.graph import Parts, meetings, unit_parts
@@ -51,25 +51,14 @@ def check(model: Resolved, energy: Energy) -> list[Diagnostic]:
     return found
 
 
-def check_directed(model: Resolved) -> list[Diagnostic]:
+def check_directed(model: Resolved, undirected: Energy) -> list[Diagnostic]:
     """What directed parts are refused for: E0303, E0310."""
     energies = [canonical_terms(model, (EnergyTerm("directed", d.expression, d.span),))[0] for d in model.directed]
-    return _directed.directed_problems(model, energies)
-
-
-def unsupported(model: Resolved) -> list[Diagnostic]:
-    """E0390: what the language carries and this version does not derive yet."""
-    return [
-        Diagnostic("E0390", "directed parts are not derived yet", d.span, "undirected energies and links are")
-        for d in model.directed[:1]
-    ]
+    return _directed.directed_problems(model, energies, undirected)
 
 
 def derive(model: Resolved, energy: Energy) -> Derived:
-    """Conditionals, blocks, gradients, free energy and applicability. Raises `ModelError` (E0390)."""
-    refused = unsupported(model)
-    if refused:
-        raise ModelError(refused)
+    """Conditionals, blocks, gradients, free energy and applicability of a model without directed parts."""
     pairs = meetings(energy)
     conditionals = {
         n: _conditionals.conditional(model, energy, layer, pairs.get(frozenset((n,))))

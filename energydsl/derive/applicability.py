@@ -30,6 +30,7 @@ def applicability(
         pcd = Verdict("pcd", "objective", False, f"a persistent chain belongs to one value of {names}; use cd")
     else:
         pcd = Verdict("pcd", "objective", bool(learns), "persistent chains" if learns else why_not)
+    sleep = Verdict("wake-sleep", "objective", False, "it is for models with directed parts")
     left = [n for n in hidden if n not in summed_out]
     if left:
         reason = f"{_names(left)} cannot be summed out in closed form and is an argument"
@@ -39,10 +40,33 @@ def applicability(
         cd,
         pcd,
         mcmc,
+        sleep,
         Verdict("free_energy", "estimator", True, reason),
         _mean_field(conditionals, hidden),
         _exact(log2_states),
         _ais(visible, inputs),
+    )
+
+
+def directed(model: Resolved, recognised: bool, log2_states: float, core_states: float) -> tuple[Verdict, ...]:
+    """The table of a model with directed parts."""
+    visible = bool(model.by_role("visible"))
+    why = "no visible layer to give data to" if not visible else "no recognition part: q(latents | data)"
+    sleep = Verdict(
+        "wake-sleep", "objective", visible and recognised, "untied recognition weights" if recognised else why
+    )
+    free = Verdict("free_energy", "estimator", False, "latents below and above meet in the data")
+    exact = log2_states <= MAX_LOG_STATES and core_states <= MAX_LOG_STATES
+    size = f"2^{log2_states:.4g} states of the latents" + ("" if exact else f", more than 2^{MAX_LOG_STATES:.0f}")
+    bound = "a bound by recognition, log Z of the core by annealing" if recognised else why
+    chains = "chains run in the core only: use wake-sleep"
+    return (
+        *(Verdict(n, "objective", False, chains) for n in ("cd", "pcd", "mcmc")),
+        sleep,
+        free,
+        Verdict("mean_field", "estimator", False, "recognition takes its place"),
+        Verdict("exact", "estimator", exact, size),
+        Verdict("ais", "estimator", recognised and not model.by_role("input"), bound),
     )
 
 

@@ -10,9 +10,9 @@ from energydsl.graph import cycle_of, meetings
 from energydsl.model.records import Directed, Resolved
 
 
-def directed_problems(model: Resolved, energies: list[Energy]) -> list[Diagnostic]:
+def directed_problems(model: Resolved, energies: list[Energy], undirected: Energy) -> list[Diagnostic]:
     """`energies` are the canonical energies of `model.directed`, one each."""
-    found: list[Diagnostic] = []
+    found: list[Diagnostic] = list(_drawn_twice(model, undirected))
     for part, energy in zip(model.directed, energies, strict=True):
         found += _factorisation(part, energy)
         found += _strangers(model, part, energy)
@@ -22,7 +22,30 @@ def directed_problems(model: Resolved, energies: list[Energy]) -> list[Diagnosti
         guilty = next(d for d in generative if set(d.targets) & set(cycle))
         path = " -> ".join([*cycle, cycle[0]])
         found.append(Diagnostic("E0303", f"the directed graph has a cycle: {path}", guilty.span))
+    elif {t for d in generative for t in d.targets} == set(model.units()):
+        part = generative[0]
+        message = "every layer is drawn given others, and none has a distribution of its own"
+        help = f"declare `{part.given[0]}` an input and write energy = ... without a bar"
+        found.append(Diagnostic("E0303", message, part.span, help))
     return found
+
+
+def _drawn_twice(model: Resolved, undirected: Energy) -> Iterator[Diagnostic]:
+    """A layer has one distribution: that of one directed part, or of the undirected energy."""
+    first: dict[tuple[str, str], Directed] = {}
+    for part in model.directed:
+        for name in part.targets:
+            before = first.setdefault((part.keyword, name), part)
+            if before is not part:
+                note = (Note("and here", before.span),)
+                yield Diagnostic("E0303", f"`{name}` stands left of the bar twice", part.span, "", note)
+    for term in undirected.terms:
+        for name in sorted(term.monomial.layers()):
+            if ("energy", name) in first:
+                part = first["energy", name]
+                note = (Note(f"p({', '.join(part.targets)} | {', '.join(part.given)}) is declared here", part.span),)
+                message = f"`{name}` is drawn given its parents, and stands in an undirected energy too"
+                yield Diagnostic("E0303", message, term.spans[0], "give it one or the other", note)
 
 
 def _factorisation(part: Directed, energy: Energy) -> Iterator[Diagnostic]:

@@ -11,13 +11,17 @@ import numpy as np
 
 from energydsl.data.sources import Data, from_arrays
 from energydsl.diagnostics import ArgumentError, NotApplicable, TooLarge
-from energydsl.inference.ais import ais
+from energydsl.directed_program import DirectedProgram
+from energydsl.inference.ais import LogPartition, ais
 from energydsl.program import Arrays, Program
+from energydsl.random import Rng
 
 if TYPE_CHECKING:
     from energydsl.learning.loop import Run
 
 _ROWS = 512
+# Draws of the latents a row, where a bound is averaged over them.
+_DRAWS = 10
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,12 @@ def evaluate(
     verdict = next(v for v in program.derived.verdicts if v.name == "ais")
     if not verdict.ok:
         raise NotApplicable(f"ais does not fit this model: {verdict.why}")
-    estimate = ais(program, run.params, run.base, betas, chains, seed, progress)
-    scores, bound = _scores(program, run.params, x)
+    if isinstance(program, DirectedProgram):
+        estimate = _core_ais(program, run.params, x, betas, chains, seed, progress)
+        scores, bound = _recognised(program, run.params, x, seed), True
+    else:
+        estimate = ais(program, run.params, run.base, betas, chains, seed, progress)
+        scores, bound = _scores(program, run.params, x)
     value = float(np.mean(scores)) - estimate.log_z
     return Evaluation(
         "ais",
@@ -106,6 +114,33 @@ def _summed(program: Program, params: Arrays, x: Arrays) -> Any:
     parts = [
         program.log_unnormalised(params, {n: a[k : k + _ROWS] for n, a in x.items()}) for k in range(0, count, _ROWS)
     ]
+    return np.concatenate(parts)
+
+
+def _core_ais(
+    program: DirectedProgram,
+    params: Arrays,
+    x: Arrays,
+    betas: int,
+    chains: int,
+    seed: int,
+    progress: Callable[[float], None] | None,
+) -> LogPartition:
+    """log Z of the core, annealed from the base rates of what is recognised."""
+    p, state = program.check_params(params), dict(x)
+    program.recognise(p, state, program.settings(), Rng([seed, 31]))
+    core = program.core
+    base = {n: core.base_rate(n, program.host(state[n])) for n in core.model.by_role("visible")}
+    return ais(core, program.core_params(p), base, betas, chains, seed, progress)
+
+
+def _recognised(program: DirectedProgram, params: Arrays, x: Arrays, seed: int) -> Any:
+    """The bound on log p~(v) of each row: the mean over a few draws of recognition."""
+    count, rng = len(next(iter(x.values()))), Rng([seed, 32])
+    parts = []
+    for k in range(0, count, _ROWS):
+        rows = {n: a[k : k + _ROWS] for n, a in x.items()}
+        parts.append(np.mean([program.host(program.bound(params, rows, rng)[0]) for _ in range(_DRAWS)], axis=0))
     return np.concatenate(parts)
 
 

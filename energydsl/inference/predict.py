@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from energydsl.data.sources import Data, from_arrays
 from energydsl.derive.free_energy import log_states
-from energydsl.diagnostics import ArgumentError, suggestion
+from energydsl.diagnostics import ArgumentError, NotApplicable, suggestion
+from energydsl.directed_program import DirectedProgram
 from energydsl.domains import DOMAINS
 from energydsl.program import Arrays, Program
 
@@ -84,9 +85,12 @@ def predict(
     [states] = program.states((layer,))
     found = program.host(states[layer])
     truth = _number(program.host(x[layer]).reshape(len(x[layer]), -1), found.reshape(len(found), -1), layer)
+    if isinstance(program, DirectedProgram):
+        program, params, x = _core(program, program.check_params(run.params), x, layer)
+    else:
+        params = program.check_params(run.params)
     hidden = program.model.by_role("hidden")
     exact = set(hidden) <= set(program.derived.free_energy.summed_out)
-    params = program.check_params(run.params)
     rest = {n: a for n, a in x.items() if n != layer}
     count = len(truth)
     parts = []
@@ -101,6 +105,21 @@ def predict(
     return Prediction(
         layer, "exact" if exact else "mean field", np.concatenate(parts), truth, codes.reshape(len(codes), -1)
     )
+
+
+def _core(program: DirectedProgram, params: Arrays, x: Arrays, layer: str) -> tuple[Program, Arrays, Arrays]:
+    """The core of a directed model, with the means of what is recognised from the data as its data."""
+    core = program.core
+    if layer not in core.model.layers:
+        raise NotApplicable(f"`{layer}` is drawn from its parents: only layers of the core are predicted")
+    count = len(next(iter(x.values())))
+    parts: dict[str, list[Array]] = {n: [] for n in core.model.by_role("visible")}
+    for start in range(0, count, _ROWS):
+        state = {n: program.device(a[start : start + _ROWS]) for n, a in x.items()}
+        program.recognise(params, state, program.settings(), None, means=True)
+        for name in parts:
+            parts[name].append(program.host(state[name]))
+    return core, program.core_params(params), {n: np.concatenate(a) for n, a in parts.items()}
 
 
 def _checked(program: Program, layer: str) -> Any:

@@ -18,14 +18,18 @@ from numpy.typing import NDArray
 import energydsl
 from energydsl.compiler import Model, load, obstacle
 from energydsl.data.sources import Data, draw, from_arrays, load_data
-from energydsl.diagnostics import ArgumentError, EnergyError, NotApplicable, TrainingError
+from energydsl.diagnostics import ArgumentError, EnergyError, TrainingError
+from energydsl.directed_program import DirectedProgram
 from energydsl.domains import DOMAINS
 from energydsl.graph import edges_of
 from energydsl.learning import checkpoint
+from energydsl.learning.centred import Centring
 from energydsl.learning.discriminative import Discriminative
-from energydsl.learning.methods import PCD, Method
+from energydsl.learning.greedy import Greedy, pretrain
+from energydsl.learning.methods import CD, PCD, Method, WakeSleep
 from energydsl.learning.optimizers import SGD, Optimizer, Slots
-from energydsl.learning.phases import Phases
+from energydsl.learning.phases import Phases, applicable
+from energydsl.learning.wake_sleep import WakeSleepPhases
 from energydsl.program import Arrays, Program
 from energydsl.random import Rng
 
@@ -73,31 +77,48 @@ def train(
     resume: bool = False,
     report: Report | None = None,
     params: Mapping[str, Any] | None = None,
+    greedy: Greedy | None = None,
 ) -> Run:
     """Fit the parameters to data by the gradient of the log-likelihood.
 
     data: `Data`, a dict of arrays by layer, or the array of the only visible layer, rows first. validation: the fraction
     of rows held out for the figures on the way (by default a tenth where there are 100 rows or more). report: called
     with every row of metrics. With `out`, a run folder is written and `resume` goes on from its last checkpoint, so that
-    the result equals the uninterrupted one. Ctrl-C saves and returns the run with `finished` False.
+    the result equals the uninterrupted one. greedy: train layer by layer first. Ctrl-C saves and returns the run with `finished` False.
 
     Raises `TrainingError` where a parameter leaves the finite numbers, `DataError` for unfit data, `NotApplicable` where
     the method does not fit the model.
     """
     if epochs < 0 or batch < 1:
         raise ArgumentError("epochs is not negative, batch at least 1")
-    method, optimizer = method or PCD(), optimizer or SGD()
+    method, optimizer = method or default_method(program), optimizer or SGD()
     if not isinstance(data, Data):
         arrays = data if isinstance(data, Mapping) else {program.model.by_role("visible")[0]: data}
         data = from_arrays(program.model, arrays, binarise)
     config = _config(program, data, method, optimizer, epochs, batch, validation, seed)
-    training = _Training(program, data, method, optimizer, config, params)
     folder = Path(out) if out is not None else None
+    if greedy is not None:
+        config["greedy"] = {"epochs": list(greedy.epochs), "lr": greedy.optimizer.lr, "method": greedy.method.name}
+        if not (resume and folder is not None and checkpoint.found(folder)):
+            visible = {n: a for n, a in data.arrays.items() if n in program.model.by_role("visible")}
+            start = program.init(seed, visible) if params is None else program.check_params(params)
+            params, stopped = pretrain(program, data, greedy, start, seed, batch, folder, resume, report)
+            if stopped is not None:
+                return stopped
+            resume = False
+    training = _Training(program, data, method, optimizer, config, params)
     if folder is not None:
         training.open_folder(folder, resume)
     elif resume:
         raise ArgumentError("resume needs the run's folder: out=...")
     return training.run(report)
+
+
+def default_method(program: Program) -> Method:
+    """Wake-sleep for a model with directed parts, persistent chains for any other, but for one with inputs."""
+    if isinstance(program, DirectedProgram):
+        return WakeSleep()
+    return CD() if program.model.by_role("input") else PCD()
 
 
 def _config(
@@ -148,9 +169,14 @@ class _Training:
         self.data, self.held_out = _split(data, config["validation"], self.seed)
         self.batch = min(config["batch"], len(self.data))
         self.rng = Rng([self.seed, 1])
-        self.phases = Phases(program, method, self.batch, self.rng)
-        self.phases.row *= method.generative
-        self.sources: list[Phases | Discriminative] = [self.phases] if method.generative else []
+        applicable(program, method)
+        self.phases: Phases | WakeSleepPhases
+        if isinstance(program, DirectedProgram):
+            self.phases = WakeSleepPhases(program, method, self.batch, self.rng)
+        else:
+            self.phases = Phases(program, method, self.batch, self.rng)
+            self.phases.row *= method.generative
+        self.sources: list[Phases | WakeSleepPhases | Discriminative] = [self.phases] if method.generative else []
         if method.predict:
             self.sources.append(Discriminative(program, method.predict, self.batch))
         whole = program.checked_arrays(self.data.arrays)
@@ -165,7 +191,9 @@ class _Training:
             program.kernels.repeated(self._step, self.rng, self._work()) if self.phases.repeatable else self._step
         )
         self.sums: dict[str, tuple[Any, Any]] = {}
-        self.direct = [n for n in self.learned if n in program.kernels.DIRECT and self._plain_step(n)]
+        self.centring = Centring(program, self.learned) if method.centred else None
+        direct = set() if self.centring else self.phases.direct
+        self.direct = [n for n in self.learned if n in direct and self._plain_step(n)]
         self.folder: Path | None = None
         self.history: list[dict[str, Any]] = []
         self.epoch, self.position, self.update, self.seconds = 0, 0, 0, 0.0
@@ -249,6 +277,10 @@ class _Training:
         for source in self.sources:
             source.step(self.params)
         gradients = self._gradients([n for n in self.learned if n not in self.direct])
+        if self.centring is not None:
+            assert isinstance(self.phases, Phases)
+            self.centring.follow(self.phases.both, self.phases.batch)
+            gradients = self.centring.apply(gradients)
         sums = {}
         for name, gradient in gradients.items():
             sums[name] = self.optimizer.step(
@@ -278,7 +310,7 @@ class _Training:
 
     def _work(self) -> int:
         """Multiplications of one sweep over all rows."""
-        return len(self.phases.row) * sum(a.size for a in self.params.values())
+        return int(2 * self.batch * sum(a.size for a in self.params.values()))
 
     def _check(self, sizes: bool = False) -> None:
         """Raises `TrainingError` where a parameter has left the finite numbers; notes the sizes of the last gradients."""
@@ -340,10 +372,9 @@ class _Training:
         if self.held_out is not None:
             figures["free_energy_validation"] = self._free_energy(held)
             figures["free_energy_gap"] = figures["free_energy_validation"] - free
-        terms = program.kernels.energy(params, self.phases.negative, self.phases.settings)
-        return figures | {
-            f"energy_{label or 'base_measure'}": float(np.mean(program.host(v))) for label, v in terms.items()
-        }
+        for label, values in program.term_energies(params, self.phases.negative).items():
+            figures[f"energy_{label or 'base_measure'}"] = float(np.mean(program.host(values)))
+        return figures
 
     def _sample_rows(self, data: Data) -> Arrays:
         rows = np.random.default_rng([self.seed, 4]).permutation(len(data))[:_REPORT_ROWS]
@@ -351,33 +382,14 @@ class _Training:
         return self.program.layer_arrays(chosen.drawn(self.seed))
 
     def _free_energy(self, x: Arrays) -> float:
-        """Mean F(v); where hidden layers remain, the mean-field upper bound on it."""
-        hidden = set(self.program.model.by_role("hidden"))
-        if hidden <= set(self.program.derived.free_energy.summed_out):
-            return float(np.mean(self.program.host(self.program.free_energy(self.params, x))))
-        try:
-            found = self.program.mean_field(self.params, x, tolerance=1e-3, max_iterations=30)
-            return -float(np.mean(self.program.host(found.bound)))
-        except NotApplicable:
-            return math.nan
+        """Mean F(v); where latents remain, the upper bound on it."""
+        return -float(np.mean(self.program.host(self.program.bound(self.params, x, Rng([self.seed, 6]))[0])))
 
     def _reconstruction_error(self, x: Arrays) -> float:
         """Mean squared difference an entry between data and their one-step mean reconstruction."""
-        program = self.program
-        hidden = program.model.by_role("hidden")
-        rng = Rng([self.seed, 5])
-        count = len(next(iter(x.values())))
-        state = program.init_state({}, count, self.seed, x)
-        if hidden:
-            clamp = frozenset(program.model.by_role("visible"))
-            program.sweep(self.params, state, self.phases.settings, rng, program.parts(clamp))
-        error, units = 0.0, 0
-        for name in program.model.by_role("visible"):
-            eta = getattr(program.kernels, f"fields_{name}")(
-                self.params, state, self.phases.settings, program.workspace
-            )
-            difference = program.host(getattr(program.kernels, f"mean_{name}")(*eta) - x[name])
-            error += float(np.sum(np.square(difference), dtype=np.float64))
+        error, units, program = 0.0, 0, self.program
+        for name, means in program.reconstruction(self.params, x, program.settings(), Rng([self.seed, 5])):
+            error += float(np.sum(np.square(program.host(means - x[name])), dtype=np.float64))
             units += x[name].size
         return error / max(1, units)
 
@@ -428,6 +440,8 @@ class _Training:
         arrays = {f"param/{n}": host(a) for n, a in self.params.items()}
         arrays |= {f"slot/{n}/{k}": host(a) for n, slots in self.slots.items() for k, a in slots.items()}
         arrays |= {f"chain/{n}": a for n, a in self.phases.state().items()}
+        if self.centring is not None:
+            arrays |= {f"offset/{n}": host(a) for n, a in self.centring.offsets.items()}
         meta = {
             "update": self.update,
             "epoch": self.epoch,
@@ -446,6 +460,9 @@ class _Training:
             for key in slots:
                 self.program.kernels.load(slots[key], arrays[f"slot/{name}/{key}"])
         self.phases.restore({k.removeprefix("chain/"): a for k, a in arrays.items() if k.startswith("chain/")})
+        if self.centring is not None:
+            for name, offset in self.centring.offsets.items():
+                self.program.kernels.load(offset, arrays[f"offset/{name}"])
         self.rng.restore(meta["rng"])
         self.update, self.epoch, self.position = meta["update"], meta["epoch"], meta["position"]
         self.seconds, self.saved_at = meta["seconds"], meta["update"]

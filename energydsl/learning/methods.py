@@ -10,10 +10,17 @@ from dataclasses import dataclass
 
 from energydsl.diagnostics import ArgumentError
 
+POSITIVE = ("gibbs", "mean-field")
+
 
 @dataclass(frozen=True)
 class Method:
     """k: Gibbs sweeps an update. latent_sweeps: sweeps over the latents given data, where they do not factorise.
+
+    positive: how the latents are found given data: "gibbs", drawn (exactly where they factorise), or "mean-field", their
+    moments after `latent_sweeps` mean-field iterations, which fits a bound on the likelihood (Salakhutdinov & Hinton 2009).
+
+    centred: follow the gradient of the energy in units less their mean (Melchior, Fischer & Wiskott 2016).
 
     predict: a visible layer y; -log p(y | the rest) is then fitted, exactly, and beside it `generative` times the joint
     -log p that the method estimates (0: discriminative, more: hybrid; Larochelle & Bengio 2008).
@@ -21,6 +28,8 @@ class Method:
 
     k: int = 1
     latent_sweeps: int = 5
+    positive: str = "gibbs"
+    centred: bool = False
     predict: str = ""
     generative: float = 1.0
     name = "method"
@@ -28,6 +37,8 @@ class Method:
     def __post_init__(self) -> None:
         if self.k < 1 or self.latent_sweeps < 1:
             raise ArgumentError("k and latent_sweeps are at least 1")
+        if self.positive not in POSITIVE:
+            raise ArgumentError(f"positive is one of {', '.join(POSITIVE)}")
         if not self.generative >= 0 or (self.generative != 1.0 and not self.predict):
             raise ArgumentError("generative is not negative, and belongs to predict")
 
@@ -37,6 +48,11 @@ class CD(Method):
     """Contrastive divergence: chains start at the data (Hinton 2002)."""
 
     name = "cd"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.positive != "gibbs":
+            raise ArgumentError("the chains of cd start at states that were drawn: mean field goes with pcd and mcmc")
 
 
 @dataclass(frozen=True)
@@ -61,4 +77,16 @@ class MCMC(Method):
     name = "mcmc"
 
 
-METHODS: dict[str, type[Method]] = {m.name: m for m in (CD, PCD, MCMC)}
+@dataclass(frozen=True)
+class WakeSleep(Method):
+    """For directed models: recognition upwards, k contrastive sweeps in the core, dreams downwards (Hinton et al. 2006)."""
+
+    name = "wake-sleep"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.predict or self.centred or self.positive != "gibbs":
+            raise ArgumentError("predict, centred and mean field belong to undirected models, not to wake-sleep")
+
+
+METHODS: dict[str, type[Method]] = {m.name: m for m in (CD, PCD, MCMC, WakeSleep)}

@@ -22,14 +22,18 @@ from energydsl.random import Rng
 Array = NDArray[Any]
 
 
+def applicable(program: Program, method: Method) -> None:
+    """Raises `NotApplicable` where a method does not fit a model."""
+    verdict = next(v for v in program.derived.verdicts if v.name == method.name)
+    if not verdict.ok:
+        raise NotApplicable(f"{method.name} does not fit this model: {verdict.why}")
+
+
 class Phases:
     """The buffers of both phases for one batch size, and the step that fills them."""
 
     def __init__(self, program: Program, method: Method, batch: int, rng: Rng):
         self.program, self.method, self.rng = program, method, rng
-        verdict = next(v for v in program.derived.verdicts if v.name == method.name)
-        if not verdict.ok:
-            raise NotApplicable(f"{method.name} does not fit this model: {verdict.why}")
         model = program.model
         self.hidden = model.by_role("hidden")
         self.inputs = model.by_role("input")
@@ -45,7 +49,8 @@ class Phases:
         clamped = frozenset(model.by_role("visible"))
         self.positive_schedule = program.derived.schedule(clamped)
         self.negative_schedule = program.derived.schedule(frozenset())
-        positive = self._averaged(self.positive_schedule)
+        self.settles = method.positive == "mean-field" and bool(self.hidden)
+        positive = set(self.hidden) if self.settles else self._averaged(self.positive_schedule)
         negative = self._averaged(self.negative_schedule)
         self._add_second_moments(positive | negative)
         self.positive, self.positive_means = self._side(slice(0, batch), positive)
@@ -62,7 +67,7 @@ class Phases:
 
     def _add_second_moments(self, layers: set[str]) -> None:
         for name in sorted(layers):
-            if 2 in self.program.derived.conditionals[name].distribution.powers:
+            if self.program.squared(name):
                 self.both[f"{name}^2"] = self.program.xp.zeros_like(self.both[name])
 
     def _side(self, rows: slice, averaged: set[str]) -> tuple[Arrays, Arrays]:
@@ -105,7 +110,9 @@ class Phases:
     def step(self, params: Arrays) -> None:
         """Fill both phases for the batch of data that was loaded."""
         start_at_data = isinstance(self.method, CD)
-        if self.hidden:
+        if self.settles:
+            self._settle(params)
+        elif self.hidden:
             self._sweeps(params, self.positive, self.positive_means, self.positive_schedule, self._latent_sweeps())
         if start_at_data:
             for name in self.copied:
@@ -114,6 +121,13 @@ class Phases:
             self.restart(seed=None)
         self._sweeps(params, self.negative, self.negative_means, self.negative_schedule, self.method.k)
         self._fill_second_moments()
+
+    def _settle(self, params: Arrays) -> None:
+        """Mean field of the latents given data, from where it always starts (Salakhutdinov & Hinton 2009, sec. 2.1)."""
+        x = {**self.positive, **self.positive_means}
+        self.program.neutral(x, self.hidden)
+        parts = [str(part) for block in self.positive_schedule for part in block]
+        self.program.settle(params, x, self.settings, parts, self.method.latent_sweeps)
 
     def _latent_sweeps(self) -> int:
         """One exact pass where the latents form one block, else several sweeps from where they were left."""
@@ -133,6 +147,11 @@ class Phases:
                     self.program.xp.square(self.both[layer][:half], out=self.both[name][:half])
                 if name not in self.negative_means:
                     self.program.xp.square(self.both[layer][half:], out=self.both[name][half:])
+
+    @property
+    def direct(self) -> set[str]:
+        """Parameters whose gradient is one product, so that it can be added onto them as it is made."""
+        return set(self.program.kernels.DIRECT)
 
     @property
     def repeatable(self) -> bool:

@@ -15,6 +15,8 @@ from energydsl.program import Arrays
 from energydsl.random import Rng
 
 Array = NDArray[Any]
+# Sweeps between reports of progress.
+_AT_ONCE = 20
 
 
 def sample(
@@ -55,10 +57,10 @@ def chains(
     rng = Rng([seed, 21])
     parts = program.parts(held)
     settings = program.settings()
-    for step in range(steps):
-        program.sweep(params, state, settings, rng, parts)
-        if progress is not None and step % 20 == 0:
-            progress(step / steps)
+    for done in range(0, steps, _AT_ONCE):
+        program.sweep(params, state, settings, rng, parts, min(_AT_ONCE, steps - done))
+        if progress is not None:
+            progress(done / steps)
     return {name: program.host(array) for name, array in state.items()}
 
 

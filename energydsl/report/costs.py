@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from energydsl.derive import Derived
 from energydsl.kernels import lower
-from energydsl.kernels.cost import cost_of
+from energydsl.kernels.cost import Cost, cost_of
+from energydsl.network import derivations
 from energydsl.program import sparse_plan
 
 if TYPE_CHECKING:
@@ -16,8 +18,7 @@ if TYPE_CHECKING:
 
 def costs(model: Model) -> dict[str, Any]:
     """Costs as a dict: operations a chain, bytes (in float32), the largest number of chains for this machine's memory."""
-    program = lower(model.derived)
-    cost = cost_of(program, sparse_plan(model.derived, program), {n: p.shape for n, p in model.params.items()})
+    cost = _cost(model.derived)
     memory = _memory()
     return {
         "sweep": [asdict(k) for k in cost.sweep],
@@ -30,6 +31,22 @@ def costs(model: Model) -> dict[str, Any]:
         "memory_bytes": memory,
         "most_chains": cost.most_chains(memory),
     }
+
+
+def _cost(derived: Derived) -> Cost:
+    """The cost of all parts of a model."""
+    found = []
+    for name, part in derivations(derived):
+        program = lower(part)
+        cost = cost_of(program, sparse_plan(part, program), {n: p.shape for n, p in part.model.params.items()})
+        found.append((f"{name} " if name else "", cost))
+    return Cost(
+        tuple(replace(k, name=name + k.name) for name, c in found for k in c.sweep),
+        tuple(replace(k, name=name + k.name) for name, c in found for k in c.gradient),
+        sum(c.draws for _, c in found),
+        sum(c.chain_bytes for _, c in found),
+        sum(c.parameter_bytes for _, c in found),
+    )
 
 
 def _memory() -> int:

@@ -27,6 +27,7 @@ def as_json(model: Model) -> dict[str, Any]:
         "applicability": {v.name: {"kind": v.kind, "ok": v.ok, "why": v.why} for v in model.applicability()},
         "terms": [{"label": label, "text": text, "from": origin} for label, text, origin in terms(model)],
         "expanded": expanded(model),
+        "recognition": {c.layer: f"q{c.text[1:]}" for c in recognition(model)},
     }
 
 
@@ -89,10 +90,16 @@ def as_text(model: Model) -> str:
         *(f"  {text:<{min(wide, 70)}}   [{label}] {origin}" for label, text, origin in rows),
     ]
     parts += ["", "conditionals", *(f"  {c}" for c in model.conditionals.values())]
+    parts += [f"  q{str(c)[1:]}" for c in recognition(model)]
     parts += [f"  {line}" for line in _couplings(model)]
     parts += ["", "Gibbs blocks"]
-    parts += [f"  nothing clamped: {_schedule(model.schedule())}"]
-    if _visible(model):
+    drawn = (
+        "".join(f", then {', '.join(p.targets)} given {', '.join(p.given)}" for p in model.pieces.generative)
+        if model.pieces
+        else ""
+    )
+    parts += [f"  nothing clamped: {_schedule(model.schedule())}{drawn}"]
+    if _visible(model) and not model.pieces:
         parts += [f"  data clamped:    {_schedule(model.schedule(_visible(model))) or 'nothing is free'}"]
     parts += [f"  {line}" for line in _visits(model)]
     parts += ["", "gradients", *(f"  {g}" for g in model.gradients.values())]
@@ -101,6 +108,12 @@ def as_text(model: Model) -> str:
     parts += ["", "what fits this model"]
     parts += [f"  {v.name:<12} {'yes' if v.ok else 'no':<4} {v.why}" for v in model.applicability()]
     return "\n".join(parts)
+
+
+def recognition(model: Model) -> list[Conditional]:
+    """The conditionals of recognition parts, those nearest to the data first."""
+    pieces = model.pieces.recognition if model.pieces else ()
+    return [p.derive().conditionals[n] for p in pieces for n in p.targets]
 
 
 def _layer_line(model: Model, name: str) -> str:
@@ -137,6 +150,7 @@ def _schedule(schedule: Schedule) -> str:
 def as_latex(model: Model) -> str:
     """The conditionals, gradients and free energy as LaTeX, for `align*`."""
     lines = [c.text for c in model.conditionals.values()]
+    lines += [f"q{c.text[1:]}" for c in recognition(model)]
     lines += [g.text for g in model.gradients.values()]
     lines.append(model.free_energy.text)
     names = sorted([*model.layers, *model.params, *model.resolved.consts], key=len, reverse=True)

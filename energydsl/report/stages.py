@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from energydsl.diagnostics import ArgumentError
+from energydsl.network import derivations
 from energydsl.report import explain
 from energydsl.syntax.printer import print_module
 
@@ -62,10 +63,14 @@ def _kernels(model: Model) -> str:
     from energydsl.kernels import lower
     from energydsl.kernels.text import show_program
 
-    return show_program(lower(model.derived))
+    return "\n\n".join(
+        f"# {name}\n{show_program(lower(d))}" if name else show_program(lower(d))
+        for name, d in derivations(model.derived)
+    )
 
 
 def _source(model: Model) -> str:
     from energydsl.program import emit
 
-    return emit(model.derived).text
+    texts = ((name, emit(derived).text) for name, derived in derivations(model.derived))
+    return "\n\n".join(f"# ===== {name}\n{text}" if name else text for name, text in texts)

@@ -136,7 +136,7 @@ def test_unusual_models(name: str, fast: str) -> None:
 def test_the_certificate_holds_for_its_kernels(zoo_path: Path, fast: str) -> None:
     certificate = ed.load(zoo_path).verify(backend=fast)
     assert certificate.ok, str(certificate)
-    assert certificate.checks[-1].name.startswith(f"sweeps on {fast}")
+    assert any(f"sweeps on {fast}" in c.name for c in certificate.checks)
 
 
 def test_explicit_uniform_numbers(fast: str) -> None:

@@ -103,12 +103,10 @@ def test_compile(tmp_path: Path) -> None:
         assert f"import {backend}" in run("compile", RBM, "--backend", backend).output
     assert run("train", RBM, "--data", "digits", "--backend", "numpy", "--precision", "tf32").exit_code == 1
     assert run("compile", RBM, "-o", tmp_path / "no" / "k.py").exit_code == 1
-    assert (
-        as_json("compile", "-", text="visible v[2] : binary\nhidden h[2] : binary\nlayers v <- h", status=1)[
-            "diagnostics"
-        ][0]["code"]
-        == "E0390"
-    )
+    net = "visible v[2] : binary\nhidden h[2] : binary\nlayers v <- h"
+    assert "# ===== q(h | v)" in as_json("compile", "-", text=net)["source"]
+    found = as_json("compile", "-", "-o", tmp_path / "n.py", text=net)["written"]
+    assert {Path(p).name for p in found} == {"n.py", "n_p_v_h.py", "n_q_h_v.py"}
 
 
 def test_verify() -> None:

@@ -324,16 +324,3 @@ def test_absent_graph_is_an_error_of_compiling_not_of_checking() -> None:
     with pytest.raises(ed.ModelError) as caught:
         ed.loads(text).compile()
     assert caught.value.diagnostics[0].code == "E0402"
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "visible v[3] : binary\nhidden h[2] : binary\nlayers v <- h",
-    ],
-)
-def test_what_comes_later_checks_and_says_so_when_compiled(text: str) -> None:
-    assert not [d for d in diagnose(text) if d.severity == "error"]
-    with pytest.raises(ed.ModelError) as caught:
-        ed.loads(text).compile()
-    assert {d.code for d in caught.value.diagnostics} == {"E0390"}

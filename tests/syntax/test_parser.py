@@ -116,3 +116,9 @@ def test_declarations_of_every_kind() -> None:
     assert kinds.count("Declaration") == 7
     assert kinds.count("Energy") == 3
     assert kinds[-2:] == ["Schedule", "Layers"]
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", "\u2003", "\u3000", "\u2028", "\x0b", "\x85"])
+def test_any_white_space_separates(blank: str) -> None:
+    text = "visible v[3] : binary\nenergy = - sum(v)"
+    assert parse(Source("a", text)) == parse(Source("a", text.replace(" ", blank)))

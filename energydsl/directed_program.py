@@ -1,0 +1,300 @@
+"""A program for a model with directed parts: one ordinary program for the core, one for each conditional part.
+
+    p(x) = p_core(x_core) prod_parts p(targets | given),   q(latents | data) = prod_recognition q(targets | given)
+
+Every part is a model whose given layers are inputs, so each method here is a loop over parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from energydsl.derive.records import Schedule
+from energydsl.diagnostics import ArgumentError, NotApplicable, TooLarge
+from energydsl.network import Network, Piece
+from energydsl.program import MAX_LOG2_STATES, Array, Arrays, MeanField, Program
+from energydsl.random import as_random
+
+
+@dataclass(frozen=True)
+class Conditional:
+    """p(targets | given), or q, as a program."""
+
+    piece: Piece
+    program: Program
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return self.piece.targets
+
+    def params(self, params: Mapping[str, Any]) -> Arrays:
+        """The parameters it has."""
+        return {n: params[n] for n in self.program.model.params}
+
+    def inputs(self, x: Mapping[str, Array]) -> Arrays:
+        """The layers it is given."""
+        return {n: x[n] for n in self.program.model.by_role("input")}
+
+    def draw(self, params: Arrays, x: Arrays, random: Any, settings: Any, means: bool = False) -> None:
+        """Draw the targets given their parents, into x; or put their means there."""
+        program = self.program
+        state = self.inputs(x)
+        rows = len(next(iter(state.values())))
+        for name in self.targets:
+            layer = program.model.layers[name]
+            state[name] = x[name] if name in x else program.xp.empty((rows, *layer.energy_shape), program.dtype)
+        p = self.params(params)
+        if means:
+            for name in self.targets:
+                eta = getattr(program.kernels, f"fields_{name}")(p, state, settings, program.workspace)
+                state[name][...] = getattr(program.kernels, f"mean_{name}")(*eta)
+        else:
+            program.sweep(p, state, settings, random, [str(part) for block in self.schedule for part in block])
+        x.update({n: state[n] for n in self.targets})
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        return self.program.derived.schedule(frozenset(self.program.model.by_role("input")))
+
+    def log_probability(self, params: Mapping[str, Any], x: Mapping[str, Array], settings: Any) -> Array:
+        """log p(targets | given), shape (rows,)."""
+        program, p = self.program, self.params(params)
+        state = {**self.inputs(x), **{n: x[n] for n in self.targets}}
+        whole: Array = program.marginal(p, state, settings, self.targets) - program.marginal(p, state, settings, ())
+        return whole
+
+
+class DirectedProgram(Program):
+    """The callable form of a model with directed parts.
+
+    gibbs: sweeps of the core, then everything below it drawn from its parents. mean, sample and natural_parameters of a
+    layer: in the part that draws it, given its parents (in the core: given the others of the core).
+    """
+
+    def __init__(self, derived: Network, backend: str = "numpy", dtype: str = "float32", precision: str = "full"):
+        self.network = derived
+        self.derived = derived
+        self.model = derived.model
+        self.backend, self.precision = backend, precision
+        self.dtype = np.dtype(dtype)
+        self.core = Program(derived.core, backend, dtype, precision)
+        self.generative, self.recognition = (
+            tuple(Conditional(p, Program(p.derive(), backend, dtype, precision)) for p in parts)
+            for parts in (derived.pieces.generative, derived.pieces.recognition)
+        )
+        self.kernels, self.workspace, self.xp = self.core.kernels, self.core.workspace, self.core.xp
+        titles = [("core", self.core), *((c.piece.name, c.program) for c in (*self.generative, *self.recognition))]
+        self.source = "\n\n".join(f"# ===== {name}\n{program.source}" for name, program in titles)
+
+    @cached_property
+    def double(self) -> DirectedProgram:
+        """The same model in float64, for what must be exact."""
+        return self if self.dtype == np.float64 else DirectedProgram(self.network, self.backend, "float64")
+
+    @property
+    def sparse(self) -> None:
+        """The whole is never one sparse matrix; its parts may be."""
+
+    def owner(self, layer: str) -> Program:
+        """The program of the part that draws a layer."""
+        self._check_unit_layer(layer)
+        return next((c.program for c in self.generative if layer in c.targets), self.core)
+
+    def core_params(self, params: Mapping[str, Any]) -> Arrays:
+        """The parameters of the core."""
+        return {n: params[n] for n in self.core.model.params}
+
+    def settings(
+        self,
+        beta: float = 1.0,
+        weights: Mapping[str, float] | None = None,
+        consts: Mapping[str, float] | None = None,
+        external: Mapping[str, tuple[Array, ...]] | None = None,
+    ) -> Any:
+        """Run-time scalars of all parts; weights are those of the core's energy terms."""
+        core = self.core.settings(beta, weights, consts, external)
+        parts = {c.piece.name: c.program.settings(beta, None, consts) for c in (*self.generative, *self.recognition)}
+        return SimpleNamespace(core=core, parts=parts, beta=beta)
+
+    def _natural(self, layer: str, mean: Array, *second: Array) -> Array:
+        owner = self.owner(layer)
+        return super()._natural(layer, mean, *second) if owner is self.core else owner._natural(layer, mean, *second)
+
+    # --- energies and probabilities
+
+    def energy(self, params: Mapping[str, Any], state: Mapping[str, Any], **scalars: Any) -> Array:
+        """The sum of all generative energies as they are written, shape (chains,); not normalised: see `log_joint`."""
+        p, x = self.check_params(params), self._state(state, self.model.layers)
+        total = self.core.energy(self.core_params(p), {n: x[n] for n in self.core.model.layers}, **scalars)
+        for part in self.generative:
+            inner = {n: v for n, v in scalars.items() if n != "weights"}
+            names = (*part.program.model.by_role("input"), *part.targets)
+            total = total + part.program.energy(part.params(p), {n: x[n] for n in names}, **inner)
+        return total
+
+    def term_energies(self, p: Arrays, x: Arrays) -> dict[str, Array]:
+        """E of the core by term, and of each generative part by its name."""
+        found = self.core.term_energies(self.core_params(p), {n: x[n] for n in self.core.model.layers})
+        for part in self.generative:
+            names = (*part.program.model.by_role("input"), *part.targets)
+            found[part.piece.name] = part.program.energy(part.params(p), {n: x[n] for n in names})
+        return found
+
+    def log_joint(self, params: Mapping[str, Any], state: Mapping[str, Any], **scalars: Any) -> Array:
+        """log p(x) + log Z of the core, shape (chains,)."""
+        p, x, s = self.check_params(params), self._state(state, self.model.layers), self.settings(**scalars)
+        total = -self.core.marginal(self.core_params(p), {n: x[n] for n in self.core.model.layers}, s.core, ())
+        return sum((c.log_probability(p, x, s.parts[c.piece.name]) for c in self.generative), total)
+
+    def free_energy(self, params: Mapping[str, Any], state: Mapping[str, Any], **scalars: Any) -> Array:
+        """-log p(x) Z of all layers, shape (chains,): nothing is summed out."""
+        return -self.log_joint(params, state, **scalars)
+
+    def log_partition(
+        self, params: Mapping[str, Any], given: Mapping[str, Any] | None = None, **scalars: Any
+    ) -> float | Array:
+        """Exact log Z of the core; the parts below it are normalised."""
+        p = self.check_params(params)
+        inputs = {n: a for n, a in (given or {}).items() if n in self.core.model.layers}
+        return self.core.log_partition(self.core_params(p), inputs, **scalars)
+
+    def log_sum(
+        self, params: Mapping[str, Any], given: Mapping[str, Any], over: tuple[str, ...], **scalars: Any
+    ) -> Array:
+        """log sum over the layers `over` of p(x) times Z of the core, for each row of all others, in float64."""
+        if self.dtype != np.float64:
+            return self.double.log_sum(params, given, over, **scalars)
+        if self.derived.log2_states > MAX_LOG2_STATES:
+            raise TooLarge(f"the exact sum would enumerate 2^{self.derived.log2_states:.4g} states of the latents")
+        x = self._state(given, [n for n in self.model.layers if n not in over])
+        found = []
+        for row in range(len(next(iter(x.values())))):
+            here = {n: a[row : row + 1] for n, a in x.items()}
+            parts = [
+                np.logaddexp.reduce(self.host(self.log_joint(params, {**self._repeated(here, s), **s}, **scalars)))
+                for s in self.states(over)
+            ]
+            found.append(np.logaddexp.reduce(parts))
+        return np.array(found)
+
+    def mean_field(self, *_: Any, **__: Any) -> MeanField:
+        raise NotApplicable("mean field is for undirected models; here recognition approximates the latents")
+
+    # --- draws
+
+    def natural_parameters(
+        self, params: Mapping[str, Any], state: Mapping[str, Any], layer: str, **scalars: Any
+    ) -> tuple[Array, ...]:
+        """beta times the fields of a layer in the part that draws it."""
+        p, owner = self.check_params(params), self.owner(layer)
+        kept = {n: a for n, a in state.items() if n in owner.model.layers}
+        return owner.natural_parameters({n: p[n] for n in owner.model.params}, kept, layer, **scalars)
+
+    def _given_rest(
+        self, params: Mapping[str, Any], state: Mapping[str, Any], layer: str, what: str, scalars: Mapping[str, Any]
+    ) -> Array:
+        p, owner = self.check_params(params), self.owner(layer)
+        kept = {n: a for n, a in state.items() if n in owner.model.layers}
+        return owner._given_rest({n: p[n] for n in owner.model.params}, kept, layer, what, scalars)
+
+    def sample(
+        self, params: Mapping[str, Any], state: Mapping[str, Any], layer: str, rng: Any, **scalars: Any
+    ) -> Array:
+        """A draw of a layer in the part that draws it."""
+        p, owner = self.check_params(params), self.owner(layer)
+        kept = {n: a for n, a in state.items() if n in owner.model.layers}
+        return owner.sample({n: p[n] for n in owner.model.params}, kept, layer, rng, **scalars)
+
+    def parts(self, clamp: Iterable[str] = ()) -> list[str]:
+        """The parts of a sweep: those of the core, then the directed layers downwards, as `<v`."""
+        clamped = frozenset(clamp)
+        for name in clamped:
+            if name not in self.model.layers:
+                raise ArgumentError(f"there is no layer `{name}` to clamp")
+        for part in self.generative:
+            held = [n for n in part.targets if n in clamped]
+            free = [g for g in part.piece.given if g not in clamped and g in self.model.units()]
+            if held and free:
+                raise NotApplicable(
+                    f"`{held[0]}` is drawn from `{free[0]}`: with it held, what lies above has no closed-form "
+                    "conditional; clamp layers of the core, or use recognition"
+                )
+        core = self.core.parts(clamped & set(self.core.model.layers))
+        return [*core, *(f"<{n}" for c in self.generative for n in c.targets if n not in clamped)]
+
+    def sweep(
+        self,
+        p: Arrays,
+        x: Arrays,
+        s: Any,
+        random: Any,
+        parts: list[str],
+        steps: int = 1,
+        means: Arrays | None = None,
+    ) -> None:
+        """Sweeps of the core in place, then the directed layers drawn from their parents."""
+        core = [part for part in parts if not part.startswith("<")]
+        if core:
+            inner = {n: x[n] for n in self.core.model.layers}
+            self.core.sweep(self.core_params(p), inner, s.core, random, core, steps)
+        wanted = {part[1:] for part in parts if part.startswith("<")}
+        for part in self.generative:
+            if set(part.targets) & wanted:
+                part.draw(p, x, random, s.parts[part.piece.name])
+
+    def recognise(self, p: Arrays, x: Arrays, s: Any, random: Any, means: bool = False) -> None:
+        """Draw what is recognised from the data upwards, into x; or put means there."""
+        for part in self.recognition:
+            part.draw(p, x, random, s.parts[part.piece.name], means)
+
+    def generate(self, p: Arrays, x: Arrays, s: Any, random: Any, means: bool = False) -> None:
+        """Draw the directed layers downwards, into x; or put means there."""
+        for part in self.generative:
+            part.draw(p, x, random, s.parts[part.piece.name], means)
+
+    def reconstruction(self, p: Arrays, x: Arrays, s: Any, random: Any) -> Iterator[tuple[str, Array]]:
+        """Means of the visible layers after the latents were recognised once."""
+        state = dict(x)
+        self.recognise(p, state, s, random)
+        count = len(next(iter(x.values())))
+        fresh = self.core.init_state({}, count, 0, {n: state[n] for n in self.core.model.layers if n in state})
+        visible = frozenset(self.core.model.by_role("visible"))
+        inner = {**fresh, **{n: self.xp.array(state[n]) for n in self.core.model.layers if n in state}}
+        if self.core.model.by_role("hidden"):
+            self.core.sweep(self.core_params(p), inner, s.core, random, self.core.parts(visible))
+        state.update(inner)
+        for name in self.model.by_role("visible"):
+            yield name, self.mean(p, state, name)
+
+    def bound(self, params: Mapping[str, Any], x: Arrays, rng: Any = None) -> tuple[Array, bool]:
+        """log p(data) + log Z of the core from below, shape (rows,): one draw of <log p - log q> under recognition."""
+        if not self.recognition:
+            return self.xp.full(len(next(iter(x.values()))), np.nan), True
+        p, s, state = self.check_params(params), self.settings(), dict(x)
+        self.recognise(p, state, s, as_random(rng if rng is not None else 0))
+        visible = {n: state[n] for n in self.core.model.layers if n in state}
+        total, _ = self.core.bound(self.core_params(p), visible)
+        for part in self.generative:
+            total = total + part.log_probability(p, state, s.parts[part.piece.name])
+        for part in self.recognition:
+            total = total - part.log_probability(p, state, s.parts[part.piece.name])
+        return total, True
+
+    def energy_gradient(self, params: Mapping[str, Any], state: Mapping[str, Any], **scalars: Any) -> Arrays:
+        """Batch mean of G with d(energy) = sum(G * dparam), all generative energies together."""
+        p, x = self.check_params(params), self._state(state, self.model.layers)
+        total = {n: self.xp.zeros_like(a) for n, a in p.items()}
+        groups = [(self.core, scalars)]
+        groups += [(c.program, {n: v for n, v in scalars.items() if n != "weights"}) for c in self.generative]
+        for program, inner in groups:
+            own = {n: p[n] for n in program.model.params}
+            kept = {n: x[n] for n in program.model.layers}
+            for name, gradient in program.energy_gradient(own, kept, **inner).items():
+                total[name] = total[name] + gradient
+        return total

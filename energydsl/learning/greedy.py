@@ -1,0 +1,266 @@
+"""Greedy layer-wise training: a model of many layers begins as a stack of models of two (Hinton, Osindero & Teh 2006).
+
+Every stage is an ordinary model, written out as text: the layers below are its data. In a directed model the stage of a pair
+p(a | b), q(b | a) has the energy of p and the bias of b, and gives both directions their weights. In an undirected one a
+layer in the middle gets input from both sides, of which a stage has but one: so the stage has the missing side as a copy of
+the one it has, with the same weights, or where both layers lack one, weights that are halved (Salakhutdinov & Hinton 2009).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from energydsl.compiler import Model, loads
+from energydsl.data.sources import Data
+from energydsl.derive import Derived
+from energydsl.diagnostics import ArgumentError, NotApplicable
+from energydsl.domains import DOMAINS
+from energydsl.learning.methods import CD, Method
+from energydsl.learning.optimizers import SGD, Optimizer
+from energydsl.model.records import Resolved
+from energydsl.model.split import names, take_apart, written
+from energydsl.network import Network, Piece
+from energydsl.program import Arrays, Program
+from energydsl.syntax import tree
+from energydsl.syntax.printer import print_module
+
+if TYPE_CHECKING:
+    from energydsl.learning.loop import Report, Run
+
+_ROWS = 1000
+
+
+@dataclass(frozen=True)
+class Greedy:
+    """epochs: of each stage, the last number for all that follow. method and optimizer: of every stage."""
+
+    epochs: tuple[int, ...]
+    method: Method = field(default_factory=CD)
+    optimizer: Optimizer = field(default_factory=lambda: SGD(lr=0.05))
+
+    def __post_init__(self) -> None:
+        if not self.epochs or min(self.epochs) < 0:
+            raise ArgumentError("greedy takes a number of epochs for each stage, none negative")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A model to be trained for itself.
+
+    text: the model. gives: (parameter of the whole, parameter of the stage, factor). latent: the layers whose means are
+    data for the next stage. copies: layers that hold the same data as another.
+    """
+
+    text: str
+    gives: tuple[tuple[str, str, float], ...]
+    latent: tuple[str, ...]
+    copies: Mapping[str, str] = field(default_factory=dict)
+
+
+def stages(program: Program) -> list[Stage]:
+    """The stages of a model, from the data upwards. Raises `NotApplicable`."""
+    derived = program.derived
+    if not isinstance(derived, Network):
+        return list(_undirected(derived))
+    found = [_pair(derived, piece) for piece in derived.pieces.recognition]
+    core = derived.pieces.core.model
+    text = print_module(written(take_apart(derived.model).core, derived.model))
+    return [*found, Stage(text, tuple((n, n, 1.0) for n in core.params), ())]
+
+
+def _pair(network: Network, recognition: Piece) -> Stage:
+    """p(a | b) and q(b | a) as one undirected model of a and b."""
+    partners = [p for p in network.pieces.generative if set(p.targets) == set(recognition.given) & set(network.drawn)]
+    partners = [p for p in partners if set(recognition.targets) == set(p.given)]
+    if len(partners) != 1:
+        raise NotApplicable(f"{recognition.name} has no generative counterpart to be trained with")
+    generative = partners[0]
+    model = network.model
+    down, up = (_statement(model, p) for p in (generative, recognition))
+    own = tuple(t for t in _additive(up.value, "+") if not set(recognition.given) & set(names(t[1])))
+    value = tree.Sum(down.span, down.value, own) if own else down.value
+    roles = dict.fromkeys(generative.targets, "visible") | dict.fromkeys(recognition.targets, "hidden")
+    energy = tree.Energy(down.span, "energy", None, (), (), value)
+    text = print_module(written(tree.Module(model.module.source, (energy,), ()), model, roles))
+    gives = [(n, n, 1.0) for n in generative.model.params]
+    lower, upper = generative.derive(), recognition.derive()
+    for name in recognition.model.params:
+        if name in {n for _, term in own for n in names(term)}:
+            gives.append((name, name, 1.0))
+            continue
+        twins = [n for n in generative.model.params if _statistic(lower, n) == _statistic(upper, name)]
+        gives += [(name, n, 1.0) for n in twins[:1]]
+    return Stage(text, tuple(dict.fromkeys(gives)), recognition.targets)
+
+
+def _undirected(derived: Derived) -> Iterator[Stage]:
+    """Pairs of layers along a tree of layers, from the first visible layer upwards."""
+    model = derived.model
+    energies = [s for s in (*model.module.statements, *model.expanded) if isinstance(s, tree.Energy)]
+    terms = [term for s in energies for term in _additive(s.value, "+")]
+    layers = [(set(names(t)) & set(model.layers), sign, t) for sign, t in terms]
+    near: dict[str, set[str]] = {n: set() for n in model.units()}
+    for met, _, _ in layers:
+        for name in met:
+            near[name] |= met - {name}
+    hidden = model.by_role("hidden")
+    simple = all(len(met) <= 2 for met, _, _ in layers) and not model.by_role("input")
+    if not hidden or not simple or sum(map(len, near.values())) != 2 * (len(near) - 1):
+        raise NotApplicable("greedy training is for layers that form a tree, coupled in pairs")
+    below, done = model.by_role("visible")[0], set()
+    queue = [below]
+    while queue:
+        lower = queue.pop(0)
+        done.add(lower)
+        for upper in [n for n in model.units() if n in near[lower] and n in hidden and n not in done]:
+            queue.append(upper)
+            beside = {n for n in near[upper] if n not in hidden and n != lower}
+            yield _link(model, layers, lower, upper, beside, near)
+
+
+def _link(
+    model: Resolved,
+    terms: list[tuple[set[str], str, tree.Expr]],
+    lower: str,
+    upper: str,
+    beside: set[str],
+    near: dict[str, set[str]],
+) -> Stage:
+    """The stage of two layers, with the visible layers that hang on the upper one."""
+    up = bool(near[upper] - {lower} - beside)
+    down = bool(near[lower] - {upper})
+    inside = {lower, upper, *beside}
+    own = [(sign, t, met) for met, sign, t in terms if met <= inside]
+    copied = {lower, *beside} if up and not down else {upper} if down and not up else set()
+    tail = [(sign, t) for sign, t, _ in own]
+    for name in sorted(copied):
+        tail += [(sign, _renamed(t, name, f"{name}_copy")) for sign, t, met in own if name in met]
+    span = tail[0][1].span
+    (sign, head), *rest = tail
+    value = tree.Sum(span, tree.Negate(span, head) if sign == "-" else head, tuple(rest))
+    roles = {n: "hidden" if n == upper else "visible" for n in inside}
+    energy = tree.Energy(span, "energy", None, (), (), value)
+    copies = {f"{n}_copy": n for n in copied}
+    text = print_module(written(tree.Module(model.module.source, (energy,), ()), model, roles, copies))
+    factors = {}
+    for _, term, met in own:
+        for name in set(names(term)) & set(model.params):
+            if met == {lower} and model.layers[lower].role == "hidden":
+                continue  # its bias was found where it was the upper layer
+            factors[name] = 0.5 if up and down and len(met) == 2 else 1.0
+    gives = tuple((n, n, f) for n, f in factors.items())
+    return Stage(text, gives, (upper,), {f"{n}_copy": n for n in copied if n != upper})
+
+
+def _renamed(node: Any, old: str, new: str) -> Any:
+    """A tree with one name replaced."""
+    if isinstance(node, tree.Name):
+        return replace(node, id=new) if node.id == old else node
+    if isinstance(node, tuple):
+        return tuple(_renamed(n, old, new) for n in node)
+    if not isinstance(node, tree.Node):
+        return node
+    return replace(node, **{k: _renamed(v, old, new) for k, v in vars(node).items() if k != "span"})
+
+
+def _statement(model: Resolved, piece: Piece) -> tree.Energy:
+    """The conditional energy as it was written."""
+    energies = (s for s in (*model.module.statements, *model.expanded) if isinstance(s, tree.Energy))
+    return next(s for s in energies if s.keyword == piece.keyword and tuple(n.id for n in s.targets) == piece.targets)
+
+
+def _statistic(derived: Any, param: str) -> Any:
+    """What a parameter multiplies, whatever the parameter and the roles of layers are called."""
+    return {
+        (p.monomial.coefficient, p.target, frozenset((a.name, a.indices, e) for a, e in p.monomial.factors))
+        for p in derived.gradients[param].parts
+        if all(hasattr(a, "indices") for a, _ in p.monomial.factors)
+    }
+
+
+def _additive(node: tree.Expr, sign: str) -> Iterator[tuple[str, tree.Expr]]:
+    """The signed terms of a sum."""
+    flip = {"+": "-", "-": "+"}
+    match node:
+        case tree.Sum(head=head, tail=tail):
+            yield from _additive(head, sign)
+            for own, term in tail:
+                yield from _additive(term, sign if own == "+" else flip[sign])
+        case tree.Negate(operand=operand):
+            yield from _additive(operand, flip[sign])
+        case tree.Product(head=tree.Negate(operand=operand)):
+            yield flip[sign], replace(node, head=operand)
+        case _:
+            yield sign, node
+
+
+def pretrain(
+    program: Program,
+    data: Data,
+    greedy: Greedy,
+    params: Arrays,
+    seed: int,
+    batch: int,
+    folder: Path | None,
+    resume: bool,
+    report: Report | None,
+) -> tuple[Arrays, Run | None]:
+    """Parameters after all stages, and the run that was interrupted, if one was.
+
+    Each stage is a run of its own, in `greedy-1`, `greedy-2`, ... of the folder, and is gone on with like any run.
+    """
+    from energydsl.learning.checkpoint import found as checkpoints
+    from energydsl.learning.loop import train
+
+    model, params = program.model, dict(params)
+    below, rule = dict(data.arrays), data.binarise
+    todo = stages(program)
+    for number, stage in enumerate(todo, 1):
+        own = loads(stage.text, {}, {n: c.value for n, c in model.consts.items()}, name=f"{model.name}.energy")
+        small = own.compile(program.backend, program.dtype.name, program.precision)
+        whole = Data({n: below[n] for n in below if n in own.layers}, data.name, rule)
+        if stage.copies:  # copies hold the same draw, so grey values are drawn once
+            whole = Data(whole.drawn(seed), data.name, None)
+        rows = Data({n: whole.arrays[stage.copies.get(n, n)] for n in _taken(own)}, data.name, whole.binarise)
+        out = folder / f"greedy-{number}" if folder is not None else None
+        going_on = resume and out is not None and bool(checkpoints(out))
+        epochs = greedy.epochs[min(number, len(greedy.epochs)) - 1]
+        run = train(
+            small, rows, greedy.method, greedy.optimizer, epochs, out, seed,
+            batch=batch, validation=0.0, resume=going_on, report=_reported(report, f"stage {number}/{len(todo)}", epochs),
+        )  # fmt: skip
+        if not run.finished:
+            return params, run
+        for name, source, factor in stage.gives:
+            params[name] = program.device(factor * run.params[source])
+        if stage.latent:
+            below = below | _means(small, run.params, rows.drawn(seed), stage.latent)
+            binary = all(DOMAINS[model.layers[n].domain.name].name == "binary" for n in stage.latent)
+            rule = "sample" if binary else None if rule == "sample" else rule
+    return params, None
+
+
+def _reported(report: Report | None, stage: str, epochs: int) -> Report | None:
+    """Reports that say which stage they are of."""
+    return None if report is None else lambda row: report({**row, "stage": stage, "epochs": epochs})
+
+
+def _taken(model: Model) -> list[str]:
+    return [n for n, layer in model.layers.items() if layer.role != "hidden"]
+
+
+def _means(program: Program, params: Arrays, x: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, Any]:
+    """Conditional means of latents given data, some rows at a time."""
+    count = len(next(iter(x.values())))
+    found: dict[str, list[Any]] = {n: [] for n in wanted}
+    for start in range(0, count, _ROWS):
+        rows = {n: a[start : start + _ROWS] for n, a in x.items()}
+        state = program.init_state(params, min(_ROWS, count - start), 0, rows)
+        for name in wanted:
+            found[name].append(program.host(program.mean(params, state, name)).astype(np.float32))
+    return {n: np.concatenate(parts) for n, parts in found.items()}

@@ -1,0 +1,146 @@
+"""Wake-sleep with contrastive steps in the core (Hinton, Osindero & Teh 2006, appendix B).
+
+Wake: latents are recognised from the data upwards; every generative part p(a | b) follows the gradient of its own
+log-likelihood at these states. Core: contrastive divergence from the states that were recognised. Sleep: the directed layers
+are drawn downwards from where the core's chains ended; every recognition part follows its own gradient at those states.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from energydsl.diagnostics import NotApplicable
+from energydsl.directed_program import Conditional, DirectedProgram
+from energydsl.learning.methods import CD, Method
+from energydsl.learning.phases import Phases
+from energydsl.program import Arrays, Program
+from energydsl.random import Rng
+
+Array = NDArray[Any]
+
+
+class WakeSleepPhases:
+    """What `Phases` is for an undirected model: the buffers of an update, the step that fills them, its gradient."""
+
+    repeatable = False
+
+    def __init__(self, program: DirectedProgram, method: Method, batch: int, rng: Rng):
+        self.program, self.rng, self.batch = program, rng, batch
+        self.settings = program.settings()
+        self.core = Phases(program.core, CD(k=method.k, latent_sweeps=method.latent_sweeps), batch, rng)
+        self.parts = [_Part(c, batch) for c in (*program.generative, *program.recognition)]
+        layers = program.model.layers
+        self.data = [*program.model.by_role("visible"), *program.model.by_role("input")]
+        self.wake: Arrays = {
+            n: program.xp.zeros((batch, *layer.energy_shape), program.dtype) for n, layer in layers.items()
+        }
+        self.negative: Arrays = {n: program.xp.array(a) for n, a in self.wake.items()}
+
+    @property
+    def direct(self) -> set[str]:
+        """Parameters of one part alone whose gradient is one product, so that it can be added as it is made."""
+        owners = [self.core.program, *(p.part.program for p in self.parts)]
+        held = [n for program in owners for n in program.model.params]
+        return {n for program in owners for n in program.kernels.DIRECT if held.count(n) == 1}
+
+    def load(self, data: Arrays) -> None:
+        """Copy one batch of data to where the wake phase reads it."""
+        for name, array in data.items():
+            self.program.kernels.load(self.wake[name], array)
+
+    def step(self, params: Arrays) -> None:
+        """Up-pass, contrastive steps in the core, down-pass."""
+        program = self.program
+        program.recognise(params, self.wake, self.settings, self.rng)
+        visible = (*program.core.model.by_role("visible"), *program.core.model.by_role("input"))
+        self.core.load({n: self.wake[n] for n in visible})
+        self.core.step(program.core_params(params))
+        for name in program.core.model.layers:
+            self.negative[name][...] = self.core.negative[name]
+        for name in program.model.by_role("input"):
+            self.negative[name][...] = self.wake[name]
+        program.generate(params, self.negative, self.settings, self.rng)
+        for part in self.parts:
+            generative = part.part in program.generative
+            part.fill(params, self.wake if generative else self.negative, self.settings.parts[part.part.piece.name])
+
+    def gradient(self, params: Arrays, names: list[str]) -> Arrays:
+        """Each parameter's descent direction: of contrastive divergence in the core, of -log p or -log q elsewhere."""
+        wanted: set[str] = set(names)
+        total: Arrays = {}
+        found = [self.core.gradient(self.program.core_params(params), self._own(self.program.core, wanted))]
+        for part in self.parts:
+            found.append(part.gradient(params, self._own(part.part.program, wanted)))
+        for gradients in found:
+            for name, gradient in gradients.items():
+                total[name] = total[name] + gradient if name in total else gradient
+        return total
+
+    @staticmethod
+    def _own(program: Program, wanted: set[str]) -> list[str]:
+        return [n for n in program.model.params if n in wanted]
+
+    def add_gradient(self, params: Arrays, name: str, factor: Any) -> None:
+        """Add a multiple of a gradient onto its parameter; it is one of `direct`."""
+        if name in self.program.core.model.params:
+            self.core.add_gradient(self.program.core_params(params), name, factor)
+        for part in self.parts:
+            if name in part.part.program.model.params:
+                part.add_gradient(params, name, factor)
+
+    def state(self) -> Arrays:
+        """The dreams, from which sampling goes on, and what the core carries over."""
+        host = self.program.host
+        dreams = {f"negative/{n}": host(a) for n, a in self.negative.items()}
+        return dreams | {f"core/{n}": a for n, a in self.core.state().items()}
+
+    def restore(self, saved: Arrays) -> None:
+        self.core.restore({n.removeprefix("core/"): a for n, a in saved.items() if n.startswith("core/")})
+        for name, array in self.negative.items():
+            self.program.kernels.load(array, saved[f"negative/{name}"])
+
+
+class _Part:
+    """One conditional part: rows 0..B-1 the states as they are, rows B..2B-1 the same parents with the targets' means."""
+
+    def __init__(self, part: Conditional, batch: int):
+        program = part.program
+        odd = [n for n in part.targets if not program.derived.conditionals[n].linear]
+        if odd:
+            raise NotApplicable(f"{part.piece.name}: `{odd[0]}` enters by more than x and x^2")
+        coupled = [n for n in part.targets if not program.derived.conditionals[n].factorises]
+        assert not coupled, "refused as E0303"
+        self.part, self.batch = part, batch
+        self.both: Arrays = {
+            n: program.xp.zeros((2 * batch, *layer.energy_shape), program.dtype)
+            for n, layer in program.model.layers.items()
+        }
+        self.squared = [n for n in part.targets if 2 in program.derived.conditionals[n].distribution.powers]
+        for name in self.squared:
+            self.both[f"{name}^2"] = program.xp.zeros_like(self.both[name])
+        self.row: Any = program.xp.full(2 * batch, 1.0 / batch, program.dtype)
+        self.row[batch:] *= -1.0
+        self.settings = program.settings()
+
+    def fill(self, params: Arrays, x: Arrays, settings: Any) -> None:
+        """Take the states, and find the means of the targets given their parents."""
+        program, batch = self.part.program, self.batch
+        for name in program.model.layers:
+            self.both[name][:batch] = x[name]
+            if name not in self.part.targets:
+                self.both[name][batch:] = x[name]
+        for name in self.squared:
+            program.xp.square(x[name], out=self.both[f"{name}^2"][:batch])
+        state = {n: a[batch:] for n, a in self.both.items()}
+        p = self.part.params(params)
+        for name in self.part.targets:
+            getattr(program.kernels, f"means_{name}")(p, state, settings, program.workspace, state)
+
+    def gradient(self, params: Arrays, names: list[str]) -> Arrays:
+        program = self.part.program
+        return program.weighted_gradient(self.part.params(params), self.both, self.settings, self.row, names)
+
+    def add_gradient(self, params: Arrays, name: str, factor: Any) -> None:
+        self.part.program.add_gradient(self.part.params(params), name, self.both, self.settings, self.row * factor)

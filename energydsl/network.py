@@ -1,0 +1,133 @@
+"""Models with directed parts: what is derived for the core and for each conditional part, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from energydsl import derive as _derive
+from energydsl.derive import Derived, gradients
+from energydsl.derive.applicability import directed as directed_verdicts
+from energydsl.derive.free_energy import log_states
+from energydsl.derive.records import FreeEnergy, Schedule
+from energydsl.diagnostics import Diagnostic
+from energydsl.energy import canonicalise
+from energydsl.energy.terms import Energy
+from energydsl.graph import downwards
+from energydsl.model import resolve
+from energydsl.model.records import Directed, Resolved
+from energydsl.model.resolve import Overrides
+from energydsl.model.split import take_apart
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One part as a model of its own; p(targets | given), or q for recognition; the core has neither."""
+
+    keyword: str
+    targets: tuple[str, ...]
+    given: tuple[str, ...]
+    model: Resolved
+    energy: Energy
+
+    @property
+    def name(self) -> str:
+        """`p(v | h1)`, `q(h1 | v)`, or `core`."""
+        if not self.targets:
+            return "core"
+        letter = "p" if self.keyword == "energy" else "q"
+        return f"{letter}({', '.join(self.targets)} | {', '.join(self.given)})"
+
+    def derive(self) -> Derived:
+        return _derive.derive(self.model, self.energy)
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The core; generative parts, those drawn first first; recognition parts, those nearest to the data first."""
+
+    core: Piece
+    generative: tuple[Piece, ...]
+    recognition: tuple[Piece, ...]
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        return iter((self.core, *self.generative, *self.recognition))
+
+
+def pieces(model: Resolved, overrides: Overrides) -> tuple[Pieces, list[Diagnostic]]:
+    """The parts of a model, and what they are refused or warned for."""
+    found: list[Diagnostic] = []
+
+    def piece(part: Directed | None, module: object) -> Piece:
+        sub = resolve(module, overrides)  # type: ignore[arg-type]
+        energy, warnings = canonicalise(sub)
+        problems = [*warnings, *_derive.check(sub, energy)]
+        found.extend(d for d in problems if d.severity == "error" or d.code in ("W0402", "W0405"))
+        if part is None:
+            return Piece("energy", (), (), sub, energy)
+        return Piece(part.keyword, part.targets, part.given, sub, energy)
+
+    split = take_apart(model)
+    core = piece(None, split.core)
+    parts = [piece(d, m) for d, m in zip(model.directed, split.directed, strict=True)]
+    generative = downwards([p for p in parts if p.keyword == "energy"], lambda p: (p.given, p.targets))
+    recognition = downwards([p for p in parts if p.keyword == "recognition"], lambda p: (p.given, p.targets))
+    return Pieces(core, tuple(generative), tuple(recognition)), found
+
+
+@dataclass(frozen=True)
+class Network(Derived):
+    """All that is derived from a model with directed parts; conditionals are those of the part that draws a layer."""
+
+    pieces: Pieces = field(kw_only=True)
+    core: Derived = field(kw_only=True)
+
+    def schedule(self, clamped: frozenset[str]) -> Schedule:
+        """Gibbs blocks of the core; what hangs below it is drawn downwards."""
+        return self.core.schedule(clamped & set(self.core.model.layers))
+
+    @property
+    def drawn(self) -> Mapping[str, Piece]:
+        """The generative part that draws each directed layer."""
+        return {n: p for p in self.pieces.generative for n in p.targets}
+
+
+def derivations(derived: Derived) -> list[tuple[str, Derived]]:
+    """What is derived, part by part, with the name of each; one without a name where there are no directed parts."""
+    if not isinstance(derived, Network):
+        return [("", derived)]
+    core, *rest = derived.pieces
+    return [(core.name, derived.core), *((p.name, p.derive()) for p in rest)]
+
+
+def derive_network(model: Resolved, energy: Energy, parts: Pieces) -> Network:
+    """What is derived from a model with directed parts; `energy` holds all generative terms. Raises `ModelError`."""
+    core = parts.core.derive()
+    drawn = [p.derive() for p in parts.generative]
+    conditionals = dict(core.conditionals)
+    units = dict(core.parts)
+    for piece, derived in zip(parts.generative, drawn, strict=True):
+        conditionals |= {n: derived.conditionals[n] for n in piece.targets}
+        units |= {n: derived.parts[n] for n in piece.targets}
+    named = {n: conditionals[n] for n in model.units()}
+    hidden = model.by_role("hidden")
+    factors = [p.name for p in parts.generative]
+    text = f"log p({', '.join(model.by_role('visible'))}) sums p({', '.join(core.model.units())}) {' '.join(factors)}"
+    text += f" over {', '.join(hidden)}: bounded by recognition" if parts.recognition else f" over {', '.join(hidden)}"
+    states = log_states([model.layers[n] for n in hidden])
+    couplings = core.couplings.union(*(d.couplings for d in drawn), *(p.derive().couplings for p in parts.recognition))
+    every = Energy(energy.terms + tuple(t for p in parts.recognition for t in p.energy.terms))
+    return Network(
+        model=model,
+        energy=energy,
+        conditionals=MappingProxyType(named),
+        parts=MappingProxyType({n: units[n] for n in model.units()}),
+        gradients=MappingProxyType({n: gradients.gradient(model, every, p) for n, p in model.params.items()}),
+        free_energy=FreeEnergy((), text),
+        log2_states=states,
+        verdicts=directed_verdicts(model, parts.recognition != (), states, core.log2_states),
+        couplings=couplings,
+        pieces=parts,
+        core=core,
+    )

@@ -1,0 +1,234 @@
+"""Deep models: wake-sleep, greedy stacks, mean-field phases, the centred gradient."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import energydsl as ed
+from energydsl.data import load_data
+from energydsl.directed_program import DirectedProgram
+from energydsl.learning.centred import Centring
+from energydsl.learning.greedy import stages
+from energydsl.learning.phases import Phases
+from energydsl.learning.wake_sleep import WakeSleepPhases
+from tests.conftest import ROOT
+from tests.learning.test_learning import two_patterns
+
+BELIEF_NET = "visible v[6] : binary\nhidden h1[4] : binary\nhidden h2[3] : spin\nlayers v <- h1 -- h2"
+MACHINE = BELIEF_NET.replace("<-", "--")
+
+
+def test_wake_sleep_raises_the_exact_likelihood() -> None:
+    program, data = ed.loads(BELIEF_NET).compile(), two_patterns(False)
+    before = ed.evaluate(ed.train(program, data, epochs=0, validation=0.0), data, method="exact").log_likelihood
+    run = ed.train(
+        program, data, ed.WakeSleep(), ed.SGD(lr=0.2, schedule="linear"), epochs=600, batch=40, validation=0.0
+    )
+    assert ed.evaluate(run, data, method="exact").log_likelihood > before + 2.0
+
+
+def test_each_part_follows_the_gradient_of_its_own_likelihood() -> None:
+    """Of p at the states that were recognised, of q at those that were dreamt: against finite differences."""
+    program = ed.loads(BELIEF_NET).compile("numpy", "float64")
+    assert isinstance(program, DirectedProgram)
+    rng = np.random.default_rng(0)
+    params = {n: rng.normal(0, 0.5, a.shape) for n, a in program.init().items()}
+    phases = WakeSleepPhases(program, ed.WakeSleep(), 8, ed.Rng(1))
+    phases.load({"v": two_patterns(False)[:8].astype(float)})
+    phases.step(params)
+    found = phases.gradient(params, list(params))
+    settings = program.settings()
+    for part in (*program.generative, *program.recognition):
+        states = phases.wake if part in program.generative else phases.negative
+        for name in part.program.model.params:
+            for at in list(np.ndindex(*params[name].shape))[:5]:
+                sides = []
+                for step in (1e-5, -1e-5):
+                    moved = {**params, name: params[name].copy()}
+                    moved[name][at] += step
+                    sides.append(part.log_probability(moved, states, settings.parts[part.piece.name]).mean())
+                assert found[name][at] == pytest.approx(-(sides[0] - sides[1]) / 2e-5, abs=1e-8), (name, at)
+
+
+def test_a_stack_of_directed_pairs_ties_recognition_to_generation() -> None:
+    program, data = ed.loads(BELIEF_NET).compile("numpy"), two_patterns(False)
+    run = ed.train(program, data, epochs=0, greedy=ed.Greedy((20,)), batch=20, validation=0.0)
+    np.testing.assert_array_equal(run.params["R_v_h1"], run.params["W_v_h1"])
+    assert np.abs(run.params["W_v_h1"]).max() > 0.1
+    assert run.params["r_h1"].any()
+    assert np.abs(run.params["W_h1_h2"]).max() > 0.02
+
+
+def test_stages_of_a_deep_machine_make_up_for_the_side_they_lack() -> None:
+    """At the ends of a chain one side is doubled, by a copy; in the middle both are, and the weights halved."""
+    text = "visible v[6] : binary\nhidden a[5] : binary\nhidden b[4] : binary\nhidden c[3] : binary\nlayers v -- a -- b -- c"
+    bottom, middle, top = stages(ed.loads(text).compile("numpy"))
+    assert bottom.copies == {"v_copy": "v"}
+    assert ("W_a_b", "W_a_b", 0.5) in middle.gives
+    assert "c_copy" in ed.loads(top.text).layers
+    field = str(ed.loads(bottom.text).conditionals["a"])
+    assert "v_i W_v_a_ij" in field
+    assert "W_v_a_kj v_copy_k" in field
+    assert {n for s in (bottom, middle, top) for n, _, _ in s.gives} == set(ed.loads(text).params)
+
+
+@pytest.mark.parametrize("name", ["dbm", "dbn", "rbm", "label_rbm"])
+def test_stages_of_the_zoo_are_models_and_give_every_parameter(name: str) -> None:
+    model = ed.load(ROOT / f"models/{name}.energy")
+    found = stages(model.compile("numpy"))
+    for stage in found:
+        ed.loads(stage.text)
+    assert {n for s in found for n, _, _ in s.gives} == set(model.params)
+
+
+def test_what_is_no_stack_says_so() -> None:
+    with pytest.raises(ed.NotApplicable, match="tree"):
+        stages(ed.load(ROOT / "models/ising.energy").compile("numpy"))
+
+
+def test_greedy_training_begins_near_the_data(tmp_path: Path) -> None:
+    model = ed.loads("visible v[16] : binary\nhidden a[12] : binary\nhidden b[8] : binary\nlayers v -- a -- b")
+    data = load_data(model.resolved, ["bars-and-stripes:4"])
+    program = model.compile("numpy")
+    plain = ed.train(program, data, epochs=0, validation=0.0)
+    run = ed.train(
+        program, data, ed.PCD(k=5), ed.SGD(lr=0.05), epochs=0, batch=32, validation=0.0,
+        greedy=ed.Greedy((1000, 300), optimizer=ed.SGD(lr=0.1)), out=tmp_path / "run",
+    )  # fmt: skip
+    before, after = (ed.evaluate(r, data, method="exact").log_likelihood for r in (plain, run))
+    assert after > before + 2.0
+    assert (tmp_path / "run" / "greedy-2" / "model.energy").exists()
+
+
+def test_the_positive_phase_by_mean_field_holds_its_moments() -> None:
+    program = ed.loads(MACHINE).compile("numpy", "float64")
+    rng = np.random.default_rng(0)
+    params = {n: rng.normal(0, 0.5, a.shape) for n, a in program.init().items()}
+    v = two_patterns(False)[:8].astype(float)
+    phases = Phases(program, ed.PCD(positive="mean-field", latent_sweeps=200), 8, ed.Rng(0))
+    phases.load({"v": v})
+    phases.step(params)
+    wanted = program.mean_field(params, {"v": v}, tolerance=1e-12).moments
+    for name, moments in wanted.items():
+        np.testing.assert_allclose(phases.both[name][:8], moments, atol=1e-9)
+    with pytest.raises(ed.ArgumentError, match="pcd and mcmc"):
+        ed.CD(positive="mean-field")
+
+
+@pytest.mark.parametrize("domain", ["binary", "spin"])
+def test_the_centred_gradient_is_that_of_the_centred_energy(domain: str) -> None:
+    """Steps along it are those of gradient ascent in the parameters of (v - m)(h - l), whatever the offsets."""
+    program = ed.loads(MACHINE.replace("binary", domain)).compile("numpy", "float64")
+    rng = np.random.default_rng(2)
+    params = {n: rng.normal(size=a.shape) for n, a in program.init().items()}
+    centring = Centring(program, list(params))
+    offsets = {n: rng.random(a.shape) for n, a in centring.offsets.items()}
+    centring.offsets.update(offsets)
+    state = program.init_state(params, 5, 1)
+    row = rng.normal(size=5)
+    row -= row.mean()  # positive minus negative phase
+
+    def weighed(centred: dict[str, np.ndarray]) -> float:
+        v, h1, h2 = (state[n] - offsets[n] for n in ("v", "h1", "h2"))
+        energy = -np.einsum("ri,ij,rj->r", v, centred["W_v_h1"], h1) - np.einsum(
+            "ri,ij,rj->r", h1, centred["W_h1_h2"], h2
+        )
+        for name in ("v", "h1", "h2"):
+            energy -= state[name] @ centred[f"b_{name}"]
+        return float(row @ energy)
+
+    slope: dict[str, np.ndarray] = {}
+    for name, value in params.items():
+        slope[name] = np.zeros_like(value)
+        for at in np.ndindex(*value.shape):
+            moved = {**params, name: value.copy()}
+            moved[name][at] += 1.0
+            slope[name][at] = weighed(moved) - weighed(params)  # linear in the parameters
+    wanted = dict(slope)
+    wanted["b_v"] = slope["b_v"] - slope["W_v_h1"] @ offsets["h1"]
+    wanted["b_h1"] = slope["b_h1"] - slope["W_v_h1"].T @ offsets["v"] - slope["W_h1_h2"] @ offsets["h2"]
+    wanted["b_h2"] = slope["b_h2"] - slope["W_h1_h2"].T @ offsets["h1"]
+    plain = program.weighted_gradient(params, state, program.settings(), row)
+    found = centring.apply({n: np.array(g) for n, g in plain.items()})
+    for name, value in wanted.items():
+        np.testing.assert_allclose(found[name], value, atol=1e-10, err_msg=name)
+
+
+def test_centring_learns_a_deep_machine_without_a_greedy_start() -> None:
+    program, data = ed.loads(MACHINE).compile("numpy"), two_patterns(False)
+    scores = []
+    for centred in (False, True):
+        method = ed.PCD(k=5, chains=100, centred=centred)
+        run = ed.train(program, data, method, ed.SGD(lr=0.05), epochs=300, batch=40, validation=0.0)
+        scores.append(ed.evaluate(run, data, method="exact").log_likelihood)
+    assert scores[1] > scores[0] + 0.1
+
+
+def test_centring_takes_biases() -> None:
+    program = ed.loads(
+        "visible v[4] : binary\nhidden h[3] : binary\nparam W[4, 3] = 0.1\nenergy = - v @ W @ h"
+    ).compile("numpy")
+    with pytest.raises(ed.NotApplicable, match="centred"):
+        ed.train(program, np.zeros((8, 4), np.float32), ed.PCD(centred=True), epochs=1)
+
+
+METHODS: dict[str, Any] = {
+    "wake-sleep": (BELIEF_NET, ed.WakeSleep(), None),
+    "greedy, then wake-sleep": (BELIEF_NET, ed.WakeSleep(), ed.Greedy((3, 2))),
+    "mean field, centred": (MACHINE, ed.PCD(k=2, chains=10, positive="mean-field", centred=True), None),
+    "greedy, then mean field": (MACHINE, ed.PCD(chains=10, positive="mean-field"), ed.Greedy((3, 2))),
+}
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("name", "stop_at"), [(n, at) for n, (_, _, greedy) in METHODS.items() for at in ((2, 4) if greedy else (4,))]
+)
+def test_resumed_equals_uninterrupted(name: str, stop_at: int, tmp_path: Path) -> None:
+    """Stopped in a stage, or in the main phase."""
+    text, method, greedy = METHODS[name]
+    program = ed.loads(text).compile("numpy")
+    rows = np.random.default_rng(0).random((120, 6), dtype=np.float32)
+    arguments: dict[str, Any] = {"epochs": 6, "batch": 30, "seed": 3, "binarise": "sample", "greedy": greedy}
+    whole = ed.train(program, rows, method, ed.SGD(lr=0.05), out=tmp_path / "whole", **arguments)
+
+    def stop_late(row: dict[str, Any]) -> None:
+        in_stage = "stage" in row
+        if row["epoch"] == stop_at and (in_stage or greedy is None or stop_at > 3):
+            raise Stop
+
+    with pytest.raises(Stop):
+        ed.train(program, rows, method, ed.SGD(lr=0.05), out=tmp_path / "parts", report=stop_late, **arguments)
+    parts = ed.train(program, rows, method, ed.SGD(lr=0.05), out=tmp_path / "parts", resume=True, **arguments)
+    for key, value in whole.params.items():
+        np.testing.assert_array_equal(parts.params[key], value, err_msg=key)
+    for key, value in whole.chains.items():
+        np.testing.assert_array_equal(parts.chains[key], value, err_msg=key)
+
+
+def test_labels_of_a_belief_net_are_predicted_through_recognition() -> None:
+    text = "visible v[6] : binary\nvisible y : categorical[2]\nhidden h1[6] : binary\nhidden h2[6] : binary\nlayers v <- h1 -- h2 -- y"
+    program = ed.loads(text).compile("numpy")
+    v = two_patterns(False)
+    rows = {"v": v, "y": np.repeat([0, 1], 40)}
+    run = ed.train(
+        program, rows, ed.WakeSleep(), ed.SGD(lr=0.05), epochs=100, batch=20, validation=0.0,
+        greedy=ed.Greedy((100,), optimizer=ed.SGD(lr=0.1)),
+    )  # fmt: skip
+    found = ed.predict(run, rows, "y")
+    assert found.error_rate < 0.1
+    with pytest.raises(ed.NotApplicable, match="drawn from its parents"):
+        ed.predict(run, rows, "v")
+    drawn = ed.sample(run, n=50, steps=50, clamp={"y": 1})
+    assert (drawn["y"] == 1).all()
+    assert (
+        np.abs(drawn["v"].mean(axis=0) - v[40:].mean(axis=0)).mean()
+        < np.abs(drawn["v"].mean(axis=0) - v[:40].mean(axis=0)).mean()
+    )

@@ -1,0 +1,143 @@
+"""Models with directed parts: derivation, joint probability, ancestral draws, bounds; what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import energydsl as ed
+from energydsl.backends import numba_backend
+from energydsl.directed_program import DirectedProgram
+from energydsl.inference.evaluate import evaluate
+from tests.conftest import ROOT
+
+MODELS = {
+    "belief net": "visible v[3] : binary\nhidden h[2] : binary\nlayers v <- h",
+    "deep belief net": "visible v[3] : binary\nhidden h1[3] : spin\nhidden h2[2] : binary\nlayers v <- h1 -- h2",
+    "labels": "visible v[2] : binary\nvisible y : categorical[3]\nhidden h1[2] : binary\nhidden h2[2] : binary\n"
+    "layers v <- h1 -- h2 -- y",
+    "given labels": "visible v[3] : binary\nvisible y : categorical[3]\nhidden h[2] : binary\nlayers v <- h <- y",
+    "two parents": "visible v[3] : binary\nhidden a[2] : binary\nhidden b[2] : spin\nlayers v <- a, v <- b",
+    "normal": "visible v[3] : real\nhidden h[2] : binary\nhidden k[2] : binary\nparam W[3, 2], b[3], U[2, 2], s[3] : positive = 1\n"
+    "energy v | h = sum((v - b)^2 / (2 * s^2)) - v @ W @ h\nenergy h | k = - h @ U @ k\nenergy = - sum(k)",
+    "counts": "visible n[3] : count\nhidden h[2] : binary\nlayers n <- h",
+    "uniform top": "visible v[3] : binary\nhidden h[2] : binary\nparam W[3, 2]\nenergy v | h = - v @ W @ h",
+    "input": "input x[2] : real\nvisible v[3] : binary\nhidden h[2] : spin\nparam W[3, 2], A[3, 2], c[2]\n"
+    "energy v | h, x = - v @ W @ h - v @ A @ x\nenergy = - c @ h",
+    "shared": "visible v[2] : binary\nhidden h[2] : binary\nhidden k[2] : binary\nlayers v <- h (W), h -- k (W)",
+}
+BACKENDS = ["numpy", pytest.param("numba", marks=pytest.mark.skipif(not numba_backend.installed(), reason="no numba"))]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", MODELS)
+def test_what_is_derived_is_proved(name: str, backend: str) -> None:
+    certificate = ed.loads(MODELS[name]).verify(backend=backend)
+    assert certificate.ok, str(certificate)
+    assert any(c.name.startswith("joint") for c in certificate.checks)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("visible v[3] : binary\nhidden h[3] : binary\nparam W[3, 3]\nenergy v | h = - v @ W @ h\nenergy h | v = - v @ W @ h", "cycle: h -> v -> h"),
+        ("visible v[3] : binary\nhidden h[3] : binary\nparam W[3, 3]\nenergy v | h = - v @ W @ h\nenergy = - sum(v)", "stands in an undirected energy too"),
+        ("visible v[3] : binary\nhidden h[3] : binary\nparam W[3, 3]\nenergy v | h = - v @ W @ h\nenergy v | h = - sum(v)", "left of the bar twice"),
+        ("visible v[3] : binary\nhidden h[3] : binary\nparam W[3, 3]\nenergy v | h = - v @ W @ h - v @ W @ v", "does not factorise"),
+        ("visible v[3] : binary\ninput h[3] : binary\nparam W[3, 3]\nenergy v | h = - v @ W @ h", "none has a distribution of its own"),
+    ],
+)  # fmt: skip
+def test_refusals(text: str, message: str) -> None:
+    with pytest.raises(ed.ModelError) as caught:
+        ed.loads(text)
+    assert {d.code for d in caught.value.diagnostics} == {"E0303"}
+    assert message in str(caught.value)
+
+
+def test_a_precision_is_asked_for_in_the_part_that_draws_the_layer() -> None:
+    with pytest.raises(ed.ModelError) as caught:
+        ed.loads(
+            "visible v[3] : real\nhidden h[2] : binary\nparam W[3, 2]\nenergy v | h = - v @ W @ h\nenergy = - sum(h)"
+        )
+    assert [d.code for d in caught.value.diagnostics] == ["E0311"]
+
+
+def random_program(name: str) -> tuple[DirectedProgram, dict[str, np.ndarray]]:
+    program = ed.loads(MODELS[name]).compile("numpy", "float64")
+    assert isinstance(program, DirectedProgram)
+    rng = np.random.default_rng(4)
+    return program, {n: rng.normal(0, 0.8, a.shape) for n, a in program.init().items()}
+
+
+@pytest.mark.parametrize("name", ["belief net", "deep belief net", "labels", "given labels", "shared"])
+def test_draws_have_the_joint_distribution(name: str) -> None:
+    """Sweeps of the core and what is drawn below it, against the enumerated joint (chi-square)."""
+    program, params = random_program(name)
+    names = tuple(program.model.units())
+    states = {n: np.concatenate([c[n] for c in program.states(names)]) for n in names}
+    log_p = program.log_joint(params, states) - program.log_partition(params)
+    assert np.logaddexp.reduce(log_p) == pytest.approx(0.0, abs=1e-9)
+    count = 20_000
+    drawn = program.gibbs(params, program.init_state(params, count), 60, rng=ed.Rng(2))
+
+    def key(x: dict[str, np.ndarray]) -> np.ndarray:
+        flat = np.concatenate([x[n].reshape(len(x[n]), -1) > 0 for n in names], axis=1)
+        return flat @ (1 << np.arange(flat.shape[1], dtype=np.int64))
+
+    order = np.argsort(key(states))
+    found = np.bincount(np.searchsorted(key(states)[order], key(drawn)), minlength=len(order))
+    expected = np.exp(log_p)[order] * count
+    common = expected >= 5
+    observed, wanted = (
+        np.append(found[common], found[~common].sum()),
+        np.append(expected[common], expected[~common].sum()),
+    )
+    statistic = ((observed - wanted) ** 2 / np.maximum(wanted, 1e-9)).sum()
+    assert stats.chi2.sf(statistic, len(wanted) - 1) > 1e-3
+
+
+def test_the_bound_is_below_the_truth_and_meets_it_where_recognition_is_exact() -> None:
+    program, params = random_program("deep belief net")
+    x = {"v": np.array(list(np.ndindex(2, 2, 2)), float)}
+    truth = program.log_unnormalised(params, x)
+    bounds = np.mean([program.bound(params, x, ed.Rng(k))[0] for k in range(300)], axis=0)
+    assert (bounds < truth).all()
+    # p(h | v) factorises where every latent has one child: q with the same weights, and the normaliser in its bias, is exact
+    text = "visible v[3] : binary\nhidden h[3] : binary\nparam w[3], b[3], r[3]\n"
+    text += "energy v | h = - b @ v - sum(w * v * h)\nenergy = 0 * sum(h)\nrecognition h | v = - r @ h - sum(w * v * h)"
+    exact = ed.loads(text).compile("numpy", "float64")
+    assert isinstance(exact, DirectedProgram)
+    w, b = np.array([1.0, -2.0, 0.5]), np.array([0.3, 0.1, -0.4])
+    tied = {"w": w, "b": b, "r": np.logaddexp(0, b) - np.logaddexp(0, b + w)}
+    found, _ = exact.bound(tied, x, ed.Rng(0))
+    np.testing.assert_allclose(found, exact.log_unnormalised(tied, x), atol=1e-10)
+
+
+def test_evaluation_by_recognition_is_a_bound_on_the_exact_one() -> None:
+    program, params = random_program("labels")
+    rows = {"v": np.array([[0, 1], [1, 1]], np.float32), "y": np.array([2, 0])}
+    run = ed.train(program, rows, epochs=0, params=params, validation=0.0)
+    exact, found = evaluate(run, rows, method="exact"), evaluate(run, rows, method="ais", betas=2000)
+    assert found.bound
+    assert found.log_likelihood < exact.log_likelihood
+    assert found.log_z == pytest.approx(exact.log_z, abs=4 * found.log_z_std + 1e-6)
+
+
+def test_what_has_no_closed_form_is_said() -> None:
+    program, params = random_program("deep belief net")
+    state = program.init_state(params, 2)
+    with pytest.raises(ed.NotApplicable, match="no closed-form conditional"):
+        program.gibbs(params, state, 1, clamp={"v"})
+    with pytest.raises(ed.NotApplicable, match="recognition"):
+        program.mean_field(params, {"v": state["v"]})
+    with pytest.raises(ed.NotApplicable, match="wake-sleep"):
+        ed.train(program, np.zeros((4, 3), np.float32), ed.PCD())
+
+
+def test_the_belief_network_of_the_lecture_notes() -> None:
+    model = ed.load(ROOT / "models/dbn.energy")
+    assert str(model.conditionals["h1"]) == "p(h1_i = 1 | h2) = sigmoid(b_h1_i + sum_j W_h1_h2_ij h2_j)"
+    assert model.explain("json")["recognition"]["h1"] == "q(h1_j = 1 | v) = sigmoid(r_h1_j + sum_i v_i R_v_h1_ij)"
+    assert [[str(p) for p in block] for block in model.schedule()] == [["y", "h2"], ["h3"]]
+    assert {v.name for v in model.applicability() if v.ok} == {"wake-sleep", "ais"}
