@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from energydsl.diagnostics import TooLarge as TooLarge
     from energydsl.diagnostics import TrainingError as TrainingError
     from energydsl.inference.evaluate import evaluate as evaluate
+    from energydsl.inference.memory import recall as recall
+    from energydsl.inference.memory import store as store
     from energydsl.inference.predict import predict as predict
     from energydsl.learning.greedy import Greedy as Greedy
     from energydsl.learning.loop import Run as Run
@@ -49,6 +51,7 @@ _WHERE = {
         "TrainingError",
     ),
     "inference.evaluate": ("evaluate",),
+    "inference.memory": ("recall", "store"),
     "inference.predict": ("predict",),
     "learning.loop": ("Run", "open_run", "train"),
     "learning.greedy": ("Greedy",),

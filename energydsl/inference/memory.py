@@ -1,0 +1,137 @@
+"""Associative memory: patterns stored in the couplings of a model without latents, and recalled by going downhill (Hopfield 1982).
+
+Nothing here knows a Hopfield network: storing follows dE/dparam, recalling updates units to their likeliest values in the
+model's own blocks, so that the energy never rises where a block is one unit or uncoupled units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from energydsl.diagnostics import ArgumentError, NotApplicable
+from energydsl.domains import DOMAINS
+from energydsl.program import Arrays, Program
+
+Array = NDArray[Any]
+# Draws of flipped patterns in a row that must all be right.
+_TRIALS = 10
+
+
+@dataclass(frozen=True)
+class Recall:
+    """state: where every row came to rest. energies: before and after each sweep, (sweeps + 1, rows). settled: by row."""
+
+    state: Arrays
+    energies: Array
+    settled: Array
+
+
+class _Half:
+    """The uniform number 1/2 for every unit: a two-valued unit then takes its likelier value."""
+
+    def next(self) -> None:
+        """The next sweep: nothing changes."""
+
+    def __call__(self, out: Array) -> Array:
+        out[...] = 0.5
+        return out
+
+
+def store(
+    program: Program, patterns: Mapping[str, Any] | Any, noise: float = 0.2, most: int = 1000, seed: int = 0
+) -> Arrays:
+    """Parameters that make every pattern a fixed point of `recall`, and draw cues with a fraction `noise` flipped to it.
+
+    They begin at Hebb's rule, dE/dparam at the patterns against that at independent fair units. While a pattern, or a
+    flipped one, goes elsewhere, they move by dE/dparam at the pattern less that where it goes (Gardner's perceptron rule).
+    Raises `NotApplicable` for models with latents or inputs, and where `most` corrections leave a pattern unstable.
+    """
+    _plain(program)
+    if not 0 <= noise < 0.5 or most < 0:
+        raise ArgumentError("noise lies in [0, 0.5), most is not negative")
+    x = {n: program.device(a) for n, a in program.visible_arrays(patterns).items()}
+    count, rng = len(next(iter(x.values()))), np.random.default_rng(seed)
+    params = program.init(seed)
+    learned = [n for n, p in program.model.params.items() if not {"positive", "frozen"} & set(p.constraints)]
+    params |= {n: program.xp.zeros_like(params[n]) for n in learned}
+    _move(program, params, learned, x, program.init_state(params, max(1000, 10 * count), seed), float(count))
+    right = 0
+    for _ in range(most):
+        stable = _wrong(_once(program, params, x), x, program)
+        after = _once(program, params, _flipped(program, x, noise, rng))
+        lost = _wrong(after, x, program)
+        right = 0 if stable.any() or lost.any() else right + 1
+        if right == _TRIALS:
+            break
+        away = after if not stable.any() else _once(program, params, x)
+        rows = program.xp.asarray(np.flatnonzero(stable if stable.any() else lost))
+        if len(rows):
+            _move(
+                program, params, learned, {n: a[rows] for n, a in x.items()}, {n: a[rows] for n, a in away.items()}, 1.0
+            )
+    if _wrong(_once(program, params, x), x, program).any():
+        raise NotApplicable(f"{count} patterns cannot be stored: not all are stable after {most} corrections")
+    return {n: program.host(a) for n, a in params.items()}
+
+
+def _flipped(program: Program, x: Arrays, noise: float, rng: np.random.Generator) -> Arrays:
+    """The patterns with some units at their other value."""
+    found = {}
+    for name, values in x.items():
+        low, high = DOMAINS[program.model.layers[name].domain.name].points or (0.0, 1.0)
+        here = program.host(values)
+        found[name] = program.device(np.where(rng.random(here.shape) < noise, low + high - here, here))
+    return found
+
+
+def _wrong(after: Arrays, x: Arrays, program: Program) -> Array:
+    """The rows that differ."""
+    wrong = np.zeros(len(next(iter(x.values()))), bool)
+    for name, values in x.items():
+        wrong |= (program.host(after[name]) != program.host(values)).reshape(len(wrong), -1).any(axis=1)
+    return wrong
+
+
+def recall(program: Program, params: Mapping[str, Any], cues: Mapping[str, Any] | Any, sweeps: int = 100) -> Recall:
+    """Where each cue comes to rest when every unit takes its likelier value in turn, and the energy on the way."""
+    _plain(program)
+    if sweeps < 1:
+        raise ArgumentError("recall takes one sweep or more")
+    p = program.check_params(params)
+    x = {n: program.device(a) for n, a in program.visible_arrays(cues).items()}
+    energies = [program.host(program.energy(p, x))]
+    still = np.zeros(len(energies[0]), bool)
+    for _ in range(sweeps):
+        after = _once(program, p, x)
+        still = ~_wrong(after, x, program)
+        x = after
+        energies.append(program.host(program.energy(p, x)))
+        if still.all():
+            break
+    return Recall({n: program.host(a) for n, a in x.items()}, np.array(energies), still)
+
+
+def _plain(program: Program) -> None:
+    model = program.model
+    others = [n for n in model.layers if n not in model.by_role("visible")]
+    many = [n for n in model.units() if program.derived.conditionals[n].family not in ("bernoulli", "spin")]
+    if others or many:
+        raise NotApplicable(f"an associative memory has visible two-valued units only, not `{(others + many)[0]}`")
+
+
+def _once(program: Program, params: Arrays, x: Arrays) -> Arrays:
+    after = {n: program.xp.array(a) for n, a in x.items()}
+    program.sweep(params, after, program.settings(), _Half(), program.parts())
+    return after
+
+
+def _move(program: Program, params: Arrays, learned: list[str], towards: Arrays, away: Arrays, scale: float) -> None:
+    """Lower the energy of some states against that of others."""
+    down, up = (program.energy_gradient(params, state) for state in (towards, away))
+    for name in learned:
+        params[name] = params[name] - scale * (down[name] - up[name])
