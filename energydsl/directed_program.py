@@ -237,12 +237,16 @@ class DirectedProgram(Program):
         parts: list[str],
         steps: int = 1,
         means: Arrays | None = None,
+        keep: Arrays | None = None,
     ) -> None:
         """Sweeps of the core in place, then the directed layers drawn from their parents."""
         core = [part for part in parts if not part.startswith("<")]
+        below = [n for n in keep or () if n not in self.core.model.layers]
+        if below:
+            raise NotApplicable(f"`{below[0]}` is drawn from its parents: it is held as a whole or not at all")
         if core:
             inner = {n: x[n] for n in self.core.model.layers}
-            self.core.sweep(self.core_params(p), inner, s.core, random, core, steps)
+            self.core.sweep(self.core_params(p), inner, s.core, random, core, steps, None, keep)
         wanted = {part[1:] for part in parts if part.startswith("<")}
         for part in self.generative:
             if set(part.targets) & wanted:

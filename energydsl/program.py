@@ -454,10 +454,17 @@ class Program:
         parts: list[str],
         steps: int = 1,
         means: Arrays | None = None,
+        keep: Arrays | None = None,
     ) -> None:
-        """Run sweeps in place on checked arguments; the last one leaves moments of the layers in `means` there."""
+        """Run sweeps in place on checked arguments; the last one leaves moments of the layers in `means` there.
+
+        keep: entries of layers that are held at their values, marked with True, row by row as it may be.
+        """
         update, workspace = self.kernels.update, self.workspace
         with self.held():
+            if keep:
+                self._sweep_around(p, x, s, random, parts, steps, keep)
+                return
             if self.sparse and not means and hasattr(random, "key") and self.sparse.knows(parts):
                 self.sparse.sweep(p, x, s, random, parts, steps)
                 return
@@ -466,6 +473,52 @@ class Program:
                 for part in parts:
                     wanted = means if means and part in means and step == steps - 1 else None
                     update(part, p, x, s, random, workspace, wanted)
+
+    def _sweep_around(
+        self, p: Arrays, x: Arrays, s: Any, random: Any, parts: list[str], steps: int, keep: Arrays
+    ) -> None:
+        """Sweeps that put held entries back after each draw: units of a block are independent, so none has read them."""
+        held = {n: self.xp.array(x[n]) for n in keep}
+        for _ in range(steps):
+            random.next()
+            for part in parts:
+                name = part.rstrip("*").partition(":")[0]
+                if part.endswith("*"):
+                    scan = getattr(self.kernels, f"scan_{name}")
+                    scan(p, x, s, random, self.workspace, keep.get(name))
+                    continue
+                self.kernels.update(part, p, x, s, random, self.workspace)
+                if name in keep:
+                    x[name][...] = self.xp.where(keep[name], held[name], x[name])
+
+    def partly(self, given: Mapping[str, Any]) -> tuple[Arrays, Arrays]:
+        """Values of layers with NaN where an entry is missing: (values, those entries filled in at random; known entries).
+
+        A missing code of a categorical layer is NaN or -1. Layers that are known throughout are not in the second.
+        """
+        values: Arrays = {}
+        known: Arrays = {}
+        for name, value in given.items():
+            array = np.array(self.host(value), np.float64)
+            missing = np.isnan(array)
+            if name in self.model.layers and DOMAINS[self.model.layers[name].domain.name].one_hot:
+                missing |= array == -1
+            if name not in self.model.layers or not missing.any():
+                values |= self.layer_arrays({name: value})
+                continue
+            record = self.model.layers[name]
+            domain = DOMAINS[record.domain.name]
+            low, _ = domain.points or domain.bounds(record.domain.arguments)
+            array[missing] = low if np.isfinite(low) else 0.0
+            filled = self.layer_arrays({name: array})[name]
+            if missing.size == filled.size:
+                missing = missing.reshape(filled.shape)
+            else:  # codes: all states of a unit are missing together
+                missing = np.broadcast_to(missing.reshape(len(array), *record.shape, 1), filled.shape)
+            fresh = self.device(self._random_layer(record, len(array), Rng([0, 3])))
+            values[name] = self.xp.where(self.xp.asarray(missing), fresh, filled)
+            known[name] = self.xp.asarray(~missing)
+        return values, known
 
     def energy_gradient(self, params: Mapping[str, Any], state: Mapping[str, Any], **scalars: Any) -> Arrays:
         """Batch mean of G with dE = sum(G * dparam) for every change that the constraints admit."""

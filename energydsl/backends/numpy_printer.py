@@ -378,14 +378,17 @@ class Printer:
         at = ", ".join(sites)
         arguments = ["eta1", "eta2"][: len(layer.unit_fields)]
         lines = [
-            f"def scan_{name}(p, x, s, random, w):",
-            f'    """Draw the units of `{name}` one after the other, into x."""',
+            f"def scan_{name}(p, x, s, random, w, keep=None):",
+            f'    """Draw the units of `{name}` one after the other, into x, but for entries that `keep` marks."""',
             f'    uniform = fill(random, w("u:{name}", (rows(x){"".join(f", {n}" for n in layer.shape)},)))',
             f"    for {at}{',' if len(sites) == 1 else ''} in np.ndindex({', '.join(map(str, layer.shape))}):",
         ]
         lines += [f"        {a} = unit_{a}_{name}(p, x, s, w, {at})" for a in arguments]
         lines.append(f"        u = uniform[:, {at}]")
-        lines.append(f'        x["{name}"][:, {at}] = {_plain(bound(layer.family.sample, layer))}')
+        lines.append(f"        new = {_plain(bound(layer.family.sample, layer))}")
+        lines.append(
+            f'        x["{name}"][:, {at}] = new if keep is None else np.where(keep[:, {at}], x["{name}"][:, {at}], new)'
+        )
         return lines
 
     def elementwise(self, layer: LayerKernels, what: str, formula: Scalar) -> Lines:

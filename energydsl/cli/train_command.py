@@ -42,6 +42,7 @@ _TRAINING = (
         help="How latents are found given data.",
     ),
     click.option("--latent-sweeps", type=click.IntRange(min=1), help="Sweeps or iterations over them.  [default: 5]"),
+    click.option("--impute", is_flag=True, help="Draw missing entries (NaN) of the data given the known ones."),
     click.option("--centred", is_flag=True, help="Follow the centred gradient."),
     click.option("--predict", metavar="LAYER", help="Fit p(LAYER | the other visible layers), as for labels."),
     click.option(
@@ -113,7 +114,12 @@ def command(
     model = read_model(file, dims, consts, as_json)
     program = model.compile(options["backend"], options["dtype"], options["precision"])
     data = load_data(
-        model.resolved, sources, options["split"], binarise_rule(sources, options["binarise"]), options["key"]
+        model.resolved,
+        sources,
+        options["split"],
+        binarise_rule(sources, options["binarise"]),
+        options["key"],
+        options["impute"],
     )
     method, optimizer = method_of(model, options), optimizer_of(options)
     folder = out or Path("runs") / model.name
@@ -161,7 +167,7 @@ def method_of(model: Model, options: dict[str, Any]) -> Method:
     usual = "wake-sleep" if model.pieces else "cd" if model.resolved.by_role("input") else "pcd"
     name = options["method"] or usual
     values: dict[str, Any] = {"k": options["k"]} if options["k"] else {}
-    values |= {"positive": options["positive"], "centred": options["centred"]}
+    values |= {"positive": options["positive"], "centred": options["centred"], "impute": options["impute"]}
     if options["latent_sweeps"]:
         values["latent_sweeps"] = options["latent_sweeps"]
     if name in ("pcd", "mcmc"):

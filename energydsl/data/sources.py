@@ -19,6 +19,7 @@ from energydsl.model.records import Layer, Resolved
 
 Array = NDArray[Any]
 BINARISE = "threshold:T, sample or none"
+MISSING_CODE = -1
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Data:
     """Arrays by layer (codes for categorical layers), and how grey values meet a binary layer.
 
     binarise: None, a threshold that was applied, "sample" (drawn anew each epoch), or "none" (used as probabilities).
+    NaN, or the code -1, marks a missing entry, where these are imputed.
     """
 
     arrays: Mapping[str, Array]
@@ -38,6 +40,14 @@ class Data:
     def rows(self, index: Any) -> Data:
         """Some of the rows."""
         return Data({n: a[index] for n, a in self.arrays.items()}, self.name, self.binarise)
+
+    def complete(self) -> Data:
+        """The rows in which nothing is missing."""
+        whole = np.ones(len(self), bool)
+        for array in self.arrays.values():
+            flat = array.reshape(len(array), -1)
+            whole &= ~(np.isnan(flat) if array.dtype.kind == "f" else flat == MISSING_CODE).any(axis=1)
+        return self if whole.all() else self.rows(whole)
 
     def drawn(self, seed: int) -> dict[str, Array]:
         """The arrays with grey values of binary layers drawn once, by a fixed seed."""
@@ -58,7 +68,8 @@ def draw(array: Array, binarise: str | None, rng: np.random.Generator) -> Array:
     if binarise != "sample" or array.dtype.kind != "f":
         return array
     uniform = rng.random(array.shape, dtype=np.float32)
-    return np.less(uniform, array).astype(array.dtype)
+    drawn = np.less(uniform, array).astype(array.dtype)
+    return np.where(np.isnan(array), array, drawn) if np.isnan(array).any() else drawn
 
 
 def load_data(
@@ -67,8 +78,12 @@ def load_data(
     split: str = "train",
     binarise: str | None = None,
     key: str | None = None,
+    impute: bool = False,
 ) -> Data:
-    """The data that `--data` names, one source or `layer=source` for several layers. Raises `DataError` (E0401)."""
+    """The data that `--data` names, one source or `layer=source` for several layers. Raises `DataError` (E0401).
+
+    impute: entries may be missing (NaN).
+    """
     chosen: dict[str, tuple[str, str]] = {}
     for source in sources:
         name, sign, rest = source.partition("=")
@@ -83,10 +98,13 @@ def load_data(
     raw = {}
     for layer, (source, own_key) in chosen.items():
         raw[layer] = _read(source, model.layers[layer], split, own_key)
-    return from_arrays(model, raw, binarise, ", ".join(dict.fromkeys(Path(s).name for s, _ in chosen.values())))
+    name = ", ".join(dict.fromkeys(Path(s).name for s, _ in chosen.values()))
+    return from_arrays(model, raw, binarise, name, impute)
 
 
-def from_arrays(model: Resolved, raw: Mapping[str, Any], binarise: str | None, name: str = "arrays") -> Data:
+def from_arrays(
+    model: Resolved, raw: Mapping[str, Any], binarise: str | None, name: str = "arrays", impute: bool = False
+) -> Data:
     """Arrays by layer, checked. Raises `DataError` (E0401)."""
     missing = [n for n, layer in model.layers.items() if layer.role != "hidden" and n not in raw]
     if missing:
@@ -95,7 +113,7 @@ def from_arrays(model: Resolved, raw: Mapping[str, Any], binarise: str | None, n
     arrays, used = {}, None
     for layer_name, values in raw.items():
         layer = model.layers[layer_name]
-        arrays[layer_name], rule = _fitted(layer, np.asarray(values), binarise)
+        arrays[layer_name], rule = _fitted(layer, np.asarray(values), binarise, impute and layer.role == "visible")
         used = rule or used
     lengths = {n: len(a) for n, a in arrays.items()}
     if len(set(lengths.values())) > 1:
@@ -174,7 +192,7 @@ def _read_file(path: Path, split: str, key: str, layer: Layer) -> Array:
     raise DataError.of(f"{path.name}: .npy, .npz, .csv, .parquet and idx files are read")
 
 
-def _fitted(layer: Layer, values: Array, binarise: str | None) -> tuple[Array, str | None]:
+def _fitted(layer: Layer, values: Array, binarise: str | None, impute: bool = False) -> tuple[Array, str | None]:
     """Values in the layer's shape, checked against its domain; and the rule that grey values were met by."""
     if values.dtype.kind not in "biuf":
         raise DataError.of(f"the data of `{layer.name}` are not numbers")
@@ -183,7 +201,12 @@ def _fitted(layer: Layer, values: Array, binarise: str | None) -> tuple[Array, s
     values = _shaped(layer, values)
     bad = np.isnan(values) if values.dtype.kind == "f" else np.zeros(1, bool)
     if bad.any():
-        raise DataError.of(f"{_where(layer, bad)} is missing (NaN)", "missing entries are not imputed in training")
+        if not impute:
+            raise DataError.of(f"{_where(layer, bad)} is missing (NaN)", "train with --impute to draw what is missing")
+        fill = values[~bad].flat[0] if not bad.all() else 0.0
+        known, rule = _fitted(layer, np.where(bad, fill, values), binarise)
+        lost = bad.reshape(known.shape)
+        return np.where(lost, MISSING_CODE if known.dtype.kind == "i" else np.nan, known).astype(known.dtype), rule
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise DataError.of(f"{_where(layer, ~np.isfinite(values))} is infinite")
     domain = DOMAINS[layer.domain.name]

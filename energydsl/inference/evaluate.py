@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from energydsl.data.sources import Data, from_arrays
-from energydsl.diagnostics import ArgumentError, NotApplicable, TooLarge
+from energydsl.diagnostics import ArgumentError, DataError, NotApplicable, TooLarge
 from energydsl.directed_program import DirectedProgram
 from energydsl.inference.ais import LogPartition, ais
 from energydsl.program import Arrays, Program
@@ -70,6 +70,9 @@ def evaluate(
     if not isinstance(data, Data):
         arrays = data if isinstance(data, Mapping) else {program.model.by_role("visible")[0]: data}
         data = from_arrays(program.model, arrays, binarise or run.config["data"]["binarise"])
+    data = data.complete()
+    if not len(data):
+        raise DataError.of("every row has a missing entry: a likelihood is that of whole rows")
     x = program.layer_arrays(data.drawn(seed))
     if method != "ais":
         try:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import energydsl
 from energydsl.compiler import Model, load, obstacle
 from energydsl.data.sources import Data, draw, from_arrays, load_data
-from energydsl.diagnostics import ArgumentError, EnergyError, TrainingError
+from energydsl.diagnostics import ArgumentError, DataError, EnergyError, TrainingError
 from energydsl.directed_program import DirectedProgram
 from energydsl.domains import DOMAINS
 from energydsl.graph import edges_of
@@ -94,7 +94,7 @@ def train(
     method, optimizer = method or default_method(program), optimizer or SGD()
     if not isinstance(data, Data):
         arrays = data if isinstance(data, Mapping) else {program.model.by_role("visible")[0]: data}
-        data = from_arrays(program.model, arrays, binarise)
+        data = from_arrays(program.model, arrays, binarise, impute=method.impute)
     config = _config(program, data, method, optimizer, epochs, batch, validation, seed)
     folder = Path(out) if out is not None else None
     if greedy is not None:
@@ -179,7 +179,11 @@ class _Training:
         self.sources: list[Phases | WakeSleepPhases | Discriminative] = [self.phases] if method.generative else []
         if method.predict:
             self.sources.append(Discriminative(program, method.predict, self.batch))
-        whole = program.checked_arrays(self.data.arrays)
+        self.imputed = method.impute
+        complete = self.data.complete()
+        if not len(complete):
+            raise DataError.of("every row has a missing entry: base rates need some that have none")
+        whole = program.checked_arrays(complete.arrays)
         visible = {n: whole[n] for n in program.model.by_role("visible")}
         self.base = {n: program.base_rate(n, a) for n, a in visible.items()}
         start = program.init(self.seed, visible) if params is None else program.check_params(params)
@@ -246,7 +250,7 @@ class _Training:
             rows = np.sort(order[number * self.batch : (number + 1) * self.batch])
             rng = np.random.Generator(np.random.SFC64([self.seed, 3, self.epoch, number]))
             chosen = {n: draw(a[rows], self.data.binarise, rng) for n, a in self.data.arrays.items()}
-            yield self.program.checked_arrays(chosen)
+            yield chosen if self.imputed else self.program.checked_arrays(chosen)
 
     @property
     def total(self) -> int:
@@ -365,11 +369,12 @@ class _Training:
         program, params = self.program, self.params
         known = self._sample_rows(self.data)
         figures: dict[str, float] = {}
-        held = self._sample_rows(self.held_out) if self.held_out is not None else known
+        judged = self.held_out is not None and len(self.held_out.complete()) > 0
+        held = self._sample_rows(self.held_out) if judged and self.held_out is not None else known
         figures["reconstruction_error"] = self._reconstruction_error(held)
         free = self._free_energy(known)
         figures["free_energy_train"] = free
-        if self.held_out is not None:
+        if judged:
             figures["free_energy_validation"] = self._free_energy(held)
             figures["free_energy_gap"] = figures["free_energy_validation"] - free
         for label, values in program.term_energies(params, self.phases.negative).items():
@@ -377,6 +382,7 @@ class _Training:
         return figures
 
     def _sample_rows(self, data: Data) -> Arrays:
+        data = data.complete()
         rows = np.random.default_rng([self.seed, 4]).permutation(len(data))[:_REPORT_ROWS]
         chosen = data.rows(np.sort(rows))
         return self.program.layer_arrays(chosen.drawn(self.seed))

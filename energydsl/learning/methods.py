@@ -22,6 +22,8 @@ class Method:
 
     centred: follow the gradient of the energy in units less their mean (Melchior, Fischer & Wiskott 2016).
 
+    impute: draw entries of the data that are missing (NaN) given those that are known, in `latent_sweeps` sweeps.
+
     predict: a visible layer y; -log p(y | the rest) is then fitted, exactly, and beside it `generative` times the joint
     -log p that the method estimates (0: discriminative, more: hybrid; Larochelle & Bengio 2008).
     """
@@ -30,6 +32,7 @@ class Method:
     latent_sweeps: int = 5
     positive: str = "gibbs"
     centred: bool = False
+    impute: bool = False
     predict: str = ""
     generative: float = 1.0
     name = "method"
@@ -37,6 +40,8 @@ class Method:
     def __post_init__(self) -> None:
         if self.k < 1 or self.latent_sweeps < 1:
             raise ArgumentError("k and latent_sweeps are at least 1")
+        if self.impute and (self.predict or self.positive != "gibbs"):
+            raise ArgumentError("impute draws the positive phase: not with predict, nor with mean field")
         if self.positive not in POSITIVE:
             raise ArgumentError(f"positive is one of {', '.join(POSITIVE)}")
         if not self.generative >= 0 or (self.generative != 1.0 and not self.predict):
@@ -85,8 +90,10 @@ class WakeSleep(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.predict or self.centred or self.positive != "gibbs":
-            raise ArgumentError("predict, centred and mean field belong to undirected models, not to wake-sleep")
+        if self.predict or self.centred or self.impute or self.positive != "gibbs":
+            raise ArgumentError(
+                "predict, centred, impute and mean field belong to undirected models, not to wake-sleep"
+            )
 
 
 METHODS: dict[str, type[Method]] = {m.name: m for m in (CD, PCD, MCMC, WakeSleep)}

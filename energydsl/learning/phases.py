@@ -46,11 +46,12 @@ class Phases:
         }
         self.row = program.xp.full(rows, 1.0 / batch, program.dtype)
         self.row[batch:] = -1.0 / self.chains
-        clamped = frozenset(model.by_role("visible"))
+        self.keep: Arrays = {}
+        clamped = frozenset(() if method.impute else model.by_role("visible"))
         self.positive_schedule = program.derived.schedule(clamped)
         self.negative_schedule = program.derived.schedule(frozenset())
         self.settles = method.positive == "mean-field" and bool(self.hidden)
-        positive = set(self.hidden) if self.settles else self._averaged(self.positive_schedule)
+        positive = set(self.hidden) if self.settles else self._averaged(self.positive_schedule) & set(self.hidden)
         negative = self._averaged(self.negative_schedule)
         self._add_second_moments(positive | negative)
         self.positive, self.positive_means = self._side(slice(0, batch), positive)
@@ -102,6 +103,10 @@ class Phases:
 
     def load(self, data: Arrays) -> None:
         """Copy one batch of data to where the phases read it."""
+        if self.method.impute:
+            data, known = self.program.partly(data)
+            everything = {n: self.program.xp.ones_like(data[n], bool) for n in data if n not in self.inputs}
+            self.keep = {**everything, **known}
         for name, array in data.items():
             self.program.kernels.load(self.positive[name], array)
             if name in self.inputs:
@@ -112,6 +117,9 @@ class Phases:
         start_at_data = isinstance(self.method, CD)
         if self.settles:
             self._settle(params)
+        elif self.method.impute:
+            self._sweeps(params, self.positive, {}, self.positive_schedule, self.method.latent_sweeps, self.keep)
+            self._average(params)
         elif self.hidden:
             self._sweeps(params, self.positive, self.positive_means, self.positive_schedule, self._latent_sweeps())
         if start_at_data:
@@ -134,9 +142,18 @@ class Phases:
         exact = len(self.positive_schedule) == 1 and all(p.kind == "whole" for p in self.positive_schedule[0])
         return 1 if exact else self.method.latent_sweeps
 
-    def _sweeps(self, params: Arrays, x: Arrays, means: Arrays, schedule: Schedule, count: int) -> None:
+    def _sweeps(
+        self, params: Arrays, x: Arrays, means: Arrays, schedule: Schedule, count: int, keep: Arrays | None = None
+    ) -> None:
         parts = [str(part) for block in schedule for part in block]
-        self.program.sweep(params, x, self.settings, self.rng, parts, count, means)
+        self.program.sweep(params, x, self.settings, self.rng, parts, count, means, keep)
+
+    def _average(self, params: Arrays) -> None:
+        """Moments of the latents drawn last, given all that was drawn."""
+        kernels, program = self.program.kernels, self.program
+        for name in self.positive_means:
+            if not name.endswith("^2"):
+                kernels.MEANS[name](params, self.positive, self.settings, program.workspace, self.positive_means)
 
     def _fill_second_moments(self) -> None:
         """Squares of the samples in a phase that does not average the layer."""
@@ -156,7 +173,7 @@ class Phases:
     @property
     def repeatable(self) -> bool:
         """Whether a step is the same work on the same arrays every time."""
-        return not isinstance(self.method, MCMC)
+        return not isinstance(self.method, MCMC) and not self.method.impute
 
     def gradient(self, params: Arrays, names: list[str]) -> Arrays:
         """d(-log p)/dparam, estimated from the rows as they are."""

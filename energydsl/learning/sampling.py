@@ -29,7 +29,8 @@ def sample(
 ) -> Arrays:
     """`n` states after `steps` sweeps, by layer; categorical layers as integer codes.
 
-    clamp: values of layers that are held, one for all samples or one each (input layers must be given here).
+    clamp: values of layers that are held, one for all samples or one each (input layers must be given here); NaN where an
+    entry is missing: it is drawn with the rest, given what is known.
     """
     if n < 1 or steps < 0:
         raise ArgumentError("n is at least 1, steps not negative")
@@ -46,7 +47,12 @@ def chains(
 ) -> Arrays:
     """As `sample`, with categorical layers one-hot."""
     program, params = run.program, run.program.check_params(run.params)
-    held = {name: _clamped(run, name, value, n) for name, value in (clamp or {}).items()}
+    held, keep = {}, {}
+    for name, value in (clamp or {}).items():
+        values, known = _clamped(run, name, value, n)
+        held[name] = values
+        if known is not None:
+            keep[name] = program.xp.array(program.xp.broadcast_to(known, (n, *values.shape[1:])))
     for name in program.model.by_role("input"):
         if name not in held:
             raise ArgumentError(f"`{name}` is an input: give it a value (--clamp {name}=...)")
@@ -55,26 +61,33 @@ def chains(
         if name not in held and len(array):
             program.kernels.load(state[name], array[np.arange(n) % len(array)])
     rng = Rng([seed, 21])
-    parts = program.parts(held)
+    parts = program.parts([name for name in held if name not in keep])
     settings = program.settings()
     for done in range(0, steps, _AT_ONCE):
-        program.sweep(params, state, settings, rng, parts, min(_AT_ONCE, steps - done))
+        program.sweep(params, state, settings, rng, parts, min(_AT_ONCE, steps - done), None, keep)
         if progress is not None:
             progress(done / steps)
     return {name: program.host(array) for name, array in state.items()}
 
 
-def _clamped(run: Run, name: str, value: Any, n: int) -> Array:
+def _clamped(run: Run, name: str, value: Any, n: int) -> tuple[Array, Array | None]:
+    """Values of a layer, missing ones drawn at random; and which entries are known, where not all are."""
     if name not in run.program.model.layers:
         raise ArgumentError(f"there is no layer `{name}` to clamp")
     layer = run.program.model.layers[name]
     array = np.asarray(value)
     if array.ndim == 0:
         array = np.full((1, *layer.shape), array)
-    array = run.program.layer_arrays({name: array})[name]
-    if len(array) not in (1, n):
-        raise ArgumentError(f"{len(array)} values of `{name}` for {n} samples")
-    return array
+    if array.dtype.kind not in "biuf":
+        raise ArgumentError(f"the values of `{name}` are not numbers")
+    if array.shape == layer.shape and array.shape:
+        array = array[None]
+    values, known = run.program.partly({name: array})
+    if len(values[name]) not in (1, n):
+        raise ArgumentError(f"{len(values[name])} values of `{name}` for {n} samples")
+    if name in known and layer.role == "input":
+        raise ArgumentError(f"`{name}` is an input: it is never drawn, so no entry of it may be missing")
+    return values[name], known.get(name)
 
 
 def codes(run: Run, state: Arrays) -> Arrays:

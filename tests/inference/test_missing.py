@@ -1,0 +1,170 @@
+"""Partial observation: entries that are held differ from row to row, and the rest is drawn given them."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import energydsl as ed
+from energydsl.backends import numba_backend
+from energydsl.cli.main import cli
+from energydsl.learning.phases import Phases
+
+MODELS = {
+    "rbm": "visible v[4] : binary\nhidden h[3] : binary\nlayers v -- h",
+    "scanned": "visible v[4] : spin\nparam J[4, 4] : symmetric & zero_diagonal, a[4]\nenergy = - a @ v - 0.5 * v @ J @ v",
+    "ring": "visible v[4] : binary\nparam J[4], a[4]\nenergy = - a @ v - sum[i] J[i]*v[i]*v[(i + 1) % 4]",
+    "states": "visible v[2] : categorical[3]\nhidden h[3] : binary\nlayers v -- h",
+    "table": "visible v[3] : integer[0, 2]\nhidden h[2] : binary\nlayers v -- h",
+}
+BACKENDS = ["numpy", pytest.param("numba", marks=pytest.mark.skipif(not numba_backend.installed(), reason="no numba"))]
+
+
+def a_run(name: str, backend: str) -> ed.Run:
+    program = ed.loads(MODELS[name]).compile(backend)
+    rng = np.random.default_rng(2)
+    params = {
+        n: program.constrain(program.model.params[n], rng.normal(0, 0.9, a.shape)) for n, a in program.init().items()
+    }
+    rows = program.init_state(params, 4, 0)
+    return ed.train(program, {"v": program.host(rows["v"])}, epochs=0, params=params, validation=0.0)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", MODELS)
+def test_missing_entries_have_their_distribution_given_the_known_ones(name: str, backend: str) -> None:
+    run = a_run(name, backend)
+    program = run.program
+    layer = program.model.layers["v"]
+    values = {"scanned": [-1.0, 1.0], "rbm": [0.0, 1.0], "ring": [0.0, 1.0]}.get(name, [0.0, 1.0, 2.0])
+    rng = np.random.default_rng(0)
+    patterns = []
+    for _ in range(3):
+        row = rng.choice(values, layer.size)
+        row[rng.permutation(layer.size)[: max(1, layer.size // 2)]] = np.nan
+        patterns.append(row)
+    each = 4000
+    drawn = ed.sample(run, n=3 * each, steps=40, clamp={"v": np.repeat(patterns, each, axis=0)})["v"].reshape(
+        3, each, -1
+    )
+    for row, found in zip(patterns, drawn, strict=True):
+        gaps = np.flatnonzero(np.isnan(row))
+        known = np.flatnonzero(~np.isnan(row))
+        np.testing.assert_array_equal(found[:, known], np.broadcast_to(row[known], (each, len(known))))
+        full = np.array(
+            [
+                np.put_along_axis(w := row.copy(), gaps, np.array(c), 0) or w
+                for c in itertools.product(values, repeat=len(gaps))
+            ]
+        )
+        log_p = program.log_unnormalised(run.params, {"v": full})
+        p = np.exp(log_p - np.logaddexp.reduce(log_p))
+        shares = np.array([(found == state).all(axis=1).mean() for state in full])
+        np.testing.assert_allclose(shares, p, atol=4 * np.sqrt(0.25 / each))
+
+
+def test_what_cannot_be_held_in_part_says_so() -> None:
+    net = ed.loads("visible v[4] : binary\nhidden h1[3] : binary\nhidden h2[2] : binary\nlayers v <- h1 -- h2").compile(
+        "numpy"
+    )
+    run = ed.train(net, np.zeros((4, 4), np.float32), epochs=0, validation=0.0)
+    with pytest.raises(ed.NotApplicable, match="as a whole"):
+        ed.sample(run, n=2, steps=1, clamp={"v": np.array([0, 1, np.nan, 1])})
+
+
+def test_completion_on_the_command_line(tmp_path: Path) -> None:
+    def call(*arguments: Any) -> Any:
+        result = CliRunner().invoke(cli, [str(a) for a in arguments])
+        assert result.exit_code == 0, result.output
+        return result
+
+    (tmp_path / "m.energy").write_text(MODELS["rbm"])
+    rows = np.random.default_rng(0).integers(0, 2, (40, 4)).astype(float)
+    np.save(tmp_path / "x.npy", rows)
+    call(
+        "train",
+        tmp_path / "m.energy",
+        "--data",
+        tmp_path / "x.npy",
+        "--out",
+        tmp_path / "run",
+        "--epochs",
+        2,
+        "--no-evaluate",
+    )
+    rows[:, 2:] = np.nan
+    np.save(tmp_path / "masked.npy", rows)
+    call(
+        "sample",
+        tmp_path / "run",
+        "-n",
+        40,
+        "--steps",
+        5,
+        "--clamp",
+        f"v={tmp_path / 'masked.npy'}",
+        "-o",
+        tmp_path / "s.npz",
+    )
+    with np.load(tmp_path / "s.npz") as found:
+        np.testing.assert_array_equal(found["v"][:, :2], rows[:, :2])
+        assert np.isin(found["v"], (0, 1)).all()
+
+
+@pytest.mark.parametrize("name", ["rbm", "scanned", "states"])
+def test_training_with_missing_entries_follows_the_likelihood_of_what_is_known(name: str) -> None:
+    """The mean of many estimates is the gradient of log p(known entries), by finite differences of the enumerated sum."""
+    run = a_run(name, "numpy")
+    program = ed.loads(MODELS[name]).compile("numpy", "float64")
+    params = {n: np.asarray(a, float) for n, a in run.params.items()}
+    values = {"rbm": [0.0, 1.0], "scanned": [-1.0, 1.0], "states": [0.0, 1.0, 2.0]}[name]
+    rng = np.random.default_rng(1)
+    size = program.model.layers["v"].size
+    patterns = []
+    for _ in range(4):
+        row = rng.choice(values, size)
+        row[rng.integers(0, size)] = np.nan
+        patterns.append(row)
+    rows = np.repeat(patterns, 500, axis=0)
+    phases = Phases(program, ed.PCD(k=5, chains=2000, impute=True, latent_sweeps=10), len(rows), ed.Rng(0))
+    total = {n: np.zeros(a.shape) for n, a in params.items()}
+    for step in range(50):
+        phases.load({"v": rows})
+        phases.step(params)
+        if step >= 10:
+            for n, g in phases.gradient(params, list(params)).items():
+                total[n] += g / 40
+
+    def score(p: dict[str, np.ndarray]) -> float:
+        found = []
+        for row in patterns:
+            whole = np.where(np.isnan(row), np.array(values)[:, None], row)
+            found.append(np.logaddexp.reduce(program.log_unnormalised(p, {"v": whole})))
+        return float(np.mean(found) - program.log_partition(p))
+
+    for n, a in params.items():
+        for at in list(np.ndindex(*a.shape))[:4]:
+            change = np.zeros(a.shape)
+            change[at] = 1
+            change = np.asarray(program.project(program.model.params[n], change))
+            exact = -(score({**params, n: a + 1e-5 * change}) - score({**params, n: a - 1e-5 * change})) / 2e-5
+            assert abs((total[n] * change).sum() - exact) < 0.03, (n, at)
+
+
+def test_missing_entries_are_imputed_only_when_asked(tmp_path: Path) -> None:
+    program = ed.loads(MODELS["rbm"]).compile("numpy")
+    rows = np.random.default_rng(0).integers(0, 2, (60, 4)).astype(np.float32)
+    rows[::2, 1] = np.nan
+    with pytest.raises(ed.DataError, match="--impute"):
+        ed.train(program, rows, epochs=1)
+    run = ed.train(program, rows, ed.PCD(impute=True), epochs=3, batch=20, out=tmp_path / "run")
+    assert all(np.isfinite(a).all() for a in run.params.values())
+    assert np.isfinite(run.history[-1]["reconstruction_error"])
+    assert ed.evaluate(run, rows[1::2]).n == 30
+    with pytest.raises(ed.DataError, match="every row"):
+        ed.train(program, rows[::2], ed.PCD(impute=True), epochs=1)
