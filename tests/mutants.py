@@ -19,6 +19,7 @@ import energydsl.program
 from energydsl.backends.numpy_printer import Printed
 from energydsl.derive import conditionals
 from energydsl.derive.records import BlockPart
+from energydsl.directed_program import Conditional, DirectedProgram
 from energydsl.domains import DOMAINS, FAMILIES
 from energydsl.domains.scalar import Num, Op, apply
 from energydsl.domains.table import ETA1, ETA2, HIGH, LOW, UNIFORM
@@ -50,6 +51,7 @@ NAMED = "visible v[4] : binary\nhidden h[3] : binary\nparam W[4, 3], b[4]\nenerg
 CURVED = "visible v[3] : binary\nparam w[3] : positive = 1\nenergy = - sum(v * w^3) - sum(exp(w) * v)"
 CONV = "dim N = 4, K = 2, M = N - K + 1\nvisible v[N] : binary\nhidden h[M] : binary\nparam W[K]\nenergy = - sum[i, p] h[i]*W[p]*v[i + p]"
 INNER = "visible x[4] : binary\nparam a[4]\nenergy = sum(exp(a * x)) / (1 + exp(sum(a)))"
+BELIEF = "visible v[3] : binary\nhidden h1[2] : binary\nhidden h2[2] : binary\nlayers v <- h1 -- h2"
 WAITING = "visible x[3] : positive\nparam a[3] : positive = 1\nenergy = a @ x"
 RECTIFIED = (
     "visible x[2] : positive\nhidden h[2] : binary\nparam a[2], W[2, 2]\nenergy = 0.5 * sum(x^2) - a @ x - x @ W @ h"
@@ -67,6 +69,26 @@ INPUT = "input x[3] : real\nvisible v[3] : binary\nparam A[3, 3], b[3]\nenergy =
 def set_to(module: Any, name: str, make: Callable[[Any], Any]) -> Patch:
     """Replace `module.name` by what `make` makes of it."""
     return lambda monkeypatch: monkeypatch.setattr(module, name, make(getattr(module, name)))
+
+
+def without_parts(original: Any) -> Any:
+    def mutant(self: Any, *args: Any, **kwargs: Any) -> Any:
+        parts, self.generative = self.generative, ()
+        try:
+            return original(self, *args, **kwargs)
+        finally:
+            self.generative = parts
+
+    return mutant
+
+
+def lost_below(original: Any) -> Any:
+    def mutant(self: Any, beta: float = 1.0, *args: Any, **kwargs: Any) -> Any:
+        found = original(self, beta, *args, **kwargs)
+        found.parts = original(self, 1.0, *args, **kwargs).parts
+        return found
+
+    return mutant
 
 
 def family(name: str, **changes: Any) -> Patch:
@@ -306,6 +328,10 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "table without its base measure": (BINOMIAL, family("weighted_table", sample=FAMILIES["table"].sample)),
     "table counted from zero": (ORDINAL, family("table", sample=apply("pick_last", ETA1, UNIFORM, 0.0))),
     "values of a table shifted": (ORDINAL, source("np.arange(-1, ", "1.0 + np.arange(-1, ")),
+    # directed parts
+    "conditional part not normalised": (BELIEF, set_to(Conditional, "log_probability", lambda f: lambda self, p, x, s: -self.program.marginal(self.params(p), {n: x[n] for n in self.program.model.layers}, s, ()))),
+    "beta lost in the directed parts": (BELIEF, set_to(DirectedProgram, "settings", lambda f: lost_below(f))),
+    "a directed part left out of the joint": (BELIEF, set_to(DirectedProgram, "log_joint", lambda f: without_parts(f))),
     # beta, weights, kernels
     "beta lost in one direction": (RBM, source('scale = s.beta * s.weights["energy"]', 'scale = s.weights["energy"]', 1)),
     "term weight lost in the field": (NAMED, source('s.weights["coupling"]', "1.0", 1)),

@@ -60,7 +60,7 @@ _TRAINING = (
     click.option("--lr", type=float, help="Learning rate.  [default: 0.05; adam 0.001]"),
     click.option("--batch", type=click.IntRange(min=1), default=100, show_default=True),
     click.option(
-        "--chains", type=click.IntRange(min=1), default=100, show_default=True, help="Chains of pcd and mcmc."
+        "--chains", type=click.IntRange(min=0), help="Persistent chains.  [default: 100; wake-sleep 0, contrastive]"
     ),
     click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
     click.option("--optimizer", type=click.Choice(list(OPTIMIZERS)), default="sgd", show_default=True),
@@ -170,7 +170,7 @@ def method_of(model: Model, options: dict[str, Any]) -> Method:
     values |= {"positive": options["positive"], "centred": options["centred"], "impute": options["impute"]}
     if options["latent_sweeps"]:
         values["latent_sweeps"] = options["latent_sweeps"]
-    if name in ("pcd", "mcmc"):
+    if name != "cd" and options["chains"] is not None:
         values["chains"] = options["chains"]
     if options["predict"]:
         values["predict"] = options["predict"]

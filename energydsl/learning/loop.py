@@ -172,6 +172,7 @@ class _Training:
         applicable(program, method)
         self.phases: Phases | WakeSleepPhases
         if isinstance(program, DirectedProgram):
+            assert isinstance(method, WakeSleep)
             self.phases = WakeSleepPhases(program, method, self.batch, self.rng)
         else:
             self.phases = Phases(program, method, self.batch, self.rng)

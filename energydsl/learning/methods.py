@@ -84,12 +84,19 @@ class MCMC(Method):
 
 @dataclass(frozen=True)
 class WakeSleep(Method):
-    """For directed models: recognition upwards, k contrastive sweeps in the core, dreams downwards (Hinton et al. 2006)."""
+    """For directed models: recognition upwards, k sweeps in the core, dreams downwards (Hinton et al. 2006).
 
+    chains: of the core. 0: its chains start at what was recognised, contrastive divergence as in the paper; else as many
+    persist, which keeps the dreams of long chains sound.
+    """
+
+    chains: int = 0
     name = "wake-sleep"
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.chains < 0:
+            raise ArgumentError("chains is not negative")
         if self.predict or self.centred or self.impute or self.positive != "gibbs":
             raise ArgumentError(
                 "predict, centred, impute and mean field belong to undirected models, not to wake-sleep"

@@ -1,7 +1,8 @@
 """Wake-sleep with contrastive steps in the core (Hinton, Osindero & Teh 2006, appendix B).
 
 Wake: latents are recognised from the data upwards; every generative part p(a | b) follows the gradient of its own
-log-likelihood at these states. Core: contrastive divergence from the states that were recognised. Sleep: the directed layers
+log-likelihood at these states. Core: contrastive divergence from the states that were recognised (or chains that
+persist). Sleep: the directed layers
 are drawn downwards from where the core's chains ended; every recognition part follows its own gradient at those states.
 """
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from energydsl.diagnostics import NotApplicable
 from energydsl.directed_program import Conditional, DirectedProgram
-from energydsl.learning.methods import CD, Method
+from energydsl.learning.methods import CD, PCD, Method, WakeSleep
 from energydsl.learning.phases import Phases
 from energydsl.program import Arrays, Program
 from energydsl.random import Rng
@@ -26,17 +27,25 @@ class WakeSleepPhases:
 
     repeatable = False
 
-    def __init__(self, program: DirectedProgram, method: Method, batch: int, rng: Rng):
+    def __init__(self, program: DirectedProgram, method: WakeSleep, batch: int, rng: Rng):
         self.program, self.rng, self.batch = program, rng, batch
         self.settings = program.settings()
-        self.core = Phases(program.core, CD(k=method.k, latent_sweeps=method.latent_sweeps), batch, rng)
-        self.parts = [_Part(c, batch) for c in (*program.generative, *program.recognition)]
+        inner: Method = CD(k=method.k, latent_sweeps=method.latent_sweeps)
+        if method.chains:
+            inner = PCD(k=method.k, latent_sweeps=method.latent_sweeps, chains=method.chains)
+            if program.model.by_role("input"):
+                raise NotApplicable("chains of the core do not persist where there are inputs: chains=0")
+        self.core = Phases(program.core, inner, batch, rng)
+        dreams = self.core.chains
+        self.parts = [_Part(c, batch) for c in program.generative] + [_Part(c, dreams) for c in program.recognition]
         layers = program.model.layers
         self.data = [*program.model.by_role("visible"), *program.model.by_role("input")]
         self.wake: Arrays = {
             n: program.xp.zeros((batch, *layer.energy_shape), program.dtype) for n, layer in layers.items()
         }
-        self.negative: Arrays = {n: program.xp.array(a) for n, a in self.wake.items()}
+        self.negative: Arrays = {
+            n: program.xp.zeros((dreams, *layer.energy_shape), program.dtype) for n, layer in layers.items()
+        }
 
     @property
     def direct(self) -> set[str]:

@@ -22,7 +22,8 @@ BELIEF_NET = "visible v[6] : binary\nhidden h1[4] : binary\nhidden h2[3] : spin\
 MACHINE = BELIEF_NET.replace("<-", "--")
 
 
-def test_wake_sleep_raises_the_exact_likelihood() -> None:
+@pytest.mark.parametrize("chains", [0, 50])
+def test_wake_sleep_raises_the_exact_likelihood(chains: int) -> None:
     program, data = ed.loads(BELIEF_NET).compile(), two_patterns(False)
     before = ed.evaluate(ed.train(program, data, epochs=0, validation=0.0), data, method="exact").log_likelihood
     run = ed.train(
@@ -178,6 +179,7 @@ def test_centring_takes_biases() -> None:
 
 METHODS: dict[str, Any] = {
     "wake-sleep": (BELIEF_NET, ed.WakeSleep(), None),
+    "wake-sleep, chains": (BELIEF_NET, ed.WakeSleep(chains=7), None),
     "greedy, then wake-sleep": (BELIEF_NET, ed.WakeSleep(), ed.Greedy((3, 2))),
     "mean field, centred": (MACHINE, ed.PCD(k=2, chains=10, positive="mean-field", centred=True), None),
     "greedy, then mean field": (MACHINE, ed.PCD(chains=10, positive="mean-field"), ed.Greedy((3, 2))),
