@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from energydsl.compiler import Model as Model
     from energydsl.compiler import load as load
     from energydsl.compiler import loads as loads
+    from energydsl.data.sources import load_data as load_data
     from energydsl.diagnostics import ArgumentError as ArgumentError
     from energydsl.diagnostics import DataError as DataError
     from energydsl.diagnostics import Diagnostic as Diagnostic
@@ -50,6 +51,7 @@ _WHERE = {
         "TooLarge",
         "TrainingError",
     ),
+    "data.sources": ("load_data",),
     "inference.evaluate": ("evaluate",),
     "inference.memory": ("recall", "store"),
     "inference.predict": ("predict",),

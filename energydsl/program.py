@@ -41,6 +41,8 @@ Arrays = dict[str, Array]
 
 MAX_LOG2_STATES = 24.0
 _CHUNK = 1 << 13
+# Sweeps after which latents that do not factorise given data have forgotten where they began, nearly.
+_SETTLING = 10
 
 
 @dataclass(frozen=True)
@@ -656,10 +658,12 @@ class Program:
             return self.xp.full(len(next(iter(x.values()))), np.nan), True
 
     def reconstruction(self, p: Arrays, x: Arrays, s: Any, random: Any) -> Iterator[tuple[str, Array]]:
-        """Means of the visible layers after the latents were drawn once given the data."""
+        """Means of the visible layers after the latents were drawn given the data."""
         state = self.init_state({}, len(next(iter(x.values()))), 0, x)
         if self.model.by_role("hidden"):
-            self.sweep(p, state, s, random, self.parts(self.model.by_role("visible")))
+            clamped = self.derived.schedule(frozenset(self.model.by_role("visible")))
+            apart = len(clamped) == 1 and all(part.kind == "whole" for part in clamped[0])
+            self.sweep(p, state, s, random, self.parts(self.model.by_role("visible")), 1 if apart else _SETTLING)
         for name in self.model.by_role("visible"):
             eta = getattr(self.kernels, f"fields_{name}")(p, state, s, self.workspace)
             yield name, getattr(self.kernels, f"mean_{name}")(*eta)

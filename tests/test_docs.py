@@ -37,6 +37,19 @@ def test_readme_quotes_explain_word_for_word() -> None:
         assert line in found
 
 
+def test_guides_quote_explain_word_for_word() -> None:
+    """Every block of text quotes what `explain` prints of the energy above it."""
+    energy, quoted = "", 0
+    for name, kind, text in BLOCKS:
+        if name == "guides.md" and kind == "energy":
+            energy = text
+        if name == "guides.md" and kind == "text":
+            found = ed.loads(energy).explain()
+            assert all(line in found for line in text.splitlines()), text
+            quoted += 1
+    assert quoted >= 5
+
+
 def test_readme_first_command_trains_and_evaluates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (command,) = (t for n, k, t in BLOCKS if k == "sh" and n == "README.md" and "--data digits" in t)
     words = shlex.split(command.split("&&")[-1])[1:]

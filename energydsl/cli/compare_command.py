@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from energydsl.cli.common import json_option, print_json, progress, read_source
-from energydsl.cli.train_command import binarise_rule, method_of, optimizer_of, reporting, training_options
+from energydsl.cli.train_command import method_of, optimizer_of, reporting, training_options
 from energydsl.compiler import Model
 from energydsl.diagnostics import EnergyError
 from energydsl.syntax import parse
@@ -119,7 +119,7 @@ def _one(
     from energydsl.inference.evaluate import evaluate
     from energydsl.learning.loop import held_out, train
 
-    rule = binarise_rule(sources, options["binarise"])
+    rule = options["binarise"]
     data = load_data(model.resolved, sources, options["split"], rule, options["key"])
     program = model.compile(options["backend"], options["dtype"], options["precision"])
     folder = out / re.sub(r"[^\w.=-]+", "_", variant.name) / f"seed-{seed}"

@@ -117,7 +117,7 @@ def command(
         model.resolved,
         sources,
         options["split"],
-        binarise_rule(sources, options["binarise"]),
+        options["binarise"],
         options["key"],
         options["impute"],
     )
@@ -156,11 +156,6 @@ def command(
         result["evaluation"] = _evaluate(run, data, model, sources, options, as_json)
     if as_json:
         print_json(result)
-
-
-def binarise_rule(sources: tuple[str, ...], rule: str | None) -> str | None:
-    embedded = all("digits" in s.rpartition("=")[2].partition(":")[0] for s in sources)
-    return rule or ("sample" if embedded else None)
 
 
 def method_of(model: Model, options: dict[str, Any]) -> Method:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from energydsl.data import readers
 from energydsl.diagnostics import ArgumentError, DataError, suggestion
 from energydsl.domains import DOMAINS
 from energydsl.model.records import Layer, Resolved
+
+if TYPE_CHECKING:
+    from energydsl.compiler import Model
 
 Array = NDArray[Any]
 BINARISE = "threshold:T, sample or none"
@@ -73,7 +76,7 @@ def draw(array: Array, binarise: str | None, rng: np.random.Generator) -> Array:
 
 
 def load_data(
-    model: Resolved,
+    model: Model | Resolved,
     sources: Iterable[str],
     split: str = "train",
     binarise: str | None = None,
@@ -82,8 +85,13 @@ def load_data(
 ) -> Data:
     """The data that `--data` names, one source or `layer=source` for several layers. Raises `DataError` (E0401).
 
-    impute: entries may be missing (NaN).
+    impute: entries may be missing (NaN). The embedded digits are drawn from their grey values where nothing else is said.
     """
+    model = getattr(model, "resolved", model)
+    assert isinstance(model, Resolved)
+    sources = tuple(sources)
+    if binarise is None and all(s.rpartition("=")[2].partition(":")[0] == "digits" for s in sources):
+        binarise = "sample"
     chosen: dict[str, tuple[str, str]] = {}
     for source in sources:
         name, sign, rest = source.partition("=")

@@ -27,6 +27,7 @@ def as_json(model: Model) -> dict[str, Any]:
         "applicability": {v.name: {"kind": v.kind, "ok": v.ok, "why": v.why} for v in model.applicability()},
         "terms": [{"label": label, "text": text, "from": origin} for label, text, origin in terms(model)],
         "expanded": expanded(model),
+        "mean_field": mean_field(model),
         "recognition": {c.layer: f"q{c.text[1:]}" for c in recognition(model)},
     }
 
@@ -102,12 +103,38 @@ def as_text(model: Model) -> str:
     if _visible(model) and not model.pieces:
         parts += [f"  data clamped:    {_schedule(model.schedule(_visible(model))) or 'nothing is free'}"]
     parts += [f"  {line}" for line in _visits(model)]
+    if _visible(model) and any(v.kind == "objective" and v.ok for v in model.applicability()):
+        parts += ["", "likelihood gradient, positive phase minus negative phase (at beta = 1)"]
+        parts += ["  d(-log p)/dparam = <dE/dparam>_data - <dE/dparam>_model"]
     parts += ["", "gradients", *(f"  {g}" for g in model.gradients.values())]
+    if equations := mean_field(model):
+        parts += ["", "mean field, with moments mu of the latents", *(f"  {e}" for e in equations)]
     out = ", ".join(model.free_energy.summed_out) or "nothing"
     parts += ["", f"free energy, summed out: {out}", f"  {model.free_energy}"]
     parts += ["", "what fits this model"]
     parts += [f"  {v.name:<12} {'yes' if v.ok else 'no':<4} {v.why}" for v in model.applicability()]
     return "\n".join(parts)
+
+
+_MEANS = {"bernoulli": "sigmoid({})", "spin": "tanh({})", "categorical": "softmax({})"}
+
+
+def mean_field(model: Model) -> list[str]:
+    """mu = E[T] at the fields of the moments, for latents that do not factorise given data; else nothing is approximated."""
+    hidden = model.resolved.by_role("hidden")
+    blocks = model.schedule(_visible(model))
+    apart = len(blocks) < 2 and all(part.kind == "whole" for block in blocks for part in block)
+    if model.pieces or not hidden or apart or not all(model.conditionals[n].linear for n in hidden):
+        return []
+    letters, found = Letters(model.resolved), []
+    moments = re.compile(rf"\b({'|'.join(map(re.escape, hidden))})(?=[_\[ )]|$)")
+    for name in hidden:
+        conditional = model.conditionals[name]
+        fields = ", ".join(moments.sub(r"mu_\1", f.text) for f in conditional.fields)
+        names = "".join(letters.target(name)[: len(model.layers[name].energy_shape)])
+        unit = f"mu_{name}_{names}" if names else f"mu_{name}"
+        found.append(f"{unit} = {_MEANS.get(conditional.family, f'mean of {conditional.family}({{}})').format(fields)}")
+    return found
 
 
 def recognition(model: Model) -> list[Conditional]:
