@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# How well do labelled and deep models learn MNIST on two cores? One of: label hybrid dbn dbm gaussian.
+# How well do labelled and deep models learn MNIST on two cores? One of: label hybrid dbn dbm.
 # Takes that name, the folder with MNIST's four idx files, and one for the run.
 set -euo pipefail
-what=${1:?label, hybrid, dbn, dbm or gaussian} data=${2:?folder with the idx files} out=${3:?run folder}
+what=${1:?label, hybrid, dbn or dbm} data=${2:?folder with the idx files} out=${3:?run folder}
 models="$(dirname "$0")/../models"
 train() { energydsl train "$models/$1.energy" --data "$data" --binarise sample --batch 100 --out "$out" --no-evaluate "${@:2}"; }
 case $what in

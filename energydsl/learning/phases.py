@@ -105,7 +105,7 @@ class Phases:
         """Copy one batch of data to where the phases read it."""
         if self.method.impute:
             data, known = self.program.partly(data)
-            everything = {n: self.program.xp.ones_like(data[n], bool) for n in data if n not in self.inputs}
+            everything = {n: self.program.xp.ones(data[n].shape, bool) for n in data if n not in self.inputs}
             self.keep = {**everything, **known}
         for name, array in data.items():
             self.program.kernels.load(self.positive[name], array)

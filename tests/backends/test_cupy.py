@@ -66,6 +66,32 @@ def test_training_is_that_of_numpy(device: str, method: Any, optimizer: Any) -> 
     np.testing.assert_array_equal(*drawn)
 
 
+DEEP = "visible v[12] : binary\nhidden a[9] : binary\nhidden b[7] : binary\nlayers v -- a -- b"
+BELIEF_NET = DEEP.replace("v -- a", "v <- a")
+
+
+@pytest.mark.parametrize(
+    ("text", "method"),
+    [
+        (DEEP, ed.PCD(chains=30, positive="mean-field")),
+        (DEEP, ed.PCD(chains=30, centred=True)),
+        (DEEP, ed.PCD(chains=30, impute=True)),
+        (BELIEF_NET, ed.WakeSleep()),
+        (BELIEF_NET, ed.WakeSleep(chains=30)),
+    ],
+    ids=["mean field", "centred", "impute", "wake-sleep", "wake-sleep, chains"],
+)
+def test_deep_training_is_that_of_numpy(device: str, text: str, method: Any) -> None:
+    rows = (np.random.default_rng(0).random((200, 12)) < 0.3).astype(float)
+    if method.impute:
+        rows[::2, 3] = np.nan
+    runs = [training(ed.loads(text).compile(b, "float64"), method, ed.SGD(lr=0.1), rows) for b in ("numpy", "cupy")]
+    for name, wanted in runs[0].params.items():
+        np.testing.assert_allclose(runs[1].params[name], wanted, rtol=1e-9, atol=1e-11, err_msg=name)
+    drawn = [ed.sample(r, 10, 5, clamp={"b": runs[0].chains["b"][:10]})["v"] for r in runs]
+    np.testing.assert_array_equal(*drawn)
+
+
 def an_update(program: ed.Program, method: Any, batch: int = 20) -> tuple[_Training, dict[str, Any]]:
     from energydsl.data.sources import from_arrays
 

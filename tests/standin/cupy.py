@@ -100,6 +100,9 @@ class ndarray:  # noqa: N801
     def sum(self, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> ndarray:
         return _operate(lambda a: a.sum(axis=axis, dtype=dtype, keepdims=keepdims), self)
 
+    def mean(self, axis: Any = None) -> ndarray:
+        return _operate(lambda a: a.mean(axis=axis), self)
+
     def max(self, axis: Any = None, keepdims: bool = False) -> ndarray:
         return _operate(lambda a: a.max(axis=axis, keepdims=keepdims), self)
 
