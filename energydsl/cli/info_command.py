@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -15,6 +16,8 @@ from energydsl.cli.common import json_option, print_json
 def command(run: str, as_json: bool) -> None:
     """Describe a run folder."""
     from energydsl.learning.loop import open_run
+    from energydsl.learning.methods import METHODS
+    from energydsl.learning.optimizers import OPTIMIZERS
 
     opened = open_run(run)
     params = {n: list(a.shape) for n, a in opened.params.items()}
@@ -39,9 +42,16 @@ def command(run: str, as_json: bool) -> None:
     click.echo(
         f"data: {data['name']}, {data['rows']} rows" + (f", binarise {data['binarise']}" if data["binarise"] else "")
     )
-    for what in ("method", "optimizer"):
-        settings = ", ".join(f"{k} {v}" for k, v in config[what].items() if k != "name")
-        click.echo(f"{what}: {config[what]['name']} ({settings})")
+    if "greedy" in config:
+        stages = config["greedy"]
+        click.echo(f"first: greedy, {', '.join(map(str, stages['epochs']))} epochs a stage, lr {stages['lr']}")
+    for what, known in (("method", METHODS), ("optimizer", OPTIMIZERS)):
+        name = config[what]["name"]
+        usual = asdict(known[name]())
+        settings = [
+            f"{k} {v}" for k, v in config[what].items() if k in ("k", "chains", "lr") or v != usual.get(k, name)
+        ]
+        click.echo(f"{what}: {name} ({', '.join(settings)})")
     click.echo(f"parameters: {', '.join(f'{n}{shape}' for n, shape in params.items())}")
     state = "finished" if opened.finished else "not finished: --resume goes on"
     click.echo(f"{opened.updates} updates, {config['epochs']} epochs of {config['batch']} rows a batch, {state}")
