@@ -257,10 +257,10 @@ class DirectedProgram(Program):
         for part in self.recognition:
             part.draw(p, x, random, s.parts[part.piece.name], means)
 
-    def generate(self, p: Arrays, x: Arrays, s: Any, random: Any, means: bool = False) -> None:
-        """Draw the directed layers downwards, into x; or put means there."""
+    def generate(self, p: Arrays, x: Arrays, s: Any, random: Any) -> None:
+        """Draw the directed layers downwards, into x."""
         for part in self.generative:
-            part.draw(p, x, random, s.parts[part.piece.name], means)
+            part.draw(p, x, random, s.parts[part.piece.name])
 
     def reconstruction(self, p: Arrays, x: Arrays, s: Any, random: Any) -> Iterator[tuple[str, Array]]:
         """Means of the visible layers after the latents were recognised once."""
