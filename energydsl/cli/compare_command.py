@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from energydsl.cli.common import json_option, print_json, progress, read_source
-from energydsl.cli.train_command import method_of, optimizer_of, reporting, training_options
+from energydsl.cli.train_command import greedy_of, method_of, optimizer_of, reporting, training_options
 from energydsl.compiler import Model
 from energydsl.diagnostics import EnergyError
 from energydsl.syntax import parse
@@ -84,12 +84,13 @@ def command(
         model.derived  # noqa: B018  every model is refused before the first is trained
     outcomes, histories = [], {}
     for variant in chosen:
-        runs, evaluations = [], []
+        runs, evaluations, errors = [], [], []
         for seed in range(options["seed"], options["seed"] + seeds):
-            run, found = _one(variant, models[variant.name], sources, seed, out, as_json, options)
+            run, found, error = _one(variant, models[variant.name], sources, seed, out, as_json, options)
             runs.append(run)
             evaluations.append(found)
-        outcomes.append(outcome(variant.name, runs, evaluations))
+            errors.append(error)
+        outcomes.append(outcome(variant.name, runs, evaluations, errors))
         histories[variant.name] = [run.history for run in runs]
     rows = [o.as_dict() for o in outcomes]
     _write(out / "comparison.csv", rows)
@@ -113,14 +114,15 @@ def _one(
     out: Path,
     as_json: bool,
     options: dict[str, Any],
-) -> tuple[Run, Evaluation | None]:
-    """One run, begun or gone on with, and its evaluation on rows it has not seen."""
+) -> tuple[Run, Evaluation | None, float | None]:
+    """One run, begun or gone on with; its evaluation on rows it has not seen; and how many of their labels it gets wrong."""
     from energydsl.data import load_data
     from energydsl.inference.evaluate import evaluate
+    from energydsl.inference.predict import predict
     from energydsl.learning.loop import held_out, train
 
     rule = options["binarise"]
-    data = load_data(model.resolved, sources, options["split"], rule, options["key"])
+    data = load_data(model.resolved, sources, options["split"], rule, options["key"], options["impute"])
     program = model.compile(options["backend"], options["dtype"], options["precision"])
     folder = out / re.sub(r"[^\w.=-]+", "_", variant.name) / f"seed-{seed}"
     if not as_json:
@@ -136,19 +138,26 @@ def _one(
             seed,
             batch=options["batch"],
             validation=options["validation"],
-            resume=(folder / "config.json").exists(),
+            resume=any(folder.rglob("config.json")),
             report=report,
+            greedy=greedy_of(options),
         )
     if not run.finished:
         click.echo(f"stopped in {folder} and saved. The same command goes on from here", err=True)
         sys.exit(130)
     _, rows = held_out(data, run.config, model, sources, options["key"])
+    labels = [
+        n
+        for n in model.resolved.by_role("visible")
+        if model.layers[n].domain.name == "categorical" and model.layers[n].size == 1
+    ]
+    wrong = predict(run, rows, labels[0]).error_rate if len(labels) == 1 else None
     try:
         with progress("evaluating", as_json) as bar:
-            return run, evaluate(run, rows, betas=5000, progress=bar)
+            return run, evaluate(run, rows, betas=5000, progress=bar), wrong
     except EnergyError as error:
         click.echo(f"{variant.name}: no log-likelihood: {error}", err=True)
-        return run, None
+        return run, None, wrong
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -81,7 +81,7 @@ class Outcome:
 
     parameters: entries of all learned parameters. log_likelihood: mean of the held-out rows in nats (None: not to be
     had), a lower bound where `bound`. std: standard error of that mean, from the spread over seeds and from the estimates
-    of log Z. effective: the smallest effective number of AIS chains, of `chains`, over the seeds.
+    of log Z. error_rate: of the held-out labels, where the model has one layer of labels. effective: the smallest effective number of AIS chains, of `chains`, over the seeds.
     """
 
     name: str
@@ -97,12 +97,18 @@ class Outcome:
     method: str
     effective: float | None
     chains: int | None
+    error_rate: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def outcome(name: str, runs: Sequence[Run], evaluations: Sequence[Evaluation | None]) -> Outcome:
+def outcome(
+    name: str,
+    runs: Sequence[Run],
+    evaluations: Sequence[Evaluation | None],
+    errors: Sequence[float | None] = (),
+) -> Outcome:
     """Sums up the runs of one variant, one a seed."""
     program = runs[0].program
     learned = [p for p in program.model.params.values() if "frozen" not in p.constraints]
@@ -124,6 +130,7 @@ def outcome(name: str, runs: Sequence[Run], evaluations: Sequence[Evaluation | N
         known[0].method if complete else "",
         min(effective) if effective else None,
         known[0].chains if complete else None,
+        float(np.mean([e for e in errors if e is not None])) if any(e is not None for e in errors) else None,
     )
 
 
@@ -143,7 +150,8 @@ def table(outcomes: Iterable[Outcome]) -> str:
         outcomes, key=lambda o: (o.log_likelihood is None, -(o.log_likelihood or 0.0), o.reconstruction_error)
     )
     head = ("variant", "parameters", "updates/s", "seconds", "reconstruction", "held-out nats a row")
-    rows = [head]
+    labelled = any(o.error_rate is not None for o in ordered)
+    rows: list[tuple[str, ...]] = [(*head, "labels wrong") if labelled else head]
     for o in ordered:
         value = "not to be had" if o.log_likelihood is None else f"{'>= ' if o.bound else ''}{o.log_likelihood:.3f}"
         error = "" if o.std is None else " (exact)" if o.std == 0.0 else f" +- {o.std:.2g}"
@@ -156,9 +164,10 @@ def table(outcomes: Iterable[Outcome]) -> str:
                 f"{o.seconds:.1f}",
                 f"{o.reconstruction_error:.4f}",
                 value + error + doubt,
+                *(("" if o.error_rate is None else f"{100 * o.error_rate:.2f} %",) if labelled else ()),
             )
         )
-    widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     lines = [
         "  ".join(
             text.ljust(w) if k in (0, 5) else text.rjust(w) for k, (text, w) in enumerate(zip(row, widths, strict=True))

@@ -154,3 +154,18 @@ def test_the_table_puts_the_best_first_and_marks_what_is_doubtful() -> None:
     assert lines[1].endswith(">= -8.000 +- 0.25")
     assert lines[2].endswith("-9.000 +- 0.25 ?")
     assert lines[3].endswith("not to be had")
+
+
+def test_models_with_labels_are_compared_by_their_errors_too(tmp_path: Path) -> None:
+    text = "dim J = 8\nvisible v[64] : binary\nvisible y : categorical[10]\nhidden h[J] : binary\nlayers v -- h -- y"
+    deep = "dim J = 8\nvisible v[64] : binary\nvisible y : categorical[10]\nhidden h[J] : binary\nhidden k[J] : binary\nlayers v <- h -- k -- y"
+    for name, source in (("flat", text), ("deep", deep)):
+        (tmp_path / f"{name}.energy").write_text(source)
+    arguments = ["compare", str(tmp_path / "flat.energy"), str(tmp_path / "deep.energy"), "--data", "digits:8"]
+    result = CliRunner().invoke(cli, [*arguments, "--epochs", "1", "--greedy", "1", "--out", str(tmp_path / "out")])
+    assert result.exit_code == 0, result.output
+    assert "labels wrong" in result.stdout
+    assert len(list((tmp_path / "out").rglob("greedy-1"))) == 2
+    with open(tmp_path / "out" / "comparison.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert all(0 < float(row["error_rate"]) < 1 for row in rows)
