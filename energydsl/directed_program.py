@@ -19,7 +19,7 @@ from energydsl.derive.records import Schedule
 from energydsl.diagnostics import ArgumentError, NotApplicable, TooLarge
 from energydsl.network import Network, Piece
 from energydsl.program import MAX_LOG2_STATES, Array, Arrays, MeanField, Program
-from energydsl.random import as_random
+from energydsl.random import Rng, as_random
 
 
 @dataclass(frozen=True)
@@ -173,6 +173,8 @@ class DirectedProgram(Program):
         if self.derived.log2_states > MAX_LOG2_STATES:
             raise TooLarge(f"the exact sum would enumerate 2^{self.derived.log2_states:.4g} states of the latents")
         x = self._state(given, [n for n in self.model.layers if n not in over])
+        if not over:
+            return self.host(self.log_joint(params, x, **scalars))
         found = []
         for row in range(len(next(iter(x.values())))):
             here = {n: a[row : row + 1] for n, a in x.items()}
@@ -278,10 +280,10 @@ class DirectedProgram(Program):
 
     def bound(self, params: Mapping[str, Any], x: Arrays, rng: Any = None) -> tuple[Array, bool]:
         """log p(data) + log Z of the core from below, shape (rows,): one draw of <log p - log q> under recognition."""
-        if not self.recognition:
+        if not all(v.ok for v in self.derived.verdicts if v.name == "wake-sleep"):
             return self.xp.full(len(next(iter(x.values()))), np.nan), True
         p, s, state = self.check_params(params), self.settings(), dict(x)
-        self.recognise(p, state, s, as_random(rng if rng is not None else 0))
+        self.recognise(p, state, s, as_random(rng if rng is not None else Rng(0)))
         visible = {n: state[n] for n in self.core.model.layers if n in state}
         total, _ = self.core.bound(self.core_params(p), visible)
         for part in self.generative:

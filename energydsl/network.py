@@ -101,6 +101,18 @@ def derivations(derived: Derived) -> list[tuple[str, Derived]]:
     return [(core.name, derived.core), *((p.name, p.derive()) for p in rest)]
 
 
+def _unrecognised(model: Resolved, parts: Pieces) -> str:
+    """Why the latents are not all recognised from the data; empty where they are."""
+    known = {*model.by_role("visible"), *model.by_role("input")}
+    for piece in parts.recognition:
+        missing = [g for g in piece.given if g not in known]
+        if missing:
+            return f"{piece.name} needs `{missing[0]}`, which is not recognised from the data"
+        known |= set(piece.targets)
+    needed = [n for p in parts.generative for n in (*p.targets, *p.given) if n not in known]
+    return f"no recognition part draws `{needed[0]}` from the data" if needed else ""
+
+
 def derive_network(model: Resolved, energy: Energy, parts: Pieces) -> Network:
     """What is derived from a model with directed parts; `energy` holds all generative terms. Raises `ModelError`."""
     core = parts.core.derive()
@@ -126,7 +138,7 @@ def derive_network(model: Resolved, energy: Energy, parts: Pieces) -> Network:
         gradients=MappingProxyType({n: gradients.gradient(model, every, p) for n, p in model.params.items()}),
         free_energy=FreeEnergy((), text),
         log2_states=states,
-        verdicts=directed_verdicts(model, parts.recognition != (), states, core.log2_states),
+        verdicts=directed_verdicts(model, _unrecognised(model, parts), states, core.log2_states),
         couplings=couplings,
         pieces=parts,
         core=core,

@@ -515,6 +515,8 @@ class Program:
             filled = self.layer_arrays({name: array})[name]
             if missing.size == filled.size:
                 missing = missing.reshape(filled.shape)
+                if domain.one_hot:
+                    missing = np.broadcast_to(missing.any(axis=-1, keepdims=True), filled.shape)
             else:  # codes: all states of a unit are missing together
                 missing = np.broadcast_to(missing.reshape(len(array), *record.shape, 1), filled.shape)
             fresh = self.device(self._random_layer(record, len(array), Rng([0, 3])))
@@ -714,7 +716,8 @@ class Program:
         for name in layers:
             if not self.derived.conditionals[name].linear:
                 raise NotApplicable(
-                    f"mean field knows the moments x and x^2 only, and `{name}` has others in its energy"
+                    f"mean field has the moments of {self.derived.conditionals[name].family} units only, and `{name}` "
+                    "enters the energy by other functions"
                 )
             x[name][...] = self.neutral_mean(name)
             if self.squared(name):

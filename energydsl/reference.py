@@ -59,15 +59,23 @@ class Oracle:
 
     def _weight_of_base(self) -> float:
         """The weight of the energy term that holds the base measure, which is not to be weighted."""
-        holders = [t.name for t in self.model.energies if any(True for _ in _base_layers(t.expression))]
+        weighed = self._weighed()
+        holders = [t.name for t in self.model.energies if any(n in weighed for n, _ in _base_layers(t.expression))]
         return self.weights.get(holders[0], 1.0) if holders else 1.0
+
+    def _weighed(self) -> list[str]:
+        """Layers whose base measure is in the energy: with the factor 1, all signs added up."""
+        total: dict[str, float] = {}
+        for term in self.model.energies:
+            for name, sign in _base_layers(term.expression):
+                total[name] = total.get(name, 0.0) + sign
+        return [n for n, factor in total.items() if factor == 1.0]
 
     def base(self, params: Mapping[str, Any], state: Mapping[str, Any]) -> Array:
         """The sum of lgamma(x + 1) over count and integer layers whose energy holds it: it is not multiplied by beta."""
         rows = len(next(iter(state.values())))
         total = np.zeros(rows)
-        found = {n for t in self.model.energies for n in _base_layers(t.expression)}
-        for name in found:
+        for name in self._weighed():
             total = total + log_factorial(np.asarray(state[name], float)).reshape(rows, -1).sum(axis=1)
         return total
 
@@ -165,8 +173,8 @@ class _Walk:
         return total
 
 
-def _base_layers(node: Any, coefficient: float = 1.0) -> Iterator[str]:
-    """Layers of which lgamma(x + 1) stands in a sum with the factor 1."""
+def _base_layers(node: Any, coefficient: float = 1.0) -> Iterator[tuple[str, float]]:
+    """Layers of which lgamma(x + 1) stands in a sum, with its sign."""
     match node:
         case ex.Added(left=left, right=right):
             yield from _base_layers(left, coefficient)
@@ -175,10 +183,12 @@ def _base_layers(node: Any, coefficient: float = 1.0) -> Iterator[str]:
             yield from _base_layers(operand, -coefficient)
         case ex.Summed(body=inner) | ex.Totalled(operand=inner):
             yield from _base_layers(inner, coefficient)
-        case ex.Applied(function="lgamma", operand=ex.Added(left=left, right=ex.Constant(value=1.0))):
-            base = left.base if isinstance(left, ex.Element) else left
-            if isinstance(base, ex.Reference) and base.kind == "layer" and coefficient == 1.0:
-                yield base.name
+        case ex.Applied(function="lgamma", operand=ex.Added(left=left, right=right)):
+            unit, other = (left, right) if isinstance(right, ex.Constant) else (right, left)
+            base = unit.base if isinstance(unit, ex.Element) else unit
+            one = isinstance(other, ex.Constant) and other.value == 1.0
+            if one and isinstance(base, ex.Reference) and base.kind == "layer":
+                yield base.name, coefficient
 
 
 def _number(index: Index, env: Mapping[str, int]) -> int:

@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from energydsl.derive import check
 from energydsl.diagnostics import ModelError, NotApplicable
 from energydsl.domains import DOMAINS
+from energydsl.energy import canonicalise
 from energydsl.model.records import Resolved
 from energydsl.model.resolve import Overrides, resolve
 from energydsl.syntax import tree
@@ -32,19 +34,32 @@ def shrink(module: tree.Module, overrides: Overrides) -> tuple[Resolved, Overrid
     graphs = {n: g for n, g in overrides.graphs.items() if g.nodes <= 6}
     found: list[Resolved] = []
     rest = Overrides({}, overrides.consts, graphs, overrides.folder)
+    places = [n for n, atom in enumerate(atoms) if atom in _subscripts(module)]
     for sizes in itertools.islice(_assignments(len(atoms)), _TRIES):
+        if len({sizes[n] for n in places}) < len(places):
+            continue  # units that are named apart stay apart
         small = _replaced(module, dict(zip(atoms, sizes, strict=True)), set(overrides.graphs) - set(graphs))
         try:
             model = resolve(small, rest)
         except ModelError:
             continue
-        if _states(model) <= MAX_STATES:
+        if _states(model) <= MAX_STATES and _sound(model):
             found.append(model)
         if found and (not _thin_axes(found[-1]) or len(found) == _ENOUGH):
             break
     if found:
         return min(found, key=lambda m: (_thin_axes(m), -_states(m))), rest
     raise NotApplicable("no small sizes were found that keep the model consistent: give smaller ones with -D")
+
+
+def _sound(model: Resolved) -> bool:
+    """Whether nothing is refused that is not in the model at its own sizes."""
+    if model.directed:
+        return True
+    try:
+        return not any(d.severity == "error" for d in check(model, canonicalise(model)[0]))
+    except ModelError:
+        return False
 
 
 def _assignments(count: int) -> Iterator[tuple[int, ...]]:
@@ -83,7 +98,7 @@ def _states(model: Resolved) -> float:
 
 
 def _is_size(node: tree.Expr) -> bool:
-    return isinstance(node, tree.Number) and node.text.isdigit()
+    return isinstance(node, tree.Number) and node.text.isdigit() and int(node.text) > 0
 
 
 def _atoms(module: tree.Module) -> Iterator[str]:
@@ -97,6 +112,20 @@ def _atoms(module: tree.Module) -> Iterator[str]:
 
     _map_sizes(module, note)
     yield from found
+
+
+def _subscripts(module: tree.Module) -> set[str]:
+    """Numbers that stand alone in a subscript."""
+    found: set[str] = set()
+
+    def visit(node: Any) -> None:
+        if isinstance(node, tree.Subscript):
+            found.update(i.text for i in node.indices if isinstance(i, tree.Number))
+        for part in node if isinstance(node, tuple) else vars(node).values() if isinstance(node, tree.Node) else ():
+            visit(part)
+
+    visit(module.statements)
+    return found
 
 
 def _replaced(module: tree.Module, sizes: Mapping[str, int], without_generator: set[str]) -> tree.Module:

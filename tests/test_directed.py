@@ -141,3 +141,44 @@ def test_the_belief_network_of_the_lecture_notes() -> None:
     assert model.explain("json")["recognition"]["h1"] == "q(h1_j = 1 | v) = sigmoid(r_h1_j + sum_i v_i R_v_h1_ij)"
     assert [[str(p) for p in block] for block in model.schedule()] == [["y", "h2"], ["h3"]]
     assert {v.name for v in model.applicability() if v.ok} == {"wake-sleep", "ais"}
+
+
+H = "visible v[2] : binary\nhidden h[2] : binary\nhidden g[2] : binary\nparam a[2, 2], b[2, 2]\n"
+
+
+def test_recognition_runs_from_the_data_upwards() -> None:
+    with pytest.raises(ed.ModelError, match="cycle"):
+        ed.loads(
+            H
+            + "energy v | h = - v @ a @ h\nenergy = - sum(g)\nrecognition h | g = - h @ b @ g\nrecognition g | h = - g @ b @ h"
+        )
+    with pytest.raises(ed.ModelError, match="need no recognition"):
+        ed.loads(H + "energy v | h = - v @ a @ h\nenergy = - sum(g)\nrecognition v | h = - v @ b @ h")
+    deep = H + "energy v | h = - v @ a @ h\nenergy h | g = - h @ b @ g\n"
+    for text, why in (
+        ("recognition g | h = - g @ b @ h", "not recognised from the data"),
+        ("recognition h | v = - v @ a @ h", "`g`"),
+    ):
+        program = ed.loads(deep + text).compile("numpy")
+        for greedy in (None, ed.Greedy((1,))):
+            with pytest.raises(ed.NotApplicable, match=why):
+                ed.train(program, np.zeros((4, 2), np.float32), epochs=1, greedy=greedy, validation=0.0)
+
+
+def test_a_directed_model_of_visible_layers_alone() -> None:
+    program = ed.loads("visible v[3] : binary\nvisible u[2] : binary\nlayers v <- u").compile("numpy")
+    rows = {"v": np.eye(3, dtype=np.float32), "u": np.ones((3, 2), np.float32)}
+    run = ed.train(program, rows, epochs=2, validation=0.0)
+    assert np.isfinite(ed.evaluate(run, rows, method="exact").log_likelihood)
+
+
+def test_the_core_is_scheduled() -> None:
+    text = "visible v[3] : binary\nhidden h[2] : binary\nhidden g[2] : binary\nlayers v <- h -- g\n"
+    assert [[str(p) for p in b] for b in ed.loads(text + "schedule (g), (h)").schedule()] == [["g"], ["h"]]
+    with pytest.raises(ed.ModelError, match="drawn given its parents"):
+        ed.loads(text + "schedule (v), (h), (g)")
+
+
+def test_a_bound_has_a_default_stream() -> None:
+    program, params = random_program("deep belief net")
+    assert np.isfinite(program.bound(params, {"v": np.zeros((2, 3))})[0]).all()

@@ -77,12 +77,12 @@ struct Decay {
 
 struct Truncated {
   double low, high, sd, mean, near, sign, a, b, d, fall, kept, below, inside;
-  bool endless;
+  bool endless, flat;
 
   __device__ Truncated(double eta1, double eta2, double low, double high) : low(low), high(high) {
     sd = sqrt(-0.5 / eta2), mean = -0.5 * eta1 / eta2;
     a = (low - mean) / sd, b = (high - mean) / sd, d = (high - low) / sd;
-    near = low, sign = 1, endless = isinf(d);
+    near = low, sign = 1, endless = isinf(d), flat = d < 3e-3;
     if (a + b < 0) {
       double old = a;
       near = high, sign = -1, a = -b, b = -old;
@@ -104,15 +104,15 @@ __device__ inline FLOAT unit_truncated_normal_log(double eta1, double eta2, doub
 __device__ inline FLOAT unit_truncated_normal_mean(double eta1, double eta2, double low, double high) {
   Truncated t(eta1, eta2, low, high);
   double z = t.scale() * (1 - t.fall), step = z - t.a;
-  if (t.a > 1e4) step = t.endless ? 1 / t.a : t.d * Decay(t.a * t.d).mean;
-  return FLOAT(clipped(t.a < 0 ? t.mean + t.sign * t.sd * z : t.near + t.sign * t.sd * step, low, high));
+  if (t.flat || t.a > 1e4) step = t.endless ? 1 / t.a : t.d * Decay(fabs(t.a) * t.d).mean;
+  return FLOAT(clipped(t.a < 0 && !t.flat ? t.mean + t.sign * t.sd * z : t.near + t.sign * t.sd * step, low, high));
 }
 
 __device__ inline FLOAT unit_truncated_normal_variance(double eta1, double eta2, double low, double high) {
   Truncated t(eta1, eta2, low, high);
   double scale = t.scale(), z = scale * (1 - t.fall);
   double variance = 1 + scale * (t.a - (t.fall == 0 ? 0.0 : t.b * t.fall)) - z * z;
-  if (t.a > 700) variance = t.endless ? 1 / (t.a * t.a) : t.d * t.d * Decay(t.a * t.d).variance;
+  if (t.flat || t.a > 700) variance = t.endless ? 1 / (t.a * t.a) : t.d * t.d * Decay(fabs(t.a) * t.d).variance;
   return FLOAT(t.sd * t.sd * fmax(variance, 0.0));
 }
 

@@ -433,14 +433,15 @@ def truncated_moments(eta1, eta2, low, high):
     scale = math.exp(-0.5 * t.a * t.a) / t.inside if t.a < 0.0 else math.exp(-unit_log_mills(t.a)) / t.kept
     z = scale * (1.0 - t.fall)
     variance = 1.0 + scale * (t.a - (0.0 if t.fall == 0.0 else t.b * t.fall)) - z * z
-    if t.a < 0.0:
+    flat = t.d < 3e-3
+    if t.a < 0.0 and not flat:
         return min(max(t.mean + t.sign * t.sd * z, low), high), t.sd * t.sd * max(variance, 0.0)
     step = z - t.a
-    if t.a > 700.0:
-        centre, spread = unit_decay(t.a * t.d)
+    if flat or t.a > 700.0:
+        centre, spread = unit_decay(abs(t.a) * t.d)
         endless = math.isinf(t.d)
         variance = 1.0 / (t.a * t.a) if endless else t.d * t.d * spread
-        if t.a > 1e4:
+        if flat or t.a > 1e4:
             step = 1.0 / t.a if endless else t.d * centre
     return min(max(t.near + t.sign * t.sd * step, low), high), t.sd * t.sd * max(variance, 0.0)
 

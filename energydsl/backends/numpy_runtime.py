@@ -440,13 +440,14 @@ class Truncated:
             z = self.scale * (1.0 - self.fall)
             rest = np.where(self.fall == 0.0, 0.0, self.b * self.fall)
             variance = 1.0 + self.scale * (self.a - rest) - z * z
-            mean, spread = decay(self.a * self.d)
+            mean, spread = decay(np.abs(self.a) * self.d)
             wide = np.isinf(self.d)
             mean, spread = np.where(wide, 1.0 / self.a, self.d * mean), np.where(wide, 1.0 / self.a**2, self.d**2 * spread)
-        mean = np.where(self.a > 1e4, mean, z - self.a)
-        variance = np.where(self.a > 700.0, spread, variance)
+        flat = self.d < 3e-3
+        mean = np.where(flat | (self.a > 1e4), mean, z - self.a)
+        variance = np.where(flat | (self.a > 700.0), spread, variance)
         centred = self.mean + self.sign * self.sd * z
-        return np.where(self.peak, centred, self.near + self.sign * self.sd * mean), self.sd**2 * variance
+        return np.where(self.peak & ~flat, centred, self.near + self.sign * self.sd * mean), self.sd**2 * variance
 
     def draw(self, u):
         """One draw from one uniform number, growing with it."""

@@ -210,7 +210,10 @@ def _fitted(layer: Layer, values: Array, binarise: str | None, impute: bool = Fa
     bad = np.isnan(values) if values.dtype.kind == "f" else np.zeros(1, bool)
     if bad.any():
         if not impute:
-            raise DataError.of(f"{_where(layer, bad)} is missing (NaN)", "train with --impute to draw what is missing")
+            raise DataError.of(
+                f"{_where(layer, bad)} is missing (NaN)",
+                "train --impute draws what is missing in visible layers; all else takes whole rows",
+            )
         fill = values[~bad].flat[0] if not bad.all() else 0.0
         known, rule = _fitted(layer, np.where(bad, fill, values), binarise)
         lost = bad.reshape(known.shape)

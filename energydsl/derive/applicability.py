@@ -48,10 +48,11 @@ def applicability(
     )
 
 
-def directed(model: Resolved, recognised: bool, log2_states: float, core_states: float) -> tuple[Verdict, ...]:
-    """The table of a model with directed parts."""
+def directed(model: Resolved, unrecognised: str, log2_states: float, core_states: float) -> tuple[Verdict, ...]:
+    """The table of a model with directed parts; unrecognised: why latents are not all recognised, or nothing."""
     visible = bool(model.by_role("visible"))
-    why = "no visible layer to give data to" if not visible else "no recognition part: q(latents | data)"
+    recognised = not unrecognised
+    why = "no visible layer to give data to" if not visible else unrecognised
     sleep = Verdict(
         "wake-sleep", "objective", visible and recognised, "untied recognition weights" if recognised else why
     )

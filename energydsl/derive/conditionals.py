@@ -13,7 +13,7 @@ from energydsl.derive.records import Conditional, Field
 from energydsl.derive.signs import NONNEGATIVE, POSITIVE, UNKNOWN, sign_of_factors
 from energydsl.diagnostics import Diagnostic, Note
 from energydsl.domains import DOMAINS, Domain, Family
-from energydsl.energy.expand import check_power
+from energydsl.energy.expand import check_power, value_of
 from energydsl.energy.rules import Rules
 from energydsl.energy.targets import VALUE, Part, by_unit, by_value, merge, output
 from energydsl.energy.terms import BASE, At, Energy, Function, Monomial, Predicate, Term, entries
@@ -29,7 +29,7 @@ def check_conditionals(model: Resolved, energy: Energy) -> list[Diagnostic]:
     for name, layer in model.units().items():
         domain = DOMAINS[layer.domain.name]
         touching = [t for t in energy.terms if name in t.monomial.layers()]
-        found += _statistics_problems(domain, layer, touching)
+        found += _statistics_problems(model, domain, layer, touching)
         if not found:
             found += _normalisation_problems(model, family_of(layer, touching), layer, touching)
         alone = bool(touching) and all(t.monomial.layers() == {name} for t in touching)
@@ -38,7 +38,7 @@ def check_conditionals(model: Resolved, energy: Energy) -> list[Diagnostic]:
     return found + list(_unbounded_pairs(model, energy))
 
 
-def _statistics_problems(domain: Domain, layer: Layer, touching: list[Term]) -> Iterator[Diagnostic]:
+def _statistics_problems(model: Resolved, domain: Domain, layer: Layer, touching: list[Term]) -> Iterator[Diagnostic]:
     for term in touching:
         for place, unit in term.monomial.units():
             if unit.name == layer.name:
@@ -46,13 +46,31 @@ def _statistics_problems(domain: Domain, layer: Layer, touching: list[Term]) -> 
                     check_power(domain, layer.name, term.monomial.factors[place][1], term.spans[0])
                 except Problem as problem:
                     yield problem.diagnostic
+        if domain.values and not domain.points:
+            yield from _undefined(domain.values(layer.domain.arguments), layer, term, Rules(model))
         if domain.functions == "lgamma" and term.label != BASE and _has_function(term, layer.name):
             yield Diagnostic(
                 "E0310",
                 f"no closed-form conditional: a function of `{layer.name}` that is not its base measure",
                 term.spans[0],
-                f"a {domain.name} unit takes sum(lgamma({layer.name} + 1)), once, with the factor 1",
+                f"units of domain {domain.name} take sum(lgamma({layer.name} + 1)), once, with the factor 1",
             )
+
+
+def _undefined(values: tuple[float, ...], layer: Layer, term: Term, rules: Rules) -> Iterator[Diagnostic]:
+    """A function of a unit must be a number at each of its values, where no parameter stands in it."""
+    try:
+        for atom, exponent in term.monomial.factors:
+            units = [a for a in entries(atom) if a.kind == "layer"]
+            if units and units[0].name == layer.name and len(set(entries(atom))) == 1 and atom != units[0]:
+                for value in values:
+                    value_of(atom, exponent, units[0], value, rules, term.spans[0])
+            elif units and atom == units[0] and units[0].name == layer.name and exponent < 0 and 0.0 in values:
+                raise Problem(
+                    "E0310", f"{layer.name} ^ {exponent:g} is not a number where the unit is 0", term.spans[0]
+                )
+    except Problem as problem:
+        yield problem.diagnostic
 
 
 def family_of(layer: Layer, touching: Iterable[Term]) -> Family:

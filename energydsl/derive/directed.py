@@ -17,17 +17,32 @@ def directed_problems(model: Resolved, energies: list[Energy], undirected: Energ
         found += _factorisation(part, energy)
         found += _strangers(model, part, energy)
     generative = [d for d in model.directed if d.keyword == "energy"]
-    cycle = cycle_of([(g, t) for d in generative for t in d.targets for g in d.given])
-    if cycle:
-        guilty = next(d for d in generative if set(d.targets) & set(cycle))
-        path = " -> ".join([*cycle, cycle[0]])
-        found.append(Diagnostic("E0303", f"the directed graph has a cycle: {path}", guilty.span))
-    elif {t for d in generative for t in d.targets} == set(model.units()):
+    recognition = [d for d in model.directed if d.keyword == "recognition"]
+    cycles = [_cycle(parts) for parts in (generative, recognition)]
+    found += [c for c in cycles if c is not None]
+    for part in recognition:
+        for name in sorted(set(part.targets) & set(model.by_role("visible"))):
+            message = f"`{name}` is visible: data are given, and need no recognition"
+            found.append(Diagnostic("E0303", message, part.span, "recognition is for hidden layers"))
+    if any(c is not None for c in cycles):
+        return found
+    if {t for d in generative for t in d.targets} == set(model.units()):
         part = generative[0]
         message = "every layer is drawn given others, and none has a distribution of its own"
-        help = f"declare `{part.given[0]}` an input and write energy = ... without a bar"
+        loose = [g for g in part.given if g not in model.by_role("input")]
+        help = f"declare `{loose[0]}` an input and write" if loose else "write"
+        help += " energy = ... without a bar"
         found.append(Diagnostic("E0303", message, part.span, help))
     return found
+
+
+def _cycle(parts: list[Directed]) -> Diagnostic | None:
+    cycle = cycle_of([(g, t) for d in parts for t in d.targets for g in d.given])
+    if not cycle:
+        return None
+    guilty = next(d for d in parts if set(d.targets) & set(cycle))
+    path = " -> ".join([*cycle, cycle[0]])
+    return Diagnostic("E0303", f"the directed graph has a cycle: {path}", guilty.span)
 
 
 def _drawn_twice(model: Resolved, undirected: Energy) -> Iterator[Diagnostic]:

@@ -31,7 +31,9 @@ def _atom_sign(atom: Atom, model: Resolved) -> int:
             return max(NONNEGATIVE, _sum_sign(atom.argument, model))
         return _sum_sign(atom.argument, model) if not atom.function else UNKNOWN
     if atom.kind in ("layer", "input"):
-        return NONNEGATIVE if DOMAINS[model.layers[atom.name].domain.name].nonnegative else UNKNOWN
+        spec = model.layers[atom.name].domain
+        domain = DOMAINS[spec.name]
+        return NONNEGATIVE if domain.nonnegative or domain.bounds(spec.arguments)[0] >= 0 else UNKNOWN
     record = model.params[atom.name] if atom.kind == "param" else model.consts[atom.name]
     if "positive" in record.constraints:
         return POSITIVE

@@ -76,7 +76,9 @@ def _weighs(monomial: Monomial, coefficient: float, rules: Rules) -> str:
     )
     plain = whole and len({i.plain for i in unit.indices}) == len(unit.indices) == len(loops)
     lgamma = isinstance(atom, Function) and atom.function == "lgamma" and set(atom.argument) == set(shift)
-    return unit.name if plain and lgamma and exponent == 1.0 and rules.domain(unit.name).functions else ""
+    domain = rules.domain(unit.name)
+    counted = domain.functions and domain.bounds(layer.domain.arguments)[0] >= 0
+    return unit.name if plain and lgamma and exponent == 1.0 and counted else ""
 
 
 def _additive(node: ex.Expression, sign: float) -> Iterator[tuple[float, ex.Expression]]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from energydsl.diagnostics import Span
 from energydsl.domains import Domain
 from energydsl.energy.rules import Rules, collect
-from energydsl.energy.terms import At, Function, Loop, Monomial, Predicate, atom_binders, entries
+from energydsl.energy.terms import At, Atom, Function, Loop, Monomial, Predicate, atom_binders, entries
 from energydsl.model import expressions as ex
 from energydsl.model.constants import Problem
 from energydsl.model.indices import EdgeEnd, Index
@@ -151,7 +151,7 @@ class Expander:
                     "E0310",
                     f"no closed-form conditional: {what} a unit of `{unit.name}`, whose domain is {domain.name}",
                     span,
-                    f"a {domain.name} unit takes powers {' and '.join(map(str, domain.powers))}",
+                    f"units of domain {domain.name} take {'powers 1 and 2' if len(domain.powers) > 1 else 'the power 1'}",
                 )
 
     def _check_powers(self, monomials: list[Monomial], span: Span) -> None:
@@ -188,7 +188,7 @@ def check_power(domain: Domain, layer: str, exponent: float, span: Span) -> None
             "E0310",
             f"no closed-form conditional: power {exponent:g} of a unit of `{layer}`, whose domain is {domain.name}",
             span,
-            f"a {domain.name} unit takes powers {' and '.join(map(str, domain.powers))}",
+            f"units of domain {domain.name} take {'powers 1 and 2' if len(domain.powers) > 1 else 'the power 1'}",
         )
 
 
@@ -220,6 +220,12 @@ def _function(function: str, argument: list[Monomial], exponent: float, span: Sp
             raise Problem("E0310", f"{what} is not a number, and this takes that value", span) from None
         return Monomial(result)
     return Monomial(1.0, factors=((Function(function, tuple(argument)), exponent),))
+
+
+def value_of(atom: Atom, exponent: float, unit: At, value: float, rules: Rules, span: Span) -> Monomial:
+    """A function of one unit at one of its values. Raises `Problem` (E0310) where it is no number."""
+    assert isinstance(atom, Function)
+    return _function(atom.function, _at_value(list(atom.argument), unit, value, rules), exponent, span)
 
 
 def _at_value(argument: list[Monomial], unit: At, value: float, rules: Rules) -> list[Monomial]:

@@ -67,6 +67,9 @@ def stages(program: Program) -> list[Stage]:
     derived = program.derived
     if not isinstance(derived, Network):
         return list(_undirected(derived))
+    verdict = next(v for v in derived.verdicts if v.name == "wake-sleep")
+    if not verdict.ok:
+        raise NotApplicable(f"greedy training needs recognition: {verdict.why}")
     found = [_pair(derived, piece) for piece in derived.pieces.recognition]
     core = derived.pieces.core.model
     text = print_module(written(take_apart(derived.model).core, derived.model))
@@ -220,6 +223,8 @@ def pretrain(
     model, params = program.model, dict(params)
     below, rule = dict(data.arrays), data.binarise
     todo = stages(program)
+    if len(greedy.epochs) > len(todo):
+        raise ArgumentError(f"{len(greedy.epochs)} numbers of epochs for {len(todo)} stages")
     for number, stage in enumerate(todo, 1):
         own = loads(stage.text, {}, {n: c.value for n, c in model.consts.items()}, name=f"{model.name}.energy")
         small = own.compile(program.backend, program.dtype.name, program.precision)

@@ -82,6 +82,12 @@ def _clamped(run: Run, name: str, value: Any, n: int) -> tuple[Array, Array | No
         raise ArgumentError(f"the values of `{name}` are not numbers")
     if array.shape == layer.shape and array.shape:
         array = array[None]
+    domain = DOMAINS[layer.domain.name]
+    low, high = domain.points or domain.bounds(layer.domain.arguments)
+    with np.errstate(invalid="ignore"):
+        outside = (array < low) | (array > high) if not domain.one_hot else np.zeros(1, bool)
+    if outside.any():
+        raise ArgumentError(f"`{name}` is held at {array[outside].flat[0]:g}, outside {layer.domain}")
     values, known = run.program.partly({name: array})
     if len(values[name]) not in (1, n):
         raise ArgumentError(f"{len(values[name])} values of `{name}` for {n} samples")

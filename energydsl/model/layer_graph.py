@@ -78,7 +78,7 @@ class _Expansion:
         children: dict[str, list[tuple[tree.Name, tree.Hop]]] = {}
         for child, hops in parents.items():
             for parent, hop in hops:
-                if child in self.layers and parent.id in self.layers:
+                if child in self.layers and parent.id in self.layers and self.layers[parent.id][0] == "hidden":
                     children.setdefault(parent.id, []).append((tree.Name(hop.span, child), hop))
         found: list[tree.Statement] = []
         for upper, arrows in children.items():

@@ -20,6 +20,8 @@ from energydsl.syntax.printer import print_expr
 _LAYER_KEYWORDS = ("visible", "hidden", "input")
 _INITIALISERS = {"normal": ("mean", "sd"), "uniform": ("low", "high")}
 MAX_UNITS = 1 << 40
+# Values of an integer unit.
+MAX_VALUES = 65536
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class _Resolver:
         self.graphs, self.layers = graphs, layers
         params = self._all("param", self._param)
         self.scope = Scope(self.dims, layers, params, consts, graphs, self._of("let"), self.broken, self.problems)
+        self.energies = [s for s in (*self.module.statements, *expanded) if isinstance(s, tree.Energy)]
         energies, directed = self._energies([*self.module.statements, *expanded])
         for name in self._of("let"):
             self._type_let(name)
@@ -192,7 +195,12 @@ class _Resolver:
         number = self.dims.integer if name == "integer" else self._bound
         low, high = (number(a, "a bound") for a in domain.arguments)
         if not low < high:
-            raise Problem("E0212", f"the bounds of `{name}` are not in order", domain.span)
+            what = "leave one value" if low == high else "are not in order"
+            raise Problem("E0212", f"the bounds of `{name}` {what}", domain.span)
+        if name == "integer" and high - low > MAX_VALUES:
+            raise Problem(
+                "E0212", f"an integer unit has at most {MAX_VALUES} values; a table holds them all", domain.span
+            )
         return records.DomainSpec(name, (low, high))
 
     def _bound(self, node: tree.Expr, what: str) -> float:
@@ -375,7 +383,12 @@ class _Resolver:
                 self._check_scheduled(name, seen)
             parts = tuple((name.id, by_parts) for name, by_parts in block)
             blocks.append(records.ScheduleBlock(parts, block[0][0].span.to(block[-1][0].span)))
-        missing = [n for n, layer in self.layers.items() if layer.role != "input" and n not in seen]
+        drawn = {n.id for s in self.energies if s.keyword == "energy" for n in s.targets}
+        for scheduled in sorted(seen.keys() & drawn):
+            message = f"`{scheduled}` is drawn given its parents, and is in no block"
+            help = "schedule the layers of the undirected part"
+            self.problems.append(Diagnostic("E0302", message, seen[scheduled], help))
+        missing = [n for n, x in self.layers.items() if x.role != "input" and n not in seen and n not in drawn]
         if missing:
             names = ", ".join(f"`{n}`" for n in missing)
             self.problems.append(Diagnostic("E0302", f"the schedule misses {names}", statements[0].span))

@@ -196,3 +196,58 @@ def test_digamma_against_scipy() -> None:
 
     x = np.array([0.1, 0.5, 1.0, 2.5, 7.0, 100.0])
     np.testing.assert_allclose(ours(x), digamma(x), rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("visible n[2] : integer[-1, 4]\nenergy = sum(sqrt(n))", "E0310"),
+        ("visible n[2] : integer[0, 4]\nenergy = sum(log(n))", "E0310"),
+        ("visible n[2] : integer[-1, 4]\nenergy = sum(1 / n)", "E0310"),
+        ("visible n[2] : integer[-2, 4]\nenergy = sum(lgamma(n + 1))", "E0310"),
+        ("visible n[2] : integer[0, 1000000000]\nenergy = sum(n)", "E0212"),
+        ("visible n[2] : count\nenergy = 2 * sum(lgamma(n + 1))", "E0310"),
+        ("visible n[2] : count\nparam a[2]\nenergy = a @ n", "E0311"),
+        ("visible t[2] : positive\nparam a[2]\nenergy = a @ t", "E0311"),
+        ("visible x[2] : interval[0, 1]\nparam s[2]\nenergy = sum(s * x^2)", "E0311"),
+    ],
+)
+def test_what_is_no_distribution_is_refused(text: str, code: str) -> None:
+    with pytest.raises(ed.ModelError) as caught:
+        ed.loads(text)
+    assert {d.code for d in caught.value.diagnostics} == {code}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "visible n[2] : count\nhidden h[2] : binary\nparam w[2, 2]\nenergy = sum(lgamma(1 + n)) - n @ w @ h",
+        "visible n[2, 2] : count\nenergy = sum[i, j] lgamma(1 + n[i, j]) - sum(n)",
+        "visible x[2] : interval[-1, 2]\nparam w\nenergy = w * x[0] * x[1] - sum(x)",
+        "visible n[2] : count\nenergy = sum(lgamma(n + 1)) - 2 * sum(n) + n[0] * n[1]",
+        "dim I = 3\nvisible x[I] : real\nhidden h : binary\nparam w\nenergy = sum(x^2) - w * x[2] * h - w * x[0] * x[2]",
+        "visible x[2] : positive\nhidden n[2] : integer[0, 1]\nenergy = sum(x) + x @ n",
+        "visible x[2] : positive\nhidden n[2] : interval[0, 1]\nenergy = sum(x) + x @ n",
+    ],
+)
+def test_odd_ways_of_writing_are_proved(text: str) -> None:
+    certificate = ed.loads(text).verify()
+    assert certificate.ok, str(certificate)
+
+
+def test_a_nearly_flat_normal_between_bounds_keeps_its_moments() -> None:
+    from energydsl.backends import numpy_runtime
+
+    nodes, weights = np.polynomial.legendre.leggauss(60)
+    x, w = 0.5 * (nodes + 1), 0.5 * weights
+    for eta1 in (0.0, 0.01, 0.5, -3.0):
+        for eta2 in (-1e-4, -1e-6, -1e-8, -1e-12):
+            p = w * np.exp(eta1 * x + eta2 * x * x)
+            p /= p.sum()
+            given = (np.array([eta1]), np.array([eta2]), 0.0, 1.0)
+            mean, variance = (
+                numpy_runtime.truncated_normal_mean(*given)[0],
+                numpy_runtime.truncated_normal_variance(*given)[0],
+            )
+            np.testing.assert_allclose(mean, p @ x, rtol=1e-5)
+            np.testing.assert_allclose(variance, p @ (x - p @ x) ** 2, rtol=1e-4)
