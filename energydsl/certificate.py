@@ -19,7 +19,7 @@ from energydsl.derive import Derived, derive
 from energydsl.derive.records import BlockPart, Schedule
 from energydsl.diagnostics import NotApplicable, TooLarge
 from energydsl.directed_program import DirectedProgram
-from energydsl.domains import DOMAINS, Family
+from energydsl.domains import DOMAINS
 from energydsl.energy import canonicalise
 from energydsl.graph import edges_of
 from energydsl.model.records import Layer, Param, Resolved
@@ -208,7 +208,8 @@ class _Trial:
             logits = eta[0].reshape(self.rows, layer.size, -1)
         else:
             flat = [e.reshape(self.rows, layer.size, 1) for e in eta]
-            logits = np.asarray(sum(e * values**k for e, k in zip(flat, family.powers, strict=True)))
+            statistics = [self.host(t) for t in self.program.statistics(name, values)]
+            logits = np.asarray(sum(e * t for e, t in zip(flat, statistics, strict=True)))
         return np.asarray(logits - log_factorial(values) if family.weighted else logits)
 
     def etas(self, name: str) -> tuple[Array, ...]:
@@ -220,8 +221,8 @@ class _Trial:
         kernels, s = self.program.kernels, self.program.settings(**self.scalars)
         p, x = self.program.check_params(self.params), self.program.layer_arrays(self.x)
         etas = []
-        for power in self.derived.conditionals[name].distribution.powers:
-            unit = getattr(kernels, f"unit_eta{power}_{name}")
+        for field in self.derived.conditionals[name].fields:
+            unit = getattr(kernels, f"unit_eta{field.number}_{name}")
             columns = [self.host(unit(p, x, s, self.program.workspace, *at)) for at in np.ndindex(*layer.shape)]
             etas.append(np.stack(columns, axis=1).reshape(self.rows, *layer.field_shape))
         return tuple(etas)
@@ -546,7 +547,7 @@ def _full_size(derived: Derived, seed: int) -> Iterator[Check]:
             continue
         etas = program.natural_parameters(params, state, name)
         for unit in rng.integers(0, layer.size, 3):
-            moved, gain = _flipped(layer, derived.conditionals[name].distribution, state[name], int(unit), etas)
+            moved, gain = _flipped(program, layer, state[name], int(unit), etas)
             after = {**state, name: moved}
             change = program.energy(params, after) - program.energy(params, state)
             scale = max(1.0, abs(float(program.energy(params, state)[0])))
@@ -562,9 +563,9 @@ def _full_size(derived: Derived, seed: int) -> Iterator[Check]:
         yield Check("no field moves inside a colour", colour, 1e-12)
 
 
-def _flipped(layer: Layer, family: Family, values: Array, unit: int, etas: tuple[Array, ...]) -> tuple[Array, float]:
+def _flipped(program: Program, layer: Layer, values: Array, unit: int, etas: tuple[Array, ...]) -> tuple[Array, float]:
     """A layer with one unit moved to another value, and the gain in sum_k eta_k T_k + log h."""
-    domain = DOMAINS[layer.domain.name]
+    domain, family = DOMAINS[layer.domain.name], program.derived.conditionals[layer.name].distribution
     moved = values.copy()
     flat = moved.reshape(1, layer.size, -1)
     before = flat[0, unit].copy()
@@ -578,6 +579,7 @@ def _flipped(layer: Layer, family: Family, values: Array, unit: int, etas: tuple
     if family.over_states and not family.one_hot:
         table = etas[0].reshape(layer.size, -1)[unit]
         return moved, gain + float(table[int(after[0] - low)] - table[int(before[0] - low)])
-    for eta, power in zip(etas, family.powers, strict=True):
-        gain += float(((after**power - before**power) * eta.reshape(layer.size, -1)[unit]).sum())
+    ends = (program.statistics(layer.name, program.device(x)) for x in (before, after))
+    for eta, old, new in zip(etas, *ends, strict=True):
+        gain += float(((program.host(new) - program.host(old)) * eta.reshape(layer.size, -1)[unit]).sum())
     return moved, gain

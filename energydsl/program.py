@@ -25,6 +25,7 @@ from energydsl.derive import Derived
 from energydsl.derive.free_energy import log_states, summable_sets
 from energydsl.diagnostics import ArgumentError, DataError, NotApplicable, TooLarge, suggestion
 from energydsl.domains import DOMAINS
+from energydsl.domains.density import Density
 from energydsl.energy.terms import BASE
 from energydsl.graph import edges_of
 from energydsl.kernels import lower
@@ -126,7 +127,7 @@ class Program:
             case "uniform":
                 return np.asarray(rng.uniform(init.arguments["low"], init.arguments["high"], size))
         eta, *rest = self.base_rate(init.layer, data.get(init.layer))
-        if not rest:
+        if not rest or self.derived.conditionals[init.layer].distribution.density:
             return eta
         layer = self.model.layers[init.layer]  # at unit precision, that of a `layers` statement
         mean = data[init.layer].mean(axis=0, dtype=np.float64) if init.layer in data else np.zeros(layer.shape)
@@ -139,6 +140,8 @@ class Program:
         shape = record.energy_shape
         family = self.derived.conditionals[layer].distribution
         values = domain.values(record.domain.arguments) if domain.values else None
+        if family.density:
+            return self._base_density(layer, family.density, data)
         if family.over_states and not domain.one_hot:
             assert values is not None
             counts = (
@@ -158,6 +161,18 @@ class Program:
             variance = np.ones(shape) if data is None else np.maximum(data.var(axis=0, dtype=np.float64), 1e-3)
             second = (-0.5 / variance,)
         return self._natural(layer, mean, *second), *second
+
+    def _base_density(self, layer: str, density: Density, data: Array | None) -> tuple[Array, ...]:
+        """Held by the confining power c |x|^p alone, c = 1 / (p <|x|^p>); and with the mean where x is a statistic."""
+        shape = self.model.layers[layer].shape
+        etas = [np.zeros(shape) for _ in density.statistics]
+        number, power = density.confining
+        if power:
+            size = np.ones(shape) if data is None else np.mean(np.abs(data, dtype=np.float64) ** power, axis=0)
+            etas[number] -= 1.0 / (power * np.maximum(size, 1e-3))
+        if data is not None and density.plain and (number, power) != (0, 1):
+            etas[0] = self._natural(layer, data.mean(axis=0, dtype=np.float64), *etas[1:])
+        return tuple(etas)
 
     def _natural(self, layer: str, mean: Array, *second: Array) -> Array:
         """eta1 of a mean: in closed form, or by halving an interval."""
@@ -363,16 +378,22 @@ class Program:
         """sum_k fields_k . T_k(x) of a layer, shape (chains,)."""
         flat = values.reshape(len(values), -1)
         total: Array = self.xp.zeros(len(values))
-        record, family = self.model.layers[layer], self.derived.conditionals[layer].distribution
+        record = self.model.layers[layer]
         if record.field_shape != record.energy_shape:
             low, _ = DOMAINS[record.domain.name].bounds(record.domain.arguments)
             wide = self.xp.broadcast_to(self.device(fields[0]), record.field_shape).reshape(record.size, -1)
             codes = (flat - low).astype(int)
             return wide[self.xp.arange(record.size), codes].sum(axis=1)  # type: ignore[no-any-return]
-        for power, eta in zip(family.powers, fields, strict=True):
-            wide = self.xp.broadcast_to(self.device(eta), values.shape[1:]).reshape(-1)
-            total = total + (flat if power == 1 else flat**power) @ wide
+        for statistic, eta in zip(self.statistics(layer, flat), fields, strict=True):
+            total = total + statistic @ self.xp.broadcast_to(self.device(eta), values.shape[1:]).reshape(-1)
         return total
+
+    def statistics(self, layer: str, values: Array) -> list[Array]:
+        """T_k(x) of units of a layer, in the order of its natural parameters."""
+        family = self.derived.conditionals[layer].distribution
+        if family.density:
+            return list(getattr(self.kernels, f"DENSITY_{layer}").each(values))
+        return [values if power == 1 else values**power for power in family.powers]
 
     def mean(self, params: Mapping[str, Any], state: Mapping[str, Any], layer: str, **scalars: Any) -> Array:
         """Conditional mean of each unit of a layer given all other units; shape (chains, *layer)."""
@@ -764,8 +785,8 @@ class Program:
         layer = self.model.layers[name]
         for unit in np.ndindex(*layer.shape):
             eta = [
-                getattr(self.kernels, f"unit_eta{k}_{name}")(p, x, s, self.workspace, *unit)
-                for k in self.derived.conditionals[name].distribution.powers
+                getattr(self.kernels, f"unit_eta{f.number}_{name}")(p, x, s, self.workspace, *unit)
+                for f in self.derived.conditionals[name].fields
             ]
             shaped = [e[:, None] if layer.field_shape == layer.shape else e[:, None, :] for e in eta]
             at = (slice(None), *unit)

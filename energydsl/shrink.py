@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from energydsl.derive import check
+from energydsl.derive.free_energy import summable_sets
 from energydsl.diagnostics import ModelError, NotApplicable
 from energydsl.domains import DOMAINS
 from energydsl.energy import canonicalise
@@ -21,7 +22,9 @@ from energydsl.model.resolve import Overrides, resolve
 from energydsl.syntax import tree
 
 MAX_STATES = 8192
-MAX_REAL_UNITS = 2
+# Continuous units: in all, and of layers that are summed out, where the oracle integrates over all of them at once.
+MAX_REAL_UNITS = 4
+MAX_INTEGRATED_UNITS = 2
 _TRIES = 4000
 _ENOUGH = 40
 
@@ -53,13 +56,18 @@ def shrink(module: tree.Module, overrides: Overrides) -> tuple[Resolved, Overrid
 
 
 def _sound(model: Resolved) -> bool:
-    """Whether nothing is refused that is not in the model at its own sizes."""
+    """Whether nothing is refused that is not in the model at its own sizes, and few enough units are integrated."""
+    continuous = {n: a.size for n, a in model.units().items() if not DOMAINS[a.domain.name].finite}
     if model.directed:
-        return True
+        return sum(continuous.values()) <= MAX_INTEGRATED_UNITS
     try:
-        return not any(d.severity == "error" for d in check(model, canonicalise(model)[0]))
+        energy = canonicalise(model)[0]
+        if any(d.severity == "error" for d in check(model, energy)):
+            return False
     except ModelError:
         return False
+    sets = summable_sets(model, energy, list(continuous))
+    return max(sum(continuous[n] for n in chosen) for chosen in sets) <= MAX_INTEGRATED_UNITS
 
 
 def _assignments(count: int) -> Iterator[tuple[int, ...]]:

@@ -23,7 +23,8 @@ from energydsl.directed_program import Conditional, DirectedProgram
 from energydsl.domains import DOMAINS, FAMILIES
 from energydsl.domains.scalar import Num, Op, apply
 from energydsl.domains.table import ETA1, ETA2, HIGH, LOW, UNIFORM
-from energydsl.energy import canonical, rules, targets, terms
+from energydsl.energy import canonical, rules, statistics, targets, terms
+from energydsl.energy.expand import Expander
 from energydsl.energy.terms import At, Energy, Term
 from energydsl.graph import Parts
 from energydsl.model.indices import Index
@@ -57,6 +58,11 @@ RECTIFIED = (
     "visible x[2] : positive\nhidden h[2] : binary\nparam a[2], W[2, 2]\nenergy = 0.5 * sum(x^2) - a @ x - x @ W @ h"
 )
 BOUNDED = "visible x[2] : interval[-1, 2]\nhidden h[2] : binary\nparam a[2], W[2, 2]\nenergy = - a @ x - x @ W @ h"
+QUARTIC = (
+    "visible v[2] : binary\nhidden x[2] : real\nparam W[2, 2], g : positive = 1\n"
+    "energy = g * sum(x^4) - 2 * sum(x^2) - v @ W @ x"
+)
+ROTORS = "visible a[2] : interval[-3, 3]\nparam K\nenergy = - K * sin(a[0] - a[1]) - sum(cos(2 * a))"
 POISSON = (
     "visible n[2] : count\nhidden h[2] : binary\nparam b[2], W[2, 2]\nenergy = sum(lgamma(n + 1)) - b @ n - n @ W @ h"
 )
@@ -328,6 +334,14 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "table without its base measure": (BINOMIAL, family("weighted_table", sample=FAMILIES["table"].sample)),
     "table counted from zero": (ORDINAL, family("table", sample=apply("pick_last", ETA1, UNIFORM, 0.0))),
     "values of a table shifted": (ORDINAL, source("np.arange(-1, ", "1.0 + np.arange(-1, ")),
+    # densities without a closed form
+    "sine added like a cosine": (ROTORS, set_to(Expander, "_added", lambda f: lambda self, name, a, s: f(self, "cos" if name == "sin" else name, a, s))),
+    "power of a statistic lost": (QUARTIC, set_to(statistics, "_factor", lambda f: lambda a, e, *rest: f(a, 1.0, *rest))),
+    "statistics of one unit mixed up": (QUARTIC, source("for e, t in zip(eta, self.density.each(x), strict=True)", "for e, t in zip(eta[::-1], self.density.each(x), strict=True)")),
+    "mass that no panel holds": (QUARTIC, source("np.log(self.total(1.0))", "np.log(0.99 * self.total(1.0))")),
+    "far wells dropped": (QUARTIC, source("_DEEP, _CURVED, _STEEP, _NARROW = 40.0", "_DEEP, _CURVED, _STEEP, _NARROW = 4.0")),
+    "panels left coarse": (QUARTIC, source("0.25, 5.0, 1e-15", "25.0, 500.0, 1e-15")),
+    "drawn evenly within a panel": (QUARTIC, source("for _ in range(_NEWTON):", "for _ in range(0):")),
     # directed parts
     "conditional part not normalised": (BELIEF, set_to(Conditional, "log_probability", lambda f: lambda self, p, x, s: -self.program.marginal(self.params(p), {n: x[n] for n in self.program.model.layers}, s, ()))),
     "beta lost in the directed parts": (BELIEF, set_to(DirectedProgram, "settings", lambda f: lost_below(f))),

@@ -596,3 +596,190 @@ __device__ inline void scan_part(const Part& part, const Random& random, Put put
     }
   }
 }
+
+// --- densities without a closed form: panels, as in the NumPy runtime, but one unit at a time, none of them stored
+
+#define ENDLESS 1.7976931348623157e308
+
+struct Panel {
+  double left, right, a, b;
+};
+
+struct Density {
+  const double *eta, *rows, *growth, *bend, *ends;
+  int statistics, row_count, row_size, growth_size, bend_size, confining, power, end_count;
+  double narrow, reach;
+
+  __device__ static double shape(int function, double y) {
+    switch (function) {
+      case 1: return fabs(y);
+      case 2: return tanh(y);
+      case 3: return 0.5 * (1 + tanh(0.5 * y));
+      case 4: return fmax(y, 0.0) + log1p(exp(-fabs(y)));
+      case 5: return sin(y);
+      case 6: return cos(y);
+      case 7: return exp(y);
+    }
+    return y;
+  }
+
+  // sum_k eta_k T_k(x)
+  __device__ double exponent(double x) const {
+    double total = 0, product = 1;
+    for (int r = 0; r < row_count; ++r) {
+      const double* row = rows + r * row_size;
+      double y = 0;
+      for (int d = row_size - 1; d > 2; --d) y = y * x + row[d];
+      y = shape(int(row[1]), y);
+      for (int n = 0; n < int(row[2]); ++n) product *= y;
+      if (r + 1 == row_count || row[row_size] != row[0]) total += eta[int(row[0])] * product, product = 1;
+    }
+    return total;
+  }
+
+  __device__ double curvature(double size) const {
+    double found = 0;
+    for (int d = bend_size - 1; d >= 0; --d) {
+      double c = 0;
+      for (int k = 0; k < statistics; ++k) c += bend[k * bend_size + d] * fabs(eta[k]);
+      found = found * size + c;
+    }
+    return found;
+  }
+
+  // Whether there is a density; finds how far it reaches.
+  __device__ bool proper() {
+    reach = ENDLESS;
+    if (power) {
+      if (!(eta[confining] < 0)) return false;
+      reach = 0;
+      for (int d = 0; d < power; ++d) {
+        double size = 0;
+        for (int k = 0; k < statistics; ++k)
+          if (k != confining && d < growth_size) size += growth[k * growth_size + d] * fabs(eta[k]);
+        if (d == 0) size = PANEL_DEEP + 2 * size;
+        reach = fmax(reach, pow(power * size / -eta[confining], 1.0 / (power - d)));
+      }
+      if (!isfinite(reach)) return false;
+    }
+    narrow = PANEL_NARROW * fmin(reach, fmax(fabs(ends[0]), fabs(ends[end_count - 1])));
+    return true;
+  }
+};
+
+// Panels from left to right, halved until they can be integrated; a search looks at all, for the greatest exponent.
+struct Walk {
+  Panel stack[64];
+  int depth, left_over;
+  double top, at, width;
+
+  __device__ void start(const Density& d) {
+    depth = 0;
+    for (int s = d.end_count - 2; s >= 0; --s) {
+      double low = clipped(d.ends[s], -d.reach, d.reach), high = clipped(d.ends[s + 1], -d.reach, d.reach);
+      stack[depth++] = Panel{low, high, d.exponent(low), d.exponent(high)};
+    }
+  }
+
+  __device__ bool next(const Density& d, Panel& panel, bool searching) {
+    while (depth > 0 && left_over-- > 0) {
+      panel = stack[--depth];
+      double h = panel.right - panel.left, high = fmax(panel.a, panel.b);
+      double above = d.curvature(fmax(fabs(panel.left), fabs(panel.right))) * h * h / 8;
+      if (searching && high >= top) top = high, at = panel.a >= panel.b ? panel.left : panel.right, width = h;
+      if (!(high + above >= top - PANEL_DEEP)) continue;
+      if ((above > PANEL_CURVED || fabs(panel.b - panel.a) > PANEL_STEEP) && h > d.narrow) {
+        double centre = 0.5 * (panel.left + panel.right), middle = d.exponent(centre);
+        stack[depth++] = Panel{centre, panel.right, middle, panel.b};
+        stack[depth++] = Panel{panel.left, centre, panel.a, middle};
+      } else if (!searching) {
+        return true;
+      }
+    }
+    return false;
+  }
+};
+
+__device__ inline double mass_of(const Density& d, double left, double right, double top) {
+  double half = 0.5 * (right - left), total = 0;
+  for (int n = 0; n < 8; ++n) total += RULE[n][1] * exp(d.exponent(left + half * (1 + RULE[n][0])) - top);
+  return half * total;
+}
+
+__device__ inline double mode_of(const Density& d, Walk& walk) {
+  Panel panel;
+  double best = -ENDLESS, at = walk.at, width = 0;
+  for (walk.start(d); walk.next(d, panel, false);)
+    for (int n = 0; n <= PANEL_GRID; ++n) {
+      double x = panel.left + (panel.right - panel.left) * n / PANEL_GRID, f = d.exponent(x);
+      if (f > best) at = x, best = f, width = (panel.right - panel.left) / PANEL_GRID;
+    }
+  for (int round = 0; round < PANEL_FINER; ++round, width /= PANEL_GRID) {
+    double centre = at, top = -ENDLESS;
+    for (int n = 0; n <= 2 * PANEL_GRID; ++n) {
+      double x = clipped(centre + width * (double(n) / PANEL_GRID - 1), d.ends[0], d.ends[d.end_count - 1]), f = d.exponent(x);
+      if (f > top) at = x, top = f;
+    }
+  }
+  return at;
+}
+
+__device__ inline double draw_of(const Density& d, Walk& walk, double target) {
+  Panel panel, last{0, 0, 0, 0};
+  double here = 0;
+  bool found = false;
+  for (walk.start(d); !found && walk.next(d, panel, false);) {
+    last = panel, here = mass_of(d, panel.left, panel.right, walk.top);
+    found = target < here;
+    if (!found) target -= here;
+  }
+  if (!found) target = here;
+  double a = last.left, b = last.right, x = a + (b - a) * target / here;
+  for (int n = 0; n < PANEL_NEWTON; ++n) {
+    double excess = mass_of(d, last.left, x, walk.top) - target;
+    (excess < 0 ? a : b) = x;
+    x -= excess / exp(d.exponent(x) - walk.top);
+    if (!(x >= a && x <= b)) x = 0.5 * (a + b);
+  }
+  return x;
+}
+
+enum { LOG, MEAN, VARIANCE, ENTROPY, MODE, DRAW };
+
+__device__ inline double integral_of(int what, Density& d, double u) {
+  Walk walk;
+  Panel panel;
+  if (!d.proper()) return nan("");
+  walk.left_over = 10 * PANEL_MOST, walk.top = -ENDLESS, walk.at = 0, walk.width = 0;
+  walk.start(d);
+  walk.next(d, panel, true);
+  if (walk.left_over <= 0 || !(walk.top > -ENDLESS && walk.top < ENDLESS)) return nan("");
+  if (what == MODE) return mode_of(d, walk);
+  double mass = 0, first = 0, second = 0, fall = 0;
+  for (walk.start(d); walk.next(d, panel, false);) {
+    double half = 0.5 * (panel.right - panel.left);
+    for (int n = 0; n < 8; ++n) {
+      double x = panel.left + half * (1 + RULE[n][0]), f = d.exponent(x) - walk.top, w = half * RULE[n][1] * exp(f);
+      mass += w, first += w * (x - walk.at), second += w * (x - walk.at) * (x - walk.at);
+      fall += w > 0 ? w * f : 0.0;
+    }
+  }
+  if (walk.left_over <= 0) return nan("");
+  first /= mass;
+  if (what == LOG) return walk.top + log(mass);
+  if (what == MEAN) return walk.at + first;
+  if (what == VARIANCE) return second / mass - first * first;
+  if (what == ENTROPY) return log(mass) - fall / mass;
+  return draw_of(d, walk, u * mass);
+}
+
+extern "C" __global__ void integrate(int what, const double* eta, const double* u, int statistics, const double* rows,
+                                     const double* growth, const double* bend, int row_count, int row_size,
+                                     int growth_size, int bend_size, int confining, int power, const double* ends,
+                                     int end_count, double* out, int size) {
+  for (int j = blockIdx.x * blockDim.x + threadIdx.x; j < size; j += gridDim.x * blockDim.x) {
+    Density d{eta + j * statistics, rows, growth, bend, ends, statistics, row_count, row_size, growth_size,
+              bend_size, confining, power, end_count, 0, 0};
+    out[j] = integral_of(what, d, u[j]);
+  }
+}

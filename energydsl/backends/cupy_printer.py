@@ -28,7 +28,7 @@ CUDA_SOURCE = r'''
 '''
 
 """
-_UNUSED = frozenset({"philox", "_CENTRE", "_NEAR", "_FAR", "_ratio", "poisson_draw", "poisson_peak"})
+_UNUSED = frozenset({"philox", "_CENTRE", "_NEAR", "_FAR", "_ratio", "poisson_draw", "poisson_peak", "Panels"})
 
 
 class CupyPrinter(FusedPrinter):

@@ -428,6 +428,25 @@ class Scatter:
             output[...] = target
 
 
+_KINDS = ("log", "mean", "variance", "entropy", "mode", "draw")
+
+
+def integrated(what, density, etas, u=0.0):
+    """log of the integral, mean, variance, entropy, mode, or a draw from u, of every unit; NaN where that is undefined."""
+    shape = numpy.broadcast_shapes(*(getattr(a, "shape", ()) for a in (*etas, u)))
+    eta, uniform, out = (np.empty(s, numpy.float64) for s in ((*shape, len(etas)), shape, shape))
+    for k in range(len(etas)):
+        eta[..., k] = etas[k]
+    uniform[...] = u
+    sizes = (len(density.rows), density.rows.shape[1], density.growth.shape[1], density.bend.shape[1])
+    DEVICE(
+        "integrate", out.size, whole(_KINDS.index(what)), eta, uniform, whole(len(etas)), density.rows, density.growth,
+        density.bend, *map(whole, sizes), *map(whole, density.confining), density.ends, whole(len(density.ends)), out,
+        whole(out.size),
+    )  # fmt: skip
+    return out
+
+
 # --- what CuPy has otherwise, or not at all
 
 quiet = silent = contextlib.nullcontext

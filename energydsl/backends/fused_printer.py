@@ -16,6 +16,8 @@ class FusedPrinter(Printer):
     """Prints what differs from NumPy: how a layer is drawn."""
 
     def sample(self, layer: LayerKernels) -> Lines:
+        if layer.family.density:
+            return super().sample(layer)
         name = layer.layer
         states = layer.field_shape[len(layer.shape) :]
         count = layer.states or 1
@@ -28,7 +30,7 @@ class FusedPrinter(Printer):
             f'    """Draw `{name}` given all other layers, into x; and its moments into `means` if that is given."""',
         ]
         if name in self.colours:
-            etas = ["eta1", "eta2"][: len(layer.fields)]
+            etas = layer.etas
             taken = [f"at_units({a}, units, {layer.shape!r}, {states!r})" for a in etas]
             inner = "".join(f", {n}" for n in layer.energy_shape[len(layer.shape) :])
             return [
@@ -50,6 +52,8 @@ class FusedPrinter(Printer):
         return [*lines, f'    draw({kernel!r}, eta1, eta2, random, x["{name}"], {count}, moments{more}{bounds})']
 
     def path(self, layer: LayerKernels) -> Lines:
+        if layer.family.density:
+            return super().path(layer)
         name, kernel = layer.layer, layer.family.kernel
         return [
             *self.apart(layer),

@@ -955,3 +955,235 @@ def out_of_lanes(x, state, slots, lanes):
             for k in range(top):
                 for e in range(left, min(left + 64, state.shape[1])):
                     state[piece * lanes + k, e] = x[piece, slots[e] * lanes + k]
+
+
+# --- densities without a closed form: panels, as in the NumPy runtime, but one unit at a time, none of them stored
+
+_LOG, _MEAN, _VARIANCE, _ENTROPY, _MODE, _DRAW = range(6)
+_KINDS = ("log", "mean", "variance", "entropy", "mode", "draw")
+
+
+@exact
+def unit_shape(function, y):
+    if function == 1:
+        return abs(y)
+    if function == 2:
+        return math.tanh(y)
+    if function == 3:
+        return 0.5 * (1.0 + math.tanh(0.5 * y))
+    if function == 4:
+        return max(y, 0.0) + math.log1p(math.exp(-abs(y)))
+    if function == 5:
+        return math.sin(y)
+    if function == 6:
+        return math.cos(y)
+    return math.exp(y) if function == 7 else y
+
+
+@exact
+def unit_exponent(eta, rows, x):
+    """sum_k eta_k T_k(x)."""
+    total, product = 0.0, 1.0
+    for r in range(len(rows)):
+        y = 0.0
+        for d in range(rows.shape[1] - 1, 2, -1):
+            y = y * x + rows[r, d]
+        y = unit_shape(int(rows[r, 1]), y)
+        for _ in range(int(rows[r, 2])):
+            product *= y
+        if r + 1 == len(rows) or rows[r + 1, 0] != rows[r, 0]:
+            total += eta[int(rows[r, 0])] * product
+            product = 1.0
+    return total
+
+
+@exact
+def unit_reach(eta, growth, confining, power):
+    found = 0.0
+    for d in range(power):
+        size = 0.0
+        for k in range(len(growth)):
+            if k != confining and d < growth.shape[1]:
+                size += growth[k, d] * abs(eta[k])
+        size = _DEEP + 2.0 * size if d == 0 else size
+        found = max(found, (power * size / -eta[confining]) ** (1.0 / (power - d)))
+    return found
+
+
+@exact
+def unit_bound(eta, bend, size):
+    found = 0.0
+    for d in range(bend.shape[1] - 1, -1, -1):
+        c = 0.0
+        for k in range(len(bend)):
+            c += bend[k, d] * abs(eta[k])
+        found = found * size + c
+    return found
+
+
+@exact
+def next_panel(stack, depth, left_over, eta, rows, bend, narrow, top, at, width, searching):
+    """Panels off a stack, from left to right, halved until they can be integrated; searching: all, for the greatest exponent.
+
+    Returns the depth, how many more may be looked at, the panel (empty at the end), and the greatest exponent so far, where
+    it is, and how wide its panel.
+    """
+    while depth > 0 and left_over > 0:
+        depth, left_over = depth - 1, left_over - 1
+        left, right, a, b = stack[depth]
+        h = right - left
+        size = max(abs(left), abs(right))
+        above = unit_bound(eta, bend, size) * h * h / 8.0
+        if searching and max(a, b) >= top:
+            top, at, width = max(a, b), left if a >= b else right, h
+        if not max(a, b) + above >= top - _DEEP:
+            continue
+        if (above > _CURVED or abs(b - a) > _STEEP) and h > narrow:
+            centre = 0.5 * (left + right)
+            middle = unit_exponent(eta, rows, centre)
+            stack[depth] = (centre, right, middle, b)
+            stack[depth + 1] = (left, centre, a, middle)
+            depth += 2
+        elif not searching:
+            return depth, left_over, left, right, top, at, width
+    return depth, left_over, 0.0, 0.0, top, at, width
+
+
+@exact
+def unit_start(stack, ends, reach, eta, rows):
+    depth = 0
+    for s in range(len(ends) - 2, -1, -1):
+        low, high = min(max(ends[s], -reach), reach), min(max(ends[s + 1], -reach), reach)
+        stack[depth] = (low, high, unit_exponent(eta, rows, low), unit_exponent(eta, rows, high))
+        depth += 1
+    return depth
+
+
+@exact
+def unit_mass(eta, rows, left, right, top):
+    half, total = 0.5 * (right - left), 0.0
+    for n in range(8):
+        total += _RULE[n, 1] * math.exp(unit_exponent(eta, rows, left + half * (1.0 + _RULE[n, 0])) - top)
+    return half * total
+
+
+@exact
+def unit_mode(eta, rows, bend, narrow, ends, reach, stack, left_over, top, at, width):
+    """The best place of a grid over all panels, and on ever finer grids the best near it."""
+    depth, best = unit_start(stack, ends, reach, eta, rows), -math.inf
+    while True:
+        depth, left_over, left, right, _, _, _ = next_panel(
+            stack, depth, left_over, eta, rows, bend, narrow, top, at, width, False
+        )
+        if right <= left:
+            break
+        for n in range(_GRID + 1):
+            f = unit_exponent(eta, rows, left + (right - left) * n / _GRID)
+            if f > best:
+                at, best, width = left + (right - left) * n / _GRID, f, (right - left) / _GRID
+    for _ in range(_FINER):
+        centre, top = at, -math.inf
+        for n in range(2 * _GRID + 1):
+            x = min(max(centre + width * (n / _GRID - 1.0), ends[0]), ends[-1])
+            f = unit_exponent(eta, rows, x)
+            if f > top:
+                at, top = x, f
+        width /= _GRID
+    return at
+
+
+@exact
+def unit_draw(eta, rows, bend, narrow, ends, reach, stack, left_over, top, target):
+    """The place below which `target` of the mass lies: its panel by the masses, in it by Newton's method between bounds."""
+    depth, left, right, here = unit_start(stack, ends, reach, eta, rows), 0.0, 0.0, 0.0
+    while True:
+        depth, left_over, a, b, _, _, _ = next_panel(
+            stack, depth, left_over, eta, rows, bend, narrow, top, 0.0, 0.0, False
+        )
+        if b <= a:
+            target = here
+            break
+        left, right, here = a, b, unit_mass(eta, rows, a, b, top)
+        if target < here:
+            break
+        target -= here
+    a, b, x = left, right, left + (right - left) * target / here
+    for _ in range(_NEWTON):
+        excess = unit_mass(eta, rows, left, x, top) - target
+        if excess < 0.0:
+            a = x
+        else:
+            b = x
+        x -= excess / math.exp(unit_exponent(eta, rows, x) - top)
+        if not a <= x <= b:
+            x = 0.5 * (a + b)
+    return x
+
+
+@exact
+def unit_moments(eta, rows, bend, narrow, ends, reach, stack, left_over, top, at):
+    """Mass, first and second moment about `at`, and the mean fall of the exponent below `top`; all weighed by the mass."""
+    depth, mass, first, second, fall = unit_start(stack, ends, reach, eta, rows), 0.0, 0.0, 0.0, 0.0
+    while True:
+        depth, left_over, left, right, _, _, _ = next_panel(
+            stack, depth, left_over, eta, rows, bend, narrow, top, at, 0.0, False
+        )
+        if right <= left:
+            return mass if left_over > 0 else math.nan, first, second, fall
+        half = 0.5 * (right - left)
+        for n in range(8):
+            x = left + half * (1.0 + _RULE[n, 0])
+            f = unit_exponent(eta, rows, x) - top
+            w = half * _RULE[n, 1] * math.exp(f)
+            mass, first, second = mass + w, first + w * (x - at), second + w * (x - at) * (x - at)
+            fall += w * f if w > 0.0 else 0.0
+
+
+@exact
+def unit_integrated(what, eta, u, rows, growth, bend, confining, power, ends, stack):
+    if power and not eta[confining] < 0.0:
+        return math.nan
+    reach = unit_reach(eta, growth, confining, power) if power else math.inf
+    largest = min(reach, max(abs(ends[0]), abs(ends[-1])))
+    if not math.isfinite(largest):
+        return math.nan
+    narrow, depth, left_over = _NARROW * largest, unit_start(stack, ends, reach, eta, rows), 10 * _MOST
+    depth, left_over, _, _, top, at, width = next_panel(
+        stack, depth, left_over, eta, rows, bend, narrow, -math.inf, 0.0, 0.0, True
+    )
+    if not (left_over > 0 and math.isfinite(top)):
+        return math.nan
+    if what == _MODE:
+        return unit_mode(eta, rows, bend, narrow, ends, reach, stack, left_over, top, at, width)
+    mass, first, second, fall = unit_moments(eta, rows, bend, narrow, ends, reach, stack, left_over, top, at)
+    if what == _DRAW:
+        return unit_draw(eta, rows, bend, narrow, ends, reach, stack, left_over, top, u * mass)
+    if what == _LOG:
+        return top + math.log(mass)
+    if what == _MEAN:
+        return at + first / mass
+    if what == _VARIANCE:
+        return second / mass - (first / mass) * (first / mass)
+    return math.log(mass) - fall / mass
+
+
+@njit(parallel=True, cache=True, error_model="numpy")
+def integrate_units(what, eta, u, rows, growth, bend, confining, power, ends, out, parts):
+    for n in prange(parts):
+        stack = np.empty((len(ends) + 60, 4))
+        for j in range(len(out) * n // parts, len(out) * (n + 1) // parts):
+            out[j] = unit_integrated(what, eta[j], u[j], rows, growth, bend, confining, power, ends, stack)
+
+
+def integrated(what, density, etas, u=0.0):
+    """log of the integral, mean, variance, entropy, mode, or a draw from u, of every unit; NaN where that is undefined."""
+    shape = np.broadcast_shapes(*map(np.shape, (*etas, u)))
+    eta, uniform, out = np.empty((*shape, len(etas))), np.empty(shape), np.empty(shape)
+    for k in range(len(etas)):
+        eta[..., k] = etas[k]
+    uniform[...] = u
+    integrate_units(
+        _KINDS.index(what), eta.reshape(-1, len(etas)), uniform.reshape(-1), density.rows, density.growth, density.bend,
+        *density.confining, density.ends, out.reshape(-1), pieces(1000 * out.size),
+    )  # fmt: skip
+    return out

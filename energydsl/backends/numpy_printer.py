@@ -18,6 +18,7 @@ from importlib.resources import files
 
 import numpy as np
 
+from energydsl.domains.density import FUNCTIONS, Density
 from energydsl.domains.scalar import Num, Op, Scalar, Var, substitute
 from energydsl.energy.targets import output
 from energydsl.energy.terms import BASE, Predicate
@@ -150,6 +151,8 @@ class Printer:
     def layer(self, layer: LayerKernels) -> Lines:
         name = layer.layer
         lines: Lines = ["", "", f"# {comment(layer.equation)}", f"# from {comment(layer.origin)}"]
+        if layer.family.density:
+            lines += self.density(layer, layer.family.density)
         for kernel in layer.fields:
             lines += ["", "", *self.field_lines(layer, kernel)]
         for kernel in layer.unit_fields:
@@ -165,6 +168,19 @@ class Printer:
         for what in ("log_partition", "entropy", "mean", "variance", "mode"):
             lines += ["", "", *self.elementwise(layer, what, bound(getattr(layer.family, what), layer))]
         return lines
+
+    @staticmethod
+    def density(layer: LayerKernels, density: Density) -> Lines:
+        """The statistics of a layer without a closed form, in numbers."""
+        rows = [
+            (number, FUNCTIONS.index(f.function), f.power, *f.polynomial)
+            for number, statistic in enumerate(density.statistics)
+            for f in statistic
+        ]
+        given = [len(density.statistics), rows, density.growth, density.bend, density.confining]
+        given += [layer.low, layer.high, density.breaks]
+        text = ", ".join(re.sub(r"\binf\b", "math.inf", repr(g)) for g in given)
+        return [f"DENSITY_{layer.layer} = Density({text})"]
 
     def field_lines(self, layer: LayerKernels, kernel: Kernel) -> Lines:
         """eta of a layer. Linear fields are held in the workspace; others stay small where they do not vary."""
@@ -266,7 +282,7 @@ class Printer:
 
     def moments(self, layer: LayerKernels) -> Lines:
         name = layer.layer
-        arguments = ", ".join(["eta1", "eta2"][: len(layer.fields)])
+        arguments = ", ".join(layer.etas)
         lines = [
             f"def moments_{name}(means, {arguments}):",
             f'    """Write the conditional moments of `{name}` into `means`."""',
@@ -287,7 +303,7 @@ class Printer:
     def sample(self, layer: LayerKernels) -> Lines:
         name = layer.layer
         site = "".join(f", {n}" for n in layer.shape)
-        arguments = ", ".join(["eta1", "eta2"][: len(layer.fields)])
+        arguments = ", ".join(layer.etas)
         lines = [
             *self.moments(layer),
             "",
@@ -358,7 +374,7 @@ class Printer:
 
     def draw(self, layer: LayerKernels) -> Lines:
         """One draw from the fields and uniform numbers, both overwritten."""
-        arguments = ", ".join(["eta1", "eta2"][: len(layer.fields)])
+        arguments = ", ".join(layer.etas)
         return [
             f"def draw_{layer.layer}({arguments}, u, new, w):",
             f'    """Draw units of `{layer.layer}` from their fields and uniform numbers; these may be overwritten."""',
@@ -376,7 +392,7 @@ class Printer:
         name = layer.layer
         sites = [output(k) for k in range(len(layer.shape))]
         at = ", ".join(sites)
-        arguments = ["eta1", "eta2"][: len(layer.unit_fields)]
+        arguments = layer.etas
         lines = [
             f"def scan_{name}(p, x, s, random, w, keep=None):",
             f'    """Draw the units of `{name}` one after the other, into x, but for entries that `keep` marks."""',
@@ -392,7 +408,7 @@ class Printer:
         return lines
 
     def elementwise(self, layer: LayerKernels, what: str, formula: Scalar) -> Lines:
-        arguments = ", ".join(["eta1", "eta2"][: len(layer.fields)])
+        arguments = ", ".join(layer.etas)
         return [
             f"def {what}_{layer.layer}({arguments}):",
             f'    """{what} of every unit of `{layer.layer}`."""',
@@ -879,7 +895,8 @@ def _plain(node: Scalar) -> str:
 
 def bound(formula: Scalar, layer: LayerKernels) -> Scalar:
     """A formula with the bounds of a layer as numbers."""
-    return substitute(formula, {"low": Num(layer.low), "high": Num(layer.high)})
+    numbers = {"low": Num(layer.low), "high": Num(layer.high), "density": Var(f"DENSITY_{layer.layer}")}
+    return substitute(formula, numbers)
 
 
 def _into(node: Scalar, out: str) -> str:

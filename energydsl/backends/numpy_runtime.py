@@ -605,3 +605,206 @@ def pick_last(x, u, low, out=None):
     total = np.cumsum(weight, axis=-1, out=weight)
     above = total[..., :-1] <= (np.asarray(u) * total[..., -1])[..., None]
     return put(low + above.sum(axis=-1), u, out)
+
+
+# --- densities without a closed form: panels, see domains/density.py
+
+# The rule of Gauss and Legendre of eight points: places on [-1, 1], weights.
+_RULE = np.array([
+    (-0.9602898564975362, 0.10122853629037706), (-0.7966664774136267, 0.22238103445337443),
+    (-0.525532409916329, 0.31370664587788744), (-0.18343464249564984, 0.36268378337836193),
+    (0.18343464249564984, 0.36268378337836193), (0.525532409916329, 0.31370664587788744),
+    (0.7966664774136267, 0.22238103445337443), (0.9602898564975362, 0.10122853629037706),
+])  # fmt: skip
+# How far below the greatest exponent nothing is left; what a panel may be bent and rise; how narrow it may become.
+_DEEP, _CURVED, _STEEP, _NARROW = 40.0, 0.25, 5.0, 1e-15
+_MOST, _NEWTON, _GRID, _FINER, _CHUNK = 20_000, 12, 16, 10, 5000
+_SHAPES = (lambda y: y, np.abs, np.tanh, sigmoid, softplus, np.sin, np.cos, np.exp)
+
+
+class Density:
+    """The statistics of a unit on [low, high]: rows (k, function, power, polynomial...), each a factor of T_k."""
+
+    def __init__(self, count, rows, growth, bend, confining, low, high, breaks):
+        self.count, self.confining, self.factors = count, confining, rows
+        self.rows, self.growth, self.bend = (_padded(t) for t in (rows, growth, bend))
+        self.ends = np.array([low, *breaks, high])
+
+    def each(self, x):
+        """T_k(x) of every statistic."""
+        found = [1.0] * self.count
+        for k, function, power, *polynomial in self.factors:
+            y = 0.0 * x
+            for c in polynomial[::-1]:
+                y = y * x + c
+            found[k] = found[k] * _SHAPES[function](y) ** power
+        return found
+
+
+def _padded(table):
+    """Rows of unequal lengths as an array, zeros at their ends."""
+    return np.array([[*row, *[0.0] * (max(map(len, table)) - len(row))] for row in table], np.float64)
+
+
+class Panels:
+    """Panels that hold all mass of some units, and the rule of Gauss and Legendre on each.
+
+    eta: one row a statistic, one column a unit. left, right, owner: the panels, in the order of units and places. x, f,
+    weight: places, their exponents and exp(exponent - top) times the weights of the rule.
+    """
+
+    def __init__(self, density, eta):
+        self.density, self.eta, self.units = density, eta, eta.shape[1]
+        ends = np.repeat(density.ends[:, None], self.units, axis=1)
+        if density.confining[1]:
+            reach = self.reach()
+            ends = np.clip(ends, -reach, reach)
+        left, right, narrow = ends[:-1].T.ravel(), ends[1:].T.ravel(), _NARROW * np.abs(ends).max(axis=0)
+        owner = np.repeat(np.arange(self.units), len(ends) - 1)
+        self.top = np.full(self.units, -math.inf)
+        coarse = np.ones(len(left), bool)
+        while coarse.any():
+            a, b, h = self.exponent(left, owner), self.exponent(right, owner), right - left
+            size = np.maximum(np.abs(left), np.abs(right))
+            above = self.bound(density.bend, size, owner) * h * h / 8.0
+            np.maximum.at(self.top, owner, np.maximum(a, b))
+            self.top[np.bincount(owner, minlength=self.units) > _MOST] = math.nan
+            alive = np.maximum(a, b) + above >= self.top[owner] - _DEEP
+            coarse = ((above > _CURVED) | (np.abs(b - a) > _STEEP)) & (h > narrow[owner])
+            left, right, owner, coarse = (v[alive] for v in (left, right, owner, coarse))
+            centre, far, more = (0.5 * (left + right))[coarse], right[coarse], owner[coarse]
+            right[coarse] = centre
+            left, right, owner = (np.concatenate(pair) for pair in ((left, centre), (right, far), (owner, more)))
+        order = np.lexsort((left, owner))
+        self.left, self.right, self.owner = left[order], right[order], owner[order]
+        self.x, self.f, self.weight = self.rule(self.left, self.right, self.owner)
+
+    def reach(self):
+        """Where the confining power has left every other term `_DEEP` below the value at 0."""
+        k, power = self.density.confining
+        others = np.abs(self.eta)
+        others[k] = 0.0
+        size = self.density.growth.T[:power] @ others
+        size[0] = _DEEP + 2.0 * size[0]
+        each = [(power * s / -self.eta[k]) ** (1.0 / (power - d)) for d, s in enumerate(size)]
+        return np.max(each, axis=0)
+
+    def exponent(self, x, owner):
+        """sum_k eta_k T_k(x)."""
+        eta = self.eta[:, owner].reshape(len(self.eta), *x.shape[:1], *(1,) * (x.ndim - 1))
+        return sum(e * t for e, t in zip(eta, self.density.each(x), strict=True))
+
+    def bound(self, table, size, owner):
+        """A bound of sum_k |eta_k T_k''(x)| for |x| <= size."""
+        found = 0.0
+        for c in (table.T @ np.abs(self.eta))[::-1, owner]:
+            found = found * size + c
+        return found
+
+    def rule(self, left, right, owner):
+        """Places, exponents and weights between two ends."""
+        half = 0.5 * (right - left)[:, None]
+        x = 0.5 * (left + right)[:, None] + half * _RULE[:, 0]
+        f = self.exponent(x, owner)
+        return x, f, half * _RULE[:, 1] * np.exp(f - self.top[owner][:, None])
+
+    def total(self, value):
+        """The integral of a function given at the places, by unit."""
+        return np.bincount(self.owner, (self.weight * value).sum(1), self.units)
+
+    def log(self, _):
+        return self.top + np.log(self.total(1.0))
+
+    def mean(self, _):
+        return self.total(self.x) / self.total(1.0)
+
+    def variance(self, _):
+        centre = self.mean(None)
+        return self.total((self.x - centre[self.owner][:, None]) ** 2) / self.total(1.0)
+
+    def entropy(self, _):
+        mass, fall = self.total(1.0), np.where(self.weight > 0.0, self.f - self.top[self.owner][:, None], 0.0)
+        return np.log(mass) - self.total(fall) / mass
+
+    def mode(self, _):
+        """The best place of a grid over all panels, and on ever finer grids the best near it."""
+        grid = np.linspace(self.left, self.right, _GRID + 1, axis=1)
+        f = self.exponent(grid, self.owner)
+        best, at, width = np.full(self.units, -math.inf), np.full(self.units, math.nan), np.zeros(self.units)
+        np.maximum.at(best, self.owner, f.max(axis=1))
+        panel = np.flatnonzero(f.max(axis=1) == best[self.owner])
+        at[self.owner[panel]] = grid[panel, f[panel].argmax(axis=1)]
+        width[self.owner[panel]] = ((self.right - self.left) / _GRID)[panel]
+        every = np.arange(self.units)
+        for _ in range(_FINER):
+            grid = at[:, None] + width[:, None] * np.linspace(-1.0, 1.0, 2 * _GRID + 1)
+            grid = np.clip(grid, self.density.ends[0], self.density.ends[-1])
+            at = grid[every, self.exponent(grid, every).argmax(axis=1)]
+            width = width / _GRID
+        return at
+
+    def draw(self, u):
+        """The place below which u of the mass lies: its panel by the masses, in it by Newton's method between bounds."""
+        if not len(self.owner):
+            return np.full(self.units, math.nan)
+        every, first = np.arange(self.units), np.searchsorted(self.owner, np.arange(self.units))
+        rank = np.arange(len(self.owner)) - first[self.owner]
+        mass = np.zeros((self.units, rank.max() + 1))
+        mass[self.owner, rank] = self.weight.sum(1)
+        below = np.cumsum(mass, axis=1)
+        target = u * below[:, -1]
+        last = np.bincount(self.owner, minlength=self.units) - 1
+        panel = np.clip((below <= target[:, None]).sum(1), 0, np.maximum(last, 0))
+        target = target - np.where(panel > 0, below[every, panel - 1], 0.0)
+        here = np.minimum(first + panel, len(self.owner) - 1)
+        start, a, b = self.left[here], self.left[here], self.right[here]
+        x = a + (b - a) * target / mass[every, panel]
+        for _ in range(_NEWTON):
+            excess = self.rule(start, x, every)[2].sum(1) - target
+            a, b = np.where(excess < 0.0, x, a), np.where(excess < 0.0, b, x)
+            x = x - excess / np.exp(self.exponent(x, every) - self.top)
+            x = np.where((x >= a) & (x <= b), x, 0.5 * (a + b))
+        return np.where(last >= 0, x, math.nan)
+
+
+def integrated(what, density, etas, u=0.0):
+    """log of the integral, mean, variance, entropy, mode, or a draw from u, of every unit; NaN where that is undefined."""
+    arrays = np.broadcast_arrays(*etas, u)
+    *eta, uniform = (a.astype(np.float64).ravel() for a in arrays)
+    found = np.empty(len(uniform))
+    for k in range(0, len(found), _CHUNK):
+        part = slice(k, k + _CHUNK)
+        with silent():
+            found[part] = getattr(Panels(density, np.stack([e[part] for e in eta])), what)(uniform[part])
+    return found.reshape(arrays[0].shape)
+
+
+def density_log(density, *etas):
+    """log of the integral of exp(sum_k eta_k T_k(x))."""
+    return put(integrated("log", density, etas), etas[0])
+
+
+def density_mean(density, *etas):
+    """Mean of the density exp(sum_k eta_k T_k(x))."""
+    return put(integrated("mean", density, etas), etas[0])
+
+
+def density_variance(density, *etas):
+    """Variance of the density exp(sum_k eta_k T_k(x))."""
+    return put(integrated("variance", density, etas), etas[0])
+
+
+def density_entropy(density, *etas):
+    """Entropy of the density exp(sum_k eta_k T_k(x))."""
+    return put(integrated("entropy", density, etas), etas[0])
+
+
+def density_mode(density, *etas):
+    """Where the density exp(sum_k eta_k T_k(x)) is greatest."""
+    return put(integrated("mode", density, etas), etas[0])
+
+
+def density_draw(density, *given, out=None):
+    """A draw from one uniform number, the last argument."""
+    *etas, u = given
+    return put(integrated("draw", density, etas, u), u, out)

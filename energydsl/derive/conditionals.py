@@ -6,16 +6,18 @@ units, so the field of a unit is the sum of the terms it stands in with its own 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 from energydsl.derive.records import Conditional, Field
 from energydsl.derive.signs import NONNEGATIVE, POSITIVE, UNKNOWN, sign_of_factors
+from energydsl.energy.statistics import Statistic, power_of, statistics_of, without_closed_form
 from energydsl.diagnostics import Diagnostic, Note
 from energydsl.domains import DOMAINS, Domain, Family
 from energydsl.energy.expand import check_power, value_of
 from energydsl.energy.rules import Rules
-from energydsl.energy.targets import VALUE, Part, by_unit, by_value, merge, output
+from energydsl.energy.targets import UNIT, VALUE, Part, by_unit, by_value, merge, others, output, statistic, with_entry
 from energydsl.energy.terms import BASE, At, Energy, Function, Monomial, Predicate, Term, entries
 from energydsl.energy.text import Letters, show_sum
 from energydsl.model.constants import Problem
@@ -31,7 +33,10 @@ def check_conditionals(model: Resolved, energy: Energy) -> list[Diagnostic]:
         touching = [t for t in energy.terms if name in t.monomial.layers()]
         found += _statistics_problems(model, domain, layer, touching)
         if not found:
-            found += _normalisation_problems(model, family_of(layer, touching), layer, touching)
+            try:
+                found += _normalisation_problems(model, family_of(model, layer, touching), layer, touching)
+            except Problem as problem:
+                found.append(problem.diagnostic)
         alone = bool(touching) and all(t.monomial.layers() == {name} for t in touching)
         if layer.role == "hidden" and alone and not any(name in (*d.given, *d.targets) for d in model.directed):
             found.append(Diagnostic("W0404", f"hidden layer `{name}` is coupled to nothing", layer.span))
@@ -48,7 +53,7 @@ def _statistics_problems(model: Resolved, domain: Domain, layer: Layer, touching
                     yield problem.diagnostic
         if domain.values and not domain.points:
             yield from _undefined(domain.values(layer.domain.arguments), layer, term, Rules(model))
-        if domain.functions == "lgamma" and term.label != BASE and _has_function(term, layer.name):
+        if not domain.integrated and domain.values is None and term.label != BASE and _has_function(term, layer.name):
             yield Diagnostic(
                 "E0310",
                 f"no closed-form conditional: a function of `{layer.name}` that is not its base measure",
@@ -73,36 +78,50 @@ def _undefined(values: tuple[float, ...], layer: Layer, term: Term, rules: Rules
         yield problem.diagnostic
 
 
-def family_of(layer: Layer, touching: Iterable[Term]) -> Family:
-    """The family of a layer: by the powers of its units in the energy, and whether it has a base measure."""
+def family_of(model: Resolved, layer: Layer, touching: list[Term]) -> Family:
+    """The family of a layer: by the statistics of its units in the energy, and whether it has a base measure.
+
+    Raises `Problem` (E0310, E0311) where there is no closed form and the density cannot be integrated either.
+    """
     domain = DOMAINS[layer.domain.name]
-    powers = {t.monomial.factors[n][1] for t in touching for n, u in t.monomial.units() if u.name == layer.name}
     weighted = any(t.label == BASE for t in touching)
-    found = domain.family(powers, weighted) or domain.family(set(domain.powers), weighted)
-    assert found is not None, layer
+    statistics = statistics_of(layer, touching)
+    powers = {power_of(s) for s in statistics}
+    known = powers & set(domain.powers) if not domain.integrated else powers
+    found = domain.family(powers, weighted) or domain.family(known | set(domain.powers), weighted)
+    improper = (
+        found is not None and domain.bounded and domain.integrated and any(_unproven(model, found, layer, touching))
+    )
+    if found is None or improper:
+        return without_closed_form(layer, statistics, touching)
     return found
 
 
 def _normalisation_problems(
     model: Resolved, family: Family, layer: Layer, touching: list[Term]
 ) -> Iterator[Diagnostic]:
-    """The precision (or the rate) of every unit must be positive for all admissible parameters."""
+    """The factor of the power that holds a density must be positive for all admissible parameters."""
+    if family.negative and not (family.density and DOMAINS[layer.domain.name].bounded):
+        yield from _unproven(model, family, layer, touching)
+
+
+def _unproven(model: Resolved, family: Family, layer: Layer, touching: list[Term]) -> Iterator[Diagnostic]:
     power = family.negative
     if not power:
         return
-    what = "precision" if power == 2 else "rate"
+    what = "factor of the highest power" if family.density else "precision" if power == 2 else "rate"
     note = (Note(f"`{layer.name}` is declared here", layer.span),)
     covered = False
     guilty: list[Term] = []
     for term in touching:
-        for place, unit in term.monomial.units():
-            if unit.name != layer.name or term.monomial.factors[place][1] != power:
+        for unit in term.monomial.occupants():
+            if unit.name != layer.name or power_of(statistic(term.monomial, unit)) != power:
                 continue
-            rest = Monomial(1.0, factors=term.monomial.factors[:place] + term.monomial.factors[place + 1 :])
+            rest = replace(others(term.monomial, unit), coefficient=1.0)
             sign = sign_of_factors(rest, model) if term.monomial.coefficient > 0 else UNKNOWN
             if sign == UNKNOWN:
                 guilty.append(term)
-            part = by_unit("", term.monomial, place, layer.energy_shape, 0, Rules(model))[0]
+            part = by_unit("", term.monomial, unit, layer.energy_shape, 0, Rules(model))[0]
             covered |= sign == POSITIVE and part.solved and not part.monomial.predicates
     if guilty:
         for term in dict.fromkeys(guilty):
@@ -114,7 +133,7 @@ def _normalisation_problems(
                 note,
             )
     elif not covered:
-        example = f"0.5 * sum({layer.name}^2)" if power == 2 else f"a positive multiple of {layer.name}"
+        example = f"0.5 * sum({layer.name}^{power})" if power > 1 else f"a positive multiple of {layer.name}"
         yield Diagnostic(
             "E0311",
             f"not normalisable: the {what} of `{layer.name}` is not provably positive for every unit",
@@ -132,12 +151,14 @@ def _has_function(term: Term, layer: str) -> bool:
 def _unbounded_pairs(model: Resolved, energy: Energy) -> Iterator[Diagnostic]:
     """Couplings between units of infinite domains that may outgrow what holds each of them."""
     warned: set[frozenset[str]] = set()
+    confined = {n: _confining_power(model, energy, layer) for n, layer in model.units().items()}
     for term in energy.terms:
-        units = [u for _, u in term.monomial.units() if _unbounded(DOMAINS[model.layers[u.name].domain.name])]
-        if len(units) < 2:
+        held = [(u, term.monomial.factors[n][1]) for n, u in term.monomial.units()]
+        units = [u for u, _ in held if _unbounded(DOMAINS[model.layers[u.name].domain.name])]
+        if len(units) < 2 or all(sum(e for _, e in held) < confined[u.name] for u in units):
             continue
         names = frozenset(u.name for u in units)
-        growing = all(DOMAINS[model.layers[u.name].domain.name].functions == "lgamma" for u in units)
+        growing = all(DOMAINS[model.layers[u.name].domain.name].whole for u in units)
         sign = sign_of_factors(term.monomial, model) if term.monomial.coefficient > 0 else UNKNOWN
         if growing and sign < NONNEGATIVE:
             shown = " and ".join(f"`{n}`" for n in sorted(names))
@@ -159,6 +180,14 @@ def _unbounded_pairs(model: Resolved, energy: Energy) -> Iterator[Diagnostic]:
             )
 
 
+def _confining_power(model: Resolved, energy: Energy, layer: Layer) -> float:
+    """The power of a unit that holds its density; a coupling of a lower degree in all is outgrown whatever its size."""
+    try:
+        return family_of(model, layer, [t for t in energy.terms if layer.name in t.monomial.layers()]).negative
+    except Problem:
+        return 0
+
+
 def _unbounded(domain: Domain) -> bool:
     return not domain.finite and not domain.bounded
 
@@ -168,15 +197,39 @@ def conditional(model: Resolved, energy: Energy, layer: Layer, coupled_by: int |
     rules, letters = Rules(model), Letters(model)
     terms = tuple(n for n, t in enumerate(energy.terms) if layer.name in t.monomial.layers())
     touching = [energy.terms[n] for n in terms]
-    family = family_of(layer, touching)
+    family = family_of(model, layer, touching)
     by_table = family.over_states and not family.one_hot
+    statistics = statistics_of(layer, touching) if family.density else [_power(n) for n in family.powers]
     if by_table:
         fields: tuple[Field, ...] = (_table(energy, layer, rules, letters),)
     else:
-        fields = tuple(_field(energy, layer, power, rules, letters) for power in family.powers)
+        fields = tuple(_field(energy, layer, n + 1, s, rules, letters) for n, s in enumerate(statistics))
     linear = not by_table or all(_linear_in(t, layer.name) for t in touching if t.label != BASE)
-    text = _text(model, layer, family, fields, letters, coupled_by is None)
-    return Conditional(layer.name, family, fields, coupled_by is None, linear, coupled_by, terms, text)
+    linear &= not family.density
+    text = _text(model, layer, family, fields, statistics, letters, coupled_by is None)
+    sampler = _sampler(layer, statistics, letters) if family.density else ""
+    return Conditional(layer.name, family, fields, coupled_by is None, linear, coupled_by, terms, text, sampler)
+
+
+def _power(power: int) -> Statistic:
+    return ((UNIT, float(power)),)
+
+
+def _sampler(layer: Layer, statistics: list[Statistic], letters: Letters) -> str:
+    """How a density without a closed form is drawn, and what has none."""
+    domain = DOMAINS[layer.domain.name]
+    odd = [s for s in statistics if power_of(s) not in domain.powers]
+    shown = ", ".join(_statistic_text(layer, s, letters).removeprefix("+ ") for s in odd)
+    why = f"no family of domain {domain.name} holds {shown}" if odd else "its precision is not provably positive"
+    return f"inversion of its distribution function, integrated on panels: {why}"
+
+
+def _statistic_text(layer: Layer, found: Statistic, letters: Letters) -> str:
+    """A statistic of the unit in the letters of its layer."""
+    unit = At("layer", layer.name, tuple(Index.of(output(k)) for k in range(len(layer.shape))))
+    names = {output(k): n for k, n in enumerate(letters.target(layer.name))}
+    factors = tuple((with_entry(a, UNIT, unit), e) for a, e in found)
+    return show_sum([(Monomial(1.0, factors=factors), names)], letters, layer.name)
 
 
 def _linear_in(term: Term, layer: str) -> bool:
@@ -194,14 +247,14 @@ def _table(energy: Energy, layer: Layer, rules: Rules, letters: Letters) -> Fiel
     return Field(layer.name, 1, merged, show_parts(merged, layer, letters))
 
 
-def _field(energy: Energy, layer: Layer, power: int, rules: Rules, letters: Letters) -> Field:
+def _field(energy: Energy, layer: Layer, place: int, wanted: Statistic, rules: Rules, letters: Letters) -> Field:
     parts: list[Part] = []
     for number, term in enumerate(energy.terms):
-        for place, unit in term.monomial.units():
-            if unit.name == layer.name and term.monomial.factors[place][1] == power:
-                parts += by_unit(term.label, term.monomial, place, layer.energy_shape, number, rules)
+        for unit in term.monomial.occupants():
+            if unit.name == layer.name and term.label != BASE and statistic(term.monomial, unit) == wanted:
+                parts += by_unit(term.label, term.monomial, unit, layer.energy_shape, number, rules)
     merged = merge(parts, rules)
-    return Field(layer.name, power, merged, show_parts(merged, layer, letters))
+    return Field(layer.name, place, merged, show_parts(merged, layer, letters))
 
 
 def show_parts(parts: tuple[Part, ...], layer: Layer, letters: Letters, scale: Monomial | None = None) -> str:
@@ -243,7 +296,13 @@ def _cancelled(monomial: Monomial, model: Resolved) -> Monomial:
 
 
 def _text(
-    model: Resolved, layer: Layer, family: Family, fields: tuple[Field, ...], letters: Letters, factorises: bool
+    model: Resolved,
+    layer: Layer,
+    family: Family,
+    fields: tuple[Field, ...],
+    statistics: list[Statistic],
+    letters: Letters,
+    factorises: bool,
 ) -> str:
     domain, names = DOMAINS[layer.domain.name], letters.target(layer.name)
     site = names[: len(layer.shape)]
@@ -259,6 +318,13 @@ def _text(
     low, high = domain.bounds(layer.domain.arguments)
     between = f" on [{low:g}, {high:g}]" if "truncated" in family.name else ""
     between = between.replace("inf]", "inf)")
+    if family.density:
+        within = "" if math.isinf(high - low) and low < 0.0 else f" on [{low:g}, {high:g}]".replace("inf]", "inf)")
+        exponent = " + ".join(
+            f"{f'({f.text})' if ' ' in f.text else f.text} {_statistic_text(layer, s, letters)}"
+            for f, s in zip(fields, statistics, strict=True)
+        )
+        return f"p({unit}{bar}) ~ exp({exponent}){within}".replace("+ -", "- ")
     if family.powers == (1, 2):
         return f"p({unit}{bar}) = {_normal_text(model, layer, fields, letters)}{between}"
     value = "" if domain.points is None else f" = {'+1' if domain.points[0] < 0 else '1'}"

@@ -10,10 +10,10 @@ from energydsl.energy.targets import Part
 
 @dataclass(frozen=True)
 class Field:
-    """The natural parameter of T(x) = x^power: eta = -dE/dT, a sum of parts; or (power 1) -E at each value of a unit."""
+    """The natural parameter of the statistic T of this number: eta = -dE/dT, a sum of parts; or -E at each value of a unit."""
 
     layer: str
-    power: int
+    number: int
     parts: tuple[Part, ...]
     text: str = field(compare=False)
 
@@ -26,6 +26,7 @@ class Conditional:
     linear: whether a unit enters the energy only in the statistics x and x^2 that have moments.
     terms: the energy terms it was derived from, by number.
     coupled_by: the first term that couples units of the layer with one another, or None.
+    sampler: how its units are drawn and why, where that is not by the quantile function of a family.
     """
 
     layer: str
@@ -36,6 +37,7 @@ class Conditional:
     coupled_by: int | None
     terms: tuple[int, ...]
     text: str = field(compare=False)
+    sampler: str = field(default="", compare=False)
 
     @property
     def family(self) -> str:

@@ -8,6 +8,7 @@ from energydsl.domains.interval import INTERVAL
 from energydsl.domains.positive import POSITIVE
 from energydsl.domains.real import REAL
 from energydsl.domains.spin import SPIN
+from energydsl.domains.table import ANY as ANY
 from energydsl.domains.table import Domain as Domain
 from energydsl.domains.table import Family as Family
 

@@ -42,6 +42,6 @@ COUNT = Domain(
     families=(POISSON, GEOMETRIC),
     finite=False,
     nonnegative=True,
-    functions="lgamma",
+    functions=frozenset({"lgamma"}),
     bounds=lambda _: (0.0, UNBOUNDED),
 )

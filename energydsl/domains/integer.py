@@ -1,7 +1,7 @@
 """Units in a..b: any function of one unit, by a table of its values; softmax over them."""
 
 from energydsl.domains.scalar import Scalar, apply
-from energydsl.domains.table import ETA1, LOW, UNIFORM, Arguments, Domain, Family
+from energydsl.domains.table import ANY, ETA1, LOW, UNIFORM, Arguments, Domain, Family
 
 
 def _values(arguments: Arguments) -> tuple[float, ...]:
@@ -31,7 +31,7 @@ INTEGER = Domain(
     name="integer",
     support="a..b",
     families=(TABLE, WEIGHTED_TABLE),
-    functions="any",
+    functions=ANY,
     bounded=True,
     values=_values,
     bounds=lambda arguments: (arguments[0], arguments[1]),

@@ -1,6 +1,6 @@
 """Units in [a, b]: Exponential (of either sign) or, with a quadratic term, Normal, both between the bounds."""
 
-from energydsl.domains.table import Domain
+from energydsl.domains.table import SMOOTH, Domain
 from energydsl.domains.truncated import TRUNCATED_EXPONENTIAL, TRUNCATED_NORMAL
 
 INTERVAL = Domain(
@@ -10,5 +10,7 @@ INTERVAL = Domain(
     finite=False,
     bounded=True,
     whole=False,
+    functions=SMOOTH | {"exp"},
+    integrated=True,
     bounds=lambda arguments: (arguments[0], arguments[1]),
 )

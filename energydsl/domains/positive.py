@@ -1,7 +1,7 @@
 """Units in [0, inf): Exponential with rate -eta1 > 0, or with a quadratic term Normal truncated at 0."""
 
 from energydsl.domains.scalar import apply
-from energydsl.domains.table import ETA1, UNBOUNDED, UNIFORM, Domain, Family
+from energydsl.domains.table import ETA1, SMOOTH, UNBOUNDED, UNIFORM, Domain, Family
 from energydsl.domains.truncated import TRUNCATED_NORMAL
 
 _mean = -1.0 / ETA1
@@ -26,5 +26,7 @@ POSITIVE = Domain(
     finite=False,
     nonnegative=True,
     whole=False,
+    functions=SMOOTH,
+    integrated=True,
     bounds=lambda _: (0.0, UNBOUNDED),
 )

@@ -3,7 +3,7 @@
 import math
 
 from energydsl.domains.scalar import apply
-from energydsl.domains.table import ETA1, ETA2, UNIFORM, Domain, Family
+from energydsl.domains.table import ETA1, ETA2, SMOOTH, UNIFORM, Domain, Family
 
 _variance = -0.5 / ETA2
 _mean = ETA1 * _variance
@@ -21,4 +21,4 @@ NORMAL = Family(
     formula="Normal(mean = ({eta1}) / ({precision}), variance = 1 / ({precision}))",
     natural=lambda mean, eta2: -2.0 * mean * eta2,
 )
-REAL = Domain("real", "R", (NORMAL,), finite=False, whole=False)
+REAL = Domain("real", "R", (NORMAL,), finite=False, whole=False, functions=SMOOTH, integrated=True)

@@ -7,13 +7,18 @@ derivatives, and one draw from one uniform number. Which family of its domain a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from typing import Any
 
+from energydsl.domains.density import FUNCTIONS, Density
 from energydsl.domains.scalar import AXIS, Op, Scalar, Var, variables
 
 ETA1, ETA2, UNIFORM, LOW, HIGH = Var("eta1"), Var("eta2"), Var("u"), Var("low"), Var("high")
+
+# Functions of one unit: all, the smooth ones that can be integrated on R, and "" for a power that is not natural.
+ANY = frozenset({"", "exp", "log", "sqrt", "abs", "tanh", "sigmoid", "softplus", "sin", "cos", "lgamma"})
+SMOOTH = frozenset(FUNCTIONS) - {"", "exp"}
 
 Arguments = tuple[float, ...]
 # No bound on that side.
@@ -30,6 +35,7 @@ class Family:
     entropy: -<log(p / h)>, so that -<beta E without base measure> + entropy bounds log Z.
     natural: eta1 of a mean (and eta2) in closed form; None where it is searched for.
     key: the name of its kernels.
+    density: its statistics where there is no closed form; powers is then empty.
     """
 
     name: str
@@ -45,6 +51,7 @@ class Family:
     weighted: bool = False
     natural: Callable[[Any, Any], Any] | None = None
     key: str = ""
+    density: Density | None = None
 
     @property
     def kernel(self) -> str:
@@ -64,7 +71,7 @@ class Family:
     @property
     def local(self) -> bool:
         """Whether formulas ask for nothing but natural parameters, all of one unit or state."""
-        return self.one_hot or not (self.over_states or {"low", "high"} & variables(self.sample))
+        return self.one_hot or not (self.over_states or {"low", "high", "density"} & variables(self.sample))
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,8 @@ class Domain:
 
     families: in the order in which they are tried.
     points: for a unit of two values, those; every function of it is then linear in it.
-    functions: which functions of one unit the energy may hold: none, "lgamma" (the base measure), or "any".
+    functions: which functions of one unit the energy may hold; "" is a power that is not natural.
+    integrated: whether conditionals without a closed form are integrated numerically, so that any natural power will do.
     values: all values of a unit, of the domain's arguments; None where they are infinitely many.
     bounds: the least and the greatest value.
     whole: whether values are whole numbers.
@@ -88,7 +96,8 @@ class Domain:
     bounded: bool = False
     nonnegative: bool = False
     whole: bool = True
-    functions: str = ""
+    functions: frozenset[str] = frozenset()
+    integrated: bool = False
     values: Callable[[Arguments], tuple[float, ...]] | None = None
     bounds: Callable[[Arguments], tuple[float, float]] = lambda _: (-UNBOUNDED, UNBOUNDED)
 
@@ -97,7 +106,7 @@ class Domain:
         """All powers of a unit that some family takes."""
         return max((f.powers for f in self.families), key=len)
 
-    def family(self, powers: set[float], weighted: bool) -> Family | None:
+    def family(self, powers: Set[float | None], weighted: bool) -> Family | None:
         """The first family that takes these powers and this base measure."""
         fitting = (f for f in self.families if f.over_states or powers <= set(f.powers))
         return next((f for f in fitting if f.weighted == weighted), None)

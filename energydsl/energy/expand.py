@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 
 from energydsl.diagnostics import Span
-from energydsl.domains import Domain
+from energydsl.domains import ANY, Domain
 from energydsl.energy.rules import Rules, collect
 from energydsl.energy.terms import At, Atom, Function, Loop, Monomial, Predicate, atom_binders, entries
 from energydsl.model import expressions as ex
@@ -142,16 +142,49 @@ class Expander:
             return [Monomial(single.coefficient**exponent, (), (), factors)]
         return self._applied("", base, exponent, span)
 
+    def _added(self, function: str, argument: list[Monomial], span: Span) -> list[Monomial] | None:
+        """exp, sin and cos of a sum, by their addition theorems: one factor for each unit, and one for what holds none."""
+        if function not in ("exp", "sin", "cos"):
+            return None
+        groups: dict[At | None, list[Monomial]] = {}
+        for m in argument:
+            own = {loop.name for loop in m.loops}
+            units = m.occupants()
+            if len(units) > 1 or any(b in own for u in units for b in atom_binders(u)):
+                return None
+            groups.setdefault(units[0] if units else None, []).append(m)
+        if len(groups) < 2 or set(groups) == {None}:
+            return None
+        first, *rest = groups.values()
+        later = [m for group in rest for m in group]
+
+        def both(left: str, right: str, sign: float = 1.0) -> list[Monomial]:
+            a, b = self._odd_or_even(left, first, span), self._odd_or_even(right, later, span)
+            return [m.scaled(sign) for m in self._product(a, b, span)]
+
+        if function == "exp":
+            return both("exp", "exp")
+        if function == "sin":
+            return both("sin", "cos") + both("cos", "sin")
+        return both("cos", "cos") + both("sin", "sin", -1.0)
+
+    def _odd_or_even(self, function: str, argument: list[Monomial], span: Span) -> list[Monomial]:
+        """A function of a sum whose first coefficient is made positive where the function is even or odd."""
+        if function == "exp" or argument[0].coefficient > 0.0:
+            return self._applied(function, argument, 1.0, span)
+        found = self._applied(function, [m.scaled(-1.0) for m in argument], 1.0, span)
+        return [m.scaled(-1.0) for m in found] if function == "sin" else found
+
     def _check_function(self, function: str, units: set[At], span: Span) -> None:
         for unit in units:
             domain = self.rules.domain(unit.name)
-            if domain.functions != "any" and (function != domain.functions or not function):
+            if function not in domain.functions:
                 what = f"{function} of" if function else "this power of"
                 raise Problem(
                     "E0310",
                     f"no closed-form conditional: {what} a unit of `{unit.name}`, whose domain is {domain.name}",
                     span,
-                    f"units of domain {domain.name} take {'powers 1 and 2' if len(domain.powers) > 1 else 'the power 1'}",
+                    _taken(domain),
                 )
 
     def _check_powers(self, monomials: list[Monomial], span: Span) -> None:
@@ -161,6 +194,10 @@ class Expander:
 
     def _applied(self, function: str, argument: list[Monomial], exponent: float, span: Span) -> list[Monomial]:
         argument = list(collect(argument, self.rules))
+        if exponent == 1.0:
+            apart = self._added(function, argument, span)
+            if apart is not None:
+                return apart
         units = {a for m in argument for f, _ in m.factors for a in entries(f) if a.kind == "layer"}
         own = {loop.name for m in argument for loop in m.loops}
         if len(units) > 1 or any(b in own for u in units for b in atom_binders(u)):
@@ -183,13 +220,23 @@ class Expander:
 
 def check_power(domain: Domain, layer: str, exponent: float, span: Span) -> None:
     """Raise `Problem` (E0310) where the domain has no statistic x^exponent."""
-    if domain.points is None and domain.functions != "any" and exponent not in domain.powers:
+    natural = domain.integrated and exponent > 0 and exponent == int(exponent)
+    if domain.points is None and domain.functions != ANY and exponent not in domain.powers and not natural:
         raise Problem(
             "E0310",
             f"no closed-form conditional: power {exponent:g} of a unit of `{layer}`, whose domain is {domain.name}",
             span,
-            f"units of domain {domain.name} take {'powers 1 and 2' if len(domain.powers) > 1 else 'the power 1'}",
+            _taken(domain),
         )
+
+
+def _taken(domain: Domain) -> str:
+    """What units of a domain take."""
+    if domain.integrated:
+        return (
+            f"units of domain {domain.name} take natural powers, and {', '.join(sorted(domain.functions))} of the unit"
+        )
+    return f"units of domain {domain.name} take the power 1"
 
 
 def _entry(atom: At) -> Monomial:

@@ -11,11 +11,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from energydsl.energy.rules import Rules, collect
-from energydsl.energy.terms import At, Atom, Factor, Function, Loop, Monomial, Predicate
+from energydsl.energy.terms import At, Atom, Factor, Function, Loop, Monomial, Predicate, entries
 from energydsl.model.indices import Index, Wrap, wrapped
 
 # The loop over the values of a unit.
 VALUE = "value"
+# The unit of a statistic, whichever it is.
+UNIT = At("unit", "")
 
 
 @dataclass(frozen=True)
@@ -34,33 +36,35 @@ def output(position: int) -> str:
     return f"o{position}"
 
 
-def by_unit(label: str, monomial: Monomial, place: int, shape: tuple[int, ...], term: int, rules: Rules) -> list[Part]:
-    """-dE/dT of one term by the statistic at factor `place`; `shape` is that of the layer in the energy."""
-    unit = monomial.factors[place][0]
-    assert isinstance(unit, At)
-    rest = replace(
-        monomial,
-        coefficient=-monomial.coefficient,
-        factors=monomial.factors[:place] + monomial.factors[place + 1 :],
-    )
-    return [aim(label, rest, unit.indices, unit.flat, shape, term, rules)]
+def statistic(monomial: Monomial, unit: At) -> tuple[Factor, ...]:
+    """T of one term for one of its units: the factors that hold it, with `UNIT` in its place."""
+    return tuple((with_entry(a, unit, UNIT), e) for a, e in monomial.factors if unit in entries(a))
+
+
+def others(monomial: Monomial, unit: At) -> Monomial:
+    """dE/dT of one term: the factors that do not hold the unit."""
+    return replace(monomial, factors=tuple((a, e) for a, e in monomial.factors if unit not in entries(a)))
+
+
+def by_unit(label: str, monomial: Monomial, unit: At, shape: tuple[int, ...], term: int, rules: Rules) -> list[Part]:
+    """-dE/dT of one term by the statistic of a unit; `shape` is that of the layer in the energy."""
+    return [aim(label, others(monomial, unit).scaled(-1.0), unit.indices, unit.flat, shape, term, rules)]
 
 
 def by_value(label: str, monomial: Monomial, unit: At, shape: tuple[int, ...], term: int, rules: Rules) -> list[Part]:
     """-E of one term at each value of a unit, over a last axis of values; `shape` has that axis."""
     loop = Loop(VALUE, 0, shape[-1])
-    factors = tuple((_at_values(a, unit, loop.name), e) for a, e in monomial.factors)
+    support = At("support", unit.name, (Index.of(loop.name),))
+    factors = tuple((with_entry(a, unit, support), e) for a, e in monomial.factors)
     rest = Monomial(-monomial.coefficient, (*monomial.loops, loop), monomial.predicates, factors)
     return [aim(label, rest, (*unit.indices, Index.of(loop.name)), unit.flat, shape, term, rules)]
 
 
-def _at_values(atom: Atom, unit: At, value: str) -> Atom:
-    """The atom with a unit replaced by its values."""
-    if atom == unit:
-        return At("support", unit.name, (Index.of(value),))
+def with_entry(atom: Atom, unit: At, other: At) -> Atom:
+    """The atom with another entry in the place of a unit."""
     if isinstance(atom, At):
-        return atom
-    inner = (replace(m, factors=tuple((_at_values(a, unit, value), e) for a, e in m.factors)) for m in atom.argument)
+        return other if atom == unit else atom
+    inner = (replace(m, factors=tuple((with_entry(a, unit, other), e) for a, e in m.factors)) for m in atom.argument)
     return Function(atom.function, tuple(inner))
 
 

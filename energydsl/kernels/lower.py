@@ -64,7 +64,7 @@ class _Lowering:
         letters = tuple(output(k) for k in range(len(shape)))
         sections = [self._aimed(p, shape, fixed, row=False) for p in field.parts]
         sections.sort(key=lambda s: (not s.batched, not _one_product(s)))
-        return Kernel(f"eta{field.power}", field.text, letters, shape, tuple(sections))
+        return Kernel(f"eta{field.number}", field.text, letters, shape, tuple(sections))
 
     def gradient(self, param: str) -> Kernel:
         gradient = self.derived.gradients[param]

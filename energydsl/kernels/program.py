@@ -121,7 +121,12 @@ class LayerKernels:
     @property
     def squared(self) -> bool:
         """Whether its second moments are statistics too."""
-        return len(self.fields) > 1
+        return self.family.powers == (1, 2)
+
+    @property
+    def etas(self) -> tuple[str, ...]:
+        """The names of its natural parameters."""
+        return tuple(kernel.name for kernel in self.fields)
 
 
 @dataclass(frozen=True)

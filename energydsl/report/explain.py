@@ -37,12 +37,13 @@ def _layer(model: Model, name: str) -> dict[str, Any]:
     facts: dict[str, Any] = {"role": layer.role, "domain": str(layer.domain), "shape": list(layer.shape)}
     derived = model.conditionals.get(name)
     if derived is None:
-        return facts | dict.fromkeys(("family", "factorises", "field", "conditional"))
+        return facts | dict.fromkeys(("family", "factorises", "field", "conditional", "sampler"))
     return facts | {
         "family": derived.family,
         "factorises": derived.factorises,
         "field": field_text(derived),
         "conditional": derived.text,
+        "sampler": derived.sampler or "inversion of its distribution function, in closed form",
     }
 
 
@@ -93,6 +94,7 @@ def as_text(model: Model) -> str:
     parts += ["", "conditionals", *(f"  {c}" for c in model.conditionals.values())]
     parts += [f"  q{str(c)[1:]}" for c in recognition(model)]
     parts += [f"  {line}" for line in _couplings(model)]
+    parts += [f"  `{c.layer}` is drawn by {c.sampler}" for c in model.conditionals.values() if c.sampler]
     parts += ["", "Gibbs blocks"]
     drawn = (
         "".join(f", then {', '.join(p.targets)} given {', '.join(p.given)}" for p in model.pieces.generative)
@@ -197,12 +199,11 @@ def _to_latex(text: str, names: list[str]) -> str:
     for function in ("softplus", "logsumexp", "sigmoid", "softmax", "Normal", "mean", "variance", "precision"):
         text = re.sub(rf"(?<!\\)\b{function}\b", lambda m: rf"\operatorname{{{m[0]}}}", text)
     text = text.replace("log 2cosh", r"\log 2\cosh").replace("%", r"\bmod ").replace(" | ", r" \mid ")
-    text = text.replace("!=", r"\ne ")
-    return (
-        re.sub(r" = ", " &= ", text, count=1)
-        if "= 1" not in text.split(")")[0]
-        else re.sub(r"\) = ", ") &= ", text, count=1)
-    )
+    text = text.replace("!=", r"\ne ").replace(" ~ exp", r" &\propto \exp")
+    if r"\propto" in text:
+        return text
+    one = "= 1" in text.split(")")[0]
+    return re.sub(r"\) = ", ") &= ", text, count=1) if one else re.sub(r" = ", " &= ", text, count=1)
 
 
 _GREEK = (

@@ -29,15 +29,26 @@ def device(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=["numba", "cupy", pytest.param("gpu", marks=pytest.mark.gpu)])
+_FAST = ["numba", "cupy", pytest.param("gpu", marks=pytest.mark.gpu)]
+
+
+@pytest.fixture(params=_FAST)
 def fast(request: pytest.FixtureRequest) -> str:
-    """The name of a backend to compare."""
-    if request.param == "numba":
-        if not numba_backend.installed():
-            pytest.skip("numba is not installed")
-        return "numba"
+    """The name of a backend to compare with NumPy."""
+    return _present(request)
+
+
+@pytest.fixture(params=["numpy", *_FAST])
+def backend(request: pytest.FixtureRequest) -> str:
+    """The name of any backend."""
+    return _present(request)
+
+
+def _present(request: pytest.FixtureRequest) -> str:
+    if request.param == "numba" and not numba_backend.installed():
+        pytest.skip("numba is not installed")
     if request.param == "cupy":
         request.getfixturevalue("stand_in")
-    elif obstacle := cupy_backend.obstacle():
+    if request.param == "gpu" and (obstacle := cupy_backend.obstacle()):
         pytest.skip(obstacle)
-    return "cupy"
+    return "cupy" if request.param == "gpu" else str(request.param)

@@ -1,0 +1,75 @@
+"""Statistics of a unit: what stands of it in each term; and the density they make where no family takes them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from energydsl.diagnostics import Span
+from energydsl.domains import DOMAINS, Family
+from energydsl.domains.density import Factor, OutOfReach, Unbounded, integrable
+from energydsl.domains.integrated import integrated
+from energydsl.energy.targets import UNIT, statistic
+from energydsl.energy.terms import BASE, At, Atom, Term
+from energydsl.energy.terms import Factor as TermFactor
+from energydsl.model.constants import Problem
+from energydsl.model.records import Layer
+
+Statistic = tuple[TermFactor, ...]
+
+
+def statistics_of(layer: Layer, touching: Iterable[Term]) -> list[Statistic]:
+    """All statistics of the units of a layer: plain powers first, the lower before the higher."""
+    found = {
+        statistic(t.monomial, u)
+        for t in touching
+        if t.label != BASE
+        for u in t.monomial.occupants()
+        if u.name == layer.name
+    }
+    return sorted(found, key=lambda s: (power_of(s) is None, power_of(s) or 0, repr(s)))
+
+
+def power_of(found: Statistic) -> float | None:
+    """p where the statistic is x^p, else None."""
+    return found[0][1] if len(found) == 1 and found[0][0] == UNIT else None
+
+
+def without_closed_form(layer: Layer, statistics: list[Statistic], touching: Iterable[Term]) -> Family:
+    """The family of a density that is integrated on panels. Raises `Problem` (E0310, E0311)."""
+    spans = {
+        statistic(t.monomial, u): t.spans[0] for t in touching for u in t.monomial.occupants() if u.name == layer.name
+    }
+    low, high = DOMAINS[layer.domain.name].bounds(layer.domain.arguments)
+    numbers = [tuple(_factor(a, e, layer, spans[s]) for a, e in s) for s in statistics]
+    powers = [int(power_of(s) or 0) for s in statistics]
+    try:
+        return integrated(integrable(numbers, powers, low, high))
+    except Unbounded as reason:
+        raise Problem(
+            "E0311",
+            f"not normalisable: no power of `{layer.name}` outgrows all else in its conditional",
+            spans[statistics[reason.statistic]],
+            f"add a positive multiple of sum({layer.name}^{reason.power}) to the energy",
+        ) from None
+    except OutOfReach as reason:
+        raise Problem(
+            "E0310", f"no conditional that can be integrated: {reason}", spans[statistics[reason.statistic]]
+        ) from None
+
+
+def _factor(atom: Atom, exponent: float, layer: Layer, span: Span) -> Factor:
+    """A factor of a statistic in numbers."""
+    if isinstance(atom, At):
+        return Factor("", int(exponent), (0.0, 1.0))
+    coefficients: dict[int, float] = {}
+    for m in atom.argument:
+        if m.loops or any(a != UNIT for a, _ in m.factors):
+            raise Problem(
+                "E0310",
+                f"no closed-form conditional: {atom.function} of a unit of `{layer.name}` and of something else",
+                span,
+                "functions of such a unit hold the unit and numbers; sin, cos and exp of a sum are taken apart",
+            )
+        degree = int(m.factors[0][1]) if m.factors else 0
+        coefficients[degree] = coefficients.get(degree, 0.0) + m.coefficient
+    return Factor(atom.function, int(exponent), tuple(coefficients.get(k, 0.0) for k in range(max(coefficients) + 1)))
