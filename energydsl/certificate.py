@@ -364,7 +364,7 @@ class _Trial:
     def integrated(self, held: Mapping[str, Array], over: list[str]) -> Array:
         """log of the sum (and integral) over layers of exp(-beta E), for each held row, by the oracle."""
         layers = {n: self.model.layers[n] for n in over}
-        rules = {n: quadrature(layer) for n, layer in layers.items()}
+        rules = {n: quadrature(layer, self.oracle.kinks()) for n, layer in layers.items()}
         values, codes = enumerate_states(layers, {n: places for n, (places, _) in rules.items()})
         count = len(next(iter(values.values()))) if values else 1
         rows = len(next(iter(held.values()))) if held else 1
@@ -398,7 +398,7 @@ class _Trial:
     def quadrature_error(self, name: str) -> float:
         """Mean and log-partition of a continuous unit against the integral of the oracle's exp(-beta E)."""
         layer = self.model.layers[name]
-        places, weight = quadrature(layer)
+        places, weight = quadrature(layer, self.oracle.kinks())
         worst = 0.0
         for row in self.rng.integers(0, self.rows, 4):
             here = {n: np.repeat(v[row : row + 1], len(places), axis=0).astype(float) for n, v in self.x.items()}

@@ -85,6 +85,43 @@ class Oracle:
         return beta * (self.energy(params, state) - base) + base
 
 
+    def kinks(self) -> list[float]:
+        """Where an absolute value of a unit times a number plus a number has its kink."""
+        return [-b / a for t in self.model.energies for b, a in _lines_in_abs(t.expression) if a]
+
+
+def _lines_in_abs(node: Any) -> Iterator[tuple[float, float]]:
+    """b, a of every abs(a x + b)."""
+    if isinstance(node, ex.Applied) and node.function == "abs" and (line := _line(node.operand)) is not None:
+        yield line
+    for part in vars(node).values() if hasattr(node, "span") else ():
+        if hasattr(part, "span"):
+            yield from _lines_in_abs(part)
+
+
+def _line(node: ex.Expression) -> tuple[float, float] | None:
+    """b, a of an expression a x + b of numbers and one unit x; None for any other."""
+    match node:
+        case ex.Constant(value=value):
+            return value, 0.0
+        case ex.Reference(kind="layer") | ex.Element(base=ex.Reference(kind="layer")):
+            return 0.0, 1.0
+        case ex.Negated(operand=operand):
+            line = _line(operand)
+            return None if line is None else (-line[0], -line[1])
+        case ex.Added(left=left, right=right) | ex.Multiplied(left=left, right=right) | ex.Divided(left=left, right=right):
+            first, second = _line(left), _line(right)
+            if first is None or second is None:
+                return None
+            (b, a), (d, c) = first, second
+            if isinstance(node, ex.Added):
+                return b + d, a + c
+            if isinstance(node, ex.Multiplied):
+                return None if a and c else (b * d, a * d + b * c)
+            return (b / d, a / d) if d and not c else None
+    return None
+
+
 class _Walk:
     """One evaluation; every value has a leading axis of rows (length 1 where it does not depend on the state)."""
 
@@ -223,24 +260,26 @@ def log_factorial(values: Array) -> Array:
     return np.asarray(special.gammaln(values + 1))
 
 
-def quadrature(layer: Layer) -> tuple[Array, Array]:
-    """Places and log weights that sum or integrate a function of one unit over its domain."""
+def quadrature(layer: Layer, kinks: list[float]) -> tuple[Array, Array]:
+    """Places and log weights that sum or integrate a function of one unit over its domain, smooth but at some kinks."""
     match layer.domain.name:
         case "real":
-            return np.arange(-15.0, 15.01, 0.25), np.full(121, np.log(0.25))
+            far = np.array([7.5, 9.5, 12.0, 15.0])
+            return _panels(np.concatenate([-far, np.arange(-6.0, 6.1, 0.75), far]), 8, kinks)
         case "positive":
-            return _panels(np.concatenate([np.linspace(0, 8, 5), np.linspace(16, 120, 8)]), 20)
+            return _panels(np.concatenate([np.linspace(0, 8, 5), np.linspace(16, 120, 8)]), 20, kinks)
         case "interval":
             low, high = layer.domain.arguments
-            return _panels(np.linspace(low, high, 4), 24)
+            return _panels(np.linspace(low, high, 4), 24, kinks)
         case "count":
             return np.arange(400.0), np.zeros(400)
     values = unit_values(layer)
     return values, np.zeros(len(values))
 
 
-def _panels(ends: Array, count: int) -> tuple[Array, Array]:
-    """Gauss and Legendre's rule on each of several intervals."""
+def _panels(ends: Array, count: int, kinks: list[float]) -> tuple[Array, Array]:
+    """Gauss and Legendre's rule on each of several intervals, which end at kinks too."""
+    ends = np.unique(np.concatenate([ends, [k for k in kinks if ends.min() < k < ends.max()]]))
     nodes, weights = np.polynomial.legendre.leggauss(count)
     half = np.diff(ends)[:, None] / 2
     return (ends[:-1, None] + half * (nodes + 1)).ravel(), np.log(half * weights).ravel()
