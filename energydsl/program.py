@@ -298,11 +298,22 @@ class Program:
         return np.abs(normal) if domain.nonnegative else normal
 
     def _state(self, state: Mapping[str, Any], needed: Iterable[str]) -> Arrays:
-        arrays = self.layer_arrays(state)
+        arrays = self.checked_arrays(state)
         for name in needed:
             if name not in arrays:
                 raise ArgumentError(f"the state has no layer `{name}`")
-        return arrays
+            if isinstance(arrays[name], np.ndarray):
+                self._check_bounds(name, arrays[name])
+        return {n: self.device(a) for n, a in arrays.items()}
+
+    def _check_bounds(self, name: str, values: Array) -> None:
+        """Values lie between the bounds of their domain (means of units do too). Raises `DataError` (E0401)."""
+        domain = self.model.layers[name].domain
+        low, high = (0.0, 1.0) if domain.name == "categorical" else DOMAINS[domain.name].bounds(domain.arguments)
+        low, high = DOMAINS[domain.name].points or (low, high)
+        outside = ~((values >= low) & (values <= high))
+        if outside.any():
+            raise DataError.of(f"a value of `{name}` is {values[outside].flat[0]:g}, outside its domain {domain}")
 
     def settings(
         self,

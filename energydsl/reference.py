@@ -84,7 +84,6 @@ class Oracle:
         base = self.base(params, state)
         return beta * (self.energy(params, state) - base) + base
 
-
     def kinks(self) -> list[float]:
         """Where an absolute value of a unit times a number plus a number has its kink."""
         return [-b / a for t in self.model.energies for b, a in _lines_in_abs(t.expression) if a]
@@ -109,7 +108,11 @@ def _line(node: ex.Expression) -> tuple[float, float] | None:
         case ex.Negated(operand=operand):
             line = _line(operand)
             return None if line is None else (-line[0], -line[1])
-        case ex.Added(left=left, right=right) | ex.Multiplied(left=left, right=right) | ex.Divided(left=left, right=right):
+        case (
+            ex.Added(left=left, right=right)
+            | ex.Multiplied(left=left, right=right)
+            | ex.Divided(left=left, right=right)
+        ):
             first, second = _line(left), _line(right)
             if first is None or second is None:
                 return None

@@ -289,64 +289,52 @@ __device__ inline void put(const Fields& f, const Target& target, place at, FLOA
   if (target.square) target.square[at] = mean * mean + Family::variance(eta1, eta2, f.low, f.high);
 }
 
-template <class Family>
-__device__ inline void draw(const Fields& fields, const Random& random, int rows, const Target& target) {
-  int units = fields.entries, count = (units + WORDS - 1) / WORDS;
+// Calls each(chain, unit, u) once for every unit of every chain.
+template <class Each>
+__device__ inline void each_unit(const Random& random, int rows, int units, Each each) {
+  int count = (units + WORDS - 1) / WORDS;
   for (place i = thread_number(); i < place(rows) * count; i += threads_in_all()) {
     int r = int(i / count), q = int(i % count);
     FLOAT u[WORDS];
     random.fill(u, r, q, count, units);
-    for (int w = 0; w < WORDS; ++w) {
-      int j = q + w * count;
-      if (j >= units) break;
-      put<Family>(fields, target, place(r) * units + j, fields.first(r, j), fields.second(r, j), u[w]);
-    }
+    for (int w = 0; w < WORDS && q + w * count < units; ++w) each(r, q + w * count, u[w]);
   }
 }
 
+template <class Family>
+__device__ inline void draw(const Fields& fields, const Random& random, int rows, const Target& target) {
+  each_unit(random, rows, fields.entries, [&](int r, int j, FLOAT u) {
+    put<Family>(fields, target, place(r) * fields.entries + j, fields.first(r, j), fields.second(r, j), u);
+  });
+}
+
 __device__ inline void draw_states(const Fields& fields, const Random& random, int rows, int states, const Target& target) {
-  int units = fields.entries / states, count = (units + WORDS - 1) / WORDS;
-  for (place i = thread_number(); i < place(rows) * count; i += threads_in_all()) {
-    int r = int(i / count), q = int(i % count);
-    FLOAT u[WORDS];
-    random.fill(u, r, q, count, units);
-    for (int w = 0; w < WORDS; ++w) {
-      if (q + w * count >= units) break;
-      int j = (q + w * count) * states;
-      place at = place(r) * fields.entries + j;
-      auto eta = [&](int s) { return fields.first(r, j + s); };
-      int chosen = unit_choose(states, u[w], eta);
-      for (int s = 0; s < states; ++s) target.out[at + s] = s == chosen ? FLOAT(1) : FLOAT(0);
-      if (target.mean) {
-        FLOAT top = largest(states, eta), total = weight_in_all(states, top, eta);
-        for (int s = 0; s < states; ++s) target.mean[at + s] = unit_exp(eta(s) - top) / total;
-      }
-    }
-  }
+  each_unit(random, rows, fields.entries / states, [&](int r, int unit, FLOAT u) {
+    int j = unit * states;
+    place at = place(r) * fields.entries + j;
+    auto eta = [&](int s) { return fields.first(r, j + s); };
+    int chosen = unit_choose(states, u, eta);
+    for (int s = 0; s < states; ++s) target.out[at + s] = s == chosen ? FLOAT(1) : FLOAT(0);
+    if (!target.mean) return;
+    FLOAT top = largest(states, eta), total = weight_in_all(states, top, eta);
+    for (int s = 0; s < states; ++s) target.mean[at + s] = unit_exp(eta(s) - top) / total;
+  });
 }
 
 // Units of a few values low, low + 1, ...: one field a value.
 template <bool weighted>
 __device__ inline void draw_table(const Fields& fields, const Random& random, int rows, int states, const Target& target) {
-  int units = fields.entries, count = (units + WORDS - 1) / WORDS;
   Fields table = fields;
-  table.entries = units * states;
-  for (place i = thread_number(); i < place(rows) * count; i += threads_in_all()) {
-    int r = int(i / count), q = int(i % count);
-    FLOAT u[WORDS];
-    random.fill(u, r, q, count, units);
-    for (int w = 0; w < WORDS; ++w) {
-      int j = q + w * count;
-      if (j >= units) break;
-      place at = place(r) * units + j;
-      auto eta = [&](int s) { return table.template value<weighted>(r, j * states, s); };
-      target.out[at] = FLOAT(fields.low + unit_choose(states, u[w], eta));
-      if (!target.mean) continue;
-      FLOAT top = largest(states, eta), total = weight_in_all(states, top, eta), mean = 0;
-      for (int s = 0; s < states; ++s) mean += s * unit_exp(eta(s) - top) / total;
-      target.mean[at] = FLOAT(fields.low + mean);
-    }
-  }
+  table.entries = fields.entries * states;
+  each_unit(random, rows, fields.entries, [&](int r, int j, FLOAT u) {
+    place at = place(r) * fields.entries + j;
+    auto eta = [&](int s) { return table.template value<weighted>(r, j * states, s); };
+    target.out[at] = FLOAT(fields.low + unit_choose(states, u, eta));
+    if (!target.mean) return;
+    FLOAT top = largest(states, eta), total = weight_in_all(states, top, eta), mean = 0;
+    for (int s = 0; s < states; ++s) mean += s * unit_exp(eta(s) - top) / total;
+    target.mean[at] = FLOAT(fields.low + mean);
+  });
 }
 
 // --- sums over units

@@ -554,13 +554,20 @@ def unit_softmax(eta, at, states, out):
 
 
 @njit(fastmath=FAST, error_model="numpy")
-def unit_logsumexp(eta, at, states):
+def unit_weight(eta, at, states):
+    """The largest eta of the states at `at`, and the sum of exp(eta_k - largest)."""
     top = eta[at]
     for k in range(1, states):
         top = max(top, eta[at + k])
     total = FLOAT(0.0)
     for k in range(states):
         total += unit_exp(eta[at + k] - top)
+    return top, total
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def unit_logsumexp(eta, at, states):
+    top, total = unit_weight(eta, at, states)
     return top + unit_log(total)
 
 
@@ -582,12 +589,7 @@ def unit_choose(eta, at, states, u, out):
 @njit(fastmath=FAST, error_model="numpy")
 def unit_pick(eta, at, states, u):
     """The number of the first state whose cumulated weight exceeds u times the whole."""
-    top = eta[at]
-    for k in range(1, states):
-        top = max(top, eta[at + k])
-    whole = FLOAT(0.0)
-    for k in range(states):
-        whole += unit_exp(eta[at + k] - top)
+    top, whole = unit_weight(eta, at, states)
     total = FLOAT(0.0)
     for k in range(states - 1):
         total += unit_exp(eta[at + k] - top)
@@ -599,14 +601,10 @@ def unit_pick(eta, at, states, u):
 @njit(fastmath=FAST, error_model="numpy")
 def unit_mean(eta, at, states, low):
     """Mean of the value low + k of the state k."""
-    top = eta[at]
-    for k in range(1, states):
-        top = max(top, eta[at + k])
-    whole, total = FLOAT(0.0), FLOAT(0.0)
+    top, whole = unit_weight(eta, at, states)
+    total = FLOAT(0.0)
     for k in range(states):
-        weight = unit_exp(eta[at + k] - top)
-        whole += weight
-        total += FLOAT(k) * weight
+        total += FLOAT(k) * unit_exp(eta[at + k] - top)
     return FLOAT(low) + total / whole
 
 

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -19,6 +19,10 @@ from energydsl.compiler import Model
 from energydsl.diagnostics import EnergyError, ModelError, Source
 from energydsl.model.resolve import Overrides
 from energydsl.syntax.parser import decode
+
+if TYPE_CHECKING:
+    from energydsl.data.sources import Data
+    from energydsl.learning.loop import Run
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 FAULT, INTERNAL = 1, 3
@@ -93,6 +97,32 @@ def overrides_options(function: Function) -> Function:
     return click.option(
         "-c", "--const", "consts", multiple=True, metavar="NAME=REAL", callback=_pairs(float), help="Set a const."
     )(function)
+
+
+def data_of_run_options(function: Function) -> Function:
+    """What `data_of_run` takes."""
+    for option in (
+        click.option("--key", help="Array of an .npz."),
+        click.option("--binarise", metavar="RULE", help="[default: that of the run]"),
+        click.option(
+            "--split",
+            type=click.Choice(["train", "test"]),
+            default="test",
+            show_default=True,
+            help="Of digits and MNIST folders.",
+        ),
+        click.option("--data", "sources", multiple=True, required=True, metavar="D", help="As for train."),
+    ):
+        function = option(function)
+    return function
+
+
+def data_of_run(run: Run, sources: tuple[str, ...], options: dict[str, Any]) -> Data:
+    """The data that `data_of_run_options` ask for, grey values taken as in the run."""
+    from energydsl.data import load_data
+
+    rule = options["binarise"] or run.config["data"]["binarise"]
+    return load_data(run.program.model, sources, options["split"], rule, options["key"])
 
 
 def _pairs(kind: Callable[[str], Any]) -> Callable[..., dict[str, Any]]:

@@ -6,36 +6,25 @@ from typing import Any
 
 import click
 
-from energydsl.cli.common import json_option, print_json, progress
+from energydsl.cli.common import data_of_run, data_of_run_options, json_option, print_json, progress
 from energydsl.cli.train_command import describe
 
 
 @click.command("eval")
 @click.argument("run")
-@click.option("--data", "sources", multiple=True, required=True, metavar="D", help="As for train.")
 @click.option("--method", type=click.Choice(["auto", "exact", "ais"]), default="auto", show_default=True)
 @click.option("--betas", type=click.IntRange(min=1), default=10_000, show_default=True, help="Temperatures of AIS.")
 @click.option("--chains", type=click.IntRange(min=2), default=100, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option(
-    "--split",
-    type=click.Choice(["train", "test"]),
-    default="test",
-    show_default=True,
-    help="Of digits and MNIST folders.",
-)
-@click.option("--binarise", metavar="RULE", help="[default: that of the run]")
-@click.option("--key", help="Array of an .npz.")
+@data_of_run_options
 @json_option
 def command(run: str, sources: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """The mean log-likelihood of data under a run."""
-    from energydsl.data import load_data
     from energydsl.inference.evaluate import evaluate
     from energydsl.learning.loop import open_run
 
     opened = open_run(run)
-    rule = options["binarise"] or opened.config["data"]["binarise"]
-    data = load_data(opened.program.model, sources, options["split"], rule, options["key"])
+    data = data_of_run(opened, sources, options)
     with progress("evaluating", as_json) as bar:
         found = evaluate(
             opened, data, options["method"], options["betas"], options["chains"], options["seed"], progress=bar

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from energydsl.cli.common import json_option, print_json, progress
+from energydsl.cli.common import data_of_run, data_of_run_options, json_option, print_json, progress
 from energydsl.diagnostics import EnergyError
 
 if TYPE_CHECKING:
@@ -19,29 +19,18 @@ _SHOWN = 20
 
 @click.command("predict")
 @click.argument("run")
-@click.option("--data", "sources", multiple=True, required=True, metavar="D", help="As for train.")
 @click.option("--layer", required=True, help="The visible layer to predict from the others.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Probabilities of every row, as .csv.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draws of grey values.")
-@click.option(
-    "--split",
-    type=click.Choice(["train", "test"]),
-    default="test",
-    show_default=True,
-    help="Of digits and MNIST folders.",
-)
-@click.option("--binarise", metavar="RULE", help="[default: that of the run]")
-@click.option("--key", help="Array of an .npz.")
+@data_of_run_options
 @json_option
 def command(run: str, sources: tuple[str, ...], layer: str, out: Path | None, as_json: bool, **options: Any) -> None:
     """p(LAYER | the other visible layers) for every row: how often its likeliest state is wrong, and for what."""
-    from energydsl.data import load_data
     from energydsl.inference.predict import predict
     from energydsl.learning.loop import open_run
 
     opened = open_run(run)
-    rule = options["binarise"] or opened.config["data"]["binarise"]
-    data = load_data(opened.program.model, sources, options["split"], rule, options["key"])
+    data = data_of_run(opened, sources, options)
     with progress("predicting", as_json) as bar:
         found = predict(opened, data, layer, options["seed"], bar)
     if out is not None:

@@ -95,6 +95,7 @@ def training_options(function: Function) -> Function:
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Run folder.  [default: runs/MODEL]")
 @training_options
 @click.option("--evaluate/--no-evaluate", default=True, help="Log-likelihood of held-out rows at the end.")
+@click.option("--start", metavar="RUN", help="Begin with the parameters and chains of a finished run.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint of --out.")
 @overrides_options
 @json_option
@@ -109,7 +110,7 @@ def command(
 ) -> None:
     """Fit the parameters of FILE to data; Ctrl-C saves, --resume goes on."""
     from energydsl.data import load_data
-    from energydsl.learning.loop import train
+    from energydsl.learning.loop import open_run, train
 
     model = read_model(file, dims, consts, as_json)
     program = model.compile(options["backend"], options["dtype"], options["precision"])
@@ -137,6 +138,7 @@ def command(
             resume=options["resume"],
             report=report,
             greedy=greedy_of(options),
+            start=open_run(options["start"]) if options["start"] else None,
         )
     result: dict[str, Any] = {
         "ok": run.finished,
@@ -279,6 +281,8 @@ def describe(result: dict[str, Any], what: str) -> str:
     text = f"log-likelihood of {result['n']} {what} rows: {sign}{result['log_likelihood']:.3f}{error} nats a row"
     if result["effective"] is not None:
         text += f"  ({result['method']}, {result['effective']:.0f} effective chains, log Z {result['log_z']:.2f})"
+        if result.get("settled") is not None:
+            text += f"\nmean field settled on {100 * result['settled']:.2f} % of the rows"
         if result["effective"] < 0.2 * result["chains"]:
             text += "\nfew chains carry this estimate, so it may flatter the model; more temperatures (--betas) make it firmer"
     return text

@@ -12,11 +12,11 @@ from dataclasses import replace
 
 from energydsl.derive.records import Conditional, Field
 from energydsl.derive.signs import NONNEGATIVE, POSITIVE, UNKNOWN, sign_of_factors
-from energydsl.energy.statistics import Statistic, power_of, statistics_of, without_closed_form
 from energydsl.diagnostics import Diagnostic, Note
 from energydsl.domains import DOMAINS, Domain, Family
 from energydsl.energy.expand import check_power, value_of
 from energydsl.energy.rules import Rules
+from energydsl.energy.statistics import Statistic, power_of, statistics_of, without_closed_form
 from energydsl.energy.targets import UNIT, VALUE, Part, by_unit, by_value, merge, others, output, statistic, with_entry
 from energydsl.energy.terms import BASE, At, Energy, Function, Monomial, Predicate, Term, entries
 from energydsl.energy.text import Letters, show_sum

@@ -78,19 +78,25 @@ def train(
     report: Report | None = None,
     params: Mapping[str, Any] | None = None,
     greedy: Greedy | None = None,
+    start: Run | None = None,
 ) -> Run:
     """Fit the parameters to data by the gradient of the log-likelihood.
 
     data: `Data`, a dict of arrays by layer, or the array of the only visible layer, rows first. validation: the fraction
     of rows held out for the figures on the way (by default a tenth where there are 100 rows or more). report: called
     with every row of metrics. With `out`, a run folder is written and `resume` goes on from its last checkpoint, so that
-    the result equals the uninterrupted one. greedy: train layer by layer first. Ctrl-C saves and returns the run with `finished` False.
+    the result equals the uninterrupted one. params: where training begins. greedy: train layer by layer first. start: a run
+    to go on from, its parameters and persistent chains. Ctrl-C saves and returns the run with `finished` False.
 
     Raises `TrainingError` where a parameter leaves the finite numbers, `DataError` for unfit data, `NotApplicable` where
     the method does not fit the model.
     """
     if epochs < 0 or batch < 1:
         raise ArgumentError("epochs is not negative, batch at least 1")
+    if start is not None:
+        if params is not None or greedy is not None:
+            raise ArgumentError("a run to go on from is where training begins: no greedy stages, no other params")
+        params = start.params
     method, optimizer = method or default_method(program), optimizer or SGD()
     if not isinstance(data, Data):
         arrays = data if isinstance(data, Mapping) else {program.model.by_role("visible")[0]: data}
@@ -101,12 +107,14 @@ def train(
         config["greedy"] = {"epochs": list(greedy.epochs), "lr": greedy.optimizer.lr, "method": greedy.method.name}
         if not (resume and folder is not None and checkpoint.found(folder)):
             visible = {n: a for n, a in data.arrays.items() if n in program.model.by_role("visible")}
-            start = program.init(seed, visible) if params is None else program.check_params(params)
-            params, stopped = pretrain(program, data, greedy, start, seed, batch, folder, resume, report)
+            first = program.init(seed, visible) if params is None else program.check_params(params)
+            params, stopped = pretrain(program, data, greedy, first, seed, batch, folder, resume, report)
             if stopped is not None:
                 return stopped
             resume = False
     training = _Training(program, data, method, optimizer, config, params)
+    if start is not None:
+        training.phases.take(start.chains)
     if folder is not None:
         training.open_folder(folder, resume)
     elif resume:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from energydsl.derive.records import Schedule
@@ -100,6 +101,12 @@ class Phases:
         fresh = self.program.init_state({}, self.chains, number, given)
         for name, array in fresh.items():
             self.negative[name][...] = array
+
+    def take(self, chains: Arrays) -> None:
+        """Go on from the chains of another run, as often as they are needed."""
+        for name, array in chains.items():
+            if name in self.negative and len(array):
+                self.program.kernels.load(self.negative[name], array[np.arange(self.chains) % len(array)])
 
     def load(self, data: Arrays) -> None:
         """Copy one batch of data to where the phases read it."""

@@ -54,6 +54,10 @@ class WakeSleepPhases:
         held = [n for program in owners for n in program.model.params]
         return {n for program in owners for n in program.kernels.DIRECT if held.count(n) == 1}
 
+    def take(self, chains: Arrays) -> None:
+        """Go on from the dreams of another run."""
+        self.core.take(chains)
+
     def load(self, data: Arrays) -> None:
         """Copy one batch of data to where the wake phase reads it."""
         for name, array in data.items():

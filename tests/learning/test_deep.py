@@ -234,3 +234,27 @@ def test_labels_of_a_belief_net_are_predicted_through_recognition() -> None:
         np.abs(drawn["v"].mean(axis=0) - v[40:].mean(axis=0)).mean()
         < np.abs(drawn["v"].mean(axis=0) - v[:40].mean(axis=0)).mean()
     )
+
+
+def test_a_run_goes_on_from_another(tmp_path: Path) -> None:
+    """Its parameters and its chains: no epoch of training leaves both as they were."""
+    model = ed.loads("visible v[6] : binary\nhidden h1[4] : binary\nhidden h2[3] : spin\nlayers v -- h1 -- h2")
+    program = model.compile()
+    rows = (np.random.default_rng(0).random((60, 6)) < 0.4).astype(float)
+    first = ed.train(program, rows, ed.PCD(chains=20), epochs=2, batch=20, out=tmp_path / "a", validation=0.0)
+    again = ed.train(
+        program,
+        rows,
+        ed.PCD(chains=30),
+        epochs=0,
+        batch=20,
+        out=tmp_path / "b",
+        validation=0.0,
+        start=ed.open_run(tmp_path / "a"),
+    )
+    for name, value in first.params.items():
+        np.testing.assert_array_equal(again.params[name], value)
+    for name, states in again.chains.items():
+        np.testing.assert_array_equal(states, first.chains[name][np.arange(30) % 20])
+    with pytest.raises(ed.EnergyError, match="no greedy stages"):
+        ed.train(program, rows, ed.PCD(), greedy=ed.Greedy((1,)), start=first)
