@@ -200,3 +200,17 @@ def test_compile_time_does_not_grow_with_sizes(zoo_path: Path) -> None:
         ed.loads(text.format(size)).compile()
         times.append(time.perf_counter() - started)
     assert times[1] < 5 * times[0] + 0.05
+
+
+@pytest.mark.parametrize(("layer", "value"), [("v", 255.0), ("v", np.nan), ("s", -1.5), ("t", -0.1)])
+def test_states_outside_their_domains_are_refused(layer: str, value: float) -> None:
+    """Grey values of 255, missing ones, and negative times are no states; means of units are."""
+    model = ed.loads(
+        "visible v[2] : binary\nvisible s[2] : spin\nvisible t[2] : positive\nparam a\nenergy = sum(t) - a * sum(v) * sum(s)"
+    )
+    program = model.compile()
+    state = {n: np.full((3, 2), 0.5) for n in "vst"}
+    assert program.energy(program.init(), state).shape == (3,)
+    state[layer][1, 1] = value
+    with pytest.raises(ed.DataError, match="outside its domain"):
+        program.energy(program.init(), state)

@@ -87,12 +87,9 @@ def family_of(model: Resolved, layer: Layer, touching: list[Term]) -> Family:
     weighted = any(t.label == BASE for t in touching)
     statistics = statistics_of(layer, touching)
     powers = {power_of(s) for s in statistics}
-    known = powers & set(domain.powers) if not domain.integrated else powers
-    found = domain.family(powers, weighted) or domain.family(known | set(domain.powers), weighted)
-    improper = (
-        found is not None and domain.bounded and domain.integrated and any(_unproven(model, found, layer, touching))
-    )
-    if found is None or improper:
+    others = powers if domain.integrated else set()
+    found = domain.family(powers, weighted) or domain.family(others | set(domain.powers), weighted)
+    if found is None or (domain.integrated and domain.bounded and any(_unproven(model, found, layer, touching))):
         return without_closed_form(layer, statistics, touching)
     return found
 

@@ -8,6 +8,7 @@ from scipy import stats
 
 import energydsl as ed
 from energydsl.inference.ais import ais
+from energydsl.program import Program
 from tests.conftest import ROOT
 
 MODELS = {
@@ -120,3 +121,18 @@ def test_conditional_models_are_evaluated_exactly_row_by_row() -> None:
     scores = run.program.log_unnormalised(run.params, every).reshape(8, 8)
     here = run.program.log_unnormalised(run.params, rows) - np.logaddexp.reduce(scores, axis=1)
     assert found.log_likelihood == pytest.approx(here.mean())
+
+
+def test_the_bound_of_a_deep_machine_says_how_much_of_it_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below the exact likelihood; and on no row where mean field is cut short."""
+    model = ed.loads("visible v[5] : binary\nhidden a[4] : binary\nhidden b[3] : binary\nlayers v -- a -- b")
+    rows = (np.random.default_rng(0).random((40, 5)) < 0.5).astype(float)
+    run = ed.train(model.compile(dtype="float64"), rows, ed.PCD(chains=20), ed.SGD(lr=0.2), epochs=20, validation=0.0)
+    exact = ed.evaluate(run, rows, "exact").log_likelihood
+    found = ed.evaluate(run, rows, "ais", betas=500)
+    assert found.bound
+    assert found.settled == 1.0
+    assert found.log_likelihood <= exact + 4 * found.log_likelihood_std
+    whole = Program.mean_field
+    monkeypatch.setattr(Program, "mean_field", lambda *given: whole(*given, max_iterations=1))
+    assert ed.evaluate(run, rows, "ais", betas=10).settled == 0.0
