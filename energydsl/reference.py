@@ -6,7 +6,7 @@ Shares no code with `energy/` and what comes after it; a derivation is right whe
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ from energydsl.model.indices import Index
 from energydsl.model.records import EnergyTerm, Layer, Resolved
 
 Array = NDArray[Any]
+# How far below the greatest value a density is nothing, and how little an integral still moves.
+_DEEP, _STILL = 60.0, 1e-11
 
 _FUNCTIONS: dict[str, Any] = {
     "exp": np.exp,
@@ -263,29 +265,53 @@ def log_factorial(values: Array) -> Array:
     return np.asarray(special.gammaln(values + 1))
 
 
-def quadrature(layer: Layer, kinks: list[float]) -> tuple[Array, Array]:
-    """Places and log weights that sum or integrate a function of one unit over its domain, smooth but at some kinks."""
+def quadrature(layer: Layer, kinks: list[float], exponent: Callable[[Array], Array]) -> tuple[Array, Array]:
+    """Places and log weights that sum or integrate over the domain of one unit.
+
+    exponent: -log of the density, up to a constant, at some places for some surroundings of the unit, (cases, places). A
+    coarse grid says where the mass is; panels there, which end at kinks, are halved until the integrals stand still.
+    """
+    if layer.domain.name == "count":
+        return np.arange(400.0), np.zeros(400)
+    far = np.geomspace(1e-3, 1e6, 181)
     match layer.domain.name:
         case "real":
-            far = np.array([7.5, 9.5, 12.0, 15.0])
-            return _panels(np.concatenate([-far, np.arange(-6.0, 6.1, 0.75), far]), 8, kinks)
+            grid = np.concatenate([-far[::-1], [0.0], far])
         case "positive":
-            return _panels(np.concatenate([np.linspace(0, 8, 5), np.linspace(16, 120, 8)]), 20, kinks)
+            grid = np.concatenate([[0.0], far])
         case "interval":
             low, high = layer.domain.arguments
-            return _panels(np.linspace(low, high, 4), 24, kinks)
-        case "count":
-            return np.arange(400.0), np.zeros(400)
-    values = unit_values(layer)
-    return values, np.zeros(len(values))
+            grid = np.linspace(low, high, 513)
+        case _:
+            values = unit_values(layer)
+            return values, np.zeros(len(values))
+    with np.errstate(all="ignore"):
+        depth = np.nan_to_num(exponent(grid), nan=np.inf)
+    alive = (depth <= depth.min(axis=1, keepdims=True) + _DEEP).any(axis=0)
+    near = np.convolve(alive, np.ones(5), mode="same") > 0
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], near.astype(int), [0]])))
+    parts = [(grid[a], grid[b - 1]) for a, b in edges.reshape(-1, 2)]
+    before, rule = np.full(len(depth), np.inf), (grid, np.zeros(len(grid)))
+    for count in (12 << n for n in range(8)):
+        finer = _panels(parts, count, kinks)
+        found = np.logaddexp.reduce(finer[1] - exponent(finer[0]), axis=1)
+        if (np.abs(found - before) < _STILL + 1e-15 * np.abs(found)).all():
+            break
+        before, rule = found, finer
+    return rule
 
 
-def _panels(ends: Array, count: int, kinks: list[float]) -> tuple[Array, Array]:
-    """Gauss and Legendre's rule on each of several intervals, which end at kinks too."""
-    ends = np.unique(np.concatenate([ends, [k for k in kinks if ends.min() < k < ends.max()]]))
-    nodes, weights = np.polynomial.legendre.leggauss(count)
-    half = np.diff(ends)[:, None] / 2
-    return (ends[:-1, None] + half * (nodes + 1)).ravel(), np.log(half * weights).ravel()
+def _panels(parts: list[tuple[float, float]], count: int, kinks: list[float]) -> tuple[Array, Array]:
+    """Gauss and Legendre's rule on about `count` panels in some intervals."""
+    nodes, weights = np.polynomial.legendre.leggauss(10)
+    whole, places, logs = sum(b - a for a, b in parts), [], []
+    for a, b in parts:
+        even = np.linspace(a, b, 2 + int(count * (b - a) / whole))
+        ends = np.unique(np.concatenate([even, [k for k in kinks if a < k < b]]))
+        half = np.diff(ends)[:, None] / 2
+        places.append((ends[:-1, None] + half * (nodes + 1)).ravel())
+        logs.append(np.log(half * weights).ravel())
+    return np.concatenate(places), np.concatenate(logs)
 
 
 def enumerate_states(

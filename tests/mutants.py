@@ -339,8 +339,8 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "power of a statistic lost": (QUARTIC, set_to(statistics, "_factor", lambda f: lambda a, e, *rest: f(a, 1.0, *rest))),
     "statistics of one unit mixed up": (QUARTIC, source("for e, t in zip(eta, self.density.each(x), strict=True)", "for e, t in zip(eta[::-1], self.density.each(x), strict=True)")),
     "mass that no panel holds": (QUARTIC, source("np.log(self.total(1.0))", "np.log(0.99 * self.total(1.0))")),
-    "far wells dropped": (QUARTIC, source("_DEEP, _CURVED, _STEEP, _NARROW = 40.0", "_DEEP, _CURVED, _STEEP, _NARROW = 4.0")),
-    "panels left coarse": (QUARTIC, source("0.25, 5.0, 1e-15", "25.0, 500.0, 1e-15")),
+    "far wells dropped": (QUARTIC, source("_FAST, _NARROW = 40.0", "_FAST, _NARROW = 4.0")),
+    "panels left coarse": (QUARTIC, source("0.25, 5.0, 2.0, 1e-15", "25.0, 500.0, 200.0, 1e-15")),
     "drawn evenly within a panel": (QUARTIC, source("for _ in range(_NEWTON):", "for _ in range(0):")),
     # directed parts
     "conditional part not normalised": (BELIEF, set_to(Conditional, "log_probability", lambda f: lambda self, p, x, s: -self.program.marginal(self.params(p), {n: x[n] for n in self.program.model.layers}, s, ()))),

@@ -625,12 +625,14 @@ struct Density {
     return total;
   }
 
-  __device__ double curvature(double size) const {
+  // A bound of its second derivative; and of how fast arguments of functions change, in the last row.
+  __device__ double curvature(double size, double& rate) const {
     double found = 0;
+    rate = 0;
     for (int d = bend_size - 1; d >= 0; --d) {
       double c = 0;
       for (int k = 0; k < statistics; ++k) c += bend[k * bend_size + d] * fabs(eta[k]);
-      found = found * size + c;
+      found = found * size + c, rate = rate * size + bend[statistics * bend_size + d];
     }
     return found;
   }
@@ -673,10 +675,11 @@ struct Walk {
     while (depth > 0 && left_over-- > 0) {
       panel = stack[--depth];
       double h = panel.right - panel.left, high = fmax(panel.a, panel.b);
-      double above = d.curvature(fmax(fabs(panel.left), fabs(panel.right))) * h * h / 8;
+      double rate, above = d.curvature(fmax(fabs(panel.left), fabs(panel.right)), rate) * h * h / 8;
       if (searching && high >= top) top = high, at = panel.a >= panel.b ? panel.left : panel.right, width = h;
       if (!(high + above >= top - PANEL_DEEP)) continue;
-      if ((above > PANEL_CURVED || fabs(panel.b - panel.a) > PANEL_STEEP) && h > d.narrow) {
+      bool coarse = above > PANEL_CURVED || fabs(panel.b - panel.a) > PANEL_STEEP || rate * h > PANEL_FAST;
+      if (coarse && h > d.narrow) {
         double centre = 0.5 * (panel.left + panel.right), middle = d.exponent(centre);
         stack[depth++] = Panel{centre, panel.right, middle, panel.b};
         stack[depth++] = Panel{panel.left, centre, panel.a, middle};

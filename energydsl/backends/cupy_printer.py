@@ -28,7 +28,9 @@ CUDA_SOURCE = r'''
 '''
 
 """
-_UNUSED = frozenset({"philox", "_CENTRE", "_NEAR", "_FAR", "_ratio", "poisson_draw", "poisson_peak", "Panels"})
+_UNUSED = frozenset(
+    {"philox", "_CENTRE", "_NEAR", "_FAR", "_ratio", "poisson_draw", "poisson_peak", "Panels", "Crowded"}
+)
 
 
 class CupyPrinter(FusedPrinter):

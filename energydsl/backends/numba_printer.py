@@ -55,7 +55,7 @@ def runtime_text(dtype: str) -> str:
         "\n".join(Printer.docstring("NumPy, Numba and threadpoolctl")),
         _HEAD.format(dtype=dtype),
         "",
-        *runtimes("numba_runtime.py", "class Blas", frozenset({"Panels"})),
+        *runtimes("numba_runtime.py", "class Blas", frozenset({"Panels", "Crowded"})),
         *draws,
         "",
         "",

@@ -1010,13 +1010,14 @@ def unit_reach(eta, growth, confining, power):
 
 @exact
 def unit_bound(eta, bend, size):
-    found = 0.0
+    """Bounds of the second derivative of the exponent, and of how fast arguments of functions change (the last row)."""
+    found, rate = 0.0, 0.0
     for d in range(bend.shape[1] - 1, -1, -1):
         c = 0.0
-        for k in range(len(bend)):
+        for k in range(len(bend) - 1):
             c += bend[k, d] * abs(eta[k])
-        found = found * size + c
-    return found
+        found, rate = found * size + c, rate * size + bend[-1, d]
+    return found, rate
 
 
 @exact
@@ -1031,12 +1032,13 @@ def next_panel(stack, depth, left_over, eta, rows, bend, narrow, top, at, width,
         left, right, a, b = stack[depth]
         h = right - left
         size = max(abs(left), abs(right))
-        above = unit_bound(eta, bend, size) * h * h / 8.0
+        above, rate = unit_bound(eta, bend, size)
+        above = above * h * h / 8.0
         if searching and max(a, b) >= top:
             top, at, width = max(a, b), left if a >= b else right, h
         if not max(a, b) + above >= top - _DEEP:
             continue
-        if (above > _CURVED or abs(b - a) > _STEEP) and h > narrow:
+        if (above > _CURVED or abs(b - a) > _STEEP or rate * h > _FAST) and h > narrow:
             centre = 0.5 * (left + right)
             middle = unit_exponent(eta, rows, centre)
             stack[depth] = (centre, right, middle, b)

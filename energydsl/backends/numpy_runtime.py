@@ -616,8 +616,10 @@ _RULE = np.array([
     (0.18343464249564984, 0.36268378337836193), (0.525532409916329, 0.31370664587788744),
     (0.7966664774136267, 0.22238103445337443), (0.9602898564975362, 0.10122853629037706),
 ])  # fmt: skip
-# How far below the greatest exponent nothing is left; what a panel may be bent and rise; how narrow it may become.
-_DEEP, _CURVED, _STEEP, _NARROW = 40.0, 0.25, 5.0, 1e-15
+# How far below the greatest exponent nothing is left; what a panel may be bent and rise, and the argument of a function on
+# it change; how narrow it may become.
+_DEEP, _CURVED, _STEEP, _FAST, _NARROW = 40.0, 0.25, 5.0, 2.0, 1e-15
+_CROWD = 2_000_000
 _MOST, _NEWTON, _GRID, _FINER, _CHUNK = 20_000, 12, 16, 10, 5000
 _SHAPES = (lambda y: y, np.abs, np.tanh, sigmoid, softplus, np.sin, np.cos, np.exp)
 
@@ -627,6 +629,7 @@ class Density:
 
     def __init__(self, count, rows, growth, bend, confining, low, high, breaks):
         self.count, self.confining, self.factors = count, confining, rows
+        # The last row of `bend` bounds how fast arguments of functions change.
         self.rows, self.growth, self.bend = (_padded(t) for t in (rows, growth, bend))
         self.ends = np.array([low, *breaks, high])
 
@@ -644,6 +647,10 @@ class Density:
 def _padded(table):
     """Rows of unequal lengths as an array, zeros at their ends."""
     return np.array([[*row, *[0.0] * (max(map(len, table)) - len(row))] for row in table], np.float64)
+
+
+class Crowded(Exception):
+    """Too many panels at once: fewer units, please."""
 
 
 class Panels:
@@ -666,12 +673,15 @@ class Panels:
         while coarse.any():
             a, b, h = self.exponent(left, owner), self.exponent(right, owner), right - left
             size = np.maximum(np.abs(left), np.abs(right))
-            above = self.bound(density.bend, size, owner) * h * h / 8.0
+            above = self.bound(size, owner) * h * h / 8.0
+            rate = np.polynomial.polynomial.polyval(size, density.bend[-1])
             np.maximum.at(self.top, owner, np.maximum(a, b))
             self.top[np.bincount(owner, minlength=self.units) > _MOST] = math.nan
             alive = np.maximum(a, b) + above >= self.top[owner] - _DEEP
-            coarse = ((above > _CURVED) | (np.abs(b - a) > _STEEP)) & (h > narrow[owner])
+            coarse = ((above > _CURVED) | (np.abs(b - a) > _STEEP) | (rate * h > _FAST)) & (h > narrow[owner])
             left, right, owner, coarse = (v[alive] for v in (left, right, owner, coarse))
+            if len(left) > _CROWD and self.units > 1:
+                raise Crowded
             centre, far, more = (0.5 * (left + right))[coarse], right[coarse], owner[coarse]
             right[coarse] = centre
             left, right, owner = (np.concatenate(pair) for pair in ((left, centre), (right, far), (owner, more)))
@@ -694,10 +704,10 @@ class Panels:
         eta = self.eta[:, owner].reshape(len(self.eta), *x.shape[:1], *(1,) * (x.ndim - 1))
         return sum(e * t for e, t in zip(eta, self.density.each(x), strict=True))
 
-    def bound(self, table, size, owner):
+    def bound(self, size, owner):
         """A bound of sum_k |eta_k T_k''(x)| for |x| <= size."""
         found = 0.0
-        for c in (table.T @ np.abs(self.eta))[::-1, owner]:
+        for c in (self.density.bend[:-1].T @ np.abs(self.eta))[::-1, owner]:
             found = found * size + c
         return found
 
@@ -771,11 +781,16 @@ def integrated(what, density, etas, u=0.0):
     """log of the integral, mean, variance, entropy, mode, or a draw from u, of every unit; NaN where that is undefined."""
     arrays = np.broadcast_arrays(*etas, u)
     *eta, uniform = (a.astype(np.float64).ravel() for a in arrays)
-    found = np.empty(len(uniform))
-    for k in range(0, len(found), _CHUNK):
-        part = slice(k, k + _CHUNK)
-        with silent():
-            found[part] = getattr(Panels(density, np.stack([e[part] for e in eta])), what)(uniform[part])
+    found, done, chunk = np.empty(len(uniform)), 0, _CHUNK
+    while done < len(found):
+        part = slice(done, done + chunk)
+        try:
+            with silent():
+                found[part] = getattr(Panels(density, np.stack([e[part] for e in eta])), what)(uniform[part])
+        except Crowded:
+            chunk = max(1, chunk // 8)
+        else:
+            done += chunk
     return found.reshape(arrays[0].shape)
 
 

@@ -16,9 +16,9 @@ from energydsl.diagnostics import Diagnostic, Note
 from energydsl.domains import DOMAINS, Domain, Family
 from energydsl.energy.expand import check_power, value_of
 from energydsl.energy.rules import Rules
-from energydsl.energy.statistics import Statistic, power_of, statistics_of, without_closed_form
-from energydsl.energy.targets import UNIT, VALUE, Part, by_unit, by_value, merge, others, output, statistic, with_entry
-from energydsl.energy.terms import BASE, At, Energy, Function, Monomial, Predicate, Term, entries
+from energydsl.energy.statistics import Statistic, degree_of, power_of, statistics_of, without_closed_form
+from energydsl.energy.targets import UNIT, VALUE, Part, by_unit, by_value, merge, others, output, statistic
+from energydsl.energy.terms import BASE, At, Energy, Function, Monomial, Predicate, Term, entries, with_entry
 from energydsl.energy.text import Letters, show_sum
 from energydsl.model.constants import Problem
 from energydsl.model.indices import EdgeEnd, Index
@@ -150,9 +150,9 @@ def _unbounded_pairs(model: Resolved, energy: Energy) -> Iterator[Diagnostic]:
     warned: set[frozenset[str]] = set()
     confined = {n: _confining_power(model, energy, layer) for n, layer in model.units().items()}
     for term in energy.terms:
-        held = [(u, term.monomial.factors[n][1]) for n, u in term.monomial.units()]
-        units = [u for u, _ in held if _unbounded(DOMAINS[model.layers[u.name].domain.name])]
-        if len(units) < 2 or all(sum(e for _, e in held) < confined[u.name] for u in units):
+        units = [u for u in term.monomial.occupants() if _unbounded(DOMAINS[model.layers[u.name].domain.name])]
+        degrees = {u: degree_of(statistic(term.monomial, u)) for u in units}
+        if len(units) < 2 or sum(d / confined[u.name] for u, d in degrees.items() if d) < 1.0:
             continue
         names = frozenset(u.name for u in units)
         growing = all(DOMAINS[model.layers[u.name].domain.name].whole for u in units)
@@ -178,11 +178,14 @@ def _unbounded_pairs(model: Resolved, energy: Energy) -> Iterator[Diagnostic]:
 
 
 def _confining_power(model: Resolved, energy: Energy, layer: Layer) -> float:
-    """The power of a unit that holds its density; a coupling of a lower degree in all is outgrown whatever its size."""
+    """The power p of a unit that holds its density, near 0 for none. A coupling of degrees d_u is outgrown whatever its size
+    where sum_u d_u / p_u < 1 (Young's inequality).
+    """
     try:
-        return family_of(model, layer, [t for t in energy.terms if layer.name in t.monomial.layers()]).negative
+        family = family_of(model, layer, [t for t in energy.terms if layer.name in t.monomial.layers()])
+        return family.negative or 1e-9
     except Problem:
-        return 0
+        return 1e-9
 
 
 def _unbounded(domain: Domain) -> bool:

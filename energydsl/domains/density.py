@@ -17,9 +17,14 @@ from dataclasses import dataclass
 
 # In the order of their numbers in the kernels; 0 is the polynomial itself.
 FUNCTIONS = ("", "abs", "tanh", "sigmoid", "softplus", "sin", "cos", "exp")
+# Those that grow with their argument.
+GROWING = {"abs", "softplus", "exp"}
 # Bounds of |f'| and |f''|; exp has none but on an interval.
 _SLOPES = {"abs": (1.0, 0.0), "tanh": (1.0, 0.77), "sigmoid": (0.25, 0.0963), "softplus": (1.0, 0.25)}
 _SLOPES |= {"sin": (1.0, 1.0), "cos": (1.0, 1.0)}
+
+# The largest value of exp that panels can follow, and the most panels a unit may need to follow its functions.
+_LARGEST, _MOST = 3e4, 2000
 
 Polynomial = tuple[float, ...]
 # The most places, 0 among them, where panels may have to begin.
@@ -59,7 +64,7 @@ class Density:
     """A conditional by its statistics, on [low, high].
 
     confining: the number of the statistic x^p that holds the mass on an infinite domain, and p; (0, 0) on a finite one.
-    breaks: where a statistic has a kink.
+    breaks: where a statistic has a kink. rate: a bound of how fast the arguments of its functions change.
     """
 
     statistics: tuple[Statistic, ...]
@@ -67,6 +72,7 @@ class Density:
     growth: tuple[Polynomial, ...]
     bend: tuple[Polynomial, ...]
     breaks: tuple[float, ...]
+    rate: Polynomial
 
     @property
     def plain(self) -> bool:
@@ -80,7 +86,7 @@ def integrable(statistics: Sequence[Statistic], powers: Sequence[int], low: floa
     Raises `OutOfReach`.
     """
     largest = max(abs(low), abs(high))
-    bounds = [_bounds(n, s, largest) for n, s in enumerate(statistics)]
+    bounds = [_bounds(n, s, low, high) for n, s in enumerate(statistics)]
     confining, power = 0, 0
     if math.isinf(largest):
         power = max((p for p in powers if p > 0 and (p % 2 == 0 or low >= 0.0)), default=0)
@@ -88,15 +94,23 @@ def integrable(statistics: Sequence[Statistic], powers: Sequence[int], low: floa
         growing = {len(b[0]): n for n, b in enumerate(bounds) if n != confining}
         if max(growing, default=0) > power:
             raise Unbounded(growing[max(growing)], max(growing) + (low < 0.0 and max(growing) % 2))
-    breaks = sorted({0.0, *(k for n, s in enumerate(statistics) for k in _kinks(n, s))})
+    breaks = {0.0: 0, **{k: n for n, s in enumerate(statistics) for k in _kinks(n, s)}}
     if len(breaks) > _KINKS:
-        raise OutOfReach(0, f"more than {_KINKS - 1} kinks")
+        raise OutOfReach(list(breaks.values())[_KINKS], f"more than {_KINKS - 1} kinks")
+    rate: Polynomial = ()
+    for number, statistic in enumerate(statistics):
+        for factor in statistic:
+            if factor.function not in ("", "abs"):
+                rate = _largest(rate, _derivative(_sizes(factor.polynomial)))
+        if math.isfinite(largest) and _at(rate, largest) * (high - low) > _MOST:
+            raise OutOfReach(number, "it varies too fast for an interval as wide as this")
     return Density(
         tuple(statistics),
         (confining, power),
         tuple(b[0] for b in bounds),
         tuple(b[2] for b in bounds),
-        tuple(b for b in breaks if low < b < high),
+        tuple(b for b in sorted(breaks) if low < b < high),
+        rate,
     )
 
 
@@ -110,11 +124,11 @@ def _kinks(number: int, statistic: Statistic) -> list[float]:
     return found
 
 
-def _bounds(number: int, statistic: Statistic, largest: float) -> tuple[Polynomial, Polynomial, Polynomial]:
+def _bounds(number: int, statistic: Statistic, low: float, high: float) -> tuple[Polynomial, Polynomial, Polynomial]:
     """Bounds of |T|, |T'| and |T''|."""
     total: tuple[Polynomial, Polynomial, Polynomial] = ((1.0,), (), ())
     for factor in statistic:
-        one = _bounds_of(number, factor, largest)
+        one = _bounds_of(number, factor, low, high)
         for _ in range(factor.power):
             (f, df, ddf), (g, dg, ddg) = total, one
             total = (
@@ -125,22 +139,40 @@ def _bounds(number: int, statistic: Statistic, largest: float) -> tuple[Polynomi
     return total
 
 
-def _bounds_of(number: int, factor: Factor, largest: float) -> tuple[Polynomial, Polynomial, Polynomial]:
-    value = tuple(abs(c) for c in factor.polynomial)
+def _bounds_of(number: int, factor: Factor, low: float, high: float) -> tuple[Polynomial, Polynomial, Polynomial]:
+    value = _sizes(factor.polynomial)
     slope, bend = _derivative(value), _derivative(_derivative(value))
     if not factor.function:
         return value, slope, bend
     if factor.function == "exp":
-        top = math.inf
-        if math.isfinite(largest):
-            most = sum(c * largest**k for k, c in enumerate(value))
-            top = math.exp(most) if most < 300.0 else math.inf
-        if math.isinf(top):
-            raise OutOfReach(number, "exp of values as large as these")
+        if math.isinf(high - low):
+            raise OutOfReach(number, "exp outgrows every power")
+        # At most what its terms reach at the ends, or where an even power is 0.
+        most = sum(
+            max(c * low**k, c * high**k, 0.0 if k and low < 0.0 < high else -math.inf)
+            for k, c in enumerate(factor.polynomial)
+        )
+        top = math.exp(min(most, 100.0))
+        if top > _LARGEST:
+            raise OutOfReach(number, f"exp of values as large as these (up to {_LARGEST:g})")
         return (top,), _scaled(top, slope), _scaled(top, _plus(_times(slope, slope), bend))
     first, second = _SLOPES[factor.function]
     size = {"abs": value, "softplus": _plus((math.log(2.0),), value)}.get(factor.function, (1.0,))
     return size, _scaled(first, slope), _plus(_scaled(second, _times(slope, slope)), _scaled(first, bend))
+
+
+def _sizes(p: Polynomial) -> Polynomial:
+    return tuple(abs(c) for c in p)
+
+
+def _largest(p: Polynomial, q: Polynomial) -> Polynomial:
+    """A polynomial that is at least as large as either, at any positive number."""
+    size = max(len(p), len(q))
+    return tuple(max(p[k] if k < len(p) else 0.0, q[k] if k < len(q) else 0.0) for k in range(size))
+
+
+def _at(p: Polynomial, x: float) -> float:
+    return sum(c * x**k for k, c in enumerate(p))
 
 
 def _derivative(p: Polynomial) -> Polynomial:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from energydsl.diagnostics import Diagnostic, ModelError, Span
 from energydsl.energy.expand import MAX_MONOMIALS, Expander
 from energydsl.energy.rules import Rules, TooMuch, collect, order
-from energydsl.energy.terms import BASE, At, Energy, Function, Loop, Monomial, Predicate, Term
+from energydsl.energy.terms import BASE, At, Energy, Function, Loop, Monomial, Predicate, Term, with_entry
 from energydsl.model import expressions as ex
 from energydsl.model.constants import Problem
 from energydsl.model.indices import Index, Wrap
@@ -286,7 +286,7 @@ def _where_equal(
         first, second = (replace(u, indices=tuple(i.replace(mapping) for i in u.indices)) for u in (first, second))
         pairs = [(x.replace(mapping), y.replace(mapping)) for x, y in pairs]
     met = first if over_states else replace(first, indices=first.indices[:sites] + second.indices[sites_of_second:])
-    factors = tuple((met if atom == second else atom, e) for atom, e in monomial.factors)
+    factors = tuple((with_entry(atom, second, met), e) for atom, e in monomial.factors)
     return replace(monomial, factors=factors)
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from energydsl.diagnostics import Span
 from energydsl.domains import DOMAINS, Family
-from energydsl.domains.density import Factor, OutOfReach, Unbounded, integrable
+from energydsl.domains.density import GROWING, Factor, OutOfReach, Unbounded, integrable
 from energydsl.domains.integrated import integrated
 from energydsl.energy.targets import UNIT, statistic
-from energydsl.energy.terms import BASE, At, Atom, Term
+from energydsl.energy.terms import BASE, At, Atom, Function, Term, entries
 from energydsl.energy.terms import Factor as TermFactor
 from energydsl.model.constants import Problem
 from energydsl.model.records import Layer
@@ -34,6 +34,18 @@ def power_of(found: Statistic) -> float | None:
     return found[0][1] if len(found) == 1 and found[0][0] == UNIT else None
 
 
+def degree_of(found: Statistic) -> float:
+    """The power of the unit that a statistic grows like, at most: x tanh(x) like x, cos(x) not at all."""
+    total = 0.0
+    for atom, exponent in found:
+        inner = 1.0
+        if isinstance(atom, Function):
+            powers = [e for m in atom.argument for a, e in m.factors if a == UNIT]
+            inner = max(powers, default=0.0) if atom.function in GROWING else 0.0
+        total += inner * exponent
+    return total
+
+
 def without_closed_form(layer: Layer, statistics: list[Statistic], touching: Iterable[Term]) -> Family:
     """The family of a density that is integrated on panels. Raises `Problem` (E0310, E0311)."""
     spans = {
@@ -47,7 +59,7 @@ def without_closed_form(layer: Layer, statistics: list[Statistic], touching: Ite
     except Unbounded as reason:
         raise Problem(
             "E0311",
-            f"not normalisable: no power of `{layer.name}` outgrows all else in its conditional",
+            f"not provably normalisable: no power of `{layer.name}` outgrows all else in its conditional",
             spans[statistics[reason.statistic]],
             f"add a positive multiple of sum({layer.name}^{reason.power}) to the energy",
         ) from None
@@ -64,11 +76,14 @@ def _factor(atom: Atom, exponent: float, layer: Layer, span: Span) -> Factor:
     coefficients: dict[int, float] = {}
     for m in atom.argument:
         if m.loops or any(a != UNIT for a, _ in m.factors):
+            nested = all(set(entries(a)) == {UNIT} for a, _ in m.factors)
+            what = "a function of a function" if nested else f"{atom.function} of a unit and of something else"
             raise Problem(
                 "E0310",
-                f"no closed-form conditional: {atom.function} of a unit of `{layer.name}` and of something else",
+                f"no closed-form conditional: {what}, for a unit of `{layer.name}`",
                 span,
-                "functions of such a unit hold the unit and numbers; sin, cos and exp of a sum are taken apart",
+                "functions of such a unit hold a polynomial of it, with numbers for coefficients (no parameter, input or const); "
+                "sin, cos and exp of a sum are taken apart",
             )
         degree = int(m.factors[0][1]) if m.factors else 0
         coefficients[degree] = coefficients.get(degree, 0.0) + m.coefficient

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from energydsl.energy.rules import Rules, collect
-from energydsl.energy.terms import At, Atom, Factor, Function, Loop, Monomial, Predicate, entries
+from energydsl.energy.terms import At, Factor, Function, Loop, Monomial, Predicate, entries, with_entry
 from energydsl.model.indices import Index, Wrap, wrapped
 
 # The loop over the values of a unit.
@@ -58,14 +58,6 @@ def by_value(label: str, monomial: Monomial, unit: At, shape: tuple[int, ...], t
     factors = tuple((with_entry(a, unit, support), e) for a, e in monomial.factors)
     rest = Monomial(-monomial.coefficient, (*monomial.loops, loop), monomial.predicates, factors)
     return [aim(label, rest, (*unit.indices, Index.of(loop.name)), unit.flat, shape, term, rules)]
-
-
-def with_entry(atom: Atom, unit: At, other: At) -> Atom:
-    """The atom with another entry in the place of a unit."""
-    if isinstance(atom, At):
-        return other if atom == unit else atom
-    inner = (replace(m, factors=tuple((with_entry(a, unit, other), e) for a, e in m.factors)) for m in atom.argument)
-    return Function(atom.function, tuple(inner))
 
 
 def by_param(label: str, monomial: Monomial, param: str, shape: tuple[int, ...], term: int, rules: Rules) -> list[Part]:

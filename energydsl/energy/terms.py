@@ -143,6 +143,14 @@ def _replace_under(monomial: Monomial, mapping: Mapping[str, Index]) -> Monomial
     return monomial.replace_binders(free)
 
 
+def with_entry(atom: Atom, unit: At, other: At) -> Atom:
+    """The atom with another entry in the place of a unit."""
+    if isinstance(atom, At):
+        return other if atom == unit else atom
+    inner = (replace(m, factors=tuple((with_entry(a, unit, other), e) for a, e in m.factors)) for m in atom.argument)
+    return Function(atom.function, tuple(inner))
+
+
 def entries(atom: Atom) -> Iterator[At]:
     """All entries an atom depends on."""
     if isinstance(atom, At):
