@@ -454,7 +454,7 @@ class _Trial:
                 spread = float(p @ (places - centre) ** 2)
                 worst = max(
                     worst,
-                    abs(mean[unit] - centre) / max(1.0, np.sqrt(spread)),
+                    abs(mean[unit] - centre) / max(1.0, abs(centre), np.sqrt(spread)),
                     abs(log_partition[unit] - whole) / max(1.0, abs(whole)),
                     abs(variance[unit] - spread) / max(1.0, spread),
                     abs(entropy[unit] + p @ (log_p - base)),

@@ -646,7 +646,8 @@ class Density:
 
 def _padded(table):
     """Rows of unequal lengths as an array, zeros at their ends."""
-    return np.array([[*row, *[0.0] * (max(map(len, table)) - len(row))] for row in table], np.float64)
+    width = max(1, *map(len, table))
+    return np.array([[*row, *[0.0] * (width - len(row))] for row in table], np.float64)
 
 
 class Crowded(Exception):

@@ -195,6 +195,36 @@ def program_chains(model: ed.Model, chains: int) -> np.ndarray:
     return np.asarray(state["x"])
 
 
+ACCEPTED = [
+    "x[3] : interval[-1, 1]\nenergy = sum(abs(x))",
+    "x[2] : interval[-10, 0]\nparam b[2]\nenergy = sum(exp(2 * x)) - b @ x",
+    "x[3] : interval[-1, 1]\nenergy = sum[i] tanh(x[i]) * tanh(x[(i + 3) % 3])",
+    "x[3] : interval[-1, 1]\nenergy = - sum[i] cos(x[i] - x[(2 * i) % 3])",
+    "x[3] : real\nhidden h[2] : real\nparam W[3, 2]\nenergy = sum(x^4) - x @ W @ h + sum(h^2) / 2",
+    "x[2] : real\nenergy = sum(x^4) + sum((x - 1)^3)",
+    "x[2] : interval[-2, 2]\nenergy = 0.01 * sum(cos(100 * x)) + 0.05 * sum(tanh(100 * x + 30))",
+    "x[2] : real\nenergy = 1e-6 * sum(x^4) - sum(x^2)",
+    "x[2] : real\nhidden h[2] : binary\nparam W[2, 2]\nenergy = sum(x^2 + abs((2 * x - 1) / 3 + 0.2)) - x @ W @ h",
+]
+
+
+@pytest.mark.parametrize("text", ACCEPTED)
+def test_odd_densities_are_proved_without_a_warning(text: str) -> None:
+    model = ed.loads("visible " + text)
+    assert [d.code for d in model.warnings] == []
+    certificate = model.verify()
+    assert certificate.ok, str(certificate)
+
+
+@pytest.mark.parametrize(
+    "coupling",
+    ["abs(x[i])^3 * abs(y[k])^3", "softplus(x[i])^2 * softplus(y[k])^2", "x[i]^2 * y[k]^2", "x[i]^3 * softplus(y[k])"],
+)
+def test_couplings_that_may_outgrow_what_holds_the_units_are_warned_of(coupling: str) -> None:
+    text = f"visible x[2] : real\nhidden y[2] : real\nparam W[2, 2]\nenergy = sum(x^4) + sum(y^4) - sum[i, k] W[i, k] * {coupling}"
+    assert [d.code for d in ed.loads(text).warnings] == ["W0405"]
+
+
 REFUSED = [
     ("x[2] : real\nparam m\nenergy = m * sum(x^4)", "E0311", "provably positive"),
     ("x[2] : real\nenergy = sum(x^4) + sum(x^5)", "E0311", "sum(x^6)"),
@@ -206,6 +236,8 @@ REFUSED = [
     ("x[2] : real\nenergy = sum(x^4 + abs(x^2 - 1))", "E0310", "a unit times a number"),
     ("x[2] : real\nenergy = sum(x^2) - cos(x[0] * x[1])", "E0310", "more than one unit"),
     ("x[2] : interval[0, 400]\nenergy = sum(exp(x))", "E0310", "exp of values"),
+    ("x[2] : real\nenergy = sum(x^2 + tanh(sin(x)))", "E0310", "a function of a function"),
+    ("x[2] : interval[-2, 2]\nenergy = sum(cos(1000000 * x))", "E0310", "varies too fast"),
 ]
 
 
