@@ -24,6 +24,6 @@ case $what in
     deep --out "$out" --start "$out/first" --epochs 80 --lr 0.05 --k 4 --latent-sweeps 8
     energydsl eval "$out" --data "$data" --method ais --chains 100 --betas 20000 ;;
   gaussian)
-    train gaussian_rbm -D I=784 -D J=200 --out "$out" --binarise none --epochs 10 --lr 0.002
+    train gaussian_rbm -D I=784 -D J=200 --out "$out" --binarise none --epochs 60 --lr 0.002
     python "$here/residual.py" "$out" "$data" ;;
 esac
