@@ -213,7 +213,7 @@ class _Trial:
             logits = eta[0].reshape(self.rows, layer.size, -1)
         else:
             flat = [e.reshape(self.rows, layer.size, 1) for e in eta]
-            statistics = [self.host(t) for t in self.program.statistics(name, values)]
+            statistics = [self.host(t) for t in self.program.statistics(name, self.program.device(values))]
             logits = np.asarray(sum(e * t for e, t in zip(flat, statistics, strict=True)))
         return np.asarray(logits - log_factorial(values) if family.weighted else logits)
 
