@@ -428,7 +428,7 @@ class Scatter:
             output[...] = target
 
 
-_KINDS = ("log", "mean", "variance", "entropy", "mode", "draw")
+_WHAT = ("log", "mean", "variance", "entropy", "mode", "draw")
 
 
 def integrated(what, density, etas, u=0.0):
@@ -440,7 +440,7 @@ def integrated(what, density, etas, u=0.0):
     uniform[...] = u
     sizes = (len(density.rows), density.rows.shape[1], density.growth.shape[1], density.bend.shape[1])
     DEVICE(
-        "integrate", out.size, whole(_KINDS.index(what)), eta, uniform, whole(len(etas)), density.rows, density.growth,
+        "integrate", out.size, whole(_WHAT.index(what)), eta, uniform, whole(len(etas)), density.rows, density.growth,
         density.bend, *map(whole, sizes), *map(whole, density.confining), density.ends, whole(len(density.ends)), out,
         whole(out.size),
     )  # fmt: skip

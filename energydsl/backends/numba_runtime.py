@@ -958,7 +958,7 @@ def out_of_lanes(x, state, slots, lanes):
 # --- densities without a closed form: panels, as in the NumPy runtime, but one unit at a time, none of them stored
 
 _LOG, _MEAN, _VARIANCE, _ENTROPY, _MODE, _DRAW = range(6)
-_KINDS = ("log", "mean", "variance", "entropy", "mode", "draw")
+_WHAT = ("log", "mean", "variance", "entropy", "mode", "draw")
 
 
 @exact
@@ -1183,7 +1183,7 @@ def integrated(what, density, etas, u=0.0):
         eta[..., k] = etas[k]
     uniform[...] = u
     integrate_units(
-        _KINDS.index(what), eta.reshape(-1, len(etas)), uniform.reshape(-1), density.rows, density.growth, density.bend,
+        _WHAT.index(what), eta.reshape(-1, len(etas)), uniform.reshape(-1), density.rows, density.growth, density.bend,
         *density.confining, density.ends, out.reshape(-1), pieces(1000 * out.size),
     )  # fmt: skip
     return out
