@@ -172,10 +172,10 @@ def test_the_rotor_is_von_mises() -> None:
 
 
 def test_chains_of_a_quartic_field_follow_it() -> None:
-    """Two coupled units in double wells: moments of 40,000 chains against a double integral."""
+    """Two coupled units in double wells: moments of 10,000 chains against a double integral."""
     text = "visible x[2] : real\nenergy = sum(0.5 * x^4 - x^2) - 0.8 * x[0] * x[1]"
     model = ed.loads(text)
-    x = program_chains(model, 40_000)
+    x = program_chains(model, 10_000)
 
     def weight(a: float, b: float) -> float:
         return float(np.exp(-0.5 * (a**4 + b**4) + a * a + b * b + 0.8 * a * b))
@@ -184,14 +184,14 @@ def test_chains_of_a_quartic_field_follow_it() -> None:
         integrate.dblquad(lambda a, b, g=g: weight(a, b) * g(a, b), -4, 4, -4, 4)[0]
         for g in (lambda a, b: 1.0, lambda a, b: a * a, lambda a, b: a * b)
     )
-    assert (x[:, 0] ** 2).mean() == pytest.approx(square / total, abs=0.02)
-    assert (x[:, 0] * x[:, 1]).mean() == pytest.approx(cross / total, abs=0.02)
+    assert (x[:, 0] ** 2).mean() == pytest.approx(square / total, abs=0.03)
+    assert (x[:, 0] * x[:, 1]).mean() == pytest.approx(cross / total, abs=0.03)
 
 
 def program_chains(model: ed.Model, chains: int) -> np.ndarray:
     program = model.compile("numpy", dtype="float64")
     state = program.init_state({}, chains, 0)
-    program.sweep({}, state, program.settings(), ed.Rng(3), program.parts(), 40)
+    program.sweep({}, state, program.settings(), ed.Rng(3), program.parts(), 12)
     return np.asarray(state["x"])
 
 
