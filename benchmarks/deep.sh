@@ -21,7 +21,7 @@ case $what in
   dbm)
     deep() { train dbm --binarise sample --validation 0.02 --chains 100 --positive mean-field --centred "$@"; }
     deep --out "$out/first" --greedy 20 --greedy-lr 0.1 --epochs 180 --lr 0.1 --k 1 --latent-sweeps 6
-    deep --out "$out" --start "$out/first" --epochs 80 --lr 0.05 --k 4 --latent-sweeps 8
+    deep --out "$out" --start "$out/first" --epochs 50 --lr 0.05 --k 4 --latent-sweeps 8
     energydsl eval "$out" --data "$data" --method ais --chains 100 --betas 20000 ;;
   gaussian)
     train gaussian_rbm -D I=784 -D J=200 --out "$out" --binarise none --epochs 60 --lr 0.002
