@@ -122,9 +122,10 @@ class DirectedProgram(Program):
         parts = {c.piece.name: c.program.settings(beta, None, consts) for c in (*self.generative, *self.recognition)}
         return SimpleNamespace(core=core, parts=parts, beta=beta)
 
-    def _natural(self, layer: str, mean: Array, *second: Array) -> Array:
+    def _natural(self, layer: str, mean: Array, *second: Array, states: Array | None = None) -> Array:
         owner = self.owner(layer)
-        return super()._natural(layer, mean, *second) if owner is self.core else owner._natural(layer, mean, *second)
+        natural = super()._natural if owner is self.core else owner._natural
+        return natural(layer, mean, *second, states=states)
 
     # --- energies and probabilities
 
@@ -264,8 +265,8 @@ class DirectedProgram(Program):
         for part in self.generative:
             part.draw(p, x, random, s.parts[part.piece.name])
 
-    def reconstruction(self, p: Arrays, x: Arrays, s: Any, random: Any) -> Iterator[tuple[str, Array]]:
-        """Means of the visible layers after the latents were recognised once."""
+    def with_latents(self, p: Arrays, x: Arrays, s: Any, random: Any) -> Arrays:
+        """The data, and latents recognised once."""
         state = dict(x)
         self.recognise(p, state, s, random)
         count = len(next(iter(x.values())))
@@ -274,7 +275,10 @@ class DirectedProgram(Program):
         inner = {**fresh, **{n: self.xp.array(state[n]) for n in self.core.model.layers if n in state}}
         if self.core.model.by_role("hidden"):
             self.core.sweep(self.core_params(p), inner, s.core, random, self.core.parts(visible))
-        state.update(inner)
+        return state | inner
+
+    def reconstruction(self, p: Arrays, state: Arrays, s: Any) -> Iterator[tuple[str, Array]]:
+        """Means of the visible layers given the latents."""
         for name in self.model.by_role("visible"):
             yield name, self.mean(p, state, name)
 

@@ -126,12 +126,21 @@ class Program:
                 return np.asarray(rng.normal(init.arguments["mean"], init.arguments["sd"], size))
             case "uniform":
                 return np.asarray(rng.uniform(init.arguments["low"], init.arguments["high"], size))
-        eta, *rest = self.base_rate(init.layer, data.get(init.layer))
-        if not rest or self.derived.conditionals[init.layer].distribution.density:
+        layer, family = self.model.layers[init.layer], self.derived.conditionals[init.layer].distribution
+        domain, given = DOMAINS[layer.domain.name], data.get(init.layer)
+        if family.over_states and not domain.one_hot:  # b in exp(b x), its mean taken with one row at the middle
+            assert domain.values is not None
+            values = np.array(domain.values(layer.domain.arguments))
+            total = np.zeros(layer.shape) if given is None else given.sum(axis=0, dtype=np.float64)
+            rows = 0 if given is None else len(given)
+            return self._natural(init.layer, (total + values.mean()) / (rows + 1), states=values)
+        eta, *rest = self.base_rate(init.layer, given)
+        if not rest or family.density:
             return eta
-        layer = self.model.layers[init.layer]  # at unit precision, that of a `layers` statement
-        mean = data[init.layer].mean(axis=0, dtype=np.float64) if init.layer in data else np.zeros(layer.shape)
-        return self._natural(init.layer, mean, np.full(layer.shape, -0.5))
+        mean = np.zeros(layer.shape) if given is None else given.mean(axis=0, dtype=np.float64)
+        return self._natural(
+            init.layer, mean, np.full(layer.shape, -0.5)
+        )  # at unit precision, as in a `layers` statement
 
     def base_rate(self, layer: str, data: Array | None) -> tuple[Array, ...]:
         """Natural parameters of independent units with the training mean of a layer; neutral where there are no data."""
@@ -174,8 +183,8 @@ class Program:
             etas[0] = self._natural(layer, data.mean(axis=0, dtype=np.float64), *etas[1:])
         return tuple(etas)
 
-    def _natural(self, layer: str, mean: Array, *second: Array) -> Array:
-        """eta1 of a mean: in closed form, or by halving an interval."""
+    def _natural(self, layer: str, mean: Array, *second: Array, states: Array | None = None) -> Array:
+        """eta1 of a mean: in closed form, or by halving an interval; with states, what multiplies them in a table."""
         family = self.derived.conditionals[layer].distribution
         if family.natural is not None:
             return np.asarray(family.natural(mean, second[0] if second else None))
@@ -184,7 +193,8 @@ class Program:
         low, high = -size, size
         for _ in range(60):
             middle = 0.5 * (low + high)
-            above = self.host(formula(*(self.xp.asarray(e) for e in (middle, *second)))) > mean
+            first = middle if states is None else middle[..., None] * states
+            above = self.host(formula(*(self.xp.asarray(e) for e in (first, *second)))) > mean
             low, high = np.where(above, low, middle), np.where(above, middle, high)
         return np.asarray(0.5 * (low + high))
 
@@ -691,13 +701,17 @@ class Program:
         except NotApplicable:
             return self.xp.full(len(next(iter(x.values()))), np.nan), True
 
-    def reconstruction(self, p: Arrays, x: Arrays, s: Any, random: Any) -> Iterator[tuple[str, Array]]:
-        """Means of the visible layers after the latents were drawn given the data."""
+    def with_latents(self, p: Arrays, x: Arrays, s: Any, random: Any) -> Arrays:
+        """The data, and latents drawn given them."""
         state = self.init_state({}, len(next(iter(x.values()))), 0, x)
         if self.model.by_role("hidden"):
             clamped = self.derived.schedule(frozenset(self.model.by_role("visible")))
             apart = len(clamped) == 1 and all(part.kind == "whole" for part in clamped[0])
             self.sweep(p, state, s, random, self.parts(self.model.by_role("visible")), 1 if apart else _SETTLING)
+        return state
+
+    def reconstruction(self, p: Arrays, state: Arrays, s: Any) -> Iterator[tuple[str, Array]]:
+        """Means of the visible layers given the latents."""
         for name in self.model.by_role("visible"):
             eta = getattr(self.kernels, f"fields_{name}")(p, state, s, self.workspace)
             yield name, getattr(self.kernels, f"mean_{name}")(*eta)

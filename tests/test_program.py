@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -214,3 +215,28 @@ def test_states_outside_their_domains_are_refused(layer: str, value: float) -> N
     state[layer][1, 1] = value
     with pytest.raises(ed.DataError, match="outside its domain"):
         program.energy(program.init(), state)
+
+
+_DRAWS: dict[str, Any] = {
+    "binary": lambda rng: rng.random((5000, 3)) < 0.1,
+    "spin": lambda rng: 2 * (rng.random((5000, 3)) < 0.1) - 1,
+    "categorical[4]": lambda rng: np.eye(4)[rng.binomial(3, 0.3, (5000, 3))],
+    "integer[0, 4]": lambda rng: rng.binomial(4, 0.2, (5000, 3)),
+    "integer[-1, 2]": lambda rng: rng.integers(-1, 2, (5000, 3)),
+    "count": lambda rng: rng.poisson(2.5, (5000, 3)),
+    "real": lambda rng: rng.normal(3, 1, (5000, 3)),
+    "positive": lambda rng: rng.exponential(2, (5000, 3)),
+    "interval[0, 1]": lambda rng: rng.random((5000, 3)) ** 2,
+}
+
+
+@pytest.mark.parametrize("link", ["--", "<-"])
+@pytest.mark.parametrize("domain", _DRAWS)
+def test_visible_biases_of_a_layers_statement_begin_at_the_mean_of_the_data(domain: str, link: str) -> None:
+    rows = _DRAWS[domain](np.random.default_rng(0)).astype(float)
+    program = ed.loads(f"visible v[3] : {domain}\nhidden h[2] : binary\nlayers v {link} h").compile("numpy", "float64")
+    params = {**program.init(0, rows), "W_v_h": np.zeros(program.model.params["W_v_h"].shape)}
+    found = program.mean(params, program.init_state(params, 1, 0), "v")[0]
+    np.testing.assert_allclose(found, rows.mean(axis=0), atol=2.0 / len(rows))
+    middle = {**program.init(0), "W_v_h": params["W_v_h"]}
+    assert np.isfinite(program.mean(middle, program.init_state(middle, 1, 0), "v")).all()

@@ -15,7 +15,7 @@ from energydsl.cli.common import Function, json_option, overrides_options, print
 from energydsl.compiler import BACKENDS, DTYPES, PRECISIONS, Model
 from energydsl.diagnostics import ArgumentError, EnergyError
 from energydsl.learning.greedy import Greedy
-from energydsl.learning.methods import METHODS, POSITIVE, Method
+from energydsl.learning.methods import CD, METHODS, POSITIVE, Method
 from energydsl.learning.optimizers import OPTIMIZERS, SCHEDULES, SGD, Optimizer
 
 _TRAINING = (
@@ -150,6 +150,7 @@ def command(
     if not run.finished:
         _interrupted(result, as_json, folder)
     pictures = _draw(run)
+    _warn_of_dead_units(run)
     if not as_json:
         click.echo(f"{run.updates} updates in {run.seconds:.1f} s, in {folder}")
         for path in pictures:
@@ -186,7 +187,7 @@ def greedy_of(options: dict[str, Any]) -> Greedy | None:
         epochs = tuple(int(n) for n in options["greedy"].split(","))
     except ValueError:
         raise ArgumentError("--greedy takes whole numbers: --greedy 10,10,20") from None
-    return Greedy(epochs, optimizer=SGD(lr=options["greedy_lr"] or 0.05))
+    return Greedy(epochs, CD(centred=options["centred"]), SGD(lr=options["greedy_lr"] or 0.05))
 
 
 def optimizer_of(options: dict[str, Any]) -> Optimizer:
@@ -233,6 +234,17 @@ def _line(row: dict[str, Any], epochs: int) -> str:
     text = f"{stage}epoch {row['epoch']}/{epochs}  {row['seconds']:.1f} s  reconstruction {row['reconstruction_error']:.4f}"
     gap = row.get("free_energy_gap")
     return text + (f"  free-energy gap {gap:+.2f}" if gap is not None and math.isfinite(gap) else "")
+
+
+def _warn_of_dead_units(run: Any) -> None:
+    for name in run.program.model.by_role("hidden"):
+        share = run.history[-1].get(f"varying_{name}")
+        if share is not None and share < 0.5:
+            click.echo(
+                f"warning: {1 - share:.0%} of the units of `{name}` are the same for every row of data, and do nothing. "
+                "A lower --lr, --centred, or --greedy before may keep them.",
+                err=True,
+            )
 
 
 def _interrupted(result: dict[str, Any], as_json: bool, folder: Path) -> None:

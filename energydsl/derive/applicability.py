@@ -78,6 +78,10 @@ def _names(names: list[str]) -> str:
 def _mean_field(conditionals: Mapping[str, Conditional], hidden: tuple[str, ...]) -> Verdict:
     if not hidden:
         return Verdict("mean_field", "estimator", False, "there is no hidden layer")
+    other = [n for n in hidden if not conditionals[n].linear]
+    if other:
+        why = f"{_names(other)} enters the energy by other functions than its moments"
+        return Verdict("mean_field", "estimator", False, why)
     return Verdict("mean_field", "estimator", True, "a fully factorised bound on log p~(v)")
 
 

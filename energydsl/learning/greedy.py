@@ -4,10 +4,12 @@ Every stage is an ordinary model, written out as text: the layers below are its 
 p(a | b), q(b | a) has the energy of p and the bias of b, and gives both directions their weights. In an undirected one a
 layer in the middle gets input from both sides, of which a stage has but one: so the stage has the missing side as a copy of
 the one it has, with the same weights, or where both layers lack one, weights that are halved (Salakhutdinov & Hinton 2009).
+The whole takes the mean of the stages a layer is in, so of their biases too: for a chain its energy is half their sum.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +22,7 @@ from energydsl.data.sources import Data
 from energydsl.derive import Derived
 from energydsl.diagnostics import ArgumentError, NotApplicable
 from energydsl.domains import DOMAINS
+from energydsl.learning.centred import biases
 from energydsl.learning.methods import CD, Method
 from energydsl.learning.optimizers import SGD, Optimizer
 from energydsl.model.records import Resolved
@@ -116,14 +119,16 @@ def _undirected(derived: Derived) -> Iterator[Stage]:
     if not hidden or not simple or sum(map(len, near.values())) != 2 * (len(near) - 1):
         raise NotApplicable("greedy training is for layers that form a tree, coupled in pairs")
     below, done = model.by_role("visible")[0], set()
-    queue = [below]
+    queue, links = [below], []
     while queue:
         lower = queue.pop(0)
         done.add(lower)
         for upper in [n for n in model.units() if n in near[lower] and n in hidden and n not in done]:
             queue.append(upper)
-            beside = {n for n in near[upper] if n not in hidden and n != lower}
-            yield _link(model, layers, lower, upper, beside, near)
+            links.append((lower, upper, {n for n in near[upper] if n not in hidden and n != lower}))
+    share = Counter(n for lower, upper, beside in links for n in (lower, upper, *beside))
+    for lower, upper, beside in links:
+        yield _link(model, layers, lower, upper, beside, near, share)
 
 
 def _link(
@@ -132,9 +137,10 @@ def _link(
     lower: str,
     upper: str,
     beside: set[str],
-    near: dict[str, set[str]],
+    near: Mapping[str, set[str]],
+    share: Mapping[str, int],
 ) -> Stage:
-    """The stage of two layers, with the visible layers that hang on the upper one."""
+    """The stage of two layers, with the visible layers that hang on the upper one. share: in how many stages a layer is."""
     up = bool(near[upper] - {lower} - beside)
     down = bool(near[lower] - {upper})
     inside = {lower, upper, *beside}
@@ -153,9 +159,8 @@ def _link(
     factors = {}
     for _, term, met in own:
         for name in set(names(term)) & set(model.params):
-            if met == {lower} and model.layers[lower].role == "hidden":
-                continue  # its bias was found where it was the upper layer
-            factors[name] = 0.5 if up and down and len(met) == 2 else 1.0
+            alone = len(met) == 1
+            factors[name] = 1.0 / share[next(iter(met))] if alone else 0.5 if up and down else 1.0
     gives = tuple((n, n, f) for n, f in factors.items())
     return Stage(text, gives, (upper,), {f"{n}_copy": n for n in copied if n != upper})
 
@@ -221,6 +226,7 @@ def pretrain(
     from energydsl.learning.loop import train
 
     model, params = program.model, dict(params)
+    given: set[str] = set()
     below, rule = dict(data.arrays), data.binarise
     todo = stages(program)
     if len(greedy.epochs) > len(todo):
@@ -236,18 +242,32 @@ def pretrain(
         going_on = resume and out is not None and bool(checkpoints(out))
         epochs = greedy.epochs[min(number, len(greedy.epochs)) - 1]
         run = train(
-            small, rows, greedy.method, greedy.optimizer, epochs, out, seed,
+            small, rows, greedy.method, greedy.optimizer, epochs, out, seed, params=_first(small, rows, seed, model),
             batch=batch, validation=0.0, resume=going_on, report=_reported(report, f"stage {number}/{len(todo)}", epochs),
         )  # fmt: skip
         if not run.finished:
             return params, run
         for name, source, factor in stage.gives:
-            params[name] = program.device(factor * run.params[source])
+            part = program.device(factor * run.params[source])
+            params[name] = params[name] + part if name in given else part
+            given.add(name)
         if stage.latent:
             below = below | _means(small, run.params, rows.drawn(seed), stage.latent)
             binary = all(DOMAINS[model.layers[n].domain.name].name == "binary" for n in stage.latent)
             rule = "sample" if binary else None if rule == "sample" else rule
     return params, None
+
+
+def _first(program: Program, rows: Data, seed: int, whole: Resolved) -> Arrays:
+    """Where a stage begins: biases of its data at their base rates, where they are of layers hidden in the whole."""
+    params = program.init(seed, {n: rows.arrays[n] for n in program.model.by_role("visible")})
+    learned = [n for n, p in program.model.params.items() if "frozen" not in p.constraints]
+    for (layer, *copies), (name, factor) in biases(program, learned).items():
+        if not copies and layer in rows.arrays and layer in whole.by_role("hidden"):
+            eta, *others = program.base_rate(layer, rows.arrays[layer])
+            if not others:
+                params[name] = program.device(program.constrain(program.model.params[name], -eta / factor))
+    return params
 
 
 def _reported(report: Report | None, stage: str, epochs: int) -> Report | None:

@@ -38,6 +38,8 @@ Report = Callable[[dict[str, Any]], None]
 
 CHECKPOINT_SECONDS = 60.0
 _REPORT_ROWS = 500
+# So many rows and more tell whether a latent is the same for all of them.
+_TELLING_ROWS = 50
 # Updates between looks at whether all parameters are finite numbers: a look reads every parameter, and waits for a device.
 _CHECKED_EVERY = 50
 
@@ -272,6 +274,8 @@ class _Training:
             for source in self.sources:
                 source.load(data)
             self.lr.fill(self.optimizer.rate(self.update / self.total, self.update))
+            if self.centring is not None:
+                self.centring.at(self.update)
             self.sums, self.stepped = self.step(), True
             self.update += 1
             self.position += 1
@@ -374,13 +378,16 @@ class _Training:
             report(row)
 
     def _figures(self) -> dict[str, float]:
-        """Reconstruction error, free energies of training and held-out rows and their gap, energies by term."""
+        """Reconstruction error, free energies of training and held-out rows and their gap, energies by term, and how many of
+        a layer's latents differ from row to row: those that never do have died.
+        """
         program, params = self.program, self.params
         known = self._sample_rows(self.data)
         figures: dict[str, float] = {}
         judged = self.held_out is not None and len(self.held_out.complete()) > 0
         held = self._sample_rows(self.held_out) if judged and self.held_out is not None else known
-        figures["reconstruction_error"] = self._reconstruction_error(held)
+        state = program.with_latents(params, held, program.settings(), Rng([self.seed, 5]))
+        figures["reconstruction_error"] = self._reconstruction_error(held, state)
         free = self._free_energy(known)
         figures["free_energy_train"] = free
         if judged:
@@ -388,6 +395,8 @@ class _Training:
             figures["free_energy_gap"] = figures["free_energy_validation"] - free
         for label, values in program.term_energies(params, self.phases.negative).items():
             figures[f"energy_{label or 'base_measure'}"] = float(np.mean(program.host(values)))
+        for name in program.model.by_role("hidden") if len(next(iter(held.values()))) >= _TELLING_ROWS else ():
+            figures[f"varying_{name}"] = float(np.mean(np.ptp(program.host(state[name]), axis=0) > 0))
         return figures
 
     def _sample_rows(self, data: Data) -> Arrays:
@@ -400,10 +409,10 @@ class _Training:
         """Mean F(v); where latents remain, the upper bound on it."""
         return -float(np.mean(self.program.host(self.program.bound(self.params, x, Rng([self.seed, 6]))[0])))
 
-    def _reconstruction_error(self, x: Arrays) -> float:
+    def _reconstruction_error(self, x: Arrays, state: Arrays) -> float:
         """Mean squared difference an entry between data and their one-step mean reconstruction."""
         error, units, program = 0.0, 0, self.program
-        for name, means in program.reconstruction(self.params, x, program.settings(), Rng([self.seed, 5])):
+        for name, means in program.reconstruction(self.params, state, program.settings()):
             error += float(np.sum(np.square(program.host(means - x[name])), dtype=np.float64))
             units += x[name].size
         return error / max(1, units)

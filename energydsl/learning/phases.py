@@ -28,6 +28,9 @@ def applicable(program: Program, method: Method) -> None:
     verdict = next(v for v in program.derived.verdicts if v.name == method.name)
     if not verdict.ok:
         raise NotApplicable(f"{method.name} does not fit this model: {verdict.why}")
+    mean_field = next(v for v in program.derived.verdicts if v.name == "mean_field")
+    if method.positive == "mean-field" and program.model.by_role("hidden") and not mean_field.ok:
+        raise NotApplicable(f"a positive phase by mean field does not fit this model: {mean_field.why}")
 
 
 class Phases:

@@ -90,10 +90,11 @@ class _Expansion:
 
     def _own_terms(self, layer: tree.Name, prefix: str) -> list[tuple[str, tree.Expr]]:
         """Signed terms of a layer alone: its bias and what its domain needs to be normalisable."""
-        entry = self.layers[layer.id][1]
+        role, entry = self.layers[layer.id]
         at = layer.span
         bias = tree.Name(at, f"{prefix}{layer.id}")
-        self._declare(bias, self._axes(entry), None)
+        rate = tree.Call(at, tree.Name(at, "base_rate"), (("", layer),)) if role == "visible" else None
+        self._declare(bias, self._axes(entry), rate)
         unit = tree.Name(at, layer.id)
         product = _total(at, tree.Product(at, bias, (("*", unit),)))
         kind = entry.domain.name.id if entry.domain else ""

@@ -143,7 +143,8 @@ def curves(path: Path, history: list[dict[str, Any]]) -> Path:
         axes.set_xlabel("update")
         if len(names) > 1:
             axes.legend()
-        if title == "gradient norms":
+        positive = any(row.get(n) for row in history for n in names)
+        if title == "gradient norms" and positive:  # a logarithmic axis has no place for zeros alone
             axes.set_yscale("log")
     figure.savefig(path, dpi=100)
     return path

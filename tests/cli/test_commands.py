@@ -146,6 +146,15 @@ def test_train_eval_sample_info(trained: Path, tmp_path: Path) -> None:
     assert "finished" in run("info", trained).output
 
 
+def test_training_says_when_latents_have_died(tmp_path: Path) -> None:
+    (tmp_path / "m.energy").write_text(
+        "visible v[4] : binary\nhidden h[3] : binary\nparam W[4, 3] = 0.1, c[3] = -90\nenergy = - c @ h - v @ W @ h"
+    )
+    np.save(tmp_path / "d.npy", np.random.default_rng(0).integers(0, 2, (600, 4)))
+    said = run("train", tmp_path / "m.energy", "--data", tmp_path / "d.npy", "--out", tmp_path / "r", "--epochs", 1)
+    assert "100% of the units of `h` are the same for every row" in said.stderr
+
+
 def test_faults_of_data_and_runs(trained: Path, tmp_path: Path) -> None:
     model = tmp_path / "m.energy"
     assert run("train", model, "--data", "digits", "--out", tmp_path / "x").exit_code == 1

@@ -61,7 +61,7 @@ MODELS = {
     "no latents": "visible v[6] : spin\nparam J[6, 6] : symmetric & zero_diagonal, a[6]\nenergy = - a @ v - 0.5 * v @ J @ v",
     "lateral": "visible v[6] : binary\nhidden h[3] : binary\nparam W[6, 3] = normal(sd = 0.1), L[6, 6] : symmetric & zero_diagonal, M[3, 3] : symmetric & zero_diagonal, b[6], c[3]\n"
     "energy = - b @ v - c @ h - v @ W @ h - 0.5 * v @ L @ v - 0.5 * h @ M @ h",
-    "deep": "visible v[6] : binary\nhidden h1[3] : binary\nhidden h2[3] : spin\nlayers v -- h1 -- h2",
+    "deep": "visible v[6] : binary\nhidden h1[3] : binary\nhidden h2[3] : spin\nparam b_v[6]\nlayers v -- h1 -- h2",
     "gaussian latents": "visible v[6] : spin\nhidden z[3] : real\nparam W[6, 3] = normal(sd = 0.1), s[3] : positive = 1\nenergy = 0.5 * sum(s * z^2) - v @ W @ z",
     "counts": "visible v[6] : count\nhidden h[3] : binary\nparam W[6, 3] = normal(sd = 0.3), b[6], c[3]\nenergy = sum(lgamma(v + 1)) - b @ v - c @ h - v @ W @ h",
     "positive latents": "visible v[6] : binary\nhidden z[2] : positive\nparam W[6, 2] = normal(sd = 0.3), b[6], c[2]\nenergy = 0.5 * sum(z^2) - b @ v - c @ z - v @ W @ z",

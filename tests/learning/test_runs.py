@@ -93,9 +93,19 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
 
 @pytest.fixture
 def finished(tmp_path: Path) -> ed.Run:
-    rows = np.random.default_rng(0).integers(0, 2, (200, 6)).astype(np.float32)
+    rows = np.random.default_rng(0).integers(0, 2, (600, 6)).astype(np.float32)
     program = ed.loads("visible v[6] : binary\nhidden h[3] : binary\nlayers v -- h").compile()
     return ed.train(program, rows, epochs=3, batch=20, out=tmp_path / "run")
+
+
+def test_units_that_are_the_same_for_every_row_are_counted() -> None:
+    rows = np.random.default_rng(0).integers(0, 2, (600, 6)).astype(np.float32)
+    program = ed.loads("visible v[6] : binary\nhidden h[4] : binary\nlayers v -- h").compile()
+    for frozen in range(4):
+        params = dict(program.init(0, rows))
+        params["b_h"] = np.array([80.0, -80.0, 80.0, -80.0], np.float32) * (np.arange(4) < frozen)
+        run = ed.train(program, rows, epochs=0, params=params)
+        assert run.history[-1]["varying_h"] == 1.0 - frozen / 4
 
 
 def test_a_run_explains_itself(finished: ed.Run) -> None:
@@ -106,7 +116,7 @@ def test_a_run_explains_itself(finished: ed.Run) -> None:
     assert "layers v -- h" in (finished.path / "model.energy").read_text()
     header = (finished.path / "metrics.csv").read_text().splitlines()[0].split(",")
     assert header[:4] == ["epoch", "update", "seconds", "reconstruction_error"]
-    assert {"free_energy_gap", "gradient_W_v_h", "energy_layers"} <= set(header)
+    assert {"free_energy_gap", "gradient_W_v_h", "energy_layers", "varying_h"} <= set(header)
     again = ed.open_run(finished.path)
     np.testing.assert_array_equal(again.params["W_v_h"], finished.params["W_v_h"])
     assert again.finished
