@@ -126,21 +126,23 @@ class Program:
                 return np.asarray(rng.normal(init.arguments["mean"], init.arguments["sd"], size))
             case "uniform":
                 return np.asarray(rng.uniform(init.arguments["low"], init.arguments["high"], size))
-        layer, family = self.model.layers[init.layer], self.derived.conditionals[init.layer].distribution
-        domain, given = DOMAINS[layer.domain.name], data.get(init.layer)
-        if family.over_states and not domain.one_hot:  # b in exp(b x), its mean taken with one row at the middle
+        return self.base_bias(init.layer, data.get(init.layer))
+
+    def base_bias(self, name: str, data: Array | None) -> Array:
+        """b in exp(b x) for which units with nothing else, but for a unit precision, have the training mean of a layer."""
+        layer, family = self.model.layers[name], self.derived.conditionals[name].distribution
+        domain = DOMAINS[layer.domain.name]
+        total, rows = (np.zeros(layer.shape), 0) if data is None else (data.sum(axis=0, dtype=np.float64), len(data))
+        if family.over_states and not domain.one_hot:
             assert domain.values is not None
-            values = np.array(domain.values(layer.domain.arguments))
-            total = np.zeros(layer.shape) if given is None else given.sum(axis=0, dtype=np.float64)
-            rows = 0 if given is None else len(given)
-            return self._natural(init.layer, (total + values.mean()) / (rows + 1), states=values)
-        eta, *rest = self.base_rate(init.layer, given)
+            states = np.array(domain.values(layer.domain.arguments))
+            return self._natural(
+                name, (total + states.mean()) / (rows + 1), states=states
+            )  # with one row at the middle
+        eta, *rest = self.base_rate(name, data)
         if not rest or family.density:
             return eta
-        mean = np.zeros(layer.shape) if given is None else given.mean(axis=0, dtype=np.float64)
-        return self._natural(
-            init.layer, mean, np.full(layer.shape, -0.5)
-        )  # at unit precision, as in a `layers` statement
+        return self._natural(name, total / max(rows, 1), np.full(layer.shape, -0.5))
 
     def base_rate(self, layer: str, data: Array | None) -> tuple[Array, ...]:
         """Natural parameters of independent units with the training mean of a layer; neutral where there are no data."""

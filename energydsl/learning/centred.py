@@ -94,8 +94,11 @@ class Centring:
 
 
 def _factors(gradient: Gradient) -> tuple[float, tuple[Layers, ...]] | None:
-    """The factor and the layers of dE/dparam where it is one product of sums of whole layers, in the order of the axes."""
-    products = [_product(part) for part in gradient.parts]
+    """The factor and the layers of dE/dparam where it is one product of sums of whole layers, in the order of the axes.
+
+    What no unit is in is the same in both phases, and does not count.
+    """
+    products = [_product(p) for p in gradient.parts if p.monomial.layers()]
     found = [p for p in products if p is not None]
     if not found or len(found) < len(products) or len({(factor, len(met)) for factor, met in found}) > 1:
         return None

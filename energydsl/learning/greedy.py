@@ -264,9 +264,8 @@ def _first(program: Program, rows: Data, seed: int, whole: Resolved) -> Arrays:
     learned = [n for n, p in program.model.params.items() if "frozen" not in p.constraints]
     for (layer, *copies), (name, factor) in biases(program, learned).items():
         if not copies and layer in rows.arrays and layer in whole.by_role("hidden"):
-            eta, *others = program.base_rate(layer, rows.arrays[layer])
-            if not others:
-                params[name] = program.device(program.constrain(program.model.params[name], -eta / factor))
+            bias = -program.base_bias(layer, rows.arrays[layer]) / factor
+            params[name] = program.device(program.constrain(program.model.params[name], bias))
     return params
 
 

@@ -78,6 +78,35 @@ def test_stages_of_a_deep_machine_make_up_for_the_side_they_lack() -> None:
     assert {n for s in (bottom, middle, top) for n, _, _ in s.gives} == set(ed.loads(text).params)
 
 
+@pytest.mark.parametrize("links", ["v -- a -- b", "v -- a -- b -- c", "v -- a -- b -- c -- d"])
+def test_the_energy_of_a_deep_machine_is_half_the_sum_of_its_stages(links: str) -> None:
+    names = links.split(" -- ")
+    text = "visible v[6] : binary\n" + "".join(f"hidden {n}[4] : binary\n" for n in names[1:]) + f"layers {links}"
+    program, rng = ed.loads(text).compile("numpy", "float64"), np.random.default_rng(6)
+    x = {n: rng.integers(0, 2, (20, 6 if n == "v" else 4)) for n in names}
+    whole = {n: np.zeros(p.shape) for n, p in program.model.params.items()}
+    total = np.zeros(20)
+    for stage in stages(program):
+        part = ed.loads(stage.text).compile("numpy", "float64")
+        params = {n: rng.normal(size=p.shape) for n, p in part.model.params.items()}
+        total += part.energy(params, {n: x[n.removesuffix("_copy")] for n in part.model.layers}) / 2
+        for name, source, factor in stage.gives:
+            whole[name] += factor * params[source]
+    np.testing.assert_allclose(program.energy(whole, x), total)
+
+
+@pytest.mark.parametrize(
+    "domain", ["binary", "spin", "categorical[3]", "integer[0, 2]", "count", "real", "positive", "interval[0, 1]"]
+)
+def test_latents_of_every_domain_are_stacked_and_centred(domain: str) -> None:
+    text = f"visible v[4] : binary\nhidden a[3] : {domain}\nhidden b[3] : binary\nlayers v -- a -- b"
+    rows, method = np.random.default_rng(1).integers(0, 2, (80, 4)), ed.PCD(chains=10, centred=True)
+    greedy = ed.Greedy((2,), ed.CD(centred=True), ed.SGD(lr=0.01))
+    run = ed.train(ed.loads(text).compile("numpy"), rows, method, ed.SGD(lr=0.01), 2, batch=20, greedy=greedy)
+    assert run.finished
+    assert all(np.isfinite(a).all() for a in run.params.values())
+
+
 @pytest.mark.parametrize("name", ["dbm", "dbn", "rbm", "label_rbm"])
 def test_stages_of_the_zoo_are_models_and_give_every_parameter(name: str) -> None:
     model = ed.load(ROOT / f"models/{name}.energy")
@@ -129,7 +158,7 @@ def test_a_positive_phase_by_mean_field_takes_units_with_moments() -> None:
     assert not seen
 
 
-@pytest.mark.parametrize("domain", ["binary", "spin"])
+@pytest.mark.parametrize("domain", ["binary", "spin", "real"])
 def test_the_centred_gradient_is_that_of_the_centred_energy(domain: str) -> None:
     """Steps along it are those of gradient ascent in the parameters of (v - m)(h - l), whatever the offsets."""
     program = ed.loads(MACHINE.replace("binary", domain)).compile("numpy", "float64")
