@@ -18,6 +18,8 @@ from energydsl.learning.greedy import Greedy
 from energydsl.learning.methods import CD, METHODS, POSITIVE, Method
 from energydsl.learning.optimizers import OPTIMIZERS, SCHEDULES, SGD, Optimizer
 
+_BETAS = 5000  # temperatures of the likelihoods that training gives
+
 _TRAINING = (
     click.option(
         "--data",
@@ -95,6 +97,9 @@ def training_options(function: Function) -> Function:
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Run folder.  [default: runs/MODEL]")
 @training_options
 @click.option("--evaluate/--no-evaluate", default=True, help="Log-likelihood of held-out rows at the end.")
+@click.option(
+    "--evaluate-every", type=click.IntRange(min=1), metavar="N", help="And of some held-out rows every N epochs."
+)
 @click.option("--start", metavar="RUN", help="Begin with the parameters and chains of a finished run.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint of --out.")
 @overrides_options
@@ -139,6 +144,8 @@ def command(
             report=report,
             greedy=greedy_of(options),
             start=open_run(options["start"]) if options["start"] else None,
+            judge=_likelihood if options["evaluate_every"] else None,
+            judge_every=options["evaluate_every"] or 1,
         )
     result: dict[str, Any] = {
         "ok": run.finished,
@@ -232,8 +239,16 @@ def reporting(as_json: bool, epochs: int) -> Iterator[Callable[[dict[str, Any]],
 def _line(row: dict[str, Any], epochs: int) -> str:
     stage = f"{row['stage']}  " if "stage" in row else ""
     text = f"{stage}epoch {row['epoch']}/{epochs}  {row['seconds']:.1f} s  reconstruction {row['reconstruction_error']:.4f}"
-    gap = row.get("free_energy_gap")
-    return text + (f"  free-energy gap {gap:+.2f}" if gap is not None and math.isfinite(gap) else "")
+    gap, score = row.get("free_energy_gap"), row.get("log_likelihood")
+    text += f"  free-energy gap {gap:+.2f}" if gap is not None and math.isfinite(gap) else ""
+    return text + (f"  log-likelihood {score:.2f}" if score is not None else "")
+
+
+def _likelihood(run: Any, rows: Any) -> dict[str, float]:
+    from energydsl.inference.evaluate import evaluate
+
+    found = evaluate(run, rows, betas=_BETAS)
+    return {"log_likelihood": found.log_likelihood, "log_likelihood_std": found.log_likelihood_std}
 
 
 def _warn_of_dead_units(run: Any) -> None:
@@ -275,7 +290,7 @@ def _evaluate(
     what, rows = held_out(data, run.config, model, sources, options["key"])
     try:
         with progress("evaluating", as_json) as bar:
-            found = evaluate(run, rows, betas=5000, progress=bar)
+            found = evaluate(run, rows, betas=_BETAS, progress=bar)
     except EnergyError as error:
         click.echo(f"no log-likelihood: {error}", err=True)
         return None

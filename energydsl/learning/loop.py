@@ -64,6 +64,9 @@ class Run:
     finished: bool = False
 
 
+Judge = Callable[[Run, Data], Mapping[str, float]]
+
+
 def train(
     program: Program,
     data: Data | Mapping[str, Any] | Any,
@@ -81,6 +84,8 @@ def train(
     params: Mapping[str, Any] | None = None,
     greedy: Greedy | None = None,
     start: Run | None = None,
+    judge: Judge | None = None,
+    judge_every: int = 1,
 ) -> Run:
     """Fit the parameters to data by the gradient of the log-likelihood.
 
@@ -88,13 +93,15 @@ def train(
     of rows held out for the figures on the way (by default a tenth where there are 100 rows or more). report: called
     with every row of metrics. With `out`, a run folder is written and `resume` goes on from its last checkpoint, so that
     the result equals the uninterrupted one. params: where training begins. greedy: train layer by layer first. start: a run
-    to go on from, its parameters and persistent chains. Ctrl-C saves and returns the run with `finished` False.
+    to go on from, its parameters and persistent chains. judge: called every `judge_every` epochs with the run as it is and
+    500 rows at most, held-out ones where there are any; its figures join the metrics. Ctrl-C saves and returns the run with
+    `finished` False.
 
     Raises `TrainingError` where a parameter leaves the finite numbers, `DataError` for unfit data, `NotApplicable` where
     the method does not fit the model.
     """
-    if epochs < 0 or batch < 1:
-        raise ArgumentError("epochs is not negative, batch at least 1")
+    if epochs < 0 or batch < 1 or judge_every < 1:
+        raise ArgumentError("epochs is not negative, batch and judge_every are at least 1")
     if start is not None:
         if params is not None or greedy is not None:
             raise ArgumentError("a run to go on from is where training begins: no greedy stages, no other params")
@@ -115,6 +122,7 @@ def train(
                 return stopped
             resume = False
     training = _Training(program, data, method, optimizer, config, params)
+    training.judge, training.judge_every = judge, judge_every
     if start is not None:
         training.phases.take(start.chains)
     if folder is not None:
@@ -214,6 +222,8 @@ class _Training:
         self.epoch, self.position, self.update, self.seconds = 0, 0, 0, 0.0
         self.norms: dict[str, float] = {}
         self.saved_at, self.stepped = -1, False
+        self.judge: Judge | None = None
+        self.judge_every = 1
 
     # --- the loop
 
@@ -241,9 +251,12 @@ class _Training:
             finished = False
             self.seconds = time.monotonic() - started
         self._save()
+        return self._as_it_is(finished)
+
+    def _as_it_is(self, finished: bool) -> Run:
         return Run(
             self.program,
-            {n: self.program.host(a) for n, a in self.params.items()},
+            {n: np.array(self.program.host(a)) for n, a in self.params.items()},
             self.config,
             self.history,
             self.base,
@@ -371,9 +384,14 @@ class _Training:
         with np.errstate(all="ignore"):
             row |= self._figures()
         row |= {f"gradient_{n}": v for n, v in self.norms.items()}
-        self.history.append(row)
-        if self.folder is not None:
-            self._write_metrics()
+        try:
+            if self.judge is not None and (self.epoch % self.judge_every == 0 or self.epoch == self.config["epochs"]):
+                rows = self.held_out if self.held_out is not None and len(self.held_out.complete()) else self.data
+                row |= self.judge(self._as_it_is(False), self._chosen(rows))
+        finally:  # an epoch that was learnt is in the record, judged or not
+            self.history.append(row)
+            if self.folder is not None:
+                self._write_metrics()
         if report is not None:
             report(row)
 
@@ -399,11 +417,13 @@ class _Training:
             figures[f"varying_{name}"] = float(np.mean(np.ptp(program.host(state[name]), axis=0) > 0))
         return figures
 
-    def _sample_rows(self, data: Data) -> Arrays:
+    def _chosen(self, data: Data) -> Data:
         data = data.complete()
         rows = np.random.default_rng([self.seed, 4]).permutation(len(data))[:_REPORT_ROWS]
-        chosen = data.rows(np.sort(rows))
-        return self.program.layer_arrays(chosen.drawn(self.seed))
+        return data.rows(np.sort(rows))
+
+    def _sample_rows(self, data: Data) -> Arrays:
+        return self.program.layer_arrays(self._chosen(data).drawn(self.seed))
 
     def _free_energy(self, x: Arrays) -> float:
         """Mean F(v); where latents remain, the upper bound on it."""

@@ -122,7 +122,7 @@ def draw_run(run: Run, seed: int = 0) -> list[Path]:
 
 
 def curves(path: Path, history: list[dict[str, Any]]) -> Path:
-    """Reconstruction error, free energies and gradient norms over updates."""
+    """Reconstruction error, free energies, gradient norms and what was found of the log-likelihood, over updates."""
     from matplotlib.figure import Figure
 
     updates = [row["update"] for row in history]
@@ -131,8 +131,10 @@ def curves(path: Path, history: list[dict[str, Any]]) -> Path:
         "free energy": ["free_energy_train", "free_energy_validation"],
         "gradient norms": [k for k in history[-1] if k.startswith("gradient_")],
     }
-    figure = Figure(figsize=(12, 3.5), layout="constrained")
-    for axes, (title, names) in zip(figure.subplots(1, 3), groups.items(), strict=True):
+    if any(row.get("log_likelihood") is not None for row in history):
+        groups["log-likelihood"] = ["log_likelihood"]
+    figure = Figure(figsize=(4 * len(groups), 3.5), layout="constrained")
+    for axes, (title, names) in zip(figure.subplots(1, len(groups)), groups.items(), strict=True):
         for name in names:
             points = [(u, row.get(name)) for u, row in zip(updates, history, strict=True)]
             known = [(u, v) for u, v in points if v is not None]

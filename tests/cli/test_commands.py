@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+import energydsl as ed
 from energydsl.cli.main import COMMANDS, cli
 from tests.conftest import ROOT
 
@@ -144,6 +145,16 @@ def test_train_eval_sample_info(trained: Path, tmp_path: Path) -> None:
     assert {p.name for p in trained.glob("*.png")} == {"samples.png", "filters.png", "curves.png"}
     assert as_json("info", trained)["config"]["method"]["name"] == "pcd"
     assert "finished" in run("info", trained).output
+
+
+def test_training_follows_the_likelihood(tmp_path: Path) -> None:
+    (tmp_path / "m.energy").write_text("visible v[4] : binary\nhidden h[3] : binary\nlayers v -- h")
+    np.save(tmp_path / "d.npy", np.random.default_rng(0).integers(0, 2, (600, 4)))
+    asked = ("--data", tmp_path / "d.npy", "--out", tmp_path / "r", "--epochs", 4, "--evaluate-every", 2)
+    assert "log-likelihood -2." in run("train", tmp_path / "m.energy", *asked).stderr
+    found = [row["log_likelihood"] for row in ed.open_run(tmp_path / "r").history]
+    assert [x is not None for x in found] == [True, False, True, False, True]
+    assert (tmp_path / "r" / "curves.png").exists()
 
 
 def test_training_says_when_latents_have_died(tmp_path: Path) -> None:
