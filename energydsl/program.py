@@ -129,20 +129,25 @@ class Program:
         return self.base_bias(init.layer, data.get(init.layer))
 
     def base_bias(self, name: str, data: Array | None) -> Array:
-        """b in exp(b x) for which units with nothing else, but for a unit precision, have the training mean of a layer."""
+        """b in exp(b x) for which units with nothing else, but for a unit precision, have the training mean of a layer.
+
+        At most 100 over the width of an interval (1 of a half-line): what never left its bound in the data is not nailed to it.
+        A density without a closed form has its confining power beside b, as in `base_rate`.
+        """
         layer, family = self.model.layers[name], self.derived.conditionals[name].distribution
         domain = DOMAINS[layer.domain.name]
-        total, rows = (np.zeros(layer.shape), 0) if data is None else (data.sum(axis=0, dtype=np.float64), len(data))
+        if family.density:
+            return self.base_rate(name, data)[0]
+        mean = self._smoothed_mean(name, data)
         if family.over_states and not domain.one_hot:
             assert domain.values is not None
-            states = np.array(domain.values(layer.domain.arguments))
-            return self._natural(
-                name, (total + states.mean()) / (rows + 1), states=states
-            )  # with one row at the middle
-        eta, *rest = self.base_rate(name, data)
-        if not rest or family.density:
-            return eta
-        return self._natural(name, total / max(rows, 1), np.full(layer.shape, -0.5))
+            return self._natural(name, mean, states=np.array(domain.values(layer.domain.arguments)))
+        found = self._natural(name, mean, *[np.full(layer.shape, -0.5)] * (2 in family.powers))
+        if domain.whole or not (domain.bounded or domain.nonnegative):
+            return found
+        low, high = domain.bounds(layer.domain.arguments)
+        steepest = 100.0 / (high - low if domain.bounded else 1.0)
+        return np.clip(found, -steepest, steepest)
 
     def base_rate(self, layer: str, data: Array | None) -> tuple[Array, ...]:
         """Natural parameters of independent units with the training mean of a layer; neutral where there are no data."""
@@ -160,18 +165,25 @@ class Program:
             )
             weight = [math.lgamma(v + 1.0) if family.weighted else 0.0 for v in values]
             return (np.log((counts + 1.0) / (counts.sum(-1, keepdims=True) + len(values))) + weight,)
-        mean, count = (np.zeros(shape), 0) if data is None else (data.mean(axis=0, dtype=np.float64), len(data))
-        if domain.points:
-            low, high = domain.points
-            states = shape[-1] if domain.one_hot else 2
-            mean = ((mean - low) * count + (high - low)) / (count + states) + low
-        elif domain.nonnegative:
-            mean = (mean * count + 1.0) / (count + 1.0)
+        mean = self._smoothed_mean(layer, data)
         second: tuple[Array, ...] = ()
         if 2 in family.powers:
             variance = np.ones(shape) if data is None else np.maximum(data.var(axis=0, dtype=np.float64), 1e-3)
             second = (-0.5 / variance,)
         return self._natural(layer, mean, *second), *second
+
+    def _smoothed_mean(self, layer: str, data: Array | None) -> Array:
+        """The training mean, kept off the bounds: with one more row in each state of a unit that has few, else in the middle."""
+        record = self.model.layers[layer]
+        domain, shape = DOMAINS[record.domain.name], record.energy_shape
+        mean, count = (np.zeros(shape), 0) if data is None else (data.mean(axis=0, dtype=np.float64), len(data))
+        if domain.points:
+            low, high = domain.points
+            states = shape[-1] if domain.one_hot else 2
+            return np.asarray(((mean - low) * count + (high - low)) / (count + states) + low)
+        if domain.nonnegative or domain.bounded:
+            return np.asarray((mean * count + self.neutral_mean(layer)) / (count + 1.0))
+        return np.asarray(mean)
 
     def _base_density(self, layer: str, density: Density, data: Array | None) -> tuple[Array, ...]:
         """Held by the confining power c |x|^p alone, c = 1 / (p <|x|^p>); and with the mean where x is a statistic."""

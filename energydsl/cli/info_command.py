@@ -44,7 +44,9 @@ def command(run: str, as_json: bool) -> None:
     )
     if "greedy" in config:
         stages = config["greedy"]
-        click.echo(f"first: greedy, {', '.join(map(str, stages['epochs']))} epochs a stage, lr {stages['lr']}")
+        click.echo(
+            f"first: greedy, {', '.join(map(str, stages['epochs']))} epochs a stage, lr {stages['optimizer']['lr']}"
+        )
     for what, known in (("method", METHODS), ("optimizer", OPTIMIZERS)):
         name = config[what]["name"]
         usual = asdict(known[name]())

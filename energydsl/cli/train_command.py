@@ -55,7 +55,7 @@ _TRAINING = (
     click.option(
         "--greedy",
         metavar="N[,N...]",
-        help="Train layer by layer first, this many epochs a stage (models with arrows).",
+        help="Train layer by layer first, this many epochs a stage (deep models).",
     ),
     click.option("--greedy-lr", type=float, help="Learning rate of --greedy.  [default: 0.05]"),
     click.option("--epochs", type=click.IntRange(min=0), default=20, show_default=True),
@@ -144,7 +144,7 @@ def command(
             report=report,
             greedy=greedy_of(options),
             start=open_run(options["start"]) if options["start"] else None,
-            judge=_likelihood if options["evaluate_every"] else None,
+            judge=_judge() if options["evaluate_every"] else None,
             judge_every=options["evaluate_every"] or 1,
         )
     result: dict[str, Any] = {
@@ -156,8 +156,8 @@ def command(
     }
     if not run.finished:
         _interrupted(result, as_json, folder)
+    result["varying"] = _varying(run)
     pictures = _draw(run)
-    _warn_of_dead_units(run)
     if not as_json:
         click.echo(f"{run.updates} updates in {run.seconds:.1f} s, in {folder}")
         for path in pictures:
@@ -244,22 +244,36 @@ def _line(row: dict[str, Any], epochs: int) -> str:
     return text + (f"  log-likelihood {score:.2f}" if score is not None else "")
 
 
-def _likelihood(run: Any, rows: Any) -> dict[str, float]:
+def _judge() -> Callable[[Any, Any], dict[str, float]]:
+    """The likelihood of rows under a run, or a remark, once, that there is none."""
     from energydsl.inference.evaluate import evaluate
 
-    found = evaluate(run, rows, betas=_BETAS)
-    return {"log_likelihood": found.log_likelihood, "log_likelihood_std": found.log_likelihood_std}
+    said: list[str] = []
+
+    def judge(run: Any, rows: Any) -> dict[str, float]:
+        try:
+            found = evaluate(run, rows, betas=_BETAS)
+        except EnergyError as error:
+            if not said:
+                said.append(str(error))
+                click.echo(f"no log-likelihood: {error}", err=True)
+            return {}
+        return {"log_likelihood": found.log_likelihood, "log_likelihood_std": found.log_likelihood_std}
+
+    return judge
 
 
-def _warn_of_dead_units(run: Any) -> None:
-    for name in run.program.model.by_role("hidden"):
-        share = run.history[-1].get(f"varying_{name}")
-        if share is not None and share < 0.5:
-            click.echo(
-                f"warning: {1 - share:.0%} of the units of `{name}` are the same for every row of data, and do nothing. "
-                "A lower --lr, --centred, or --greedy before may keep them.",
-                err=True,
-            )
+def _varying(run: Any) -> dict[str, float]:
+    """The share of each layer's latents that differ from row to row of the data; a warning where most do not."""
+    last = {k.removeprefix("varying_"): v for k, v in run.history[-1].items() if k.startswith("varying_")}
+    found = {name: share for name, share in last.items() if share is not None}
+    for name in (n for n, share in found.items() if share < 0.5):
+        click.echo(
+            f"warning: {1 - found[name]:.0%} of the units of `{name}` were the same for all rows of data looked at: "
+            "they may do nothing. A lower --lr keeps more of them.",
+            err=True,
+        )
+    return found
 
 
 def _interrupted(result: dict[str, Any], as_json: bool, folder: Path) -> None:

@@ -44,19 +44,19 @@ def biases(program: Program, learned: list[str]) -> dict[Layers, tuple[str, floa
     return found
 
 
+def centred_pairs(program: Program, learned: list[str]) -> list[_Pair]:
+    """The couplings that can be centred: of layers with biases."""
+    known, factors = biases(program, learned), {n: _factors(program.derived.gradients[n]) for n in learned}
+    found = [_Pair(n, f[0], *f[1]) for n, f in factors.items() if f is not None and len(f[1]) == 2]
+    return [p for p in found if p.a in known and p.b in known]
+
+
 class Centring:
     """The couplings and biases of a model that can be centred, and the offsets."""
 
     def __init__(self, program: Program, learned: list[str]):
-        derived, self.program = program.derived, program
-        singles = {n: _factors(g) for n, g in derived.gradients.items() if n in learned}
-        self.biases = biases(program, learned)
-        self.pairs = [
-            _Pair(name, found[0], *found[1])
-            for name, found in singles.items()
-            if found is not None and len(found[1]) == 2
-        ]
-        self.pairs = [p for p in self.pairs if p.a in self.biases and p.b in self.biases]
+        self.program, self.biases = program, biases(program, learned)
+        self.pairs = centred_pairs(program, learned)
         if not self.pairs:
             raise NotApplicable("no coupling of this model can be centred: it takes one parameter a pair, and biases")
         layers = dict.fromkeys(n for p in self.pairs for side in (p.a, p.b) for n in side)
@@ -84,6 +84,8 @@ class Centring:
             whole = found[pair.param].reshape(len(a), len(b))
             whole -= (pair.factor / factor_a) * (gradients[bias_a].reshape(-1, 1) * b)
             whole -= (pair.factor / factor_b) * (a[:, None] * gradients[bias_b].reshape(1, -1))
+            found[pair.param] = self.program.project(self.program.model.params[pair.param], found[pair.param])
+            whole = found[pair.param].reshape(len(a), len(b))
             found[bias_a] -= (pair.factor / factor_a) * (whole * b).sum(axis=1).reshape(found[bias_a].shape)
             found[bias_b] -= (pair.factor / factor_b) * (whole * a[:, None]).sum(axis=0).reshape(found[bias_b].shape)
         return found

@@ -4,7 +4,7 @@ Every stage is an ordinary model, written out as text: the layers below are its 
 p(a | b), q(b | a) has the energy of p and the bias of b, and gives both directions their weights. In an undirected one a
 layer in the middle gets input from both sides, of which a stage has but one: so the stage has the missing side as a copy of
 the one it has, with the same weights, or where both layers lack one, weights that are halved (Salakhutdinov & Hinton 2009).
-The whole takes the mean of the stages a layer is in, so of their biases too: for a chain its energy is half their sum.
+A parameter of several stages becomes the mean of them, as a bias does: the energy of a chain is then half the sum of its stages'.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from energydsl.data.sources import Data
 from energydsl.derive import Derived
 from energydsl.diagnostics import ArgumentError, NotApplicable
 from energydsl.domains import DOMAINS
-from energydsl.learning.centred import biases
+from energydsl.learning.centred import biases, centred_pairs
 from energydsl.learning.methods import CD, Method
 from energydsl.learning.optimizers import SGD, Optimizer
 from energydsl.model.records import Resolved
@@ -119,16 +119,14 @@ def _undirected(derived: Derived) -> Iterator[Stage]:
     if not hidden or not simple or sum(map(len, near.values())) != 2 * (len(near) - 1):
         raise NotApplicable("greedy training is for layers that form a tree, coupled in pairs")
     below, done = model.by_role("visible")[0], set()
-    queue, links = [below], []
+    queue = [below]
     while queue:
         lower = queue.pop(0)
         done.add(lower)
         for upper in [n for n in model.units() if n in near[lower] and n in hidden and n not in done]:
             queue.append(upper)
-            links.append((lower, upper, {n for n in near[upper] if n not in hidden and n != lower}))
-    share = Counter(n for lower, upper, beside in links for n in (lower, upper, *beside))
-    for lower, upper, beside in links:
-        yield _link(model, layers, lower, upper, beside, near, share)
+            beside = {n for n in near[upper] if n not in hidden and n != lower}
+            yield _link(model, layers, lower, upper, beside, near)
 
 
 def _link(
@@ -138,9 +136,8 @@ def _link(
     upper: str,
     beside: set[str],
     near: Mapping[str, set[str]],
-    share: Mapping[str, int],
 ) -> Stage:
-    """The stage of two layers, with the visible layers that hang on the upper one. share: in how many stages a layer is."""
+    """The stage of two layers, with the visible layers that hang on the upper one."""
     up = bool(near[upper] - {lower} - beside)
     down = bool(near[lower] - {upper})
     inside = {lower, upper, *beside}
@@ -156,11 +153,10 @@ def _link(
     energy = tree.Energy(span, "energy", None, (), (), value)
     copies = {f"{n}_copy": n for n in copied}
     text = print_module(written(tree.Module(model.module.source, (energy,), ()), model, roles, copies))
-    factors = {}
+    factors: dict[str, float] = {}
     for _, term, met in own:
         for name in set(names(term)) & set(model.params):
-            alone = len(met) == 1
-            factors[name] = 1.0 / share[next(iter(met))] if alone else 0.5 if up and down else 1.0
+            factors[name] = max(factors.get(name, 0.0), 0.5 if up and down and len(met) == 2 else 1.0)
     gives = tuple((n, n, f) for n, f in factors.items())
     return Stage(text, gives, (upper,), {f"{n}_copy": n for n in copied if n != upper})
 
@@ -225,8 +221,10 @@ def pretrain(
     from energydsl.learning.checkpoint import found as checkpoints
     from energydsl.learning.loop import train
 
+    if len(data.complete()) < len(data):
+        raise NotApplicable("greedy stages take whole rows: train those with missing entries without them")
     model, params = program.model, dict(params)
-    given: set[str] = set()
+    given: Counter[str] = Counter()
     below, rule = dict(data.arrays), data.binarise
     todo = stages(program)
     if len(greedy.epochs) > len(todo):
@@ -242,20 +240,30 @@ def pretrain(
         going_on = resume and out is not None and bool(checkpoints(out))
         epochs = greedy.epochs[min(number, len(greedy.epochs)) - 1]
         run = train(
-            small, rows, greedy.method, greedy.optimizer, epochs, out, seed, params=_first(small, rows, seed, model),
+            small, rows, _fitting(greedy.method, small), greedy.optimizer, epochs, out, seed, params=_first(small, rows, seed, model),
             batch=batch, validation=0.0, resume=going_on, report=_reported(report, f"stage {number}/{len(todo)}", epochs),
         )  # fmt: skip
         if not run.finished:
             return params, run
         for name, source, factor in stage.gives:
-            part = program.device(factor * run.params[source])
-            params[name] = params[name] + part if name in given else part
-            given.add(name)
+            if "frozen" not in model.params[name].constraints:
+                given[name] += 1
+                before = params[name] if given[name] > 1 else 0.0
+                params[name] = before + (program.device(factor * run.params[source]) - before) / given[name]
         if stage.latent:
             below = below | _means(small, run.params, rows.drawn(seed), stage.latent)
             binary = all(DOMAINS[model.layers[n].domain.name].name == "binary" for n in stage.latent)
             rule = "sample" if binary else None if rule == "sample" else rule
     return params, None
+
+
+def _fitting(method: Method, program: Program) -> Method:
+    """The method, not centred for a stage that has nothing to centre."""
+    return (
+        method
+        if not method.centred or centred_pairs(program, list(program.model.params))
+        else replace(method, centred=False)
+    )
 
 
 def _first(program: Program, rows: Data, seed: int, whole: Resolved) -> Arrays:

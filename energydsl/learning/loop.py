@@ -39,7 +39,7 @@ Report = Callable[[dict[str, Any]], None]
 CHECKPOINT_SECONDS = 60.0
 _REPORT_ROWS = 500
 # So many rows and more tell whether a latent is the same for all of them.
-_TELLING_ROWS = 50
+_TELLING_ROWS = 200
 # Updates between looks at whether all parameters are finite numbers: a look reads every parameter, and waits for a device.
 _CHECKED_EVERY = 50
 
@@ -113,7 +113,11 @@ def train(
     config = _config(program, data, method, optimizer, epochs, batch, validation, seed)
     folder = Path(out) if out is not None else None
     if greedy is not None:
-        config["greedy"] = {"epochs": list(greedy.epochs), "lr": greedy.optimizer.lr, "method": greedy.method.name}
+        config["greedy"] = {
+            "epochs": list(greedy.epochs),
+            "method": {"name": greedy.method.name, **asdict(greedy.method)},
+            "optimizer": {"name": greedy.optimizer.name, **asdict(greedy.optimizer)},
+        }
         if not (resume and folder is not None and checkpoint.found(folder)):
             visible = {n: a for n, a in data.arrays.items() if n in program.model.by_role("visible")}
             first = program.init(seed, visible) if params is None else program.check_params(params)
@@ -228,28 +232,30 @@ class _Training:
     # --- the loop
 
     def run(self, report: Report | None) -> Run:
-        started = time.monotonic() - self.seconds
+        self.started = time.monotonic() - self.seconds
         last_save = time.monotonic()
         finished = True
         try:
             if not self.history:
-                self._report(report, started)
+                self._report()
+                self._tell(report)
             while self.epoch < self.config["epochs"]:
                 with _Uninterrupted() as calm, self.program.held(), np.errstate(all="ignore"):
                     for rows in self._batches():
                         self._update(rows)
                         calm.check()
                         if time.monotonic() - last_save > CHECKPOINT_SECONDS:
-                            self.seconds = time.monotonic() - started
+                            self.seconds = time.monotonic() - self.started
                             self._save()
                             last_save = time.monotonic()
                 self.epoch, self.position = self.epoch + 1, 0
-                self._report(report, started)
+                self._report()
                 self._save()
+                self._tell(report)
                 last_save = time.monotonic()
         except KeyboardInterrupt:
             finished = False
-            self.seconds = time.monotonic() - started
+            self.seconds = time.monotonic() - self.started
         self._save()
         return self._as_it_is(finished)
 
@@ -377,35 +383,37 @@ class _Training:
 
     # --- figures on the way
 
-    def _report(self, report: Report | None, started: float) -> None:
+    def _report(self) -> None:
         self._check(sizes=True)
-        self.seconds = time.monotonic() - started
+        self.seconds = time.monotonic() - self.started
         row: dict[str, Any] = {"epoch": self.epoch, "update": self.update, "seconds": round(self.seconds, 3)}
         with np.errstate(all="ignore"):
             row |= self._figures()
         row |= {f"gradient_{n}": v for n, v in self.norms.items()}
-        try:
-            if self.judge is not None and (self.epoch % self.judge_every == 0 or self.epoch == self.config["epochs"]):
-                rows = self.held_out if self.held_out is not None and len(self.held_out.complete()) else self.data
-                row |= self.judge(self._as_it_is(False), self._chosen(rows))
-        finally:  # an epoch that was learnt is in the record, judged or not
-            self.history.append(row)
+        self.history.append(row)
+        if self.folder is not None:
+            self._write_metrics()
+
+    def _tell(self, report: Report | None) -> None:
+        """The judge, who does not count as training, and the report of an epoch that is safe on disk."""
+        row, since = self.history[-1], time.monotonic()
+        if self.judge is not None and (self.epoch % self.judge_every == 0 or self.epoch == self.config["epochs"]):
+            rows = self.held_out if self.held_out is not None and len(self.held_out.complete()) else self.data
+            row |= self.judge(self._as_it_is(False), self._chosen(rows))
             if self.folder is not None:
                 self._write_metrics()
+        self.started += time.monotonic() - since
         if report is not None:
             report(row)
 
     def _figures(self) -> dict[str, float]:
-        """Reconstruction error, free energies of training and held-out rows and their gap, energies by term, and how many of
-        a layer's latents differ from row to row: those that never do have died.
-        """
+        """Reconstruction error, free energies of training and held-out rows and their gap, energies by term, latents that vary."""
         program, params = self.program, self.params
         known = self._sample_rows(self.data)
         figures: dict[str, float] = {}
         judged = self.held_out is not None and len(self.held_out.complete()) > 0
         held = self._sample_rows(self.held_out) if judged and self.held_out is not None else known
-        state = program.with_latents(params, held, program.settings(), Rng([self.seed, 5]))
-        figures["reconstruction_error"] = self._reconstruction_error(held, state)
+        figures["reconstruction_error"] = self._reconstruction_error(held)
         free = self._free_energy(known)
         figures["free_energy_train"] = free
         if judged:
@@ -413,9 +421,19 @@ class _Training:
             figures["free_energy_gap"] = figures["free_energy_validation"] - free
         for label, values in program.term_energies(params, self.phases.negative).items():
             figures[f"energy_{label or 'base_measure'}"] = float(np.mean(program.host(values)))
-        for name in program.model.by_role("hidden") if len(next(iter(held.values()))) >= _TELLING_ROWS else ():
-            figures[f"varying_{name}"] = float(np.mean(np.ptp(program.host(state[name]), axis=0) > 0))
-        return figures
+        return figures | self._varying(known)
+
+    def _varying(self, x: Arrays) -> dict[str, float]:
+        """The share of units of a layer of latents that are not the same for all rows, where there are enough to tell."""
+        program, found = self.program, {}
+        if len(next(iter(x.values()))) < _TELLING_ROWS:
+            return {}
+        state = program.with_latents(self.params, x, program.settings(), Rng([self.seed, 7]))
+        for name in program.model.by_role("hidden"):
+            differs = np.ptp(program.host(state[name]), axis=0) > 0
+            one_hot = DOMAINS[program.model.layers[name].domain.name].one_hot
+            found[f"varying_{name}"] = float(np.mean(differs.any(axis=-1) if one_hot else differs))
+        return found
 
     def _chosen(self, data: Data) -> Data:
         data = data.complete()
@@ -429,10 +447,12 @@ class _Training:
         """Mean F(v); where latents remain, the upper bound on it."""
         return -float(np.mean(self.program.host(self.program.bound(self.params, x, Rng([self.seed, 6]))[0])))
 
-    def _reconstruction_error(self, x: Arrays, state: Arrays) -> float:
+    def _reconstruction_error(self, x: Arrays) -> float:
         """Mean squared difference an entry between data and their one-step mean reconstruction."""
         error, units, program = 0.0, 0, self.program
-        for name, means in program.reconstruction(self.params, state, program.settings()):
+        settings = program.settings()
+        state = program.with_latents(self.params, x, settings, Rng([self.seed, 5]))
+        for name, means in program.reconstruction(self.params, state, settings):
             error += float(np.sum(np.square(program.host(means - x[name])), dtype=np.float64))
             units += x[name].size
         return error / max(1, units)

@@ -44,6 +44,8 @@ class Method:
             raise ArgumentError("impute draws the positive phase: not with predict, nor with mean field")
         if self.positive not in POSITIVE:
             raise ArgumentError(f"positive is one of {', '.join(POSITIVE)}")
+        if self.centred and not self.generative:
+            raise ArgumentError("centred follows the phases of the joint likelihood: with generative above 0")
         if not self.generative >= 0 or (self.generative != 1.0 and not self.predict):
             raise ArgumentError("generative is not negative, and belongs to predict")
 

@@ -155,6 +155,24 @@ def test_training_follows_the_likelihood(tmp_path: Path) -> None:
     found = [row["log_likelihood"] for row in ed.open_run(tmp_path / "r").history]
     assert [x is not None for x in found] == [True, False, True, False, True]
     assert (tmp_path / "r" / "curves.png").exists()
+    (tmp_path / "m.energy").write_text(
+        "visible v[40] : binary\nhidden h[30] : binary\ninput x[2] : real\nparam U[2, 30]\nlayers v -- h\nenergy = - x @ U @ h"
+    )
+    np.savez(tmp_path / "d.npz", v=np.ones((300, 40)), x=np.zeros((300, 2)))
+    asked = (
+        "--data",
+        tmp_path / "d.npz",
+        "--out",
+        tmp_path / "q",
+        "--epochs",
+        2,
+        "--evaluate-every",
+        1,
+        "--no-evaluate",
+    )
+    said = run("train", tmp_path / "m.energy", *asked)
+    assert said.exit_code == 0
+    assert said.stderr.count("no log-likelihood") == 1
 
 
 def test_training_says_when_latents_have_died(tmp_path: Path) -> None:
@@ -163,7 +181,7 @@ def test_training_says_when_latents_have_died(tmp_path: Path) -> None:
     )
     np.save(tmp_path / "d.npy", np.random.default_rng(0).integers(0, 2, (600, 4)))
     said = run("train", tmp_path / "m.energy", "--data", tmp_path / "d.npy", "--out", tmp_path / "r", "--epochs", 1)
-    assert "100% of the units of `h` are the same for every row" in said.stderr
+    assert "100% of the units of `h` were the same for all rows" in said.stderr
 
 
 def test_faults_of_data_and_runs(trained: Path, tmp_path: Path) -> None:

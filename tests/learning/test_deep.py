@@ -69,7 +69,7 @@ def test_stages_of_a_deep_machine_make_up_for_the_side_they_lack() -> None:
     bottom, middle, top = stages(ed.loads(text).compile("numpy"))
     assert bottom.copies == {"v_copy": "v"}
     assert ("W_a_b", "W_a_b", 0.5) in middle.gives
-    assert [("b_b", "b_b", 0.5) in s.gives for s in (bottom, middle, top)] == [False, True, True]
+    assert [("b_b", "b_b", 1.0) in s.gives for s in (bottom, middle, top)] == [False, True, True]
     assert ("b_v", "b_v", 1.0) in bottom.gives
     assert "c_copy" in ed.loads(top.text).layers
     field = str(ed.loads(bottom.text).conditionals["a"])
@@ -84,15 +84,53 @@ def test_the_energy_of_a_deep_machine_is_half_the_sum_of_its_stages(links: str) 
     text = "visible v[6] : binary\n" + "".join(f"hidden {n}[4] : binary\n" for n in names[1:]) + f"layers {links}"
     program, rng = ed.loads(text).compile("numpy", "float64"), np.random.default_rng(6)
     x = {n: rng.integers(0, 2, (20, 6 if n == "v" else 4)) for n in names}
-    whole = {n: np.zeros(p.shape) for n, p in program.model.params.items()}
+    parts: dict[str, list[Any]] = {}
     total = np.zeros(20)
     for stage in stages(program):
         part = ed.loads(stage.text).compile("numpy", "float64")
         params = {n: rng.normal(size=p.shape) for n, p in part.model.params.items()}
         total += part.energy(params, {n: x[n.removesuffix("_copy")] for n in part.model.layers}) / 2
         for name, source, factor in stage.gives:
-            whole[name] += factor * params[source]
+            parts.setdefault(name, []).append(factor * params[source])
+    whole = {n: np.mean(found, axis=0) for n, found in parts.items()}
     np.testing.assert_allclose(program.energy(whole, x), total)
+
+
+def test_a_parameter_of_several_stages_becomes_their_mean_and_a_frozen_one_stays() -> None:
+    text = (
+        "visible v[4] : binary\nhidden h[4] : binary\nhidden k[4] : binary\nhidden l[4] : binary\n"
+        "param W[4, 4] = 1, U[4, 4] : frozen = 1, s : positive & frozen = 2\n"
+        "energy = - sum(s * h) - sum(s * k) - sum(s * l)\nlayers v -- h (W) -- k (W)\nlayers k -- l (U)"
+    )
+    run = ed.train(ed.loads(text).compile(), np.eye(4), epochs=0, greedy=ed.Greedy((0,)))
+    np.testing.assert_allclose(run.params["W"], 0.75)  # 1 at the bottom, halved in the middle
+    np.testing.assert_array_equal(run.params["U"], 1.0)
+    assert run.params["s"] == 2.0
+
+
+def test_a_stage_with_nothing_to_centre_is_trained_as_it_is() -> None:
+    text = (
+        "visible v[4] : binary\nhidden h[3] : binary\nhidden k[2] : binary\nparam b[4], c[3], W[4, 3], U[3, 2]\n"
+        "energy = - b @ v - c @ h - v @ W @ h - h @ U @ k"
+    )
+    greedy, method = ed.Greedy((1,), ed.CD(centred=True)), ed.PCD(centred=True, chains=10)
+    rows = np.random.default_rng(0).integers(0, 2, (40, 4))
+    assert ed.train(ed.loads(text).compile(), rows, method, epochs=1, greedy=greedy).finished
+    rows = np.where(np.arange(160).reshape(40, 4) == 7, np.nan, rows)
+    with pytest.raises(ed.NotApplicable, match="whole rows"):
+        ed.train(ed.loads(text).compile(), rows, ed.PCD(impute=True), epochs=1, greedy=ed.Greedy((1,)))
+
+
+@pytest.mark.parametrize("constraint", ["zero_diagonal", "symmetric"])
+def test_a_constrained_coupling_moves_the_biases_by_the_step_that_is_taken(constraint: str) -> None:
+    text = f"visible v[3] : binary\nhidden h[3] : binary\nparam W[3, 3] : {constraint}\nlayers v -- h (W)"
+    program, rng = ed.loads(text).compile("numpy", "float64"), np.random.default_rng(4)
+    params, centring = program.init(), Centring(program, ["W", "b_v", "b_h"])
+    centring.offsets.update(v=rng.random(3), h=rng.random(3))
+    state, row = program.init_state(params, 4, 1), np.array([0.5, 0.5, -0.25, -0.75])
+    found = centring.apply(dict(program.weighted_gradient(params, state, program.settings(), row)))
+    np.testing.assert_array_equal(found["W"], program.project(program.model.params["W"], found["W"].copy()))
+    np.testing.assert_allclose(found["b_v"], -row @ state["v"] - found["W"] @ centring.offsets["h"], atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,7 @@ def test_a_judge_sees_the_run_on_the_way(tmp_path: Path) -> None:
     stopped = ed.train(program, rows, epochs=5, batch=27, judge=impatient, judge_every=3, out=tmp_path / "b")
     assert not stopped.finished
     assert stopped.history[-1]["epoch"] == 3
+    assert ed.open_run(tmp_path / "b").updates == 30
     whole = ed.train(program, rows, epochs=5, batch=27, out=tmp_path / "b", resume=True)
     np.testing.assert_array_equal(whole.params["W_v_h"], run.params["W_v_h"])
     assert [row["epoch"] for row in whole.history] == list(range(6))
@@ -135,6 +136,10 @@ def test_units_that_are_the_same_for_every_row_are_counted() -> None:
         params["b_h"] = np.array([80.0, -80.0, 80.0, -80.0], np.float32) * (np.arange(4) < frozen)
         run = ed.train(program, rows, epochs=0, params=params)
         assert run.history[-1]["varying_h"] == 1.0 - frozen / 4
+    few = ed.train(program, rows[:150], epochs=0)
+    assert "varying_h" not in few.history[-1]
+    classes = ed.loads("visible v[6] : binary\nhidden z[2] : categorical[500]\nlayers v -- z").compile()
+    assert ed.train(classes, rows, epochs=0).history[-1]["varying_z"] == 1.0
 
 
 def test_a_run_explains_itself(finished: ed.Run) -> None:
