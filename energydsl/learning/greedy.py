@@ -22,7 +22,7 @@ from energydsl.data.sources import Data
 from energydsl.derive import Derived
 from energydsl.diagnostics import ArgumentError, NotApplicable
 from energydsl.domains import DOMAINS
-from energydsl.learning.centred import biases, centred_pairs
+from energydsl.learning.centred import centred_pairs
 from energydsl.learning.methods import CD, Method
 from energydsl.learning.optimizers import SGD, Optimizer
 from energydsl.model.records import Resolved
@@ -240,7 +240,7 @@ def pretrain(
         going_on = resume and out is not None and bool(checkpoints(out))
         epochs = greedy.epochs[min(number, len(greedy.epochs)) - 1]
         run = train(
-            small, rows, _fitting(greedy.method, small), greedy.optimizer, epochs, out, seed, params=_first(small, rows, seed, model),
+            small, rows, _fitting(greedy.method, small), greedy.optimizer, epochs, out, seed,
             batch=batch, validation=0.0, resume=going_on, report=_reported(report, f"stage {number}/{len(todo)}", epochs),
         )  # fmt: skip
         if not run.finished:
@@ -264,17 +264,6 @@ def _fitting(method: Method, program: Program) -> Method:
         if not method.centred or centred_pairs(program, list(program.model.params))
         else replace(method, centred=False)
     )
-
-
-def _first(program: Program, rows: Data, seed: int, whole: Resolved) -> Arrays:
-    """Where a stage begins: biases of its data at their base rates, where they are of layers hidden in the whole."""
-    params = program.init(seed, {n: rows.arrays[n] for n in program.model.by_role("visible")})
-    learned = [n for n, p in program.model.params.items() if "frozen" not in p.constraints]
-    for (layer, *copies), (name, factor) in biases(program, learned).items():
-        if not copies and layer in rows.arrays and layer in whole.by_role("hidden"):
-            bias = -program.base_bias(layer, rows.arrays[layer]) / factor
-            params[name] = program.device(program.constrain(program.model.params[name], bias))
-    return params
 
 
 def _reported(report: Report | None, stage: str, epochs: int) -> Report | None:
