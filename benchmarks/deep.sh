@@ -18,10 +18,9 @@ case $what in
     train dbn --out "$out" --binarise sample --start "$out/first" --epochs 40 --lr 0.03 --k 5 --chains 100 --seed 1
     errors
     python "$here/legible.py" "$out" "${4:?run of hybrid}" "$out/labels.png" ;;
-  dbm)
-    deep() { train dbm --binarise sample --validation 0.02 --chains 100 --positive mean-field --centred "$@"; }
-    deep --out "$out/first" --greedy 20 --greedy-lr 0.1 --epochs 180 --lr 0.1 --k 1 --latent-sweeps 6
-    deep --out "$out" --start "$out/first" --epochs 50 --lr 0.05 --k 4 --latent-sweeps 8
+  dbm) # no greedy start: the centred gradient from base rates, at a rate low enough to keep every latent
+    train dbm --out "$out" --binarise sample --validation 0.02 --chains 100 --positive mean-field --latent-sweeps 4 \
+      --centred --epochs 200 --lr 0.02 --k 1
     energydsl eval "$out" --data "$data" --method ais --chains 100 --betas 20000 ;;
   gaussian)
     train gaussian_rbm -D I=784 -D J=200 --out "$out" --binarise none --epochs 60 --lr 0.002
