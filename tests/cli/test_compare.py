@@ -73,8 +73,8 @@ def test_a_stopped_comparison_is_gone_on_with(folder: Path, monkeypatch: pytest.
     whole = loop._Training._report
     seen: list[int] = []
 
-    def stop(self: Any, report: Any, started: float) -> None:
-        whole(self, report, started)
+    def stop(self: Any) -> None:
+        whole(self)
         seen.append(self.epoch)
         if len(seen) == 7:
             raise KeyboardInterrupt
