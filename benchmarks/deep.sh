@@ -23,6 +23,6 @@ case $what in
       --centred --epochs 200 --lr 0.02 --k 1
     energydsl eval "$out" --data "$data" --method ais --chains 100 --betas 20000 ;;
   gaussian)
-    train gaussian_rbm -D I=784 -D J=200 --out "$out" --binarise none --epochs 60 --lr 0.002
+    train gaussian_rbm -D I=784 -D J=200 --out "$out" --binarise none --method cd --epochs 150 --lr 0.005
     python "$here/residual.py" "$out" "$data" ;;
 esac
