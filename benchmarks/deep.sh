@@ -5,7 +5,7 @@ set -euo pipefail
 what=${1:?label, hybrid, dbn, dbm or gaussian} data=${2:?folder with the idx files} out=${3:?run folder}
 here="$(dirname "$0")"
 train() { energydsl train "$here/../models/$1.energy" --data "$data" --batch 100 --no-evaluate "${@:2}"; }
-errors() { energydsl predict "$out" --data "$data" --layer y --binarise none | head -1; }
+errors() { energydsl predict "$out" --data "$data" --layer y --binarise none | sed -n 1p; }
 case $what in
   label)
     train label_rbm --out "$out" --binarise sample --epochs 100 --lr 0.1
