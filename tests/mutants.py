@@ -63,6 +63,7 @@ QUARTIC = (
     "energy = g * sum(x^4) - 2 * sum(x^2) - v @ W @ x"
 )
 ROTORS = "visible a[2] : interval[-3, 3]\nparam K\nenergy = - K * sin(a[0] - a[1]) - sum(cos(2 * a))"
+COX = "visible n : count\nhidden x[2] : real\nenergy = lgamma(n + 1) - n * sum(x) + sum(exp(x)) + 0.5 * sum(x^2)"
 POISSON = (
     "visible n[2] : count\nhidden h[2] : binary\nparam b[2], W[2, 2]\nenergy = sum(lgamma(n + 1)) - b @ n - n @ W @ h"
 )
@@ -340,6 +341,7 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "statistics of one unit mixed up": (QUARTIC, source("for e, t in zip(eta, self.density.each(x), strict=True)", "for e, t in zip(eta[::-1], self.density.each(x), strict=True)")),
     "mass that no panel holds": (QUARTIC, source("np.log(self.total(1.0))", "np.log(0.99 * self.total(1.0))")),
     "far wells dropped": (QUARTIC, source("_FAST, _NARROW = 40.0", "_FAST, _NARROW = 4.0")),
+    "wall put too near": (COX, source("(np.log(most / ", "(np.log(0.02 * most / ")),
     "panels left coarse": (QUARTIC, source("0.25, 5.0, 2.0, 1e-15", "25.0, 500.0, 200.0, 1e-15")),
     "drawn evenly within a panel": (QUARTIC, source("for _ in range(_NEWTON):", "for _ in range(0):")),
     # directed parts

@@ -596,7 +596,7 @@ struct Panel {
 struct Density {
   const double *eta, *rows, *growth, *bend, *ends;
   int statistics, row_count, row_size, growth_size, bend_size, confining, power, end_count;
-  double narrow, reach;
+  double narrow, low, high;
 
   __device__ static double shape(int function, double y) {
     switch (function) {
@@ -607,6 +607,7 @@ struct Density {
       case 5: return sin(y);
       case 6: return cos(y);
       case 7: return exp(y);
+      case PANEL_WALL: return exp(fmin(y, PANEL_HIGH));
     }
     return y;
   }
@@ -626,33 +627,50 @@ struct Density {
   }
 
   // A bound of its second derivative; and of how fast arguments of functions change, in the last row.
-  __device__ double curvature(double size, double& rate) const {
-    double found = 0;
+  __device__ double curvature(double left, double right, double& rate) const {
+    double found = 0, size = fmax(fabs(left), fabs(right));
     rate = 0;
     for (int d = bend_size - 1; d >= 0; --d) {
       double c = 0;
       for (int k = 0; k < statistics; ++k) c += bend[k * bend_size + d] * fabs(eta[k]);
       found = found * size + c, rate = rate * size + bend[statistics * bend_size + d];
     }
+    for (int r = 0; r < row_count; ++r) {
+      const double* row = rows + r * row_size;
+      if (row[1] != PANEL_WALL) continue;
+      double height = -eta[int(row[0])] * exp(fmin(row[3] + fmax(row[4] * left, row[4] * right), PANEL_HIGH));
+      found += row[4] * row[4] * height;
+      if (height > PANEL_LOW) rate = fmax(rate, fabs(row[4]));
+    }
     return found;
   }
 
-  // Whether there is a density; finds how far it reaches.
+  // Whether there is a density; finds how far it reaches: less far where a wall stands.
   __device__ bool proper() {
-    reach = ENDLESS;
+    low = -ENDLESS, high = ENDLESS;
     if (power) {
       if (!(eta[confining] < 0)) return false;
-      reach = 0;
+      double reach = 0, most = 0;
       for (int d = 0; d < power; ++d) {
         double size = 0;
         for (int k = 0; k < statistics; ++k)
           if (k != confining && d < growth_size) size += growth[k * growth_size + d] * fabs(eta[k]);
         if (d == 0) size = PANEL_DEEP + 2 * size;
-        reach = fmax(reach, pow(power * size / -eta[confining], 1.0 / (power - d)));
+        double root = pow(power * size / -eta[confining], 1.0 / (power - d));
+        reach = fmax(reach, root), most += size * pow(root, double(d));
       }
       if (!isfinite(reach)) return false;
+      low = -reach, high = reach;
+      for (int r = 0; r < row_count; ++r) {
+        const double* row = rows + r * row_size;
+        if (row[1] != PANEL_WALL) continue;
+        double height = 0 - eta[int(row[0])], edge = (log(most / height) - row[3]) / row[4];
+        if (!(height >= 0)) return false;
+        if (row[4] > 0) high = fmin(high, edge);
+        else low = fmax(low, edge);
+      }
     }
-    narrow = PANEL_NARROW * fmin(reach, fmax(fabs(ends[0]), fabs(ends[end_count - 1])));
+    narrow = PANEL_NARROW * fmax(fabs(fmax(ends[0], low)), fabs(fmin(ends[end_count - 1], high)));
     return true;
   }
 };
@@ -666,7 +684,7 @@ struct Walk {
   __device__ void start(const Density& d) {
     depth = 0;
     for (int s = d.end_count - 2; s >= 0; --s) {
-      double low = clipped(d.ends[s], -d.reach, d.reach), high = clipped(d.ends[s + 1], -d.reach, d.reach);
+      double low = clipped(d.ends[s], d.low, d.high), high = clipped(d.ends[s + 1], d.low, d.high);
       stack[depth++] = Panel{low, high, d.exponent(low), d.exponent(high)};
     }
   }
@@ -675,7 +693,7 @@ struct Walk {
     while (depth > 0 && left_over-- > 0) {
       panel = stack[--depth];
       double h = panel.right - panel.left, high = fmax(panel.a, panel.b);
-      double rate, above = d.curvature(fmax(fabs(panel.left), fabs(panel.right)), rate) * h * h / 8;
+      double rate, above = d.curvature(panel.left, panel.right, rate) * h * h / 8;
       if (searching && high >= top) top = high, at = panel.a >= panel.b ? panel.left : panel.right, width = h;
       if (!(high + above >= top - PANEL_DEEP)) continue;
       bool coarse = above > PANEL_CURVED || fabs(panel.b - panel.a) > PANEL_STEEP || rate * h > PANEL_FAST;
@@ -770,7 +788,7 @@ extern "C" __global__ void integrate(int what, const double* eta, const double* 
                                      int end_count, double* out, int size) {
   for (int j = blockIdx.x * blockDim.x + threadIdx.x; j < size; j += gridDim.x * blockDim.x) {
     Density d{eta + j * statistics, rows, growth, bend, ends, statistics, row_count, row_size, growth_size,
-              bend_size, confining, power, end_count, 0, 0};
+              bend_size, confining, power, end_count, 0, 0, 0};
     out[j] = integral_of(what, d, u[j]);
   }
 }

@@ -975,7 +975,9 @@ def unit_shape(function, y):
         return math.sin(y)
     if function == 6:
         return math.cos(y)
-    return math.exp(y) if function == 7 else y
+    if function == 7:
+        return math.exp(y)
+    return math.exp(min(y, _HIGH)) if function == _WALL else y
 
 
 @exact
@@ -996,27 +998,43 @@ def unit_exponent(eta, rows, x):
 
 
 @exact
-def unit_reach(eta, growth, confining, power):
-    found = 0.0
+def unit_reach(eta, rows, growth, confining, power):
+    """Where the confining power, and walls before it, have left every other term `_DEEP` below the value at 0."""
+    found, most = 0.0, 0.0
     for d in range(power):
         size = 0.0
         for k in range(len(growth)):
             if k != confining and d < growth.shape[1]:
                 size += growth[k, d] * abs(eta[k])
         size = _DEEP + 2.0 * size if d == 0 else size
-        found = max(found, (power * size / -eta[confining]) ** (1.0 / (power - d)))
-    return found
+        root = (power * size / -eta[confining]) ** (1.0 / (power - d))
+        found, most = max(found, root), most + size * root**d
+    low, high = -found, found
+    for r in range(len(rows)):
+        if rows[r, 1] == _WALL:
+            height = 0.0 - eta[int(rows[r, 0])]
+            if not height >= 0.0:
+                return math.nan, math.nan
+            edge = (math.log(most / height) - rows[r, 3]) / rows[r, 4]
+            low, high = (low, min(high, edge)) if rows[r, 4] > 0.0 else (max(low, edge), high)
+    return low, high
 
 
 @exact
-def unit_bound(eta, bend, size):
+def unit_bound(eta, rows, bend, left, right):
     """Bounds of the second derivative of the exponent, and of how fast arguments of functions change (the last row)."""
-    found, rate = 0.0, 0.0
+    found, rate, size = 0.0, 0.0, max(abs(left), abs(right))
     for d in range(bend.shape[1] - 1, -1, -1):
         c = 0.0
         for k in range(len(bend) - 1):
             c += bend[k, d] * abs(eta[k])
         found, rate = found * size + c, rate * size + bend[-1, d]
+    for r in range(len(rows)):
+        if rows[r, 1] == _WALL:
+            slope = rows[r, 4]
+            height = -eta[int(rows[r, 0])] * math.exp(min(rows[r, 3] + max(slope * left, slope * right), _HIGH))
+            found += slope * slope * height
+            rate = max(rate, abs(slope)) if height > _LOW else rate
     return found, rate
 
 
@@ -1031,8 +1049,7 @@ def next_panel(stack, depth, left_over, eta, rows, bend, narrow, top, at, width,
         depth, left_over = depth - 1, left_over - 1
         left, right, a, b = stack[depth]
         h = right - left
-        size = max(abs(left), abs(right))
-        above, rate = unit_bound(eta, bend, size)
+        above, rate = unit_bound(eta, rows, bend, left, right)
         above = above * h * h / 8.0
         if searching and max(a, b) >= top:
             top, at, width = max(a, b), left if a >= b else right, h
@@ -1053,7 +1070,7 @@ def next_panel(stack, depth, left_over, eta, rows, bend, narrow, top, at, width,
 def unit_start(stack, ends, reach, eta, rows):
     depth = 0
     for s in range(len(ends) - 2, -1, -1):
-        low, high = min(max(ends[s], -reach), reach), min(max(ends[s + 1], -reach), reach)
+        low, high = min(max(ends[s], reach[0]), reach[1]), min(max(ends[s + 1], reach[0]), reach[1])
         stack[depth] = (low, high, unit_exponent(eta, rows, low), unit_exponent(eta, rows, high))
         depth += 1
     return depth
@@ -1143,8 +1160,8 @@ def unit_moments(eta, rows, bend, narrow, ends, reach, stack, left_over, top, at
 def unit_integrated(what, eta, u, rows, growth, bend, confining, power, ends, stack):
     if power and not eta[confining] < 0.0:
         return math.nan
-    reach = unit_reach(eta, growth, confining, power) if power else math.inf
-    largest = min(reach, max(abs(ends[0]), abs(ends[-1])))
+    reach = unit_reach(eta, rows, growth, confining, power) if power else (-math.inf, math.inf)
+    largest = max(abs(max(ends[0], reach[0])), abs(min(ends[-1], reach[1])))
     if not math.isfinite(largest):
         return math.nan
     narrow, depth, left_over = _NARROW * largest, unit_start(stack, ends, reach, eta, rows), 10 * _MOST

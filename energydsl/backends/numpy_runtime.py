@@ -621,7 +621,10 @@ _RULE = np.array([
 _DEEP, _CURVED, _STEEP, _FAST, _NARROW = 40.0, 0.25, 5.0, 2.0, 1e-15
 _CROWD = 2_000_000
 _MOST, _NEWTON, _GRID, _FINER, _CHUNK = 20_000, 12, 16, 10, 5000
-_SHAPES = (lambda y: y, np.abs, np.tanh, sigmoid, softplus, np.sin, np.cos, np.exp)
+# A wall so low is no more than rounding; beyond this exponent it is as high as can be.
+_LOW, _HIGH = 1e-12, 700.0
+_SHAPES = (lambda y: y, np.abs, np.tanh, sigmoid, softplus, np.sin, np.cos, np.exp, lambda y: np.exp(np.minimum(y, _HIGH)))
+_WALL = 8
 
 
 class Density:
@@ -632,6 +635,8 @@ class Density:
         # The last row of `bend` bounds how fast arguments of functions change.
         self.rows, self.growth, self.bend = (_padded(t) for t in (rows, growth, bend))
         self.ends = np.array([low, *breaks, high])
+        # Of exp(a + b x): its statistic, a, b.
+        self.walls = [(k, a, b) for k, function, _, a, b in (r[:5] for r in rows if r[1] == _WALL)]
 
     def each(self, x):
         """T_k(x) of every statistic."""
@@ -665,17 +670,15 @@ class Panels:
         self.density, self.eta, self.units = density, eta, eta.shape[1]
         ends = np.repeat(density.ends[:, None], self.units, axis=1)
         if density.confining[1]:
-            reach = self.reach()
-            ends = np.clip(ends, -reach, reach)
+            ends = np.clip(ends, *self.reach())
         left, right, narrow = ends[:-1].T.ravel(), ends[1:].T.ravel(), _NARROW * np.abs(ends).max(axis=0)
         owner = np.repeat(np.arange(self.units), len(ends) - 1)
         self.top = np.full(self.units, -math.inf)
         coarse = np.ones(len(left), bool)
         while coarse.any():
             a, b, h = self.exponent(left, owner), self.exponent(right, owner), right - left
-            size = np.maximum(np.abs(left), np.abs(right))
-            above = self.bound(size, owner) * h * h / 8.0
-            rate = np.polynomial.polynomial.polyval(size, density.bend[-1])
+            curved, rate = self.bound(left, right, owner)
+            above = curved * h * h / 8.0
             np.maximum.at(self.top, owner, np.maximum(a, b))
             self.top[np.bincount(owner, minlength=self.units) > _MOST] = math.nan
             alive = np.maximum(a, b) + above >= self.top[owner] - _DEEP
@@ -691,26 +694,35 @@ class Panels:
         self.x, self.f, self.weight = self.rule(self.left, self.right, self.owner)
 
     def reach(self):
-        """Where the confining power has left every other term `_DEEP` below the value at 0."""
+        """Where the confining power, and walls before it, have left every other term `_DEEP` below the value at 0."""
         k, power = self.density.confining
         others = np.abs(self.eta)
         others[k] = 0.0
         size = self.density.growth.T[:power] @ others
         size[0] = _DEEP + 2.0 * size[0]
         each = [(power * s / -self.eta[k]) ** (1.0 / (power - d)) for d, s in enumerate(size)]
-        return np.max(each, axis=0)
+        high = np.max(each, axis=0)
+        low, most = -high, sum(s * r**d for d, (s, r) in enumerate(zip(size, each, strict=True)))
+        for k, a, b in self.density.walls:
+            edge = (np.log(most / (0.0 - self.eta[k])) - a) / b
+            low, high = (low, np.minimum(high, edge)) if b > 0.0 else (np.maximum(low, edge), high)
+        return low, high
 
     def exponent(self, x, owner):
         """sum_k eta_k T_k(x)."""
         eta = self.eta[:, owner].reshape(len(self.eta), *x.shape[:1], *(1,) * (x.ndim - 1))
         return sum(e * t for e, t in zip(eta, self.density.each(x), strict=True))
 
-    def bound(self, size, owner):
-        """A bound of sum_k |eta_k T_k''(x)| for |x| <= size."""
-        found = 0.0
+    def bound(self, left, right, owner):
+        """Bounds of sum_k |eta_k T_k''(x)| on panels, and of how fast the arguments of functions change there."""
+        size, found = np.maximum(np.abs(left), np.abs(right)), 0.0
         for c in (self.density.bend[:-1].T @ np.abs(self.eta))[::-1, owner]:
             found = found * size + c
-        return found
+        rate = np.polynomial.polynomial.polyval(size, self.density.bend[-1])
+        for k, a, b in self.density.walls:
+            height = -self.eta[k, owner] * np.exp(np.minimum(a + np.maximum(b * left, b * right), _HIGH))
+            found, rate = found + b * b * height, np.where(height > _LOW, np.maximum(rate, abs(b)), rate)
+        return found, rate
 
     def rule(self, left, right, owner):
         """Places, exponents and weights between two ends."""

@@ -7,7 +7,7 @@ units, so the field of a unit is the sum of the terms it stands in with its own 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import replace
 
 from energydsl.derive.records import Conditional, Field
@@ -100,6 +100,25 @@ def _normalisation_problems(
     """The factor of the power that holds a density must be positive for all admissible parameters."""
     if family.negative and not (family.density and DOMAINS[layer.domain.name].bounded):
         yield from _unproven(model, family, layer, touching)
+    if family.density:
+        statistics = statistics_of(layer, touching)
+        yield from _leaning_walls(model, {statistics[n] for n in family.density.walls}, layer, touching)
+
+
+def _leaning_walls(model: Resolved, walls: Set[Statistic], layer: Layer, touching: list[Term]) -> Iterator[Diagnostic]:
+    """The factor of an exp without a bound must not be negative for any admissible parameters."""
+    for term in touching:
+        for unit in term.monomial.occupants():
+            if unit.name == layer.name and statistic(term.monomial, unit) in walls:
+                rest = replace(others(term.monomial, unit), coefficient=1.0)
+                if term.monomial.coefficient < 0 or sign_of_factors(rest, model) == UNKNOWN:
+                    yield Diagnostic(
+                        "E0311",
+                        f"not normalisable: exp of `{layer.name}` outgrows every power, and its factor in the energy may be negative",
+                        term.spans[0],
+                        "give it a positive sign, and constrain its parameters `: nonnegative`",
+                        (Note(f"`{layer.name}` is declared here", layer.span),),
+                    )
 
 
 def _unproven(model: Resolved, family: Family, layer: Layer, touching: list[Term]) -> Iterator[Diagnostic]:
@@ -155,8 +174,11 @@ def _unbounded_pairs(model: Resolved, energy: Energy) -> Iterator[Diagnostic]:
         if len(units) < 2 or sum(d / confined[u.name] for u, d in degrees.items() if d) < 1.0:
             continue
         names = frozenset(u.name for u in units)
-        growing = all(DOMAINS[model.layers[u.name].domain.name].whole for u in units)
+        held_by_it = any(power_of(statistic(term.monomial, u)) == confined[u.name] for u in units)
         sign = sign_of_factors(term.monomial, model) if term.monomial.coefficient > 0 else UNKNOWN
+        if sign >= NONNEGATIVE and not held_by_it:
+            continue
+        growing = all(DOMAINS[model.layers[u.name].domain.name].whole for u in units)
         if growing and sign < NONNEGATIVE:
             shown = " and ".join(f"`{n}`" for n in sorted(names))
             yield Diagnostic(
@@ -321,8 +343,7 @@ def _text(
     if family.density:
         within = "" if math.isinf(high - low) and low < 0.0 else f" on [{low:g}, {high:g}]".replace("inf]", "inf)")
         exponent = " + ".join(
-            f"{f'({f.text})' if ' ' in f.text else f.text} {_statistic_text(layer, s, letters)}"
-            for f, s in zip(fields, statistics, strict=True)
+            f"{_factor_text(f)}{_statistic_text(layer, s, letters)}" for f, s in zip(fields, statistics, strict=True)
         )
         return f"p({unit}{bar}) ~ exp({exponent}){within}".replace("+ -", "- ")
     if family.powers == (1, 2):
@@ -335,6 +356,12 @@ def _text(
     minus = show_parts(fields[0].parts, layer, letters, Monomial(-1.0))
     formula = family.formula.format(eta1=fields[0].text + weight, minus1=minus, state=state)
     return f"p({unit}{value}{bar}) = {formula}{between}"
+
+
+def _factor_text(field: Field) -> str:
+    if field.text in ("1", "-1"):
+        return field.text.replace("1", "")
+    return f"({field.text}) " if " " in field.text else f"{field.text} "
 
 
 def _is_layer(atom: At) -> bool:

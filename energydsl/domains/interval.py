@@ -10,7 +10,7 @@ INTERVAL = Domain(
     finite=False,
     bounded=True,
     whole=False,
-    functions=SMOOTH | {"exp"},
+    functions=SMOOTH,
     integrated=True,
     bounds=lambda arguments: (arguments[0], arguments[1]),
 )
