@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,19 +30,24 @@ class Data:
     """Arrays by layer (codes for categorical layers), and how grey values meet a binary layer.
 
     binarise: None, a threshold that was applied, "sample" (drawn anew each epoch), or "none" (used as probabilities).
-    NaN, or the code -1, marks a missing entry, where these are imputed.
+    grey: the binary layers that are drawn. NaN, or the code -1, marks a missing entry, where these are imputed.
     """
 
     arrays: Mapping[str, Array]
     name: str
     binarise: str | None = None
+    grey: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))
 
     def rows(self, index: Any) -> Data:
         """Some of the rows."""
-        return Data({n: a[index] for n, a in self.arrays.items()}, self.name, self.binarise)
+        return replace(self, arrays={n: a[index] for n, a in self.arrays.items()})
+
+    def only(self, layers: Set[str]) -> Data:
+        """Some of the layers."""
+        return replace(self, arrays={n: a for n, a in self.arrays.items() if n in layers}, grey=self.grey & layers)
 
     def complete(self) -> Data:
         """The rows in which nothing is missing."""
@@ -54,8 +59,11 @@ class Data:
 
     def drawn(self, seed: int) -> dict[str, Array]:
         """The arrays with grey values of binary layers drawn once, by a fixed seed."""
-        rng = np.random.default_rng([seed, 77])
-        return {n: draw(a, self.binarise, rng) for n, a in self.arrays.items()}
+        return self.draw(np.random.default_rng([seed, 77]))
+
+    def draw(self, rng: np.random.Generator, rows: Any = slice(None)) -> dict[str, Array]:
+        """The arrays of some rows, grey values of binary layers drawn."""
+        return {n: _drawn(a[rows], rng) if n in self.grey else a[rows] for n, a in self.arrays.items()}
 
     def digest(self) -> str:
         """A fingerprint of the values."""
@@ -66,10 +74,8 @@ class Data:
         return hasher.hexdigest()
 
 
-def draw(array: Array, binarise: str | None, rng: np.random.Generator) -> Array:
-    """Binary values from grey ones, where the rule says so."""
-    if binarise != "sample" or array.dtype.kind != "f":
-        return array
+def _drawn(array: Array, rng: np.random.Generator) -> Array:
+    """Binary values from grey ones."""
     uniform = rng.random(array.shape, dtype=np.float32)
     drawn = np.less(uniform, array).astype(array.dtype)
     return np.where(np.isnan(array), array, drawn) if np.isnan(array).any() else drawn
@@ -118,16 +124,17 @@ def from_arrays(
     if missing:
         shown = ", ".join(f"`{n}`" for n in missing)
         raise DataError.of(f"no data for {shown}", "give each layer its source: --data v=x.npy --data y=labels.npy")
-    arrays, used = {}, None
+    arrays, used, grey = {}, None, set()
     for layer_name, values in raw.items():
         layer = model.layers[layer_name]
         arrays[layer_name], rule = _fitted(layer, np.asarray(values), binarise, impute and layer.role == "visible")
         used = rule or used
+        grey |= {layer_name} if rule == "sample" else set()
     lengths = {n: len(a) for n, a in arrays.items()}
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"`{n}` {k}" for n, k in lengths.items())
         raise DataError.of(f"the layers have different numbers of rows: {shown}")
-    return Data(arrays, name, used)
+    return Data(arrays, name, used, frozenset(grey))
 
 
 def _spread(model: Resolved, source: str, key: str) -> dict[str, tuple[str, str]]:

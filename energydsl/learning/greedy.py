@@ -21,7 +21,6 @@ from energydsl.compiler import Model, loads
 from energydsl.data.sources import Data
 from energydsl.derive import Derived
 from energydsl.diagnostics import ArgumentError, NotApplicable
-from energydsl.domains import DOMAINS
 from energydsl.learning.centred import centred_pairs
 from energydsl.learning.methods import CD, Method
 from energydsl.learning.optimizers import SGD, Optimizer
@@ -225,17 +224,17 @@ def pretrain(
         raise NotApplicable("greedy stages take whole rows: train those with missing entries without them")
     model, params = program.model, dict(params)
     given: Counter[str] = Counter()
-    below, rule = dict(data.arrays), data.binarise
     todo = stages(program)
     if len(greedy.epochs) > len(todo):
         raise ArgumentError(f"{len(greedy.epochs)} numbers of epochs for {len(todo)} stages")
     for number, stage in enumerate(todo, 1):
         own = loads(stage.text, {}, {n: c.value for n, c in model.consts.items()}, name=f"{model.name}.energy")
         small = own.compile(program.backend, program.dtype.name, program.precision)
-        whole = Data({n: below[n] for n in below if n in own.layers}, data.name, rule)
+        sources = {n: stage.copies.get(n, n) for n in _taken(own)}
+        rows = data.only(set(sources.values()))
         if stage.copies:  # copies hold the same draw, so grey values are drawn once
-            whole = Data(whole.drawn(seed), data.name, None)
-        rows = Data({n: whole.arrays[stage.copies.get(n, n)] for n in _taken(own)}, data.name, whole.binarise)
+            drawn = rows.drawn(seed)
+            rows = Data({n: drawn[source] for n, source in sources.items()}, data.name)
         out = folder / f"greedy-{number}" if folder is not None else None
         going_on = resume and out is not None and bool(checkpoints(out))
         epochs = greedy.epochs[min(number, len(greedy.epochs)) - 1]
@@ -251,9 +250,9 @@ def pretrain(
                 before = params[name] if given[name] > 1 else 0.0
                 params[name] = before + (program.device(factor * run.params[source]) - before) / given[name]
         if stage.latent:
-            below = below | _means(small, run.params, rows.drawn(seed), stage.latent)
-            binary = all(DOMAINS[model.layers[n].domain.name].name == "binary" for n in stage.latent)
-            rule = "sample" if binary else None if rule == "sample" else rule
+            means = _means(small, run.params, rows.drawn(seed), stage.latent)
+            grey = data.grey | {n for n in stage.latent if model.layers[n].domain.name == "binary"}
+            data = Data({**data.arrays, **means}, data.name, "sample" if grey else data.binarise, grey)
     return params, None
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import energydsl
 from energydsl.compiler import Model, load, obstacle
-from energydsl.data.sources import Data, draw, from_arrays, load_data
+from energydsl.data.sources import Data, from_arrays, load_data
 from energydsl.diagnostics import ArgumentError, DataError, EnergyError, TrainingError
 from energydsl.directed_program import DirectedProgram
 from energydsl.domains import DOMAINS
@@ -279,7 +279,7 @@ class _Training:
         for number in range(self.position, len(order) // self.batch):
             rows = np.sort(order[number * self.batch : (number + 1) * self.batch])
             rng = np.random.Generator(np.random.SFC64([self.seed, 3, self.epoch, number]))
-            chosen = {n: draw(a[rows], self.data.binarise, rng) for n, a in self.data.arrays.items()}
+            chosen = self.data.draw(rng, rows)
             yield chosen if self.imputed else self.program.checked_arrays(chosen)
 
     @property

@@ -11,6 +11,7 @@ import pytest
 
 import energydsl as ed
 from energydsl.data import load_data
+from energydsl.data.sources import from_arrays
 from energydsl.model.records import Resolved
 
 
@@ -90,6 +91,19 @@ def test_grey_values_are_drawn_anew_or_once() -> None:
     assert (once != other).any()
     assert set(np.unique(once)) == {0, 1}
     assert abs(once.mean() - data.arrays["v"].mean()) < 0.01
+
+
+def test_no_other_layer_is_drawn_from() -> None:
+    """`sample` is a rule for grey values of binary layers: reals, counts and binary values stay what they are."""
+    text = "visible v[4] : binary\nvisible u[2] : binary\nvisible x[2] : real\nvisible n : count\nlayers v -- x, u -- x, n -- x"
+    rng = np.random.default_rng(0)
+    arrays = {"v": rng.random((50, 4)), "u": rng.integers(0, 2, (50, 2)), "x": rng.normal(5, 2, (50, 2)), "n": rng.poisson(4, 50)}
+    data = from_arrays(ed.loads(text).resolved, arrays, "sample")
+    assert data.grey == {"v"}
+    drawn = data.drawn(0)
+    assert set(np.unique(drawn["v"])) == {0, 1}
+    for name in ("u", "x", "n"):
+        np.testing.assert_allclose(drawn[name].ravel(), arrays[name].ravel())
 
 
 CSV = {
