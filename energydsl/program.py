@@ -738,15 +738,14 @@ class Program:
         data: Mapping[str, Any],
         tolerance: float = 1e-6,
         max_iterations: int = 500,
-        free: Iterable[str] = (),
         **scalars: Any,
     ) -> MeanField:
         """Fully factorised approximation of p(latents | data), and the bound on log p~(data) it gives.
 
-        free: visible layers that are not given either, and are latents here. Blocks are updated in turn, mu_k = E[T_k] at eta(mu), each of which can only raise the bound
-        <-beta E> + entropy (Saul, Jaakkola & Jordan 1996).
+        Blocks are updated in turn, mu_k = E[T_k] at eta(mu), each of which can only raise the bound <-beta E> + entropy
+        (Saul, Jaakkola & Jordan 1996).
         """
-        hidden = (*self.model.by_role("hidden"), *free)
+        hidden = self.model.by_role("hidden")
         if not hidden:
             raise NotApplicable("mean field needs a hidden layer")
         p, s = self.check_params(params), self.settings(**scalars)

@@ -1,7 +1,8 @@
 """The distribution of one visible layer given the others: classification by an energy.
 
 Exactly, p(y | v) = exp(-F(v, y)) / sum over y' of exp(-F(v, y')), where all hidden layers can be summed out in closed form
-(Larochelle & Bengio 2008, eq. 7); else by mean field over the layer and the latents together.
+(Larochelle & Bengio 2008, eq. 7); else with the mean-field bound of each y' for -F(v, y'). In a model with directed parts,
+from the means of an up-pass.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 MOST_STATES = 4096
 _ROWS = 2048
+# How far moments may still move where a mean-field bound is read.
+_SETTLED = 1e-4
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Prediction:
     """What a layer is, given the other visible layers.
 
     probabilities: (rows, states), states in the order of `states`. truth: the number of the state in the data, by row.
-    method: "exact" or "mean field". states: one line a state, the values of the layer's units.
+    method: "exact" or "mean field", after "recognition, " in a model with directed parts. states: one line a state, the values of the layer's units.
     """
 
     layer: str
@@ -75,7 +78,8 @@ def predict(
 ) -> Prediction:
     """p(layer | the other visible layers) for each row of data, which holds the layer too. Grey values are drawn once.
 
-    Raises `ArgumentError` for a layer that is not visible or has more than 4096 joint states.
+    Raises `ArgumentError` for a layer that is not visible, has more than 4096 joint states, or is the only one with data;
+    `NotApplicable` where directed parts or recognition are given the layer.
     """
     program = run.program
     record = _checked(program, layer)
@@ -85,26 +89,22 @@ def predict(
     [states] = program.states((layer,))
     found = program.host(states[layer])
     truth = _number(program.host(x[layer]).reshape(len(x[layer]), -1), found.reshape(len(found), -1), layer)
+    params, method = program.check_params(run.params), ""
     if isinstance(program, DirectedProgram):
-        program, params, x = _core(program, program.check_params(run.params), x, layer)
-    else:
-        params = program.check_params(run.params)
-    hidden = program.model.by_role("hidden")
-    exact = set(hidden) <= set(program.derived.free_energy.summed_out)
+        program, params, x = _core(program, params, x, layer)
+        method = "recognition, "
+    exact = set(program.model.by_role("hidden")) <= set(program.derived.free_energy.summed_out)
+    method += "exact" if exact else "mean field"
     rest = {n: a for n, a in x.items() if n != layer}
     count = len(truth)
     parts = []
     for start in range(0, count, _ROWS):
         some = {n: program.device(a[start : start + _ROWS]) for n, a in rest.items()}
-        parts.append(
-            _exact(program, params, some, states) if exact else _mean_field(program, params, some, layer, states)
-        )
+        parts.append(_chances(program, params, some, states, exact))
         if progress is not None:
             progress(min(1.0, (start + _ROWS) / count))
     codes = found.argmax(axis=-1) if DOMAINS[record.domain.name].one_hot else found
-    return Prediction(
-        layer, "exact" if exact else "mean field", np.concatenate(parts), truth, codes.reshape(len(codes), -1)
-    )
+    return Prediction(layer, method, np.concatenate(parts), truth, codes.reshape(len(codes), -1))
 
 
 def _core(program: DirectedProgram, params: Arrays, x: Arrays, layer: str) -> tuple[Program, Arrays, Arrays]:
@@ -112,8 +112,13 @@ def _core(program: DirectedProgram, params: Arrays, x: Arrays, layer: str) -> tu
     core = program.core
     if layer not in core.model.layers:
         raise NotApplicable(f"`{layer}` is drawn from its parents: only layers of the core are predicted")
+    for part in (*program.generative, *program.recognition):
+        if layer in part.piece.given:
+            raise NotApplicable(
+                f"{part.piece.name} is given `{layer}`: only layers that stand in the core alone are predicted"
+            )
     count = len(next(iter(x.values())))
-    parts: dict[str, list[Array]] = {n: [] for n in core.model.by_role("visible")}
+    parts: dict[str, list[Array]] = {n: [] for n in core.model.layers if n not in core.model.by_role("hidden")}
     for start in range(0, count, _ROWS):
         state = {n: program.device(a[start : start + _ROWS]) for n, a in x.items()}
         program.recognise(params, state, program.settings(), None, means=True)
@@ -126,6 +131,8 @@ def _checked(program: Program, layer: str) -> Any:
     known = program.model.by_role("visible")
     if layer not in known:
         raise ArgumentError(f"there is no visible layer `{layer}`. {suggestion(layer, known)}".strip())
+    if len(known) == 1 and not program.model.by_role("input"):
+        raise ArgumentError(f"`{layer}` is the only layer with data: there is nothing to predict it from")
     record = program.model.layers[layer]
     if log_states([record]) > math.log2(MOST_STATES):
         raise ArgumentError(f"`{layer}` has too many joint states to be predicted ({MOST_STATES} are the most)")
@@ -141,31 +148,19 @@ def _number(values: Array, states: Array, layer: str) -> Array:
     return np.asarray(nearest)
 
 
-def _exact(program: Program, params: Arrays, rest: Arrays, states: Arrays) -> Array:
-    """softmax over states of -F(rest, state), (rows, states)."""
+def _chances(program: Program, params: Arrays, rest: Arrays, states: Arrays, exact: bool) -> Array:
+    """softmax over states of -F(rest, state), or of its mean-field bound, (rows, states)."""
     [(layer, values)] = states.items()
     rows = len(next(iter(rest.values())))
     settings, out = program.settings(), program.derived.free_energy.summed_out
     logits = np.empty((rows, len(values)))
     for k in range(len(values)):
         x = {**rest, layer: program.xp.array(program.xp.broadcast_to(values[k : k + 1], (rows, *values.shape[1:])))}
-        with program.held():
-            logits[:, k] = -program.host(program.marginal(params, x, settings, out))
+        if exact:
+            with program.held():
+                logits[:, k] = -program.host(program.marginal(params, x, settings, out))
+        else:
+            logits[:, k] = program.host(program.mean_field(params, x, _SETTLED).bound)
     logits -= logits.max(axis=1, keepdims=True)
     weights = np.exp(np.maximum(logits, -700.0))
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
-
-
-def _mean_field(program: Program, params: Arrays, rest: Arrays, layer: str, states: Arrays) -> Array:
-    """Probabilities of joint states from independent units, (rows, states)."""
-    mean = program.host(program.mean_field(params, rest, tolerance=1e-4, free=(layer,)).moments[layer])
-    values = program.host(states[layer])
-    record = program.model.layers[layer]
-    domain = DOMAINS[record.domain.name]
-    if domain.one_hot:
-        each = (mean[:, None] * values[None]).sum(axis=-1)
-    else:
-        low, high = domain.points or (0.0, 1.0)
-        chance = np.clip((mean - low) / (high - low), 0.0, 1.0)
-        each = np.where(values[None] == high, chance[:, None], 1.0 - chance[:, None])
-    return np.asarray(each.reshape(len(mean), len(values), -1).prod(axis=2), np.float64)

@@ -97,7 +97,12 @@ def test_no_other_layer_is_drawn_from() -> None:
     """`sample` is a rule for grey values of binary layers: reals, counts and binary values stay what they are."""
     text = "visible v[4] : binary\nvisible u[2] : binary\nvisible x[2] : real\nvisible n : count\nlayers v -- x, u -- x, n -- x"
     rng = np.random.default_rng(0)
-    arrays = {"v": rng.random((50, 4)), "u": rng.integers(0, 2, (50, 2)), "x": rng.normal(5, 2, (50, 2)), "n": rng.poisson(4, 50)}
+    arrays = {
+        "v": rng.random((50, 4)),
+        "u": rng.integers(0, 2, (50, 2)),
+        "x": rng.normal(5, 2, (50, 2)),
+        "n": rng.poisson(4, 50),
+    }
     data = from_arrays(ed.loads(text).resolved, arrays, "sample")
     assert data.grey == {"v"}
     drawn = data.drawn(0)

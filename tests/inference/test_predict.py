@@ -84,7 +84,53 @@ def test_mean_field_of_a_binary_label() -> None:
     np.testing.assert_allclose(found.probabilities, by_enumeration(run, rows), atol=0.01)
 
 
+@pytest.mark.parametrize("domain", ["integer[0, 3]", "integer[-1, 1]", "binary"])
+def test_mean_field_of_a_layer_of_any_values(domain: str) -> None:
+    run, rows = a_run(DEEP.replace("categorical[3]", domain), 0.4)
+    found = ed.predict(run, rows, "y")
+    assert found.method == "mean field"
+    np.testing.assert_allclose(found.probabilities, by_enumeration(run, rows), atol=0.02)
+
+
+GIVEN = "visible v[3] : binary\nvisible y : categorical[3]\nhidden h[2] : binary\nparam W[3, 2], U[3, 2], R[3, 2], Q[3, 2]\n"
+BELOW = "energy v | h = - v @ W @ h\nenergy = - y @ U @ h\n"
+TOLD = {
+    GIVEN + BELOW + "recognition h | v, y = - v @ R @ h - y @ Q @ h": "q(h | v, y) is given `y`",
+    GIVEN
+    + "energy v | h, y = - v @ W @ h - v[0] * y[1]\nenergy = - y @ U @ h\nrecognition h | v = - v @ R @ h": "p(v | h, y) is given `y`",
+    "visible v[3] : binary\nvisible y : categorical[3]\nhidden h[2] : binary\nlayers v <- h <- y": "p(h | y) is given `y`",
+}
+
+
+@pytest.mark.parametrize("text", TOLD)
+def test_what_is_told_the_layer_is_not_asked_for_it(text: str) -> None:
+    """p(y | v) of the core alone would be another distribution; recognition that sees y would leak it."""
+    run, rows = a_run(text, 1.0)
+    with pytest.raises(ed.NotApplicable) as caught:
+        ed.predict(run, rows, "y")
+    assert TOLD[text] in str(caught.value)
+
+
+def test_a_core_with_inputs() -> None:
+    """With the latent's recognition certain, p(y | v, x) is that of the core at the latent."""
+    text = (
+        "input x[2] : real\nvisible v[3] : binary\nvisible y : categorical[3]\nhidden h[3] : binary\nparam W[3, 3], A[2, 3], U[3, 3]\n"
+        "energy v | h = - v @ W @ h\nenergy = - h @ U @ y - x @ A @ y\nrecognition h | v = - 1000 * sum((2 * v - 1) * h)"
+    )
+    program = ed.loads(text).compile("numpy", "float64")
+    rng = np.random.default_rng(0)
+    params = {n: rng.normal(size=p.shape) for n, p in program.model.params.items()}
+    rows = {"v": rng.integers(0, 2, (9, 3)), "x": rng.normal(size=(9, 2)), "y": rng.integers(0, 3, 9)}
+    found = ed.predict(Run(program, params, {"data": {"binarise": None}}), rows, "y")
+    assert found.method == "recognition, exact"
+    logits = rows["v"] @ params["U"] + rows["x"] @ params["A"]
+    np.testing.assert_allclose(found.probabilities, np.exp(logits) / np.exp(logits).sum(1, keepdims=True), rtol=1e-9)
+
+
 def test_faults() -> None:
+    alone, v = a_run("visible v[3] : binary\nhidden h[2] : binary\nlayers v -- h", 1.0)
+    with pytest.raises(ed.ArgumentError, match="nothing to predict it from"):
+        ed.predict(alone, v, "v")
     run, rows = a_run(MODELS["labels"], 1.0)
     with pytest.raises(ed.ArgumentError, match="no visible layer `h`"):
         ed.predict(run, rows, "h")
