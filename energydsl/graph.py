@@ -17,7 +17,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from energydsl.diagnostics import Diagnostic, ModelError
+from energydsl.diagnostics import ArgumentError, Diagnostic, ModelError
 from energydsl.energy.rules import Rules
 from energydsl.energy.terms import At, Energy, Monomial, entries
 from energydsl.model.indices import EdgeEnd, Index, Wrap
@@ -62,6 +62,8 @@ def _grid_edges(graph: Graph) -> Integers:
 
 def pairs_of(graph: Any) -> tuple[list[tuple[int, int]], int]:
     """Edges and number of nodes of a NetworkX graph; nodes are numbered in their order unless they are integers."""
+    if not isinstance(graph, nx.Graph):
+        raise ArgumentError("a graph given from outside is a NetworkX graph")
     nodes = list(graph.nodes)
     if all(isinstance(n, int) and 0 <= n < len(nodes) for n in nodes):
         number = {n: n for n in nodes}

@@ -17,15 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from energydsl.compiler import Model, loads
+from energydsl.compiler import Model
 from energydsl.data.sources import Data
 from energydsl.derive import Derived
-from energydsl.diagnostics import ArgumentError, NotApplicable
+from energydsl.diagnostics import ArgumentError, NotApplicable, Source
 from energydsl.learning.centred import centred_pairs
 from energydsl.learning.methods import CD, Method
 from energydsl.learning.optimizers import SGD, Optimizer
 from energydsl.model.records import Resolved
-from energydsl.model.split import names, take_apart, written
+from energydsl.model.resolve import Overrides
+from energydsl.model.split import inlined, names, take_apart, written
 from energydsl.network import Network, Piece
 from energydsl.program import Arrays, Program
 from energydsl.syntax import tree
@@ -99,7 +100,12 @@ def _pair(network: Network, recognition: Piece) -> Stage:
             gives.append((name, name, 1.0))
             continue
         twins = [n for n in generative.model.params if _statistic(lower, n) == _statistic(upper, name)]
-        gives += [(name, n, 1.0) for n in twins[:1]]
+        if not twins:
+            raise NotApplicable(
+                f"greedy training has no value for `{name}`: nothing in {generative.name} multiplies what it multiplies in "
+                f"{recognition.name}, index by index"
+            )
+        gives.append((name, twins[0], 1.0))
     return Stage(text, tuple(dict.fromkeys(gives)), recognition.targets)
 
 
@@ -107,7 +113,7 @@ def _undirected(derived: Derived) -> Iterator[Stage]:
     """Pairs of layers along a tree of layers, from the first visible layer upwards."""
     model = derived.model
     energies = [s for s in (*model.module.statements, *model.expanded) if isinstance(s, tree.Energy)]
-    terms = [term for s in energies for term in _additive(s.value, "+")]
+    terms = [term for s in energies for term in _additive(inlined(s.value, model), "+")]
     layers = [(set(names(t)) & set(model.layers), sign, t) for sign, t in terms]
     near: dict[str, set[str]] = {n: set() for n in model.units()}
     for met, _, _ in layers:
@@ -174,7 +180,8 @@ def _renamed(node: Any, old: str, new: str) -> Any:
 def _statement(model: Resolved, piece: Piece) -> tree.Energy:
     """The conditional energy as it was written."""
     energies = (s for s in (*model.module.statements, *model.expanded) if isinstance(s, tree.Energy))
-    return next(s for s in energies if s.keyword == piece.keyword and tuple(n.id for n in s.targets) == piece.targets)
+    found = next(s for s in energies if s.keyword == piece.keyword and tuple(n.id for n in s.targets) == piece.targets)
+    return replace(found, value=inlined(found.value, model))
 
 
 def _statistic(derived: Any, param: str) -> Any:
@@ -223,12 +230,14 @@ def pretrain(
     if len(data.complete()) < len(data):
         raise NotApplicable("greedy stages take whole rows: train those with missing entries without them")
     model, params = program.model, dict(params)
-    given: Counter[str] = Counter()
+    summed: Counter[str] = Counter()
+    graphs = {n: g for n, g in model.graphs.items() if g.kind == "edges"}
+    given = Overrides({}, {n: c.value for n, c in model.consts.items()}, graphs)
     todo = stages(program)
     if len(greedy.epochs) > len(todo):
         raise ArgumentError(f"{len(greedy.epochs)} numbers of epochs for {len(todo)} stages")
     for number, stage in enumerate(todo, 1):
-        own = loads(stage.text, {}, {n: c.value for n, c in model.consts.items()}, name=f"{model.name}.energy")
+        own = Model(Source(f"{model.name}.energy", stage.text), given)
         small = own.compile(program.backend, program.dtype.name, program.precision)
         sources = {n: stage.copies.get(n, n) for n in _taken(own)}
         rows = data.only(set(sources.values()))
@@ -246,9 +255,9 @@ def pretrain(
             return params, run
         for name, source, factor in stage.gives:
             if "frozen" not in model.params[name].constraints:
-                given[name] += 1
-                before = params[name] if given[name] > 1 else 0.0
-                params[name] = before + (program.device(factor * run.params[source]) - before) / given[name]
+                summed[name] += 1
+                before = params[name] if summed[name] > 1 else 0.0
+                params[name] = before + (program.device(factor * run.params[source]) - before) / summed[name]
         if stage.latent:
             means = _means(small, run.params, rows.drawn(seed), stage.latent)
             grey = data.grey | {n for n in stage.latent if model.layers[n].domain.name == "binary"}

@@ -135,6 +135,21 @@ def _plain(entry: tree.Entry) -> tree.Entry:
     return replace(entry, value=tree.Number(entry.span, "1") if positive else None)
 
 
+def inlined(node: Any, model: Resolved) -> Any:
+    """A tree with the values of lets in place of their names."""
+    return _inlined(node, {n: e for n, (keyword, e) in _Parts(model).entries.items() if keyword == "let"})
+
+
+def _inlined(node: Any, lets: Mapping[str, tree.Entry]) -> Any:
+    if isinstance(node, tree.Name) and node.id in lets:
+        return _inlined(lets[node.id].value, lets)
+    if isinstance(node, tuple):
+        return tuple(_inlined(n, lets) for n in node)
+    if not isinstance(node, tree.Node):
+        return node
+    return replace(node, **{k: _inlined(v, lets) for k, v in vars(node).items() if k != "span"})
+
+
 def names(node: Any) -> Iterator[str]:
     """All names in a tree."""
     if isinstance(node, tree.Name):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 import numpy as np
 import pytest
 
@@ -152,6 +153,31 @@ def test_stages_of_the_zoo_are_models_and_give_every_parameter(name: str) -> Non
     for stage in found:
         ed.loads(stage.text)
     assert {n for s in found for n, _, _ in s.gives} == set(model.params)
+
+
+def test_stages_see_through_lets_and_take_graphs_from_outside() -> None:
+    text = (
+        "graph G[4]\nvisible v[4] : binary\nhidden a[3] : binary\nhidden b[2] : binary\n"
+        "param W[4, 3] = normal(sd = 0.1), U[3, 2] = normal(sd = 0.1), J[G]\nlet w = 2 * W, u = 1 - v\n"
+        "energy = - u @ w @ a - a @ U @ b - sum[(i, k) in G] J[i, k]*v[i]*v[k]"
+    )
+    program = ed.loads(text, graphs={"G": nx.Graph([(0, 1), (2, 3)])}).compile("numpy")
+    rows = np.repeat([[1, 1, 0, 0], [0, 0, 1, 1]], 40, axis=0)
+    begun = program.init(0)
+    run = ed.train(program, rows, epochs=0, greedy=ed.Greedy((40,), optimizer=ed.SGD(lr=0.2)), batch=20, validation=0.0)
+    for name in ("W", "U", "J"):
+        assert np.abs(run.params[name] - begun[name]).max() > 0.05, name
+
+
+def test_recognition_that_no_stage_can_begin_says_so() -> None:
+    """`h @ R @ v` is the transpose of what stands in p(v | h): it would stay where it was."""
+    text = (
+        "visible v[3] : binary\nhidden h[2] : binary\nhidden g[2] : binary\nparam W[3, 2], U[2, 2], R[2, 3]\n"
+        "energy v | h = - v @ W @ h\nenergy = - h @ U @ g\nrecognition h | v = - h @ R @ v"
+    )
+    with pytest.raises(ed.NotApplicable, match="no value for `R`"):
+        stages(ed.loads(text).compile("numpy"))
+    assert stages(ed.loads(text.replace("R[2, 3]", "R[3, 2]").replace("h @ R @ v", "v @ R @ h")).compile("numpy"))
 
 
 def test_what_is_no_stack_says_so() -> None:
