@@ -262,6 +262,8 @@ class Program:
             if name not in self.model.layers:
                 raise DataError.of(f"the model has no layer `{name}`", suggestion(name, self.model.layers))
             found[name] = self._layer_array(self.model.layers[name], value)
+            if not len(found[name]):
+                raise DataError.of(f"there are no rows of `{name}`")
         lengths = {name: len(a) for name, a in found.items()}
         if len(set(lengths.values())) > 1:
             shown = ", ".join(f"`{n}` {k}" for n, k in lengths.items())
@@ -291,6 +293,8 @@ class Program:
         self, params: Mapping[str, Any], batch: int, seed: int = 0, given: Mapping[str, Any] | None = None
     ) -> Arrays:
         """A random state: units independent, without regard to the energy; layers in `given` (inputs!) are kept."""
+        if batch < 1:
+            raise ArgumentError("a state has one row or more")
         rng = Rng([seed, 1])
         held = self.layer_arrays(given or {})
         state: Arrays = {}
@@ -354,14 +358,14 @@ class Program:
             for name in given:
                 if name not in known:
                     raise ArgumentError(f"the model has no {what} `{name}`. {suggestion(name, known)}".strip())
-        for name, value in (consts or {}).items():
+        terms, numbers = ({n: _number(n, v) for n, v in (given or {}).items()} for given in (weights, consts))
+        for name, value in numbers.items():
             record = self.model.consts[name]
             if ("positive" in record.constraints and not value > 0) or (
                 "nonnegative" in record.constraints and value < 0
             ):
                 raise ArgumentError(f"const `{name}` = {value:g} breaks its constraint")
-        terms, numbers = ({n: float(v) for n, v in (given or {}).items()} for given in (weights, consts))
-        return self.kernels.settings(float(beta), terms, numbers, dict(external or {}))
+        return self.kernels.settings(_number("beta", beta), terms, numbers, dict(external or {}))
 
     # --- the energy and what follows from it
 
@@ -859,6 +863,16 @@ def _one_value(layer: Layer, value: Array) -> bool:
         return True
     indicator = value.shape == layer.energy_shape and np.isin(value, (0, 1)).all()
     return bool(indicator and (value.sum(axis=-1) == 1).all())
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"{name} is not a number") from None
+    if math.isnan(found):
+        raise ArgumentError(f"{name} is not a number")
+    return found
 
 
 def one_hot(layer: Layer, codes: Array, dtype: Any) -> Array:

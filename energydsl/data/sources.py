@@ -221,9 +221,12 @@ def _fitted(layer: Layer, values: Array, binarise: str | None, impute: bool = Fa
                 f"{_where(layer, bad)} is missing (NaN)",
                 "train --impute draws what is missing in visible layers; all else takes whole rows",
             )
-        fill = values[~bad].flat[0] if not bad.all() else 0.0
-        known, rule = _fitted(layer, np.where(bad, fill, values), binarise)
-        lost = bad.reshape(known.shape)
+        if DOMAINS[layer.domain.name].one_hot and values.shape[1:] == layer.energy_shape:
+            lost = np.asarray(bad.any(axis=-1))
+            filled = np.where(lost[..., None], np.eye(layer.energy_shape[-1])[0], values)
+        else:
+            lost, filled = bad, np.where(bad, values[~bad].flat[0] if not bad.all() else 0.0, values)
+        known, rule = _fitted(layer, filled, binarise)
         return np.where(lost, MISSING_CODE if known.dtype.kind == "i" else np.nan, known).astype(known.dtype), rule
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise DataError.of(f"{_where(layer, ~np.isfinite(values))} is infinite")

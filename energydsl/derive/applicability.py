@@ -44,7 +44,7 @@ def applicability(
         Verdict("free_energy", "estimator", True, reason),
         _mean_field(conditionals, hidden),
         _exact(log2_states),
-        _ais(visible, inputs),
+        _ais(inputs, True, "annealing from the base rates of the data"),
     )
 
 
@@ -67,7 +67,7 @@ def directed(model: Resolved, unrecognised: str, log2_states: float, core_states
         free,
         Verdict("mean_field", "estimator", False, "recognition takes its place"),
         Verdict("exact", "estimator", exact, size),
-        Verdict("ais", "estimator", recognised and not model.by_role("input"), bound),
+        _ais(model.by_role("input"), recognised, bound),
     )
 
 
@@ -93,7 +93,7 @@ def _exact(log2_states: float) -> Verdict:
     return Verdict("exact", "estimator", ok, size if ok else f"{size}, more than 2^{MAX_LOG_STATES:.0f}")
 
 
-def _ais(visible: tuple[str, ...], inputs: tuple[str, ...]) -> Verdict:
+def _ais(inputs: tuple[str, ...], fits: bool, why: str) -> Verdict:
     if inputs:
         return Verdict("ais", "estimator", False, "log Z depends on the inputs: one estimate a row of data")
-    return Verdict("ais", "estimator", True, "annealing from the base rates of the data")
+    return Verdict("ais", "estimator", fits, why)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energydsl.diagnostics import ArgumentError
-from energydsl.domains import DOMAINS
+from energydsl.domains import DOMAINS, Domain
 from energydsl.learning.loop import Run
 from energydsl.program import Arrays
 from energydsl.random import Rng
@@ -83,17 +83,31 @@ def _clamped(run: Run, name: str, value: Any, n: int) -> tuple[Array, Array | No
     if array.shape == layer.shape and array.shape:
         array = array[None]
     domain = DOMAINS[layer.domain.name]
-    low, high = domain.points or domain.bounds(layer.domain.arguments)
-    with np.errstate(invalid="ignore"):
-        outside = (array < low) | (array > high) if not domain.one_hot else np.zeros(1, bool)
+    if domain.name == "spin" and np.isin(array[~np.isnan(array)], (0, 1)).all():
+        array = 2.0 * array - 1.0
+    outside = _outside(domain, layer.domain.arguments, array)
     if outside.any():
-        raise ArgumentError(f"`{name}` is held at {array[outside].flat[0]:g}, outside {layer.domain}")
+        raise ArgumentError(f"`{name}` is held at {array[outside].flat[0]:g}, which is not in {layer.domain}")
     values, known = run.program.partly({name: array})
     if len(values[name]) not in (1, n):
         raise ArgumentError(f"{len(values[name])} values of `{name}` for {n} samples")
     if name in known and layer.role == "input":
         raise ArgumentError(f"`{name}` is an input: it is never drawn, so no entry of it may be missing")
     return values[name], known.get(name)
+
+
+def _outside(domain: Domain, arguments: tuple[float, ...], array: Array) -> Array:
+    """Which values a unit cannot have; grey values of binary units are probabilities."""
+    if domain.one_hot:
+        return np.zeros(1, bool)
+    low, high = domain.points or domain.bounds(arguments)
+    with np.errstate(invalid="ignore"):
+        found = (array < low) | (array > high) | np.isinf(array)
+        if domain.name == "spin":
+            found |= abs(array) != 1.0
+        elif domain.whole and domain.name != "binary":
+            found |= array != np.floor(array)
+    return np.asarray(found & ~np.isnan(array))
 
 
 def codes(run: Run, state: Arrays) -> Arrays:

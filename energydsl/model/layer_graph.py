@@ -68,11 +68,11 @@ class _Expansion:
         self, child: str, hops: list[tuple[tree.Name, tree.Hop]], own: dict[str, list[tuple[str, tree.Expr]]]
     ) -> list[tree.Statement]:
         hops = [(p, h) for p, h in hops if p.id in self.layers]
-        if child not in own or not hops:
+        if child not in self.layers or not hops:
             return []
         target = tree.Name(hops[0][1].span, child)
         couplings = [self._coupling(target, p, h, f"W_{child}_{p.id}") for p, h in hops]
-        return [_energy("energy", (target,), tuple(p for p, _ in hops), [*own[child], *couplings])]
+        return [_energy("energy", (target,), tuple(p for p, _ in hops), [*own.get(child, ()), *couplings])]
 
     def _recognitions(self, parents: dict[str, list[tuple[tree.Name, tree.Hop]]]) -> list[tree.Statement]:
         children: dict[str, list[tuple[tree.Name, tree.Hop]]] = {}

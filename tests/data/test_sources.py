@@ -111,6 +111,14 @@ def test_no_other_layer_is_drawn_from() -> None:
         np.testing.assert_allclose(drawn[name].ravel(), arrays[name].ravel())
 
 
+def test_a_missing_unit_may_be_one_hot_or_a_code() -> None:
+    labels = ed.loads("visible y : categorical[3]\nenergy = - y[0]").resolved
+    one_hot = from_arrays(labels, {"y": np.array([[0, 1, 0], [np.nan] * 3, [0, 0, 1]])}, None, impute=True)
+    code = from_arrays(labels, {"y": np.array([1, np.nan, 2])}, None, impute=True)
+    for data in (one_hot, code):
+        assert data.arrays["y"].ravel().tolist() == [1, -1, 2]
+
+
 CSV = {
     "0,1,0\n": "3 columns, the layer has 4 units",
     "0,1,0,1\n1,0,0\n": "row 2 of d.csv has 3 columns, the first has 4",

@@ -11,6 +11,7 @@ import pytest
 import energydsl as ed
 from energydsl.data import load_data
 from energydsl.data.sources import from_arrays
+from energydsl.learning.loop import Run
 from energydsl.learning.phases import Phases
 from tests.conftest import RBM, ROOT
 
@@ -169,6 +170,26 @@ def test_arguments_out_of_range(make: Any) -> None:
 def test_weight_decay_acts_on_couplings_only() -> None:
     program = ed.loads(RBM).compile()
     assert program.derived.couplings == {"W"}
+
+
+CLAMPED = {
+    "spin": ("spin", 0.5, [0, 1, 0], [-1, 1, -1]),
+    "count": ("count", 0.5, [3, 0, 7], [3, 0, 7]),
+    "integer": ("integer[0, 3]", 1.5, [3, 0, 1], [3, 0, 1]),
+    "real": ("real", np.inf, [0.5, -1, 2], [0.5, -1, 2]),
+    "positive": ("positive", -1.0, [0.5, 0, 2], [0.5, 0, 2]),
+}
+
+
+@pytest.mark.parametrize("name", CLAMPED)
+def test_what_is_clamped_is_a_value_of_its_domain(name: str) -> None:
+    """Spins may be written as 0 and 1, as in data."""
+    domain, wrong, given, held = CLAMPED[name]
+    program = ed.loads(f"visible x[3] : {domain}\nhidden h[2] : binary\nlayers x -- h").compile("numpy")
+    run = Run(program, program.init(), {})
+    with pytest.raises(ed.ArgumentError, match="is held at"):
+        ed.sample(run, 2, 1, clamp={"x": [given[0], wrong, given[1]]})
+    np.testing.assert_allclose(ed.sample(run, 2, 1, clamp={"x": given})["x"], [held, held])
 
 
 def test_samples_follow_a_clamp() -> None:
