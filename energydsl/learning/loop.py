@@ -203,10 +203,7 @@ class _Training:
         if method.predict:
             self.sources.append(Discriminative(program, method.predict, self.batch))
         self.imputed = method.impute
-        complete = self.data.complete()
-        if not len(complete):
-            raise DataError.of("every row has a missing entry: base rates need some that have none")
-        whole = program.checked_arrays(complete.arrays)
+        whole = program.checked_arrays(self.data.filled(self.seed).arrays)
         visible = {n: whole[n] for n in program.model.by_role("visible")}
         self.base = {n: program.base_rate(n, a) for n, a in visible.items()}
         start = program.init(self.seed, visible) if params is None else program.check_params(params)
@@ -399,7 +396,7 @@ class _Training:
         row, since = self.history[-1], time.monotonic()
         if self.judge is not None and (self.epoch % self.judge_every == 0 or self.epoch == self.config["epochs"]):
             rows = self.held_out if self.held_out is not None and len(self.held_out.complete()) else self.data
-            row |= self.judge(self._as_it_is(False), self._chosen(rows))
+            row |= self.judge(self._as_it_is(False), self._some(rows.complete()))
             if self.folder is not None:
                 self._write_metrics()
         self.started += time.monotonic() - since
@@ -411,12 +408,11 @@ class _Training:
         program, params = self.program, self.params
         known = self._sample_rows(self.data)
         figures: dict[str, float] = {}
-        judged = self.held_out is not None and len(self.held_out.complete()) > 0
-        held = self._sample_rows(self.held_out) if judged and self.held_out is not None else known
+        held = known if self.held_out is None else self._sample_rows(self.held_out)
         figures["reconstruction_error"] = self._reconstruction_error(held)
         free = self._free_energy(known)
         figures["free_energy_train"] = free
-        if judged:
+        if self.held_out is not None:
             figures["free_energy_validation"] = self._free_energy(held)
             figures["free_energy_gap"] = figures["free_energy_validation"] - free
         for label, values in program.term_energies(params, self.phases.negative).items():
@@ -436,7 +432,12 @@ class _Training:
         return found
 
     def _chosen(self, data: Data) -> Data:
-        data = data.complete()
+        """Rows for figures: whole ones; where these are few, ones that are filled in."""
+        whole = data.complete()
+        few = len(whole) < min(len(data), _TELLING_ROWS)
+        return self._some(data.filled(self.seed) if few else whole)
+
+    def _some(self, data: Data) -> Data:
         rows = np.random.default_rng([self.seed, 4]).permutation(len(data))[:_REPORT_ROWS]
         return data.rows(np.sort(rows))
 
