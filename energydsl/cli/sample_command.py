@@ -14,7 +14,7 @@ from energydsl.diagnostics import EnergyError
 
 @click.command("sample")
 @click.argument("run")
-@click.option("-n", "count", type=click.IntRange(min=1), default=100, show_default=True)
+@click.option("-n", "count", type=click.IntRange(min=1), help="Samples.  [default: one a row of a clamped file, else 100]")
 @click.option("--steps", type=click.IntRange(min=0), default=1000, show_default=True, help="Gibbs sweeps.")
 @click.option("--clamp", multiple=True, metavar="LAYER=VALUE", help="Hold a layer: y=3, or v=file.npy.")
 @click.option("-o", "out", type=click.Path(dir_okay=False, path_type=Path), help="Write an .npz of all layers.")
@@ -23,7 +23,7 @@ from energydsl.diagnostics import EnergyError
 @json_option
 def command(
     run: str,
-    count: int,
+    count: int | None,
     steps: int,
     clamp: tuple[str, ...],
     out: Path | None,
@@ -35,9 +35,15 @@ def command(
     from energydsl.learning.loop import open_run
     from energydsl.learning.sampling import chains, codes
 
-    opened = open_run(run)
+    opened, held = open_run(run), dict(_held(c) for c in clamp)
+    if image is not None:
+        from energydsl.report.images import pictured
+
+        if pictured(opened.program.model) is None:
+            raise EnergyError("no visible layer has the shape of an image")
+    count = count or max((len(v) for v in held.values() if np.ndim(v) > 1), default=100)
     with progress("sampling", as_json) as bar:
-        state = chains(opened, count, steps, dict(_held(c) for c in clamp), seed, bar)
+        state = chains(opened, count, steps, held, seed, bar)
     arrays = codes(opened, state)
     written = []
     if out is not None:
@@ -50,9 +56,8 @@ def command(
     if image is not None:
         from energydsl.report.images import sample_sheet, write
 
-        sheet = sample_sheet(opened, state)
-        if sheet is None:
-            raise EnergyError("no visible layer has the shape of an image")
+        sheet = sample_sheet(opened, state, held)
+        assert sheet is not None
         write(image, sheet)
         written.append(str(image))
     facts: dict[str, Any] = {n: {"shape": list(a.shape), "mean": float(a.mean())} for n, a in arrays.items()}

@@ -16,7 +16,7 @@ from energydsl.energy.targets import output
 from energydsl.energy.terms import At
 from energydsl.learning.loop import Run
 from energydsl.learning.sampling import chains, visible_means
-from energydsl.model.records import Layer
+from energydsl.model.records import Layer, Resolved
 
 Array = NDArray[Any]
 _TILES = 100
@@ -68,19 +68,25 @@ def write(path: Path, sheet: Array, signed: bool = False) -> None:
         raise EnergyError(f"cannot write {path}: {error.strerror}") from None
 
 
-def sample_sheet(run: Run, state: dict[str, Array]) -> Array | None:
-    """Means of the first visible layer with an image shape, given the rest of a state."""
-    for name in run.program.model.by_role("visible"):
-        shape = image_shape(run.program.model.layers[name])
-        if shape is None:
-            continue
-        values = state[name]
-        if run.program.model.by_role("hidden"):
-            values = visible_means(run, state)[name]
-        if run.program.model.layers[name].domain.name == "spin":
-            values = (values + 1) / 2
-        return tiled(values.reshape(len(values), *shape)[:_TILES])
-    return None
+def pictured(model: Resolved) -> str | None:
+    """The first visible layer with an image shape."""
+    return next((n for n in model.by_role("visible") if image_shape(model.layers[n]) is not None), None)
+
+
+def sample_sheet(run: Run, state: dict[str, Array], held: Mapping[str, Any] | None = None) -> Array | None:
+    """Means of the first visible layer with an image shape, given the rest of a state; what is held (not NaN) as it is."""
+    model = run.program.model
+    name = pictured(model)
+    if name is None:
+        return None
+    values = state[name]
+    if model.by_role("hidden"):
+        known = ~np.isnan(np.asarray((held or {}).get(name, np.nan), float))
+        known = known.reshape(-1, *values.shape[1:]) if known.ndim else known
+        values = np.where(known, values, visible_means(run, state)[name])
+    if model.layers[name].domain.name == "spin":
+        values = (values + 1) / 2
+    return tiled(values.reshape(len(values), *(image_shape(model.layers[name]) or ()))[:_TILES])
 
 
 def filters(derived: Derived, params: dict[str, Array]) -> Array | None:

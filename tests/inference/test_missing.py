@@ -182,5 +182,5 @@ def test_missing_entries_are_imputed_only_when_asked(tmp_path: Path) -> None:
     assert all(np.isfinite(a).all() for a in run.params.values())
     assert np.isfinite(run.history[-1]["reconstruction_error"])
     assert ed.evaluate(run, rows[1::2]).n == 30
-    with pytest.raises(ed.DataError, match="every row"):
+    with pytest.raises(ed.DataError, match="is missing"):
         ed.evaluate(run, rows[::2])
