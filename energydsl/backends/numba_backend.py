@@ -31,6 +31,7 @@ def load(printed: Printed) -> ModuleType:
 @lru_cache(maxsize=8)
 def runtime(text: str) -> ModuleType:
     """The runtime module of a text."""
+    _start_threads()
     name = f"energydsl_runtime_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     path = _file(name, text)
     spec = importlib.util.spec_from_file_location(name, path)
@@ -40,6 +41,22 @@ def runtime(text: str) -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@lru_cache(maxsize=1)
+def _start_threads() -> None:
+    """Numba's threads, waiting for work awake for microseconds only: on a shared machine, who spins keeps others from their work.
+
+    GNU's OpenMP library reads this when it is loaded and never again, so the variable is there for that moment alone.
+    """
+    import numba
+
+    unsaid = not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(os.environ)
+    if unsaid:
+        os.environ["GOMP_SPINCOUNT"] = "1000"
+    numba.get_num_threads()
+    if unsaid:
+        del os.environ["GOMP_SPINCOUNT"]
 
 
 def cache_folder() -> Path:

@@ -103,6 +103,10 @@ def command(
         click.echo(
             "?: few chains carry this estimate, so it may flatter the model; energydsl eval with more --betas is firmer"
         )
+    seen = {v.name: ", ".join(models[v.name].resolved.by_role("visible")) for v in chosen}
+    if len(set(seen.values())) > 1:
+        shown = "; ".join(f"{name}: {layers}" for name, layers in seen.items())
+        click.echo(f"these are probabilities of different layers, not to be compared with one another ({shown})")
     click.echo(f"table: {out / 'comparison.csv'}" + (f", curves: {picture}" if picture else ""))
 
 
@@ -124,6 +128,9 @@ def _one(
     rule = options["binarise"]
     data = load_data(model.resolved, sources, options["split"], rule, options["key"], options["impute"])
     program = model.compile(options["backend"], options["dtype"], options["precision"])
+    first = data.rows(slice(0, min(options["batch"], len(data))))
+    # What is loaded and compiled at the first update is not the first variant's own.
+    train(program, first, method_of(model, options), optimizer_of(options), 1, batch=len(first), validation=0.0)
     folder = out / re.sub(r"[^\w.=-]+", "_", variant.name) / f"seed-{seed}"
     if not as_json:
         click.echo(f"{variant.name}, seed {seed}", err=True)

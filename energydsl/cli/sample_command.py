@@ -14,7 +14,9 @@ from energydsl.diagnostics import EnergyError
 
 @click.command("sample")
 @click.argument("run")
-@click.option("-n", "count", type=click.IntRange(min=1), help="Samples.  [default: one a row of a clamped file, else 100]")
+@click.option(
+    "-n", "count", type=click.IntRange(min=1), help="Samples.  [default: one a row of a clamped file, else 100]"
+)
 @click.option("--steps", type=click.IntRange(min=0), default=1000, show_default=True, help="Gibbs sweeps.")
 @click.option("--clamp", multiple=True, metavar="LAYER=VALUE", help="Hold a layer: y=3, or v=file.npy.")
 @click.option("-o", "out", type=click.Path(dir_okay=False, path_type=Path), help="Write an .npz of all layers.")

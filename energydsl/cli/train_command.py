@@ -308,6 +308,9 @@ def _evaluate(
     except EnergyError as error:
         click.echo(f"no log-likelihood: {error}", err=True)
         return None
+    except KeyboardInterrupt:
+        click.echo(f"not evaluated; the run is whole in {run.path}: energydsl eval does it", err=True)
+        sys.exit(130)
     if not as_json:
         click.echo(describe(found.as_dict(), what))
         if found.method == "ais":

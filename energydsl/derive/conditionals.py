@@ -141,11 +141,12 @@ def _unproven(model: Resolved, family: Family, layer: Layer, touching: list[Term
             covered |= sign == POSITIVE and part.solved and not part.monomial.predicates
     if guilty:
         for term in dict.fromkeys(guilty):
+            wrong = term.monomial.coefficient < 0
             yield Diagnostic(
                 "E0311",
                 f"not normalisable: the {what} of `{layer.name}` is not provably positive because of this term",
                 term.spans[0],
-                "constrain its parameters `: positive`, or square them",
+                "give it a positive sign" if wrong else "constrain its parameters `: positive`, or square them",
                 note,
             )
     elif not covered:

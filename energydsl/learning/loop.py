@@ -230,31 +230,36 @@ class _Training:
 
     def run(self, report: Report | None) -> Run:
         self.started = time.monotonic() - self.seconds
-        last_save = time.monotonic()
         finished = True
         try:
-            if not self.history:
-                self._report()
-                self._tell(report)
-            while self.epoch < self.config["epochs"]:
-                with _Uninterrupted() as calm, self.program.held(), np.errstate(all="ignore"):
-                    for rows in self._batches():
-                        self._update(rows)
-                        calm.check()
-                        if time.monotonic() - last_save > CHECKPOINT_SECONDS:
-                            self.seconds = time.monotonic() - self.started
-                            self._save()
-                            last_save = time.monotonic()
-                self.epoch, self.position = self.epoch + 1, 0
-                self._report()
-                self._save()
-                self._tell(report)
-                last_save = time.monotonic()
+            # Held throughout, reports too: threads that a BLAS library has once used spin on for longer than many an epoch.
+            with self.program.held():
+                self._epochs(report)
         except KeyboardInterrupt:
             finished = False
             self.seconds = time.monotonic() - self.started
         self._save()
         return self._as_it_is(finished)
+
+    def _epochs(self, report: Report | None) -> None:
+        last_save = time.monotonic()
+        if not self.history:
+            self._report()
+            self._tell(report)
+        while self.epoch < self.config["epochs"]:
+            with _Uninterrupted() as calm, np.errstate(all="ignore"):
+                for rows in self._batches():
+                    self._update(rows)
+                    calm.check()
+                    if time.monotonic() - last_save > CHECKPOINT_SECONDS:
+                        self.seconds = time.monotonic() - self.started
+                        self._save()
+                        last_save = time.monotonic()
+            self.epoch, self.position = self.epoch + 1, 0
+            self._report()
+            self._save()
+            self._tell(report)
+            last_save = time.monotonic()
 
     def _as_it_is(self, finished: bool) -> Run:
         return Run(
@@ -488,8 +493,11 @@ class _Training:
         ignored = ("energydsl",)
         different = [k for k in now if now[k] != before.get(k) and k not in ignored]
         if different:
-            shown = "; ".join(f"{k}: {before.get(k)} then, {now[k]} now" for k in different)
-            raise EnergyError(f"{folder} was begun otherwise, so it cannot be gone on with ({shown})")
+            shown = "; ".join(_difference(k, before.get(k), now[k]) for k in different)
+            raise EnergyError(
+                f"{folder} was begun otherwise, so it cannot be gone on with ({shown}). "
+                f"Another run goes on from it: --start {folder} --out OTHER"
+            )
         text = (folder / "model.energy").read_text(encoding="utf-8")
         if text != self.program.model.module.source.text:
             raise EnergyError(f"the model has changed since {folder} was begun; choose another --out")
@@ -592,6 +600,14 @@ def held_out(
         return "test", load_data(model.resolved, sources, "test", config["data"]["binarise"], key)
     rest = _split(data, config["validation"], config["seed"])[1]
     return ("held-out", rest) if rest is not None else ("training", data)
+
+
+def _difference(name: str, before: Any, now: Any) -> str:
+    """What a setting was and is; of one of many parts, those that differ."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        parts = [k for k in {**before, **now} if before.get(k) != now.get(k)]
+        return "; ".join(_difference(f"{name} {k}", before.get(k), now.get(k)) for k in parts)
+    return f"{name}: {before} then, {now} now"
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

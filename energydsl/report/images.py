@@ -129,6 +129,7 @@ def draw_run(run: Run, seed: int = 0) -> list[Path]:
 
 def curves(path: Path, history: list[dict[str, Any]]) -> Path:
     """Reconstruction error, free energies, gradient norms and what was found of the log-likelihood, over updates."""
+    from matplotlib import colormaps
     from matplotlib.figure import Figure
 
     updates = [row["update"] for row in history]
@@ -141,15 +142,18 @@ def curves(path: Path, history: list[dict[str, Any]]) -> Path:
         groups["log-likelihood"] = ["log_likelihood"]
     figure = Figure(figsize=(4 * len(groups), 3.5), layout="constrained")
     for axes, (title, names) in zip(figure.subplots(1, len(groups)), groups.items(), strict=True):
-        for name in names:
+        palette = colormaps["tab20" if len(names) > 10 else "tab10"]
+        for number, name in enumerate(names):
             points = [(u, row.get(name)) for u, row in zip(updates, history, strict=True)]
             known = [(u, v) for u, v in points if v is not None]
             if known:
-                short = name.removeprefix("free_energy_").removeprefix("gradient_").replace("_", " ")
-                axes.plot(*zip(*known, strict=True), label=short)
+                short = name.removeprefix("free_energy_").removeprefix("gradient_")
+                axes.plot(*zip(*known, strict=True), label=short, color=palette(number % 20))
         axes.set_title(title)
         axes.set_xlabel("update")
-        if len(names) > 1:
+        if len(names) > 5:  # beside its panel
+            axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        elif len(names) > 1:
             axes.legend()
         positive = any(row.get(n) for row in history for n in names)
         if title == "gradient norms" and positive:  # a logarithmic axis has no place for zeros alone
@@ -194,15 +198,29 @@ def draw_graph(path: Path, model: Any) -> None:
     figure = Figure(figsize=(7, 5), layout="constrained")
     axes = figure.subplots()
     palette = colormaps["tab10"]
+    drawn = {(t, g) for d in model.resolved.directed if d.keyword == "energy" for t in d.targets for g in d.given}
     for a, b in links:
-        axes.plot(*zip(place[a], place[b], strict=True), color="grey", linewidth=2, zorder=1)
+        if (a, b) in drawn or (b, a) in drawn:
+            target, parent = (a, b) if (a, b) in drawn else (b, a)
+            arrow = {
+                "arrowstyle": "-|>",
+                "color": "grey",
+                "linewidth": 2,
+                "mutation_scale": 20,
+                "shrinkB": 33,
+                "shrinkA": 33,
+            }
+            axes.annotate("", place[target], place[parent], arrowprops=arrow, zorder=1)
+        else:
+            axes.plot(*zip(place[a], place[b], strict=True), color="grey", linewidth=2, zorder=1)
     for name, (x, y) in place.items():
         layer = model.layers[name]
         colour = palette(block_of[name] % 10) if name in block_of else "lightgrey"
-        axes.scatter([x], [y], s=2600, color=[colour], edgecolors="black", zorder=2)
+        axes.scatter([x], [y], s=3400, color=[colour], edgecolors="black", zorder=2)
         label = f"{name}\n{layer.domain}\n{' x '.join(map(str, layer.shape)) or 1}"
-        axes.text(x, y, label, ha="center", va="center", fontsize=8, zorder=3)
-    axes.set_title(f"{model.name}: one colour a Gibbs block, inputs grey")
+        axes.text(x, y, label, ha="center", va="center", fontsize=7, zorder=3)
+    beside = "inputs" + (" and what is drawn from parents" if drawn else "")
+    axes.set_title(f"{model.name}: one colour a Gibbs block, {beside} grey")
     axes.margins(0.25)
     axes.set_axis_off()
     try:

@@ -104,6 +104,21 @@ def test_threads_of_blas_are_given_back() -> None:
     assert threads() == before
 
 
+def test_blas_is_held_through_reports_of_a_training() -> None:
+    """Its threads, once used, would spin through the epoch that follows."""
+    from threadpoolctl import threadpool_info
+
+    seen: list[int] = []
+
+    def report(_: Any) -> None:
+        seen.extend(i["num_threads"] for i in threadpool_info() if i["user_api"] == "blas")
+
+    program = ed.loads("visible v[200] : binary\nhidden h[200] : binary\nlayers v -- h").compile("numba")
+    ed.train(program, np.random.default_rng(0).integers(0, 2, (300, 200)), epochs=2, report=report)
+    assert set(seen) == {1}
+    assert not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(os.environ)
+
+
 def test_two_python_threads_may_sample_at_once() -> None:
     program = [
         ed.loads("visible v[200] : binary\nhidden h[200] : binary\nlayers v -- h").compile("numba") for _ in "ab"
