@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import energydsl
 from energydsl.compiler import Model, load, obstacle
 from energydsl.data.sources import Data, from_arrays, load_data
-from energydsl.diagnostics import ArgumentError, DataError, EnergyError, TrainingError
+from energydsl.diagnostics import ArgumentError, EnergyError, TrainingError
 from energydsl.directed_program import DirectedProgram
 from energydsl.domains import DOMAINS
 from energydsl.graph import edges_of
