@@ -38,7 +38,21 @@ def cuda_source(dtype: str) -> str:
     head.append(f"static __device__ const double MILLS[MILLS_COUNT] = {{{', '.join(map(repr, mills))}}};")
     rule = ", ".join(f"{{{place!r}, {weight!r}}}" for place, weight in numpy_runtime._RULE.tolist())
     head.append(f"static __device__ const double RULE[8][2] = {{{rule}}};")
-    for name in ("DEEP", "CURVED", "STEEP", "FAST", "NARROW", "MOST", "NEWTON", "GRID", "FINER", "LOW", "HIGH", "WALL"):
+    for name in (
+        "DEEP",
+        "CURVED",
+        "STEEP",
+        "FAST",
+        "NARROW",
+        "MOST",
+        "NEWTON",
+        "GRID",
+        "FINER",
+        "LOW",
+        "HIGH",
+        "BUMP",
+        "WALL",
+    ):
         head.append(f"#define PANEL_{name} {getattr(numpy_runtime, f'_{name}')!r}")
     runtime = source_of("cuda_runtime.cu")
     kernels = [text for family in FAMILIES.values() for text in _kernels(family)]

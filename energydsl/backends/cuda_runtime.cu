@@ -607,6 +607,7 @@ struct Density {
       case 5: return sin(y);
       case 6: return cos(y);
       case 7: return exp(y);
+      case PANEL_BUMP:
       case PANEL_WALL: return exp(fmin(y, PANEL_HIGH));
     }
     return y;
@@ -637,10 +638,19 @@ struct Density {
     }
     for (int r = 0; r < row_count; ++r) {
       const double* row = rows + r * row_size;
-      if (row[1] != PANEL_WALL) continue;
-      double height = -eta[int(row[0])] * exp(fmin(row[3] + fmax(row[4] * left, row[4] * right), PANEL_HIGH));
-      found += row[4] * row[4] * height;
-      if (height > PANEL_LOW) rate = fmax(rate, fabs(row[4]));
+      if (row[1] < PANEL_BUMP) continue;
+      double a = 0, b = 0, slope = 0, curved = 0;
+      for (int d = row_size - 1; d > 2; --d) {
+        int k = d - 3;
+        double c = fabs(row[d]);
+        a = a * left + row[d], b = b * right + row[d];
+        if (k > 0) slope = slope * size + k * c;
+        if (k > 1) curved = curved * size + k * (k - 1) * c;
+      }
+      double most = fmax(a, b) + curved * (right - left) * (right - left) / 8;
+      double height = fabs(eta[int(row[0])]) * exp(fmin(most, PANEL_HIGH));
+      if (height > 0) found += height * (slope * slope + curved);
+      if (height > PANEL_LOW) rate = fmax(rate, slope);
     }
     return found;
   }
@@ -773,7 +783,7 @@ __device__ inline double integral_of(int what, Density& d, double u) {
       fall += w > 0 ? w * f : 0.0;
     }
   }
-  if (walk.left_over <= 0) return nan("");
+  if (walk.left_over <= 0 || !(mass > 0)) return nan("");
   first /= mass;
   if (what == LOG) return walk.top + log(mass);
   if (what == MEAN) return walk.at + first;

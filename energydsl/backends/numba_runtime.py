@@ -977,7 +977,7 @@ def unit_shape(function, y):
         return math.cos(y)
     if function == 7:
         return math.exp(y)
-    return math.exp(min(y, _HIGH)) if function == _WALL else y
+    return math.exp(min(y, _HIGH)) if function >= _BUMP else y
 
 
 @exact
@@ -1030,11 +1030,17 @@ def unit_bound(eta, rows, bend, left, right):
             c += bend[k, d] * abs(eta[k])
         found, rate = found * size + c, rate * size + bend[-1, d]
     for r in range(len(rows)):
-        if rows[r, 1] == _WALL:
-            slope = rows[r, 4]
-            height = -eta[int(rows[r, 0])] * math.exp(min(rows[r, 3] + max(slope * left, slope * right), _HIGH))
-            found += slope * slope * height
-            rate = max(rate, abs(slope)) if height > _LOW else rate
+        if rows[r, 1] >= _BUMP:
+            a, b, slope, curved = 0.0, 0.0, 0.0, 0.0
+            for d in range(rows.shape[1] - 1, 2, -1):
+                k, c = d - 3, abs(rows[r, d])
+                a, b = a * left + rows[r, d], b * right + rows[r, d]
+                slope = slope * size + k * c if k > 0 else slope
+                curved = curved * size + k * (k - 1) * c if k > 1 else curved
+            height = abs(eta[int(rows[r, 0])]) * math.exp(min(max(a, b) + curved * (right - left) ** 2 / 8.0, _HIGH))
+            if height > 0.0:
+                found += height * (slope * slope + curved)
+            rate = max(rate, slope) if height > _LOW else rate
     return found, rate
 
 
@@ -1173,6 +1179,8 @@ def unit_integrated(what, eta, u, rows, growth, bend, confining, power, ends, st
     if what == _MODE:
         return unit_mode(eta, rows, bend, narrow, ends, reach, stack, left_over, top, at, width)
     mass, first, second, fall = unit_moments(eta, rows, bend, narrow, ends, reach, stack, left_over, top, at)
+    if not mass > 0.0:
+        return math.nan
     if what == _DRAW:
         return unit_draw(eta, rows, bend, narrow, ends, reach, stack, left_over, top, u * mass)
     if what == _LOG:

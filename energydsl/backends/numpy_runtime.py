@@ -621,10 +621,15 @@ _RULE = np.array([
 _DEEP, _CURVED, _STEEP, _FAST, _NARROW = 40.0, 0.25, 5.0, 2.0, 1e-15
 _CROWD = 2_000_000
 _MOST, _NEWTON, _GRID, _FINER, _CHUNK = 20_000, 12, 16, 10, 5000
-# A wall so low is no more than rounding; beyond this exponent it is as high as can be.
+# An exp so low is no more than rounding; beyond this exponent it is as high as can be.
 _LOW, _HIGH = 1e-12, 700.0
-_SHAPES = (lambda y: y, np.abs, np.tanh, sigmoid, softplus, np.sin, np.cos, np.exp, lambda y: np.exp(np.minimum(y, _HIGH)))
-_WALL = 8
+def capped(y):
+    """exp, without overflow."""
+    return np.exp(np.minimum(y, _HIGH))
+
+
+_SHAPES = (lambda y: y, np.abs, np.tanh, sigmoid, softplus, np.sin, np.cos, np.exp, capped, capped)
+_BUMP, _WALL = 8, 9
 
 
 class Density:
@@ -635,8 +640,6 @@ class Density:
         # The last row of `bend` bounds how fast arguments of functions change.
         self.rows, self.growth, self.bend = (_padded(t) for t in (rows, growth, bend))
         self.ends = np.array([low, *breaks, high])
-        # Of exp(a + b x): its statistic, a, b.
-        self.walls = [(k, a, b) for k, function, _, a, b in (r[:5] for r in rows if r[1] == _WALL)]
 
     def each(self, x):
         """T_k(x) of every statistic."""
@@ -655,6 +658,12 @@ def _padded(table):
     return np.array([[*row, *[0.0] * (width - len(row))] for row in table], np.float64)
 
 
+def _derivatives(p):
+    """A polynomial, and bounds of its first and second derivative by the sizes of their coefficients."""
+    first = [k * abs(c) for k, c in enumerate(p)][1:]
+    return p, first, [k * c for k, c in enumerate(first)][1:] or [0.0]
+
+
 class Crowded(Exception):
     """Too many panels at once: fewer units, please."""
 
@@ -663,11 +672,15 @@ class Panels:
     """Panels that hold all mass of some units, and the rule of Gauss and Legendre on each.
 
     eta: one row a statistic, one column a unit. left, right, owner: the panels, in the order of units and places. x, f,
-    weight: places, their exponents and exp(exponent - top) times the weights of the rule.
+    weight: places, their exponents and exp(exponent - top) times the weights of the rule. bumps: what stands in exp alone: its
+    statistic, polynomial, and bounds of the derivatives; walls: the statistic, a and b of exp(a + b x) without a bound.
     """
 
     def __init__(self, density, eta):
         self.density, self.eta, self.units = density, eta, eta.shape[1]
+        alone = [(k, f, p) for k, f, _, *p in density.factors if f in (_BUMP, _WALL)]
+        self.bumps = [(k, *map(np.polynomial.Polynomial, _derivatives(p))) for k, _, p in alone]
+        self.walls = [(k, *p) for k, f, p in alone if f == _WALL]
         ends = np.repeat(density.ends[:, None], self.units, axis=1)
         if density.confining[1]:
             ends = np.clip(ends, *self.reach())
@@ -703,7 +716,7 @@ class Panels:
         each = [(power * s / -self.eta[k]) ** (1.0 / (power - d)) for d, s in enumerate(size)]
         high = np.max(each, axis=0)
         low, most = -high, sum(s * r**d for d, (s, r) in enumerate(zip(size, each, strict=True)))
-        for k, a, b in self.density.walls:
+        for k, a, b in self.walls:
             edge = (np.log(most / (0.0 - self.eta[k])) - a) / b
             low, high = (low, np.minimum(high, edge)) if b > 0.0 else (np.maximum(low, edge), high)
         return low, high
@@ -719,9 +732,12 @@ class Panels:
         for c in (self.density.bend[:-1].T @ np.abs(self.eta))[::-1, owner]:
             found = found * size + c
         rate = np.polynomial.polynomial.polyval(size, self.density.bend[-1])
-        for k, a, b in self.density.walls:
-            height = -self.eta[k, owner] * np.exp(np.minimum(a + np.maximum(b * left, b * right), _HIGH))
-            found, rate = found + b * b * height, np.where(height > _LOW, np.maximum(rate, abs(b)), rate)
+        for k, p, slope, bend in self.bumps:
+            steep, curved = slope(size), bend(size)
+            most = np.maximum(p(left), p(right)) + curved * (right - left) ** 2 / 8.0
+            height = np.abs(self.eta[k, owner]) * capped(most)
+            found = found + np.where(height > 0.0, height * (steep * steep + curved), 0.0)
+            rate = np.where(height > _LOW, np.maximum(rate, steep), rate)
         return found, rate
 
     def rule(self, left, right, owner):

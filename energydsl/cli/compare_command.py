@@ -130,7 +130,9 @@ def _one(
     data = load_data(model.resolved, sources, options["split"], rule, options["key"], options["impute"])
     program = model.compile(options["backend"], options["dtype"], options["precision"])
     first = data.rows(slice(0, min(options["batch"], len(data))))
-    with contextlib.suppress(EnergyError):  # what is loaded and compiled at the first update is not the first variant's own
+    with contextlib.suppress(
+        EnergyError
+    ):  # what is loaded and compiled at the first update is not the first variant's own
         train(program, first, method_of(model, options), optimizer_of(options), 1, batch=len(first), validation=0.0)
     folder = out / re.sub(r"[^\w.=-]+", "_", variant.name) / f"seed-{seed}"
     if not as_json:

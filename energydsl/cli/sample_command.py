@@ -35,7 +35,7 @@ def command(
 ) -> None:
     """Run Gibbs chains of a run, from its persistent chains, and keep their last states."""
     from energydsl.learning.loop import open_run
-    from energydsl.learning.sampling import chains, codes
+    from energydsl.learning.sampling import chains, codes, rows_of
 
     opened, held = open_run(run), dict(_held(c) for c in clamp)
     if image is not None:
@@ -43,7 +43,7 @@ def command(
 
         if pictured(opened.program.model) is None:
             raise EnergyError("no visible layer has the shape of an image")
-    count = count or max((len(v) for v in held.values() if np.ndim(v) > 1), default=100)
+    count = count or rows_of(opened, held) or 100
     with progress("sampling", as_json) as bar:
         state = chains(opened, count, steps, held, seed, bar)
     arrays = codes(opened, state)

@@ -53,13 +53,13 @@ class Data:
         """The rows in which nothing is missing."""
         whole = np.ones(len(self), bool)
         for array in self.arrays.values():
-            whole &= ~_missing(array).reshape(len(array), -1).any(axis=1)
+            whole &= ~_missing(array).any(axis=tuple(range(1, array.ndim)))
         return self if whole.all() else self.rows(whole)
 
-    def filled(self, seed: int) -> Data:
-        """The rows with what is missing filled in: known values of the same unit, drawn by a fixed seed."""
-        rng = np.random.default_rng([seed, 78])
-        return replace(self, arrays={n: _filled(n, a, rng) for n, a in self.arrays.items()})
+    def filled(self, seed: int, known: Data | None = None) -> Data:
+        """The rows with what is missing filled in: known values of the same unit, here or in other data, by a fixed seed."""
+        rng, source = np.random.default_rng([seed, 78]), (known or self).arrays
+        return replace(self, arrays={n: _filled(n, a, source[n], rng) for n, a in self.arrays.items()})
 
     def drawn(self, seed: int) -> dict[str, Array]:
         """The arrays with grey values of binary layers drawn once, by a fixed seed."""
@@ -82,19 +82,19 @@ def _missing(array: Array) -> Array:
     return np.asarray(np.isnan(array) if array.dtype.kind == "f" else array == MISSING_CODE)
 
 
-def _filled(name: str, array: Array, rng: np.random.Generator) -> Array:
+def _filled(name: str, array: Array, source: Array, rng: np.random.Generator) -> Array:
     """Each unit's missing entries drawn from its known ones; from those of all units where it has none."""
     lost = _missing(array).reshape(len(array), -1)
     if not lost.any():
         return array
-    flat = array.reshape(lost.shape).copy()
-    every = flat[~lost]
-    if not len(every):
+    flat, source = array.reshape(lost.shape).copy(), source.reshape(-1, lost.shape[1])
+    given = ~_missing(source)
+    if not given.any():
         raise DataError.of(f"no entry of `{name}` is known")
     for column in np.flatnonzero(lost.any(axis=0)):
-        gaps = lost[:, column]
-        known = every if gaps.all() else flat[~gaps, column]
-        flat[gaps, column] = rng.choice(known, np.count_nonzero(gaps))
+        gaps, known = lost[:, column], given[:, column]
+        values = source[known, column] if known.any() else source[given]
+        flat[gaps, column] = rng.choice(values, np.count_nonzero(gaps))
     return flat.reshape(array.shape)
 
 

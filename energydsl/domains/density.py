@@ -7,8 +7,8 @@ need to know of it are bounds by polynomials of |x|, which hold for every x of t
     |T_k''(x)| <= bend_k(|x|),   so that no density is above max(ends) + bend h^2 / 8 between two points h apart: panels are
                                  dropped only where nothing can be, and halved until the rule of Gauss and Legendre is exact
                                  to rounding. Peaks are never missed, however many or narrow.
-Where exp of a line has no bound it stands alone and with eta <= 0, as a wall: it only takes mass away, and kernels bound it on
-each panel by its greater end.
+exp alone is bounded by the kernels on each panel, where it may be nothing at all. Where it has no bound it is of a line, with
+eta <= 0, and a wall: it only takes mass away.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 
 # In the order of their numbers in the kernels; 0 is the polynomial itself.
-WALL = "wall"
-FUNCTIONS = ("", "abs", "tanh", "sigmoid", "softplus", "sin", "cos", "exp", WALL)
+BUMP, WALL = "bump", "wall"
+FUNCTIONS = ("", "abs", "tanh", "sigmoid", "softplus", "sin", "cos", "exp", BUMP, WALL)
 # Those that grow with their argument; exp is bounded here, or is a wall that no coupling leans against.
 GROWING = {"abs", "softplus"}
 # Bounds of |f'| and |f''|.
@@ -30,8 +30,6 @@ _SLOPES |= {"sin": (1.0, 1.0), "cos": (1.0, 1.0)}
 
 # The largest value of exp that panels can follow, and the most panels a unit may need to follow its functions.
 _LARGEST, _MOST = 3e4, 2000
-# exp(-this) is rounding, whatever multiplies it.
-_NOTHING = 40.0
 
 Polynomial = tuple[float, ...]
 # The most places, 0 among them, where panels may have to begin.
@@ -98,7 +96,7 @@ def integrable(statistics: Sequence[Statistic], powers: Sequence[int], low: floa
     Raises `OutOfReach`.
     """
     largest = max(abs(low), abs(high))
-    statistics = [_as_wall(s, low, high) for s in statistics]
+    statistics = [_alone(s, low, high) for s in statistics]
     bounds = [_bounds(n, s, low, high) for n, s in enumerate(statistics)]
     confining, power = 0, 0
     if math.isinf(largest):
@@ -113,9 +111,7 @@ def integrable(statistics: Sequence[Statistic], powers: Sequence[int], low: floa
     rate: Polynomial = ()
     for number, statistic in enumerate(statistics):
         for factor in statistic:
-            if factor.function == "exp":
-                rate = _largest(rate, (_speed_of_exp(factor.polynomial, low, high),))
-            elif factor.function not in ("", "abs", WALL):
+            if factor.function not in ("", "abs", BUMP, WALL):
                 rate = _largest(rate, _derivative(_sizes(factor.polynomial)))
         if math.isfinite(largest) and _at(rate, largest) * (high - low) > _MOST:
             raise OutOfReach(number, "it varies too fast for an interval as wide as this")
@@ -129,26 +125,22 @@ def integrable(statistics: Sequence[Statistic], powers: Sequence[int], low: floa
     )
 
 
-def _as_wall(statistic: Statistic, low: float, high: float) -> Statistic:
-    """exp of a line that has no bound, alone, as the wall that it is; any other statistic as it stands."""
+def _alone(statistic: Statistic, low: float, high: float) -> Statistic:
+    """exp alone as what the kernels bound: a bump, or a wall where it is of a line that has no bound."""
     first, *rest = statistic
-    line = first.function == "exp" and len(first.polynomial) == 2 and not rest
-    if line and math.isinf(_most(first.polynomial, low, high)):
-        return (Factor(WALL, 1, _scaled(first.power, first.polynomial)),)
-    return statistic
+    if first.function != "exp" or rest:
+        return statistic
+    unbounded = math.isinf(_most(first.polynomial, low, high))
+    kind = "exp" if unbounded and len(first.polynomial) > 2 else WALL if unbounded else BUMP
+    return (Factor(kind, 1, _scaled(first.power, first.polynomial)),)
 
 
 def _most(p: Polynomial, low: float, high: float) -> float:
     """The greatest value of a polynomial on an interval: at an end, or where its slope is 0."""
     if any(math.isinf(x) and p[-1] * x ** (len(p) - 1) > 0.0 for x in (low, high)):
         return math.inf
-    return max(_at(p, x) for x in _stationary(_derivative(p), low, high))
-
-
-def _stationary(slope: Polynomial, low: float, high: float) -> list[float]:
-    """Where a function with this slope may be greatest: at a finite end, or where its slope is 0."""
-    roots = np.polynomial.Polynomial(slope or (0.0,)).roots().real
-    return [x for x in (low, high) if math.isfinite(x)] + [float(x) for x in roots if low < x < high]
+    roots = np.polynomial.Polynomial(_derivative(p)).roots().real
+    return max(_at(p, float(x)) for x in (low, high, *roots) if low <= x <= high and math.isfinite(x))
 
 
 def _kinks(number: int, statistic: Statistic) -> list[float]:
@@ -182,31 +174,16 @@ def _bounds_of(number: int, factor: Factor, low: float, high: float) -> tuple[Po
     if not factor.function:
         return value, slope, bend
     if factor.function == "exp":
-        return _bounds_of_exp(number, factor.polynomial, low, high)
-    if factor.function == WALL:
-        return (_exp(number, factor.polynomial[0]),), (), ()
+        if math.isinf(high - low):
+            raise OutOfReach(number, "exp outgrows every power, unless it stands alone and is bounded, or of a line")
+        top = _exp(number, _most(factor.polynomial, low, high))
+        return (top,), _scaled(top, slope), _scaled(top, _plus(_times(slope, slope), bend))
+    if factor.function in (BUMP, WALL):  # a wall, which only lowers, counts by its value at 0
+        most = factor.polynomial[0] if factor.function == WALL else _most(factor.polynomial, low, high)
+        return (_exp(number, most),), (), ()
     first, second = _SLOPES[factor.function]
     size = {"abs": value, "softplus": _plus((math.log(2.0),), value)}.get(factor.function, (1.0,))
     return size, _scaled(first, slope), _plus(_scaled(second, _times(slope, slope)), _scaled(first, bend))
-
-
-def _bounds_of_exp(number: int, p: Polynomial, low: float, high: float) -> tuple[Polynomial, Polynomial, Polynomial]:
-    """Bounds of |q exp(p)| for q = 1, p' and p'^2 + p'': their greatest values, found where their slopes are 0."""
-    most = _most(p, low, high)
-    if math.isinf(most):
-        raise OutOfReach(number, "exp outgrows every power, unless it is of a line and alone")
-    _exp(number, most)
-    slope, found = _derivative(p), []
-    for q in ((1.0,), slope, _plus(_times(slope, slope), _derivative(slope))):
-        places = _stationary(_plus(_derivative(q), _times(q, slope)), low, high)
-        found.append((1.001 * max((abs(_at(q, x)) * math.exp(_at(p, x)) for x in places), default=0.0),))
-    return found[0], found[1], found[2]
-
-
-def _speed_of_exp(p: Polynomial, low: float, high: float) -> float:
-    """The greatest |p'| where exp(p) is more than rounding."""
-    places = _stationary(_derivative(_derivative(p)), low, high) + _stationary(_plus(p, (_NOTHING,)), low, high)
-    return max((abs(_at(_derivative(p), x)) for x in places if _at(p, x) > -_NOTHING - 1.0), default=0.0)
 
 
 def _exp(number: int, most: float) -> float:

@@ -143,7 +143,10 @@ class Expander:
         return self._applied("", base, exponent, span)
 
     def _added(self, function: str, argument: list[Monomial], span: Span) -> list[Monomial] | None:
-        """exp, sin and cos of a sum, by their addition theorems: one factor for each unit, and one for what holds none."""
+        """exp, sin and cos of a sum, by their addition theorems: one factor for each unit, and one for what holds none.
+
+        A number stays with the unit in exp, which may be bounded by it: exp(-(x - 9)^2).
+        """
         if function not in ("exp", "sin", "cos"):
             return None
         groups: dict[At | None, list[Monomial]] = {}
@@ -153,6 +156,12 @@ class Expander:
             if len(units) > 1 or any(b in own for u in units for b in atom_binders(u)):
                 return None
             groups.setdefault(units[0] if units else None, []).append(m)
+        numbers = [m for m in groups.get(None, ()) if not m.factors and not m.loops]
+        if function == "exp" and numbers and len(groups) > 1:
+            unit = next(u for u in groups if u is not None)
+            groups[unit] += numbers
+            groups[None] = [m for m in groups[None] if m not in numbers]
+            groups = {u: found for u, found in groups.items() if found}
         if len(groups) < 2 or set(groups) == {None}:
             return None
         first, *rest = groups.values()

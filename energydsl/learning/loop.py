@@ -400,8 +400,9 @@ class _Training:
         """The judge, who does not count as training, and the report of an epoch that is safe on disk."""
         row, since = self.history[-1], time.monotonic()
         if self.judge is not None and (self.epoch % self.judge_every == 0 or self.epoch == self.config["epochs"]):
-            rows = self.held_out if self.held_out is not None and len(self.held_out.complete()) else self.data
-            row |= self.judge(self._as_it_is(False), self._some(rows.complete()))
+            candidates = [data.complete() for data in (self.held_out, self.data) if data is not None]
+            whole = next((data for data in candidates if len(data)), None)
+            row |= self.judge(self._as_it_is(False), self._some(whole)) if whole is not None else {}
             if self.folder is not None:
                 self._write_metrics()
         self.started += time.monotonic() - since
@@ -440,7 +441,7 @@ class _Training:
         """Rows for figures: whole ones; where these are few, ones that are filled in."""
         whole = data.complete()
         few = len(whole) < min(len(data), _TELLING_ROWS)
-        return self._some(data.filled(self.seed) if few else whole)
+        return self._some(data.filled(self.seed, self.data) if few else whole)
 
     def _some(self, data: Data) -> Data:
         rows = np.random.default_rng([self.seed, 4]).permutation(len(data))[:_REPORT_ROWS]

@@ -170,6 +170,23 @@ def test_no_row_need_be_whole() -> None:
     assert found > -1.3  # rows carry 0.61 nats; independent units would take 2.44
     with pytest.raises(ed.DataError, match="no entry of `v` is known"):
         ed.train(program, holed * np.nan, method, epochs=1)
+    judged: list[Any] = []
+    ed.train(program, holed, method, epochs=1, judge=lambda _, rows: judged.append(rows) or {})
+    assert not judged
+
+
+def test_few_labels_teach_whichever_rows_are_held_out() -> None:
+    program = ed.loads(
+        "visible v[4] : binary\nvisible y : categorical[2]\nhidden h[3] : binary\nlayers v -- h, y -- h"
+    ).compile()
+    rng = np.random.default_rng(0)
+    rows = {
+        "v": rng.integers(0, 2, (200, 4)).astype(float),
+        "y": np.where(np.arange(200) < 4, np.arange(200) % 2, np.nan),
+    }
+    for seed in range(4):
+        run = ed.train(program, rows, ed.PCD(impute=True), epochs=1, batch=50, validation=0.02, seed=seed)
+        assert np.isfinite(run.history[-1]["free_energy_gap"])
 
 
 def test_missing_entries_are_imputed_only_when_asked(tmp_path: Path) -> None:

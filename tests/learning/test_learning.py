@@ -178,6 +178,7 @@ CLAMPED = {
     "integer": ("integer[0, 3]", 1.5, [3, 0, 1], [3, 0, 1]),
     "real": ("real", np.inf, [0.5, -1, 2], [0.5, -1, 2]),
     "positive": ("positive", -1.0, [0.5, 0, 2], [0.5, 0, 2]),
+    "state": ("categorical[4]", -1.0, [3, 0, 2], [3, 0, 2]),
 }
 
 
