@@ -244,20 +244,22 @@ class _Training:
     def _epochs(self, report: Report | None) -> None:
         last_save = time.monotonic()
         if not self.history:
-            self._report()
+            with _Uninterrupted():
+                self._report()
             self._tell(report)
         while self.epoch < self.config["epochs"]:
-            with _Uninterrupted() as calm, np.errstate(all="ignore"):
+            with _Uninterrupted() as calm:
                 for rows in self._batches():
-                    self._update(rows)
+                    with np.errstate(all="ignore"):
+                        self._update(rows)
                     calm.check()
                     if time.monotonic() - last_save > CHECKPOINT_SECONDS:
                         self.seconds = time.monotonic() - self.started
                         self._save()
                         last_save = time.monotonic()
-            self.epoch, self.position = self.epoch + 1, 0
-            self._report()
-            self._save()
+                self.epoch, self.position = self.epoch + 1, 0
+                self._report()
+                self._save()
             self._tell(report)
             last_save = time.monotonic()
 
@@ -555,7 +557,7 @@ class _Training:
 
 
 class _Uninterrupted:
-    """Holds a Ctrl-C back until the block is done or `check` is called."""
+    """Holds a Ctrl-C back until the block is done or `check` is called: raised inside a callback of the compiler it would be lost."""
 
     def __enter__(self) -> _Uninterrupted:
         import signal
