@@ -130,9 +130,8 @@ def _one(
     data = load_data(model.resolved, sources, options["split"], rule, options["key"], options["impute"])
     program = model.compile(options["backend"], options["dtype"], options["precision"])
     first = data.rows(slice(0, min(options["batch"], len(data))))
-    with contextlib.suppress(
-        EnergyError
-    ):  # what is loaded and compiled at the first update is not the first variant's own
+    # What is loaded and compiled at a first update is no variant's own.
+    with contextlib.suppress(EnergyError):
         train(program, first, method_of(model, options), optimizer_of(options), 1, batch=len(first), validation=0.0)
     folder = out / re.sub(r"[^\w.=-]+", "_", variant.name) / f"seed-{seed}"
     if not as_json:

@@ -156,7 +156,7 @@ class Expander:
             if len(units) > 1 or any(b in own for u in units for b in atom_binders(u)):
                 return None
             groups.setdefault(units[0] if units else None, []).append(m)
-        numbers = [m for m in groups.get(None, ()) if not m.factors and not m.loops]
+        numbers = [m for m in groups.get(None, ()) if not (m.factors or m.loops or m.predicates)]
         if function == "exp" and numbers and len(groups) > 1:
             unit = next(u for u in groups if u is not None)
             groups[unit] += numbers

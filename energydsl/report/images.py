@@ -20,6 +20,8 @@ from energydsl.model.records import Layer, Resolved
 
 Array = NDArray[Any]
 _TILES = 100
+# From a parent to the rim of what is drawn from it.
+_ARROW = {"arrowstyle": "-|>", "color": "grey", "linewidth": 2, "mutation_scale": 20, "shrinkA": 33, "shrinkB": 33}
 
 
 def available() -> bool:
@@ -202,15 +204,7 @@ def draw_graph(path: Path, model: Any) -> None:
     for a, b in links:
         if (a, b) in drawn or (b, a) in drawn:
             target, parent = (a, b) if (a, b) in drawn else (b, a)
-            arrow = {
-                "arrowstyle": "-|>",
-                "color": "grey",
-                "linewidth": 2,
-                "mutation_scale": 20,
-                "shrinkB": 33,
-                "shrinkA": 33,
-            }
-            axes.annotate("", place[target], place[parent], arrowprops=arrow, zorder=1)
+            axes.annotate("", place[target], place[parent], arrowprops=_ARROW, zorder=1)
         else:
             axes.plot(*zip(place[a], place[b], strict=True), color="grey", linewidth=2, zorder=1)
     for name, (x, y) in place.items():
