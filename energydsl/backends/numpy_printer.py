@@ -194,6 +194,9 @@ class Printer:
         if held:
             lines.append(f'    eta = w("{kernel.name}:{layer.layer}", (rows(x), {shape}{"," if shape else ""}))')
         started = False
+        if not held and any(s.target is not None for s in kernel.sections):
+            lines.append(f"    eta = np.zeros(({shape}{',' if shape else ''}), DTYPE)")
+            started = True
         for section in kernel.sections:
             weight = "" if single is not None else f's.weights["{section.label}"]'
             add = started and section.coefficient == 1.0 and not weight
@@ -209,8 +212,8 @@ class Printer:
             value = self.times(value, section, weight)
             if section.target is not None:
                 if not started:
-                    lines.append("    eta[...] = 0.0" if held else f"    eta = np.zeros(({shape},), DTYPE)")
-                lines += self.scatter(section, letters, kernel.shape, "eta", value)
+                    lines.append("    eta[...] = 0.0")
+                lines += self.scatter(section, letters if held else kernel.letters, kernel.shape, "eta", value)
             else:
                 aligned = self.align(value, self.result_letters(section), letters if held else kernel.letters)
                 if not held:
