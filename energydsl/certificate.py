@@ -227,7 +227,7 @@ class _Trial:
         p, x = self.program.check_params(self.params), self.program.layer_arrays(self.x)
         etas = []
         for field in self.derived.conditionals[name].fields:
-            unit = getattr(kernels, f"unit_eta{field.number}_{name}")
+            unit = getattr(kernels, f"unit_eta{field.number}__{name}")
             columns = [self.host(unit(p, x, s, self.program.workspace, *at)) for at in np.ndindex(*layer.shape)]
             etas.append(np.stack(columns, axis=1).reshape(self.rows, *layer.field_shape))
         return tuple(etas)
@@ -316,7 +316,7 @@ class _Trial:
         if not DOMAINS[layer.domain.name].finite:
             return np.asarray(logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True))
         eta = [self.program.device(e) for e in self.etas(name)]
-        log_partition = self.host(getattr(self.program.kernels, f"log_partition_{name}")(*eta))
+        log_partition = self.host(getattr(self.program.kernels, f"log_partition__{name}")(*eta))
         return np.asarray(logits - log_partition.reshape(self.rows, layer.size, 1))
 
     def draw_error(self) -> float:
@@ -362,7 +362,7 @@ class _Trial:
         """The units a part updates."""
         if part.kind != "colours":
             return list(range(self.model.layers[part.layer].size))
-        return [int(k) for k in self.host(getattr(self.program.kernels, f"UNITS_{part.layer}")[part.colour])]
+        return [int(k) for k in self.host(getattr(self.program.kernels, f"UNITS__{part.layer}")[part.colour])]
 
     # --- 5
 
@@ -434,7 +434,7 @@ class _Trial:
             eta = self.program.natural_parameters(self.params, one, name, **self.scalars)
             log_partition, mean, variance, entropy, mode = (
                 np.broadcast_to(
-                    self.host(getattr(self.program.kernels, f"{what}_{name}")(*eta)), (1, *layer.shape)
+                    self.host(getattr(self.program.kernels, f"{what}__{name}")(*eta)), (1, *layer.shape)
                 ).ravel()
                 for what in ("log_partition", "mean", "variance", "entropy", "mode")
             )

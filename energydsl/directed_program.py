@@ -52,8 +52,8 @@ class Conditional:
         p = self.params(params)
         if means:
             for name in self.targets:
-                eta = getattr(program.kernels, f"fields_{name}")(p, state, settings, program.workspace)
-                state[name][...] = getattr(program.kernels, f"mean_{name}")(*eta)
+                eta = getattr(program.kernels, f"fields__{name}")(p, state, settings, program.workspace)
+                state[name][...] = getattr(program.kernels, f"mean__{name}")(*eta)
         else:
             program.sweep(p, state, settings, random, [str(part) for block in self.schedule for part in block])
         x.update({n: state[n] for n in self.targets})

@@ -202,7 +202,7 @@ class Program:
         family = self.derived.conditionals[layer].distribution
         if family.natural is not None:
             return np.asarray(family.natural(mean, second[0] if second else None))
-        formula = getattr(self.kernels, f"mean_{layer}")
+        formula = getattr(self.kernels, f"mean__{layer}")
         size = np.full(mean.shape, 1e4)
         low, high = -size, size
         for _ in range(60):
@@ -398,7 +398,7 @@ class Program:
             if name not in out:
                 value = value - self.external_energy(name, x[name], fields)
         for name in out:
-            eta = getattr(self.kernels, f"fields_{name}")(p, x, s, self.workspace)
+            eta = getattr(self.kernels, f"fields__{name}")(p, x, s, self.workspace)
             value = value - self.summed_log_partition(name, eta)
         return value
 
@@ -410,7 +410,7 @@ class Program:
     def summed_log_partition(self, layer: str, eta: Sequence[Array]) -> Array:
         """A(eta) added up over the units of a layer, shape (chains,)."""
         shape = (len(eta[0]), *self.model.layers[layer].shape)
-        each = getattr(self.kernels, f"log_partition_{layer}")(*eta)
+        each = getattr(self.kernels, f"log_partition__{layer}")(*eta)
         return self.xp.broadcast_to(each, shape).reshape(shape[0], -1).sum(axis=1)  # type: ignore[no-any-return]
 
     def external_energy(self, layer: str, values: Array, fields: tuple[Array, ...]) -> Array:
@@ -431,7 +431,7 @@ class Program:
         """T_k(x) of units of a layer, in the order of its natural parameters."""
         family = self.derived.conditionals[layer].distribution
         if family.density:
-            return list(getattr(self.kernels, f"DENSITY_{layer}").each(values))
+            return list(getattr(self.kernels, f"DENSITY__{layer}").each(values))
         return [values if power == 1 else values**power for power in family.powers]
 
     def mean(self, params: Mapping[str, Any], state: Mapping[str, Any], layer: str, **scalars: Any) -> Array:
@@ -446,7 +446,7 @@ class Program:
         self, params: Mapping[str, Any], state: Mapping[str, Any], layer: str, what: str, scalars: Mapping[str, Any]
     ) -> Array:
         eta = self.natural_parameters(params, state, layer, **scalars)
-        found = getattr(self.kernels, f"{what}_{layer}")(*eta)
+        found = getattr(self.kernels, f"{what}__{layer}")(*eta)
         shape = (len(eta[0]), *self.model.layers[layer].energy_shape)
         return self.xp.array(self.xp.broadcast_to(found, shape))  # type: ignore[no-any-return]
 
@@ -458,7 +458,7 @@ class Program:
         p = self.check_params(params)
         needed = [n for n in self.model.layers if n != layer or not self.derived.conditionals[layer].factorises]
         x, s = self._state(state, needed), self.settings(**scalars)
-        eta = getattr(self.kernels, f"fields_{layer}")(p, x, s, self.kernels.Workspace(self.dtype))
+        eta = getattr(self.kernels, f"fields__{layer}")(p, x, s, self.kernels.Workspace(self.dtype))
         shape = (len(next(iter(x.values()))), *self.model.layers[layer].field_shape)
         return tuple(self.xp.broadcast_to(self.xp.asarray(e), shape) for e in eta)
 
@@ -546,7 +546,7 @@ class Program:
             for part in parts:
                 name = part.rstrip("*").partition(":")[0]
                 if part.endswith("*"):
-                    scan = getattr(self.kernels, f"scan_{name}")
+                    scan = getattr(self.kernels, f"scan__{name}")
                     scan(p, x, s, random, self.workspace, keep.get(name))
                     continue
                 self.kernels.update(part, p, x, s, random, self.workspace)
@@ -731,8 +731,8 @@ class Program:
     def reconstruction(self, p: Arrays, state: Arrays, s: Any) -> Iterator[tuple[str, Array]]:
         """Means of the visible layers given the latents."""
         for name in self.model.by_role("visible"):
-            eta = getattr(self.kernels, f"fields_{name}")(p, state, s, self.workspace)
-            yield name, getattr(self.kernels, f"mean_{name}")(*eta)
+            eta = getattr(self.kernels, f"fields__{name}")(p, state, s, self.workspace)
+            yield name, getattr(self.kernels, f"mean__{name}")(*eta)
 
     # --- mean field
 
@@ -763,9 +763,9 @@ class Program:
             iterations, residuals = self.settle(p, x, s, parts, max_iterations, tolerance)
         bound = -self.exponent(self.kernels.energy(p, x, s), s) + self._weighed(x, hidden)
         for name in hidden:
-            eta = getattr(self.kernels, f"fields_{name}")(p, x, s, self.workspace)
+            eta = getattr(self.kernels, f"fields__{name}")(p, x, s, self.workspace)
             shape = (count, *self.model.layers[name].shape)
-            entropy = self.xp.broadcast_to(getattr(self.kernels, f"entropy_{name}")(*eta), shape)
+            entropy = self.xp.broadcast_to(getattr(self.kernels, f"entropy__{name}")(*eta), shape)
             bound = bound + entropy.reshape(count, -1).sum(axis=1)
         worst = float(residuals.max(initial=0.0))
         return MeanField({n: x[n] for n in hidden}, bound, iterations, worst, residuals)
@@ -809,14 +809,14 @@ class Program:
 
     def _settle_part(self, p: Arrays, x: Arrays, s: Any, part: str, name: str) -> None:
         if part == name:
-            getattr(self.kernels, f"means_{name}")(p, x, s, self.workspace, x)
+            getattr(self.kernels, f"means__{name}")(p, x, s, self.workspace, x)
             return
         if part.endswith("*"):
             self._settle_units(p, x, s, name)
             return
         moved = {n: self.xp.array(x[n]) for n in (name, f"{name}^2") if n in x}
-        getattr(self.kernels, f"means_{name}")(p, x, s, self.workspace, moved)
-        layer, units = self.model.layers[name], getattr(self.kernels, f"UNITS_{name}")[int(part.partition(":")[2])]
+        getattr(self.kernels, f"means__{name}")(p, x, s, self.workspace, moved)
+        layer, units = self.model.layers[name], getattr(self.kernels, f"UNITS__{name}")[int(part.partition(":")[2])]
         mask = self.xp.zeros(layer.size, bool)
         mask[units] = True
         shape = layer.shape + (1,) * (len(layer.energy_shape) - len(layer.shape))
@@ -827,14 +827,14 @@ class Program:
         layer = self.model.layers[name]
         for unit in np.ndindex(*layer.shape):
             eta = [
-                getattr(self.kernels, f"unit_eta{f.number}_{name}")(p, x, s, self.workspace, *unit)
+                getattr(self.kernels, f"unit_eta{f.number}__{name}")(p, x, s, self.workspace, *unit)
                 for f in self.derived.conditionals[name].fields
             ]
             shaped = [e[:, None] if layer.field_shape == layer.shape else e[:, None, :] for e in eta]
             at = (slice(None), *unit)
-            x[name][at] = getattr(self.kernels, f"mean_{name}")(*shaped)[:, 0]
+            x[name][at] = getattr(self.kernels, f"mean__{name}")(*shaped)[:, 0]
             if self.squared(name):
-                x[f"{name}^2"][at] = x[name][at] ** 2 + getattr(self.kernels, f"variance_{name}")(*shaped)[:, 0]
+                x[f"{name}^2"][at] = x[name][at] ** 2 + getattr(self.kernels, f"variance__{name}")(*shaped)[:, 0]
 
     def neutral_mean(self, name: str) -> float:
         """Where mean field starts."""

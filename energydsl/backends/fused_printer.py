@@ -26,7 +26,7 @@ class FusedPrinter(Printer):
             *self.moments(layer),
             "",
             "",
-            f"def sample_{name}(p, x, s, random, w, colour=None, means=None):",
+            f"def sample__{name}(p, x, s, random, w, colour=None, means=None):",
             f'    """Draw `{name}` given all other layers, into x; and its moments into `means` if that is given."""',
         ]
         if name in self.colours:
@@ -35,7 +35,7 @@ class FusedPrinter(Printer):
             inner = "".join(f", {n}" for n in layer.energy_shape[len(layer.shape) :])
             return [
                 *lines,
-                f"    {', '.join(etas)}, = fields_{name}(p, x, s, w)",
+                f"    {', '.join(etas)}, = fields__{name}(p, x, s, w)",
                 *self.units_of(layer),
                 f"    draw({kernel!r}, {', '.join(taken)}{', None' * (2 - len(taken))}, random, new, {count}{bounds})",
                 f'    x["{name}"].reshape(rows(x), -1{inner})[:, units] = new',
@@ -44,10 +44,10 @@ class FusedPrinter(Printer):
         lines.append(f'    moments = (None, None) if means is None else (means["{name}"], {square})')
         product = self.fused(layer)
         if product is None:
-            lines.append(f"    eta1 = eta1_{name}(p, x, s, w)")
+            lines.append(f"    eta1 = eta1__{name}(p, x, s, w)")
         else:
             lines += product
-        lines.append(f"    eta2 = eta2_{name}(p, x, s, w)" if len(layer.fields) > 1 else "    eta2 = None")
+        lines.append(f"    eta2 = eta2__{name}(p, x, s, w)" if len(layer.fields) > 1 else "    eta2 = None")
         more = "" if product is None else ", product, scale, base"
         return [*lines, f'    draw({kernel!r}, eta1, eta2, random, x["{name}"], {count}, moments{more}{bounds})']
 
@@ -62,7 +62,7 @@ class FusedPrinter(Printer):
             *self.gain(layer, repr(kernel), self.bounds(layer)),
             "",
             "",
-            f"def draw_moved_{name}(etas, at, random, out, w):",
+            f"def draw_moved__{name}(etas, at, random, out, w):",
             f'    """Draw `{name}` at natural parameters scale * eta + offset; at: (scale, offsets)."""',
             "    scale, offsets = at",
             "    eta2 = None if len(etas) == 1 else scale * etas[1] + offsets[1]",
@@ -82,7 +82,7 @@ class FusedPrinter(Printer):
             return super().apart(layer)
         until = next(n for n, line in enumerate(product) if "if scale" in line)
         return [
-            f"def apart_{layer.layer}(p, x, s, w):",
+            f"def apart__{layer.layer}(p, x, s, w):",
             f'    """Fields of `{layer.layer}` in two: one varies with the chains, the other is the same for all."""',
             *product[:until],
             "    left, right, add = product",

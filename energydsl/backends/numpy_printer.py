@@ -135,10 +135,10 @@ class Printer:
             "",
             "",
         ]
-        edges = [f"EDGES_{n} = {_pack(e)}" for n, e in self.edges.items()]
+        edges = [f"EDGES__{n} = {_pack(e)}" for n, e in self.edges.items()]
         colours = []
         for n, c in self.colours.items():
-            colours.append(f"UNITS_{n} = by_colour({_pack(c.ravel())})")
+            colours.append(f"UNITS__{n} = by_colour({_pack(c.ravel())})")
         constants = [f"{name} = {text}" for text, name in self.constants.items()]
         return "\n".join([*head, *edges, *colours, *constants, "", *body, ""])
 
@@ -157,8 +157,8 @@ class Printer:
             lines += ["", "", *self.field_lines(layer, kernel)]
         for kernel in layer.unit_fields:
             lines += ["", "", *self.unit_field(layer, kernel)]
-        arguments = ", ".join(f"{k.name}_{name}(p, x, s, w)" for k in layer.fields)
-        lines += ["", "", f"def fields_{name}(p, x, s, w):", f'    """Natural parameters of `{name}`."""']
+        arguments = ", ".join(f"{k.name}__{name}(p, x, s, w)" for k in layer.fields)
+        lines += ["", "", f"def fields__{name}(p, x, s, w):", f'    """Natural parameters of `{name}`."""']
         lines += [f"    return ({arguments},)"]
         lines += ["", "", *self.sample(layer)]
         if name not in self.colours:
@@ -180,12 +180,12 @@ class Printer:
         given = [len(density.statistics), rows, density.growth, (*density.bend, density.rate), density.confining]
         given += [layer.low, layer.high, density.breaks]
         text = ", ".join(re.sub(r"\binf\b", "math.inf", repr(g)) for g in given)
-        return [f"DENSITY_{layer.layer} = Density({text})"]
+        return [f"DENSITY__{layer.layer} = Density({text})"]
 
     def field_lines(self, layer: LayerKernels, kernel: Kernel) -> Lines:
         """eta of a layer. Linear fields are held in the workspace; others stay small where they do not vary."""
         number = layer.fields.index(kernel)
-        lines = [f"def {kernel.name}_{layer.layer}(p, x, s, w):", f'    """{comment(kernel.equation)}"""']
+        lines = [f"def {kernel.name}__{layer.layer}(p, x, s, w):", f'    """{comment(kernel.equation)}"""']
         shape = ", ".join(map(str, kernel.shape))
         letters = (BATCH, *kernel.letters)
         labels = {s.label for s in kernel.sections}
@@ -248,7 +248,7 @@ class Printer:
         number = layer.unit_fields.index(kernel)
         sites = [output(k) for k in range(len(layer.shape))]
         lines = [
-            f"def unit_{kernel.name}_{layer.layer}(p, x, s, w, {', '.join(sites)}):",
+            f"def unit_{kernel.name}__{layer.layer}(p, x, s, w, {', '.join(sites)}):",
             f'    """{comment(kernel.equation)}"""',
         ]
         letters = tuple(x for x in (BATCH, *kernel.letters) if x not in sites)
@@ -287,7 +287,7 @@ class Printer:
         name = layer.layer
         arguments = ", ".join(layer.etas)
         lines = [
-            f"def moments_{name}(means, {arguments}):",
+            f"def moments__{name}(means, {arguments}):",
             f'    """Write the conditional moments of `{name}` into `means`."""',
             f"    {_into(bound(layer.family.mean, layer), f'means[{name!r}]')}",
         ]
@@ -298,9 +298,9 @@ class Printer:
             *lines,
             "",
             "",
-            f"def means_{name}(p, x, s, w, means):",
+            f"def means__{name}(p, x, s, w, means):",
             f'    """Conditional moments of `{name}` given all other layers, into `means`."""',
-            f"    moments_{name}(means, *fields_{name}(p, x, s, w))",
+            f"    moments__{name}(means, *fields__{name}(p, x, s, w))",
         ]
 
     def sample(self, layer: LayerKernels) -> Lines:
@@ -314,16 +314,16 @@ class Printer:
             *self.draw(layer),
             "",
             "",
-            f"def sample_{name}(p, x, s, random, w, colour=None, means=None):",
+            f"def sample__{name}(p, x, s, random, w, colour=None, means=None):",
             f'    """Draw `{name}` given all other layers, into x; and its moments into `means` if that is given."""',
-            f"    {arguments}, = fields_{name}(p, x, s, w)",
+            f"    {arguments}, = fields__{name}(p, x, s, w)",
             "    if means is not None:",
-            f"        moments_{name}(means, {arguments})",
+            f"        moments__{name}(means, {arguments})",
         ]
         if name not in self.colours:
             return [
                 *lines,
-                f'    draw_{name}({arguments}, fill(random, w("u:{name}", (rows(x){site},))), x["{name}"], w)',
+                f'    draw__{name}({arguments}, fill(random, w("u:{name}", (rows(x){site},))), x["{name}"], w)',
             ]
         states = layer.field_shape[len(layer.shape) :]
         inner = "".join(f", {n}" for n in layer.energy_shape[len(layer.shape) :])
@@ -331,7 +331,7 @@ class Printer:
         return [
             *lines,
             *self.units_of(layer),
-            f'    draw_{name}({taken}, fill(random, w(f"u{{colour}}:{name}", (rows(x), len(units)))), new, w)',
+            f'    draw__{name}({taken}, fill(random, w(f"u{{colour}}:{name}", (rows(x), len(units)))), new, w)',
             f'    x["{name}"].reshape(rows(x), -1{inner})[:, units] = new',
         ]
 
@@ -339,7 +339,7 @@ class Printer:
         """The units of a colour, and an array for their values."""
         name, inner = layer.layer, "".join(f", {n}" for n in layer.energy_shape[len(layer.shape) :])
         return [
-            f"    units = UNITS_{name}[colour] if colour is not None else np.arange({int(np.prod(layer.shape))})",
+            f"    units = UNITS__{name}[colour] if colour is not None else np.arange({int(np.prod(layer.shape))})",
             f'    new = w(f"new{{colour}}:{name}", (rows(x), len(units){inner}))',
         ]
 
@@ -351,26 +351,26 @@ class Printer:
             *self.apart(layer),
             "",
             "",
-            *self.gain(layer, f"log_partition_{name}", ""),
+            *self.gain(layer, f"log_partition__{name}", ""),
             "",
             "",
-            f"def draw_moved_{name}(etas, at, random, out, w):",
+            f"def draw_moved__{name}(etas, at, random, out, w):",
             f'    """Draw `{name}` at natural parameters scale * eta + offset; at: (scale, offsets)."""',
-            f'    draw_{name}(*moved(etas, at), fill(random, w("u:{name}", (len(out){site},))), out, w)',
+            f'    draw__{name}(*moved(etas, at), fill(random, w("u:{name}", (len(out){site},))), out, w)',
         ]
 
     def apart(self, layer: LayerKernels) -> Lines:
         zeros = ", ".join("0.0" for _ in layer.fields)
         return [
-            f"def apart_{layer.layer}(p, x, s, w):",
+            f"def apart__{layer.layer}(p, x, s, w):",
             f'    """Fields of `{layer.layer}` in two: one varies with the chains, the other is the same for all."""',
-            f"    return fields_{layer.layer}(p, x, s, w), ({zeros},)",
+            f"    return fields__{layer.layer}(p, x, s, w), ({zeros},)",
         ]
 
     @staticmethod
     def gain(layer: LayerKernels, log_partition: str, bounds: str) -> Lines:
         return [
-            f"def gain_{layer.layer}(etas, before, after):",
+            f"def gain__{layer.layer}(etas, before, after):",
             f'    """What the log-partitions of `{layer.layer}` gain from before to after, each (scale, offsets)."""',
             f"    return gain({log_partition}, etas, before, after, {layer.shape!r}{bounds})",
         ]
@@ -379,7 +379,7 @@ class Printer:
         """One draw from the fields and uniform numbers, both overwritten."""
         arguments = ", ".join(layer.etas)
         return [
-            f"def draw_{layer.layer}({arguments}, u, new, w):",
+            f"def draw__{layer.layer}({arguments}, u, new, w):",
             f'    """Draw units of `{layer.layer}` from their fields and uniform numbers; these may be overwritten."""',
             *_Formula(layer.layer, self.full(layer), "new").statements(bound(layer.family.sample, layer)),
         ]
@@ -397,12 +397,12 @@ class Printer:
         at = ", ".join(sites)
         arguments = layer.etas
         lines = [
-            f"def scan_{name}(p, x, s, random, w, keep=None):",
+            f"def scan__{name}(p, x, s, random, w, keep=None):",
             f'    """Draw the units of `{name}` one after the other, into x, but for entries that `keep` marks."""',
             f'    uniform = fill(random, w("u:{name}", (rows(x){"".join(f", {n}" for n in layer.shape)},)))',
             f"    for {at}{',' if len(sites) == 1 else ''} in np.ndindex({', '.join(map(str, layer.shape))}):",
         ]
-        lines += [f"        {a} = unit_{a}_{name}(p, x, s, w, {at})" for a in arguments]
+        lines += [f"        {a} = unit_{a}__{name}(p, x, s, w, {at})" for a in arguments]
         lines.append(f"        u = uniform[:, {at}]")
         lines.append(f"        new = {_plain(bound(layer.family.sample, layer))}")
         lines.append(
@@ -413,7 +413,7 @@ class Printer:
     def elementwise(self, layer: LayerKernels, what: str, formula: Scalar) -> Lines:
         arguments = ", ".join(layer.etas)
         return [
-            f"def {what}_{layer.layer}({arguments}):",
+            f"def {what}__{layer.layer}({arguments}):",
             f'    """{what} of every unit of `{layer.layer}`."""',
             f"    return {_plain(formula)}",
         ]
@@ -449,7 +449,7 @@ class Printer:
             lines += [
                 "",
                 "",
-                f"def gradient_{name}(p, x, s, weights, w{', onto=None' if direct else ''}):",
+                f"def gradient__{name}(p, x, s, weights, w{', onto=None' if direct else ''}):",
                 f'    """{comment(kernel.equation)}, added up over chains with `weights`; overwritten by the next call."""',
             ]
             for n, section in enumerate(kernel.sections):
@@ -755,7 +755,7 @@ class Printer:
                 case Wrap(inner=inner, modulus=modulus):
                     text = f"({self.index(inner, grids)}) % {modulus}"
                 case EdgeEnd(graph=graph, side=side, binder=binder):
-                    text = f"EDGES_{graph}[{grids[binder]}, {side}]"
+                    text = f"EDGES__{graph}[{grids[binder]}, {side}]"
             parts.append(text if coefficient == 1 else f"{coefficient} * ({text})")
         if index.constant or not parts:
             parts.append(str(index.constant))
@@ -786,9 +786,9 @@ class Printer:
         updates = []
         for layer in self.program.layers.values():
             name = layer.layer
-            updates.append(f'    "{name}": sample_{name},')
+            updates.append(f'    "{name}": sample__{name},')
             if layer.unit_fields:
-                updates.append(f'    "{name}*": scan_{name},')
+                updates.append(f'    "{name}*": scan__{name},')
         table = [f"    {k!r}: {[list(b) for b in v]!r}," for k, v in self.schedules.items()]
         names = list(self.program.gradients)
         return [
@@ -801,13 +801,13 @@ class Printer:
             "SCHEDULES = {",
             *table,
             "}",
-            f"GRADIENTS = {{{', '.join(f'{n!r}: gradient_{n}' for n in names)}}}",
+            f"GRADIENTS = {{{', '.join(f'{n!r}: gradient__{n}' for n in names)}}}",
             "# those that can be added onto the parameter itself: gradient_W(p, x, s, -rate * weights, w, p['W'])",
             f"DIRECT = {[n for n in names if self.one_product(self.program.gradients[n])]!r}",
             "",
             "",
             "MEANS = {",
-            *(f'    "{n}": means_{n},' for n in self.program.layers),
+            *(f'    "{n}": means__{n},' for n in self.program.layers),
             "}",
             "",
             "",
@@ -898,7 +898,7 @@ def _plain(node: Scalar) -> str:
 
 def bound(formula: Scalar, layer: LayerKernels) -> Scalar:
     """A formula with the bounds of a layer as numbers."""
-    numbers = {"low": Num(layer.low), "high": Num(layer.high), "density": Var(f"DENSITY_{layer.layer}")}
+    numbers = {"low": Num(layer.low), "high": Num(layer.high), "density": Var(f"DENSITY__{layer.layer}")}
     return substitute(formula, numbers)
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
 from energydsl.cli.common import json_option, print_json, progress
+from energydsl.data import writers
 from energydsl.diagnostics import EnergyError
 
 
@@ -51,7 +51,7 @@ def command(
     if out is not None:
         try:
             with open(out, "wb") as file:
-                np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+                writers.npz(file, arrays)
         except OSError as error:
             raise EnergyError(f"cannot write {out}: {error.strerror}") from None
         written.append(str(out))

@@ -120,13 +120,13 @@ class _Path:
         gain = (before - after) * (start + rest.astype(np.float64))
         fields, targets = {}, {}
         for name in self.out:
-            etas, same = getattr(kernels, f"apart_{name}")(self.params, x, self.plain, program.workspace)
+            etas, same = getattr(kernels, f"apart__{name}")(self.params, x, self.plain, program.workspace)
             base = self.base[name]
             start_at, target = (
                 (t * beta, [t * beta * e + (1.0 - t) * b for e, b in zip(same, base, strict=True)])
                 for t in (before, after)
             )
-            gain += getattr(kernels, f"gain_{name}")(etas, start_at, target)
+            gain += getattr(kernels, f"gain__{name}")(etas, start_at, target)
             fields[name], targets[name] = etas, target
         if last:
             return gain
@@ -135,7 +135,7 @@ class _Path:
             return gain
         rng.next()  # type: ignore[no-untyped-call]
         for name in self.first:
-            getattr(kernels, f"draw_moved_{name}")(fields[name], targets[name], rng, x[name], program.workspace)
+            getattr(kernels, f"draw_moved__{name}")(fields[name], targets[name], rng, x[name], program.workspace)
         settings = self.settings(after)
         for part in self.parts[len(self.first) :]:
             kernels.update(part, self.params, x, settings, rng, program.workspace)
@@ -145,7 +145,7 @@ class _Path:
         total = 0.0
         for name, fields in self.base.items():
             layer = self.program.model.layers[name]
-            log_partition = getattr(self.program.kernels, f"log_partition_{name}")
+            log_partition = getattr(self.program.kernels, f"log_partition__{name}")
             wide = tuple(f.astype(np.float64)[None] for f in fields)
             shape = (1, *layer.shape)
             total += float(np.broadcast_to(self.program.host(log_partition(*wide)), shape).sum())

@@ -72,10 +72,10 @@ class Discriminative:
         kernels, xp = self.program.kernels, self.program.xp
         logits = -self.program.marginal_rest(params, self.x, self.settings, self.out)
         for name in self.out:
-            etas, same = getattr(kernels, f"apart_{name}")(params, self.x, self.settings, self.program.workspace)
-            logits = logits + getattr(kernels, f"gain_{name}")(etas, (0.0, self.neutral[name]), (1.0, list(same)))
+            etas, same = getattr(kernels, f"apart__{name}")(params, self.x, self.settings, self.program.workspace)
+            logits = logits + getattr(kernels, f"gain__{name}")(etas, (0.0, self.neutral[name]), (1.0, list(same)))
             whole = [eta + offset for eta, offset in zip(etas, same, strict=True)]
-            getattr(kernels, f"moments_{name}")(self.x, *whole)
+            getattr(kernels, f"moments__{name}")(self.x, *whole)
         logits = logits.reshape(self.count, self.batch)
         weights = xp.exp(logits - logits.max(axis=0, keepdims=True))
         p = weights / weights.sum(axis=0, keepdims=True)

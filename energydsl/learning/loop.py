@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 import energydsl
 from energydsl.compiler import Model, load, obstacle
+from energydsl.data import writers
 from energydsl.data.sources import Data, from_arrays, load_data
 from energydsl.diagnostics import ArgumentError, EnergyError, TrainingError
 from energydsl.directed_program import DirectedProgram
@@ -424,7 +425,7 @@ class _Training:
             figures["free_energy_validation"] = self._free_energy(held)
             figures["free_energy_gap"] = figures["free_energy_validation"] - free
         for label, values in program.term_energies(params, self.phases.negative).items():
-            figures[f"energy_{label or 'base_measure'}"] = float(np.mean(program.host(values)))
+            figures[f"energy_{label}" if label else "base_measure"] = float(np.mean(program.host(values)))
         return figures | self._varying(known)
 
     def _varying(self, x: Arrays) -> dict[str, float]:
@@ -481,9 +482,9 @@ class _Training:
             (folder / "model.energy").write_text(source.text, encoding="utf-8")
             graphs = {n: edges_of(g) for n, g in self.program.model.graphs.items() if g.kind == "edges"}
             if graphs:
-                np.savez(folder / "graphs.npz", **graphs)  # type: ignore[arg-type]
+                writers.npz(folder / "graphs.npz", graphs)
             base = {f"{n}/{k}": a for n, fields in self.base.items() for k, a in enumerate(fields)}
-            np.savez(folder / "base.npz", **base)  # type: ignore[arg-type]
+            writers.npz(folder / "base.npz", base)
             existing.write_text(json.dumps(self.config, indent=2) + "\n", encoding="utf-8")
         except OSError as error:
             raise EnergyError(f"cannot write {folder}: {error.strerror}") from None

@@ -149,7 +149,7 @@ class _Part:
         state = {n: a[batch:] for n, a in self.both.items()}
         p = self.part.params(params)
         for name in self.part.targets:
-            getattr(program.kernels, f"means_{name}")(p, state, settings, program.workspace, state)
+            getattr(program.kernels, f"means__{name}")(p, state, settings, program.workspace, state)
 
     def gradient(self, params: Arrays, names: list[str]) -> Arrays:
         program = self.part.program

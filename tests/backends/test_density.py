@@ -142,7 +142,7 @@ def test_draws_invert_the_distribution_function(name: str, backend: str) -> None
     u = np.concatenate([[1e-9, 1e-4], np.linspace(0.01, 0.99, 23), [1 - 1e-4, 1 - 1e-9]])
     for row in range(len(LARGE)):
         given = [program.device(np.repeat(e[row], len(u))) for e in etas]
-        drawn = program.host(program.kernels.density_draw(program.kernels.DENSITY_x, *given, program.device(u)))
+        drawn = program.host(program.kernels.density_draw(program.kernels.DENSITY__x, *given, program.device(u)))
         assert (np.diff(drawn) >= 0).all()
         x, p, _ = exact(name, row)
         below = np.concatenate([[0.0], np.cumsum(p)])[np.searchsorted(x, drawn)]
@@ -157,8 +157,8 @@ def test_backends_agree_to_rounding(name: str, backend: str) -> None:
     u = rng.random(len(etas[0]))
     for what in ("log", "mean", "variance", "entropy", "draw"):
         given = [*etas, u] if what == "draw" else etas
-        wanted = getattr(plain.kernels, f"density_{what}")(plain.kernels.DENSITY_x, *given)
-        found = getattr(program.kernels, f"density_{what}")(program.kernels.DENSITY_x, *map(program.device, given))
+        wanted = getattr(plain.kernels, f"density_{what}")(plain.kernels.DENSITY__x, *given)
+        found = getattr(program.kernels, f"density_{what}")(program.kernels.DENSITY__x, *map(program.device, given))
         np.testing.assert_allclose(program.host(found), wanted, rtol=1e-9, atol=1e-10)
 
 
@@ -167,7 +167,7 @@ def test_what_is_no_density_is_not_a_number(backend: str) -> None:
     etas = [np.array([0.0, np.nan, 0.0, np.inf])] * 2 + [np.array([0.0, -1.0, 1.0, -1.0])]
     for what in ("log", "mean", "variance", "draw"):
         given = [*etas, np.full(4, 0.5)] if what == "draw" else etas
-        found = getattr(program.kernels, f"density_{what}")(program.kernels.DENSITY_x, *map(program.device, given))
+        found = getattr(program.kernels, f"density_{what}")(program.kernels.DENSITY__x, *map(program.device, given))
         assert np.isnan(program.host(found)).all()
 
 
@@ -206,7 +206,7 @@ def test_a_narrow_exp_in_a_wide_density(text: str, etas: tuple[float, float], ba
     assert mean == pytest.approx(p @ x, rel=1e-4, abs=1e-6)
     assert variance == pytest.approx(p @ (x - p @ x) ** 2, rel=1e-4)
     u = (np.arange(2000) + 0.5) / 2000
-    drawn = program.host(program.kernels.density_draw(program.kernels.DENSITY_x, *given, program.device(u)))
+    drawn = program.host(program.kernels.density_draw(program.kernels.DENSITY__x, *given, program.device(u)))
     assert drawn.mean() == pytest.approx(mean, abs=0.01 * np.sqrt(variance))
     assert drawn.var() == pytest.approx(variance, rel=0.05)
 
@@ -216,8 +216,8 @@ def test_no_mass_is_ever_missed() -> None:
     program = program_of("quartic")
     scale = 1e8
     linear, square, fourth = (np.array([v]) for v in (0.3, 2 * scale, -scale))
-    log = program.kernels.log_partition_x(linear, square, fourth)[0]
-    variance = program.kernels.variance_x(linear, square, fourth)[0]
+    log = program.kernels.log_partition__x(linear, square, fourth)[0]
+    variance = program.kernels.variance__x(linear, square, fourth)[0]
     peaks = [float(optimize.newton(lambda x: 0.3 + 4 * scale * (x - x**3), s)) for s in (-1.0, 1.0)]
     width = 0.5 * np.log(2 * np.pi / (8 * scale))
     assert log == pytest.approx(scale + np.logaddexp(-0.3, 0.3) + width, rel=1e-12)
@@ -231,7 +231,7 @@ def test_the_rotor_is_von_mises() -> None:
 
     program = program_of("rotor")
     sizes = np.array([0.1, 1.0, 8.0, 40.0])
-    found = program.kernels.log_partition_x(*(sizes * s for s in (np.cos(0.7), np.sin(0.7))))
+    found = program.kernels.log_partition__x(*(sizes * s for s in (np.cos(0.7), np.sin(0.7))))
     np.testing.assert_allclose(found, np.log(2 * np.pi * special.ive(0, sizes)) + sizes, rtol=1e-11)
 
 
