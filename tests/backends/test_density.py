@@ -121,7 +121,7 @@ def test_moments_against_integrals(name: str, backend: str) -> None:
     program = program_of(name, backend)
     assert program.derived.conditionals["x"].family == "density"
     etas = [program.device(e) for e in etas_of(name, program)]
-    log, mean, variance, entropy, mode = (program.host(getattr(program.kernels, f"{what}_x")(*etas)) for what in WHAT)
+    log, mean, variance, entropy, mode = (program.host(getattr(program.kernels, f"{what}__x")(*etas)) for what in WHAT)
     _, given, statistics, _, _ = CASES[name]
     for row in range(len(LARGE)):
         x, p, log_z = exact(name, row)
@@ -175,7 +175,7 @@ def test_a_wall_that_gives_way_leaves_what_was_before_it(backend: str) -> None:
     """Without its factor an exp is not there, however far units reach; with one of the wrong sign there is no density."""
     program = program_of("walls", backend)
     etas = [program.device(np.array(e)) for e in ([0.2, 0.2], [-1e-6, -1e-6], [0.0, 1e-9], [0.0, 0.0])]
-    mean, variance = (program.host(getattr(program.kernels, f"{what}_x")(*etas)) for what in ("mean", "variance"))
+    mean, variance = (program.host(getattr(program.kernels, f"{what}__x")(*etas)) for what in ("mean", "variance"))
     np.testing.assert_allclose([mean[0], variance[0]], [1e5, 5e5], rtol=1e-9)
     assert np.isnan([mean[1], variance[1]]).all()
 
@@ -194,7 +194,7 @@ def test_a_narrow_exp_in_a_wide_density(text: str, etas: tuple[float, float], ba
     """An exp costs panels only where it is something: neither NaN nor a draw from nowhere."""
     program = Program(ed.loads("visible " + text).derived, backend, "float64")
     given = [program.device(np.full(2000, e)) for e in etas]
-    log, mean, variance = (program.host(getattr(program.kernels, f"{w}_x")(*given))[0] for w in WHAT[:3])
+    log, mean, variance = (program.host(getattr(program.kernels, f"{w}__x")(*given))[0] for w in WHAT[:3])
     low = 0.0 if "positive" in text else -60.0 / np.sqrt(-etas[0])
     x = np.linspace(low, -60.0 / etas[0] if low == 0.0 else -low, 4_000_001)
     values = program.statistics("x", program.device(x))
