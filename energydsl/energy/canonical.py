@@ -124,7 +124,9 @@ def _full_square(monomial: Monomial, span: Span) -> Diagnostic:
     )
 
 
-Meeting = tuple[At, At, list[tuple[Index, Index]]]
+Pairs = list[tuple[Index, Index]]
+# Two factors, the index pairs that decide whether they name the same unit, and whether these name states of one unit.
+Meeting = tuple[At, At, Pairs, bool]
 
 
 def _meeting_pair(monomial: Monomial, rules: Rules) -> Meeting | None:
@@ -143,8 +145,8 @@ def _meeting_pair(monomial: Monomial, rules: Rules) -> Meeting | None:
                 continue
             if not open_pairs and len(first.indices) > sites:
                 states = _undecided(first.indices[sites:], second.indices[sites:], monomial, ranges, rules)
-                return a, b, [] if states is None else states or []
-            return a, b, open_pairs
+                return a, b, states or [], bool(states)
+            return a, b, open_pairs, False
     return None
 
 
@@ -182,7 +184,7 @@ def _undecided(
         if _apart(a, b, monomial, ranges, rules):
             return None
         if not _same(a, b):
-            pairs.append((a, b))
+            pairs.append(_reduced(a, b))
     decided = {frozenset((p.left, p.right)) for p in monomial.predicates if p.kind in ("less", "differ")}
     if frozenset((tuple(a for a, _ in pairs), tuple(b for _, b in pairs))) in decided:
         return None
@@ -190,6 +192,15 @@ def _undecided(
         frozenset(pair) for p in monomial.predicates if p.kind == "equal" for pair in zip(p.left, p.right, strict=True)
     }
     return [(a, b) for a, b in pairs if frozenset((a, b)) not in known]
+
+
+def _reduced(a: Index, b: Index) -> tuple[Index, Index]:
+    """Two indices without what they share: i + k = j + k where i = j."""
+    shared = {atom: min(m, n) for atom, m in a.terms for other, n in b.terms if atom == other and min(m, n) > 0}
+    both = Index(constant=min(a.constant, b.constant))
+    for atom, count in shared.items():
+        both = both + Index.of(atom) * count
+    return (a - both, b - both) if shared else (a, b)
 
 
 def _same(a: Index, b: Index) -> bool:
@@ -250,10 +261,9 @@ def _on_ring(index: Index, ranges: dict[str, tuple[int, int]]) -> tuple[Index, i
 
 def _split(monomial: Monomial, meeting: Meeting, rules: Rules) -> list[Monomial]:
     """The cases of a meeting: same unit (folded), or different ones."""
-    first, second, pairs = meeting
+    first, second, pairs, over_states = meeting
     a, b = _comparable(first, second, rules)
     sites = rules.sites(a)
-    over_states = bool(pairs) and pairs[0] not in list(zip(a.indices[:sites], b.indices[:sites], strict=True))
     states_apart = len(a.indices) > sites and not over_states and not pairs and not _same(a.indices[-1], b.indices[-1])
     if states_apart:
         return []  # one unit is never in two states
@@ -309,7 +319,7 @@ def _where_different(monomial: Monomial, pairs: list[tuple[Index, Index]]) -> li
 
 def _counts_pairs_twice(monomial: Monomial, meeting: Meeting, rules: Rules) -> bool:
     """A full square x_i J_ik x_k of a symmetric J, with a factor that is not 1/2."""
-    _, _, pairs = meeting
+    pairs = meeting[2]
     if len(pairs) != 1 or abs(monomial.coefficient) == 0.5 or len(monomial.factors) != 3:
         return False
     return any(
