@@ -163,8 +163,7 @@ class Program:
             counts = (
                 np.zeros(record.field_shape) if data is None else np.stack([(data == v).sum(0) for v in values], -1)
             )
-            weight = [math.lgamma(v + 1.0) if family.weighted else 0.0 for v in values]
-            return (np.log((counts + 1.0) / (counts.sum(-1, keepdims=True) + len(values))) + weight,)
+            return (np.log((counts + 1.0) / (counts.sum(-1, keepdims=True) + len(values))),)
         mean = self._smoothed_mean(layer, data)
         second: tuple[Array, ...] = ()
         if 2 in family.powers:

@@ -71,10 +71,10 @@ class Oracle:
         for term in self.model.energies:
             for name, sign in _base_layers(term.expression):
                 total[name] = total.get(name, 0.0) + sign
-        return [n for n, factor in total.items() if factor == 1.0]
+        return [n for n, factor in total.items() if factor == 1.0 and self.model.layers[n].domain.name == "count"]
 
     def base(self, params: Mapping[str, Any], state: Mapping[str, Any]) -> Array:
-        """The sum of lgamma(x + 1) over count and integer layers whose energy holds it: it is not multiplied by beta."""
+        """The sum of lgamma(x + 1) over count layers whose energy holds it: it is not multiplied by beta."""
         rows = len(next(iter(state.values())))
         total = np.zeros(rows)
         for name in self._weighed():

@@ -103,7 +103,7 @@ def family(name: str, **changes: Any) -> Patch:
 
     def patch(monkeypatch: Any) -> None:
         for domain in list(DOMAINS.values()):
-            changed = tuple(replace(f, **changes) if f.kernel == name else f for f in domain.families)
+            changed = tuple(replace(f, **changes) if f.name == name else f for f in domain.families)
             monkeypatch.setitem(DOMAINS, domain.name, replace(domain, families=changed))
 
     return patch
@@ -332,7 +332,7 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "Poisson drawn at twice the rate": (POISSON, family("poisson", sample=apply("poisson_draw", ETA1 + 0.693, UNIFORM))),
     "base measure multiplied by beta": (POISSON, set_to(Program, "exponent", lambda f: staticmethod(lambda terms, s: f(terms, s) + (s.beta - 1.0) * terms.get("", 0.0)))),
     "geometric counted from one": (GEOMETRIC, family("geometric", sample=1.0 + FAMILIES["geometric"].sample)),
-    "table without its base measure": (BINOMIAL, family("weighted_table", sample=FAMILIES["table"].sample)),
+    "factorial of a finite layer left untempered": (BINOMIAL, set_to(Program, "exponent", lambda f: staticmethod(lambda terms, s: f(terms, s) + 0.1 * (1.0 - s.beta) * terms["energy"]))),
     "table counted from zero": (ORDINAL, family("table", sample=apply("pick_last", ETA1, UNIFORM, 0.0))),
     "values of a table shifted": (ORDINAL, source("np.arange(-1, ", "1.0 + np.arange(-1, ")),
     # densities without a closed form

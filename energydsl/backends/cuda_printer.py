@@ -60,21 +60,20 @@ def cuda_source(dtype: str) -> str:
 
 
 def _kernels(family: Family) -> list[str]:
-    kernel, name = family.kernel, f"{family.kernel}_units"
+    kernel, name = family.name, f"{family.kernel}_units"
     structure, fused = [], []
-    weighted = str(family.weighted).lower()
     if family.one_hot:
         draw = "draw_states(fields, random, rows, states, target);"
         put = "[](const Part& p, int unit, int c, FLOAT u) { put_states(p, unit, c, u); }"
     elif family.over_states:
-        draw = f"draw_table<{weighted}>(fields, random, rows, states, target);"
+        draw = "draw_table(fields, random, rows, states, target);"
     else:
         draw = f"draw<{name}>(fields, random, rows, target);"
         put = f"[](const Part& p, int unit, int c, FLOAT u) {{ put_slot<{name}>(p, unit, c, u); }}"
         structure = [_struct(family, name)]
         fused = [_product_draw(kernel, name)]
     if family.over_states:
-        gain = f"gain_states<{weighted}>(before, after, rows, states, out);"
+        gain = "gain_states(before, after, rows, states, out);"
     else:
         gain = f"gain<{name}>(before, after, scale, scale_after, base2, base2_after, rows, out);"
     return [

@@ -252,11 +252,6 @@ struct Fields {
   __device__ FLOAT offset(int r, int j) const { return base ? base[at(rows0, r, j)] : FLOAT(0); }
   __device__ FLOAT first(int r, int j) const { return scale * eta1[at(rows1, r, j)] + offset(r, j); }
   __device__ FLOAT second(int r, int j) const { return eta2 ? eta2[at(rows2, r, j)] : FLOAT(0); }
-  // The field of the value low + s of the unit whose states begin at j; weighted: less log (low + s)!.
-  template <bool weighted>
-  __device__ FLOAT value(int r, int j, int s) const {
-    return first(r, j + s) - (weighted ? FLOAT(lgamma(low + s + 1)) : FLOAT(0));
-  }
 };
 
 // The random stream of a draw, or numbers given explicitly.
@@ -322,13 +317,12 @@ __device__ inline void draw_states(const Fields& fields, const Random& random, i
 }
 
 // Units of a few values low, low + 1, ...: one field a value.
-template <bool weighted>
 __device__ inline void draw_table(const Fields& fields, const Random& random, int rows, int states, const Target& target) {
   Fields table = fields;
   table.entries = fields.entries * states;
   each_unit(random, rows, fields.entries, [&](int r, int j, FLOAT u) {
     place at = place(r) * fields.entries + j;
-    auto eta = [&](int s) { return table.template value<weighted>(r, j * states, s); };
+    auto eta = [&](int s) { return table.first(r, j * states + s); };
     target.out[at] = FLOAT(fields.low + unit_choose(states, u, eta));
     if (!target.mean) return;
     FLOAT top = largest(states, eta), total = weight_in_all(states, top, eta), mean = 0;
@@ -370,13 +364,12 @@ __device__ inline void gain(const Fields& before, const Fields& after, FLOAT sca
   }
 }
 
-template <bool weighted>
 __device__ inline void gain_states(const Fields& before, const Fields& after, int rows, int states, double* out) {
   for (int r = blockIdx.x; r < rows; r += gridDim.x) {
     double total = 0;
     for (int j = threadIdx.x * states; j < before.entries; j += blockDim.x * states) {
-      total += unit_logsumexp(states, [&](int s) { return after.template value<weighted>(r, j, s); });
-      total -= unit_logsumexp(states, [&](int s) { return before.template value<weighted>(r, j, s); });
+      total += unit_logsumexp(states, [&](int s) { return after.first(r, j + s); });
+      total -= unit_logsumexp(states, [&](int s) { return before.first(r, j + s); });
     }
     total = block_sum(total);
     if (threadIdx.x == 0) out[r] = total;

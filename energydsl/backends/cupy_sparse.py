@@ -42,6 +42,6 @@ class CupySweeps(SparseSweeps):
         layer = self.layers[found.layer]
         states = layer.states or 1
         scanned = part.endswith("*")
-        kernel = f"{'scan' if scanned else 'sweep'}_{layer.family.kernel}"
+        kernel = f"{'scan' if scanned else 'sweep'}_{layer.family.name}"
         threads = chains if scanned else chains * -(-found.count // self.kernels.WORDS)
         return kernel, threads, (np.int32(found.first), np.int32(found.count), np.int32(states))

@@ -21,7 +21,7 @@ class FusedPrinter(Printer):
         name = layer.layer
         states = layer.field_shape[len(layer.shape) :]
         count = layer.states or 1
-        kernel, bounds = layer.family.kernel, self.bounds(layer, "bounds=")
+        kernel, bounds = layer.family.name, self.bounds(layer, "bounds=")
         lines = [
             *self.moments(layer),
             "",
@@ -54,7 +54,7 @@ class FusedPrinter(Printer):
     def path(self, layer: LayerKernels) -> Lines:
         if layer.family.density:
             return super().path(layer)
-        name, kernel = layer.layer, layer.family.kernel
+        name, kernel = layer.layer, layer.family.name
         return [
             *self.apart(layer),
             "",

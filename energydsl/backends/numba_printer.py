@@ -69,7 +69,7 @@ def _draw(family: Family) -> Lines:
     """The kernel of one family over (chains, units); `given` holds explicit uniform numbers or nothing."""
     lines = [
         "@njit(parallel=True, cache=True, fastmath=FAST, error_model='numpy')",
-        f"def draw_{family.kernel}(",
+        f"def draw_{family.name}(",
         "    eta1, eta2, base, scale, given, k0, k1, block, sweep, chain, states, low, high, out, mean, square, parts,",
         "    address, a, lda, trans_a, b, ldb, trans_b, inner, add,",
         "):",
@@ -98,7 +98,6 @@ def _draw(family: Family) -> Lines:
         "            else:",
         "                for j in range(entries):",
         "                    e[j] = scale * f[j]",
-        *(["            weigh(e, states, low)"] if family.over_states and family.weighted else []),
     ]
     if len(family.powers) > 1:
         lines.append("            g = eta2[r if len(eta2) > 1 else 0]")
@@ -142,7 +141,7 @@ def _gain(family: Family) -> Lines:
     """What the log-partitions of a family gain where fields f, g move from s f + c, s g + d to t f + c2, t g + d2."""
     lines = [
         "@njit(parallel=True, cache=True, fastmath=FAST, error_model='numpy')",
-        f"def gain_{family.kernel}(eta1, eta2, c, d, s, c2, d2, t, states, low, high, out, parts):",
+        f"def gain_{family.name}(eta1, eta2, c, d, s, c2, d2, t, states, low, high, out, parts):",
         "    entries = eta1.shape[1]",
         "    for n in prange(parts):",
         "        a, b = np.empty(entries, FLOAT), np.empty(entries, FLOAT)",
@@ -155,11 +154,6 @@ def _gain(family: Family) -> Lines:
         "            for j in range(entries):",
         "                a[j] = s * f[j] + c[0, j]",
         "                b[j] = t * f[j] + c2[0, j]",
-        *(
-            ["            weigh(a, states, low)", "            weigh(b, states, low)"]
-            if family.over_states and family.weighted
-            else []
-        ),
         "            total = FLOAT(0.0)",
     ]
     if family.over_states:

@@ -608,13 +608,6 @@ def unit_mean(eta, at, states, low):
     return FLOAT(low) + total / whole
 
 
-@njit(error_model="numpy")
-def weigh(eta, states, low):
-    """Take log x! off the fields of every value x."""
-    for j in range(len(eta)):
-        eta[j] -= FLOAT(math.lgamma(low + j % states + 1.0))
-
-
 # --- random numbers: the same stream as in NumPy
 
 

@@ -576,11 +576,6 @@ def poisson_peak(k, rate):
     return np.where(k < 10.0, small, large)
 
 
-def weighted_last(x, low, out=None):
-    """x_k - log k! for the values low, low + 1, ... over the last axis."""
-    return np.subtract(x, lgamma(np.arange(x.shape[-1], dtype=np.float64) + (low + 1.0)).astype(x.dtype), out=out)
-
-
 def mean_last(x, low):
     """Mean of the value low + k under softmax(x) over the last axis."""
     return (softmax_last(x) * np.arange(low, low + x.shape[-1], dtype=x.dtype)).sum(axis=-1)

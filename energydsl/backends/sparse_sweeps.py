@@ -47,7 +47,7 @@ class SparseSweeps:
         found = self.plan.parts[part.rstrip("*")]
         layer = self.layers[found.layer]
         states = layer.states or 1
-        return [KINDS.index(layer.family.kernel), found.first, found.count, states, part.endswith("*"), block]
+        return [KINDS.index(layer.family.name), found.first, found.count, states, part.endswith("*"), block]
 
     def _bound(self, p: Arrays, s: Any) -> tuple[Array, Array, Array]:
         """Static fields, second natural parameters and values of entries for given parameters and settings."""

@@ -353,9 +353,8 @@ def _text(
     state = names[-1] if family.over_states else ""
     if state and not family.one_hot:
         value = f" = {state}"
-    weight = f" - log {state}!" if value and family.weighted else ""
     minus = show_parts(fields[0].parts, layer, letters, Monomial(-1.0))
-    formula = family.formula.format(eta1=fields[0].text + weight, minus1=minus, state=state)
+    formula = family.formula.format(eta1=fields[0].text, minus1=minus, state=state)
     return f"p({unit}{value}{bar}) = {formula}{between}"
 
 

@@ -13,5 +13,4 @@ from energydsl.domains.table import Domain as Domain
 from energydsl.domains.table import Family as Family
 
 DOMAINS = {d.name: d for d in (BINARY, SPIN, CATEGORICAL, REAL, POSITIVE, INTERVAL, COUNT, INTEGER)}
-# By the names of their kernels.
-FAMILIES = {f.kernel: f for d in DOMAINS.values() for f in d.families}
+FAMILIES = {f.name: f for d in DOMAINS.values() for f in d.families}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 UNARY = {"exp", "log", "sqrt", "tanh", "sigmoid", "softplus", "ndtri", "negative", "abs", "sign", "sin", "cos"}
 UNARY |= {"lgamma", "digamma", "step", "floor", "expm1", "log1p", "log1mexp"}
 BINARY = {"add", "subtract", "multiply", "divide", "less", "power"}
-AXIS = {"softmax_last", "logsumexp_last", "choose_last", "entropy_last", "weighted_last", "pick_last", "largest_last"}
+AXIS = {"softmax_last", "logsumexp_last", "choose_last", "entropy_last", "pick_last", "largest_last"}
 AXIS |= {"mean_last", "variance_last"}
 # Functions of natural parameters and bounds that have no short formula.
 SPECIAL = {f"truncated_{f}_{w}" for f in ("normal", "exponential") for w in ("log", "mean", "variance", "draw")}

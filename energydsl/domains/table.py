@@ -34,7 +34,6 @@ class Family:
     weighted: h(x) = 1 / x!, the base measure `lgamma(x + 1)`; else h = 1.
     entropy: -<log(p / h)>, so that -<beta E without base measure> + entropy bounds log Z.
     natural: eta1 of a mean (and eta2) in closed form; None where it is searched for.
-    key: the name of its kernels.
     density: its statistics where there is no closed form; powers is then empty.
     """
 
@@ -50,13 +49,7 @@ class Family:
     negative: int = 0
     weighted: bool = False
     natural: Callable[[Any, Any], Any] | None = None
-    key: str = ""
     density: Density | None = None
-
-    @property
-    def kernel(self) -> str:
-        """The name of its kernels."""
-        return self.key or self.name
 
     @property
     def over_states(self) -> bool:

@@ -77,7 +77,7 @@ def _weighs(monomial: Monomial, coefficient: float, rules: Rules) -> str:
     plain = whole and len({i.plain for i in unit.indices}) == len(unit.indices) == len(loops)
     lgamma = isinstance(atom, Function) and atom.function == "lgamma" and set(atom.argument) == set(shift)
     domain = rules.domain(unit.name)
-    counted = "lgamma" in domain.functions and domain.bounds(layer.domain.arguments)[0] >= 0
+    counted = "lgamma" in domain.functions and not domain.finite
     return unit.name if plain and lgamma and exponent == 1.0 and counted else ""
 
 
