@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -152,6 +152,52 @@ def downwards(parts: Sequence[Part], ends: Callable[[Part], tuple[Iterable[str],
     makers = {t: n for n, p in enumerate(parts) for t in ends(p)[1]}
     graph.add_edges_from((makers[g], n) for n, p in enumerate(parts) for g in ends(p)[0] if g in makers)
     return [parts[n] for n in nx.lexicographical_topological_sort(graph)]
+
+
+# --- where the loops of a monomial go ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Places:
+    """All places of the loops of a monomial where its predicates hold: the values of every loop, each of shape (count,)."""
+
+    model: Resolved
+    count: int
+    loops: Mapping[str, Integers]
+
+    def value(self, index: Index) -> Integers:
+        """The index at every place."""
+        return np.broadcast_to(np.asarray(index.value(self.loops, self._edge), np.int64), (self.count,))
+
+    def units(self, atom: At, rules: Rules) -> Integers:
+        """The flat number of the unit that an entry of a layer names, at every place."""
+        values = [self.value(i) for i in atom.indices[: rules.sites(atom)]]
+        if atom.flat:
+            return values[0]
+        number = np.zeros(self.count, np.int64)
+        for value, size in zip(values, self.model.layers[atom.name].shape, strict=True):
+            number = number * size + value
+        return number
+
+    def _edge(self, graph: str, side: int, number: Any) -> Any:
+        return edges_of(self.model.graphs[graph])[number, side]
+
+
+def places(model: Resolved, monomial: Monomial) -> Places | None:
+    """Where the loops of a monomial go; None where there are too many places to list, or a graph was not supplied."""
+    count = math.prod(loop.high - loop.low for loop in monomial.loops)
+    if count > MAX_PAIRS or any(model.graphs[g].kind == "absent" for g in _graphs(monomial)):
+        return None
+    grids = np.meshgrid(*(np.arange(loop.low, loop.high) for loop in monomial.loops), indexing="ij")
+    every = Places(model, count, {loop.name: g.ravel() for loop, g in zip(monomial.loops, grids, strict=True)})
+    keep = np.ones(count, bool)
+    for predicate in monomial.predicates:
+        keep &= predicate.holds(every.value)
+    return Places(model, int(keep.sum()), {name: values[keep] for name, values in every.loops.items()})
+
+
+def _graphs(monomial: Monomial) -> set[str]:
+    return {loop.graph for loop in monomial.loops if loop.graph}
 
 
 # --- units inside a layer ----------------------------------------------------------------------------------------
@@ -320,31 +366,14 @@ def _unit_pairs(model: Resolved, coupled: list[tuple[Monomial, At, At]], rules: 
     """All pairs of flat unit numbers that are coupled, or None where there are too many to list."""
     found = []
     for monomial, a, b in coupled:
-        count = math.prod(loop.high - loop.low for loop in monomial.loops)
-        if count > MAX_PAIRS:
+        visited = places(model, monomial)
+        if visited is None:
             return None
-        grids = np.meshgrid(*(np.arange(loop.low, loop.high) for loop in monomial.loops), indexing="ij")
-        environment = {loop.name: g.ravel() for loop, g in zip(monomial.loops, grids, strict=True)}
-
-        def edge(graph: str, side: int, e: Any) -> Any:
-            return edges_of(model.graphs[graph])[e, side]
-
-        numbers = [_unit_number(model, rules, x, environment, edge) for x in (a, b)]
-        pair = np.stack(np.broadcast_arrays(*numbers), axis=-1).reshape(-1, 2)
+        pair = np.stack([visited.units(x, rules) for x in (a, b)], axis=-1)
         found.append(np.sort(pair[pair[:, 0] != pair[:, 1]], axis=1))
     pairs = np.unique(np.concatenate(found), axis=0)
     size = model.layers[coupled[0][1].name].size
     return None if len(pairs) > size * (size - 1) / 4 and size > 8 else pairs
-
-
-def _unit_number(model: Resolved, rules: Rules, atom: At, environment: Any, edge: Any) -> Any:
-    values = [i.value(environment, edge) for i in atom.indices[: rules.sites(atom)]]
-    if atom.flat:
-        return values[0]
-    number: Any = 0
-    for value, size in zip(values, model.layers[atom.name].shape, strict=True):
-        number = number * size + value
-    return number
 
 
 def _greedy(size: int, pairs: Integers) -> Integers:

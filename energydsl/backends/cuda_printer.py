@@ -60,7 +60,7 @@ def cuda_source(dtype: str) -> str:
 
 
 def _kernels(family: Family) -> list[str]:
-    kernel, name = family.name, f"{family.kernel}_units"
+    kernel, name = family.name, f"{family.name}_units"
     structure, fused = [], []
     if family.one_hot:
         draw = "draw_states(fields, random, rows, states, target);"

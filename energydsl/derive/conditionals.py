@@ -7,17 +7,19 @@ units, so the field of a unit is the sum of the terms it stands in with its own 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from dataclasses import replace
 
+from energydsl.derive.families import family_of
+from energydsl.derive.joint import unbounded_pairs
+from energydsl.derive.normalisable import normalisation_problems
 from energydsl.derive.records import Conditional, Field
-from energydsl.derive.signs import NONNEGATIVE, POSITIVE, UNKNOWN, sign_of_factors
-from energydsl.diagnostics import Diagnostic, Note
+from energydsl.diagnostics import Diagnostic
 from energydsl.domains import DOMAINS, Domain, Family
 from energydsl.energy.expand import check_power, value_of
 from energydsl.energy.rules import Rules
-from energydsl.energy.statistics import Statistic, degree_of, power_of, statistics_of, without_closed_form
-from energydsl.energy.targets import UNIT, VALUE, Part, by_unit, by_value, merge, others, output, statistic
+from energydsl.energy.statistics import Statistic, power_of, statistics_of
+from energydsl.energy.targets import UNIT, VALUE, Part, by_unit, by_value, merge, output, statistic
 from energydsl.energy.terms import BASE, At, Energy, Function, Monomial, Predicate, Term, entries, with_entry
 from energydsl.energy.text import Letters, show_sum
 from energydsl.model.constants import Problem
@@ -34,13 +36,13 @@ def check_conditionals(model: Resolved, energy: Energy) -> list[Diagnostic]:
         found += _statistics_problems(model, domain, layer, touching)
         if not found:
             try:
-                found += _normalisation_problems(model, family_of(model, layer, touching), layer, touching)
+                found += normalisation_problems(model, family_of(model, layer, touching), layer, touching)
             except Problem as problem:
                 found.append(problem.diagnostic)
         alone = bool(touching) and all(t.monomial.layers() == {name} for t in touching)
         if layer.role == "hidden" and alone and not any(name in (*d.given, *d.targets) for d in model.directed):
             found.append(Diagnostic("W0404", f"hidden layer `{name}` is coupled to nothing", layer.span))
-    return found + list(_unbounded_pairs(model, energy))
+    return found + list(unbounded_pairs(model, energy))
 
 
 def _statistics_problems(model: Resolved, domain: Domain, layer: Layer, touching: list[Term]) -> Iterator[Diagnostic]:
@@ -78,141 +80,9 @@ def _undefined(values: tuple[float, ...], layer: Layer, term: Term, rules: Rules
         yield problem.diagnostic
 
 
-def family_of(model: Resolved, layer: Layer, touching: list[Term]) -> Family:
-    """The family of a layer: by the statistics of its units in the energy, and whether it has a base measure.
-
-    Raises `Problem` (E0310, E0311) where there is no closed form and the density cannot be integrated either.
-    """
-    domain = DOMAINS[layer.domain.name]
-    weighted = any(t.label == BASE for t in touching)
-    statistics = statistics_of(layer, touching)
-    powers = {power_of(s) for s in statistics}
-    others = powers if domain.integrated else set()
-    found = domain.family(powers, weighted) or domain.family(others | set(domain.powers), weighted)
-    if found is None or (domain.integrated and domain.bounded and any(_unproven(model, found, layer, touching))):
-        return without_closed_form(layer, statistics, touching)
-    return found
-
-
-def _normalisation_problems(
-    model: Resolved, family: Family, layer: Layer, touching: list[Term]
-) -> Iterator[Diagnostic]:
-    """The factor of the power that holds a density must be positive for all admissible parameters."""
-    if family.negative and not (family.density and DOMAINS[layer.domain.name].bounded):
-        yield from _unproven(model, family, layer, touching)
-    if family.density:
-        statistics = statistics_of(layer, touching)
-        yield from _leaning_walls(model, {statistics[n] for n in family.density.walls}, layer, touching)
-
-
-def _leaning_walls(model: Resolved, walls: Set[Statistic], layer: Layer, touching: list[Term]) -> Iterator[Diagnostic]:
-    """The factor of an exp without a bound must not be negative for any admissible parameters."""
-    for term in touching:
-        for unit in term.monomial.occupants():
-            if unit.name == layer.name and statistic(term.monomial, unit) in walls:
-                rest = replace(others(term.monomial, unit), coefficient=1.0)
-                if term.monomial.coefficient < 0 or sign_of_factors(rest, model) == UNKNOWN:
-                    yield Diagnostic(
-                        "E0311",
-                        f"not normalisable: exp of `{layer.name}` outgrows every power, and its factor in the energy may be negative",
-                        term.spans[0],
-                        "give it a positive sign, and constrain its parameters `: nonnegative`",
-                        (Note(f"`{layer.name}` is declared here", layer.span),),
-                    )
-
-
-def _unproven(model: Resolved, family: Family, layer: Layer, touching: list[Term]) -> Iterator[Diagnostic]:
-    power = family.negative
-    if not power:
-        return
-    what = "factor of the highest power" if family.density else "precision" if power == 2 else "rate"
-    note = (Note(f"`{layer.name}` is declared here", layer.span),)
-    covered = False
-    guilty: list[Term] = []
-    for term in touching:
-        for unit in term.monomial.occupants():
-            if unit.name != layer.name or power_of(statistic(term.monomial, unit)) != power:
-                continue
-            rest = replace(others(term.monomial, unit), coefficient=1.0)
-            sign = sign_of_factors(rest, model) if term.monomial.coefficient > 0 else UNKNOWN
-            if sign == UNKNOWN:
-                guilty.append(term)
-            part = by_unit("", term.monomial, unit, layer.energy_shape, 0, Rules(model))[0]
-            covered |= sign == POSITIVE and part.solved and not part.monomial.predicates
-    if guilty:
-        for term in dict.fromkeys(guilty):
-            wrong = term.monomial.coefficient < 0
-            yield Diagnostic(
-                "E0311",
-                f"not normalisable: the {what} of `{layer.name}` is not provably positive because of this term",
-                term.spans[0],
-                "give it a positive sign" if wrong else "constrain its parameters `: positive`, or square them",
-                note,
-            )
-    elif not covered:
-        example = f"0.5 * sum({layer.name}^{power})" if power > 1 else f"a positive multiple of {layer.name}"
-        yield Diagnostic(
-            "E0311",
-            f"not normalisable: the {what} of `{layer.name}` is not provably positive for every unit",
-            (touching[0].spans[0] if touching else layer.span),
-            f"add {example} to the energy",
-            note,
-        )
-
-
 def _has_function(term: Term, layer: str) -> bool:
     functions = [f for f, _ in term.monomial.factors if isinstance(f, Function)]
     return any(a.name == layer and a.kind == "layer" for f in functions for a in entries(f))
-
-
-def _unbounded_pairs(model: Resolved, energy: Energy) -> Iterator[Diagnostic]:
-    """Couplings between units of infinite domains that may outgrow what holds each of them."""
-    warned: set[frozenset[str]] = set()
-    confined = {n: _confining_power(model, energy, layer) for n, layer in model.units().items()}
-    for term in energy.terms:
-        units = [u for u in term.monomial.occupants() if _unbounded(DOMAINS[model.layers[u.name].domain.name])]
-        degrees = {u: degree_of(statistic(term.monomial, u)) for u in units}
-        if len(units) < 2 or sum(d / confined[u.name] for u, d in degrees.items() if d) < 1.0:
-            continue
-        names = frozenset(u.name for u in units)
-        held_by_it = any(power_of(statistic(term.monomial, u)) == confined[u.name] for u in units)
-        sign = sign_of_factors(term.monomial, model) if term.monomial.coefficient > 0 else UNKNOWN
-        if sign >= NONNEGATIVE and not held_by_it:
-            continue
-        growing = all(DOMAINS[model.layers[u.name].domain.name].whole for u in units)
-        if growing and sign < NONNEGATIVE:
-            shown = " and ".join(f"`{n}`" for n in sorted(names))
-            yield Diagnostic(
-                "E0311",
-                f"not normalisable: the coupling of {shown} may be attractive, and the energy is then unbounded below",
-                term.spans[0],
-                "constrain its parameter `: nonnegative` and give it a positive sign in the energy",
-            )
-        elif not growing and names not in warned:
-            warned.add(names)
-            shown = " and ".join(f"`{n}`" for n in sorted(names))
-            yield Diagnostic(
-                "W0405",
-                f"every conditional is proper, but units of {shown} are coupled: "
-                "the joint need not be for all parameters",
-                term.spans[0],
-                "it is checked when the model runs",
-            )
-
-
-def _confining_power(model: Resolved, energy: Energy, layer: Layer) -> float:
-    """The power p of a unit that holds its density, near 0 for none. A coupling of degrees d_u is outgrown whatever its size
-    where sum_u d_u / p_u < 1 (Young's inequality).
-    """
-    try:
-        family = family_of(model, layer, [t for t in energy.terms if layer.name in t.monomial.layers()])
-        return family.negative or 1e-9
-    except Problem:
-        return 1e-9
-
-
-def _unbounded(domain: Domain) -> bool:
-    return not domain.finite and not domain.bounded
 
 
 def conditional(model: Resolved, energy: Energy, layer: Layer, coupled_by: int | None) -> Conditional:

@@ -8,8 +8,11 @@ equal records: loops are numbered, factors sorted, monomials merged and sorted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
 
 from energydsl.diagnostics import Span
 from energydsl.model.indices import Index
@@ -53,6 +56,15 @@ class Predicate:
             if difference.constant:
                 return {"less": difference.constant < 0, "equal": False, "differ": True}[self.kind]
         return self.kind == "equal"
+
+    def holds(self, value: Callable[[Index], Any]) -> Any:
+        """Where the relation holds, for the value of each index (integers, or arrays of them)."""
+        less: Any = False
+        equal: Any = True
+        for left, right in reversed(list(zip(self.left, self.right, strict=True))):
+            a, b = value(left), value(right)
+            less, equal = (a < b) | ((a == b) & less), (a == b) & equal
+        return {"less": less, "equal": equal, "differ": ~np.asarray(equal, bool)}[self.kind]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ evaluating them on the grid of their loops. A slot is a unit, or one state of a 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,7 +140,7 @@ def _section(
     keep = np.ones(len(slots), bool)
     for access in leaves:
         if access.predicate is not None:
-            keep &= np.broadcast_to(_holds(access, grids, edge), extent).ravel()
+            keep &= np.broadcast_to(access.predicate.holds(lambda i: i.value(grids, edge)), extent).ravel()
     factors = tuple(
         Factor(a.source, a.name, None if not shapes.get(a.name) else at(a)[keep], a.exponent)
         for a in leaves
@@ -148,21 +148,6 @@ def _section(
     )
     source = at(reads[0])[keep] if reads else None
     return Entries(section.label, section.coefficient, slots[keep], reads[0].name if reads else "", source, factors)
-
-
-def _holds(access: Access, grids: Mapping[str, Any], edge: Callable[[str, int, Any], Any]) -> Any:
-    predicate = access.predicate
-    assert predicate is not None
-    pairs = [(a.value(grids, edge), b.value(grids, edge)) for a, b in zip(predicate.left, predicate.right, strict=True)]
-    if predicate.kind == "less":
-        found: Any = False
-        for a, b in reversed(pairs):
-            found = (a < b) | ((a == b) & found)
-        return found
-    equal: Any = True
-    for a, b in pairs:
-        equal = equal & (a == b)
-    return equal if predicate.kind == "equal" else ~np.asarray(equal)
 
 
 @dataclass(frozen=True)

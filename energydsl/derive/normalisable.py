@@ -1,0 +1,140 @@
+"""Whether a conditional can be normalised for all admissible parameters and states of the other units: E0311 where that is not proved.
+
+What holds a unit of an infinite domain is the factor of its confining power in the energy: the precision of a Normal, the rate of
+an exponential. It is positive where no term of it can be negative and, for each unit, one of them is positive whatever the
+parameters and the other units are. One state of a one-hot unit is always on, so terms for all its states count as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import replace
+
+import numpy as np
+
+from energydsl.derive.signs import POSITIVE, UNKNOWN, sign_of_factors
+from energydsl.diagnostics import Diagnostic, Note
+from energydsl.domains import DOMAINS, Family
+from energydsl.energy.rules import Rules
+from energydsl.energy.statistics import Statistic, power_of, statistics_of
+from energydsl.energy.targets import by_unit, others, statistic
+from energydsl.energy.terms import At, Monomial, Term
+from energydsl.graph import Integers, places
+from energydsl.model.records import Layer, Resolved
+
+
+def normalisation_problems(model: Resolved, family: Family, layer: Layer, touching: list[Term]) -> Iterator[Diagnostic]:
+    """The factor of the power that holds a density must be positive for all admissible parameters."""
+    if family.negative and not (family.density and DOMAINS[layer.domain.name].bounded):
+        yield from unproven(model, family, layer, touching)
+    if family.density:
+        statistics = statistics_of(layer, touching)
+        yield from _leaning_walls(model, {statistics[n] for n in family.density.walls}, layer, touching)
+
+
+def _leaning_walls(model: Resolved, walls: Set[Statistic], layer: Layer, touching: list[Term]) -> Iterator[Diagnostic]:
+    """The factor of an exp without a bound must not be negative for any admissible parameters."""
+    for term in touching:
+        for unit in term.monomial.occupants():
+            if unit.name == layer.name and statistic(term.monomial, unit) in walls:
+                rest = replace(others(term.monomial, unit), coefficient=1.0)
+                if term.monomial.coefficient < 0 or sign_of_factors(rest, model) == UNKNOWN:
+                    yield Diagnostic(
+                        "E0311",
+                        f"not normalisable: exp of `{layer.name}` outgrows every power, and its factor in the energy may be negative",
+                        term.spans[0],
+                        "give it a positive sign, and constrain its parameters `: nonnegative`",
+                        (Note(f"`{layer.name}` is declared here", layer.span),),
+                    )
+
+
+def unproven(model: Resolved, family: Family, layer: Layer, touching: list[Term]) -> Iterator[Diagnostic]:
+    power = family.negative
+    if not power:
+        return
+    what = "factor of the highest power" if family.density else "precision" if power == 2 else "rate"
+    note = (Note(f"`{layer.name}` is declared here", layer.span),)
+    guilty: list[Term] = []
+    holding: list[tuple[Monomial, At]] = []
+    for term in touching:
+        for unit in term.monomial.occupants():
+            if unit.name != layer.name or power_of(statistic(term.monomial, unit)) != power:
+                continue
+            rest = replace(others(term.monomial, unit), coefficient=1.0)
+            sign = sign_of_factors(rest, model) if term.monomial.coefficient > 0 else UNKNOWN
+            if sign == UNKNOWN:
+                guilty.append(term)
+            holding.append((term.monomial, unit))
+    if guilty:
+        for term in dict.fromkeys(guilty):
+            wrong = term.monomial.coefficient < 0
+            yield Diagnostic(
+                "E0311",
+                f"not normalisable: the {what} of `{layer.name}` is not provably positive because of this term",
+                term.spans[0],
+                "give it a positive sign" if wrong else "constrain its parameters `: positive`, or square them",
+                note,
+            )
+    elif bare := uncovered(model, layer, holding):
+        example = f"0.5 * sum({layer.name}^{power})" if power > 1 else f"a positive multiple of {layer.name}"
+        yield Diagnostic(
+            "E0311",
+            f"not normalisable: the {what} of `{layer.name}` is not provably positive for every unit: not for {bare}",
+            (touching[0].spans[0] if touching else layer.span),
+            f"add {example} to the energy",
+            note,
+        )
+
+
+def uncovered(model: Resolved, layer: Layer, terms: Sequence[tuple[Monomial, At]]) -> str:
+    """The first unit of a layer that no term holds firmly, as text; empty where each is held.
+
+    terms: with the unit that each holds; none can be negative.
+    """
+    rules = Rules(model)
+    held = np.zeros(layer.size, bool)
+    by_state: list[Integers] = []
+    for monomial, unit in terms:
+        state, firm = _firmness(others(monomial, unit), model)
+        if not firm:
+            continue
+        if state is None and _everywhere(monomial, unit, layer, rules):
+            return ""
+        visited = places(model, monomial)
+        if visited is None:
+            continue
+        units = visited.units(unit, rules)
+        if state is None:
+            held[units] = True
+            continue
+        number = np.full(visited.count, list(model.layers).index(state.name))
+        by_state.append(
+            np.stack([units, number, visited.units(state, rules), visited.value(state.indices[-1])], axis=1)
+        )
+    if by_state:
+        found = np.unique(np.concatenate(by_state), axis=0)
+        sites, states = np.unique(found[:, :3], axis=0, return_counts=True)
+        all_states = np.array([a.energy_shape[-1] if a.energy_shape else 1 for a in model.layers.values()])
+        held[sites[states == all_states[sites[:, 1]], 0]] = True
+    if held.all():
+        return ""
+    at = np.unravel_index(int(np.argmin(held)), layer.shape) if layer.shape else ()
+    return f"`{layer.name}[{', '.join(str(k) for k in at)}]`" if layer.shape else f"`{layer.name}`"
+
+
+def _firmness(rest: Monomial, model: Resolved) -> tuple[At | None, bool]:
+    """The one-hot unit that switches a term, if there is one, and whether all else in it is positive."""
+    hot = [a for a, _ in rest.factors if isinstance(a, At) and a.kind == "layer" and _one_hot(a, model)]
+    state = hot[0] if len(hot) == 1 else None
+    always = replace(rest, coefficient=1.0, factors=tuple((a, e) for a, e in rest.factors if a != state))
+    return state, rest.coefficient > 0 and sign_of_factors(always, model) == POSITIVE
+
+
+def _one_hot(atom: At, model: Resolved) -> bool:
+    return DOMAINS[model.layers[atom.name].domain.name].one_hot
+
+
+def _everywhere(monomial: Monomial, unit: At, layer: Layer, rules: Rules) -> bool:
+    """Whether a term stands for every unit of a layer, seen from its loops alone."""
+    part = by_unit("", monomial, unit, layer.energy_shape, 0, rules)[0]
+    return part.solved and not part.monomial.predicates
