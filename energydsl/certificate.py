@@ -23,6 +23,7 @@ from energydsl.diagnostics import NotApplicable, TooLarge
 from energydsl.directed_program import DirectedProgram
 from energydsl.domains import DOMAINS
 from energydsl.energy import canonicalise
+from energydsl.energy.canonical import additive
 from energydsl.graph import edges_of
 from energydsl.model.records import Layer, Param, Resolved
 from energydsl.network import Network
@@ -39,6 +40,14 @@ _POINTS = np.array([0.175, 0.55, 0.725])
 _STEP = 1e-5
 # Entries of a parameter that are differentiated, chosen at random where there are more.
 _ENTRIES = 30
+# States, and units a layer, that are looked at where not all can be listed.
+_ROWS, _UNITS = 8, 12
+
+ENERGY = "energy = tree walk"
+DIFFERENCES = "energy differences = log odds"
+MIXED = "no mixed difference inside a block"
+SLOPES = "dE/dparam = finite difference of E"
+LIKELIHOOD = "likelihood gradient = data minus model"
 
 
 @dataclass(frozen=True)
@@ -55,20 +64,42 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Exercise:
+    """A term of the energy as it was written, or a parameter, and the checks in which it made a difference."""
+
+    kind: str
+    name: str
+    checks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Certificate:
-    """All checks of one model, and the sizes they were made at."""
+    """All checks of one model, the sizes they were made at, and what of the model they exercised."""
 
     model: str
     sizes: str
     checks: tuple[Check, ...]
+    exercised: tuple[Exercise, ...] = ()
+
+    @property
+    def right(self) -> bool:
+        """Whether every check holds."""
+        return all(c.ok for c in self.checks)
+
+    @property
+    def missed(self) -> tuple[Exercise, ...]:
+        """What no check exercised."""
+        return tuple(e for e in self.exercised if not e.checks)
 
     @property
     def ok(self) -> bool:
-        return all(c.ok for c in self.checks)
+        """Whether every check holds and each term and parameter was exercised by one."""
+        return self.right and not self.missed
 
     def as_dict(self) -> dict[str, Any]:
         rows = [{"name": c.name, "error": c.error, "tolerance": c.tolerance, "ok": c.ok} for c in self.checks]
-        return {"ok": self.ok, "model": self.model, "sizes": self.sizes, "checks": rows}
+        exercised = [{"kind": e.kind, "name": e.name, "checks": list(e.checks)} for e in self.exercised]
+        return {"ok": self.ok, "model": self.model, "sizes": self.sizes, "checks": rows, "exercised": exercised}
 
     def __str__(self) -> str:
         width = max(len(c.name) for c in self.checks)
@@ -77,36 +108,57 @@ class Certificate:
             f"  {c.name:<{width}}  error {c.error:8.1e}  allowed {c.tolerance:7.0e}  {'ok' if c.ok else 'WRONG'}"
             for c in self.checks
         ]
-        return "\n".join([*lines, "all identities hold" if self.ok else "THE DERIVATION IS WRONG"])
+        for kind in ("term", "parameter"):
+            some = [e for e in self.exercised if e.kind == kind]
+            if some:
+                lines.append(f"  {kind}s exercised: {sum(bool(e.checks) for e in some)} of {len(some)}")
+        lines += [f"  not exercised: {e.kind} `{e.name}`" for e in self.missed]
+        if not self.right:
+            return "\n".join([*lines, "THE DERIVATION IS WRONG"])
+        if self.missed:
+            return "\n".join(
+                [*lines, "incomplete: all identities hold, but not for all of the model; other sizes (-D) may do"]
+            )
+        return "\n".join([*lines, "all identities hold"])
 
 
-def certify(full: Derived, small: Resolved, seed: int = 0, backend: str = "numpy") -> Certificate:
-    """Checks 1 to 6 on the shrunk model with the kernels of a backend, and what can be checked at the model's own sizes."""
+def certify(full: Derived, small: Resolved, listed: bool, seed: int = 0, backend: str = "numpy") -> Certificate:
+    """Checks 1 to 6 on the shrunk model with the kernels of a backend, and what can be checked at the model's own sizes.
+
+    listed: whether the states of the small model are few enough to list; else checks 1 to 3 and the gradient on some states.
+    """
     energy, _ = canonicalise(small)
     derived = derive(small, energy)
-    checks = list(_Trial(derived, seed, backend).checks())
+    trial = (_Trial if listed else _Sample)(derived, seed, backend)
+    checks = list(trial.checks())
+    exercised = tuple(trial.exercised(full))
     checks += list(_full_size(full, seed))
     if backend != "numpy":
         checks.append(Check(f"sweeps on {backend} = sweeps on numpy", _sweeps_error(derived, seed, backend), 1e-9))
-    sizes = ", ".join(f"{n}{list(layer.shape) if layer.shape else ''}" for n, layer in small.layers.items())
-    return Certificate(full.model.name, sizes, tuple(checks))
+    return Certificate(full.model.name, _sizes(small) + ("" if listed else ", some states"), tuple(checks), exercised)
 
 
-def certify_network(full: Network, small: Network, seed: int = 0, backend: str = "numpy") -> Certificate:
+def certify_network(full: Network, small: Network, listed: bool, seed: int = 0, backend: str = "numpy") -> Certificate:
     """The certificates of all parts of a model with directed parts, and that their product is a distribution."""
     checks: list[Check] = []
+    exercised: list[Exercise] = []
     for large, piece in zip(full.pieces, small.pieces, strict=True):
-        for check in certify(large.derive(), piece.model, seed, backend).checks:
-            checks.append(replace(check, name=f"{piece.name}: {check.name}"))
-    checks.append(Check("joint = product of its parts, summed to one", _joint_error(small, seed, backend), 1e-9))
-    sizes = ", ".join(f"{n}{list(layer.shape) if layer.shape else ''}" for n, layer in small.model.layers.items())
-    return Certificate(full.model.name, sizes, tuple(checks))
+        part = certify(large.derive(), piece.model, listed, seed, backend)
+        checks += [replace(check, name=f"{piece.name}: {check.name}") for check in part.checks]
+        exercised += [replace(e, name=f"{piece.name}: {e.name}") for e in part.exercised]
+    if listed:
+        checks.append(Check("joint = product of its parts, summed to one", _joint_error(small, seed, backend), 1e-9))
+    return Certificate(full.model.name, _sizes(small.model), tuple(checks), tuple(exercised))
+
+
+def _sizes(model: Resolved) -> str:
+    return ", ".join(f"{n}{list(layer.shape) if layer.shape else ''}" for n, layer in model.layers.items())
 
 
 def _joint_error(network: Network, seed: int, backend: str) -> float:
-    """log p(x) of every state against the oracle's energies, normalised part by part over the listed targets."""
+    """log p(x) of every state, and -E - log Z, against the oracle's energies, normalised part by part."""
     program = DirectedProgram(network, backend, "float64")
-    rng, model, beta = np.random.default_rng(seed), network.model, 0.7
+    rng, model = np.random.default_rng(seed), network.model
     params = {n: random_param(p, rng) for n, p in model.params.items()}
     units = model.units()
     if any(not DOMAINS[layer.domain.name].finite for layer in units.values()):
@@ -115,25 +167,32 @@ def _joint_error(network: Network, seed: int, backend: str) -> float:
     rows = len(next(iter(states.values())))
     inputs = {n: rng.random((1, *model.layers[n].energy_shape)) for n in model.by_role("input")}
     x = {**states, **{n: np.repeat(a, rows, axis=0) for n, a in inputs.items()}}
-    wanted = np.zeros(rows)
+    given = {n: a[0] for n, a in inputs.items()}
+    worst = 0.0
+    for beta in (0.7, 1.0):
+        log_z = float(np.asarray(program.log_partition(params, given, beta=beta)))
+        found = program.host(program.log_joint(params, x, beta=beta)) - log_z
+        wanted = _log_joint(network, params, x, codes, beta)
+        worst = max(worst, _largest(found - wanted), abs(float(np.logaddexp.reduce(found))))
+    return max(worst, _largest(-program.host(program.energy(params, x)) - log_z - wanted))
+
+
+def _log_joint(network: Network, params: Arrays, x: Arrays, codes: Mapping[str, Array], beta: float) -> Array:
+    """log p of every listed state: the oracle's energies of each part, normalised over what the part draws."""
+    units = network.model.units()
+    rows = len(next(iter(x.values())))
+    total = np.zeros(rows)
     for piece in (network.pieces.core, *network.pieces.generative):
         oracle = Oracle(piece.model, {n: edges_of(g) for n, g in piece.model.graphs.items()})
         own = {n: params[n] for n in piece.model.params}
         logits = -oracle.exponent(own, {n: x[n] for n in piece.model.layers}, beta)
-        given = [n for n in piece.given if n in units]
-        drawn = [n for n in piece.model.layers if n in units and n not in given]
-        rest = [codes[n] for n in units if n not in drawn]
-        groups = (
-            np.unique(np.concatenate(rest, axis=1), axis=0, return_inverse=True)[1].ravel()
-            if rest
-            else np.zeros(rows, int)
-        )
+        drawn = [n for n in piece.model.layers if n in units and n not in piece.given]
+        rest = [np.zeros((rows, 1), int), *(codes[n] for n in units if n not in drawn)]
+        groups = np.unique(np.concatenate(rest, axis=1), axis=0, return_inverse=True)[1].ravel()
         for group in range(groups.max() + 1):
             inside = groups == group
-            wanted[inside] += logits[inside] - np.logaddexp.reduce(logits[inside])
-    log_z = float(np.asarray(program.log_partition(params, {n: a[0] for n, a in inputs.items()}, beta=beta)))
-    found = program.host(program.log_joint(params, x, beta=beta)) - log_z
-    return max(_largest(found - wanted), abs(float(np.logaddexp.reduce(found))))
+            total[inside] += logits[inside] - np.logaddexp.reduce(logits[inside])
+    return total
 
 
 def _parts_cover(network: Network) -> bool:
@@ -150,8 +209,13 @@ def random_param(param: Param, rng: np.random.Generator) -> Array:
     return Program.constrain(param, np.asarray(value))
 
 
-class _Trial:
-    """One model with one draw of parameters, beta and weights; all its states and their energies by the oracle."""
+class _Setting:
+    """One model with one draw of parameters, beta and weights, and the oracle for them.
+
+    x: states, inputs among them. differed: parameters whose derivative was not 0, by the check that met it.
+    """
+
+    x: Arrays
 
     def __init__(self, derived: Derived, seed: int, backend: str = "numpy"):
         self.derived, self.model = derived, derived.model
@@ -166,18 +230,16 @@ class _Trial:
         edges = {n: edges_of(g) for n, g in self.model.graphs.items()}
         self.oracle = Oracle(self.model, edges, self.consts, self.weights)
         self.units = self.model.units()
-        self.inputs = {n: self.random_layer(self.model.layers[n]) for n in self.model.by_role("input")}
+        self.inputs = {n: self.input_layer(self.model.layers[n]) for n in self.model.by_role("input")}
         self.values = {n: unit_values(layer, _POINTS) for n, layer in self.units.items()}
-        self.states, self.codes = enumerate_states(self.units, self.values)
-        self.rows = len(next(iter(self.states.values())))
-        self.x = self.with_inputs(self.states, self.rows)
-        self.energies = self.oracle.energy(self.params, self.x)
-        self.base = self.oracle.base(self.params, self.x)
-        self.exponents = self.oracle.exponent(self.params, self.x, self.beta)
-        self.rules: dict[str, tuple[Array, Array]] = {}
-        self.p = np.exp(-self.exponents - np.logaddexp.reduce(-self.exponents))
+        self.differed: dict[str, set[str]] = {}
 
-    # --- the trial
+    def input_layer(self, layer: Layer) -> Array:
+        """One value of an input layer in which all values of a unit occur in turn, the largest first: none is 0 throughout."""
+        values = unit_values(layer, self.rng.random(5))
+        order = np.argsort(-np.abs(values).reshape(len(values), -1).max(axis=1), kind="stable")
+        chosen = values[order[np.arange(layer.size) % len(values)]]
+        return np.asarray(chosen).reshape(1, *layer.energy_shape)
 
     def random_layer(self, layer: Layer) -> Array:
         values = unit_values(layer, self.rng.random(5))
@@ -187,10 +249,101 @@ class _Trial:
     def with_inputs(self, states: Mapping[str, Array], rows: int) -> Arrays:
         return {**states, **{n: np.repeat(v, rows, axis=0) for n, v in self.inputs.items()}}
 
+    def blocks_of(self, schedule: Schedule) -> Iterator[list[tuple[str, int]]]:
+        """Units that are updated together; a scanned layer gives one block a unit."""
+        for block in schedule:
+            together: list[tuple[str, int]] = []
+            for part in block:
+                units = self.units_of(part)
+                if part.kind == "scan":
+                    yield from ([(part.layer, k)] for k in units)
+                    continue
+                together += [(part.layer, k) for k in units]
+            if together:
+                yield together
+
+    def units_of(self, part: BlockPart) -> list[int]:
+        """The units a part updates."""
+        if part.kind != "colours":
+            return list(range(self.model.layers[part.layer].size))
+        return [int(k) for k in self.host(getattr(self.program.kernels, f"UNITS__{part.layer}")[part.colour])]
+
+    # --- what was exercised
+
+    def exercised(self, full: Derived) -> Iterator[Exercise]:
+        """Each term of the energy that holds units, and each parameter in it, with the checks it made a difference to."""
+        alive = {span for t in full.energy.terms if t.monomial.layers() for span in t.spans}
+        for term in self.model.energies:
+            for _, part in additive(term.expression, 1.0):
+                if part.span in alive:
+                    value = self.oracle.value(part, self.params, self.x)
+                    sizes = {ENERGY: _largest(value), DIFFERENCES: float(np.ptp(value))}
+                    yield Exercise("term", part.span.text, tuple(n for n, size in sizes.items() if size > 1e-9))
+        for name, gradient in full.gradients.items():
+            if gradient.parts:
+                yield Exercise("parameter", name, tuple(sorted(self.differed.get(name, ()))))
+
+    # --- gradients
+
+    def gradient_error(self, check: str, state: Arrays, row: Array, function: Any) -> float:
+        """Largest gap between the kernels' weighted gradient and central differences of `function`, any entry."""
+        s = self.program.settings(**self.scalars)
+        p, x = self.program.check_params(self.params), self.program.layer_arrays(state)
+        gradients = self.program.weighted_gradient(p, x, s, self.program.device(row))
+        found = {n: self.host(g) for n, g in gradients.items()}
+        worst = 0.0
+        for name, param in self.model.params.items():
+            entries = list(np.ndindex(*param.shape))
+            chosen = self.rng.permutation(len(entries))[:_ENTRIES]
+            for at in (entries[k] for k in chosen):
+                change = self.admissible(param, at)
+                if change is None:
+                    worst = max(worst, abs(float(found[name][at])))
+                    continue
+                up, down = (function(partial(self.oracle.energy, self.moved(name, change, h))) for h in (_STEP, -_STEP))
+                wanted = (up - down) / (2 * _STEP)
+                if abs(wanted) > 1e-5:
+                    self.differed.setdefault(name, set()).add(check)
+                worst = max(worst, abs(float((found[name] * change).sum()) - wanted) / max(1.0, abs(wanted)))
+                asymmetry = found[name] - found[name].T if "symmetric" in param.constraints else np.zeros(1)
+                worst = max(worst, _largest(asymmetry))
+        return worst
+
+    def moved(self, name: str, change: Array, step: float) -> Arrays:
+        return {**self.params, name: self.params[name] + step * change}
+
+    @staticmethod
+    def admissible(param: Param, at: tuple[int, ...]) -> Array | None:
+        """The change of one entry that the constraints admit (its mirror image with it); None where they forbid it."""
+        change = np.zeros(param.shape)
+        if "zero_diagonal" in param.constraints and at[0] == at[1]:
+            return None
+        change[at] = 1.0
+        if "symmetric" in param.constraints:
+            change[at[::-1]] = 1.0
+        return change
+
+
+class _Trial(_Setting):
+    """All states of a model and their energies by the oracle."""
+
+    def __init__(self, derived: Derived, seed: int, backend: str = "numpy"):
+        super().__init__(derived, seed, backend)
+        self.states, self.codes = enumerate_states(self.units, self.values)
+        self.rows = len(next(iter(self.states.values())))
+        self.x = self.with_inputs(self.states, self.rows)
+        self.energies = self.oracle.energy(self.params, self.x)
+        # Rounding is relative to the energies met.
+        self.scale = max(1.0, _largest(self.energies))
+        self.base = self.oracle.base(self.params, self.x)
+        self.exponents = self.oracle.exponent(self.params, self.x, self.beta)
+        self.rules: dict[str, tuple[Array, Array]] = {}
+        self.p = np.exp(-self.exponents - np.logaddexp.reduce(-self.exponents))
+
     def checks(self) -> Iterator[Check]:
-        yield Check("energy = tree walk", self.energy_error(), 1e-11)
-        yield Check("energy differences = log odds", self.difference_error(), 1e-11)
-        yield Check("no mixed difference inside a block", self.mixed_difference_error(), 1e-11)
+        yield Check(ENERGY, self.energy_error(), 1e-11)
+        yield Check(DIFFERENCES, self.difference_error(), 1e-11)
+        yield Check(MIXED, self.mixed_difference_error(), 1e-11)
         balance, stationary = self.transition_errors()
         yield Check("detailed balance of each block", balance, 1e-12)
         yield Check("sweep leaves p(x) as it is", stationary, 1e-12)
@@ -202,7 +355,7 @@ class _Trial:
 
     def energy_error(self) -> float:
         found = self.program.energy(self.params, self.x, weights=self.weights, consts=self.consts)
-        return _largest(self.host(found) - self.energies)
+        return _largest(self.host(found) - self.energies) / self.scale
 
     def log_conditionals(self, name: str) -> Array:
         """log p(unit = its k-th value | rest), up to a constant for a continuous unit; shape (rows, units, values)."""
@@ -242,7 +395,7 @@ class _Trial:
             expected = others[:, :1] - others
             found = np.moveaxis(logits.reshape(*table.shape, -1), axis, -2).reshape(len(others), table.shape[axis], -1)
             worst = max(worst, _largest(found - found[:, :, :1] - expected[:, None, :]))
-        return worst
+        return worst / self.scale
 
     def unit_names(self) -> list[tuple[str, int]]:
         return [(n, k) for n, layer in self.units.items() for k in range(layer.size)]
@@ -266,7 +419,7 @@ class _Trial:
             for a, b in itertools.combinations(block, 2):
                 along = np.moveaxis(table, (axis[a], axis[b]), (0, 1))
                 worst = max(worst, _largest(along - along[:1] - along[:, :1] + along[:1, :1]))
-        return worst
+        return worst / self.scale
 
     def transition_errors(self) -> tuple[float, float]:
         """Detailed balance of each block's kernel, and p T = p for the sweep."""
@@ -295,19 +448,6 @@ class _Trial:
             p = new
         missing = sorted(set(self.unit_names()) ^ set(visited)) or len(visited) != len(set(visited))
         return balance, 1.0 if missing else _largest(p - self.p)
-
-    def blocks_of(self, schedule: Schedule) -> Iterator[list[tuple[str, int]]]:
-        """Units that are updated together; a scanned layer gives one block a unit."""
-        for block in schedule:
-            together: list[tuple[str, int]] = []
-            for part in block:
-                units = self.units_of(part)
-                if part.kind == "scan":
-                    yield from ([(part.layer, k)] for k in units)
-                    continue
-                together += [(part.layer, k) for k in units]
-            if together:
-                yield together
 
     def normalised(self, name: str) -> Array:
         """log p(unit = value | rest): by the domain's A for finite units, over the points for a continuous one."""
@@ -357,12 +497,6 @@ class _Trial:
                 still = (x[part.layer] - before).reshape(count, layer.size, -1)[:, held]
                 worst = max(worst, _largest(still))
         return worst
-
-    def units_of(self, part: BlockPart) -> list[int]:
-        """The units a part updates."""
-        if part.kind != "colours":
-            return list(range(self.model.layers[part.layer].size))
-        return [int(k) for k in self.host(getattr(self.program.kernels, f"UNITS__{part.layer}")[part.colour])]
 
     # --- 5
 
@@ -471,19 +605,11 @@ class _Trial:
         rows = self.rng.integers(0, self.rows, 5)
         some = {n: v[rows] for n, v in self.x.items()}
         uniform = np.full(len(rows), 1.0 / len(rows))
-        yield Check(
-            "dE/dparam = finite difference of E",
-            self.gradient_error(some, uniform, lambda e: float(e(some) @ uniform)),
-            1e-6,
-        )
+        yield Check(SLOPES, self.gradient_error(SLOPES, some, uniform, lambda e: float(e(some) @ uniform)), 1e-6)
         data = self.data_distribution()
-        yield Check(
-            "likelihood gradient = data minus model",
-            self.gradient_error(
-                self.x, self.beta * (self.p - data), lambda e: self.mean_log_likelihood(e(self.x), data)
-            ),
-            1e-6,
-        )
+        row = self.beta * (self.p - data)
+        error = self.gradient_error(LIKELIHOOD, self.x, row, lambda e: self.mean_log_likelihood(e(self.x), data))
+        yield Check(LIKELIHOOD, error, 1e-6)
 
     def data_distribution(self) -> Array:
         """p(latents | v) times three data points, over the listed states."""
@@ -514,41 +640,61 @@ class _Trial:
             total += weights[g] * (np.logaddexp.reduce(logits[groups == g]) - log_z)
         return float(total)
 
-    def gradient_error(self, state: Arrays, row: Array, function: Any) -> float:
-        """Largest gap between the kernels' weighted gradient and central differences of `function`, any entry."""
-        s = self.program.settings(**self.scalars)
-        p, x = self.program.check_params(self.params), self.program.layer_arrays(state)
-        gradients = self.program.weighted_gradient(p, x, s, self.program.device(row))
-        found = {n: self.host(g) for n, g in gradients.items()}
+
+class _Sample(_Setting):
+    """Some states of a model that has too many to list: checks 1 to 3 and the gradient, at its own sizes."""
+
+    def __init__(self, derived: Derived, seed: int, backend: str = "numpy"):
+        super().__init__(derived, seed, backend)
+        states = {n: np.concatenate([self.random_layer(a) for _ in range(_ROWS)]) for n, a in self.units.items()}
+        self.x = self.with_inputs(states, _ROWS)
+        self.energies = self.oracle.energy(self.params, self.x)
+        self.scale = max(1.0, _largest(self.energies))
+
+    def checks(self) -> Iterator[Check]:
+        found = self.program.energy(self.params, self.x, weights=self.weights, consts=self.consts)
+        yield Check(ENERGY, _largest(self.host(found) - self.energies) / self.scale, 1e-11)
+        yield Check(DIFFERENCES, self.difference_error(), 1e-11)
+        yield Check(MIXED, self.mixed_difference_error(), 1e-11)
+        row = np.full(_ROWS, 1.0 / _ROWS)
+        yield Check(SLOPES, self.gradient_error(SLOPES, self.x, row, lambda e: float(e(self.x) @ row)), 1e-6)
+
+    def difference_error(self) -> float:
+        """log p(a | rest) - log p(b | rest) = beta (E(b, rest) - E(a, rest)), by the weights of states with one unit moved."""
         worst = 0.0
-        for name, param in self.model.params.items():
-            entries = list(np.ndindex(*param.shape))
-            chosen = self.rng.permutation(len(entries))[:_ENTRIES]
-            for at in (entries[k] for k in chosen):
-                change = self.admissible(param, at)
-                if change is None:
-                    worst = max(worst, abs(float(found[name][at])))
-                    continue
-                up, down = (function(partial(self.oracle.energy, self.moved(name, change, h))) for h in (_STEP, -_STEP))
-                wanted = (up - down) / (2 * _STEP)
-                worst = max(worst, abs(float((found[name] * change).sum()) - wanted) / max(1.0, abs(wanted)))
-                asymmetry = found[name] - found[name].T if "symmetric" in param.constraints else np.zeros(1)
-                worst = max(worst, _largest(asymmetry))
-        return worst
+        for name, layer in self.units.items():
+            etas = self.program.natural_parameters(self.params, self.x, name, **self.scalars)
+            for unit in self.rng.permutation(layer.size)[:_UNITS]:
+                moved = self.with_value(self.x, name, unit, self.another(name))
+                weight = self.oracle.exponent(self.params, moved, self.beta)
+                gap = weight - self.oracle.exponent(self.params, self.x, self.beta)
+                for row in range(_ROWS):
+                    one = tuple(self.host(e)[row : row + 1] for e in etas)
+                    ends = (x[name][row : row + 1] for x in (self.x, moved))
+                    worst = max(worst, abs(_gain(self.program, layer, int(unit), one, *ends) + float(gap[row])))
+        return worst / self.scale
 
-    def moved(self, name: str, change: Array, step: float) -> Arrays:
-        return {**self.params, name: self.params[name] + step * change}
+    def mixed_difference_error(self) -> float:
+        """E(a,a') - E(a,b') - E(b,a') + E(b,b') = 0 for some pairs of units of a block."""
+        worst = 0.0
+        for clamped in (frozenset[str](), frozenset(self.model.by_role("visible"))):
+            for block in self.blocks_of(self.derived.schedule(clamped)):
+                for _ in range(_UNITS if len(block) > 1 else 0):
+                    (a, i), (b, k) = (block[n] for n in self.rng.choice(len(block), 2, replace=False))
+                    first = self.with_value(self.x, a, i, self.another(a))
+                    second, both = (self.with_value(x, b, k, self.another(b)) for x in (self.x, first))
+                    corners = [self.oracle.energy(self.params, x) for x in (first, second, both)]
+                    worst = max(worst, _largest(self.energies - corners[0] - corners[1] + corners[2]))
+        return worst / self.scale
 
-    @staticmethod
-    def admissible(param: Param, at: tuple[int, ...]) -> Array | None:
-        """The change of one entry that the constraints admit (its mirror image with it); None where they forbid it."""
-        change = np.zeros(param.shape)
-        if "zero_diagonal" in param.constraints and at[0] == at[1]:
-            return None
-        change[at] = 1.0
-        if "symmetric" in param.constraints:
-            change[at[::-1]] = 1.0
-        return change
+    def another(self, name: str) -> Array:
+        """A value of a unit, the same for every row, fixed for each layer."""
+        return np.asarray(self.values[name][len(self.values[name]) // 2])
+
+    def with_value(self, x: Arrays, name: str, unit: int, value: Array) -> Arrays:
+        moved = np.array(x[name], float)
+        moved.reshape(len(moved), self.model.layers[name].size, -1)[:, unit] = value
+        return {**x, name: moved}
 
 
 def _digits(radices: list[int]) -> Array:
@@ -605,7 +751,7 @@ def _full_size(derived: Derived, seed: int) -> Iterator[Check]:
             moved, gain = _flipped(program, layer, state[name], int(unit), etas)
             after = {**state, name: moved}
             change = program.energy(params, after) - program.energy(params, state)
-            scale = max(1.0, abs(float(program.energy(params, state)[0])))
+            scale = max(1.0, *(abs(float(program.energy(params, x)[0])) for x in (state, after)))
             odds = max(odds, abs(float(change[0]) + gain) / scale)
             if derived.parts[name].colours is not None:
                 colours = np.asarray(derived.parts[name].colours)
@@ -620,7 +766,7 @@ def _full_size(derived: Derived, seed: int) -> Iterator[Check]:
 
 def _flipped(program: Program, layer: Layer, values: Array, unit: int, etas: tuple[Array, ...]) -> tuple[Array, float]:
     """A layer with one unit moved to another value, and the gain in sum_k eta_k T_k + log h."""
-    domain, family = DOMAINS[layer.domain.name], program.derived.conditionals[layer.name].distribution
+    domain = DOMAINS[layer.domain.name]
     moved = values.copy()
     flat = moved.reshape(1, layer.size, -1)
     before = flat[0, unit].copy()
@@ -629,12 +775,19 @@ def _flipped(program: Program, layer: Layer, values: Array, unit: int, etas: tup
     else:
         low, high = domain.points or domain.bounds(layer.domain.arguments)
         flat[0, unit] = low + high - before if np.isfinite(high) else before + 1.0
-    after = flat[0, unit]
+    return moved, _gain(program, layer, unit, etas, values, moved)
+
+
+def _gain(program: Program, layer: Layer, unit: int, etas: tuple[Array, ...], old: Array, new: Array) -> float:
+    """The gain in sum_k eta_k T_k + log h of one unit from one state to another."""
+    family = program.derived.conditionals[layer.name].distribution
+    before, after = (np.asarray(program.host(x)).reshape(layer.size, -1)[unit] for x in (old, new))
     gain = float((log_factorial(before) - log_factorial(after)).sum()) if family.weighted else 0.0
     if family.over_states and not family.one_hot:
+        low, _ = DOMAINS[layer.domain.name].bounds(layer.domain.arguments)
         table = etas[0].reshape(layer.size, -1)[unit]
-        return moved, gain + float(table[int(after[0] - low)] - table[int(before[0] - low)])
+        return gain + float(table[int(after[0] - low)] - table[int(before[0] - low)])
     ends = (program.statistics(layer.name, program.device(x)) for x in (before, after))
     for eta, old, new in zip(etas, *ends, strict=True):
         gain += float(((program.host(new) - program.host(old)) * eta.reshape(layer.size, -1)[unit]).sum())
-    return moved, gain
+    return gain

@@ -184,12 +184,13 @@ class Model:
         from energydsl.certificate import certify, certify_network
         from energydsl.shrink import shrink
 
-        small, overrides = shrink(self.module, self.overrides)
+        small, overrides, listed = shrink(self.module, self.overrides)
         if isinstance(self.derived, Network):
             parts, _ = pieces(small, overrides)
             energy, _ = canonical_terms(small, _generative(small))
-            return certify_network(self.derived, derive_network(small, energy, parts), seed, self._backend(backend))
-        return certify(self.derived, small, seed, self._backend(backend))
+            network = derive_network(small, energy, parts)
+            return certify_network(self.derived, network, listed, seed, self._backend(backend))
+        return certify(self.derived, small, listed, seed, self._backend(backend))
 
 
 def _generative(model: Resolved) -> tuple[EnergyTerm, ...]:

@@ -70,6 +70,55 @@ class Conditional:
         return whole
 
 
+class Contrast:
+    """What the gradient of -log p(targets | given) sets against each other, dE/dparam - <dE/dparam>_p(targets | given).
+
+    Rows 0..B-1 are states, rows B..2B-1 the same parents with the means of the targets: these are independent given their
+    parents, and no term holds a unit twice, so the expectation of every statistic is exact. Raises `NotApplicable` where units
+    enter by more than x and x^2.
+    """
+
+    def __init__(self, part: Conditional, batch: int):
+        program = part.program
+        odd = [n for n in part.targets if not program.derived.conditionals[n].linear]
+        if odd:
+            raise NotApplicable(f"{part.piece.name}: `{odd[0]}` enters by more than x and x^2")
+        coupled = [n for n in part.targets if not program.derived.conditionals[n].factorises]
+        assert not coupled, "refused as E0303"
+        self.part, self.batch = part, batch
+        self.both: Arrays = {
+            n: program.xp.zeros((2 * batch, *layer.energy_shape), program.dtype)
+            for n, layer in program.model.layers.items()
+        }
+        self.squared = [n for n in part.targets if 2 in program.derived.conditionals[n].distribution.powers]
+        for name in self.squared:
+            self.both[f"{name}^2"] = program.xp.zeros_like(self.both[name])
+        self.row: Any = program.xp.full(2 * batch, 1.0 / batch, program.dtype)
+        self.row[batch:] *= -1.0
+        self.settings = program.settings()
+
+    def fill(self, params: Arrays, x: Arrays, settings: Any) -> None:
+        """Take the states, and find the means of the targets given their parents."""
+        program, batch, self.settings = self.part.program, self.batch, settings
+        for name in program.model.layers:
+            self.both[name][:batch] = x[name]
+            if name not in self.part.targets:
+                self.both[name][batch:] = x[name]
+        for name in self.squared:
+            program.xp.square(x[name], out=self.both[f"{name}^2"][:batch])
+        state = {n: a[batch:] for n, a in self.both.items()}
+        p = self.part.params(params)
+        for name in self.part.targets:
+            getattr(program.kernels, f"means__{name}")(p, state, settings, program.workspace, state)
+
+    def gradient(self, params: Arrays, names: list[str]) -> Arrays:
+        program = self.part.program
+        return program.weighted_gradient(self.part.params(params), self.both, self.settings, self.row, names)
+
+    def add_gradient(self, params: Arrays, name: str, factor: Any) -> None:
+        self.part.program.add_gradient(self.part.params(params), name, self.both, self.settings, self.row * factor)
+
+
 class DirectedProgram(Program):
     """The callable form of a model with directed parts.
 
@@ -130,22 +179,21 @@ class DirectedProgram(Program):
     # --- energies and probabilities
 
     def energy(self, params: Mapping[str, Any], state: Mapping[str, Any], **scalars: Any) -> Array:
-        """The sum of all generative energies as they are written, shape (chains,); not normalised: see `log_joint`."""
-        p, x = self.check_params(params), self._state(state, self.model.layers)
+        """E(x) = E of the core - sum over parts of log p(targets | given), shape (chains,), so that p(x) = exp(-E(x)) / Z.
+
+        beta multiplies the energies of parts before they are normalised, and not that of the core.
+        """
+        p, x, s = self.check_params(params), self._state(state, self.model.layers), self.settings(**scalars)
         total = self.core.energy(self.core_params(p), {n: x[n] for n in self.core.model.layers}, **scalars)
         for part in self.generative:
-            inner = {n: v for n, v in scalars.items() if n != "weights"}
-            names = (*part.program.model.by_role("input"), *part.targets)
-            total = total + part.program.energy(part.params(p), {n: x[n] for n in names}, **inner)
+            total = total - part.log_probability(p, x, s.parts[part.piece.name])
         return total
 
     def term_energies(self, p: Arrays, x: Arrays) -> dict[str, Array]:
-        """E of the core by term, and of each generative part by its name."""
+        """E of the core by term, and -log p(targets | given) of each generative part by its name."""
         found = self.core.term_energies(self.core_params(p), {n: x[n] for n in self.core.model.layers})
-        for part in self.generative:
-            names = (*part.program.model.by_role("input"), *part.targets)
-            found[part.piece.name] = part.program.energy(part.params(p), {n: x[n] for n in names})
-        return found
+        s = self.settings()
+        return found | {c.piece.name: -c.log_probability(p, x, s.parts[c.piece.name]) for c in self.generative}
 
     def log_joint(self, params: Mapping[str, Any], state: Mapping[str, Any], **scalars: Any) -> Array:
         """log p(x) + log Z of the core, shape (chains,)."""
@@ -297,14 +345,15 @@ class DirectedProgram(Program):
         return total, True
 
     def energy_gradient(self, params: Mapping[str, Any], state: Mapping[str, Any], **scalars: Any) -> Arrays:
-        """Batch mean of G with d(energy) = sum(G * dparam), all generative energies together."""
-        p, x = self.check_params(params), self._state(state, self.model.layers)
+        """Batch mean of G with dE = sum(G * dparam): in a part, dE/dparam less its mean under p(targets | given)."""
+        p, x, s = self.check_params(params), self._state(state, self.model.layers), self.settings(**scalars)
         total = {n: self.xp.zeros_like(a) for n, a in p.items()}
-        groups = [(self.core, scalars)]
-        groups += [(c.program, {n: v for n, v in scalars.items() if n != "weights"}) for c in self.generative]
-        for program, inner in groups:
-            own = {n: p[n] for n in program.model.params}
-            kept = {n: x[n] for n in program.model.layers}
-            for name, gradient in program.energy_gradient(own, kept, **inner).items():
+        found = [self.core.energy_gradient(self.core_params(p), {n: x[n] for n in self.core.model.layers}, **scalars)]
+        for part in self.generative:
+            contrast = Contrast(part, len(next(iter(x.values()))))
+            contrast.fill(p, x, s.parts[part.piece.name])
+            found.append(contrast.gradient(p, list(part.program.model.params)))
+        for gradients in found:
+            for name, gradient in gradients.items():
                 total[name] = total[name] + gradient
         return total

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from energydsl import derive as _derive
 from energydsl.derive import Derived, gradients
 from energydsl.derive.applicability import directed as directed_verdicts
 from energydsl.derive.free_energy import log_states
-from energydsl.derive.records import FreeEnergy, Schedule
+from energydsl.derive.records import BlockPart, FreeEnergy, Gradient, Schedule
 from energydsl.diagnostics import Diagnostic
 from energydsl.energy import canonicalise
 from energydsl.energy.terms import Energy
 from energydsl.graph import downwards
 from energydsl.model import resolve
-from energydsl.model.records import Directed, Resolved
+from energydsl.model.records import Directed, Param, Resolved
 from energydsl.model.resolve import Overrides
 from energydsl.model.split import take_apart
 
@@ -84,8 +84,16 @@ class Network(Derived):
     core: Derived = field(kw_only=True)
 
     def schedule(self, clamped: frozenset[str]) -> Schedule:
-        """Gibbs blocks of the core; what hangs below it is drawn downwards."""
-        return self.core.schedule(clamped & set(self.core.model.layers))
+        """Gibbs blocks of the core, then the directed layers from their parents downwards: the ancestral pass.
+
+        Below a layer that is held nothing changes, and what hangs above one has no closed-form conditional: neither is listed.
+        """
+        held = set(clamped)
+        for piece in reversed(self.pieces.generative):
+            held |= set(piece.given) if held & set(piece.targets) else set()
+        drawn = [p for p in self.pieces.generative if not held & set(p.targets)]
+        passes = tuple(tuple(BlockPart(n) for n in p.targets) for p in drawn)
+        return (*self.core.schedule(clamped & set(self.core.model.layers)), *passes)
 
     @property
     def drawn(self) -> Mapping[str, Piece]:
@@ -113,6 +121,22 @@ def _unrecognised(model: Resolved, parts: Pieces) -> str:
     return f"no recognition part draws `{needed[0]}` from the data" if needed else ""
 
 
+def _gradient(model: Resolved, parts: Pieces, every: Energy, param: Param) -> Gradient:
+    """dE/dparam; in a part, less its mean under p(targets | given), whose normaliser holds the parameter too."""
+    whole = gradients.gradient(model, every, param)
+    name, _, _ = whole.text.partition(" = ")
+    texts = []
+    for piece in parts:
+        of_piece = gradients.gradient(model, piece.energy, param)
+        if not of_piece.parts:
+            continue
+        inside = of_piece.text.partition(" = ")[2]
+        texts.append(f"{inside} - <{inside}>_{piece.name}" if piece.targets else inside)
+        if piece.keyword == "recognition":
+            name = name.replace("dE/", f"d(-log {piece.name})/")
+    return replace(whole, text=f"{name} = {' + '.join(texts).replace('+ -', '- ') or '0'}")
+
+
 def derive_network(model: Resolved, energy: Energy, parts: Pieces) -> Network:
     """What is derived from a model with directed parts; `energy` holds all generative terms. Raises `ModelError`."""
     core = parts.core.derive()
@@ -135,7 +159,7 @@ def derive_network(model: Resolved, energy: Energy, parts: Pieces) -> Network:
         energy=energy,
         conditionals=MappingProxyType(named),
         parts=MappingProxyType({n: units[n] for n in model.units()}),
-        gradients=MappingProxyType({n: gradients.gradient(model, every, p) for n, p in model.params.items()}),
+        gradients=MappingProxyType({n: _gradient(model, parts, every, p) for n, p in model.params.items()}),
         free_energy=FreeEnergy((), text),
         log2_states=states,
         verdicts=directed_verdicts(model, _unrecognised(model, parts), states, core.log2_states),

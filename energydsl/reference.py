@@ -59,6 +59,12 @@ class Oracle:
             total = total + self.weights.get(term.name, 1.0) * walk.scalar(term)
         return total + (1.0 - self._weight_of_base()) * self.base(params, state)
 
+    def value(self, part: ex.Expression, params: Mapping[str, Any], state: Mapping[str, Any]) -> Array:
+        """The value of a part of the energy, without weights, shape (rows,)."""
+        rows = len(next(iter(state.values())))
+        walk = _Walk(self, params, state, rows)
+        return np.broadcast_to(walk.scalar(EnergyTerm("", part, part.span)), (rows,))
+
     def _weight_of_base(self) -> float:
         """The weight of the energy term that holds the base measure, which is not to be weighted."""
         weighed = self._weighed()

@@ -1,73 +1,130 @@
-"""A model with every size made small, so that all its states can be listed.
+"""A model with its sizes made small, so that all its states can be listed.
 
-Sizes are the numbers of `dim`s and the literal numbers where sizes stand; equal numbers stay equal. Small values are
-tried until the model resolves and has few enough states.
+Sizes are the numbers of `dim`s and the literal numbers where sizes stand; equal numbers stay equal, sizes set from outside
+stay as they are, and so do numbers that name a unit, as long as they can. Small values are tried until the model resolves, has few
+enough states, and its canonical energy has the same terms: no two couplings have become one.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from energydsl.derive import check
 from energydsl.derive.free_energy import summable_sets
-from energydsl.diagnostics import ModelError, NotApplicable
+from energydsl.diagnostics import ModelError
 from energydsl.domains import DOMAINS
 from energydsl.energy import canonicalise
+from energydsl.energy.terms import Energy
 from energydsl.model.records import Resolved
 from energydsl.model.resolve import Overrides, resolve
 from energydsl.syntax import tree
 
 MAX_STATES = 8192
-# Continuous units: in all, and of layers that are summed out, where the oracle integrates over all of them at once.
-MAX_REAL_UNITS = 4
-MAX_INTEGRATED_UNITS = 2
 _TRIES = 4000
 _ENOUGH = 40
 
 
-def shrink(module: tree.Module, overrides: Overrides) -> tuple[Resolved, Overrides]:
-    """The resolved model with small sizes, and what is then set from outside. Raises `NotApplicable` where none are found."""
-    fixed = {n: tree.Number(module.statements[0].span, str(v)) for n, v in overrides.dims.items()}
-    module = _map_dims(module, lambda e: replace(e, value=fixed.get(e.name.id, e.value)))
-    atoms = list(dict.fromkeys(_atoms(module)))
+@dataclass(frozen=True)
+class Limits:
+    """What a small model may be.
+
+    infinite: units of infinite domains. integrated: those of layers that are summed out, which the oracle integrates over at
+    once. alone: whether a layer of several units may shrink to a single one.
+    """
+
+    infinite: int
+    integrated: int
+    alone: bool = False
+
+
+# Tried in turn.
+LIMITS = (Limits(4, 2), Limits(8, 8), Limits(4, 2, alone=True))
+
+
+def shrink(module: tree.Module, overrides: Overrides) -> tuple[Resolved, Overrides, bool]:
+    """The resolved model at sizes at which its states can be listed, and what is then set from outside.
+
+    The last is False where there are no such sizes: the model is then as large as it is.
+    """
+    written = {n: tree.Number(module.statements[0].span, str(v)) for n, v in overrides.dims.items()}
+    module = _map_dims(module, lambda e: replace(e, value=written.get(e.name.id, e.value)))
     graphs = {n: g for n, g in overrides.graphs.items() if g.nodes <= 6}
-    found: list[Resolved] = []
     rest = Overrides({}, overrides.consts, graphs, overrides.folder)
-    places = [n for n, atom in enumerate(atoms) if atom in _subscripts(module)]
-    for sizes in itertools.islice(_assignments(len(atoms)), _TRIES):
-        if len({sizes[n] for n in places}) < len(places):
+    own = resolve(module, replace(rest, graphs=overrides.graphs))
+    if _fits(own, own, LIMITS[0]):
+        return own, replace(rest, graphs=overrides.graphs), True
+    atoms = list(dict.fromkeys(_atoms(module)))
+    kept = {str(v) for v in overrides.dims.values()}
+    named = _subscripts(module)
+    large = set(overrides.graphs) - set(graphs)
+    for limits in LIMITS:
+        for fixed in dict.fromkeys((frozenset(kept | named), frozenset(kept))):
+            found = _smaller(module, rest, atoms, fixed, named, large, partial(_fits, own=own, limits=limits))
+            if found is not None:
+                return found, rest, True
+    return own, replace(rest, graphs=overrides.graphs), False
+
+
+def _smaller(
+    module: tree.Module,
+    rest: Overrides,
+    atoms: Sequence[str],
+    fixed: Set[str],
+    named: Set[str],
+    large: set[str],
+    fits: Callable[[Resolved], bool],
+) -> Resolved | None:
+    """The best small model with some numbers kept, or None."""
+    free = [atom for atom in atoms if atom not in fixed]
+    found: list[Resolved] = []
+    for chosen in itertools.islice(_assignments(len(free)), _TRIES):
+        sizes = {**{atom: int(atom) for atom in fixed}, **dict(zip(free, chosen, strict=True))}
+        if len({sizes.get(n, int(n)) for n in named}) < len(named):
             continue  # units that are named apart stay apart
-        small = _replaced(module, dict(zip(atoms, sizes, strict=True)), set(overrides.graphs) - set(graphs))
         try:
-            model = resolve(small, rest)
+            model = resolve(_replaced(module, sizes, large), rest)
         except ModelError:
             continue
-        if _states(model) <= MAX_STATES and _sound(model):
+        if fits(model):
             found.append(model)
         if found and (not _thin_axes(found[-1]) or len(found) == _ENOUGH):
             break
-    if found:
-        return min(found, key=lambda m: (_thin_axes(m), -_states(m))), rest
-    raise NotApplicable("no small sizes were found that keep the model consistent: give smaller ones with -D")
+    return min(found, key=lambda m: (_thin_axes(m), -_states(m)), default=None)
 
 
-def _sound(model: Resolved) -> bool:
-    """Whether nothing is refused that is not in the model at its own sizes, and few enough units are integrated."""
-    continuous = {n: a.size for n, a in model.units().items() if not DOMAINS[a.domain.name].finite}
+# A term of the energy as far as sizes do not touch it: its label, and its layers, each as often as units of it stand there.
+Coupling = tuple[str, tuple[str, ...]]
+
+
+def _couplings(energy: Energy) -> Counter[Coupling]:
+    """How many terms of each kind an energy has."""
+    return Counter((t.label, tuple(sorted(u.name for u in t.monomial.occupants()))) for t in energy.terms)
+
+
+def _fits(model: Resolved, own: Resolved, limits: Limits) -> bool:
+    """Whether a small model can be listed, is refused for nothing, and has all that the model has at its own sizes."""
+    infinite = {n: a.size for n, a in model.units().items() if not DOMAINS[a.domain.name].finite}
+    if sum(infinite.values()) > limits.infinite or _states(model) > MAX_STATES:
+        return False
+    if not limits.alone and any(a.size == 1 < own.layers[n].size for n, a in model.units().items()):
+        return False
     if model.directed:
-        return sum(continuous.values()) <= MAX_INTEGRATED_UNITS
+        return sum(infinite.values()) <= limits.integrated
     try:
         energy = canonicalise(model)[0]
         if any(d.severity == "error" for d in check(model, energy)):
             return False
     except ModelError:
         return False
-    sets = summable_sets(model, energy, list(continuous))
-    return max(sum(continuous[n] for n in chosen) for chosen in sets) <= MAX_INTEGRATED_UNITS
+    if _couplings(energy) != _couplings(canonicalise(own)[0]):
+        return False
+    sets = summable_sets(model, energy, list(infinite))
+    return max(sum(infinite[n] for n in chosen) for chosen in sets) <= limits.integrated
 
 
 def _assignments(count: int) -> Iterator[tuple[int, ...]]:
@@ -93,16 +150,14 @@ def _thin_axes(model: Resolved) -> int:
 
 
 def _states(model: Resolved) -> float:
-    """The number of joint states, three for a continuous unit; infinite where too many are continuous."""
-    states, continuous = 1.0, 0
+    """The number of joint states, three for a unit of an infinite domain."""
+    states = 1.0
     for layer in model.units().values():
-        domain = DOMAINS[layer.domain.name]
-        if not domain.finite:
-            continuous += layer.size
-            states *= 3.0**layer.size
-        else:
-            states *= (layer.field_shape[-1] if layer.field_shape != layer.shape else 2.0) ** min(layer.size, 500)
-    return states if continuous <= MAX_REAL_UNITS else math.inf
+        count = 3.0
+        if DOMAINS[layer.domain.name].finite:
+            count = layer.field_shape[-1] if layer.field_shape != layer.shape else 2.0
+        states *= count ** min(layer.size, 500)
+    return states
 
 
 def _is_size(node: tree.Expr) -> bool:

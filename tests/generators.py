@@ -52,6 +52,19 @@ def modules() -> st.SearchStrategy[str]:
     return pieces.map(lambda ps: "".join(text + ("\n" if "#" in text else "") + gap for text, gap in ps))
 
 
+# What once was derived wrong, of a layer {0} of two units: statistics at a computed place, chains without wrap, squares of windows,
+# terms that hold the units together, literal units, energies of size 1e6.
+_PECULIAR = [
+    "+ 3*{0}[1]^2",
+    "+ 0.5 * sum[i in range(0, 1)] ({0}[i + 1] - {0}[i])^2",
+    "+ 0.2 * sum[i in range(1)] (sum[p in range(2)] (p0[p])*{0}[i + p])^2",
+    "+ 0.3*{0}[0]^2 + sum[i in range(1, 2)] {0}[i]^2",
+    "+ 0.5*{0}[0]*{0}[1]",
+    "+ 1e6 * sum({0}^2)",
+    "+ 0.5 * sum[i] (0.3*{0}[i] - 0.2*{0}[(i + 1) % 2])^2",
+]
+
+
 @st.composite
 def models(draw: st.DrawFn) -> str:
     """Whole models over the derived domains, with couplings of any kind between layers and inside them."""
@@ -104,8 +117,11 @@ def models(draw: st.DrawFn) -> str:
         weight = wrap.format(f"w{number}[{', '.join(binders)}]")
         sign = draw(st.sampled_from("+-"))
         terms.append(f"{sign} {factor}(sum[{', '.join(binders)}] {weight}*{product})")
+    for name, domain in layers:
+        if draw(st.integers(0, 3)) == 0 and domains[domain] == 1 and domain != "count":
+            terms.append(draw(st.sampled_from(_PECULIAR)).format(name))
     if any(d == "binary" for _, d in layers):
         name = next(n for n, d in layers if d == "binary")
         terms.append(draw(st.sampled_from(["+ 0", f"- sum(softplus({name}))", f"+ sum({name})^2"])))
-    lines += [f"param {p}" for p in params]
+    lines += [f"param {p}" for p in (*params, "p0[2]")]
     return "\n".join([*lines, "energy = 0 " + " ".join(terms)])

@@ -254,7 +254,7 @@ def wrong_shift(original: Any) -> Any:
 
 def one_hot_states_together(original: Any) -> Any:
     def mutant(monomial: Any, meeting: Any, rules: Any) -> Any:
-        return [canonical._where_equal(monomial, *meeting, False, rules)]
+        return [canonical._where_equal(monomial, *meeting, rules)]
 
     return mutant
 

@@ -139,7 +139,7 @@ def test_the_belief_network_of_the_lecture_notes() -> None:
     model = ed.load(ROOT / "models/dbn.energy")
     assert str(model.conditionals["h1"]) == "p(h1_i = 1 | h2) = sigmoid(b_h1_i + sum_j W_h1_h2_ij h2_j)"
     assert model.explain("json")["recognition"]["h1"] == "q(h1_j = 1 | v) = sigmoid(r_h1_j + sum_i v_i R_v_h1_ij)"
-    assert [[str(p) for p in block] for block in model.schedule()] == [["y", "h2"], ["h3"]]
+    assert [[str(p) for p in block] for block in model.schedule()] == [["y", "h2"], ["h3"], ["h1"], ["v"]]
     assert {v.name for v in model.applicability() if v.ok} == {"wake-sleep", "ais"}
 
 
@@ -174,7 +174,7 @@ def test_a_directed_model_of_visible_layers_alone() -> None:
 
 def test_the_core_is_scheduled() -> None:
     text = "visible v[3] : binary\nhidden h[2] : binary\nhidden g[2] : binary\nlayers v <- h -- g\n"
-    assert [[str(p) for p in b] for b in ed.loads(text + "schedule (g), (h)").schedule()] == [["g"], ["h"]]
+    assert [[str(p) for p in b] for b in ed.loads(text + "schedule (g), (h)").schedule()] == [["g"], ["h"], ["v"]]
     with pytest.raises(ed.ModelError, match="drawn given its parents"):
         ed.loads(text + "schedule (v), (h), (g)")
 
@@ -182,3 +182,35 @@ def test_the_core_is_scheduled() -> None:
 def test_a_bound_has_a_default_stream() -> None:
     program, params = random_program("deep belief net")
     assert np.isfinite(program.bound(params, {"v": np.zeros((2, 3))})[0]).all()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", MODELS)
+def test_the_energy_is_normalised_and_its_gradient_is_true(name: str, backend: str) -> None:
+    """p(x) = exp(-E(x)) / Z, and dE/dparam is that of this E, by central differences."""
+    program = ed.loads(MODELS[name]).compile(backend, "float64")
+    rng = np.random.default_rng(4)
+    params = {n: program.constrain(p, rng.normal(0.5, 0.4, p.shape)) for n, p in program.model.params.items()}
+    given = {n: rng.random((5, *program.model.layers[n].shape)) for n in program.model.by_role("input")}
+    state = program.init_state(params, 5, 1, given)
+    np.testing.assert_allclose(
+        -program.host(program.energy(params, state)), program.host(program.log_joint(params, state)), rtol=1e-10
+    )
+    found = program.energy_gradient(params, state)
+    for name_, param in program.model.params.items():
+        for at in np.ndindex(*param.shape):
+            ends = []
+            for step in (1e-5, -1e-5):
+                moved = np.array(params[name_])
+                moved[at] += step
+                ends.append(program.host(program.energy({**params, name_: moved}, state)).mean())
+            slope = (ends[0] - ends[1]) / 2e-5
+            np.testing.assert_allclose(program.host(found[name_])[at], slope, rtol=1e-5, atol=1e-7)
+
+
+def test_what_is_said_of_the_energy_is_true_of_it() -> None:
+    text = ed.load(ROOT / "models/dbn.energy").explain()
+    assert "dE/dW_v_h1_ij = -v_i h1_j - <-v_i h1_j>_p(v | h1)" in text
+    assert "dE/dW_h2_h3_lm = -h2_l h3_m\n" in text
+    assert "+ log sum_{v} exp(-E[v | h1])" in text
+    assert "(y, h2), then (h3), then (h1 given h2), then (v given h1)" in text

@@ -52,7 +52,9 @@ def test_variances_of_rows_that_differ(rows: int, backend: str) -> None:
 
 @pytest.mark.parametrize("rows", [1, 7, 100])
 def test_the_square_belongs_to_one_unit(rows: int, backend: str) -> None:
-    program = ed.loads("visible v[100] : real\nparam b[100]\nenergy = 20*v[0]^2 + 0.5*sum(v^2) - b@v").compile(backend, "float64")
+    program = ed.loads("visible v[100] : real\nparam b[100]\nenergy = 20*v[0]^2 + 0.5*sum(v^2) - b@v").compile(
+        backend, "float64"
+    )
     params = program.init(0)
     v = np.random.default_rng(0).normal(size=(rows, 100))
     wanted = np.r_[1 / 41, np.ones(99)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,4 +86,65 @@ EXTRA = {
 @pytest.mark.parametrize("name", EXTRA)
 def test_unusual_models(name: str) -> None:
     certificate = ed.loads(EXTRA[name]).verify(seed=3)
+    assert certificate.ok, str(certificate)
+
+
+PLAQUETTES = (
+    "dim L = 4\nconst K = 1\nvisible a[L, L] : interval[-3.14, 3.14]\nvisible b[L, L] : interval[-3.14, 3.14]\n"
+    "energy = - K * sum[i, j] cos(a[i, j] + b[(i + 1) % L, j] - a[i, (j + 1) % L] - b[i, j])"
+)
+PARITY = "dim N = 6\nvisible s[N] : spin\nparam h[N]\nenergy = - h @ s - 2*(s[0]*s[1]*s[2] + s[2]*s[3]*s[4] + s[1]*s[4]*s[5])"
+
+
+@pytest.mark.parametrize(
+    ("text", "dims", "sizes"),
+    [
+        (PLAQUETTES, {}, "a[2, 2], b[2, 2]"),  # one site would leave cos(0)
+        (PLAQUETTES, {"L": 3}, "a[3, 3], b[3, 3], some states"),
+        (PARITY, {}, "s[6]"),
+        (PARITY, {"N": 30}, "s[30], some states"),  # sizes that are given stay
+        (PARITY.replace("N = 6", "N = 60"), {}, "s[6]"),
+        ("dim I = 784, J = 500\nvisible v[I] : binary\nhidden h[J] : binary\nparam W[I, J]\nenergy = - v @ W @ h", {"J": 5}, "v[3], h[5]"),
+        ("dim N = 9\nvisible n[N] : count\nenergy = n[0] + 2*n[1] + 0.5*n[2] + sum(n)", {}, "n[3]"),
+    ],
+)  # fmt: skip
+def test_sizes_keep_every_coupling_and_what_was_given(text: str, dims: dict[str, int], sizes: str) -> None:
+    certificate = ed.loads(text, dims).verify()
+    assert certificate.sizes == sizes
+    assert certificate.ok, str(certificate)
+
+
+def test_what_no_check_exercised_makes_a_certificate_incomplete() -> None:
+    text = "dim N = 3\nvisible x[N] : binary\nparam J[N, N] : symmetric & zero_diagonal, b[N]\nenergy = - b @ x - 0.5 * x @ J @ x"
+    whole, single = ed.loads(text).verify(), ed.loads(text, {"N": 1}).verify()
+    assert [e.name for e in whole.exercised] == ["- b @ x", "0.5 * x @ J @ x", "J", "b"]
+    assert whole.ok
+    assert [e.name for e in single.missed] == ["0.5 * x @ J @ x", "J"]
+    assert single.right
+    assert not single.ok
+    assert "incomplete" in str(single)
+
+
+@pytest.mark.parametrize("wrong", ["sign", "dropped"])
+def test_mutants_are_caught_where_states_are_too_many_to_list(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from energydsl.kernels.lower import _Lowering
+
+    plain = _Lowering._field
+
+    def mutant(self: Any, layer: Any, field: Any, fixed: Any) -> Any:
+        kernel = plain(self, layer, field, fixed)
+        sections = kernel.sections
+        first = replace(sections[-1], coefficient=-sections[-1].coefficient)
+        return replace(kernel, sections=sections[:-1] if wrong == "dropped" else (*sections[:-1], first))
+
+    monkeypatch.setattr(_Lowering, "_field", mutant)
+    certificate = ed.loads(PARITY, {"N": 30}).verify()
+    assert "some states" in certificate.sizes
+    assert not certificate.right
+
+
+@pytest.mark.parametrize("size", [1e3, 1e6, 1e9])
+def test_tolerances_are_relative_to_the_energies(size: float) -> None:
+    text = f"dim L = 6\nconst mu = 1, U = {size}\nvisible n[L, L] : binary\ngraph G = grid(L, L, periodic = true)\n"
+    certificate = ed.loads(text + "energy = U * sum[(i, k) in G] n[i]*n[k] - mu * sum(n)").verify()
     assert certificate.ok, str(certificate)

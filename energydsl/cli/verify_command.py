@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from energydsl.cli.common import INTERNAL, json_option, overrides_options, print_json, read_model
+from energydsl.cli.common import FAULT, INTERNAL, json_option, overrides_options, print_json, read_model
 from energydsl.compiler import BACKENDS
 
 
@@ -24,4 +24,4 @@ def command(file: str, seed: int, backend: str, dims: dict[str, int], consts: di
     else:
         click.echo(str(certificate))
     if not certificate.ok:
-        sys.exit(INTERNAL)
+        sys.exit(FAULT if certificate.right else INTERNAL)

@@ -32,7 +32,7 @@ def canonical_terms(model: Resolved, energies: tuple[EnergyTerm, ...]) -> tuple[
     problems: list[Diagnostic] = []
     found: dict[tuple[str, Monomial], tuple[float, list[Span]]] = {}
     for energy in energies:
-        for sign, part in _additive(energy.expression, 1.0):
+        for sign, part in additive(energy.expression, 1.0):
             try:
                 monomials = Expander(rules).expand(part, (), {})
                 separated = list(_separated_all(monomials, rules, part.span, warnings))
@@ -81,14 +81,14 @@ def _weighs(monomial: Monomial, coefficient: float, rules: Rules) -> str:
     return unit.name if plain and lgamma and exponent == 1.0 and counted else ""
 
 
-def _additive(node: ex.Expression, sign: float) -> Iterator[tuple[float, ex.Expression]]:
+def additive(node: ex.Expression, sign: float) -> Iterator[tuple[float, ex.Expression]]:
     """The additive terms as they were written, each with its own span."""
     match node:
         case ex.Added(left=left, right=right):
-            yield from _additive(left, sign)
-            yield from _additive(right, sign)
+            yield from additive(left, sign)
+            yield from additive(right, sign)
         case ex.Negated(operand=operand):
-            yield from _additive(operand, -sign)
+            yield from additive(operand, -sign)
         case _:
             yield sign, node
 

@@ -13,7 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from energydsl.diagnostics import NotApplicable
-from energydsl.directed_program import Conditional, DirectedProgram
+from energydsl.directed_program import Contrast, DirectedProgram
 from energydsl.learning.methods import CD, PCD, Method, WakeSleep
 from energydsl.learning.phases import Phases
 from energydsl.program import Arrays, Program
@@ -37,7 +37,9 @@ class WakeSleepPhases:
                 raise NotApplicable("chains of the core do not persist where there are inputs: chains=0")
         self.core = Phases(program.core, inner, batch, rng)
         dreams = self.core.chains
-        self.parts = [_Part(c, batch) for c in program.generative] + [_Part(c, dreams) for c in program.recognition]
+        self.parts = [Contrast(c, batch) for c in program.generative] + [
+            Contrast(c, dreams) for c in program.recognition
+        ]
         layers = program.model.layers
         self.data = [*program.model.by_role("visible"), *program.model.by_role("input")]
         self.wake: Arrays = {
@@ -113,47 +115,3 @@ class WakeSleepPhases:
         self.core.restore({n.removeprefix("core/"): a for n, a in saved.items() if n.startswith("core/")})
         for name, array in self.negative.items():
             self.program.kernels.load(array, saved[f"negative/{name}"])
-
-
-class _Part:
-    """One conditional part: rows 0..B-1 the states as they are, rows B..2B-1 the same parents with the targets' means."""
-
-    def __init__(self, part: Conditional, batch: int):
-        program = part.program
-        odd = [n for n in part.targets if not program.derived.conditionals[n].linear]
-        if odd:
-            raise NotApplicable(f"{part.piece.name}: `{odd[0]}` enters by more than x and x^2")
-        coupled = [n for n in part.targets if not program.derived.conditionals[n].factorises]
-        assert not coupled, "refused as E0303"
-        self.part, self.batch = part, batch
-        self.both: Arrays = {
-            n: program.xp.zeros((2 * batch, *layer.energy_shape), program.dtype)
-            for n, layer in program.model.layers.items()
-        }
-        self.squared = [n for n in part.targets if 2 in program.derived.conditionals[n].distribution.powers]
-        for name in self.squared:
-            self.both[f"{name}^2"] = program.xp.zeros_like(self.both[name])
-        self.row: Any = program.xp.full(2 * batch, 1.0 / batch, program.dtype)
-        self.row[batch:] *= -1.0
-        self.settings = program.settings()
-
-    def fill(self, params: Arrays, x: Arrays, settings: Any) -> None:
-        """Take the states, and find the means of the targets given their parents."""
-        program, batch = self.part.program, self.batch
-        for name in program.model.layers:
-            self.both[name][:batch] = x[name]
-            if name not in self.part.targets:
-                self.both[name][batch:] = x[name]
-        for name in self.squared:
-            program.xp.square(x[name], out=self.both[f"{name}^2"][:batch])
-        state = {n: a[batch:] for n, a in self.both.items()}
-        p = self.part.params(params)
-        for name in self.part.targets:
-            getattr(program.kernels, f"means__{name}")(p, state, settings, program.workspace, state)
-
-    def gradient(self, params: Arrays, names: list[str]) -> Arrays:
-        program = self.part.program
-        return program.weighted_gradient(self.part.params(params), self.both, self.settings, self.row, names)
-
-    def add_gradient(self, params: Arrays, name: str, factor: Any) -> None:
-        self.part.program.add_gradient(self.part.params(params), name, self.both, self.settings, self.row * factor)

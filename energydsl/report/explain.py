@@ -12,6 +12,7 @@ from energydsl.syntax.printer import print_statement
 
 if TYPE_CHECKING:
     from energydsl.compiler import Model
+    from energydsl.network import Piece
 
 
 def as_json(model: Model) -> dict[str, Any]:
@@ -90,20 +91,16 @@ def as_text(model: Model) -> str:
         "",
         "energy  E(x) =",
         *(f"  {text:<{min(wide, 70)}}   [{label}] {origin}" for label, text, origin in rows),
+        *(f"  + log sum_{{{', '.join(p.targets)}}} exp(-E[{_bar(p)}])" for p in _conditional(model)),
     ]
     parts += ["", "conditionals", *(f"  {c}" for c in model.conditionals.values())]
     parts += [f"  q{str(c)[1:]}" for c in recognition(model)]
     parts += [f"  {line}" for line in _couplings(model)]
     parts += [f"  `{c.layer}` is drawn by {c.sampler}" for c in model.conditionals.values() if c.sampler]
     parts += ["", "Gibbs blocks"]
-    drawn = (
-        "".join(f", then {', '.join(p.targets)} given {', '.join(p.given)}" for p in model.pieces.generative)
-        if model.pieces
-        else ""
-    )
-    parts += [f"  nothing clamped: {_schedule(model.schedule())}{drawn}"]
+    parts += [f"  nothing clamped: {_schedule(model, model.schedule())}"]
     if _visible(model) and not model.pieces:
-        parts += [f"  data clamped:    {_schedule(model.schedule(_visible(model))) or 'nothing is free'}"]
+        parts += [f"  data clamped:    {_schedule(model, model.schedule(_visible(model))) or 'nothing is free'}"]
     parts += [f"  {line}" for line in _visits(model)]
     if _visible(model) and any(v.kind == "objective" and v.ok for v in model.applicability()):
         parts += ["", "likelihood gradient, positive phase minus negative phase (at beta = 1)"]
@@ -172,8 +169,24 @@ def _visits(model: Model) -> list[str]:
     return found
 
 
-def _schedule(schedule: Schedule) -> str:
-    return ", then ".join(f"({', '.join(map(str, block))})" for block in schedule)
+def _conditional(model: Model) -> tuple[Piece, ...]:
+    """The conditional parts of a model, those drawn first first."""
+    return model.pieces.generative if model.pieces else ()
+
+
+def _bar(piece: Piece) -> str:
+    """`v | h1`, the label of a part's terms."""
+    return f"{', '.join(piece.targets)} | {', '.join(piece.given)}"
+
+
+def _schedule(model: Model, schedule: Schedule) -> str:
+    """Blocks in order; a directed layer with what it is drawn from."""
+    given = {n: p.given for p in _conditional(model) for n in p.targets}
+    texts = []
+    for block in schedule:
+        parents = given.get(block[0].layer, ())
+        texts.append(f"({', '.join(map(str, block))}{' given ' * bool(parents)}{', '.join(parents)})")
+    return ", then ".join(texts)
 
 
 def as_latex(model: Model) -> str:
