@@ -25,6 +25,7 @@ from energydsl.domains import DOMAINS
 from energydsl.energy import canonicalise
 from energydsl.energy.canonical import additive
 from energydsl.graph import edges_of
+from energydsl.kernels.lower import ALWAYS, CHEAPER, NEVER, keeps_factored
 from energydsl.model.records import Layer, Param, Resolved
 from energydsl.network import Network
 from energydsl.program import Arrays, Program
@@ -129,7 +130,9 @@ def certify(full: Derived, small: Resolved, listed: bool, seed: int = 0, backend
     """
     energy, _ = canonicalise(small)
     derived = derive(small, energy)
-    trial = (_Trial if listed else _Sample)(derived, seed, backend)
+    # What pays at the model's own sizes, and so is in its kernels, need not pay at small ones.
+    factored = ALWAYS if keeps_factored(full) else NEVER
+    trial = (_Trial if listed else _Sample)(derived, seed, backend, factored)
     checks = list(trial.checks())
     exercised = tuple(trial.exercised(full))
     checks += list(_full_size(full, seed))
@@ -217,10 +220,10 @@ class _Setting:
 
     x: Arrays
 
-    def __init__(self, derived: Derived, seed: int, backend: str = "numpy"):
+    def __init__(self, derived: Derived, seed: int, backend: str = "numpy", factored: str = CHEAPER):
         self.derived, self.model = derived, derived.model
         self.rng = np.random.default_rng(seed)
-        self.program = Program(derived, backend, "float64")
+        self.program = Program(derived, backend, "float64", factored=factored)
         self.host = self.program.host
         self.params = {n: random_param(p, self.rng) for n, p in self.model.params.items()}
         self.beta = 0.7
@@ -327,8 +330,8 @@ class _Setting:
 class _Trial(_Setting):
     """All states of a model and their energies by the oracle."""
 
-    def __init__(self, derived: Derived, seed: int, backend: str = "numpy"):
-        super().__init__(derived, seed, backend)
+    def __init__(self, derived: Derived, seed: int, backend: str = "numpy", factored: str = CHEAPER):
+        super().__init__(derived, seed, backend, factored)
         self.states, self.codes = enumerate_states(self.units, self.values)
         self.rows = len(next(iter(self.states.values())))
         self.x = self.with_inputs(self.states, self.rows)
@@ -644,8 +647,8 @@ class _Trial(_Setting):
 class _Sample(_Setting):
     """Some states of a model that has too many to list: checks 1 to 3 and the gradient, at its own sizes."""
 
-    def __init__(self, derived: Derived, seed: int, backend: str = "numpy"):
-        super().__init__(derived, seed, backend)
+    def __init__(self, derived: Derived, seed: int, backend: str = "numpy", factored: str = CHEAPER):
+        super().__init__(derived, seed, backend, factored)
         states = {n: np.concatenate([self.random_layer(a) for _ in range(_ROWS)]) for n, a in self.units.items()}
         self.x = self.with_inputs(states, _ROWS)
         self.energies = self.oracle.energy(self.params, self.x)

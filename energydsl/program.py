@@ -29,6 +29,7 @@ from energydsl.domains.density import Density
 from energydsl.energy.terms import BASE
 from energydsl.graph import edges_of
 from energydsl.kernels import lower
+from energydsl.kernels.lower import CHEAPER
 from energydsl.kernels.program import KernelProgram
 from energydsl.kernels.sparse import SparsePlan, plan
 from energydsl.model.records import Layer, Param
@@ -60,13 +61,20 @@ class MeanField:
 class Program:
     """Callable kernels of one model for one backend and precision."""
 
-    def __init__(self, derived: Derived, backend: str = "numpy", dtype: str = "float32", precision: str = "full"):
+    def __init__(
+        self,
+        derived: Derived,
+        backend: str = "numpy",
+        dtype: str = "float32",
+        precision: str = "full",
+        factored: str = CHEAPER,
+    ):
         self.derived = derived
         self.model = derived.model
         self.backend = backend
         self.dtype = np.dtype(dtype)
         self.precision = precision
-        printed = emit(derived, dtype, backend, precision)
+        printed = emit(derived, dtype, backend, precision, factored)
         self.source = printed.text
         self.kernels: ModuleType = _loader(backend)(printed)
         self.workspace = self.kernels.Workspace(self.dtype)
@@ -885,7 +893,13 @@ def one_hot(layer: Layer, codes: Array, dtype: Any) -> Array:
     return np.asarray(whole[..., None] == np.arange(states), dtype)
 
 
-def emit(derived: Derived, dtype: str = "float32", backend: str = "numpy", precision: str = "full") -> Printed:
+def emit(
+    derived: Derived,
+    dtype: str = "float32",
+    backend: str = "numpy",
+    precision: str = "full",
+    factored: str = CHEAPER,
+) -> Printed:
     """The text of the kernels of a derived model, a standalone module."""
     model = derived.model
     colours = {
@@ -899,7 +913,7 @@ def emit(derived: Derived, dtype: str = "float32", backend: str = "numpy", preci
         for key, clamped in (("free", frozenset[str]()), ("clamped", visible))
     }
     printer = _printer(backend)(
-        lower(derived),
+        lower(derived, factored),
         {n: c.value for n, c in model.consts.items()},
         {n: edges_of(g) for n, g in model.graphs.items()},
         colours,

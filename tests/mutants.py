@@ -68,6 +68,7 @@ POISSON = (
     "visible n[2] : count\nhidden h[2] : binary\nparam b[2], W[2, 2]\nenergy = sum(lgamma(n + 1)) - b @ n - n @ W @ h"
 )
 GEOMETRIC = "visible n[2] : count\nparam a[2] : positive = 1\nenergy = a @ n"
+FACTORED = "dim I = 60, J = 50, F = 40\nvisible v[I] : binary\nhidden h[J] : spin\nparam A[I, F], B[I, F], C[J, F]\nenergy = - sum((v @ A) * (v @ B) * (h @ C))"
 BINOMIAL = "visible n[2] : integer[0, 4]\nhidden h[2] : binary\nparam W[2, 2]\nenergy = sum(lgamma(n + 1)) + sum(lgamma(5 - n)) - n @ W @ h"
 ORDINAL = "visible x[2] : integer[-1, 2]\nhidden h[2] : binary\nparam W[2, 2], d[2]\nenergy = sum(d * x^2) - x @ W @ h"
 INPUT = "input x[3] : real\nvisible v[3] : binary\nparam A[3, 3], b[3]\nenergy = - b @ v - x @ A @ v"
@@ -335,6 +336,9 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "factorial of a finite layer left untempered": (BINOMIAL, set_to(Program, "exponent", lambda f: staticmethod(lambda terms, s: f(terms, s) + 0.1 * (1.0 - s.beta) * terms["energy"]))),
     "table counted from zero": (ORDINAL, family("table", sample=apply("pick_last", ETA1, UNIFORM, 0.0))),
     "values of a table shifted": (ORDINAL, source("np.arange(-1, ", "1.0 + np.arange(-1, ")),
+    # products of sums
+    "diagonal of a product of sums counted twice": (FACTORED, set_to(lowering, "_all_less_equal", lambda f: lambda m, s: (lambda p: p and (p[0], p[1].scaled(-1.0)))(f(m, s)))),
+    "diagonal of a product of sums left in": (FACTORED, set_to(lowering, "_all_less_equal", lambda f: lambda m, s: (lambda p: p and p[:1])(f(m, s)))),
     # densities without a closed form
     "sine added like a cosine": (ROTORS, set_to(Expander, "_added", lambda f: lambda self, name, a, s: f(self, "cos" if name == "sin" else name, a, s))),
     "power of a statistic lost": (QUARTIC, set_to(statistics, "_factor", lambda f: lambda a, e, *rest: f(a, 1.0, *rest))),

@@ -63,6 +63,10 @@ EXTRA = {
     "energy = - sum[i] x[i]*exp(sum[k] W[i, k]*tanh(sum[j] W[j, k]*a[i])) - sum[i, k] x[i]*h[k]*log(1 + sum[j] exp(a[j] * W[i, k]))",
     "functions of inputs": "input z[3] : real\nvisible x[3] : binary\nparam a[3], W[3, 3]\n"
     "energy = - a @ x - sum[i] x[i]*sigmoid(sum[k] W[i, k]*z[k]) - sum[i < k] x[i]*x[k]*softplus(sum[j] W[i, j]*W[k, j])",
+    "product of three sums": "dim I = 60, J = 50, F = 40\nvisible v[I] : binary\nhidden h[J] : spin\nparam A[I, F], B[I, F], C[J, F]\n"
+    "energy = - sum((v @ A) * (v @ B) * (h @ C))",
+    "product of sums on a lattice": "dim L = 30, F = 20\nvisible v[L, L] : binary\nhidden h[F] : spin\nparam A[L, L, F], B[L, L, F]\n"
+    "energy = sum(v^2) + 0.01 * sum[f] (sum[i, j] A[i, j, f]*v[i, j])^2 - sum[f, i, j, k, l] h[f]*A[i, j, f]*v[i, j]*B[k, l, f]*v[k, l]",
     "square of a form": "visible x[3] : binary\nhidden h[3] : spin\nparam W[3, 3]\nlet s = x @ W @ h\nenergy = - s^2",
     "scalar layers": "visible a : binary\nhidden b : spin\nhidden c : real\nparam w, u\n"
     "energy = - w * a * b + 0.5 * c^2 - u * a * c",

@@ -168,7 +168,7 @@ def merge(parts: Iterable[Part], rules: Rules) -> tuple[Part, ...]:
             kept.append(part)
     for group in found.values():
         origin = {m: p.term for p in group for m in map(_keyed, collect([p.monomial], rules))}
-        for monomial in _joined(collect([p.monomial for p in group], rules), rules):
+        for monomial in joined(collect([p.monomial for p in group], rules), rules):
             term = origin.get(_keyed(monomial), group[0].term)
             kept.append(replace(group[0], monomial=monomial, term=term))
     return tuple(sorted(kept, key=lambda p: (len(p.monomial.factors), p.term)))
@@ -178,7 +178,8 @@ def _keyed(monomial: Monomial) -> tuple[Factor, ...]:
     return monomial.factors
 
 
-def _joined(monomials: list[Monomial], rules: Rules) -> list[Monomial]:
+def joined(monomials: list[Monomial], rules: Rules) -> list[Monomial]:
+    """Twins that differ in `i < k` and `k < i` as one with `i != k`, and that dropped on a zero diagonal."""
     todo = list(monomials)
     done: list[Monomial] = []
     while todo:

@@ -14,12 +14,16 @@ _NUMBER = 4
 
 @dataclass(frozen=True)
 class KernelCost:
-    """One kernel: its structure, multiplications and additions a chain, bytes of parameters it reads (for all chains)."""
+    """One kernel: its structure, multiplications and additions a chain, bytes of parameters it reads (for all chains).
+
+    multiplied_out: what it would take if products of sums were multiplied out.
+    """
 
     name: str
     structure: str
     operations: int
     parameter_bytes: int
+    multiplied_out: int = 0
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
 from energydsl.derive import Derived
 from energydsl.derive.records import Conditional, Field
 from energydsl.domains import DOMAINS
-from energydsl.energy.targets import Part, output
+from energydsl.energy.rules import Rules
+from energydsl.energy.targets import Part, joined, output
 from energydsl.energy.terms import At, Atom, Function, Loop, Monomial, Term, atom_binders
 from energydsl.kernels.program import BATCH, Access, Contract, Define, Kernel, KernelProgram, LayerKernels, Section
 from energydsl.model.indices import Index
@@ -19,13 +20,17 @@ from energydsl.model.records import Layer, Resolved
 
 # For choosing an order of contractions only; any batch gives right results.
 _TYPICAL_BATCH = 128
+# The most factors whose every order of contractions is tried.
+_SEARCHED = 9
 
 Sizes = dict[str, tuple[int, int]]
+# Whether products of sums that hold a layer twice are kept as they are.
+CHEAPER, ALWAYS, NEVER = "cheaper", "always", "never"
 
 
-def lower(derived: Derived) -> KernelProgram:
-    """The kernels of a derived model."""
-    lowering = _Lowering(derived.model, derived)
+def lower(derived: Derived, factored: str = CHEAPER) -> KernelProgram:
+    """The kernels of a derived model; factored: whether products of sums stay such, "cheaper" where that pays."""
+    lowering = _Lowering(derived.model, derived, factored)
     return KernelProgram(
         name=derived.model.name,
         labels=derived.model.labels,
@@ -37,10 +42,16 @@ def lower(derived: Derived) -> KernelProgram:
     )
 
 
+def keeps_factored(derived: Derived) -> bool:
+    """Whether the kernels of a model hold a product of sums that is not multiplied out."""
+    return lower(derived) != lower(derived, NEVER)
+
+
 class _Lowering:
-    def __init__(self, model: Resolved, derived: Derived):
+    def __init__(self, model: Resolved, derived: Derived, factored: str):
         self.model = model
         self.derived = derived
+        self.factored = factored
 
     def layer(self, layer: Layer, conditional: Conditional) -> LayerKernels:
         scanned = self.derived.parts[layer.name].kind == "scan"
@@ -62,41 +73,66 @@ class _Lowering:
     def _field(self, layer: Layer, field: Field, fixed: tuple[str, ...]) -> Kernel:
         shape = layer.field_shape
         letters = tuple(output(k) for k in range(len(shape)))
-        sections = [self._aimed(p, shape, fixed, row=False) for p in field.parts]
+        sections = [s for p in field.parts for s in self._aimed(p, shape, fixed, row=False)]
         sections.sort(key=lambda s: (not s.batched, not _one_product(s)))
         return Kernel(f"eta{field.number}", field.text, letters, shape, tuple(sections))
 
     def gradient(self, param: str) -> Kernel:
         gradient = self.derived.gradients[param]
         shape = self.model.params[param].shape
-        sections = tuple(self._aimed(p, shape, (), row=True) for p in gradient.parts)
+        sections = tuple(s for p in gradient.parts for s in self._aimed(p, shape, (), row=True))
         return Kernel(param, gradient.text, tuple(output(k) for k in range(len(shape))), shape, sections)
 
     def energy(self) -> Kernel:
-        sections = []
-        for term in self.derived.energy.terms:
-            sizes = _loop_sizes(term.monomial.loops)
-            layers = tuple(n for n in self.model.layers if n in term.monomial.layers())
-            section = self._section(term.label, term.monomial, (BATCH,), sizes, row=False)
-            sections.append(replace(section, layers=layers, origin=self._origin([term])))
+        sections: list[Section] = []
+        terms = self.derived.energy.terms
+        for label in dict.fromkeys(t.label for t in terms):
+            own = {t.monomial.factors: t for t in terms if t.label == label}
+            for monomial in joined([t.monomial for t in terms if t.label == label], Rules(self.model)):
+                layers = tuple(n for n in self.model.layers if n in monomial.layers())
+                origin = self._origin([own[monomial.factors]])
+                found = self._sections(label, monomial, (BATCH,), _loop_sizes(monomial.loops), row=False)
+                sections += [replace(s, layers=layers, origin=origin) for s in found]
         return Kernel("energy", self.derived.free_energy.text, (), (), tuple(sections))
 
     def _origin(self, terms: Iterable[Term]) -> str:
         places = dict.fromkeys(str(t.spans[0]) for t in terms if t.spans)
         return ", ".join(places)
 
-    def _aimed(self, part: Part, shape: tuple[int, ...], fixed: tuple[str, ...], row: bool) -> Section:
+    def _aimed(self, part: Part, shape: tuple[int, ...], fixed: tuple[str, ...], row: bool) -> list[Section]:
         sizes = _loop_sizes(part.monomial.loops)
         origin = self._origin([self.derived.energy.terms[part.term]])
         if part.solved:
             outputs = [output(k) for k in range(len(shape))]
             sizes |= {o: (0, n) for o, n in zip(outputs, shape, strict=True)}
             keep = tuple(o for o in outputs if o not in fixed)
-            section = self._section(part.label, part.monomial, keep if row else (BATCH, *keep), sizes, row, fixed)
-            return replace(section, origin=origin)
+            found = self._sections(part.label, part.monomial, keep if row else (BATCH, *keep), sizes, row, fixed)
+            return [replace(s, origin=origin) for s in found]
         aimed = tuple(dict.fromkeys(b for i in part.target for b in i.binders()))
-        section = self._section(part.label, part.monomial, aimed if row else (BATCH, *aimed), sizes, row)
-        return replace(section, target=part.target, flat=part.flat, origin=origin)
+        found = self._sections(part.label, part.monomial, aimed if row else (BATCH, *aimed), sizes, row)
+        return [replace(s, target=part.target, flat=part.flat, origin=origin) for s in found]
+
+    def _sections(
+        self,
+        label: str,
+        monomial: Monomial,
+        keep: tuple[str, ...],
+        sizes: Sizes,
+        row: bool,
+        fixed: tuple[str, ...] = (),
+    ) -> list[Section]:
+        """A monomial as one section or, where `i != k` keeps a product of sums from being one, as all less `i = k`."""
+        plain = self._section(label, monomial, keep, sizes, row, fixed)
+        halves = _all_less_equal(monomial, sizes) if self.factored != NEVER else None
+        if halves is None:
+            return [plain]
+        found = []
+        for half in halves:
+            gone = {loop.name for loop in monomial.loops} - {loop.name for loop in half.loops}
+            left = {name: size for name, size in sizes.items() if name not in gone}
+            found += self._sections(label, half, keep, left, row, fixed)
+        cheaper = 2 * sum(map(_work, found)) < _work(plain)
+        return found if cheaper or self.factored == ALWAYS else [plain]
 
     def _section(
         self,
@@ -162,6 +198,29 @@ class _Lowering:
         return self.model.layers[atom.name].energy_shape if atom.kind != "const" else ()
 
 
+def _all_less_equal(monomial: Monomial, sizes: Sizes) -> tuple[Monomial, Monomial] | None:
+    """A sum over `i != k` as the sum over all i, k less that over i = k; None where no loop can take that value."""
+    names = {loop.name for loop in monomial.loops if not loop.graph}
+    for predicate in monomial.predicates:
+        for left, right in ((predicate.left, predicate.right), (predicate.right, predicate.left)):
+            values = {b.plain: a for a, b in zip(left, right, strict=True) if b.plain in names}
+            alike = len(values) == len(right) and all(
+                a.plain is not None and sizes.get(a.plain) == sizes[str(name)] for name, a in values.items()
+            )
+            if predicate.kind != "differ" or not alike or any(a.plain in values for a in left):
+                continue
+            whole = replace(monomial, predicates=tuple(p for p in monomial.predicates if p != predicate))
+            equal = whole.scaled(-1.0).replace_binders({str(name): a for name, a in values.items()})
+            loops = tuple(loop for loop in monomial.loops if loop.name not in values)
+            return whole, replace(equal, loops=loops)
+    return None
+
+
+def _work(section: Section) -> float:
+    """Multiplications of a section for a typical number of chains."""
+    return sum(_size(_letters(s), section.sizes) for s in section.steps if isinstance(s, Contract))
+
+
 def _local(define: Define, exponent: float, fixed: tuple[str, ...]) -> Access:
     """A defined value, indexed where some of its axes are held fixed."""
     letters = tuple(x for x in define.letters if x not in fixed)
@@ -186,10 +245,25 @@ def _one_product(section: Section) -> bool:
 
 
 def _plan(
-    accesses: list[Access], keep: tuple[str, ...], sizes: Mapping[str, tuple[int, int]], names: Iterable[str]
+    accesses: list[Access], keep: tuple[str, ...], sizes: Mapping[str, tuple[int, int]], names: Iterator[str]
 ) -> tuple[Access | None, list[Contract]]:
-    """Contract pairs, the cheapest first; axes are summed as soon as nothing later needs them."""
-    numbered = iter(names)
+    """Contract pairs; axes are summed as soon as nothing later needs them.
+
+    The cheapest pair first or, where that leads far astray, in the order that is the cheapest of all.
+    """
+    result, steps = _pair_by_pair(accesses, keep, sizes, names)
+    if 3 < len(accesses) <= _SEARCHED:
+        tree, work = _cheapest(accesses, keep, sizes)
+        if 2 * work < sum(_size(_letters(s), sizes) for s in steps):
+            steps = []
+            result = _contracted(tree, accesses, keep, names, steps)
+    return result, steps
+
+
+def _pair_by_pair(
+    accesses: list[Access], keep: tuple[str, ...], sizes: Mapping[str, tuple[int, int]], numbered: Iterator[str]
+) -> tuple[Access | None, list[Contract]]:
+    """The cheapest pair first."""
     left = list(accesses)
     steps: list[Contract] = []
     while len(left) > 1:
@@ -223,7 +297,70 @@ def _cost(
     others = [x for n, x in enumerate(left) if n not in pair]
     result = _needed(a.letters + b.letters, others, keep)
 
-    def size(letters: Iterable[str]) -> float:
-        return math.prod(_TYPICAL_BATCH if x == BATCH else sizes[x][1] - sizes[x][0] for x in letters)
+    return _size(union, sizes), _size(result, sizes)
 
-    return size(union), size(result)
+
+def _size(letters: Iterable[str], sizes: Mapping[str, tuple[int, int]]) -> float:
+    """How many entries an array has, for a typical number of chains."""
+    return math.prod(_TYPICAL_BATCH if x == BATCH else sizes[x][1] - sizes[x][0] for x in letters)
+
+
+def _letters(step: Contract) -> set[str]:
+    return {*step.left.letters, *(step.right.letters if step.right else ())}
+
+
+# An order of contractions: an access by its number, or two orders whose results are multiplied.
+Tree = int | tuple["Tree", "Tree"]
+
+
+def _cheapest(
+    accesses: list[Access], keep: tuple[str, ...], sizes: Mapping[str, tuple[int, int]]
+) -> tuple[Tree, float]:
+    """The order with the fewest multiplications, found for all sets of accesses from small to large, and how many it takes."""
+    count = len(accesses)
+    every = (1 << count) - 1
+
+    def open_letters(chosen: int) -> set[str]:
+        inside = {x for n in range(count) if chosen >> n & 1 for x in accesses[n].letters}
+        outside = {x for n in range(count) if not chosen >> n & 1 for x in accesses[n].letters}
+        return inside & (outside | set(keep))
+
+    best: dict[int, tuple[float, Tree]] = {1 << n: (0.0, n) for n in range(count)}
+    letters = {1 << n: set(a.letters) for n, a in enumerate(accesses)}
+    for chosen in range(1, every + 1):
+        if chosen in best:
+            continue
+        letters[chosen] = open_letters(chosen)
+        part, found = (chosen - 1) & chosen, []
+        while part:
+            rest = chosen ^ part
+            if part > rest:
+                work = _size(letters[part] | letters[rest], sizes)
+                found.append((best[part][0] + best[rest][0] + work, (best[part][1], best[rest][1])))
+            part = (part - 1) & chosen
+        best[chosen] = min(found, key=lambda f: f[0])
+    work, tree = best[every]
+    return tree, work
+
+
+def _contracted(
+    tree: Tree, accesses: list[Access], keep: tuple[str, ...], names: Iterator[str], steps: list[Contract]
+) -> Access:
+    """The contractions of an order, added to `steps`, and their result."""
+    if isinstance(tree, int):
+        return accesses[tree]
+    left, right = (_contracted(part, accesses, keep, names, steps) for part in tree)
+    inside = set(_leaves(tree))
+    others = [a for n, a in enumerate(accesses) if n not in inside]
+    letters = _needed(left.letters + right.letters, others, keep)
+    out = next(names)
+    steps.append(Contract(out, left, right, letters))
+    return Access("local", out, letters)
+
+
+def _leaves(tree: Tree) -> Iterator[int]:
+    if isinstance(tree, int):
+        yield tree
+        return
+    for part in tree:
+        yield from _leaves(part)

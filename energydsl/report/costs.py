@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from energydsl.derive import Derived
 from energydsl.kernels import lower
-from energydsl.kernels.cost import Cost, cost_of
+from energydsl.kernels.cost import Cost, KernelCost, cost_of
+from energydsl.kernels.lower import NEVER
 from energydsl.network import derivations
 from energydsl.program import sparse_plan
 
@@ -38,8 +39,10 @@ def _cost(derived: Derived) -> Cost:
     found = []
     for name, part in derivations(derived):
         program = lower(part)
-        cost = cost_of(program, sparse_plan(part, program), {n: p.shape for n, p in part.model.params.items()})
-        found.append((f"{name} " if name else "", cost))
+        shapes = {n: p.shape for n, p in part.model.params.items()}
+        cost = cost_of(program, sparse_plan(part, program), shapes)
+        wide = cost_of(lower(part, NEVER), None, shapes)
+        found.append((f"{name} " if name else "", _beside(cost, wide)))
     return Cost(
         tuple(replace(k, name=name + k.name) for name, c in found for k in c.sweep),
         tuple(replace(k, name=name + k.name) for name, c in found for k in c.gradient),
@@ -47,6 +50,15 @@ def _cost(derived: Derived) -> Cost:
         sum(c.chain_bytes for _, c in found),
         sum(c.parameter_bytes for _, c in found),
     )
+
+
+def _beside(cost: Cost, wide: Cost) -> Cost:
+    """The cost of kernels with what they would take multiplied out, where that is more."""
+
+    def pairs(kept: tuple[KernelCost, ...], out: tuple[KernelCost, ...]) -> tuple[KernelCost, ...]:
+        return tuple(replace(a, multiplied_out=max(a.operations, b.operations)) for a, b in zip(kept, out, strict=True))
+
+    return replace(cost, sweep=pairs(cost.sweep, wide.sweep), gradient=pairs(cost.gradient, wide.gradient))
 
 
 def _memory() -> int:
@@ -65,7 +77,10 @@ def as_text(found: dict[str, Any]) -> str:
         width = max((len(k["name"]) for k in found[key]), default=0)
         for k in found[key]:
             read = f", reads {_size(k['parameter_bytes'])} of parameters" if k["parameter_bytes"] else ""
-            lines.append(f"  {k['name']:<{width}}  {_short(k['operations']):>7}  {k['structure']}{read}")
+            kept = f", kept factored ({_short(k['multiplied_out'])} multiplied out)" * (
+                k["multiplied_out"] > k["operations"]
+            )
+            lines.append(f"  {k['name']:<{width}}  {_short(k['operations']):>7}  {k['structure']}{kept}{read}")
         lines.append("")
     lines.append(f"units drawn a sweep   {found['draws']}")
     lines.append(f"memory for a chain    {_size(found['chain_bytes'])} (state and fields)")
