@@ -59,7 +59,10 @@ class MeanField:
 
 
 class Program:
-    """Callable kernels of one model for one backend and precision."""
+    """Callable kernels of one model for one backend and precision.
+
+    Threads may call one program at once, each with an `Rng` and states of its own; and so may forked processes, but on a GPU.
+    """
 
     def __init__(
         self,

@@ -56,8 +56,8 @@ TILE = 32
 SMALL = 1 << 28
 
 
-class Workspace:
-    """Arrays by name and shape. They are never given up: a recorded update may still write to them."""
+class Workspace(threading.local):
+    """Arrays by name and shape, other ones in each thread. They are never given up: a recorded update may still write to them."""
 
     def __init__(self, dtype=FLOAT):
         self.dtype = numpy.dtype(dtype)

@@ -18,11 +18,13 @@ _HEAD = """
 import base64
 import contextlib
 import ctypes
+import functools
 import math
+import os
 import threading
 import zlib
 from collections import namedtuple
-from types import SimpleNamespace
+from types import FunctionType, SimpleNamespace
 
 import numba
 import numpy as np
@@ -68,7 +70,7 @@ def runtime_text(dtype: str) -> str:
 def _draw(family: Family) -> Lines:
     """The kernel of one family over (chains, units); `given` holds explicit uniform numbers or nothing."""
     lines = [
-        "@njit(parallel=True, cache=True, fastmath=FAST, error_model='numpy')",
+        "@parallel(fastmath=FAST, error_model='numpy')",
         f"def draw_{family.name}(",
         "    eta1, eta2, base, scale, given, k0, k1, block, sweep, chain, states, low, high, out, mean, square, parts,",
         "    address, a, lda, trans_a, b, ldb, trans_b, inner, add,",
@@ -140,7 +142,7 @@ def _draw(family: Family) -> Lines:
 def _gain(family: Family) -> Lines:
     """What the log-partitions of a family gain where fields f, g move from s f + c, s g + d to t f + c2, t g + d2."""
     lines = [
-        "@njit(parallel=True, cache=True, fastmath=FAST, error_model='numpy')",
+        "@parallel(fastmath=FAST, error_model='numpy')",
         f"def gain_{family.name}(eta1, eta2, c, d, s, c2, d2, t, states, low, high, out, parts):",
         "    entries = eta1.shape[1]",
         "    for n in prange(parts):",

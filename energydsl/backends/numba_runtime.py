@@ -5,9 +5,13 @@ products are cut into rows that each thread multiplies by itself, with the BLAS 
 that the two never compete for a core.
 """
 
+import contextlib
 import ctypes
+import functools
+import os
 import threading
 from collections import namedtuple
+from types import FunctionType
 
 import numba
 import numpy as np
@@ -20,50 +24,77 @@ from threadpoolctl import ThreadpoolController
 FLOAT = np.float32
 
 
-class Blas:
+class Blas(threading.local):
     """The matrix product of NumPy's own BLAS library by its address, and the threads of every such library.
 
+    Each thread of Python has its own `depth` (of `held`) and number of `threads`; the rest is one for all.
     `address` is 0 where that library is not found (as on a Mac); products are then left to np.matmul.
     """
 
-    def __init__(self):
-        self.depth, self.before, self.lock = 0, [], threading.RLock()
-        self.address, self.libraries, self.threads = 0, None, 1
+    lock, forked = threading.RLock(), False
+    address, libraries = 0, None
+    # How many threads of Python hold the libraries, and what threads these had before the first of them came.
+    holders, before = 0, ()
 
-    def find(self):
+    def __init__(self):
+        self.depth, self.threads = 0, 1
+
+    @classmethod
+    def find(cls):
         """Look for the libraries once."""
-        if self.libraries is not None:
+        if cls.libraries is not None:
             return
-        self.libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+        cls.libraries = ThreadpoolController().select(user_api="blas").lib_controllers
         letter = "s" if np.float32 == FLOAT else "d"
         names = (f"scipy_{letter}gemm_64_", f"{letter}gemm_64_", f"scipy_{letter}gemm_", f"{letter}gemm_")
-        for library in sorted(self.libraries, key=lambda c: "numpy" not in c.filepath):
+        for library in sorted(cls.libraries, key=lambda c: "numpy" not in c.filepath):
             handle = ctypes.CDLL(library.filepath)
             found = [getattr(handle, n) for n in names if hasattr(handle, n)]
             if found:
-                self.address = ctypes.cast(found[0], ctypes.c_void_p).value
+                cls.address = ctypes.cast(found[0], ctypes.c_void_p).value
                 return
+
+    @classmethod
+    def allow(cls, counts):
+        """Give the libraries so many threads each: all of the process, or (where they run on OpenMP) this thread of Python."""
+        for library, count in zip(cls.libraries, counts):
+            # From 3.8 on threadpoolctl obeys one thread of Python alone, the first, until it is told to forget it.
+            getattr(library, "clear_controlling_thread", lambda force: None)(force=True)
+            library.set_num_threads(count)
 
     def __enter__(self):
-        with self.lock:
-            self.depth += 1
-            if self.depth > 1:
-                return
+        self.depth += 1
+        if self.depth > 1:
+            return
+        with Blas.lock:
             self.find()
-            self.threads = numba.get_num_threads()
-            self.before = [library.get_num_threads() for library in self.libraries]
-            for library in self.libraries:
-                library.set_num_threads(1)
+            self.threads = 1 if Blas.forked else numba.get_num_threads()
+            if not Blas.holders:
+                Blas.before = [library.get_num_threads() for library in Blas.libraries]
+            Blas.holders += 1
+            self.allow([1] * len(Blas.libraries))
 
     def __exit__(self, *_):
-        with self.lock:
-            self.depth -= 1
-            if self.depth == 0:
-                for library, count in zip(self.libraries, self.before):
-                    library.set_num_threads(count)
+        self.depth -= 1
+        if self.depth:
+            return
+        with Blas.lock:
+            Blas.holders -= 1
+            alone = not Blas.holders
+            self.allow([n if alone or getattr(c, "threading_layer", "") == "openmp" else 1
+                        for c, n in zip(Blas.libraries, Blas.before)])
+
+    def after_fork(self):
+        """In a forked process: only the thread that forked is left, and Numba's threads are gone."""
+        Blas.lock, Blas.forked = threading.RLock(), True
+        Blas.holders, self.threads = min(self.depth, 1), 1
 
 
 BLAS = Blas()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=BLAS.after_fork)
+
+
 SINGLE = np.float32 == FLOAT
 FAST = {"contract", "nsz", "reassoc", "arcp"}
 WORDS = 4 if SINGLE else 2
@@ -73,6 +104,37 @@ scalar = njit(fastmath=FAST, error_model="numpy", inline="always")
 def held():
     """One thread for BLAS inside, what there was outside; may be nested."""
     return BLAS
+
+
+class Parallel:
+    """A kernel whose `prange` loops run on Numba's threads; in a forked process, where those are gone, on its only one."""
+
+    # Two regions at once would end the process on the workqueue layer; on the others they may overlap.
+    numba.get_num_threads()
+    turn = threading.Lock() if numba.threading_layer() == "workqueue" else contextlib.nullcontext()
+
+    def __init__(self, function, options):
+        self.function, self.options = function, options
+        self.threaded = njit(parallel=True, cache=True, **options)(function)
+
+    @functools.cached_property
+    def alone(self):
+        """The same without threads, kept under another name."""
+        found = self.function
+        function = FunctionType(found.__code__, found.__globals__, f"{found.__name__}_alone")
+        function.__qualname__ = function.__name__
+        return njit(cache=True, **self.options)(function)
+
+    def __call__(self, *arguments):
+        if Blas.forked:
+            return self.alone(*arguments)
+        with Parallel.turn:
+            return self.threaded(*arguments)
+
+
+def parallel(**options):
+    """Compile a function as a `Parallel` kernel."""
+    return lambda function: Parallel(function, options)
 
 
 @scalar
@@ -108,7 +170,7 @@ def gemm(context, address, trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc, al
     return signature, code
 
 
-@njit(parallel=True, cache=True)
+@parallel()
 def product(address, a, lda, trans_a, b, ldb, trans_b, c, ldc, m, n, k, size, alpha, beta, rows, columns):
     """alpha A B + beta C, one piece of C a thread: C is cut into rows x columns pieces."""
     flag_a, flag_b = ord("t") if trans_a else ord("n"), ord("t") if trans_b else ord("n")
@@ -190,7 +252,7 @@ def squares_of(value):
     return total
 
 
-@njit(parallel=True, cache=True)
+@parallel()
 def add_pieces(value, direction, factor, parts):
     total = np.zeros((2, parts), np.float64)
     for t in prange(parts):
@@ -902,7 +964,7 @@ def lane_part(x, kind, first, count, states, scan, lanes, chain, block, sweep, k
             )  # fmt: skip
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
+@parallel(error_model="numpy")
 def sparse_sweeps(x, parts, lanes, k0, k1, chain, sweep, steps, base, second, rows, source, value, until):
     """Sweeps over parts (kind, first slot, units, states, scanned?, block) for pieces of `lanes` chains: x[piece]."""
     longest = 1
@@ -926,7 +988,7 @@ def sparse_sweeps(x, parts, lanes, k0, k1, chain, sweep, steps, base, second, ro
                 )  # fmt: skip
 
 
-@njit(parallel=True, cache=True)
+@parallel()
 def into_lanes(x, state, slots, lanes):
     """State (chains, entries) of a layer into x (pieces, slots * lanes), chains innermost."""
     for piece in prange(len(x)):
@@ -937,7 +999,7 @@ def into_lanes(x, state, slots, lanes):
                     x[piece, slots[e] * lanes + k] = state[piece * lanes + k, e]
 
 
-@njit(parallel=True, cache=True)
+@parallel()
 def out_of_lanes(x, state, slots, lanes):
     """The other way round."""
     for piece in prange(len(x)):
@@ -1185,7 +1247,7 @@ def unit_integrated(what, eta, u, rows, growth, bend, confining, power, ends, st
     return math.log(mass) - fall / mass
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
+@parallel(error_model="numpy")
 def integrate_units(what, eta, u, rows, growth, bend, confining, power, ends, out, parts):
     for n in prange(parts):
         stack = np.empty((len(ends) + 60, 4))

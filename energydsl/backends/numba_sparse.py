@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import ModuleType
 from typing import Any
 
@@ -14,16 +15,23 @@ from energydsl.kernels.sparse import SparsePlan
 _LANES = 64
 
 
+class _Lanes(threading.local):
+    """The state of some chains and where entries read it, other ones in each thread."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.x: Array = np.zeros((0, 0), dtype)
+        self.source: Array = np.zeros(0, np.uint32)
+
+
 class NumbaSweeps(SparseSweeps):
     """All sweeps in one parallel kernel."""
 
     def __init__(self, plan: SparsePlan, program: KernelProgram, kernels: ModuleType):
         super().__init__(plan, program, kernels)
         self.rows = plan.rows.astype(np.int64)
-        self.source: Array = np.zeros(0, np.uint32)
         self.until = plan.until if plan.run > 2.0 else plan.until[:0]
         self.slots = {n: s.astype(np.uint32) for n, s in plan.layers.items()}
-        self.x: Array = np.zeros((0, 0), self.float)
+        self.lanes = _Lanes(self.float)
 
     def sweep(self, p: Arrays, x: Arrays, s: Any, random: Any, parts: list[str], steps: int) -> None:
         """Run sweeps in place; the stream goes on as if every part had been drawn by itself."""
@@ -32,20 +40,20 @@ class NumbaSweeps(SparseSweeps):
         lanes = self._lanes(chains, kernels.pieces(chains * self.plan.slots * steps))
         pieces = -(-chains // lanes)
         shape = (pieces, self.plan.slots * lanes)
-        if self.x.shape != shape or not len(self.source):
-            self.x = np.zeros(shape, self.float)
-            self.source = (self.plan.source * lanes).astype(np.uint32)
+        own = self.lanes
+        if own.x.shape != shape:
+            own.x, own.source = np.zeros(shape, self.float), (self.plan.source * lanes).astype(np.uint32)
         for name, slots in self.slots.items():
-            kernels.into_lanes(self.x, np.ascontiguousarray(x[name].reshape(chains, -1)), slots, lanes)
+            kernels.into_lanes(own.x, np.ascontiguousarray(x[name].reshape(chains, -1)), slots, lanes)
         table = np.array([self._row(part, number) for number, part in enumerate(parts)], np.int64)
         first = (random.sweep + 1) & 0xFFFFFFFF
         kernels.sparse_sweeps(
-            self.x, table, lanes, *map(np.uint32, random.key), random.chain, first, steps, base, second,
-            self.rows, self.source, value, self.until if base.size and (base == base[0]).all() else self.until[:0],
+            own.x, table, lanes, *map(np.uint32, random.key), random.chain, first, steps, base, second,
+            self.rows, own.source, value, self.until if base.size and (base == base[0]).all() else self.until[:0],
         )  # fmt: skip
         random.sweep, random.block = (random.sweep + steps) & 0xFFFFFFFF, len(parts)
         for name in dict.fromkeys(self.plan.parts[part.rstrip("*")].layer for part in parts):
-            kernels.out_of_lanes(self.x, x[name].reshape(chains, -1), self.slots[name], lanes)
+            kernels.out_of_lanes(own.x, x[name].reshape(chains, -1), self.slots[name], lanes)
 
     def _lanes(self, chains: int, threads: int) -> int:
         """Chains side by side: an even share for each thread, in whole vectors where that wastes little."""

@@ -100,7 +100,15 @@ class Printer:
         return Printed(self.runtime(), self.model())
 
     def runtime(self) -> str:
-        head = [*self.docstring("NumPy"), "", "import base64", "import contextlib", "import math", "import zlib"]
+        head = [
+            *self.docstring("NumPy"),
+            "",
+            "import base64",
+            "import contextlib",
+            "import math",
+            "import threading",
+            "import zlib",
+        ]
         head += ["from types import SimpleNamespace", "", "import numpy as np", "", ""]
         return "\n".join([*head, body_of("numpy_runtime.py", "xp = np")])
 

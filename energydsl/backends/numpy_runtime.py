@@ -5,6 +5,7 @@
 import base64
 import contextlib
 import math
+import threading
 import zlib
 from types import SimpleNamespace
 
@@ -13,8 +14,8 @@ import numpy as np
 xp = np
 
 
-class Workspace:
-    """Arrays by name, made once and used again as long as shape and precision stay the same."""
+class Workspace(threading.local):
+    """Arrays by name, made once and used again as long as shape and precision stay the same; other ones in each thread."""
 
     def __init__(self, dtype=np.float32):
         self.dtype = np.dtype(dtype)

@@ -155,13 +155,6 @@ def test_standalone_module_runs_without_the_package(tmp_path: Path) -> None:
     assert 0.4 < float(done.stdout) < 0.6
 
 
-def test_the_cache_folder_may_be_unwritable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("ENERGYDSL_CACHE", str(tmp_path / "file" / "no folder"))
-    path = numba_backend._file("energydsl_runtime_test", "x = 1\n")
-    assert path.read_text() == "x = 1\n"
-
-
 def test_every_family_can_be_printed() -> None:
     from energydsl.backends.numba_printer import runtime_text
 

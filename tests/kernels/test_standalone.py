@@ -98,7 +98,7 @@ def test_no_text_of_a_model_reaches_the_module_as_code() -> None:
     raised = {n.exc.id if isinstance(n.exc, ast.Name) else "" for n in nodes if isinstance(n, ast.Raise)}
     assert raised == {"Crowded"}, "the runtime's own, and nothing of the model's"
     imported = {a.name for n in nodes if isinstance(n, ast.Import) for a in n.names}
-    assert imported == {"base64", "contextlib", "math", "zlib", "numpy"}
+    assert imported == {"base64", "contextlib", "math", "threading", "zlib", "numpy"}
 
 
 def test_sampling_loop_allocates_nothing_large() -> None:
