@@ -11,7 +11,7 @@ typedef long long place;
 
 // --- scalar functions
 
-__device__ inline FLOAT unit_exp(FLOAT x) { return exp(fmin(fmax(x, FLOAT(SINGLE ? -87.3 : -745.0)), FLOAT(SINGLE ? 88.7 : 709.0))); }
+__device__ inline FLOAT unit_exp(FLOAT x) { return exp(fmin(fmax(x, FLOAT(SINGLE ? -104.0 : -746.0)), FLOAT(SINGLE ? 89.0 : 710.0))); }
 __device__ inline FLOAT unit_log(FLOAT x) { return log(x); }
 __device__ inline FLOAT unit_sqrt(FLOAT x) { return sqrt(x); }
 __device__ inline FLOAT unit_tanh(FLOAT x) { return tanh(x); }
@@ -97,6 +97,10 @@ struct Truncated {
 
 __device__ inline FLOAT unit_truncated_normal_log(double eta1, double eta2, double low, double high) {
   Truncated t(eta1, eta2, low, high);
+  if (t.d < 1e-5) {
+    double c = t.a * t.d, even = log(t.d * (fabs(c) < 1e-9 ? 1 - 0.5 * c : -expm1(-c) / c));
+    return FLOAT(log(t.sd) + t.near * (eta1 + eta2 * t.near) + even);
+  }
   if (t.a < 0) return FLOAT(log(t.sd) + 0.5 * t.mean * eta1 + log(t.inside));
   return FLOAT(log(t.sd) + t.near * (eta1 + eta2 * t.near) + log_mills(t.a) + log(t.kept));
 }
@@ -119,6 +123,10 @@ __device__ inline FLOAT unit_truncated_normal_variance(double eta1, double eta2,
 __device__ inline FLOAT unit_truncated_normal_draw(double eta1, double eta2, double low, double high, double u) {
   Truncated t(eta1, eta2, low, high);
   double v = t.sign < 0 ? 1 - u : u;
+  if (t.a < 0 && t.flat) {
+    double even = t.d * (v - v * (1 - v) * (0.5 * t.a * t.d + t.d * t.d * (1 + v) / 6));
+    return FLOAT(clipped(t.near + t.sign * t.sd * even, low, high));
+  }
   if (t.a < 0) return FLOAT(clipped(t.mean + t.sign * t.sd * quantile((t.below + v * t.inside) / ROOT), low, high));
   double target = -log1p(-fmin(v * t.kept, 1 - 1.1102230246251565e-16));
   double step = fmin(target * exp(log_mills(t.a)), 2 * target / (t.a + sqrt(t.a * t.a + 2 * target) + 1e-300));
@@ -156,9 +164,11 @@ __device__ inline double poisson_peak(double k, double rate) {
   return exp(k * (log1p(x) - x) - m * (1.0 / 12 - q * (1.0 / 360 - q * (1.0 / 1260 - q / 1680)))) * sqrt(m) / ROOT;
 }
 
+__device__ inline FLOAT unit_poisson_rate(FLOAT eta) { return unit_exp(fmin(eta, FLOAT(SINGLE ? 88.0 : 700.0))); }
+
 // The number k with F(k - 1) <= u < F(k): from the mode down or up.
 __device__ inline FLOAT unit_poisson_draw(double eta, double u) {
-  double rate = exp(fmin(eta, 700.0));
+  double rate = exp(fmin(eta, SINGLE ? 88.0 : 700.0));
   if (rate >= 1e8) return FLOAT(floor(rate + sqrt(rate) * quantile(u) + 0.5));
   double k = floor(rate), peak = poisson_peak(k, rate), below = 0, weight = peak;
   for (double place = k; place > 0 && weight > 1e-18; place -= 1) below += weight *= place / rate;
@@ -582,14 +592,17 @@ __device__ inline void scan_part(const Part& part, const Random& random, Put put
 
 #define ENDLESS 1.7976931348623157e308
 
+// rise: how much the exponent rises where all mass is at one edge, else 0.
 struct Panel {
-  double left, right, a, b;
+  double left, right, a, b, rise;
+
+  __device__ double edge() const { return rise > 0 ? right : left; }
 };
 
 struct Density {
-  const double *eta, *rows, *growth, *bend, *ends;
-  int statistics, row_count, row_size, growth_size, bend_size, confining, power, end_count;
-  double narrow, low, high;
+  const double *eta, *rows, *growth, *bend, *taylor, *ends;
+  int statistics, row_count, row_size, growth_size, bend_size, taylor_size, confining, power, end_count;
+  double low, high;
 
   __device__ static double shape(int function, double y) {
     switch (function) {
@@ -622,13 +635,23 @@ struct Density {
 
   // A bound of its second derivative; and of how fast arguments of functions change, in the last row.
   __device__ double curvature(double left, double right, double& rate) const {
-    double found = 0, size = fmax(fabs(left), fabs(right));
+    double found = 0, size = fmax(fabs(left), fabs(right)), bent = 0, centre = 0.5 * (left + right), reach = 1;
     rate = 0;
+    for (int d = 0; d < taylor_size; ++d, reach *= 0.5 * (right - left)) {
+      double value = 0;
+      for (int j = taylor_size - d - 1; j >= 0; --j) {
+        double c = 0;
+        for (int k = 0; k < statistics; ++k) c += taylor[(d * statistics + k) * taylor_size + j] * eta[k];
+        value = value * centre + c;
+      }
+      found += fabs(value) * reach;
+    }
     for (int d = bend_size - 1; d >= 0; --d) {
       double c = 0;
       for (int k = 0; k < statistics; ++k) c += bend[k * bend_size + d] * fabs(eta[k]);
-      found = found * size + c, rate = rate * size + bend[statistics * bend_size + d];
+      bent = bent * size + c, rate = rate * size + bend[statistics * bend_size + d];
     }
+    found += bent;
     for (int r = 0; r < row_count; ++r) {
       const double* row = rows + r * row_size;
       if (row[1] < PANEL_BUMP) continue;
@@ -673,14 +696,20 @@ struct Density {
         else low = fmax(low, edge);
       }
     }
-    narrow = PANEL_NARROW * fmax(fabs(fmax(ends[0], low)), fabs(fmin(ends[end_count - 1], high)));
     return true;
   }
 };
 
-// Panels from left to right, halved until they can be integrated; a search looks at all, for the greatest exponent.
+// Where to cut a panel in two: in the middle, or much nearer to 0.
+__device__ inline double cut_of(const Panel& p, bool wild) {
+  double size = fmax(fabs(p.left), fabs(p.right)), small = fmin(fabs(p.left), fabs(p.right));
+  if (wild && 4 * small < size) return copysign(fmax(sqrt(small * size), PANEL_NEARER * size), p.left + p.right);
+  return 0.5 * (p.left + p.right);
+}
+
+// Panels from left to right, cut until they can be integrated; a search looks at all, for the greatest exponent.
 struct Walk {
-  Panel stack[64];
+  Panel stack[PANEL_STACK];
   int depth, left_over;
   double top, at, width;
 
@@ -688,7 +717,7 @@ struct Walk {
     depth = 0;
     for (int s = d.end_count - 2; s >= 0; --s) {
       double low = clipped(d.ends[s], d.low, d.high), high = clipped(d.ends[s + 1], d.low, d.high);
-      stack[depth++] = Panel{low, high, d.exponent(low), d.exponent(high)};
+      stack[depth++] = Panel{low, high, d.exponent(low), d.exponent(high), 0};
     }
   }
 
@@ -699,12 +728,15 @@ struct Walk {
       double rate, above = d.curvature(panel.left, panel.right, rate) * h * h / 8;
       if (searching && high >= top) top = high, at = panel.a >= panel.b ? panel.left : panel.right, width = h;
       if (!(high + above >= top - PANEL_DEEP)) continue;
-      bool coarse = above > PANEL_CURVED || fabs(panel.b - panel.a) > PANEL_STEEP || rate * h > PANEL_FAST;
-      if (coarse && h > d.narrow) {
-        double centre = 0.5 * (panel.left + panel.right), middle = d.exponent(centre);
-        stack[depth++] = Panel{centre, panel.right, middle, panel.b};
-        stack[depth++] = Panel{panel.left, centre, panel.a, middle};
+      double rise = fabs(panel.b - panel.a), rough = PANEL_ROUGH * fmax(fabs(panel.a), fabs(panel.b));
+      bool steep = above > fmax(PANEL_CURVED, rough) || rise > fmax(PANEL_STEEP, rough) || rate * h > PANEL_FAST;
+      if (steep && h > PANEL_NARROW * fmax(fabs(panel.left), fabs(panel.right))) {
+        double centre = cut_of(panel, above > PANEL_WILD * PANEL_CURVED || rise > PANEL_WILD * PANEL_STEEP);
+        double middle = d.exponent(centre);
+        stack[depth++] = Panel{centre, panel.right, middle, panel.b, 0};
+        stack[depth++] = Panel{panel.left, centre, panel.a, middle, 0};
       } else if (!searching) {
+        if (steep) panel.rise = panel.b > panel.a ? fmax(rise, 1.0) : -fmax(rise, 1.0);
         return true;
       }
     }
@@ -714,8 +746,13 @@ struct Walk {
 
 __device__ inline double mass_of(const Density& d, double left, double right, double top) {
   double half = 0.5 * (right - left), total = 0;
-  for (int n = 0; n < 8; ++n) total += RULE[n][1] * exp(d.exponent(left + half * (1 + RULE[n][0])) - top);
+  for (int n = 0; n < 8; ++n) total += RULE[n][1] * exp(fmin(d.exponent(left + half * (1 + RULE[n][0])) - top, PANEL_CURVED));
   return half * total;
+}
+
+__device__ inline double mass_of(const Density& d, const Panel& p, double top) {
+  if (p.rise == 0) return mass_of(d, p.left, p.right, top);
+  return exp(d.exponent(p.edge()) - top) * (p.right - p.left) / fabs(p.rise);
 }
 
 __device__ inline double mode_of(const Density& d, Walk& walk) {
@@ -737,15 +774,16 @@ __device__ inline double mode_of(const Density& d, Walk& walk) {
 }
 
 __device__ inline double draw_of(const Density& d, Walk& walk, double target) {
-  Panel panel, last{0, 0, 0, 0};
+  Panel panel, last{0, 0, 0, 0, 0};
   double here = 0;
   bool found = false;
   for (walk.start(d); !found && walk.next(d, panel, false);) {
-    last = panel, here = mass_of(d, panel.left, panel.right, walk.top);
+    last = panel, here = mass_of(d, panel, walk.top);
     found = target < here;
     if (!found) target -= here;
   }
   if (!found) target = here;
+  if (last.rise != 0) return last.edge();
   double a = last.left, b = last.right, x = a + (b - a) * target / here;
   for (int n = 0; n < PANEL_NEWTON; ++n) {
     double excess = mass_of(d, last.left, x, walk.top) - target;
@@ -770,8 +808,15 @@ __device__ inline double integral_of(int what, Density& d, double u) {
   double mass = 0, first = 0, second = 0, fall = 0;
   for (walk.start(d); walk.next(d, panel, false);) {
     double half = 0.5 * (panel.right - panel.left);
+    if (panel.rise != 0) {
+      double x = panel.edge(), w = mass_of(d, panel, walk.top);
+      mass += w, first += w * (x - walk.at), second += w * (x - walk.at) * (x - walk.at);
+      fall += w > 0 ? w * (d.exponent(x) - walk.top - 1) : 0.0;
+      continue;
+    }
     for (int n = 0; n < 8; ++n) {
-      double x = panel.left + half * (1 + RULE[n][0]), f = d.exponent(x) - walk.top, w = half * RULE[n][1] * exp(f);
+      double x = panel.left + half * (1 + RULE[n][0]), f = fmin(d.exponent(x) - walk.top, PANEL_CURVED);
+      double w = half * RULE[n][1] * exp(f);
       mass += w, first += w * (x - walk.at), second += w * (x - walk.at) * (x - walk.at);
       fall += w > 0 ? w * f : 0.0;
     }
@@ -786,12 +831,12 @@ __device__ inline double integral_of(int what, Density& d, double u) {
 }
 
 extern "C" __global__ void integrate(int what, const double* eta, const double* u, int statistics, const double* rows,
-                                     const double* growth, const double* bend, int row_count, int row_size,
-                                     int growth_size, int bend_size, int confining, int power, const double* ends,
+                                     const double* growth, const double* bend, const double* taylor, int row_count,
+                                     int row_size, int growth_size, int bend_size, int taylor_size, int confining, int power, const double* ends,
                                      int end_count, double* out, int size) {
   for (int j = blockIdx.x * blockDim.x + threadIdx.x; j < size; j += gridDim.x * blockDim.x) {
-    Density d{eta + j * statistics, rows, growth, bend, ends, statistics, row_count, row_size, growth_size,
-              bend_size, confining, power, end_count, 0, 0, 0};
+    Density d{eta + j * statistics, rows, growth, bend, taylor, ends, statistics, row_count, row_size, growth_size,
+              bend_size, taylor_size, confining, power, end_count, 0, 0};
     out[j] = integral_of(what, d, u[j]);
   }
 }

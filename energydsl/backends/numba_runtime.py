@@ -311,7 +311,7 @@ if SINGLE:
     @scalar
     def unit_exp(x):
         """2^n e^r, n the nearest whole number to x / log 2 (Cody & Waite 1980; coefficients of Moshier's Cephes)."""
-        x = min(max(x, np.float32(-87.3)), np.float32(88.7))
+        x = min(max(x, np.float32(-88.1)), np.float32(88.7))
         n = np.floor(x * np.float32(1.44269504088896341) + np.float32(0.5))
         r = x - n * np.float32(0.693359375) + n * np.float32(2.12194440e-4)
         p = np.float32(1.9875691500e-4)
@@ -367,7 +367,7 @@ else:
 
     @scalar
     def unit_exp(x):
-        return math.exp(min(max(x, -745.0), 709.0))
+        return math.exp(min(max(x, -746.0), 710.0))
 
     @scalar
     def unit_log(x):
@@ -408,7 +408,7 @@ def unit_step(x):
 
 @scalar
 def unit_floor(x):
-    return FLOAT(math.floor(x))
+    return FLOAT(np.floor(x))
 
 
 @scalar
@@ -484,6 +484,10 @@ def truncated(eta1, eta2, low, high):
 @exact
 def unit_truncated_normal_log(eta1, eta2, low, high):
     t = truncated(float(eta1), float(eta2), low, high)
+    if t.d < 1e-5:
+        c = t.a * t.d
+        even = math.log(t.d * (1.0 - 0.5 * c if abs(c) < 1e-9 else -math.expm1(-c) / c))
+        return FLOAT(math.log(t.sd) + t.near * (eta1 + eta2 * t.near) + even)
     if t.a < 0.0:
         return FLOAT(math.log(t.sd) + 0.5 * t.mean * eta1 + math.log(t.inside))
     return FLOAT(math.log(t.sd) + t.near * (eta1 + eta2 * t.near) + unit_log_mills(t.a) + math.log(t.kept))
@@ -522,6 +526,9 @@ def unit_truncated_normal_variance(eta1, eta2, low, high):
 def unit_truncated_normal_draw(eta1, eta2, low, high, u):
     t = truncated(float(eta1), float(eta2), low, high)
     v = 1.0 - float(u) if t.sign < 0.0 else float(u)
+    if t.a < 0.0 and t.d < 3e-3:
+        even = t.d * (v - v * (1.0 - v) * (0.5 * t.a * t.d + t.d * t.d * (1.0 + v) / 6.0))
+        return FLOAT(min(max(t.near + t.sign * t.sd * even, low), high))
     if t.a < 0.0:
         z = quantile((t.below + v * t.inside) / _ROOT)
         return FLOAT(min(max(t.mean + t.sign * t.sd * z, low), high))
@@ -560,6 +567,11 @@ def unit_truncated_exponential_draw(eta1, low, high, u):
     return FLOAT(min(max(high - move if eta1 > 0.0 else low + move, low), high))
 
 
+@scalar
+def unit_poisson_rate(eta1):
+    return unit_exp(min(eta1, FLOAT(88.0 if SINGLE else 700.0)))
+
+
 @exact
 def unit_poisson_peak(k, rate):
     if k < 10.0:
@@ -574,10 +586,10 @@ def unit_poisson_peak(k, rate):
 
 @exact
 def unit_poisson_draw(eta1, u):
-    rate, v = math.exp(min(float(eta1), 700.0)), float(u)
+    rate, v = math.exp(min(float(eta1), 88.0 if SINGLE else 700.0)), float(u)
     if rate >= 1e8:
-        return FLOAT(math.floor(rate + math.sqrt(rate) * quantile(v) + 0.5))
-    k = math.floor(rate)
+        return FLOAT(np.floor(rate + math.sqrt(rate) * quantile(v) + 0.5))
+    k = np.floor(rate)
     peak = unit_poisson_peak(k, rate)
     below, weight, place = 0.0, peak, k
     while place > 0.0 and weight > 1e-18:
@@ -1076,14 +1088,26 @@ def unit_reach(eta, rows, growth, confining, power):
 
 
 @exact
-def unit_bound(eta, rows, bend, left, right):
+def unit_bound(eta, rows, bend, taylor, left, right):
     """Bounds of the second derivative of the exponent, and of how fast arguments of functions change (the last row)."""
     found, rate, size = 0.0, 0.0, max(abs(left), abs(right))
+    centre, reach = 0.5 * (left + right), 1.0
+    for d in range(len(taylor)):
+        value = 0.0
+        for j in range(len(taylor) - d - 1, -1, -1):
+            c = 0.0
+            for k in range(len(eta)):
+                c += taylor[d, k, j] * eta[k]
+            value = value * centre + c
+        found += abs(value) * reach
+        reach *= 0.5 * (right - left)
+    bent = 0.0
     for d in range(bend.shape[1] - 1, -1, -1):
         c = 0.0
         for k in range(len(bend) - 1):
             c += bend[k, d] * abs(eta[k])
-        found, rate = found * size + c, rate * size + bend[-1, d]
+        bent, rate = bent * size + c, rate * size + bend[-1, d]
+    found += bent
     for r in range(len(rows)):
         if rows[r, 1] >= _BUMP:
             a, b, slope, curved = 0.0, 0.0, 0.0, 0.0
@@ -1100,31 +1124,44 @@ def unit_bound(eta, rows, bend, left, right):
 
 
 @exact
-def next_panel(stack, depth, left_over, eta, rows, bend, narrow, top, at, width, searching):
-    """Panels off a stack, from left to right, halved until they can be integrated; searching: all, for the greatest exponent.
+def unit_cut(left, right, wild):
+    """Where to cut a panel in two: in the middle, or much nearer to 0."""
+    size, small = max(abs(left), abs(right)), min(abs(left), abs(right))
+    if wild and 4.0 * small < size:
+        return math.copysign(max(math.sqrt(small * size), _NEARER * size), left + right)
+    return 0.5 * (left + right)
 
-    Returns the depth, how many more may be looked at, the panel (empty at the end), and the greatest exponent so far, where
-    it is, and how wide its panel.
+
+@exact
+def next_panel(stack, depth, left_over, eta, rows, bend, taylor, top, at, width, searching):
+    """Panels off a stack, from left to right, cut until they can be integrated; searching: all, for the greatest exponent.
+
+    Returns the depth, how many more may be looked at, the panel (empty at the end), the greatest exponent so far, where
+    it is, how wide its panel, and how much the exponent rises on a panel whose mass is at its edge (0 on others).
     """
     while depth > 0 and left_over > 0:
         depth, left_over = depth - 1, left_over - 1
         left, right, a, b = stack[depth]
         h = right - left
-        above, rate = unit_bound(eta, rows, bend, left, right)
+        above, rate = unit_bound(eta, rows, bend, taylor, left, right)
         above = above * h * h / 8.0
         if searching and max(a, b) >= top:
             top, at, width = max(a, b), left if a >= b else right, h
         if not max(a, b) + above >= top - _DEEP:
             continue
-        if (above > _CURVED or abs(b - a) > _STEEP or rate * h > _FAST) and h > narrow:
-            centre = 0.5 * (left + right)
+        rough = _ROUGH * max(abs(a), abs(b))
+        steep = above > max(_CURVED, rough) or abs(b - a) > max(_STEEP, rough) or rate * h > _FAST
+        if steep and h > _NARROW * max(abs(left), abs(right)):
+            centre = unit_cut(left, right, above > _WILD * _CURVED or abs(b - a) > _WILD * _STEEP)
             middle = unit_exponent(eta, rows, centre)
             stack[depth] = (centre, right, middle, b)
             stack[depth + 1] = (left, centre, a, middle)
             depth += 2
         elif not searching:
-            return depth, left_over, left, right, top, at, width
-    return depth, left_over, 0.0, 0.0, top, at, width
+            rise = max(abs(b - a), 1.0) if steep else 0.0
+            rise = rise if b > a else -rise
+            return depth, left_over, left, right, top, at, width, rise
+    return depth, left_over, 0.0, 0.0, top, at, width, 0.0
 
 
 @exact
@@ -1138,20 +1175,23 @@ def unit_start(stack, ends, reach, eta, rows):
 
 
 @exact
-def unit_mass(eta, rows, left, right, top):
+def unit_mass(eta, rows, left, right, top, rise):
     half, total = 0.5 * (right - left), 0.0
+    if rise != 0.0:
+        return math.exp(unit_exponent(eta, rows, right if rise > 0.0 else left) - top) * (right - left) / abs(rise)
     for n in range(8):
-        total += _RULE[n, 1] * math.exp(unit_exponent(eta, rows, left + half * (1.0 + _RULE[n, 0])) - top)
+        f = unit_exponent(eta, rows, left + half * (1.0 + _RULE[n, 0])) - top
+        total += _RULE[n, 1] * math.exp(min(f, _CURVED))
     return half * total
 
 
 @exact
-def unit_mode(eta, rows, bend, narrow, ends, reach, stack, left_over, top, at, width):
+def unit_mode(eta, rows, bend, taylor, ends, reach, stack, left_over, top, at, width):
     """The best place of a grid over all panels, and on ever finer grids the best near it."""
     depth, best = unit_start(stack, ends, reach, eta, rows), -math.inf
     while True:
-        depth, left_over, left, right, _, _, _ = next_panel(
-            stack, depth, left_over, eta, rows, bend, narrow, top, at, width, False
+        depth, left_over, left, right, _, _, _, _ = next_panel(
+            stack, depth, left_over, eta, rows, bend, taylor, top, at, width, False
         )
         if right <= left:
             break
@@ -1171,23 +1211,25 @@ def unit_mode(eta, rows, bend, narrow, ends, reach, stack, left_over, top, at, w
 
 
 @exact
-def unit_draw(eta, rows, bend, narrow, ends, reach, stack, left_over, top, target):
+def unit_draw(eta, rows, bend, taylor, ends, reach, stack, left_over, top, target):
     """The place below which `target` of the mass lies: its panel by the masses, in it by Newton's method between bounds."""
-    depth, left, right, here = unit_start(stack, ends, reach, eta, rows), 0.0, 0.0, 0.0
+    depth, left, right, here, last = unit_start(stack, ends, reach, eta, rows), 0.0, 0.0, 0.0, 0.0
     while True:
-        depth, left_over, a, b, _, _, _ = next_panel(
-            stack, depth, left_over, eta, rows, bend, narrow, top, 0.0, 0.0, False
+        depth, left_over, a, b, _, _, _, rise = next_panel(
+            stack, depth, left_over, eta, rows, bend, taylor, top, 0.0, 0.0, False
         )
         if b <= a:
             target = here
             break
-        left, right, here = a, b, unit_mass(eta, rows, a, b, top)
+        left, right, last, here = a, b, rise, unit_mass(eta, rows, a, b, top, rise)
         if target < here:
             break
         target -= here
+    if last != 0.0:
+        return right if last > 0.0 else left
     a, b, x = left, right, left + (right - left) * target / here
     for _ in range(_NEWTON):
-        excess = unit_mass(eta, rows, left, x, top) - target
+        excess = unit_mass(eta, rows, left, x, top, 0.0) - target
         if excess < 0.0:
             a = x
         else:
@@ -1199,45 +1241,50 @@ def unit_draw(eta, rows, bend, narrow, ends, reach, stack, left_over, top, targe
 
 
 @exact
-def unit_moments(eta, rows, bend, narrow, ends, reach, stack, left_over, top, at):
+def unit_moments(eta, rows, bend, taylor, ends, reach, stack, left_over, top, at):
     """Mass, first and second moment about `at`, and the mean fall of the exponent below `top`; all weighed by the mass."""
     depth, mass, first, second, fall = unit_start(stack, ends, reach, eta, rows), 0.0, 0.0, 0.0, 0.0
     while True:
-        depth, left_over, left, right, _, _, _ = next_panel(
-            stack, depth, left_over, eta, rows, bend, narrow, top, at, 0.0, False
+        depth, left_over, left, right, _, _, _, rise = next_panel(
+            stack, depth, left_over, eta, rows, bend, taylor, top, at, 0.0, False
         )
         if right <= left:
             return mass if left_over > 0 else math.nan, first, second, fall
+        if rise != 0.0:
+            x, w = right if rise > 0.0 else left, unit_mass(eta, rows, left, right, top, rise)
+            mass, first, second = mass + w, first + w * (x - at), second + w * (x - at) * (x - at)
+            fall += w * (unit_exponent(eta, rows, x) - top - 1.0) if w > 0.0 else 0.0
+            continue
         half = 0.5 * (right - left)
         for n in range(8):
             x = left + half * (1.0 + _RULE[n, 0])
-            f = unit_exponent(eta, rows, x) - top
+            f = min(unit_exponent(eta, rows, x) - top, _CURVED)
             w = half * _RULE[n, 1] * math.exp(f)
             mass, first, second = mass + w, first + w * (x - at), second + w * (x - at) * (x - at)
             fall += w * f if w > 0.0 else 0.0
 
 
 @exact
-def unit_integrated(what, eta, u, rows, growth, bend, confining, power, ends, stack):
+def unit_integrated(what, eta, u, rows, growth, bend, taylor, confining, power, ends, stack):
     if power and not eta[confining] < 0.0:
         return math.nan
     reach = unit_reach(eta, rows, growth, confining, power) if power else (-math.inf, math.inf)
     largest = max(abs(max(ends[0], reach[0])), abs(min(ends[-1], reach[1])))
     if not math.isfinite(largest):
         return math.nan
-    narrow, depth, left_over = _NARROW * largest, unit_start(stack, ends, reach, eta, rows), 10 * _MOST
-    depth, left_over, _, _, top, at, width = next_panel(
-        stack, depth, left_over, eta, rows, bend, narrow, -math.inf, 0.0, 0.0, True
+    depth, left_over = unit_start(stack, ends, reach, eta, rows), 10 * _MOST
+    depth, left_over, _, _, top, at, width, _ = next_panel(
+        stack, depth, left_over, eta, rows, bend, taylor, -math.inf, 0.0, 0.0, True
     )
     if not (left_over > 0 and math.isfinite(top)):
         return math.nan
     if what == _MODE:
-        return unit_mode(eta, rows, bend, narrow, ends, reach, stack, left_over, top, at, width)
-    mass, first, second, fall = unit_moments(eta, rows, bend, narrow, ends, reach, stack, left_over, top, at)
+        return unit_mode(eta, rows, bend, taylor, ends, reach, stack, left_over, top, at, width)
+    mass, first, second, fall = unit_moments(eta, rows, bend, taylor, ends, reach, stack, left_over, top, at)
     if not mass > 0.0:
         return math.nan
     if what == _DRAW:
-        return unit_draw(eta, rows, bend, narrow, ends, reach, stack, left_over, top, u * mass)
+        return unit_draw(eta, rows, bend, taylor, ends, reach, stack, left_over, top, u * mass)
     if what == _LOG:
         return top + math.log(mass)
     if what == _MEAN:
@@ -1248,11 +1295,11 @@ def unit_integrated(what, eta, u, rows, growth, bend, confining, power, ends, st
 
 
 @parallel(error_model="numpy")
-def integrate_units(what, eta, u, rows, growth, bend, confining, power, ends, out, parts):
+def integrate_units(what, eta, u, rows, growth, bend, taylor, confining, power, ends, out, parts):
     for n in prange(parts):
-        stack = np.empty((len(ends) + 60, 4))
+        stack = np.empty((len(ends) + _STACK, 4))
         for j in range(len(out) * n // parts, len(out) * (n + 1) // parts):
-            out[j] = unit_integrated(what, eta[j], u[j], rows, growth, bend, confining, power, ends, stack)
+            out[j] = unit_integrated(what, eta[j], u[j], rows, growth, bend, taylor, confining, power, ends, stack)
 
 
 def integrated(what, density, etas, u=0.0):
@@ -1263,7 +1310,7 @@ def integrated(what, density, etas, u=0.0):
         eta[..., k] = etas[k]
     uniform[...] = u
     integrate_units(
-        _WHAT.index(what), eta.reshape(-1, len(etas)), uniform.reshape(-1), density.rows, density.growth, density.bend,
+        _WHAT.index(what), eta.reshape(-1, len(etas)), uniform.reshape(-1), density.rows, density.growth, density.bend, density.taylor,
         *density.confining, density.ends, out.reshape(-1), pieces(1000 * out.size),
     )  # fmt: skip
     return out

@@ -427,13 +427,27 @@ class Truncated:
             above = np.where(np.isinf(self.b), 0.0, np.exp(-0.5 * self.b**2 + log_mills(self.b)))
             self.inside = _ROOT - self.below - above
             self.scale = np.where(self.peak, np.exp(-0.5 * self.a**2) / self.inside, np.exp(-log_mills(self.a)) / self.kept)
+            # log of the integral of exp(-a t - t^2 / 2) on [0, d], which is exp(-a t) where d is tiny
+            c = self.a * self.d
+            even = np.log(self.d * np.where(np.abs(c) < 1e-9, 1.0 - 0.5 * c, -np.expm1(-c) / c))
+            self.tiny = self.d < 1e-5
+            self.beside = np.where(self.tiny, even, log_mills(np.maximum(self.a, 0.0)) + np.log(self.kept))
 
     def log_integral(self):
         """log of the integral of exp(eta1 x + eta2 x^2)."""
         with silent():
             centre = -0.25 * self.first**2 / self.second + np.log(self.inside)
-            end = self.near * (self.first + self.second * self.near) + log_mills(self.a) + np.log(self.kept)
-        return np.log(self.sd) + np.where(self.peak, centre, end)
+            end = self.near * (self.first + self.second * self.near) + self.beside
+        return np.log(self.sd) + np.where(self.peak & ~self.tiny, centre, end)
+
+    def entropy(self):
+        """-<log p>, by the mass beside the peak of exp(-z^2 / 2), or beside z = a, and how far it falls there on average."""
+        mean, variance = self.moments()
+        with silent():
+            z, step, spread = (mean - self.mean) / self.sd, np.abs(mean - self.near) / self.sd, variance / self.sd**2
+            centre = np.log(self.inside) + 0.5 * (z * z + spread)
+            end = self.beside + self.a * step + 0.5 * (step * step + spread)
+        return np.log(self.sd) + np.where(self.peak & ~self.tiny, centre, end)
 
     def moments(self):
         """Mean and variance."""
@@ -458,8 +472,11 @@ class Truncated:
             d = np.minimum(target * np.exp(log_mills(a)), 2.0 * target / (a + np.sqrt(a * a + 2.0 * target) + 1e-300))
             for _ in range(5):
                 d = np.maximum(d - (cumulated_hazard(a, d) - target) * np.exp(log_mills(a + d)), 0.0)
+            even = self.d * (v - v * (1.0 - v) * (0.5 * self.a * self.d + self.d**2 * (1.0 + v) / 6.0))
         z = np.asarray(ndtri(np.asarray((self.below + v * self.inside) / _ROOT, np.float64)))
-        return np.where(self.peak, self.mean + self.sign * self.sd * z, self.near + self.sign * self.sd * d)
+        flat = self.d < 3e-3
+        beside = self.near + self.sign * self.sd * np.where(self.peak, even, d)
+        return np.where(self.peak & ~flat, self.mean + self.sign * self.sd * z, beside)
 
 
 def decay(c):
@@ -475,7 +492,8 @@ def put(value, like, out=None):
     """A value in the precision of an array, into `out` if that is given."""
     value = np.asarray(value)
     out = np.empty(value.shape, np.asarray(like).dtype) if out is None else out
-    out[...] = value
+    with quiet():
+        out[...] = value
     return out
 
 
@@ -492,6 +510,11 @@ def truncated_normal_mean(eta1, eta2, low, high):
 def truncated_normal_variance(eta1, eta2, low, high):
     """Variance of the normal distribution between two bounds."""
     return put(np.maximum(Truncated(eta1, eta2, low, high).moments()[1], 0.0), eta1)
+
+
+def truncated_normal_entropy(eta1, eta2, low, high):
+    """Entropy of the normal distribution between two bounds."""
+    return put(Truncated(eta1, eta2, low, high).entropy(), eta1)
 
 
 def truncated_normal_draw(eta1, eta2, low, high, u, out=None):
@@ -521,6 +544,14 @@ def truncated_exponential_variance(eta1, low, high):
     return put((high - low) ** 2 * decay(np.abs(np.asarray(eta1, np.float64)) * (high - low))[1], eta1)
 
 
+def truncated_exponential_entropy(eta1, low, high):
+    """Entropy of the density exp(eta1 x) on [low, high]."""
+    c = np.abs(np.asarray(eta1, np.float64)) * (high - low)
+    with silent():
+        mass = np.where(c < 1e-9, 1.0 - 0.5 * c, -np.expm1(-c) / c)
+    return put(math.log(high - low) + np.log(mass) + c * decay(c)[0], eta1)
+
+
 def truncated_exponential_draw(eta1, low, high, u, out=None):
     """A draw of the density exp(eta1 x) on [low, high]."""
     eta, u64, width = np.asarray(eta1, np.float64), np.asarray(u, np.float64), high - low
@@ -531,13 +562,19 @@ def truncated_exponential_draw(eta1, low, high, u, out=None):
     return np.clip(put(np.where(up, high - width * t, low + width * t), u, out), low, high, out=out)
 
 
+def poisson_rate(eta1, dtype=None):
+    """exp(eta1), and no more than a number of this precision can be drawn for."""
+    dtype = np.asarray(eta1).dtype if dtype is None else dtype
+    with quiet():
+        return np.exp(np.minimum(eta1, 88.0 if dtype == np.float32 else 700.0))
+
+
 def poisson_draw(eta1, u, out=None):
     """The number k with F(k - 1) <= u < F(k), F the distribution function of a Poisson number of rate exp(eta1).
 
     F below the mode is added up from the mode down; from there the search goes down or up.
     """
-    with quiet():
-        rate = np.exp(np.broadcast_to(np.asarray(eta1, np.float64), np.shape(u)).ravel())
+    rate = poisson_rate(np.broadcast_to(np.asarray(eta1, np.float64), np.shape(u)).ravel(), np.asarray(u).dtype)
     v = np.asarray(u, np.float64).ravel()
     found = np.floor(rate + np.sqrt(rate) * np.asarray(ndtri(v)) + 0.5)
     some = np.flatnonzero(rate < 1e8)
@@ -613,8 +650,12 @@ _RULE = np.array([
     (0.7966664774136267, 0.22238103445337443), (0.9602898564975362, 0.10122853629037706),
 ])  # fmt: skip
 # How far below the greatest exponent nothing is left; what a panel may be bent and rise, and the argument of a function on
-# it change; how narrow it may become.
+# it change; how narrow it may become beside its distance from 0. Where it is _WILD times too bent or steep, halves would take
+# too long to come to what is near 0: it is then cut _NEARER to that. Bends and rises by _ROUGH of the exponent are rounding.
 _DEEP, _CURVED, _STEEP, _FAST, _NARROW = 40.0, 0.25, 5.0, 2.0, 1e-15
+_WILD, _NEARER, _ROUGH = 1e8, 2.0**-16, 1e-15
+# How many cuts deep a panel can lie: from the largest numbers down to the smallest, and then to the distance of two.
+_STACK = 250
 _CROWD = 2_000_000
 _MOST, _NEWTON, _GRID, _FINER, _CHUNK = 20_000, 12, 16, 10, 5000
 # An exp so low is no more than rounding; beyond this exponent it is as high as can be.
@@ -633,8 +674,17 @@ class Density:
 
     def __init__(self, count, rows, growth, bend, confining, low, high, breaks):
         self.count, self.confining, self.factors = count, confining, rows
-        # The last row of `bend` bounds how fast arguments of functions change.
+        # taylor[d][k]: T_k^(d + 2) / d! by its coefficients, where T_k is a polynomial; `bend` bounds the others, and in its
+        # last row how fast arguments of functions change.
+        second = [_slope(_slope(p)) for p in (_polynomial([r for r in rows if r[0] == k]) for k in range(count))]
+        bend = [[] if p else b for p, b in zip([*second, []], bend)]
         self.rows, self.growth, self.bend = (_padded(t) for t in (rows, growth, bend))
+        size = max(1, *map(len, second))
+        table = []
+        for d in range(size):
+            table.append([[*p, *[0.0] * (size - len(p))] for p in second])
+            second = [[c / (d + 1) for c in _slope(p)] for p in second]
+        self.taylor = np.array(table, np.float64)
         self.ends = np.array([low, *breaks, high])
 
     def each(self, x):
@@ -654,6 +704,22 @@ def _padded(table):
     return np.array([[*row, *[0.0] * (width - len(row))] for row in table], np.float64)
 
 
+def _slope(p):
+    """The derivative of a polynomial."""
+    return [k * c for k, c in enumerate(p)][1:]
+
+
+def _polynomial(factors):
+    """The coefficients of a product of powers of polynomials; none where a factor is another function."""
+    found = [1.0]
+    for _, function, power, *p in factors:
+        if function:
+            return []
+        for _ in range(int(power)):
+            found = [sum(found[i] * p[n - i] for i in range(len(found)) if 0 <= n - i < len(p)) for n in range(len(found) + len(p) - 1)]
+    return found
+
+
 def _derivatives(p):
     """A polynomial, and bounds of its first and second derivative by the sizes of their coefficients."""
     first = [k * abs(c) for k, c in enumerate(p)][1:]
@@ -667,8 +733,9 @@ class Crowded(Exception):
 class Panels:
     """Panels that hold all mass of some units, and the rule of Gauss and Legendre on each.
 
-    eta: one row a statistic, one column a unit. left, right, owner: the panels, in the order of units and places. x, f,
-    weight: places, their exponents and exp(exponent - top) times the weights of the rule. bumps: what stands in exp alone: its
+    eta: one row a statistic, one column a unit. left, right, owner: the panels, in the order of units and places. x, fall,
+    weight: places, exponent - top there, and exp of that times the weights of the rule. edge: where all mass of a panel is
+    that is too steep but no wider than the distance of two numbers; NaN for others. bumps: what stands in exp alone: its
     statistic, polynomial, and bounds of the derivatives; walls: the statistic, a and b of exp(a + b x) without a bound.
     """
 
@@ -680,27 +747,52 @@ class Panels:
         ends = np.repeat(density.ends[:, None], self.units, axis=1)
         if density.confining[1]:
             ends = np.clip(ends, *self.reach())
-        left, right, narrow = ends[:-1].T.ravel(), ends[1:].T.ravel(), _NARROW * np.abs(ends).max(axis=0)
+            ends[:, ~np.isfinite(ends).all(axis=0)] = math.nan
+        left, right = ends[:-1].T.ravel(), ends[1:].T.ravel()
         owner = np.repeat(np.arange(self.units), len(ends) - 1)
         self.top = np.full(self.units, -math.inf)
         coarse = np.ones(len(left), bool)
         while coarse.any():
             a, b, h = self.exponent(left, owner), self.exponent(right, owner), right - left
             curved, rate = self.bound(left, right, owner)
-            above = curved * h * h / 8.0
+            above, rise = curved * h * h / 8.0, np.abs(b - a)
             np.maximum.at(self.top, owner, np.maximum(a, b))
             self.top[np.bincount(owner, minlength=self.units) > _MOST] = math.nan
             alive = np.maximum(a, b) + above >= self.top[owner] - _DEEP
-            coarse = ((above > _CURVED) | (np.abs(b - a) > _STEEP) | (rate * h > _FAST)) & (h > narrow[owner])
-            left, right, owner, coarse = (v[alive] for v in (left, right, owner, coarse))
+            rough = _ROUGH * np.maximum(np.abs(a), np.abs(b))
+            steep = (above > np.maximum(_CURVED, rough)) | (rise > np.maximum(_STEEP, rough)) | (rate * h > _FAST)
+            coarse = steep & (h > _NARROW * np.maximum(np.abs(left), np.abs(right)))
+            wild = (above > _WILD * _CURVED) | (rise > _WILD * _STEEP)
+            edge = np.where(steep & ~coarse, np.where(a >= b, left, right), math.nan)
+            rows = (left, right, owner, coarse, wild, edge, a, b)
+            left, right, owner, coarse, wild, edge, a, b = (v[alive] for v in rows)
             if len(left) > _CROWD and self.units > 1:
                 raise Crowded
-            centre, far, more = (0.5 * (left + right))[coarse], right[coarse], owner[coarse]
+            far, more = right[coarse], owner[coarse]
+            centre = self.cut(left[coarse], far, wild[coarse])
             right[coarse] = centre
             left, right, owner = (np.concatenate(pair) for pair in ((left, centre), (right, far), (owner, more)))
         order = np.lexsort((left, owner))
-        self.left, self.right, self.owner = left[order], right[order], owner[order]
-        self.x, self.f, self.weight = self.rule(self.left, self.right, self.owner)
+        self.left, self.right, self.owner, self.edge = left[order], right[order], owner[order], edge[order]
+        self.x, self.fall, self.weight = self.rule(self.left, self.right, self.owner)
+        if (point := order[~np.isnan(self.edge)]).size:
+            self.gather(~np.isnan(self.edge), np.maximum(a, b)[point], np.abs(b - a)[point])
+        mass = self.total(1.0)
+        self.mass = np.where(mass > 0.0, mass, math.nan)
+
+    @staticmethod
+    def cut(left, right, wild):
+        """Where to cut panels in two: in the middle, or much nearer to 0."""
+        size, small = np.maximum(np.abs(left), np.abs(right)), np.minimum(np.abs(left), np.abs(right))
+        nearer = np.copysign(np.maximum(np.sqrt(small * size), _NEARER * size), left + right)
+        return np.where(wild & (4.0 * small < size), nearer, 0.5 * (left + right))
+
+    def gather(self, point, high, rise):
+        """All mass of some panels at their edges: an exp with such a rise, 1 / rise of whose width has the mass."""
+        width = (self.right - self.left)[point] / np.maximum(rise, 1.0)
+        fall = high - self.top[self.owner[point]]
+        self.x[point], self.fall[point] = self.edge[point, None], (fall - 1.0)[:, None]
+        self.weight[point] = (np.exp(fall) * width / len(_RULE))[:, None]
 
     def reach(self):
         """Where the confining power, and walls before it, have left every other term `_DEEP` below the value at 0."""
@@ -727,6 +819,12 @@ class Panels:
         size, found = np.maximum(np.abs(left), np.abs(right)), 0.0
         for c in (self.density.bend[:-1].T @ np.abs(self.eta))[::-1, owner]:
             found = found * size + c
+        centre, half = 0.5 * (left + right), 0.5 * (right - left)
+        for d, table in enumerate(self.density.taylor):
+            value = 0.0
+            for c in (table[:, : len(self.density.taylor) - d].T @ self.eta)[::-1, owner]:
+                value = value * centre + c
+            found = found + np.abs(value) * half**d
         rate = np.polynomial.polynomial.polyval(size, self.density.bend[-1])
         for k, p, slope, bend in self.bumps:
             steep, curved = slope(size), bend(size)
@@ -737,29 +835,29 @@ class Panels:
         return found, rate
 
     def rule(self, left, right, owner):
-        """Places, exponents and weights between two ends."""
+        """Places, how far exponents fall below the greatest there, and weights between two ends."""
         half = 0.5 * (right - left)[:, None]
         x = 0.5 * (left + right)[:, None] + half * _RULE[:, 0]
-        f = self.exponent(x, owner)
-        return x, f, half * _RULE[:, 1] * np.exp(f - self.top[owner][:, None])
+        fall = np.minimum(self.exponent(x, owner) - self.top[owner][:, None], _CURVED)
+        return x, fall, half * _RULE[:, 1] * np.exp(fall)
 
     def total(self, value):
         """The integral of a function given at the places, by unit."""
         return np.bincount(self.owner, (self.weight * value).sum(1), self.units)
 
     def log(self, _):
-        return self.top + np.log(self.total(1.0))
+        return self.top + np.log(self.mass)
 
     def mean(self, _):
-        return self.total(self.x) / self.total(1.0)
+        return self.total(self.x) / self.mass
 
     def variance(self, _):
         centre = self.mean(None)
-        return self.total((self.x - centre[self.owner][:, None]) ** 2) / self.total(1.0)
+        return self.total((self.x - centre[self.owner][:, None]) ** 2) / self.mass
 
     def entropy(self, _):
-        mass, fall = self.total(1.0), np.where(self.weight > 0.0, self.f - self.top[self.owner][:, None], 0.0)
-        return np.log(mass) - self.total(fall) / mass
+        fall = np.where(self.weight > 0.0, self.fall, 0.0)
+        return np.log(self.mass) - self.total(fall) / self.mass
 
     def mode(self, _):
         """The best place of a grid over all panels, and on ever finer grids the best near it."""
@@ -767,7 +865,7 @@ class Panels:
         f = self.exponent(grid, self.owner)
         best, at, width = np.full(self.units, -math.inf), np.full(self.units, math.nan), np.zeros(self.units)
         np.maximum.at(best, self.owner, f.max(axis=1))
-        panel = np.flatnonzero(f.max(axis=1) == best[self.owner])
+        panel = np.flatnonzero(f.max(axis=1) == best[self.owner])[::-1]
         at[self.owner[panel]] = grid[panel, f[panel].argmax(axis=1)]
         width[self.owner[panel]] = ((self.right - self.left) / _GRID)[panel]
         every = np.arange(self.units)
@@ -776,12 +874,12 @@ class Panels:
             grid = np.clip(grid, self.density.ends[0], self.density.ends[-1])
             at = grid[every, self.exponent(grid, every).argmax(axis=1)]
             width = width / _GRID
-        return at
+        return np.where(np.isnan(self.mass), math.nan, at)
 
     def draw(self, u):
         """The place below which u of the mass lies: its panel by the masses, in it by Newton's method between bounds."""
         if not len(self.owner):
-            return np.full(self.units, math.nan)
+            return self.mass
         every, first = np.arange(self.units), np.searchsorted(self.owner, np.arange(self.units))
         rank = np.arange(len(self.owner)) - first[self.owner]
         mass = np.zeros((self.units, rank.max() + 1))
@@ -799,7 +897,8 @@ class Panels:
             a, b = np.where(excess < 0.0, x, a), np.where(excess < 0.0, b, x)
             x = x - excess / np.exp(self.exponent(x, every) - self.top)
             x = np.where((x >= a) & (x <= b), x, 0.5 * (a + b))
-        return np.where(last >= 0, x, math.nan)
+        edge = self.edge[here]
+        return np.where(np.isnan(self.mass), math.nan, np.where(np.isnan(edge), x, edge))
 
 
 def integrated(what, density, etas, u=0.0):

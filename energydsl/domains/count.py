@@ -5,13 +5,14 @@ import numpy as np
 from energydsl.domains.scalar import apply
 from energydsl.domains.table import ETA1, UNBOUNDED, UNIFORM, Domain, Family
 
-_rate = apply("exp", ETA1)
+# exp(eta), but what a draw of any backend can hold.
+_rate = apply("poisson_rate", ETA1)
 
 POISSON = Family(
     name="poisson",
     powers=(1,),
     weighted=True,
-    log_partition=_rate,
+    log_partition=apply("exp", ETA1),
     mean=_rate,
     variance=_rate,
     sample=apply("poisson_draw", ETA1, UNIFORM),

@@ -15,7 +15,7 @@ AXIS = {"softmax_last", "logsumexp_last", "choose_last", "entropy_last", "pick_l
 AXIS |= {"mean_last", "variance_last"}
 # Functions of natural parameters and bounds that have no short formula.
 SPECIAL = {f"truncated_{f}_{w}" for f in ("normal", "exponential") for w in ("log", "mean", "variance", "draw")}
-SPECIAL |= {"poisson_draw", "clip"}
+SPECIAL |= {"truncated_normal_entropy", "truncated_exponential_entropy", "poisson_rate", "poisson_draw", "clip"}
 SPECIAL |= {f"density_{what}" for what in ("log", "mean", "variance", "entropy", "mode", "draw")}
 
 

@@ -21,7 +21,7 @@ TRUNCATED_NORMAL = Family(
     mean=_mean,
     variance=_variance,
     sample=apply("truncated_normal_draw", *_given, UNIFORM),
-    entropy=_log - ETA1 * _mean - ETA2 * (_mean * _mean + _variance),
+    entropy=apply("truncated_normal_entropy", *_given),
     mode=apply("clip", -0.5 * ETA1 / ETA2, LOW, HIGH),
     formula="Normal(mean = ({eta1}) / ({precision}), variance = 1 / ({precision}))",
 )
@@ -37,7 +37,7 @@ TRUNCATED_EXPONENTIAL = Family(
     mean=_mean_short,
     variance=apply("truncated_exponential_variance", *_short),
     sample=apply("truncated_exponential_draw", *_short, UNIFORM),
-    entropy=_log_short - ETA1 * _mean_short,
+    entropy=apply("truncated_exponential_entropy", *_short),
     mode=LOW + (HIGH - LOW) * apply("step", ETA1),
     formula="Exponential(rate = {minus1})",
 )
