@@ -600,8 +600,8 @@ struct Panel {
 };
 
 struct Density {
-  const double *eta, *rows, *growth, *bend, *taylor, *ends;
-  int statistics, row_count, row_size, growth_size, bend_size, taylor_size, confining, power, end_count;
+  const double *eta, *rows, *growth, *bend, *taylor, *holds, *ends;
+  int statistics, row_count, row_size, growth_size, bend_size, taylor_size, end_count;
   double low, high;
 
   __device__ static double shape(int function, double y) {
@@ -674,16 +674,27 @@ struct Density {
   // Whether there is a density; finds how far it reaches: less far where a wall stands.
   __device__ bool proper() {
     low = -ENDLESS, high = ENDLESS;
-    if (power) {
-      if (!(eta[confining] < 0)) return false;
-      double reach = 0, most = 0;
-      for (int d = 0; d < power; ++d) {
-        double size = 0;
-        for (int k = 0; k < statistics; ++k)
-          if (k != confining && d < growth_size) size += growth[k * growth_size + d] * fabs(eta[k]);
-        if (d == 0) size = PANEL_DEEP + 2 * size;
-        double root = pow(power * size / -eta[confining], 1.0 / (power - d));
-        reach = fmax(reach, root), most += size * pow(root, double(d));
+    bool held = false;
+    for (int k = 0; k < statistics; ++k) held = held || holds[2 * k] > 0;
+    if (held) {
+      double start = PANEL_DEEP, reach = ENDLESS, most = ENDLESS;
+      for (int k = 0; k < statistics; ++k) start += 2 * growth[k * growth_size] * fabs(eta[k]);
+      for (int k = 0; k < statistics; ++k) {
+        int power = int(holds[2 * k]);
+        double firm = -eta[k] * holds[2 * k + 1], far = 0, above = 0;
+        for (int d = growth_size - 1; d >= 0; --d) {
+          double size = 0;
+          for (int j = 0; j < statistics; ++j)
+            if (j != k && !(holds[2 * j] > 0 && eta[j] <= 0)) size += growth[j * growth_size + d] * fabs(eta[j]);
+          if (d > power && size > 0) firm = 0;
+          else if (d == power) firm -= size;
+          else if (d < power && firm > 0) {
+            if (d == 0) size = start;
+            double root = pow(power * size / firm, 1.0 / (power - d));
+            far = fmax(far, root), above += size * pow(root, double(d));
+          }
+        }
+        if (power > 0 && firm > 0 && far < reach) reach = far, most = above;
       }
       if (!isfinite(reach)) return false;
       low = -reach, high = reach;
@@ -832,11 +843,11 @@ __device__ inline double integral_of(int what, Density& d, double u) {
 
 extern "C" __global__ void integrate(int what, const double* eta, const double* u, int statistics, const double* rows,
                                      const double* growth, const double* bend, const double* taylor, int row_count,
-                                     int row_size, int growth_size, int bend_size, int taylor_size, int confining, int power, const double* ends,
+                                     int row_size, int growth_size, int bend_size, int taylor_size, const double* holds, const double* ends,
                                      int end_count, double* out, int size) {
   for (int j = blockIdx.x * blockDim.x + threadIdx.x; j < size; j += gridDim.x * blockDim.x) {
-    Density d{eta + j * statistics, rows, growth, bend, taylor, ends, statistics, row_count, row_size, growth_size,
-              bend_size, taylor_size, confining, power, end_count, 0, 0};
+    Density d{eta + j * statistics, rows, growth, bend, taylor, holds, ends, statistics, row_count, row_size, growth_size,
+              bend_size, taylor_size, end_count, 0, 0};
     out[j] = integral_of(what, d, u[j]);
   }
 }

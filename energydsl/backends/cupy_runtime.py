@@ -441,7 +441,7 @@ def integrated(what, density, etas, u=0.0):
     sizes = (len(density.rows), density.rows.shape[1], density.growth.shape[1], density.bend.shape[1], len(density.taylor))
     DEVICE(
         "integrate", out.size, whole(_WHAT.index(what)), eta, uniform, whole(len(etas)), density.rows, density.growth,
-        density.bend, density.taylor, *map(whole, sizes), *map(whole, density.confining), density.ends, whole(len(density.ends)), out,
+        density.bend, density.taylor, *map(whole, sizes), density.holds, density.ends, whole(len(density.ends)), out,
         whole(out.size),
     )  # fmt: skip
     return out

@@ -1065,18 +1065,31 @@ def unit_exponent(eta, rows, x):
 
 
 @exact
-def unit_reach(eta, rows, growth, confining, power):
-    """Where the confining power, and walls before it, have left every other term `_DEEP` below the value at 0."""
-    found, most = 0.0, 0.0
-    for d in range(power):
-        size = 0.0
-        for k in range(len(growth)):
-            if k != confining and d < growth.shape[1]:
-                size += growth[k, d] * abs(eta[k])
-        size = _DEEP + 2.0 * size if d == 0 else size
-        root = (power * size / -eta[confining]) ** (1.0 / (power - d))
-        found, most = max(found, root), most + size * root**d
-    low, high = -found, found
+def unit_reach(eta, rows, growth, holds):
+    """Where a power that holds the mass, and walls before it, have left every other term `_DEEP` below the value at 0."""
+    start = _DEEP
+    for k in range(len(growth)):
+        start += 2.0 * growth[k, 0] * abs(eta[k])
+    high, most = math.inf, math.inf
+    for k in range(len(holds)):
+        power = int(holds[k, 0])
+        firm, reach, above = -eta[k] * holds[k, 1], 0.0, 0.0
+        for d in range(growth.shape[1] - 1, -1, -1):
+            size = 0.0
+            for j in range(len(growth)):
+                if j != k and not (holds[j, 0] > 0.0 and eta[j] <= 0.0):
+                    size += growth[j, d] * abs(eta[j])
+            if d > power and size > 0.0:
+                firm = 0.0
+            elif d == power:
+                firm -= size
+            elif d < power and firm > 0.0:
+                size = start if d == 0 else size
+                root = (power * size / firm) ** (1.0 / (power - d))
+                reach, above = max(reach, root), above + size * root**d
+        if power > 0 and firm > 0.0 and reach < high:
+            high, most = reach, above
+    low = -high
     for r in range(len(rows)):
         if rows[r, 1] == _WALL:
             height = 0.0 - eta[int(rows[r, 0])]
@@ -1265,10 +1278,8 @@ def unit_moments(eta, rows, bend, taylor, ends, reach, stack, left_over, top, at
 
 
 @exact
-def unit_integrated(what, eta, u, rows, growth, bend, taylor, confining, power, ends, stack):
-    if power and not eta[confining] < 0.0:
-        return math.nan
-    reach = unit_reach(eta, rows, growth, confining, power) if power else (-math.inf, math.inf)
+def unit_integrated(what, eta, u, rows, growth, bend, taylor, holds, ends, stack):
+    reach = unit_reach(eta, rows, growth, holds) if holds.any() else (-math.inf, math.inf)
     largest = max(abs(max(ends[0], reach[0])), abs(min(ends[-1], reach[1])))
     if not math.isfinite(largest):
         return math.nan
@@ -1295,11 +1306,11 @@ def unit_integrated(what, eta, u, rows, growth, bend, taylor, confining, power, 
 
 
 @parallel(error_model="numpy")
-def integrate_units(what, eta, u, rows, growth, bend, taylor, confining, power, ends, out, parts):
+def integrate_units(what, eta, u, rows, growth, bend, taylor, holds, ends, out, parts):
     for n in prange(parts):
         stack = np.empty((len(ends) + _STACK, 4))
         for j in range(len(out) * n // parts, len(out) * (n + 1) // parts):
-            out[j] = unit_integrated(what, eta[j], u[j], rows, growth, bend, taylor, confining, power, ends, stack)
+            out[j] = unit_integrated(what, eta[j], u[j], rows, growth, bend, taylor, holds, ends, stack)
 
 
 def integrated(what, density, etas, u=0.0):
@@ -1311,6 +1322,6 @@ def integrated(what, density, etas, u=0.0):
     uniform[...] = u
     integrate_units(
         _WHAT.index(what), eta.reshape(-1, len(etas)), uniform.reshape(-1), density.rows, density.growth, density.bend, density.taylor,
-        *density.confining, density.ends, out.reshape(-1), pieces(1000 * out.size),
+        density.holds, density.ends, out.reshape(-1), pieces(1000 * out.size),
     )  # fmt: skip
     return out

@@ -185,7 +185,7 @@ class Printer:
             for number, statistic in enumerate(density.statistics)
             for f in statistic
         ]
-        given = [len(density.statistics), rows, density.growth, (*density.bend, density.rate), density.confining]
+        given = [len(density.statistics), rows, density.growth, (*density.bend, density.rate), density.holds]
         given += [layer.low, layer.high, density.breaks]
         text = ", ".join(re.sub(r"\binf\b", "math.inf", repr(g)) for g in given)
         return [f"DENSITY__{layer.layer} = Density({text})"]

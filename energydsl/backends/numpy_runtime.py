@@ -672,8 +672,10 @@ _BUMP, _WALL = 8, 9
 class Density:
     """The statistics of a unit on [low, high]: rows (k, function, power, polynomial...), each a factor of T_k."""
 
-    def __init__(self, count, rows, growth, bend, confining, low, high, breaks):
-        self.count, self.confining, self.factors = count, confining, rows
+    def __init__(self, count, rows, growth, bend, holds, low, high, breaks):
+        self.count, self.factors = count, rows
+        # holds: p and c of each statistic that grows like c |x|^p and is never negative, else zeros
+        self.holds = np.array(holds, np.float64)
         # taylor[d][k]: T_k^(d + 2) / d! by its coefficients, where T_k is a polynomial; `bend` bounds the others, and in its
         # last row how fast arguments of functions change.
         second = [_slope(_slope(p)) for p in (_polynomial([r for r in rows if r[0] == k]) for k in range(count))]
@@ -745,7 +747,7 @@ class Panels:
         self.bumps = [(k, *map(np.polynomial.Polynomial, _derivatives(p))) for k, _, p in alone]
         self.walls = [(k, *p) for k, f, p in alone if f == _WALL]
         ends = np.repeat(density.ends[:, None], self.units, axis=1)
-        if density.confining[1]:
+        if density.holds.any():
             ends = np.clip(ends, *self.reach())
             ends[:, ~np.isfinite(ends).all(axis=0)] = math.nan
         left, right = ends[:-1].T.ravel(), ends[1:].T.ravel()
@@ -795,15 +797,28 @@ class Panels:
         self.weight[point] = (np.exp(fall) * width / len(_RULE))[:, None]
 
     def reach(self):
-        """Where the confining power, and walls before it, have left every other term `_DEEP` below the value at 0."""
-        k, power = self.density.confining
-        others = np.abs(self.eta)
-        others[k] = 0.0
-        size = self.density.growth.T[:power] @ others
-        size[0] = _DEEP + 2.0 * size[0]
-        each = [(power * s / -self.eta[k]) ** (1.0 / (power - d)) for d, s in enumerate(size)]
-        high = np.max(each, axis=0)
-        low, most = -high, sum(s * r**d for d, (s, r) in enumerate(zip(size, each, strict=True)))
+        """Where a power that holds the mass, and walls before it, have left every other term `_DEEP` below the value at 0.
+
+        Of several powers the nearest; what is never negative and has eta <= 0 only lowers the exponent.
+        """
+        growth, holds = self.density.growth.T, self.density.holds
+        others = np.where((holds[:, :1] > 0.0) & (self.eta <= 0.0), 0.0, np.abs(self.eta))
+        start = _DEEP + 2.0 * (growth[0] @ np.abs(self.eta))
+        high, most = np.full(self.units, math.inf), np.full(self.units, math.inf)
+        for k in np.flatnonzero(holds[:, 0]):
+            power = int(holds[k, 0])
+            rest = others.copy()
+            rest[k] = 0.0
+            size = np.zeros((max(power + 1, len(growth)), self.units))
+            size[: len(growth)] = growth @ rest
+            size[0] = start
+            firm = -self.eta[k] * holds[k, 1] - size[power]
+            firm = np.where(size[power + 1 :].any(axis=0), 0.0, firm)
+            each = [(power * s / firm) ** (1.0 / (power - d)) for d, s in enumerate(size[:power])]
+            reach = np.where(firm > 0.0, np.max(each, axis=0), math.inf)
+            above = sum(s * r**d for d, (s, r) in enumerate(zip(size, each, strict=False)))
+            high, most = np.where(reach < high, reach, high), np.where(reach < high, above, most)
+        low = -high
         for k, a, b in self.walls:
             edge = (np.log(most / (0.0 - self.eta[k])) - a) / b
             low, high = (low, np.minimum(high, edge)) if b > 0.0 else (np.maximum(low, edge), high)

@@ -12,11 +12,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from energydsl.derive.never_negative import never_negative_parts
 from energydsl.derive.signs import POSITIVE, UNKNOWN, sign_of_factors
 from energydsl.diagnostics import Diagnostic, Note
 from energydsl.domains import DOMAINS, Family
+from energydsl.domains.density import Density
 from energydsl.energy.rules import Rules
-from energydsl.energy.statistics import Statistic, power_of, statistics_of
+from energydsl.energy.statistics import Statistic, degree_of, power_of, statistics_of
 from energydsl.energy.targets import by_unit, others, statistic
 from energydsl.energy.terms import At, Monomial, Term
 from energydsl.graph import Integers, places
@@ -50,7 +52,7 @@ def _leaning_walls(model: Resolved, walls: Set[Statistic], layer: Layer, touchin
 
 def unproven(model: Resolved, family: Family, layer: Layer, touching: list[Term]) -> Iterator[Diagnostic]:
     power = family.negative
-    if not power:
+    if not power or (family.density and _held_by_tails(model, family.density, layer, touching)):
         return
     what = "factor of the highest power" if family.density else "precision" if power == 2 else "rate"
     note = (Note(f"`{layer.name}` is declared here", layer.span),)
@@ -76,6 +78,8 @@ def unproven(model: Resolved, family: Family, layer: Layer, touching: list[Term]
                 note,
             )
     elif bare := uncovered(model, layer, holding):
+        if power == 1 and not DOMAINS[layer.domain.name].nonnegative:
+            power = 2
         example = f"0.5 * sum({layer.name}^{power})" if power > 1 else f"a positive multiple of {layer.name}"
         yield Diagnostic(
             "E0311",
@@ -84,6 +88,25 @@ def unproven(model: Resolved, family: Family, layer: Layer, touching: list[Term]
             f"add {example} to the energy",
             note,
         )
+
+
+def _held_by_tails(model: Resolved, density: Density, layer: Layer, touching: list[Term]) -> bool:
+    """Whether |x| with a positive factor holds every unit, all else of its size being squares and the like, which only help."""
+    statistics = statistics_of(layer, touching)
+    tails = {statistics[n] for n in density.tails}
+    harmless = set(never_negative_parts(model)) if tails else set()
+    holding: list[tuple[Monomial, At]] = []
+    for term in touching:
+        for unit in term.monomial.occupants():
+            if unit.name != layer.name:
+                continue
+            found = statistic(term.monomial, unit)
+            if found in tails:
+                holding.append((term.monomial, unit))
+            elif degree_of(found) >= 1 and not harmless.issuperset(term.spans):
+                return False
+    firm = all(m.coefficient > 0 and sign_of_factors(others(m, u), model) > UNKNOWN for m, u in holding)
+    return bool(holding) and firm and not uncovered(model, layer, holding)
 
 
 def uncovered(model: Resolved, layer: Layer, terms: Sequence[tuple[Monomial, At]]) -> str:

@@ -2,8 +2,8 @@
 
 T_k is any product of natural powers and functions of a polynomial of the unit (x^4, cos(x), x tanh(x)). What the kernels
 need to know of it are bounds by polynomials of |x|, which hold for every x of the domain:
-    |T_k(x)| <= growth_k(|x|),   so that on R all mass lies where the confining power is not outgrown (Fujiwara's bound on
-                                 the roots of a polynomial), and
+    |T_k(x)| <= growth_k(|x|),   so that on R all mass lies where a power of |x| that holds it is not outgrown (Fujiwara's bound
+                                 on the roots of a polynomial), and
     |T_k''(x)| <= bend_k(|x|),   so that no density is above max(ends) + bend h^2 / 8 between two points h apart: panels are
                                  dropped only where nothing can be, and halved until the rule of Gauss and Legendre is exact
                                  to rounding. Peaks are never missed, however many or narrow.
@@ -68,16 +68,27 @@ Statistic = tuple[Factor, ...]
 class Density:
     """A conditional by its statistics, on [low, high].
 
-    confining: the number of the statistic x^p that holds the mass on an infinite domain, and p; (0, 0) on a finite one.
+    holds: of each statistic that is never negative and grows like lead |x|^p, x^p or |a x + b|, p and lead: with eta < 0 it may hold
+    the mass on an infinite domain; (0, 0) for others, and on a finite one.
     breaks: where a statistic has a kink. rate: a bound of how fast the arguments of its functions change.
     """
 
     statistics: tuple[Statistic, ...]
-    confining: tuple[int, int]
+    holds: tuple[tuple[int, float], ...]
     growth: tuple[Polynomial, ...]
     bend: tuple[Polynomial, ...]
     breaks: tuple[float, ...]
     rate: Polynomial
+
+    @property
+    def confining(self) -> tuple[int, int]:
+        """The number of the statistic that holds the mass where all parameters are of order one, and its power; else (0, 0)."""
+        return max(((n, p) for n, (p, _) in enumerate(self.holds)), key=lambda k: k[1])
+
+    @property
+    def tails(self) -> list[int]:
+        """The numbers of the statistics |a x + b|."""
+        return [n for n, (p, _) in enumerate(self.holds) if p == 1 and self.statistics[n][0].function]
 
     @property
     def walls(self) -> list[int]:
@@ -98,13 +109,16 @@ def integrable(statistics: Sequence[Statistic], powers: Sequence[int], low: floa
     largest = max(abs(low), abs(high))
     statistics = [_alone(s, low, high) for s in statistics]
     bounds = [_bounds(n, s, low, high) for n, s in enumerate(statistics)]
-    confining, power = 0, 0
+    holds = [(0, 0.0)] * len(statistics)
     if math.isinf(largest):
-        power = max((p for p in powers if p > 0 and (p % 2 == 0 or low >= 0.0)), default=0)
-        confining = list(powers).index(power) if power else -1
-        growing = {len(b[0]): n for n, b in enumerate(bounds) if n != confining}
-        if max(growing, default=0) > power:
-            raise Unbounded(growing[max(growing)], max(growing) + (low < 0.0 and max(growing) % 2))
+        holds = [_holds(s, p, low) for s, p in zip(statistics, powers, strict=True)]
+        degrees = {n: len(b[0]) - 1 for n, b in enumerate(bounds) if not holds[n][0]}
+        worst = max(degrees, key=lambda n: degrees[n], default=0)
+        most = max(p for p, _ in holds)
+        tailed = most == 1 and low < 0.0
+        if degrees.get(worst, 0) >= most + tailed:
+            power = degrees[worst] + 1
+            raise Unbounded(worst, power + (low < 0.0 and power % 2))
     breaks = {0.0: 0, **{k: n for n, s in enumerate(statistics) for k in _kinks(n, s)}}
     if len(breaks) > _KINKS:
         raise OutOfReach(list(breaks.values())[_KINKS], f"more than {_KINKS - 1} kinks")
@@ -117,12 +131,22 @@ def integrable(statistics: Sequence[Statistic], powers: Sequence[int], low: floa
             raise OutOfReach(number, "it varies too fast for an interval as wide as this")
     return Density(
         tuple(statistics),
-        (confining, power),
+        tuple(holds),
         tuple(b[0] for b in bounds),
         tuple(b[2] for b in bounds),
         tuple(b for b in sorted(breaks) if low < b < high),
         rate,
     )
+
+
+def _holds(statistic: Statistic, power: int, low: float) -> tuple[int, float]:
+    """p and c where a statistic is never negative and grows like c |x|^p, p at least 1; else zeros."""
+    if power > 0 and (power % 2 == 0 or low >= 0.0):
+        return power, 1.0
+    first = statistic[0]
+    if len(statistic) == 1 and first.function == "abs" and first.power == 1 and len(first.polynomial) == 2:
+        return 1, abs(first.polynomial[1])
+    return 0, 0.0
 
 
 def _alone(statistic: Statistic, low: float, high: float) -> Statistic:

@@ -28,6 +28,8 @@ RIGHT = {
     "energy = 0.5 * k * sum[i in range(0, N - 1)] (x[i + 1] - x[i] - a)^2 + V * sum(1 - cos(6.283185307179586 * x)) + 0.5 * m * sum(x^2)",
     "mixture of Gaussians": "dim D = 2, K = 3\nvisible x[D] : real\nhidden z : categorical[K]\n"
     "param m[K, D] = normal(sd = 2), s[K] : positive = 1, c[K]\nenergy = sum[k, d] z[k]*(x[d] - m[k, d])^2/(2*s[k]^2) - c @ z",
+    "sparse coding": "visible x[4] : real\nhidden h[3] : real\nparam W[4, 3] = normal(sd = 0.5), l : positive = 1\n"
+    "energy = 0.5*sum[i] (x[i] - sum[j] W[i, j]*h[j])^2 + l*sum(abs(h))",
     "tempered table": "visible x[1] : integer[0, 16]\nparam b[1]\nenergy = sum(lgamma(x + 1)) + sum(lgamma(17 - x)) - b @ x",
 }
 
@@ -78,3 +80,26 @@ def test_counts_and_a_real_unit_have_no_joint(weight: float) -> None:
             f"visible x[1] : count\nhidden h[1] : real\nparam W[1, 1] = {weight}, a[1]\n"
             "energy = sum(lgamma(x + 1)) - a @ x - x @ W @ h + 0.5 * sum(h^2)"
         )
+
+
+@pytest.mark.parametrize("weight", [0.0, 1e-30, 1e-8, 1e-3, 1.0, 300.0])
+def test_an_absolute_value_holds_what_a_square_leaves(weight: float, backend: str) -> None:
+    """At weight 0 a latent is Laplace, variance 2 / l^2; else what the integral over a line says."""
+    program = ed.loads(RIGHT["sparse coding"]).compile(backend, "float64")
+    params = {**program.init(0), "W": np.full((4, 3), weight), "l": np.array(0.7)}
+    state = {"x": np.array([[1.0, -2.0, 0.5, 3.0]]), "h": np.zeros((1, 3))}
+    mean, variance = (np.array(program.host(f(params, state, "h")))[0, 0] for f in (program.mean, program.variance))
+    wide = min(200.0, 50.0 / max(weight, 1e-9) + 20.0)
+    h = np.unique(np.concatenate([np.linspace(-wide, wide, 2_000_001), np.linspace(-0.1, 0.1, 2_000_001)]))
+    log_p = -0.5 * ((state["x"].T - weight * h) ** 2).sum(axis=0) - 0.7 * np.abs(h)
+    steps = np.diff(h)
+
+    def integral(f: np.ndarray) -> float:
+        return float((0.5 * (f[1:] + f[:-1]) * steps).sum())
+
+    p = np.exp(log_p - log_p.max())
+    p /= integral(p)
+    np.testing.assert_allclose(mean, integral(p * h), rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(variance, integral(p * h * h) - integral(p * h) ** 2, rtol=1e-5)
+    if weight < 1e-9:
+        np.testing.assert_allclose(variance, 2 / 0.7**2, rtol=1e-9)

@@ -22,6 +22,8 @@ PAIR = "visible n[1] : count\nhidden h[1] : {}\nparam W[1, 1]{}\nenergy = sum(lg
         "visible x[3] : positive\nenergy = 2 * x[0] + sum[i in range(1, 3)] x[i] + x[0]*x[1]",
         "visible x[3] : real\nparam W[3, 3], a[3] : positive = 1\nenergy = sum[i < k] a[k]*x[i]^2 + x[2]^2 + sum[i, k] x[i]*W[i, k]^2*x[k]",
         "visible n[3] : count\nenergy = n[0] + 2*n[1] + 0.5*n[2]",
+        "visible x[2] : real\nparam w[2, 2], m[2]\nenergy = sum((w @ x - m)^2) + sum(abs(x - 3))",
+        "visible x[2] : real\nparam a[2] : positive = 1\nenergy = sum(a * abs(2 * x)) + sum(cos(x))",
     ],
 )
 def test_terms_that_hold_every_unit_together(text: str) -> None:
@@ -35,6 +37,9 @@ def test_terms_that_hold_every_unit_together(text: str) -> None:
         (MIXTURE + "sum[d] (s[0]*z[0]*x[d]^2 + z[1]*x[d]^2)", "x[0]"),
         (MIXTURE + "sum[k] z[k]*x[0]^2 + sum[k in range(2)] s[k]*z[k]*x[1]^2", "x[1]"),
         (MIXTURE + "sum[k, d] m[k, d]^2*z[k]*x[d]^2", "x[0]"),
+        ("visible x[2] : real\nparam w[2, 2], b[2]\nenergy = sum((w @ x)^2) + sum(abs(x)) - b @ x", "x[0]"),
+        ("visible x[2] : real\nparam w[2, 2], l\nenergy = sum((w @ x)^2) + l * sum(abs(x))", "x[0]"),
+        ("visible x[2] : real\nparam w[2, 2]\nenergy = sum((w @ x)^2) + abs(x[1])", "x[0]"),
         ("visible x[4] : real\nenergy = sum[i in range(0, 2)] x[i]^2 + x[3]^2", "x[2]"),
         ("visible x[2, 3] : real\nenergy = sum[i] x[0, i]^2 + x[1, 0]^2 + x[1, 2]^2", "x[1, 1]"),
         ("visible x[3] : real\nparam a[3] : positive = 1\nenergy = sum[i < k] a[k]*x[i]^2", "x[2]"),

@@ -1,0 +1,54 @@
+"""What is never negative as it is written: squares, absolute values, sums of such. Canonical terms no longer show it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from energydsl.diagnostics import Span
+from energydsl.domains import DOMAINS
+from energydsl.energy.canonical import additive
+from energydsl.model import expressions as ex
+from energydsl.model.records import Resolved
+
+_FUNCTIONS = {"abs", "exp", "sqrt", "sigmoid", "softplus"}
+
+
+def never_negative_parts(model: Resolved) -> Iterator[Span]:
+    """The places of the parts of the energy that are never negative, whatever parameters and units are."""
+    for term in model.energies:
+        for sign, part in additive(term.expression, 1.0):
+            if sign > 0 and _never_negative(part, model):
+                yield part.span
+
+
+def _never_negative(node: ex.Expression, model: Resolved) -> bool:
+    match node:
+        case ex.Constant(value=value):
+            return value >= 0.0
+        case ex.Raised(base=base, exponent=exponent):
+            return exponent % 2 == 0 or _never_negative(base, model)
+        case ex.Applied(function=function):
+            return function in _FUNCTIONS
+        case ex.Reference(kind=kind, name=name):
+            return _nonnegative(kind, name, model)
+        case ex.EdgeElement(param=param):
+            return _nonnegative("param", param, model)
+        case ex.Element(base=inner) | ex.Transposed(operand=inner) | ex.Totalled(operand=inner) | ex.Summed(body=inner):
+            return _never_negative(inner, model)
+        case (
+            ex.Added(left=left, right=right)
+            | ex.Multiplied(left=left, right=right)
+            | ex.Divided(left=left, right=right)
+            | ex.Contracted(left=left, right=right)
+        ):
+            return _never_negative(left, model) and _never_negative(right, model)
+    return False
+
+
+def _nonnegative(kind: str, name: str, model: Resolved) -> bool:
+    if kind in ("layer", "input"):
+        domain = model.layers[name].domain
+        low, _ = (0.0, 1.0) if DOMAINS[domain.name].one_hot else DOMAINS[domain.name].bounds(domain.arguments)
+        return DOMAINS[domain.name].points != (-1.0, 1.0) and low >= 0.0
+    record = model.params[name] if kind == "param" else model.consts[name]
+    return bool({"positive", "nonnegative"} & set(record.constraints))
