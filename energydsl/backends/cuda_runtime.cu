@@ -592,11 +592,8 @@ __device__ inline void scan_part(const Part& part, const Random& random, Put put
 
 #define ENDLESS 1.7976931348623157e308
 
-// rise: how much the exponent rises where all mass is at one edge, else 0.
 struct Panel {
-  double left, right, a, b, rise;
-
-  __device__ double edge() const { return rise > 0 ? right : left; }
+  double left, right, a, b;
 };
 
 struct Density {
@@ -723,12 +720,14 @@ struct Walk {
   Panel stack[PANEL_STACK];
   int depth, left_over;
   double top, at, width;
+  // How much the exponent rises on a panel whose mass is at its edge, else 0.
+  double rise;
 
   __device__ void start(const Density& d) {
     depth = 0;
     for (int s = d.end_count - 2; s >= 0; --s) {
       double low = clipped(d.ends[s], d.low, d.high), high = clipped(d.ends[s + 1], d.low, d.high);
-      stack[depth++] = Panel{low, high, d.exponent(low), d.exponent(high), 0};
+      stack[depth++] = Panel{low, high, d.exponent(low), d.exponent(high)};
     }
   }
 
@@ -739,15 +738,16 @@ struct Walk {
       double rate, above = d.curvature(panel.left, panel.right, rate) * h * h / 8;
       if (searching && high >= top) top = high, at = panel.a >= panel.b ? panel.left : panel.right, width = h;
       if (!(high + above >= top - PANEL_DEEP)) continue;
-      double rise = fabs(panel.b - panel.a), rough = PANEL_ROUGH * fmax(fabs(panel.a), fabs(panel.b));
-      bool steep = above > fmax(PANEL_CURVED, rough) || rise > fmax(PANEL_STEEP, rough) || rate * h > PANEL_FAST;
+      double change = fabs(panel.b - panel.a), rough = PANEL_ROUGH * fmax(fabs(panel.a), fabs(panel.b));
+      bool steep = above > fmax(PANEL_CURVED, rough) || change > fmax(PANEL_STEEP, rough) || rate * h > PANEL_FAST;
       if (steep && h > PANEL_NARROW * fmax(fabs(panel.left), fabs(panel.right))) {
-        double centre = cut_of(panel, above > PANEL_WILD * PANEL_CURVED || rise > PANEL_WILD * PANEL_STEEP);
+        double centre = cut_of(panel, above > PANEL_WILD * PANEL_CURVED || change > PANEL_WILD * PANEL_STEEP);
         double middle = d.exponent(centre);
-        stack[depth++] = Panel{centre, panel.right, middle, panel.b, 0};
-        stack[depth++] = Panel{panel.left, centre, panel.a, middle, 0};
+        if (depth + 2 > PANEL_STACK) return left_over = 0, false;
+        stack[depth++] = Panel{centre, panel.right, middle, panel.b};
+        stack[depth++] = Panel{panel.left, centre, panel.a, middle};
       } else if (!searching) {
-        if (steep) panel.rise = panel.b > panel.a ? fmax(rise, 1.0) : -fmax(rise, 1.0);
+        rise = !steep ? 0.0 : panel.b > panel.a ? fmax(change, 1.0) : -fmax(change, 1.0);
         return true;
       }
     }
@@ -761,9 +761,11 @@ __device__ inline double mass_of(const Density& d, double left, double right, do
   return half * total;
 }
 
-__device__ inline double mass_of(const Density& d, const Panel& p, double top) {
-  if (p.rise == 0) return mass_of(d, p.left, p.right, top);
-  return exp(d.exponent(p.edge()) - top) * (p.right - p.left) / fabs(p.rise);
+__device__ inline double edge_of(const Panel& p, double rise) { return rise > 0 ? p.right : p.left; }
+
+__device__ inline double mass_of(const Density& d, const Panel& p, const Walk& walk) {
+  if (walk.rise == 0) return mass_of(d, p.left, p.right, walk.top);
+  return exp(d.exponent(edge_of(p, walk.rise)) - walk.top) * (p.right - p.left) / fabs(walk.rise);
 }
 
 __device__ inline double mode_of(const Density& d, Walk& walk) {
@@ -785,16 +787,16 @@ __device__ inline double mode_of(const Density& d, Walk& walk) {
 }
 
 __device__ inline double draw_of(const Density& d, Walk& walk, double target) {
-  Panel panel, last{0, 0, 0, 0, 0};
-  double here = 0;
+  Panel panel, last{0, 0, 0, 0};
+  double here = 0, rise = 0;
   bool found = false;
   for (walk.start(d); !found && walk.next(d, panel, false);) {
-    last = panel, here = mass_of(d, panel, walk.top);
+    last = panel, rise = walk.rise, here = mass_of(d, panel, walk);
     found = target < here;
     if (!found) target -= here;
   }
   if (!found) target = here;
-  if (last.rise != 0) return last.edge();
+  if (rise != 0) return edge_of(last, rise);
   double a = last.left, b = last.right, x = a + (b - a) * target / here;
   for (int n = 0; n < PANEL_NEWTON; ++n) {
     double excess = mass_of(d, last.left, x, walk.top) - target;
@@ -811,7 +813,7 @@ __device__ inline double integral_of(int what, Density& d, double u) {
   Walk walk;
   Panel panel;
   if (!d.proper()) return nan("");
-  walk.left_over = 10 * PANEL_MOST, walk.top = -ENDLESS, walk.at = 0, walk.width = 0;
+  walk.left_over = 10 * PANEL_MOST, walk.top = -ENDLESS, walk.at = 0, walk.width = 0, walk.rise = 0;
   walk.start(d);
   walk.next(d, panel, true);
   if (walk.left_over <= 0 || !(walk.top > -ENDLESS && walk.top < ENDLESS)) return nan("");
@@ -819,8 +821,8 @@ __device__ inline double integral_of(int what, Density& d, double u) {
   double mass = 0, first = 0, second = 0, fall = 0;
   for (walk.start(d); walk.next(d, panel, false);) {
     double half = 0.5 * (panel.right - panel.left);
-    if (panel.rise != 0) {
-      double x = panel.edge(), w = mass_of(d, panel, walk.top);
+    if (walk.rise != 0) {
+      double x = edge_of(panel, walk.rise), w = mass_of(d, panel, walk);
       mass += w, first += w * (x - walk.at), second += w * (x - walk.at) * (x - walk.at);
       fall += w > 0 ? w * (d.exponent(x) - walk.top - 1) : 0.0;
       continue;

@@ -1165,6 +1165,9 @@ def next_panel(stack, depth, left_over, eta, rows, bend, taylor, top, at, width,
         rough = _ROUGH * max(abs(a), abs(b))
         steep = above > max(_CURVED, rough) or abs(b - a) > max(_STEEP, rough) or rate * h > _FAST
         if steep and h > _NARROW * max(abs(left), abs(right)):
+            if depth + 2 > len(stack):
+                left_over = 0
+                break
             centre = unit_cut(left, right, above > _WILD * _CURVED or abs(b - a) > _WILD * _STEEP)
             middle = unit_exponent(eta, rows, centre)
             stack[depth] = (centre, right, middle, b)

@@ -654,8 +654,8 @@ _RULE = np.array([
 # too long to come to what is near 0: it is then cut _NEARER to that. Bends and rises by _ROUGH of the exponent are rounding.
 _DEEP, _CURVED, _STEEP, _FAST, _NARROW = 40.0, 0.25, 5.0, 2.0, 1e-15
 _WILD, _NEARER, _ROUGH = 1e8, 2.0**-16, 1e-15
-# How many cuts deep a panel can lie: from the largest numbers down to the smallest, and then to the distance of two.
-_STACK = 250
+# How many cuts deep a panel can lie beside the few it begins with: from 1e60 down to 1e-60, and on to the distance of two numbers.
+_STACK = 128
 _CROWD = 2_000_000
 _MOST, _NEWTON, _GRID, _FINER, _CHUNK = 20_000, 12, 16, 10, 5000
 # An exp so low is no more than rounding; beyond this exponent it is as high as can be.

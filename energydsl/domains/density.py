@@ -6,7 +6,8 @@ need to know of it are bounds by polynomials of |x|, which hold for every x of t
                                  on the roots of a polynomial), and
     |T_k''(x)| <= bend_k(|x|),   so that no density is above max(ends) + bend h^2 / 8 between two points h apart: panels are
                                  dropped only where nothing can be, and halved until the rule of Gauss and Legendre is exact
-                                 to rounding. Peaks are never missed, however many or narrow.
+                                 to rounding. Peaks are never missed, however many or narrow. (The kernels bound those T_k
+                                 that are polynomials together, by a Taylor series on each panel.)
 exp alone is bounded by the kernels on each panel, where it may be nothing at all. Where it has no bound it is of a line, with
 eta <= 0, and a wall: it only takes mass away.
 """

@@ -60,10 +60,10 @@ def found(backend: str, dtype: str, domain: str, energy: str, given: Arrays) -> 
     settings, workspace = program.settings(), kernels.Workspace(program.dtype)
     means = {n: program.xp.zeros(shape, program.dtype) for n in ("x", "x^2")}
     with np.errstate(all="ignore"):
-        eta = [program.xp.array(e) for e in kernels.fields_x(p, x, settings, workspace)]
-        result = {what: getattr(kernels, f"{what}_x")(*eta) for what in WHAT}
+        eta = [program.xp.array(e) for e in kernels.fields__x(p, x, settings, workspace)]
+        result = {what: getattr(kernels, f"{what}__x")(*eta) for what in WHAT}
         uniform = np.repeat(U[:, None], count, axis=1).astype(dtype)
-        kernels.sample_x(p, x, settings, ed.Uniforms([uniform]), workspace, None, means)
+        kernels.sample__x(p, x, settings, ed.Uniforms([uniform]), workspace, None, means)
     result = {n: np.broadcast_to(program.host(a), shape)[0] for n, a in result.items()}
     return {**result, "draw": np.array(program.host(x["x"])), "fused mean": np.array(program.host(means["x"]))[0]}
 
