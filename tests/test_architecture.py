@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "energydsl"
 ORDER = [
-    "diagnostics", "syntax", "model", "domains", "energy", "graph", "derive", "network", "kernels", "backends", "random", "program",
+    "diagnostics", "files", "arrays", "syntax", "model", "constraints", "domains", "energy", "graph", "derive", "network", "kernels", "backends", "random", "program",
     "directed_program", "reference", "shrink", "certificate", "compiler", "data", "learning", "inference", "report", "sklearn", "cli",
 ]  # fmt: skip
 # Below these, an import inside a function may point up: the driver and `Model` load what they need on demand.

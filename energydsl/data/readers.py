@@ -1,21 +1,46 @@
-"""Readers, one a format; each gives named arrays: rows first. Nothing is ever unpickled."""
+"""Readers, one a format; each gives arrays, rows first. Nothing is ever unpickled, and only plain files are opened.
+
+`fits` is called with an array's shape as soon as that is known, before anything is read whole; it raises `DataError` where
+the shape is not the wanted one.
+"""
 
 from __future__ import annotations
 
+import array
+import contextlib
 import csv
 import gzip
+import math
+import re
 import struct
+import tokenize
 import zipfile
+import zlib
+from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from energydsl.diagnostics import DataError
+from energydsl.files import plain_file
 
 Array = NDArray[Any]
+Fits = Callable[[tuple[int, ...]], object]
+
+# What a deflated stream can grow by at most, nearly.
+_LARGEST_RATIO = 1100
+_AT_ONCE = 1 << 20
+_LONGEST_LINE = 1 << 24
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
+_ONLY_NUMBERS = re.compile(r"[0-9.eE+\- ]*")
+_OTHER_NUMBERS = ("nan", "inf", "infinity")
+
+
+def _any_shape(shape: tuple[int, ...]) -> None:
+    """Every shape fits."""
 
 
 def digits(split: str) -> dict[str, Array]:
@@ -39,103 +64,207 @@ def bars_and_stripes(side: int) -> Array:
     return np.concatenate([rows, rows.transpose(0, 2, 1)]).astype(np.float32)
 
 
-def idx(path: Path) -> Array:
+def idx(path: Path, fits: Fits = _any_shape) -> Array:
     """An array in the idx format of MNIST, gzipped or not."""
-    data = path.read_bytes()
-    if data[:2] == b"\x1f\x8b":
+    with open(plain_file(path), "rb") as file:
+        if file.peek(2)[:2] != b"\x1f\x8b":
+            return _idx(file, path, path.stat().st_size, fits)
         try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError):
-            raise DataError.of(f"{path.name} is a damaged gzip file") from None
+            with gzip.GzipFile(fileobj=file) as unzipped:
+                return _idx(unzipped, path, path.stat().st_size * _LARGEST_RATIO, fits)
+        except (gzip.BadGzipFile, EOFError, zlib.error):
+            raise DataError.of(f"{path} is a damaged gzip file") from None
+
+
+def _idx(file: IO[bytes] | gzip.GzipFile, path: Path, largest: int, fits: Fits) -> Array:
     types = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
-    if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in types:
-        raise DataError.of(f"{path.name} is not in the idx format")
-    rank = data[3]
-    head = 4 + 4 * rank
-    shape = struct.unpack(f">{rank}I", data[4:head]) if len(data) >= head else ()
-    dtype = np.dtype(types[data[2]])
-    if int(np.prod(shape, dtype=np.int64)) * dtype.itemsize != len(data) - head:
-        raise DataError.of(f"{path.name} is cut short: its header says {shape}")
-    return np.frombuffer(data, dtype, offset=head).reshape(shape)
+    head = file.read(4)
+    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in types:
+        raise DataError.of(f"{path} is not in the idx format")
+    sizes, dtype = file.read(4 * head[3]), np.dtype(types[head[2]])
+    if len(sizes) < 4 * head[3]:
+        raise DataError.of(f"{path} is cut short: its header is not whole")
+    shape = struct.unpack(f">{head[3]}I", sizes)
+    fits(shape)
+    size = math.prod(shape) * dtype.itemsize
+    data = bytearray()
+    while size <= largest and len(data) <= size:
+        part = file.read(min(_AT_ONCE, size + 1 - len(data)))
+        if not part:
+            break
+        data += part
+    if len(data) != size:
+        raise DataError.of(f"{path} is {'longer than' if len(data) > size else 'cut short:'} its header says: {shape}")
+    return np.frombuffer(data, dtype).reshape(shape)
 
 
-def mnist(folder: Path, split: str) -> dict[str, Array]:
-    """Images (grey values in [0, 1]) and labels of a folder with MNIST's four files."""
+def mnist(folder: Path, split: str, key: str, fits: Fits = _any_shape) -> Array:
+    """`images` (grey values in [0, 1]) or `labels` of a folder with MNIST's four files."""
     prefix = "train" if split == "train" else "t10k"
-    found = {}
-    for key, kind in (("images", "images-idx3"), ("labels", "labels-idx1")):
-        candidates = [folder / f"{prefix}-{kind}-ubyte{end}" for end in ("", ".gz")]
-        path = next((p for p in candidates if p.is_file()), None)
-        if path is None:
-            if key == "labels":
-                continue
-            raise DataError.of(f"{folder} has no {candidates[0].name}(.gz)")
-        found[key] = idx(path)
-    found["images"] = found["images"].astype(np.float32) / np.float32(255)
-    return found
+    kind = {"images": "images-idx3", "labels": "labels-idx1"}[key]
+    candidates = [folder / f"{prefix}-{kind}-ubyte{end}" for end in ("", ".gz")]
+    path = next((p for p in candidates if p.exists()), None)
+    if path is None:
+        raise DataError.of(f"{folder} has no {candidates[0].name}(.gz)")
+    found = idx(path, fits)
+    return found if key == "labels" else found.astype(np.float32) / np.float32(255)
 
 
-def npy(path: Path) -> Array:
+def npy(path: Path, fits: Fits = _any_shape) -> Array:
+    """The array of an .npy file."""
+    with open(plain_file(path), "rb") as file:
+        return _array(file, path.stat().st_size, str(path), fits)
+
+
+def npz(path: Path, key: str | None, fits: Fits = _any_shape) -> Array:
+    """The array of an .npz that is named `key`, or its only one."""
     try:
-        return np.asarray(np.load(path, allow_pickle=False))
-    except (ValueError, EOFError):
-        raise DataError.of(f"{path.name} is not a plain .npy array") from None
+        with zipfile.ZipFile(plain_file(path)) as file:
+            members = {m.filename.removesuffix(".npy"): m for m in file.infolist() if m.filename.endswith(".npy")}
+            if key and key not in members:
+                raise DataError.of(f"{path} has no array `{key}`, but {', '.join(members)}")
+            if not key and len(members) != 1:
+                raise DataError.of(
+                    f"{path} holds {', '.join(members) or 'no array'}", "choose one by its name: --key NAME"
+                )
+            member = members[key] if key else next(iter(members.values()))
+            if member.file_size > member.compress_size * _LARGEST_RATIO:
+                raise zipfile.BadZipFile
+            with file.open(member) as part:
+                return _array(part, member.file_size, f"`{member.filename}` of {path}", fits)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeDecodeError):
+        raise DataError.of(f"{path} is not an .npz of plain arrays") from None
 
 
-def npz(path: Path, key: str | None) -> dict[str, Array]:
-    """Arrays of an .npz by name, or the one named `key`."""
+def _array(file: IO[bytes], size: int, shown: str, fits: Fits) -> Array:
+    """The array in NumPy's format in a file of so many bytes."""
+    headers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     try:
-        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
-            if key and key not in file.files:
-                raise DataError.of(f"{path.name} has no array `{key}`, but {', '.join(file.files)}")
-            return {name: file[name] for name in ([key] if key else file.files)}
-    except (ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile):
-        raise DataError.of(f"{path.name} is not an .npz of plain arrays") from None
+        shape, _, dtype = headers[np.lib.format.read_magic(file)](file)
+    except (ValueError, KeyError, TypeError, SyntaxError, tokenize.TokenError, RecursionError, EOFError):
+        raise DataError.of(f"{shown} is not a plain .npy array") from None
+    if dtype.hasobject:
+        raise DataError.of(f"{shown} is not a plain .npy array: it holds Python objects, which are never unpickled")
+    if dtype.kind not in "biuf":
+        raise DataError.of(f"{shown} holds {dtype}, which are not numbers")
+    fits(shape)
+    given, wanted = size - file.tell(), math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or given != wanted:
+        raise DataError.of(f"{shown} is {'longer than' if given > wanted else 'cut short:'} its header says: {shape}")
+    file.seek(0)
+    return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
 
 
-def table(path: Path) -> Array:
-    """Numbers of a .csv; a first row that holds none is a header; an empty cell is missing (NaN)."""
+def table(path: Path, fits: Fits = _any_shape) -> Array:
+    """Numbers of a .csv, columns set apart by commas; an empty cell, or nan, is missing (NaN).
+
+    A first row without a number is a header. One of numbers is data, and one of both is refused, and so is 0, 1, 2, ... to
+    the number of columns, which is how columns without names are written.
+    """
+    values, width = array.array("d"), 0
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if row]
+        with open(plain_file(path), newline="", encoding="utf-8-sig") as file:
+            for number, cells in _rows(file, path):
+                if not width:
+                    width = len(cells)
+                    if width == 1 and re.search(r"\S[;\t ]\S", cells[0]):
+                        raise DataError.of(f"row {number} of {path} is one cell: columns are set apart by commas")
+                    fits((1, width))
+                    if _is_header(cells, path, number):
+                        continue
+                if len(cells) != width:
+                    raise DataError.of(f"row {number} of {path} has {len(cells)} columns, the first has {width}")
+                values.extend(_numbers(cells, path, number))
     except (UnicodeDecodeError, csv.Error):
-        raise DataError.of(f"{path.name} is not a text file of numbers") from None
-    if rows and not any(_is_number(cell) for cell in rows[0]):
-        rows, first = rows[1:], 2
-    else:
-        first = 1
-    if not rows:
-        raise DataError.of(f"{path.name} has no rows")
-    width = len(rows[0])
-    values = np.empty((len(rows), width))
-    for number, row in enumerate(rows):
-        if len(row) != width:
-            raise DataError.of(f"row {number + first} of {path.name} has {len(row)} columns, the first has {width}")
-        for column, cell in enumerate(row):
-            if not _is_number(cell):
-                raise DataError.of(f"row {number + first}, column {column + 1} of {path.name}: `{cell}` is no number")
-            values[number, column] = float(cell) if cell.strip() else np.nan
-    return values
+        raise DataError.of(f"{path} is not a text file of numbers") from None
+    if not values:
+        raise DataError.of(f"{path} has no rows")
+    return np.frombuffer(values).reshape(-1, width)
 
 
-def _is_number(cell: str) -> bool:
-    if not cell.strip():
-        return True
+def _rows(file: IO[str], path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Rows that are not blank, with the numbers of their lines."""
+
+    def lines() -> Iterator[str]:
+        while line := file.readline(_LONGEST_LINE):
+            if len(line) == _LONGEST_LINE:
+                raise DataError.of(f"a line of {path} has more than {_LONGEST_LINE} characters")
+            yield line
+
+    reader = csv.reader(lines())
+    for cells in reader:
+        if cells:
+            yield reader.line_num, cells
+
+
+def _is_header(cells: list[str], path: Path, number: int) -> bool:
+    """Whether the first row names columns. Raises `DataError` where it may be either."""
+    words = [cell.strip() for cell in cells if _number(cell) is None]
+    if len(words) == len([cell for cell in cells if cell.strip()]) > 0:
+        if len(set(words)) == len(words):
+            return True
+        raise DataError.of(f"row {number} of {path}: `{words[0]}` is no number, and as a header names two columns")
+    if words:
+        raise DataError.of(
+            f"row {number} of {path} holds numbers and `{words[0]}`: it is neither a header nor data",
+            "name every column, or none; an empty cell is a missing number",
+        )
+    named = cells if cells[0].strip() else cells[1:]
+    if len(named) > 2 and named == [str(k) for k in range(len(named))]:
+        raise DataError.of(
+            f"row {number} of {path} is 0, 1, ..., {len(named) - 1}: a header of columns without names, or data?",
+            "take it out, or put a row of names above it",
+        )
+    return False
+
+
+def _numbers(cells: list[str], path: Path, number: int) -> list[float]:
+    """The numbers of a row. Raises `DataError` with row and column."""
+    if _ONLY_NUMBERS.fullmatch("".join(cells)):
+        with contextlib.suppress(ValueError):
+            return list(map(float, cells))
+    found = [_number(cell) for cell in cells]
+    if None in found:
+        column = found.index(None)
+        raise DataError.of(
+            f"row {number}, column {column + 1} of {path}: `{cells[column]}` is no number",
+            "columns are set apart by commas; an empty cell is a missing number",
+        )
+    return found  # type: ignore[return-value]
+
+
+def _number(cell: str) -> float | None:
+    """The number of a cell; NaN where it is empty, None where it holds anything else. Python's 1_5 is no number."""
+    if _NUMBER.fullmatch(cell):
+        return float(cell)
+    word = cell.strip().lower()
+    if not word:
+        return math.nan
+    return float(word) if word.lstrip("+-") in _OTHER_NUMBERS and word.count("-") + word.count("+") < 2 else None
+
+
+def parquet(path: Path, fits: Fits = _any_shape) -> Array:
+    """Columns of numbers of a .parquet file; a null is missing (NaN). Needs pyarrow."""
     try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def parquet(path: Path) -> Array:
-    """Columns of numbers of a .parquet file; needs pyarrow."""
-    try:
+        import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
         raise DataError.of("reading .parquet needs pyarrow", 'pip install "energydsl[parquet]"') from None
     try:
-        columns = pq.read_table(path)
-        return np.stack([columns[name].to_numpy() for name in columns.column_names], axis=1).astype(float)
-    except (ValueError, TypeError, OSError) as error:
-        raise DataError.of(f"{path.name}: {error}") from None
+        file = pq.ParquetFile(plain_file(path))
+        fits((file.metadata.num_rows, file.metadata.num_columns))
+        table = file.read()
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        raise DataError.of(f"{path}: {error}") from None
+    columns = [_parquet_column(pa, table.column(k), name, path) for k, name in enumerate(table.column_names)]
+    return np.stack(columns, axis=1)
+
+
+def _parquet_column(pa: Any, column: Any, name: str, path: Path) -> Array:
+    """A column of numbers; categories stand for their values."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_boolean(kind):
+        kind = pa.int8()
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
+        raise DataError.of(f"column `{name}` of {path} holds {kind}, which are not numbers")
+    return np.asarray(column.cast(kind).cast(pa.float64(), safe=False).to_numpy())

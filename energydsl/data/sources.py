@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl.arrays import as_numbers
 from energydsl.data import readers
 from energydsl.diagnostics import ArgumentError, DataError, suggestion
 from energydsl.domains import DOMAINS
@@ -133,6 +134,8 @@ def load_data(
             chosen |= _spread(model, source, key or "")
     if not chosen:
         raise DataError.of("no data were given", "--data digits, or --data file.npy")
+    if key and not any(_has_keys(source) for source, _ in chosen.values()):
+        raise ArgumentError(f"a key chooses an array of an .npz, of digits or of an idx folder; {sources[0]} has none")
     raw = {}
     for layer, (source, own_key) in chosen.items():
         raw[layer] = _read(source, model.layers[layer], split, own_key)
@@ -143,7 +146,11 @@ def load_data(
 def from_arrays(
     model: Resolved, raw: Mapping[str, Any], binarise: str | None, name: str = "arrays", impute: bool = False
 ) -> Data:
-    """Arrays by layer, checked. Raises `DataError` (E0401)."""
+    """Arrays by layer, checked. What is masked is missing, as NaN is. Raises `DataError` (E0401)."""
+    _check_rule(binarise)
+    for given in raw:
+        if given not in model.layers:
+            raise DataError.of(f"the model has no layer `{given}`", suggestion(str(given), model.layers))
     missing = [n for n, layer in model.layers.items() if layer.role != "hidden" and n not in raw]
     if missing:
         shown = ", ".join(f"`{n}`" for n in missing)
@@ -151,7 +158,10 @@ def from_arrays(
     arrays, used, grey = {}, None, set()
     for layer_name, values in raw.items():
         layer = model.layers[layer_name]
-        arrays[layer_name], rule = _fitted(layer, np.asarray(values), binarise, impute and layer.role == "visible")
+        if isinstance(shape := getattr(values, "shape", None), tuple):
+            _layer_shape(layer, shape)  # before what is sparse is made dense
+        found = as_numbers(values, layer_name)
+        arrays[layer_name], rule = _fitted(layer, found, binarise, impute and layer.role == "visible")
         used = rule or used
         grey |= {layer_name} if rule == "sample" else set()
     lengths = {n: len(a) for n, a in arrays.items()}
@@ -176,6 +186,10 @@ def _spread(model: Resolved, source: str, key: str) -> dict[str, tuple[str, str]
     raise DataError.of(f"the model has {len(given)} layers that take data", f"give each its source: {shown}")
 
 
+def _has_keys(source: str) -> bool:
+    return source.partition(":")[0] == "digits" or source.endswith(".npz") or Path(source).is_dir()
+
+
 def _read(source: str, layer: Layer, split: str, key: str) -> Array:
     if split not in ("train", "test"):
         raise ArgumentError("split is train or test")
@@ -184,9 +198,9 @@ def _read(source: str, layer: Layer, split: str, key: str) -> Array:
         return _digits(layer, split, argument, key)
     if kind == "bars-and-stripes":
         side = argument or str(math.isqrt(layer.size))
-        if not side.isdigit():
+        if not (side.isascii() and side.isdigit()):
             raise DataError.of("bars-and-stripes takes a whole number: bars-and-stripes:4")
-        return readers.bars_and_stripes(int(side))
+        return readers.bars_and_stripes(int(side[:4]))
     path = Path(source)
     try:
         return _read_file(path, split, key, layer)
@@ -198,46 +212,44 @@ def _digits(layer: Layer, split: str, argument: str, key: str) -> Array:
     if argument not in ("", "8", "28"):
         raise DataError.of("the embedded digits come as digits:28 or digits:8")
     arrays = readers.digits(split)
-    if key == "labels" or (layer.domain.name == "categorical" and layer.size == 1):
+    if _images_or_labels(layer, key) == "labels":
         return arrays["labels"]
     small = argument == "8" or (not argument and layer.size == 64)
     return readers.pooled(arrays["images"]) if small else arrays["images"]
 
 
+def _images_or_labels(layer: Layer, key: str) -> str:
+    if key not in ("", "images", "labels"):
+        raise DataError.of(f"there is no array `{key}`, but images and labels", suggestion(key, ("images", "labels")))
+    return key or ("labels" if layer.domain.name == "categorical" and layer.size == 1 else "images")
+
+
 def _read_file(path: Path, split: str, key: str, layer: Layer) -> Array:
+    def fits(shape: tuple[int, ...]) -> None:
+        _layer_shape(layer, shape)
+
     if path.is_dir():
-        labels = key == "labels" or (not key and layer.domain.name == "categorical" and layer.size == 1)
-        arrays = readers.mnist(path, split)
-        if labels and "labels" not in arrays:
-            raise DataError.of(f"{path} has no labels for this split")
-        return arrays["labels" if labels else "images"]
+        return readers.mnist(path, split, _images_or_labels(layer, key), fits)
     if not path.exists():
         raise DataError.of(f"there is no file {path}", "digits and bars-and-stripes:4 need no file")
     match path.suffix:
         case ".npy":
-            return readers.npy(path)
+            return readers.npy(path, fits)
         case ".npz":
-            arrays = readers.npz(path, key or None)
-            if len(arrays) != 1:
-                raise DataError.of(f"{path.name} holds {', '.join(arrays)}: choose one with --key")
-            return next(iter(arrays.values()))
+            return readers.npz(path, key or None, fits)
         case ".csv":
-            return readers.table(path)
+            return readers.table(path, fits)
         case ".parquet":
-            return readers.parquet(path)
+            return readers.parquet(path, fits)
     if "idx" in path.name or path.suffix == ".gz":
-        values = readers.idx(path)
+        values = readers.idx(path, fits)
         return values / np.float32(255) if values.ndim == 3 else values
-    raise DataError.of(f"{path.name}: .npy, .npz, .csv, .parquet and idx files are read")
+    raise DataError.of(f"{path}: .npy, .npz, .csv, .parquet and idx files are read")
 
 
 def _fitted(layer: Layer, values: Array, binarise: str | None, impute: bool = False) -> tuple[Array, str | None]:
     """Values in the layer's shape, checked against its domain; and the rule that grey values were met by."""
-    if values.dtype.kind not in "biuf":
-        raise DataError.of(f"the data of `{layer.name}` are not numbers")
-    if values.ndim == 0 or len(values) == 0:
-        raise DataError.of(f"the data of `{layer.name}` are empty")
-    values = _shaped(layer, values)
+    values = values.reshape(len(values) if values.ndim else 0, *_layer_shape(layer, values.shape))
     bad = np.isnan(values) if values.dtype.kind == "f" else np.zeros(1, bool)
     if bad.any():
         if not impute:
@@ -269,16 +281,15 @@ def _fitted(layer: Layer, values: Array, binarise: str | None, impute: bool = Fa
     return values.astype(np.float32 if values.dtype != np.float64 else np.float64, copy=False), None
 
 
-def _shaped(layer: Layer, values: Array) -> Array:
-    shapes = [layer.shape] + ([layer.energy_shape] if layer.energy_shape != layer.shape else [])
-    for shape in shapes:
-        if values.shape[1:] == shape:
-            return values
-        if math.prod(values.shape[1:]) == math.prod(shape):
-            return values.reshape(len(values), *shape)
-    found = math.prod(values.shape[1:])
+def _layer_shape(layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape in which rows of an array of a shape fit the layer: units, or states of units. Raises `DataError`."""
+    if not shape or shape[0] == 0:
+        raise DataError.of(f"the data of `{layer.name}` are empty")
+    for own in (layer.shape, layer.energy_shape):
+        if math.prod(shape[1:]) == math.prod(own):
+            return own
     raise DataError.of(
-        f"the data of `{layer.name}` have {found} columns, the layer has {layer.size} units",
+        f"the data of `{layer.name}` have {math.prod(shape[1:])} columns, the layer has {layer.size} units",
         "change the size of the layer with -D, or choose other data",
     )
 
@@ -313,14 +324,20 @@ def _binary(layer: Layer, values: Array, binarise: str | None) -> tuple[Array, s
     return (values >= _threshold(binarise)).astype(np.float32), binarise
 
 
+def _check_rule(binarise: str | None) -> None:
+    if binarise not in (None, "sample", "none"):
+        _threshold(str(binarise))
+
+
 def _threshold(binarise: str) -> float:
     kind, _, number = binarise.partition(":")
     try:
-        if kind != "threshold":
-            raise ValueError
-        return float(number or 0.5)
+        found = float(number or 0.5)
     except ValueError:
-        raise ArgumentError(f"binarise is {BINARISE}") from None
+        found = math.nan
+    if kind != "threshold" or not 0 < found <= 1:
+        raise ArgumentError(f"binarise is {BINARISE}, with 0 < T <= 1; not {binarise}")
+    return found
 
 
 def _spin(layer: Layer, values: Array, binarise: str | None) -> tuple[Array, str | None]:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from energydsl.diagnostics import ArgumentError
+from energydsl.arrays import as_numbers
+from energydsl.diagnostics import ArgumentError, DataError
 from energydsl.domains import DOMAINS, Domain
 from energydsl.learning.loop import Run
 from energydsl.model.records import Layer
@@ -76,11 +77,13 @@ def _clamped(run: Run, name: str, value: Any, n: int) -> tuple[Array, Array | No
     if name not in run.program.model.layers:
         raise ArgumentError(f"there is no layer `{name}` to clamp")
     layer = run.program.model.layers[name]
-    array = np.asarray(value)
+    array = as_numbers(value, name)
+    if np.isnan(array).all():
+        raise DataError.of(
+            f"no value of `{name}` is known, so nothing is held", "leave the layer out: it is drawn then"
+        )
     if array.ndim == 0:
         array = np.full((1, *layer.shape), array)
-    if array.dtype.kind not in "biuf":
-        raise ArgumentError(f"the values of `{name}` are not numbers")
     if array.shape == layer.shape and array.shape:
         array = array[None]
     domain = DOMAINS[layer.domain.name]
