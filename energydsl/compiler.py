@@ -256,6 +256,6 @@ def _overrides(
     for name, graph in (graphs or {}).items():
         from energydsl.graph import pairs_of
 
-        pairs, nodes = pairs_of(graph)
+        pairs, nodes = pairs_of(graph, name)
         records[name] = from_pairs(name, pairs, nodes, None)
     return Overrides(dict(dims or {}), dict(consts or {}), records, folder)

@@ -79,7 +79,8 @@ def comment(text: str) -> str:
 
 
 def _pack(array: np.ndarray) -> str:
-    data = zlib.compress(np.ascontiguousarray(array, "<i4").tobytes(), 9)
+    # Level 5: on numbers that rise by one, level 9 takes seventy times as long and packs less tightly.
+    data = zlib.compress(np.ascontiguousarray(array, "<i4").tobytes(), 5)
     return f"unpack({base64.b85encode(data).decode()!r}, {array.shape!r})"
 
 

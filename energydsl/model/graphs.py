@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from energydsl.diagnostics import Span, suggestion
+from energydsl.files import plain_file
 from energydsl.model.constants import Dims, Problem
 from energydsl.model.records import Graph
 from energydsl.syntax import tree
 
 GENERATORS = ("chain", "grid", "complete", "random_regular", "edges")
 MAX_EDGES = 50_000_000
+# Edges of these are told apart one by one, in Python: more would take a minute or more, and gigabytes.
+MAX_IRREGULAR = {"complete": 4_500_000, "random_regular": 2_000_000}
+# Dense random regular graphs are found by trial and error; above this, one may never be found.
+MAX_DEGREE = 0.75
+_SMALL = 40
+
+_UNIT_NUMBER = re.compile(r"\s*[+-]?\d{1,18}\s*", re.ASCII)
+_NUMBER_LIKE = re.compile(r"\s*[+-]?[\d.].*", re.DOTALL)
 
 
 def generated(name: str, call: tree.Expr, dims: Dims, folder: Path | None) -> Graph:
@@ -40,8 +50,10 @@ def generated(name: str, call: tree.Expr, dims: Dims, folder: Path | None) -> Gr
         graph = _random_regular(name, call, positional, named, dims)
     else:
         graph = _lattice(name, kind, call, positional, named, dims)
-    if graph.edge_count > MAX_EDGES:
-        raise Problem("E0212", f"this graph has {graph.edge_count} edges, more than {MAX_EDGES}", call.span)
+    most = MAX_IRREGULAR.get(graph.kind, MAX_EDGES)
+    if graph.edge_count > most:
+        help = "`sum[i < k] J[i, k]*s[i]*s[k]` joins every pair without a graph" if graph.kind == "complete" else ""
+        raise Problem("E0212", f"this graph has {graph.edge_count} edges, more than {most}", call.span, help)
     return graph
 
 
@@ -77,6 +89,11 @@ def _random_regular(
     seed = dims.integer(named["seed"], "`seed`") if "seed" in named else 0
     if degree >= nodes:
         raise Problem("E0212", f"degree {degree} needs more than {nodes} nodes", call.span)
+    if nodes > _SMALL and MAX_DEGREE * nodes < degree < nodes - 1:
+        help = "give one from Python: the complement of a sparse regular graph is a regular graph"
+        raise Problem(
+            "E0212", f"a regular graph of degree {degree} is too dense to be drawn at random", call.span, help
+        )
     if degree * nodes % 2:
         raise Problem("E0212", f"degree {degree} times {nodes} nodes is odd: no such graph", call.span)
     return Graph(name, "random_regular", nodes, degree * nodes // 2, degree=degree, seed=seed, span=call.span)
@@ -85,23 +102,40 @@ def _random_regular(
 def _from_file(name: str, call: tree.Call, positional: list[tree.Expr], folder: Path | None) -> Graph:
     if len(positional) != 1 or not isinstance(positional[0], tree.String):
         raise Problem("E0212", '`edges` takes the name of a file: `edges("file.csv")`', call.span)
-    path = (folder or Path()) / positional[0].value
+    file, span = positional[0].value, positional[0].span
     try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.reader(file) if row]
+        # utf-8-sig: a byte-order mark is no part of the first number
+        text = plain_file((folder or Path()) / file).read_text(encoding="utf-8-sig")
+        rows = [(reader.line_num, row) for reader in [csv.reader(text.splitlines())] for row in reader if any(row)]
     except (OSError, UnicodeDecodeError, ValueError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
-        raise Problem("E0402", f"cannot read the edges of `{name}`: {reason}", positional[0].span) from None
-    pairs: list[tuple[int, int]] = []
-    for number, row in enumerate(rows):
-        try:
-            first, second = (int(cell) for cell in row[:2])
-        except ValueError:
-            if number == 0:
-                continue
-            raise Problem("E0402", f"row {number + 1} of the edge file is not two integers", call.span) from None
-        pairs.append((first, second))
+        raise Problem("E0402", f"cannot read the edges of `{name}` from {file}: {reason}", span) from None
+    if rows and len(rows[0][1]) == 2 and not any(_NUMBER_LIKE.fullmatch(cell) for cell in rows[0][1]):
+        del rows[0]  # names of the columns
+    pairs = [_edge(row, f"row {number} of {file}", span) for number, row in rows]
+    if not pairs:
+        raise Problem("E0402", f"{file} holds no edge", span, "one edge a row, as two unit numbers: 0,1")
     return from_pairs(name, pairs, None, call.span)
+
+
+def _edge(row: list[str], place: str, span: Span) -> tuple[int, int]:
+    if len(row) != 2:
+        raise Problem(
+            "E0402",
+            f"{place} has {len(row)} column{'s' * (len(row) > 1)}, not two: {','.join(row)[:40]}",
+            span,
+            "an edge is two unit numbers: its weight belongs into a parameter, `param J[G] : frozen`"
+            if len(row) > 2
+            else "an edge is two unit numbers set apart by a comma: 0,1",
+        )
+    if not all(_UNIT_NUMBER.fullmatch(cell) for cell in row):
+        raise Problem(
+            "E0402",
+            f"{place} is not two whole numbers: {','.join(row)[:40]}",
+            span,
+            "units are numbered 0, 1, 2, ..., written without a point",
+        )
+    return int(row[0]), int(row[1])
 
 
 def from_pairs(name: str, pairs: Iterable[tuple[int, int]], nodes: int | None, span: Span | None) -> Graph:

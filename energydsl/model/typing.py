@@ -274,7 +274,9 @@ class _Typer:
         elif cell.graph.nodes != size:
             graph = cell.graph
             notes = (Note(f"`{graph.name}` is declared here", graph.span),)
-            raise Problem("E0214", f"graph `{graph.name}` has {graph.nodes} units, this axis {size}", span, notes=notes)
+            from_one = graph.edges and graph.nodes == size + 1 and not any(0 in pair for pair in graph.edges)
+            help = "no edge meets unit 0: are the units numbered from 1? Number them from 0" if from_one else ""
+            raise Problem("E0214", f"graph `{graph.name}` has {graph.nodes} units, this axis {size}", span, help, notes)
 
     def _edge_element(self, node: tree.Subscript, param: Param, indices: list[Index]) -> ex.Expression:
         cells = [self._edge_cell(i) for i in indices]
