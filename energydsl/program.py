@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl import constraints
+from energydsl.arrays import as_numbers
 from energydsl.backends import numpy_backend
 from energydsl.backends.numpy_printer import Printed, Printer
 from energydsl.backends.numpy_runtime import ndtri
@@ -237,29 +239,46 @@ class Program:
         return value
 
     def check_params(self, params: Mapping[str, Any]) -> Arrays:
-        """Parameters as arrays of the program's precision. Raises `DataError` (E0403)."""
-        found = {}
+        """Parameters as arrays of the program's precision, finite and within their constraints. Raises `DataError` (E0403)."""
+        if not isinstance(params, Mapping):
+            raise ArgumentError(f"params is a dict of arrays by name, not {type(params).__name__}")
         for name in params:
             if name not in self.model.params:
-                help = suggestion(name, self.model.params)
+                help = suggestion(str(name), self.model.params)
                 raise DataError.of(f"the model has no parameter `{name}`", help, "E0403")
-        for name, param in self.model.params.items():
+        for name in self.model.params:
             if name not in params:
                 raise DataError.of(f"parameter `{name}` is missing", "", "E0403")
-            value = self.device(params[name])
-            if value.shape != param.shape:
-                raise DataError.of(f"parameter `{name}` has shape {value.shape}, not {param.shape}", "", "E0403")
-            found[name] = value
+        found = {name: self._param_array(param, params[name]) for name, param in self.model.params.items()}
+        constraints.check(self.model.params, found, self.xp, self.host)
         return found
 
+    def _param_array(self, param: Param, value: Any) -> Array:
+        given = value if self._is_there(value) else as_numbers(value, param.name, "E0403")
+        if given.shape != param.shape:
+            raise DataError.of(f"parameter `{param.name}` has shape {given.shape}, not {param.shape}", "", "E0403")
+        with np.errstate(over="ignore"):  # what is too large for the precision is infinite, and told of as that
+            return self.device(given)
+
+    def _is_there(self, value: Any) -> bool:
+        """Whether a value is an array of real numbers on the backend's device already."""
+        return self.xp is not np and isinstance(value, self.xp.ndarray) and value.dtype.kind in "biuf"
+
     def visible_arrays(self, data: Mapping[str, Any] | Any) -> Arrays:
-        """Data as a dict of arrays for visible and input layers; a bare array goes to the only visible layer."""
+        """Data as a dict of arrays for visible and input layers; a bare array goes to the only visible layer.
+
+        Nothing may be missing.
+        """
         if not isinstance(data, Mapping):
             visible = self.model.by_role("visible")
             if len(visible) != 1:
                 raise DataError.of(f"the model has {len(visible)} visible layers: give a dict of arrays by name")
             data = {visible[0]: data}
-        return self.checked_arrays(data)
+        arrays = self.checked_arrays(data)
+        for name, array in arrays.items():
+            if not np.isfinite(self.host(array)).all():
+                raise DataError.of(f"an entry of `{name}` is missing or infinite", "give whole rows")
+        return arrays
 
     def layer_arrays(self, given: Mapping[str, Any]) -> Arrays:
         """Arrays of layers in the shape they have in the energy; codes become one-hot. Raises `DataError` (E0401)."""
@@ -267,6 +286,11 @@ class Program:
 
     def checked_arrays(self, given: Mapping[str, Any]) -> Arrays:
         """As `layer_arrays`, but left where they are."""
+        if not isinstance(given, Mapping):
+            example = next(iter(self.model.layers))
+            raise ArgumentError(
+                f"values of layers are a dict by name, {{'{example}': ...}}, not {type(given).__name__}"
+            )
         found = {}
         for name, value in given.items():
             if name not in self.model.layers:
@@ -281,12 +305,7 @@ class Program:
         return found
 
     def _layer_array(self, layer: Layer, value: Any) -> Array:
-        try:
-            array = value if isinstance(value, self.xp.ndarray) else np.asarray(value)
-        except ValueError:
-            raise DataError.of(f"the values of `{layer.name}` are not one array") from None
-        if array.dtype.kind not in "biuf":
-            raise DataError.of(f"the values of `{layer.name}` are not numbers")
+        array = value if self._is_there(value) else as_numbers(value, layer.name)
         if array.shape[1:] == layer.energy_shape:
             return array.astype(self.dtype, copy=False)
         if layer.energy_shape != layer.shape and (array.shape[1:] == layer.shape or array.shape[1:] == (layer.size,)):
