@@ -151,6 +151,8 @@ def from_arrays(
     for given in raw:
         if given not in model.layers:
             raise DataError.of(f"the model has no layer `{given}`", suggestion(str(given), model.layers))
+        if model.layers[given].role == "hidden":
+            raise DataError.of(f"`{given}` is hidden: data are of visible layers and inputs", "leave it out")
     missing = [n for n, layer in model.layers.items() if layer.role != "hidden" and n not in raw]
     if missing:
         shown = ", ".join(f"`{n}`" for n in missing)

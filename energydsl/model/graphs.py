@@ -15,9 +15,10 @@ from energydsl.model.records import Graph
 from energydsl.syntax import tree
 
 GENERATORS = ("chain", "grid", "complete", "random_regular", "edges")
-MAX_EDGES = 50_000_000
-# Edges of these are told apart one by one, in Python: more would take a minute or more, and gigabytes.
-MAX_IRREGULAR = {"complete": 4_500_000, "random_regular": 2_000_000}
+# Edges are listed in the generated module: more would take a minute or more to compile, and gigabytes.
+MAX_EDGES = 5_000_000
+# Each of these is drawn in Python.
+MAX_RANDOM_EDGES = 2_000_000
 # Dense random regular graphs are found by trial and error; above this, one may never be found.
 MAX_DEGREE = 0.75
 _SMALL = 40
@@ -50,9 +51,9 @@ def generated(name: str, call: tree.Expr, dims: Dims, folder: Path | None) -> Gr
         graph = _random_regular(name, call, positional, named, dims)
     else:
         graph = _lattice(name, kind, call, positional, named, dims)
-    most = MAX_IRREGULAR.get(graph.kind, MAX_EDGES)
+    most = MAX_RANDOM_EDGES if kind == "random_regular" else MAX_EDGES
     if graph.edge_count > most:
-        help = "`sum[i < k] J[i, k]*s[i]*s[k]` joins every pair without a graph" if graph.kind == "complete" else ""
+        help = "`sum[i < k] J[i, k]*s[i]*s[k]` joins every pair without a graph" if kind == "complete" else ""
         raise Problem("E0212", f"this graph has {graph.edge_count} edges, more than {most}", call.span, help)
     return graph
 

@@ -74,7 +74,10 @@ def test_the_mask_of_a_layer_is_what_training_draws() -> None:
 def test_an_unknown_layer_is_named() -> None:
     with pytest.raises(ed.DataError, match=r"no layer `w`") as caught:
         from_arrays(REAL, {"v": np.ones((1, 2)), "w": np.ones(1)}, None)
-    assert "did you mean `v`" not in str(caught.value)
+    assert caught.value.diagnostics[0].code == "E0401"
+    latent = ed.loads("visible v[2] : binary\nhidden h[2] : binary\nenergy = - v @ h").resolved
+    with pytest.raises(ed.DataError, match="`h` is hidden"):
+        from_arrays(latent, {"v": np.ones((1, 2)), "h": np.ones((1, 2))}, None)
 
 
 @pytest.mark.parametrize("rule", ["foo", "threshold:nan", "threshold:0", "threshold:2", "threshold:1_0", "round"])

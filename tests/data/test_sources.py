@@ -95,7 +95,7 @@ def test_grey_values_are_drawn_anew_or_once() -> None:
 
 def test_no_other_layer_is_drawn_from() -> None:
     """`sample` is a rule for grey values of binary layers: reals, counts and binary values stay what they are."""
-    text = "visible v[4] : binary\nvisible u[2] : binary\nvisible x[2] : real\nvisible n : count\nlayers v -- x, u -- x, n -- x"
+    text = "visible v[4] : binary\nvisible u[2] : binary\nvisible x[2] : real\nvisible n : count\nlayers v -- x, u -- x\nenergy = n"
     rng = np.random.default_rng(0)
     arrays = {
         "v": rng.random((50, 4)),

@@ -77,6 +77,17 @@ def test_what_cannot_be_held_in_part_says_so() -> None:
         ed.sample(run, n=2, steps=1, clamp={"v": np.array([0, 1, np.nan, 1])})
 
 
+@pytest.mark.parametrize("value", [np.nan, [np.nan] * 4, np.ma.array([1.0] * 4, mask=True)])
+def test_a_clamp_that_holds_nothing_is_refused(value: Any) -> None:
+    program = ed.loads("visible v[4] : binary\nhidden h[2] : binary\nlayers v -- h").compile("numpy")
+    run = ed.train(program, np.zeros((4, 4), np.float32), epochs=0, validation=0.0)
+    with pytest.raises(ed.DataError, match="no value of `v` is known, so nothing is held") as caught:
+        ed.sample(run, n=2, steps=1, clamp={"v": value})
+    assert caught.value.diagnostics[0].code == "E0401"
+    masked = ed.sample(run, n=2, steps=1, clamp={"v": np.ma.array([1.0, 0, 0, 0], mask=[0, 1, 1, 1])})
+    assert masked["v"][:, 0].tolist() == [1, 1]
+
+
 def test_completion_on_the_command_line(tmp_path: Path) -> None:
     def call(*arguments: Any) -> Any:
         result = CliRunner().invoke(cli, [str(a) for a in arguments])
