@@ -257,6 +257,8 @@ class Program:
         given = value if self._is_there(value) else as_numbers(value, param.name, "E0403")
         if given.shape != param.shape:
             raise DataError.of(f"parameter `{param.name}` has shape {given.shape}, not {param.shape}", "", "E0403")
+        if given.dtype == self.dtype:
+            return self.device(given)
         with np.errstate(over="ignore"):  # what is too large for the precision is infinite, and told of as that
             return self.device(given)
 

@@ -125,7 +125,7 @@ def npz(path: Path, key: str | None, fits: Fits = _any_shape) -> Array:
                 raise DataError.of(f"{path} has no array `{key}`, but {', '.join(members)}")
             if not key and len(members) != 1:
                 raise DataError.of(
-                    f"{path} holds {', '.join(members) or 'no array'}", "choose one by its name: --key NAME"
+                    f"{path} holds {', '.join(members) or 'no array'}", 'choose one by its name: key="NAME"'
                 )
             member = members[key] if key else next(iter(members.values()))
             if member.file_size > member.compress_size * _LARGEST_RATIO:

@@ -477,7 +477,7 @@ def module() -> dict[str, types.ModuleType]:
     elementwise = "exp log sqrt abs tanh sin cos sign negative add subtract multiply divide less greater power square"
     elementwise += " maximum minimum reciprocal logaddexp isinf expm1 log1p sinh floor"
     names |= {n: _elementwise(getattr(numpy, n)) for n in elementwise.split()}
-    whole = "broadcast_to ascontiguousarray take concatenate cumsum where clip all any sum stack"
+    whole = "broadcast_to ascontiguousarray take concatenate cumsum where clip all any sum stack vdot"
     names |= {n: _whole(getattr(numpy, n)) for n in whole.split()}
     vars(cupy).update(names)
     device = types.SimpleNamespace(get_cublas_handle=lambda: 0)
