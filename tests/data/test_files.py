@@ -186,3 +186,24 @@ def test_columns_of_parquet(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1.0]}), tmp_path / "x.parquet")
     refused(tmp_path / "x.parquet", "1 columns, the layer has 4")
     refused(tmp_path / "x.parquet", "x.parquet: ", b"junk")
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.npz", "x.csv", "x-idx", "x.gz"])
+def test_a_damaged_file_is_read_or_refused(tmp_path: Path, name: str) -> None:
+    rng = np.random.default_rng(0)
+    values, packed = rng.normal(size=(20, 4)), idx((20, 4), bytes(80))
+    np.save(tmp_path / "x.npy", values)
+    np.savez(tmp_path / "x.npz", v=values)
+    np.savetxt(tmp_path / "x.csv", values, delimiter=",")
+    (tmp_path / "x-idx").write_bytes(packed)
+    (tmp_path / "x.gz").write_bytes(gzip.compress(packed))
+    whole = (tmp_path / name).read_bytes()
+    assert len(rows(tmp_path / name)) == 20
+    for _ in range(150):
+        data = bytearray(whole)
+        for _ in range(rng.integers(1, 4)):
+            data[rng.integers(0, min(len(data), 150))] = rng.integers(0, 256)
+        try:
+            rows(tmp_path / name, bytes(data[: rng.integers(1, len(data) + 1)]))
+        except ed.EnergyError as error:
+            assert error.diagnostics[0].code == "E0401"  # noqa: PT017
