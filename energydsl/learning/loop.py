@@ -120,7 +120,7 @@ def train(
             "optimizer": {"name": greedy.optimizer.name, **asdict(greedy.optimizer)},
         }
         if not (resume and folder is not None and checkpoint.found(folder)):
-            visible = {n: a for n, a in data.arrays.items() if n in program.model.by_role("visible")}
+            visible = data.filled(seed).only(set(program.model.by_role("visible"))).arrays
             first = program.init(seed, visible) if params is None else program.check_params(params)
             params, stopped = pretrain(program, data, greedy, first, seed, batch, folder, resume, report)
             if stopped is not None:
