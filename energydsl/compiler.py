@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from energydsl import derive as _derive
 from energydsl.backends import cupy_backend, numba_backend
 from energydsl.derive.records import Conditional, FreeEnergy, Gradient, Schedule, Verdict
-from energydsl.diagnostics import ArgumentError, Diagnostic, EnergyError, ModelError, Source, in_order
+from energydsl.diagnostics import ArgumentError, Diagnostic, EnergyError, ModelError, Source, in_order, whole_number
 from energydsl.energy import canonicalise
 from energydsl.energy.canonical import canonical_terms
 from energydsl.model import resolve
@@ -72,6 +73,11 @@ class Model:
         if errors:
             raise ModelError(errors)
         self.warnings = tuple(in_order(d for d in found if not allowed(self.module, d)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled and copied as the text, the overrides, and graphs as they were read: it is derived again."""
+        graphs = {n: g for n, g in self.resolved.graphs.items() if g.kind == "edges"}
+        return Model, (self.source, replace(self.overrides, graphs=graphs, folder=None))
 
     def __repr__(self) -> str:
         return f"<energydsl model {self.name}: {', '.join(self.layers)}>"
@@ -163,8 +169,11 @@ class Model:
         if isinstance(self.derived, Network):
             from energydsl.directed_program import DirectedProgram
 
-            return DirectedProgram(self.derived, chosen, dtype, precision)
-        return Program(self.derived, chosen, dtype, precision)
+            program: Program = DirectedProgram(self.derived, chosen, dtype, precision)
+        else:
+            program = Program(self.derived, chosen, dtype, precision)
+        program.origin = self
+        return program
 
     def _backend(self, backend: str) -> str:
         """The backend that is meant. Raises `EnergyError` where it cannot be used here."""
@@ -184,6 +193,7 @@ class Model:
         from energydsl.certificate import certify, certify_network
         from energydsl.shrink import shrink
 
+        seed = whole_number("seed", seed)
         small, overrides, listed = shrink(self.module, self.overrides)
         if isinstance(self.derived, Network):
             parts, _ = pieces(small, overrides)

@@ -7,6 +7,7 @@ The constructors demand a span, so no message can lose its place.
 from __future__ import annotations
 
 import bisect
+import operator
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -172,6 +173,10 @@ class ModelError(EnergyError):
     def diagnostics(self) -> Sequence[Diagnostic]:
         return self._diagnostics
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as what it was made from: an error raised in a worker process reaches its caller."""
+        return type(self), (self._diagnostics,)
+
 
 class DataError(ModelError):
     """The data or a parameter file does not fit the model (E0401, E0402, E0403)."""
@@ -184,6 +189,17 @@ class DataError(ModelError):
 
 class ArgumentError(EnergyError, ValueError):
     """An argument of a public function is out of its range."""
+
+
+def whole_number(name: str, value: Any, least: int = 0) -> int:
+    """An argument that is a whole number, Python's or NumPy's. Raises `ArgumentError`."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if number < least:
+        raise ArgumentError(f"{name} is a whole number, {least} or more, not {value!r}")
+    return number
 
 
 class TooLarge(EnergyError):

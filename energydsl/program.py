@@ -25,7 +25,7 @@ from energydsl.backends.numpy_printer import Printed, Printer
 from energydsl.backends.numpy_runtime import ndtri
 from energydsl.derive import Derived
 from energydsl.derive.free_energy import log_states, summable_sets
-from energydsl.diagnostics import ArgumentError, DataError, NotApplicable, TooLarge, suggestion
+from energydsl.diagnostics import ArgumentError, DataError, NotApplicable, TooLarge, suggestion, whole_number
 from energydsl.domains import DOMAINS
 from energydsl.domains.density import Density
 from energydsl.energy.terms import BASE
@@ -63,8 +63,12 @@ class MeanField:
 class Program:
     """Callable kernels of one model for one backend and precision.
 
+    origin: what compiles to this program (a `Model`), from which a copy or an unpickled one is compiled again.
+
     Threads may call one program at once, each with an `Rng` and states of its own; and so may forked processes, but on a GPU.
     """
+
+    origin: Any = None
 
     def __init__(
         self,
@@ -89,6 +93,11 @@ class Program:
     def double(self) -> Program:
         """The same model in float64, for what must be exact."""
         return self if self.dtype == np.float64 else Program(self.derived, self.backend, "float64")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.origin is None:
+            raise NotApplicable("a part of a program is not pickled or copied by itself, but with the whole")
+        return _compiled, (self.origin, self.backend, self.dtype.name, self.precision)
 
     def host(self, array: Any) -> Array:
         """Values as a NumPy array."""
@@ -123,6 +132,7 @@ class Program:
 
     def init(self, seed: int = 0, data: Mapping[str, Any] | Any = None) -> Arrays:
         """Initial parameters by their initialisers, constraints applied. `data`: visible layers, for base rates."""
+        seed = whole_number("seed", seed)
         given = {n: self.host(a) for n, a in self.visible_arrays(data).items()} if data is not None else {}
         params = {}
         for number, (name, param) in enumerate(self.model.params.items()):
@@ -326,7 +336,7 @@ class Program:
         """A random state: units independent, without regard to the energy; layers in `given` (inputs!) are kept."""
         if batch < 1:
             raise ArgumentError("a state has one row or more")
-        rng = Rng([seed, 1])
+        rng = Rng([whole_number("seed", seed), 1])
         held = self.layer_arrays(given or {})
         state: Arrays = {}
         for name, layer in self.model.layers.items():
@@ -886,6 +896,11 @@ class Program:
                 values = x[name].reshape(len(x[name]), -1)
                 total = total + self.xp.asarray(self.kernels.lgamma(values + 1.0)).sum(axis=1)
         return total
+
+
+def _compiled(model: Any, backend: str, dtype: str, precision: str) -> Any:
+    """A program from the pickled form of one."""
+    return model.compile(backend, dtype, precision)
 
 
 def _one_value(layer: Layer, value: Array) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energydsl.backends.numpy_runtime import Stream
-from energydsl.diagnostics import ArgumentError
+from energydsl.diagnostics import ArgumentError, DataError, whole_number
 
 Array = NDArray[Any]
 
@@ -25,6 +25,9 @@ class Rng(Stream):
     def __init__(self, seed: int | Sequence[int] | np.random.Generator = 0, chain: int = 0):
         if isinstance(seed, np.random.Generator):
             seed = [int(k) for k in seed.integers(0, 1 << 32, 2, dtype=np.uint64)]
+        else:
+            given = [whole_number("a seed", k) for k in np.atleast_1d(np.asarray(seed, object))]
+            seed = given if np.ndim(seed) else given[0]
         super().__init__(seed, chain)  # type: ignore[no-untyped-call]
 
     def integers(self, low: int, high: int, shape: tuple[int, ...]) -> Array:
@@ -37,8 +40,17 @@ class Rng(Stream):
         return json.dumps({"key": self.key, "sweep": self.sweep, "block": self.block, "chain": self.chain})
 
     def restore(self, state: str) -> None:
-        """Go on from a saved state."""
-        self.__dict__.update(json.loads(state))
+        """Go on from a saved state. Raises `DataError` (E0403) where it is none."""
+        try:
+            found = json.loads(state)
+            key, counters = found["key"], [found[name] for name in ("sweep", "block", "chain")]
+            whole = len(key) == 2 and all(type(n) is int and 0 <= n < 1 << 32 for n in (*key, *counters))
+        except (ValueError, TypeError, KeyError, RecursionError):
+            whole = False
+        if not whole:
+            raise DataError.of("the random state is not one of these streams", "", "E0403")
+        self.key = key
+        self.sweep, self.block, self.chain = counters
 
 
 class Uniforms:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from energydsl.arrays import as_numbers
 from energydsl.data import readers
-from energydsl.diagnostics import ArgumentError, DataError, suggestion
+from energydsl.diagnostics import ArgumentError, DataError, suggestion, whole_number
 from energydsl.domains import DOMAINS
 from energydsl.model.records import Layer, Resolved
 
@@ -64,7 +64,7 @@ class Data:
 
     def drawn(self, seed: int) -> dict[str, Array]:
         """The arrays with grey values of binary layers drawn once, by a fixed seed."""
-        return self.draw(np.random.default_rng([seed, 77]))
+        return self.draw(np.random.default_rng([whole_number("seed", seed), 77]))
 
     def draw(self, rng: np.random.Generator, rows: Any = slice(None)) -> dict[str, Array]:
         """The arrays of some rows, grey values of binary layers drawn."""

@@ -55,8 +55,8 @@ def store(
     if not 0 <= noise < 0.5 or most < 0:
         raise ArgumentError("noise lies in [0, 0.5), most is not negative")
     x = {n: program.device(a) for n, a in program.visible_arrays(patterns).items()}
-    count, rng = len(next(iter(x.values()))), np.random.default_rng(seed)
     params = program.init(seed)
+    count, rng = len(next(iter(x.values()))), np.random.default_rng(seed)
     learned = [n for n, p in program.model.params.items() if not {"positive", "frozen"} & set(p.constraints)]
     params |= {n: program.xp.zeros_like(params[n]) for n in learned}
     _move(program, params, learned, x, program.init_state(params, max(1000, 10 * count), seed), float(count))

@@ -1,35 +1,37 @@
-"""The training loop and the run it leaves: a folder that explains itself and can be gone on with."""
+"""The training loop: batches, updates, figures on the way, and a run that can be gone on with."""
 
 from __future__ import annotations
 
-import csv
-import json
+import contextlib
 import math
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import energydsl
-from energydsl.compiler import Model, load, obstacle
-from energydsl.data import writers
+from energydsl.compiler import Model
 from energydsl.data.sources import Data, from_arrays, load_data
-from energydsl.diagnostics import ArgumentError, EnergyError, TrainingError
+from energydsl.diagnostics import ArgumentError, EnergyError, TrainingError, whole_number
 from energydsl.directed_program import DirectedProgram
 from energydsl.domains import DOMAINS
-from energydsl.graph import edges_of
-from energydsl.learning import checkpoint
+from energydsl.learning import checkpoint, files, interrupt
+from energydsl.learning import run as runs
 from energydsl.learning.centred import Centring
+from energydsl.learning.config import config_of, fingerprint
 from energydsl.learning.discriminative import Discriminative
 from energydsl.learning.greedy import Greedy, pretrain
+from energydsl.learning.interrupt import Uninterrupted
+from energydsl.learning.lock import locked
 from energydsl.learning.methods import CD, PCD, Method, WakeSleep
 from energydsl.learning.optimizers import SGD, Optimizer, Slots
 from energydsl.learning.phases import Phases, applicable
+from energydsl.learning.run import Run as Run
+from energydsl.learning.run import open_run as open_run
 from energydsl.learning.wake_sleep import WakeSleepPhases
 from energydsl.program import Arrays, Program
 from energydsl.random import Rng
@@ -43,26 +45,6 @@ _REPORT_ROWS = 500
 _TELLING_ROWS = 200
 # Updates between looks at whether all parameters are finite numbers: a look reads every parameter, and waits for a device.
 _CHECKED_EVERY = 50
-
-
-@dataclass
-class Run:
-    """A trained (or stopped) model: parameters, the program they belong to, and how it went.
-
-    params: float arrays by name. history: one dict a report, as in metrics.csv. base: natural parameters of the visible
-    layers' base rates, from which AIS starts. finished: False where training was interrupted.
-    """
-
-    program: Program
-    params: Arrays
-    config: dict[str, Any]
-    history: list[dict[str, Any]] = field(default_factory=list)
-    base: dict[str, tuple[Array, ...]] = field(default_factory=dict)
-    chains: Arrays = field(default_factory=dict)
-    path: Path | None = None
-    updates: int = 0
-    seconds: float = 0.0
-    finished: bool = False
 
 
 Judge = Callable[[Run, Data], Mapping[str, float]]
@@ -96,45 +78,66 @@ def train(
     the result equals the uninterrupted one. params: where training begins. greedy: train layer by layer first. start: a run
     to go on from, its parameters and persistent chains. judge: called every `judge_every` epochs with the run as it is and
     500 rows at most, held-out ones where there are any; its figures join the metrics. Ctrl-C saves and returns the run with
-    `finished` False.
+    `finished` False and `signal` set. SIGTERM and SIGHUP save alike, and then end the process as they would have; a caller
+    with a handler of its own, or within `interrupt.heeded`, has the run returned.
 
     Raises `TrainingError` where a parameter leaves the finite numbers, `DataError` for unfit data, `NotApplicable` where
     the method does not fit the model.
     """
-    if epochs < 0 or batch < 1 or judge_every < 1:
-        raise ArgumentError("epochs is not negative, batch and judge_every are at least 1")
+    seed, epochs = whole_number("seed", seed), whole_number("epochs", epochs)
+    batch, judge_every = whole_number("batch", batch, 1), whole_number("judge_every", judge_every, 1)
     if start is not None:
         if params is not None or greedy is not None:
             raise ArgumentError("a run to go on from is where training begins: no greedy stages, no other params")
         params = start.params
+    folder = files.folder_of(out) if out is not None else None
+    if resume and folder is None:
+        raise ArgumentError("resume needs the run's folder: out=...")
     method, optimizer = method or default_method(program), optimizer or SGD()
     if not isinstance(data, Data):
         arrays = data if isinstance(data, Mapping) else {program.model.by_role("visible")[0]: data}
         data = from_arrays(program.model, arrays, binarise, impute=method.impute)
-    config = _config(program, data, method, optimizer, epochs, batch, validation, seed)
-    folder = Path(out) if out is not None else None
-    if greedy is not None:
-        config["greedy"] = {
-            "epochs": list(greedy.epochs),
-            "method": {"name": greedy.method.name, **asdict(greedy.method)},
-            "optimizer": {"name": greedy.optimizer.name, **asdict(greedy.optimizer)},
-        }
-        if not (resume and folder is not None and checkpoint.found(folder)):
+    config = config_of(program, data, method, optimizer, epochs, batch, validation, seed, greedy)
+    with _reserved(folder, resume), interrupt.heeded() as taken:
+        stopped = None
+        if greedy is not None and not (resume and folder is not None and checkpoint.found(folder)):
             visible = data.filled(seed).only(set(program.model.by_role("visible"))).arrays
             first = program.init(seed, visible) if params is None else program.check_params(params)
             params, stopped = pretrain(program, data, greedy, first, seed, batch, folder, resume, report)
-            if stopped is not None:
-                return stopped
             resume = False
-    training = _Training(program, data, method, optimizer, config, params)
-    training.judge, training.judge_every = judge, judge_every
-    if start is not None:
-        training.phases.take(start.chains)
-    if folder is not None:
-        training.open_folder(folder, resume)
-    elif resume:
-        raise ArgumentError("resume needs the run's folder: out=...")
-    return training.run(report)
+        if stopped is None:
+            training = _Training(program, data, method, optimizer, config, params)
+            training.judge, training.judge_every = judge, judge_every
+            if start is not None:
+                training.phases.take(start.chains)
+            if folder is not None:
+                training.open_folder(folder, resume)
+            stopped = training.run(report)
+    if stopped.signal in taken:
+        signal.raise_signal(stopped.signal)
+    return stopped
+
+
+@contextmanager
+def _reserved(folder: Path | None, resume: bool) -> Iterator[None]:
+    """The folder, there and nobody else's for as long as training takes; not left behind where nothing is written."""
+    if folder is None:
+        yield
+        return
+    there = folder.exists()
+    if resume and not there:
+        raise EnergyError(f"{folder} holds no run to resume")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnergyError(f"cannot write {folder}: {error.strerror}") from None
+    try:
+        with locked(folder):
+            yield
+    finally:
+        if not there:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def default_method(program: Program) -> Method:
@@ -142,39 +145,6 @@ def default_method(program: Program) -> Method:
     if isinstance(program, DirectedProgram):
         return WakeSleep()
     return CD() if program.model.by_role("input") else PCD()
-
-
-def _config(
-    program: Program,
-    data: Data,
-    method: Method,
-    optimizer: Optimizer,
-    epochs: int,
-    batch: int,
-    validation: float | None,
-    seed: int,
-) -> dict[str, Any]:
-    if validation is None:
-        validation = 0.1 if len(data) >= 100 else 0.0
-    if not 0 <= validation < 1:
-        raise ArgumentError("validation is a fraction, at least 0 and below 1")
-    model = program.model
-    return {
-        "energydsl": energydsl.__version__,
-        "model": model.name,
-        "dims": dict(model.dims),
-        "consts": {n: c.value for n, c in model.consts.items()},
-        "backend": program.backend,
-        "dtype": program.dtype.name,
-        "precision": program.precision,
-        "data": {"name": data.name, "rows": len(data), "digest": data.digest(), "binarise": data.binarise},
-        "method": {"name": method.name, **asdict(method)},
-        "optimizer": {"name": optimizer.name, **asdict(optimizer)},
-        "epochs": epochs,
-        "batch": batch,
-        "validation": validation,
-        "seed": seed,
-    }
 
 
 class _Training:
@@ -220,6 +190,7 @@ class _Training:
         direct = set() if self.centring else self.phases.direct
         self.direct = [n for n in self.learned if n in direct and self._plain_step(n)]
         self.folder: Path | None = None
+        self.warnings: tuple[str, ...] = ()
         self.history: list[dict[str, Any]] = []
         self.epoch, self.position, self.update, self.seconds = 0, 0, 0, 0.0
         self.norms: dict[str, float] = {}
@@ -231,25 +202,26 @@ class _Training:
 
     def run(self, report: Report | None) -> Run:
         self.started = time.monotonic() - self.seconds
-        finished = True
+        stopped_by = 0
         try:
             # Held throughout, reports too: threads that a BLAS library has once used spin on for longer than many an epoch.
             with self.program.held():
                 self._epochs(report)
-        except KeyboardInterrupt:
-            finished = False
+        except KeyboardInterrupt as error:
+            stopped_by = interrupt.number_of(error)
             self.seconds = time.monotonic() - self.started
         self._save()
-        return self._as_it_is(finished)
+        return self._as_it_is(not stopped_by, stopped_by)
 
     def _epochs(self, report: Report | None) -> None:
         last_save = time.monotonic()
         if not self.history:
-            with _Uninterrupted():
+            with Uninterrupted():
                 self._report()
+                self._write_metrics()
             self._tell(report)
         while self.epoch < self.config["epochs"]:
-            with _Uninterrupted() as calm:
+            with Uninterrupted() as calm:
                 for rows in self._batches():
                     with np.errstate(all="ignore"):
                         self._update(rows)
@@ -261,10 +233,11 @@ class _Training:
                 self.epoch, self.position = self.epoch + 1, 0
                 self._report()
                 self._save()
+                self._write_metrics()
             self._tell(report)
             last_save = time.monotonic()
 
-    def _as_it_is(self, finished: bool) -> Run:
+    def _as_it_is(self, finished: bool, stopped_by: int = 0) -> Run:
         return Run(
             self.program,
             {n: np.array(self.program.host(a)) for n, a in self.params.items()},
@@ -276,6 +249,8 @@ class _Training:
             self.update,
             self.seconds,
             finished,
+            stopped_by,
+            self.warnings,
         )
 
     def _batches(self) -> Iterator[Arrays]:
@@ -396,8 +371,6 @@ class _Training:
             row |= self._figures()
         row |= {f"gradient_{n}": v for n, v in self.norms.items()}
         self.history.append(row)
-        if self.folder is not None:
-            self._write_metrics()
 
     def _tell(self, report: Report | None) -> None:
         """The judge, who does not count as training, and the report of an epoch that is safe on disk."""
@@ -405,9 +378,9 @@ class _Training:
         if self.judge is not None and (self.epoch % self.judge_every == 0 or self.epoch == self.config["epochs"]):
             candidates = [data.complete() for data in (self.held_out, self.data) if data is not None]
             whole = next((data for data in candidates if len(data)), None)
-            row |= self.judge(self._as_it_is(False), self._some(whole)) if whole is not None else {}
-            if self.folder is not None:
-                self._write_metrics()
+            found = self.judge(self._as_it_is(False), self._some(whole)) if whole is not None else {}
+            row |= {name: float(figure) for name, figure in found.items()}
+            self._write_metrics()
         self.started += time.monotonic() - since
         if report is not None:
             report(row)
@@ -470,121 +443,63 @@ class _Training:
     # --- the folder
 
     def open_folder(self, folder: Path, resume: bool) -> None:
-        existing = folder / "config.json"
-        if resume:
-            self._resume(folder, existing)
-        elif existing.exists() and checkpoint.found(folder):
-            raise EnergyError(f"{folder} holds a run already: go on with --resume, or choose another --out")
+        """Begin a run in a folder, or go on with the one there from its last checkpoint, or from its start where there is none."""
+        if not resume:
+            runs.begin(folder, self.program, self.config, self.base)
+        else:
+            self.base = runs.resume(folder, self.program, self.config)
+            if checkpoint.found(folder):
+                self._restore(folder)
         self.folder = folder
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            source = self.program.model.module.source
-            (folder / "model.energy").write_text(source.text, encoding="utf-8")
-            graphs = {n: edges_of(g) for n, g in self.program.model.graphs.items() if g.kind == "edges"}
-            if graphs:
-                writers.npz(folder / "graphs.npz", graphs)
-            base = {f"{n}/{k}": a for n, fields in self.base.items() for k, a in enumerate(fields)}
-            writers.npz(folder / "base.npz", base)
-            existing.write_text(json.dumps(self.config, indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise EnergyError(f"cannot write {folder}: {error.strerror}") from None
 
-    def _resume(self, folder: Path, config_path: Path) -> None:
-        if not config_path.exists():
-            raise EnergyError(f"{folder} holds no run to resume")
-        before = _read_config(folder)
-        now = json.loads(json.dumps(self.config))
-        ignored = ("energydsl",)
-        different = [k for k in now if now[k] != before.get(k) and k not in ignored]
-        if different:
-            shown = "; ".join(_difference(k, before.get(k), now[k]) for k in different)
-            raise EnergyError(
-                f"{folder} was begun otherwise, so it cannot be gone on with ({shown}). "
-                f"Another run goes on from it: --start {folder} --out OTHER"
-            )
-        text = (folder / "model.energy").read_text(encoding="utf-8")
-        if text != self.program.model.module.source.text:
-            raise EnergyError(f"the model has changed since {folder} was begun; choose another --out")
-        arrays, meta, self.warnings = checkpoint.load_latest(folder)
-        self._restore(arrays, meta)
-        self.history = [r for r in _read_metrics(folder) if r["update"] <= self.update and r["epoch"] <= self.epoch]
-
-    def _save(self) -> None:
-        if self.folder is None or self.saved_at == self.update:
-            return
-        self._check()
+    def _arrays(self) -> Arrays:
+        """What the next update depends on."""
         host = self.program.host
         arrays = {f"param/{n}": host(a) for n, a in self.params.items()}
         arrays |= {f"slot/{n}/{k}": host(a) for n, slots in self.slots.items() for k, a in slots.items()}
         arrays |= {f"chain/{n}": a for n, a in self.phases.state().items()}
         if self.centring is not None:
             arrays |= {f"offset/{n}": host(a) for n, a in self.centring.offsets.items()}
+        return arrays
+
+    def _save(self) -> None:
+        if self.folder is None or self.saved_at == self.update:
+            return
+        self._check()
         meta = {
             "update": self.update,
             "epoch": self.epoch,
             "position": self.position,
             "seconds": self.seconds,
             "rng": self.rng.state(),
+            "config": fingerprint(self.config),
         }
-        with _Uninterrupted():
-            checkpoint.save(self.folder, self.update, arrays, meta)
+        if self.history:  # metrics.csv is written after the checkpoint
+            meta["row"] = self.history[-1]
+        with Uninterrupted():
+            checkpoint.save(self.folder, self.update, self._arrays(), meta)
             self.saved_at = self.update
 
-    def _restore(self, arrays: Arrays, meta: Mapping[str, Any]) -> None:
-        params = {k.removeprefix("param/"): a for k, a in arrays.items() if k.startswith("param/")}
-        self.params = {n: self.program.xp.array(a) for n, a in self.program.check_params(params).items()}
+    def _restore(self, folder: Path) -> None:
+        arrays, meta, self.warnings = runs.latest(folder, self.program, self.config, self._arrays())
+        self.params = {n: self.program.xp.array(a) for n, a in runs.part(arrays, "param/").items()}
         for name, slots in self.slots.items():
             for key in slots:
                 self.program.kernels.load(slots[key], arrays[f"slot/{name}/{key}"])
-        self.phases.restore({k.removeprefix("chain/"): a for k, a in arrays.items() if k.startswith("chain/")})
+        self.phases.restore(runs.part(arrays, "chain/"))
         if self.centring is not None:
             for name, offset in self.centring.offsets.items():
                 self.program.kernels.load(offset, arrays[f"offset/{name}"])
         self.rng.restore(meta["rng"])
         self.update, self.epoch, self.position = meta["update"], meta["epoch"], meta["position"]
         self.seconds, self.saved_at = meta["seconds"], meta["update"]
+        self.history = runs.history_until(folder, meta)
         if self.position >= len(self.data) // self.batch:
             self.epoch, self.position = self.epoch + 1, 0
 
     def _write_metrics(self) -> None:
-        assert self.folder is not None
-        names = list(dict.fromkeys(k for row in self.history for k in row))
-        temporary = self.folder / ".metrics.csv.part"
-        with open(temporary, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(self.history)
-        temporary.replace(self.folder / "metrics.csv")
-
-
-class _Uninterrupted:
-    """Holds a Ctrl-C back until the block is done or `check` is called: raised inside a callback of the compiler it would be lost."""
-
-    def __enter__(self) -> _Uninterrupted:
-        import signal
-        import threading
-
-        self.pending = False
-        self.before: Any = None
-        if threading.current_thread() is threading.main_thread():
-            self.before = signal.signal(signal.SIGINT, self._note)
-        return self
-
-    def _note(self, *_: Any) -> None:
-        self.pending = True
-
-    def check(self) -> None:
-        """Let a Ctrl-C that came meanwhile take effect."""
-        if self.pending:
-            self.pending = False
-            raise KeyboardInterrupt
-
-    def __exit__(self, *_: Any) -> None:
-        import signal
-
-        if self.before is not None:
-            signal.signal(signal.SIGINT, self.before)
-        self.check()
+        if self.folder is not None:
+            runs.write_metrics(self.folder, self.history)
 
 
 def _split(data: Data, fraction: float, seed: int) -> tuple[Data, Data | None]:
@@ -604,69 +519,3 @@ def held_out(
         return "test", load_data(model.resolved, sources, "test", config["data"]["binarise"], key)
     rest = _split(data, config["validation"], config["seed"])[1]
     return ("held-out", rest) if rest is not None else ("training", data)
-
-
-def _difference(name: str, before: Any, now: Any) -> str:
-    """What a setting was and is; of one of many parts, those that differ."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        parts = [k for k in {**before, **now} if before.get(k) != now.get(k)]
-        return "; ".join(_difference(f"{name} {k}", before.get(k), now.get(k)) for k in parts)
-    return f"{name}: {before} then, {now} now"
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise EnergyError(f"{folder} is not a run folder: it has no readable config.json") from None
-    return dict(config)
-
-
-def _read_metrics(folder: Path) -> list[dict[str, Any]]:
-    path = folder / "metrics.csv"
-    if not path.exists():
-        return []
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    whole = ("epoch", "update")
-    return [{k: int(v) if k in whole else float(v) if v else None for k, v in row.items()} for row in rows]
-
-
-def load_model(folder: Path, config: Mapping[str, Any]) -> Model:
-    """The model of a run folder, with the sizes and constants it was run with."""
-    graphs: dict[str, Any] = {}
-    if (folder / "graphs.npz").exists():
-        with np.load(folder / "graphs.npz", allow_pickle=False) as file:
-            for name in file.files:
-                edges = [(int(a), int(b)) for a, b in file[name]]
-                graphs[name] = SimpleNamespace(nodes=range(max(map(max, edges), default=-1) + 1), edges=edges)
-    return load(folder / "model.energy", config["dims"], config["consts"], graphs)
-
-
-def open_run(path: str | Path) -> Run:
-    """The run in a folder, at its last whole checkpoint. Raises `EnergyError` where there is none."""
-    folder = Path(path)
-    config = _read_config(folder)
-    model = load_model(folder, config)
-    there = "auto" if obstacle(config["backend"]) else config["backend"]
-    program = model.compile(there, config["dtype"], config.get("precision", "full") if there == "cupy" else "full")
-    arrays, meta, _ = checkpoint.load_latest(folder)
-    params = {k.removeprefix("param/"): a for k, a in arrays.items() if k.startswith("param/")}
-    chains = {k.removeprefix("chain/negative/"): a for k, a in arrays.items() if k.startswith("chain/negative/")}
-    base: dict[str, tuple[Array, ...]] = {}
-    with np.load(folder / "base.npz", allow_pickle=False) as file:
-        for key in sorted(file.files):
-            name = key.split("/")[0]
-            base[name] = (*base.get(name, ()), file[key])
-    return Run(
-        program,
-        {n: program.host(a) for n, a in program.check_params(params).items()},
-        config,
-        _read_metrics(folder),
-        base,
-        chains,
-        folder,
-        meta["update"],
-        meta["seconds"],
-        meta["epoch"] >= config["epochs"],
-    )

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from energydsl.arrays import as_numbers
 from energydsl.diagnostics import ArgumentError, DataError
-from energydsl.domains import DOMAINS, Domain
-from energydsl.learning.loop import Run
-from energydsl.model.records import Layer
+from energydsl.domains import DOMAINS
+from energydsl.learning.run import Run
+from energydsl.learning.states import outside
 from energydsl.program import Arrays
 from energydsl.random import Rng
 
@@ -89,9 +89,9 @@ def _clamped(run: Run, name: str, value: Any, n: int) -> tuple[Array, Array | No
     domain = DOMAINS[layer.domain.name]
     if domain.name == "spin" and np.isin(array[~np.isnan(array)], (0, 1)).all():
         array = 2.0 * array - 1.0
-    outside = _outside(layer, domain, array)
-    if outside.any():
-        raise ArgumentError(f"`{name}` is held at {array[outside].flat[0]:g}, which is not in {layer.domain}")
+    wrong = outside(layer, array)
+    if wrong.any():
+        raise ArgumentError(f"`{name}` is held at {array[wrong].flat[0]:g}, which is not in {layer.domain}")
     values, known = run.program.partly({name: array})
     if len(values[name]) not in (1, n):
         raise ArgumentError(f"{len(values[name])} values of `{name}` for {n} samples")
@@ -106,23 +106,6 @@ def rows_of(run: Run, clamp: Mapping[str, Any]) -> int | None:
     shapes = {n: np.shape(v) for n, v in clamp.items() if n in layers}
     rows = [s[0] for n, s in shapes.items() if s and s != layers[n].shape]
     return max((r for r in rows if r > 1), default=None)
-
-
-def _outside(layer: Layer, domain: Domain, array: Array) -> Array:
-    """Which values a unit cannot have; grey values of binary units are probabilities."""
-    low, high = domain.points or domain.bounds(layer.domain.arguments)
-    if domain.one_hot:
-        states = layer.energy_shape[-1]
-        if array.shape[1:] == layer.energy_shape:
-            return np.asarray((array < 0) | (abs(array.sum(axis=-1, keepdims=True) - 1.0) > 1e-6))
-        low, high = 0.0, states - 1.0
-    with np.errstate(invalid="ignore"):
-        found = (array < low) | (array > high) | np.isinf(array)
-        if domain.name == "spin":
-            found |= abs(array) != 1.0
-        elif domain.whole and domain.name != "binary":
-            found |= array != np.floor(array)
-    return np.asarray(found & ~np.isnan(array))
 
 
 def codes(run: Run, state: Arrays) -> Arrays:
