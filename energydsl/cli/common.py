@@ -50,13 +50,23 @@ def json_option(function: Function) -> Function:
                 EnergyError("there is not enough memory for arrays of these sizes; make them smaller with -D"), as_json
             )
             sys.exit(FAULT)
-        except (click.ClickException, click.Abort, KeyboardInterrupt, BrokenPipeError):
+        except (click.ClickException, click.Abort, BrokenPipeError):
             raise
+        except KeyboardInterrupt as error:
+            click.echo("stopped", err=True)
+            sys.exit(status_of(error))
         except Exception as error:
             _report_internal(error, as_json)
             sys.exit(INTERNAL)
 
     return run  # type: ignore[return-value]
+
+
+def status_of(error: KeyboardInterrupt) -> int:
+    """The exit status of a command that a signal ended."""
+    from energydsl.learning.interrupt import number_of
+
+    return 128 + number_of(error)
 
 
 def _report_fault(error: EnergyError, as_json: bool) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from energydsl.cli.common import json_option, print_json, progress, read_source
-from energydsl.cli.train_command import greedy_of, method_of, optimizer_of, reporting, training_options
+from energydsl.cli.train_command import greedy_of, keep, method_of, optimizer_of, reporting, training_options
 from energydsl.compiler import Model
 from energydsl.diagnostics import EnergyError
 from energydsl.syntax import parse
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from energydsl.inference.evaluate import Evaluation
     from energydsl.learning.loop import Run
     from energydsl.report.comparison import Variant
+
+
+_BETAS = 5000
 
 
 def _grid(kind: type) -> Callable[..., dict[str, list[Any]]]:
@@ -124,6 +127,7 @@ def _one(
     from energydsl.data import load_data
     from energydsl.inference.evaluate import evaluate
     from energydsl.inference.predict import predict
+    from energydsl.learning.interrupt import heeded
     from energydsl.learning.loop import held_out, train
 
     rule = options["binarise"]
@@ -136,7 +140,7 @@ def _one(
     folder = out / re.sub(r"[^\w.=-]+", "_", variant.name) / f"seed-{seed}"
     if not as_json:
         click.echo(f"{variant.name}, seed {seed}", err=True)
-    with reporting(as_json, options["epochs"]) as report:
+    with heeded(), reporting(as_json, options["epochs"]) as report:
         run = train(
             program,
             data,
@@ -153,8 +157,8 @@ def _one(
         )
     if not run.finished:
         click.echo(f"stopped in {folder} and saved. The same command goes on from here", err=True)
-        sys.exit(130)
-    _, rows = held_out(data, run.config, model, sources, options["key"])
+        sys.exit(128 + run.signal)
+    what, rows = held_out(data, run.config, model, sources, options["key"])
     labels = [
         n
         for n in model.resolved.by_role("visible")
@@ -163,14 +167,19 @@ def _one(
     wrong = predict(run, rows, labels[0]).error_rate if len(labels) == 1 else None
     try:
         with progress("evaluating", as_json) as bar:
-            return run, evaluate(run, rows, betas=5000, progress=bar), wrong
+            found = evaluate(run, rows, betas=_BETAS, progress=bar)
     except EnergyError as error:
         click.echo(f"{variant.name}: no log-likelihood: {error}", err=True)
         return run, None, wrong
+    keep(run, {"on": what, **found.as_dict()}, rows, betas=_BETAS)
+    return run, found, wrong
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    try:
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    except OSError as error:
+        raise EnergyError(f"cannot write {path}: {error.strerror}") from None

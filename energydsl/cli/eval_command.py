@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from energydsl.cli.common import data_of_run, data_of_run_options, json_option, print_json, progress
-from energydsl.cli.train_command import describe
+from energydsl.cli.train_command import describe, keep
 
 
 @click.command("eval")
@@ -21,7 +21,7 @@ from energydsl.cli.train_command import describe
 def command(run: str, sources: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """The mean log-likelihood of data under a run."""
     from energydsl.inference.evaluate import evaluate
-    from energydsl.learning.loop import open_run
+    from energydsl.learning.run import open_run
 
     opened = open_run(run)
     data = data_of_run(opened, sources, options)
@@ -29,7 +29,9 @@ def command(run: str, sources: tuple[str, ...], as_json: bool, **options: Any) -
         found = evaluate(
             opened, data, options["method"], options["betas"], options["chains"], options["seed"], progress=bar
         ).as_dict()
+    used = ("method", "betas", "chains", "seed", "split")
+    keep(opened, found, data, **{name: options[name] for name in used})
     if as_json:
-        print_json({"ok": True, **found})
+        print_json({"ok": True, **found, "warnings": list(opened.warnings)})
     else:
         click.echo(describe(found, data.name))

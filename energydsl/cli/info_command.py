@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from energydsl.cli.common import json_option, print_json
+from energydsl.cli.train_command import describe
 
 
 @click.command("info")
@@ -15,12 +16,13 @@ from energydsl.cli.common import json_option, print_json
 @json_option
 def command(run: str, as_json: bool) -> None:
     """Describe a run folder."""
-    from energydsl.learning.loop import open_run
     from energydsl.learning.methods import METHODS
     from energydsl.learning.optimizers import OPTIMIZERS
+    from energydsl.learning.run import open_run, read_evaluations
 
     opened = open_run(run)
     params = {n: list(a.shape) for n, a in opened.params.items()}
+    assert opened.path is not None
     last = opened.history[-1] if opened.history else {}
     facts: dict[str, Any] = {
         "ok": True,
@@ -31,6 +33,8 @@ def command(run: str, as_json: bool) -> None:
         "seconds": opened.seconds,
         "finished": opened.finished,
         "last": last,
+        "evaluations": latest_of_each_kind(read_evaluations(opened.path)),
+        "warnings": list(opened.warnings),
     }
     if as_json:
         print_json(facts)
@@ -60,3 +64,24 @@ def command(run: str, as_json: bool) -> None:
     for key, value in last.items():
         if key not in ("epoch", "update") and value is not None:
             click.echo(f"  {key.replace('_', ' ')}: {value:.5g}")
+    for entry in facts["evaluations"]:
+        click.echo(f"{_described(entry)}\n  {entry['date']}, at update {entry['updates']}")
+
+
+def latest_of_each_kind(evaluations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The last evaluation by each method on each data, in the order in which they were made."""
+    found: dict[str, dict[str, Any]] = {}
+    for entry in evaluations:
+        kind = (entry["method"], entry.get("bound"), entry["data"]["name"], entry["data"]["rows"])
+        found.pop(str(kind), None)
+        found[str(kind)] = entry
+    return list(found.values())
+
+
+def _described(entry: dict[str, Any]) -> str:
+    """An evaluation in a line, as it was said when it was made."""
+    name, part = entry["data"]["name"], entry.get("on")
+    try:
+        return describe(entry, f"{part} {name}" if part else name)
+    except (KeyError, TypeError, ValueError):
+        return f"log-likelihood of {entry['data']['rows']} {name} rows: {entry['log_likelihood']:.3f} nats a row"

@@ -27,7 +27,7 @@ _SHOWN = 20
 def command(run: str, sources: tuple[str, ...], layer: str, out: Path | None, as_json: bool, **options: Any) -> None:
     """p(LAYER | the other visible layers) for every row: how often its likeliest state is wrong, and for what."""
     from energydsl.inference.predict import predict
-    from energydsl.learning.loop import open_run
+    from energydsl.learning.run import open_run
 
     opened = open_run(run)
     data = data_of_run(opened, sources, options)
@@ -43,6 +43,7 @@ def command(run: str, sources: tuple[str, ...], layer: str, out: Path | None, as
         "mean_log_probability": found.mean_log_probability,
         "states": found.states.tolist(),
         "confusion": found.confusion.tolist(),
+        "warnings": list(opened.warnings),
     }
     if as_json:
         print_json({"ok": True, **result})

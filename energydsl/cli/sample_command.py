@@ -34,7 +34,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Run Gibbs chains of a run, from its persistent chains, and keep their last states."""
-    from energydsl.learning.loop import open_run
+    from energydsl.learning.run import open_run
     from energydsl.learning.sampling import chains, codes, rows_of
 
     opened, held = open_run(run), dict(_held(c) for c in clamp)
@@ -64,7 +64,16 @@ def command(
         written.append(str(image))
     facts: dict[str, Any] = {n: {"shape": list(a.shape), "mean": float(a.mean())} for n, a in arrays.items()}
     if as_json:
-        print_json({"ok": True, "n": count, "steps": steps, "layers": facts, "written": written})
+        print_json(
+            {
+                "ok": True,
+                "n": count,
+                "steps": steps,
+                "layers": facts,
+                "written": written,
+                "warnings": list(opened.warnings),
+            }
+        )
         return
     for name, fact in facts.items():
         click.echo(f"{name}: {tuple(fact['shape'])}, mean {fact['mean']:.4f}")

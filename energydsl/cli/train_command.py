@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
-from energydsl.cli.common import Function, json_option, overrides_options, print_json, progress, read_model
+from energydsl.cli.common import Function, json_option, overrides_options, print_json, progress, read_model, status_of
 from energydsl.compiler import BACKENDS, DTYPES, PRECISIONS, Model
 from energydsl.diagnostics import ArgumentError, EnergyError
 from energydsl.learning.greedy import Greedy
@@ -115,7 +115,9 @@ def command(
 ) -> None:
     """Fit the parameters of FILE to data; Ctrl-C saves, --resume goes on."""
     from energydsl.data import load_data
-    from energydsl.learning.loop import open_run, train
+    from energydsl.learning.interrupt import heeded
+    from energydsl.learning.loop import train
+    from energydsl.learning.run import open_run
 
     model = read_model(file, dims, consts, as_json)
     program = model.compile(options["backend"], options["dtype"], options["precision"])
@@ -129,7 +131,7 @@ def command(
     )
     method, optimizer = method_of(model, options), optimizer_of(options)
     folder = out or Path("runs") / model.name
-    with reporting(as_json, options["epochs"]) as report:
+    with heeded(), reporting(as_json, options["epochs"]) as report:
         run = train(
             program,
             data,
@@ -153,9 +155,10 @@ def command(
         "epochs": run.history[-1]["epoch"],
         "seconds": round(run.seconds, 3),
         "updates": run.updates,
+        "warnings": list(run.warnings),
     }
     if not run.finished:
-        _interrupted(result, as_json, folder)
+        _interrupted(result, as_json, folder, run.signal)
     result["varying"] = _varying(run)
     pictures = _draw(run)
     if not as_json:
@@ -276,14 +279,15 @@ def _varying(run: Any) -> dict[str, float]:
     return found
 
 
-def _interrupted(result: dict[str, Any], as_json: bool, folder: Path) -> None:
+def _interrupted(result: dict[str, Any], as_json: bool, folder: Path, number: int) -> None:
     message = (
         f"stopped at update {result['updates']} and saved. Go on with the same command and --resume (--out {folder})"
     )
-    if as_json:
-        print_json({**result, "diagnostics": [], "message": message})
-    click.echo(message, err=True)
-    sys.exit(130)
+    with suppress(OSError):  # after SIGHUP there is nobody to tell
+        if as_json:
+            print_json({**result, "diagnostics": [], "message": message})
+        click.echo(message, err=True)
+    sys.exit(128 + number)
 
 
 def _draw(run: Any) -> list[Path]:
@@ -308,14 +312,23 @@ def _evaluate(
     except EnergyError as error:
         click.echo(f"no log-likelihood: {error}", err=True)
         return None
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         click.echo(f"not evaluated; the run is whole in {run.path}: energydsl eval does it", err=True)
-        sys.exit(130)
+        sys.exit(status_of(error))
+    keep(run, {"on": what, **found.as_dict()}, rows, betas=_BETAS)
     if not as_json:
         click.echo(describe(found.as_dict(), what))
         if found.method == "ais":
             click.echo(f"firmer: energydsl eval {run.path} --data {' --data '.join(sources)}  (10,000 temperatures)")
     return {"on": what, **found.as_dict()}
+
+
+def keep(run: Any, found: dict[str, Any], rows: Any, **settings: Any) -> None:
+    """Keep an evaluation in the run's folder, where `info` finds it; a remark where that fails."""
+    from energydsl.learning.run import keep_evaluation
+
+    if why := keep_evaluation(run, found, rows, {**settings, "binarise": rows.binarise}):
+        click.echo(f"this evaluation is not kept with the run: {why}", err=True)
 
 
 def describe(result: dict[str, Any], what: str) -> str:

@@ -450,6 +450,7 @@ class _Training:
             self.base = runs.resume(folder, self.program, self.config)
             if checkpoint.found(folder):
                 self._restore(folder)
+                runs.write_metrics(folder, self.history)
         self.folder = folder
 
     def _arrays(self) -> Arrays:

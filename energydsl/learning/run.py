@@ -75,7 +75,7 @@ def open_run(path: str | Path) -> Run:
         program,
         part(arrays, "param/"),
         settings,
-        read_metrics(folder),
+        history_until(folder, meta),
         read_base(folder, program, settings),
         part(arrays, "chain/negative/"),
         folder,
