@@ -15,7 +15,8 @@ from harness import Row, Work, medians, rows_of, table
 import energydsl as ed
 from energydsl.data.sources import from_arrays
 from energydsl.inference.ais import _Path
-from energydsl.learning.loop import _config, _Training
+from energydsl.learning.config import config_of
+from energydsl.learning.loop import _Training
 from energydsl.learning.methods import CD, PCD, Method
 from energydsl.random import Rng
 
@@ -56,7 +57,7 @@ def update(model: str, method: Method, batch: int, backend: str) -> Work:
     v = images(batch)
     optimizer = ed.SGD(lr=1e-3)
     data = from_arrays(program.model, {"v": v}, None)
-    config = _config(program, data, method, optimizer, 10**9, batch, 0.0, 0)
+    config = config_of(program, data, method, optimizer, 10**9, batch, 0.0, 0)
     training = _Training(program, data, method, optimizer, config, None)
 
     def run() -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import builtins
+import copy
 import errno
+import functools
 import io
 import json
 import os
+import pickle
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +40,7 @@ ROWS = np.random.default_rng(0).integers(0, 2, (60, 6)).astype(np.float32)
 ARGUMENTS: dict[str, Any] = {"epochs": 3, "batch": 20, "seed": 3, "validation": 0.2}
 
 
+@functools.cache
 def program() -> ed.Program:
     return ed.loads(TEXT).compile("numpy")
 
@@ -118,6 +122,15 @@ class Full:
             raise OSError(errno.ENOSPC, "No space left on device")
 
 
+def error_of(call: Callable[[], Any]) -> str:
+    """The error of the user that a call ends with, or nothing."""
+    try:
+        call()
+    except ed.EnergyError as error:
+        return str(error)
+    return ""
+
+
 class Stop(Exception):
     pass
 
@@ -128,7 +141,9 @@ def stopping(row: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("begun", [False, True], ids=["from the start", "on resuming"])
-def test_a_fault_at_every_single_write_leaves_a_run_that_resumes_bit_equal(begun: bool, made: Path, tmp_path: Path) -> None:
+def test_a_fault_at_every_single_write_leaves_a_run_that_resumes_bit_equal(
+    begun: bool, made: Path, tmp_path: Path
+) -> None:
     whole, number, refused = ed.open_run(made), 0, 0
     while True:
         number += 1
@@ -138,13 +153,9 @@ def test_a_fault_at_every_single_write_leaves_a_run_that_resumes_bit_equal(begun
                 trained(folder, report=stopping)
         with pytest.MonkeyPatch.context() as patch:
             disk = Full(patch, number)
-            try:
-                trained(folder, resume=begun)
-                failed = False
-            except ed.EnergyError as error:
-                assert "No space left on device" in str(error)
-                assert str(folder) in str(error)
-                failed = True
+            said = error_of(lambda f=folder: trained(f, resume=begun))
+        assert not said or ("No space left on device" in said and str(folder) in said)
+        failed = bool(said)
         if disk.count < number:
             break
         refused += failed
@@ -301,16 +312,20 @@ def test_a_drawn_graph_is_kept_as_it_was_drawn(tmp_path: Path) -> None:
 
 def test_a_flipped_bit_anywhere_gives_the_same_checkpoint_or_the_one_before(run: Path) -> None:
     before, last = checkpoint.found(run)
-    (arrays, meta), (older, _) = checkpoint.load(last), checkpoint.load(before)
-    data, fallen = last.read_bytes(), 0
+    arrays, meta = checkpoint.load(last)
+    data, damaged = last.read_bytes(), 0
     for place in range(len(data)):
         last.write_bytes(data[:place] + bytes([data[place] ^ 1 << place % 8]) + data[place + 1 :])
-        found, _, warnings = checkpoint.load_latest(run, lambda *_: None)
-        expected = older if warnings else arrays
-        fallen += bool(warnings)
-        assert list(found) == list(expected)
-        assert all(np.array_equal(found[n], expected[n]) for n in found), place
-    assert fallen > len(data) // 2
+        try:
+            found, known = checkpoint.load(last)
+        except ed.DataError:
+            damaged += 1
+            continue
+        assert (list(found), known) == (list(arrays), meta), place
+        assert all(np.array_equal(found[n], arrays[n]) for n in found), place
+    assert damaged > len(data) // 2
+    last.write_bytes(data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])
+    assert ed.open_run(run).updates == int(before.stem[-9:])
 
 
 def test_what_was_damaged_is_said(run: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -517,11 +532,8 @@ def test_a_pipe_or_a_folder_in_place_of_a_file_neither_hangs_nor_crashes(run: Pa
                 assert status == (0 if spared else 1), (name, words, found)
                 assert "internal_error" not in found
                 assert bool(found.get("warnings")) == (name == "checkpoint-000000006.npz")
-            with pytest.MonkeyPatch.context():
-                try:
-                    trained(folder, resume=True)
-                except ed.EnergyError as error:
-                    assert place.name.removeprefix(".").removesuffix(".part") in str(error)
+            said = error_of(lambda f=folder: trained(f, resume=True))
+            assert not said or place.name.removeprefix(".").removesuffix(".part") in said
             shutil.rmtree(folder)
 
 
@@ -633,7 +645,14 @@ def test_evaluations_are_kept_and_the_latest_of_each_kind_shown(run: Path) -> No
         assert entry["energydsl"] == ed.__version__
         assert entry["updates"] == 6
         assert entry["date"].startswith("20")
-    assert kept[1]["settings"] == {"method": "ais", "betas": 50, "chains": 100, "seed": 0, "split": "test", "binarise": None}
+    assert kept[1]["settings"] == {
+        "method": "ais",
+        "betas": 50,
+        "chains": 100,
+        "seed": 0,
+        "split": "test",
+        "binarise": None,
+    }
     _, said = command("info", run)
     assert said["evaluations"] == [kept[0], kept[2]]
     shown = CliRunner().invoke(cli, ["info", str(run)]).stdout
@@ -665,7 +684,9 @@ def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
     optimizer = ed.SGD(lr=np.float32(0.05), momentum=np.float64(0.5))
     plain = ed.SGD(lr=float(np.float32(0.05)), momentum=0.5)
     arguments: dict[str, Any] = {"epochs": np.int64(2), "batch": np.int32(20), "validation": np.float32(0.25)}
-    one = ed.train(program(), ROWS, ed.PCD(chains=np.int64(4)), optimizer, seed=np.int64(3), out=tmp_path / "a", **arguments)
+    one = ed.train(
+        program(), ROWS, ed.PCD(chains=np.int64(4)), optimizer, seed=np.int64(3), out=tmp_path / "a", **arguments
+    )
     arguments = {"epochs": 2, "batch": 20, "validation": 0.25}
     same(one, ed.train(program(), ROWS, ed.PCD(chains=4), plain, seed=3, out=tmp_path / "b", **arguments))
     for name in ("config.json", "base.npz"):
@@ -715,18 +736,21 @@ def test_a_file_in_place_of_the_folder_is_a_plain_error(tmp_path: Path) -> None:
             trained(tmp_path / "run", **more)
 
 
+def pickled(value: Any) -> Any:
+    return pickle.loads(pickle.dumps(value))  # noqa: S301
+
+
 @pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    yield tmp_path / "here"
+    return tmp_path / "here"
 
 
-@pytest.mark.parametrize("text", [TEXT, GRAPH, (ROOT / "models/dbn.energy").read_text()], ids=["plain", "graph", "directed"])
+@pytest.mark.parametrize(
+    "text", [TEXT, GRAPH, (ROOT / "models/dbn.energy").read_text()], ids=["plain", "graph", "directed"]
+)
 def test_models_programs_and_runs_are_pickled_and_copied(text: str, elsewhere: Path, tmp_path: Path) -> None:
-    import copy
-    import pickle
-
     (elsewhere / "g.csv").write_text("0,1\n1,2\n2,3\n")
     (elsewhere / "m.energy").write_text(text)
     model = ed.load(elsewhere / "m.energy")
@@ -735,7 +759,7 @@ def test_models_programs_and_runs_are_pickled_and_copied(text: str, elsewhere: P
     params = program.init(1)
     run = ed.Run(program, params, {"data": {"binarise": None}})
     (elsewhere / "g.csv").unlink()  # a pickle depends on no file
-    for again in (pickle.loads(pickle.dumps(run)), copy.deepcopy(run), copy.copy(run)):
+    for again in (pickled(run), copy.deepcopy(run), copy.copy(run)):
         assert again.program.source == program.source
         assert again.program.dtype == program.dtype
         assert again.program.model.graphs == program.model.graphs
@@ -744,27 +768,23 @@ def test_models_programs_and_runs_are_pickled_and_copied(text: str, elsewhere: P
         for name in expected:
             np.testing.assert_array_equal(moved[name], expected[name])
         np.testing.assert_array_equal(again.program.energy(again.params, state), program.energy(params, state))
-    for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+    for other in (pickled(model), copy.deepcopy(model)):
         assert other.explain() == model.explain()
         assert list(other.layers) == list(model.layers)
         assert visible in other.layers
 
 
 def test_a_part_of_a_program_says_that_it_is_not_pickled() -> None:
-    import pickle
-
     directed = ed.load(ROOT / "models/dbn.energy").compile("numpy")
     with pytest.raises(ed.NotApplicable, match="with the whole"):
         pickle.dumps(directed.core)
 
 
 def test_errors_are_pickled_with_their_diagnostics() -> None:
-    import pickle
-
     for text in ("visible v[3] : binry\nenergy = 0", "visible v[2] : binary\nenergy = -w @ v"):
         with pytest.raises(ed.ModelError) as caught:
             ed.loads(text)
-        again = pickle.loads(pickle.dumps(caught.value))
+        again = pickled(caught.value)
         assert type(again) is type(caught.value)
         assert again.diagnostics == caught.value.diagnostics
         assert str(again) == str(caught.value)
