@@ -39,15 +39,19 @@ def folder_of(path: Any, what: str = "out") -> Path:
 # --- writing
 
 
-def write(path: Path, fill: Callable[[BinaryIO], Any]) -> None:
-    """Under another name, flushed, renamed: a full disk or a kill leaves what was there. Raises `EnergyError`."""
+def write(path: Path, fill: Callable[[BinaryIO], Any], durable: bool = True) -> None:
+    """Under another name, flushed, renamed: a full disk or a kill leaves what was there. Raises `EnergyError`.
+
+    durable: wait until it is on the disk, so that a loss of power leaves it whole too.
+    """
     part = path.with_name(f".{path.name}.part")
     try:
         part.unlink(missing_ok=True)
         with open(part, "xb") as file:
             fill(file)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.replace(part, path)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -55,12 +59,12 @@ def write(path: Path, fill: Callable[[BinaryIO], Any]) -> None:
         raise EnergyError(f"cannot write {path}: {error.strerror or error}") from None
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, durable: bool = True) -> None:
     """As `write`; a file that holds this already is left alone."""
     with contextlib.suppress(OSError, EnergyError):
         if path.stat().st_size == len(data) and read(path) == data:
             return
-    write(path, lambda file: file.write(data))
+    write(path, lambda file: file.write(data), durable)
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:

@@ -25,7 +25,7 @@ from energydsl.diagnostics import EnergyError, Source
 from energydsl.learning import checkpoint, config, files
 from energydsl.learning.lock import locked
 from energydsl.learning.states import outside
-from energydsl.model.graphs import from_pairs
+from energydsl.model.records import Graph
 from energydsl.model.resolve import Overrides
 from energydsl.program import Array, Arrays, Program
 from energydsl.random import Rng
@@ -95,9 +95,9 @@ def load_model(folder: Path, settings: Mapping[str, Any]) -> Model:
         )
     graphs = {}
     for name, edges in read_graphs(folder, settings).items():
-        nodes = settings.get("graphs", {}).get(name, {}).get("nodes")
-        graphs[name] = from_pairs(name, map(tuple, edges.tolist()), nodes, None)
-    return Model(Source(MODEL, text), Overrides(settings["dims"], settings["consts"], graphs, folder))
+        nodes = settings.get("graphs", {}).get(name, {}).get("nodes", int(edges.max(initial=-1)) + 1)
+        graphs[name] = Graph(name, "edges", nodes, len(edges), edges=tuple((a, b) for a, b in edges.tolist()))
+    return Model(Source(str(folder / MODEL), text), Overrides(settings["dims"], settings["consts"], graphs, folder))
 
 
 def part(arrays: Arrays, prefix: str) -> Arrays:
@@ -178,8 +178,8 @@ def read_graphs(folder: Path, settings: Mapping[str, Any]) -> Arrays:
         if name not in graphs:
             raise files.invalid(f"{path} has no graph `{name}`")
     for name, edges in graphs.items():
-        if edges.dtype != np.int64 or edges.ndim != 2 or edges.shape[1] != 2 or (edges < 0).any():
-            raise files.invalid(f"{path}: `{name}` is not an array of edges, two unit numbers each")
+        if edges.dtype != np.int64 or edges.ndim != 2 or edges.shape[1] != 2 or not _in_order(edges):
+            raise files.invalid(f"{path}: `{name}` is not an array of edges, two unit numbers each, the smaller first")
         if name in facts and facts[name]["digest"] != files.digest(edges):
             was = facts[name]["edges"]
             raise files.invalid(
@@ -187,6 +187,10 @@ def read_graphs(folder: Path, settings: Mapping[str, Any]) -> Arrays:
                 "the parameters belong to other edges"
             )
     return graphs
+
+
+def _in_order(edges: Array) -> bool:
+    return bool((edges[:, 0] >= 0).all() and (edges[:, 0] < edges[:, 1]).all())
 
 
 def read_base(folder: Path, program: Program, settings: Mapping[str, Any]) -> Base:
@@ -208,9 +212,10 @@ def read_base(folder: Path, program: Program, settings: Mapping[str, Any]) -> Ba
 def read_metrics(folder: Path) -> list[Row]:
     """The reports of a run."""
     path = folder / METRICS
-    if not path.exists():
+    text = files.read_text(path) if path.exists() else ""
+    if not text:
         return []
-    reader = csv.DictReader(io.StringIO(files.read_text(path), newline=""), strict=True)
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         if not {"epoch", "update"} <= set(reader.fieldnames or ()):
             raise ValueError
@@ -239,13 +244,14 @@ def _cell(name: str, text: str | None) -> float | int | None:
 
 
 def write_metrics(folder: Path, history: Iterable[Row]) -> None:
+    """All reports; not awaited on the disk, which would take as long as a small epoch: checkpoints hold the last one."""
     rows = list(history)
     names = list(dict.fromkeys(k for row in rows for k in row))
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, names)
     writer.writeheader()
     writer.writerows(rows)
-    files.write_bytes(folder / METRICS, text.getvalue().encode())
+    files.write_bytes(folder / METRICS, text.getvalue().encode(), durable=False)
 
 
 # --- checkpoints

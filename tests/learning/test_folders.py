@@ -716,7 +716,7 @@ def test_a_seed_that_is_none_is_an_argument_error_everywhere(seed: Any, made: Pa
         lambda: run.program.origin.verify(seed=seed),
     ]
     for call in calls:
-        with pytest.raises(ed.ArgumentError, match="seed is a whole number"):
+        with pytest.raises(ed.ArgumentError, match="seed"):
             call()
     assert not (tmp_path / "x").exists()
 
