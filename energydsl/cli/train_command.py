@@ -291,11 +291,20 @@ def _interrupted(result: dict[str, Any], as_json: bool, folder: Path, number: in
 
 
 def _draw(run: Any) -> list[Path]:
+    """The pictures of a run, or a remark why there are none: training is done, and its evaluation is still to come."""
     from energydsl.report.images import available, draw_run
 
     if not available():
         click.echo('no pictures: pip install "energydsl[plots]" draws samples, filters and curves', err=True)
-    return draw_run(run)
+    odd = next((p for p in run.path.glob("*.png") if not p.is_file()), None)
+    if odd is not None:
+        click.echo(f"no pictures: {odd} is not a plain file", err=True)
+        return []
+    try:
+        return draw_run(run)
+    except (EnergyError, OSError) as error:
+        click.echo(f"no pictures: {error}", err=True)
+        return []
 
 
 def _evaluate(

@@ -537,6 +537,28 @@ def test_a_pipe_or_a_folder_in_place_of_a_file_neither_hangs_nor_crashes(run: Pa
             shutil.rmtree(folder)
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_a_picture_that_cannot_be_drawn_costs_no_evaluation(make: Callable[[Path], None], tmp_path: Path) -> None:
+    words = [
+        "train",
+        str(ROOT / "models/rbm.energy"),
+        "--data",
+        "digits",
+        "-D",
+        "J=4",
+        "--epochs",
+        "0",
+        "--backend",
+        "numpy",
+    ]
+    (tmp_path / "run").mkdir()
+    make(tmp_path / "run/samples.png")
+    done = CliRunner().invoke(cli, [*words, "--out", str(tmp_path / "run")])
+    assert done.exit_code == 0
+    assert f"no pictures: {tmp_path}/run/samples.png is not a plain file" in done.stderr
+    assert "log-likelihood of 500 test rows" in done.stdout
+
+
 def test_folders_from_before_there_were_digests_open_and_go_on(tmp_path: Path) -> None:
     whole = trained(tmp_path / "whole")
     with pytest.raises(Stop):
