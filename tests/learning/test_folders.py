@@ -462,7 +462,7 @@ ODD_CONFIGS = {
     "k": (entry("method.k", "many"), "`method` is .*, not the settings of one of"),
     "k zero": (entry("method.k", 0), "`method` is"),
     "unknown setting": (entry("method.sweeps", 3), "`method` is"),
-    "lr": (entry("optimizer.lr", None), "`optimizer` is .*, not the settings of one of sgd, adam"),
+    "lr": (entry("optimizer.lr", "high"), "`optimizer` is .*, not the settings of one of sgd, adam"),
     "epochs": (entry("epochs", 2.5), r"`epochs` is 2\.5, not a whole number"),
     "batch": (entry("batch", 0), "`batch` is 0, not a whole number above 0"),
     "validation": (entry("validation", 1), "`validation` is 1, not a fraction"),
