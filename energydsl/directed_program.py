@@ -19,7 +19,7 @@ from energydsl.derive.records import Schedule
 from energydsl.diagnostics import ArgumentError, NotApplicable, TooLarge
 from energydsl.network import Network, Piece
 from energydsl.program import MAX_LOG2_STATES, Array, Arrays, MeanField, Program
-from energydsl.random import Rng, as_random
+from energydsl.random import as_random
 
 
 @dataclass(frozen=True)
@@ -318,7 +318,7 @@ class DirectedProgram(Program):
         state = dict(x)
         self.recognise(p, state, s, random)
         count = len(next(iter(x.values())))
-        fresh = self.core.init_state({}, count, 0, {n: state[n] for n in self.core.model.layers if n in state})
+        fresh = self.core.random_state(count, random, {n: state[n] for n in self.core.model.layers if n in state})
         visible = frozenset(self.core.model.by_role("visible"))
         inner = {**fresh, **{n: self.xp.array(state[n]) for n in self.core.model.layers if n in state}}
         if self.core.model.by_role("hidden"):
@@ -335,7 +335,7 @@ class DirectedProgram(Program):
         if not all(v.ok for v in self.derived.verdicts if v.name == "wake-sleep"):
             return self.xp.full(len(next(iter(x.values()))), np.nan), True
         p, s, state = self.check_params(params), self.settings(), dict(x)
-        self.recognise(p, state, s, as_random(rng if rng is not None else Rng(0)))
+        self.recognise(p, state, s, as_random(rng))
         visible = {n: state[n] for n in self.core.model.layers if n in state}
         total, _ = self.core.bound(self.core_params(p), visible)
         for part in self.generative:

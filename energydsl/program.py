@@ -35,7 +35,7 @@ from energydsl.kernels.lower import CHEAPER
 from energydsl.kernels.program import KernelProgram
 from energydsl.kernels.sparse import SparsePlan, plan
 from energydsl.model.records import Layer, Param
-from energydsl.random import Rng, as_random
+from energydsl.random import Rng, as_random, stream
 
 if TYPE_CHECKING:
     from energydsl.backends.sparse_sweeps import SparseSweeps
@@ -136,7 +136,7 @@ class Program:
         given = {n: self.host(a) for n, a in self.visible_arrays(data).items()} if data is not None else {}
         params = {}
         for number, (name, param) in enumerate(self.model.params.items()):
-            rng = np.random.default_rng([seed, number])
+            rng = np.random.default_rng(stream(seed, "initial parameters", number))
             params[name] = self.device(self.constrain(param, self._initial(param, rng, given)))
         return params
 
@@ -336,7 +336,10 @@ class Program:
         """A random state: units independent, without regard to the energy; layers in `given` (inputs!) are kept."""
         if batch < 1:
             raise ArgumentError("a state has one row or more")
-        rng = Rng([whole_number("seed", seed), 1])
+        return self.random_state(batch, Rng(stream(seed, "initial state")), given)
+
+    def random_state(self, batch: int, random: Rng, given: Mapping[str, Any] | None = None) -> Arrays:
+        """As `init_state`, from a stream of random numbers that goes on."""
         held = self.layer_arrays(given or {})
         state: Arrays = {}
         for name, layer in self.model.layers.items():
@@ -346,7 +349,7 @@ class Program:
             elif layer.role == "input":
                 raise ArgumentError(f"`{name}` is an input: init_state(..., given={{'{name}': values}})")
             else:
-                state[name] = self.device(self._random_layer(layer, batch, rng))
+                state[name] = self.device(self._random_layer(layer, batch, random))
         return state
 
     def _random_layer(self, layer: Layer, batch: int, rng: Rng) -> Array:
@@ -534,10 +537,13 @@ class Program:
         rng: Any = None,
         **scalars: Any,
     ) -> Arrays:
-        """A new state after `steps` sweeps; layers in `clamp`, and inputs, are held."""
-        p, s = self.check_params(params), self.settings(**scalars)
+        """A new state after `steps` sweeps; layers in `clamp`, and inputs, are held.
+
+        rng: an `Rng`, or a generator of NumPy's; it goes on from call to call, so make it once, before a loop.
+        """
+        p, s, parts = self.check_params(params), self.settings(**scalars), self.parts(clamp)
         x = {n: self.xp.array(a) for n, a in self._state(state, self.model.layers).items()}
-        self.sweep(p, x, s, as_random(rng if rng is not None else Rng(0)), self.parts(clamp), steps)
+        self.sweep(p, x, s, as_random(rng), parts, steps)
         return x
 
     def parts(self, clamp: Iterable[str] = ()) -> list[str]:
@@ -594,7 +600,7 @@ class Program:
                 if name in keep:
                     x[name][...] = self.xp.where(keep[name], held[name], x[name])
 
-    def partly(self, given: Mapping[str, Any]) -> tuple[Arrays, Arrays]:
+    def partly(self, given: Mapping[str, Any], random: Rng) -> tuple[Arrays, Arrays]:
         """Values of layers with NaN where an entry is missing: (values, those entries filled in at random; known entries).
 
         A missing code of a categorical layer is NaN or -1. Layers that are known throughout are not in the second.
@@ -620,7 +626,7 @@ class Program:
                     missing = np.broadcast_to(missing.any(axis=-1, keepdims=True), filled.shape)
             else:  # codes: all states of a unit are missing together
                 missing = np.broadcast_to(missing.reshape(len(array), *record.shape, 1), filled.shape)
-            fresh = self.device(self._random_layer(record, len(array), Rng([0, 3])))
+            fresh = self.device(self._random_layer(record, len(array), random))
             values[name] = self.xp.where(self.xp.asarray(missing), fresh, filled)
             known[name] = self.xp.asarray(~missing)
         return values, known
@@ -762,7 +768,7 @@ class Program:
 
     def with_latents(self, p: Arrays, x: Arrays, s: Any, random: Any) -> Arrays:
         """The data, and latents drawn given them."""
-        state = self.init_state({}, len(next(iter(x.values()))), 0, x)
+        state = self.random_state(len(next(iter(x.values()))), random, x)
         if self.model.by_role("hidden"):
             clamped = self.derived.schedule(frozenset(self.model.by_role("visible")))
             apart = len(clamped) == 1 and all(part.kind == "whole" for part in clamped[0])

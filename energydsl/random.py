@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,43 @@ from energydsl.backends.numpy_runtime import Stream
 from energydsl.diagnostics import ArgumentError, DataError, whole_number
 
 Array = NDArray[Any]
+
+# What one seed is used for, and the number of each stream of random numbers. None is 0: a seed with zeros behind it is the
+# same seed to NumPy.
+STREAMS: Mapping[str, int] = MappingProxyType(
+    {
+        "chains of training": 1,
+        "order of rows": 2,
+        "grey values of a batch": 3,
+        "rows for figures": 4,
+        "reconstruction": 5,
+        "free energy": 6,
+        "latents that vary": 7,
+        "held-out rows": 8,
+        "initial state": 9,
+        "annealing": 11,
+        "initial parameters": 12,
+        "flipped patterns": 13,
+        "greedy stage": 14,
+        "greedy latents": 15,
+        "samples": 21,
+        "missing entries of clamped values": 22,
+        "recognition for annealing": 31,
+        "recognition for a bound": 32,
+        "grey values": 77,
+        "missing entries": 78,
+    }
+)
+
+
+def stream(seed: Any, use: str, *numbers: int) -> list[int]:
+    """The seed of one stream of random numbers, for `Rng` or NumPy's generators; `numbers` tell streams of one use apart."""
+    return [whole_number("seed", seed), STREAMS[use], *numbers]
+
+
+def seed_of(seed: Any, use: str, *numbers: int) -> int:
+    """A seed made from a seed, for work that has streams of its own."""
+    return int(np.random.SeedSequence(stream(seed, use, *numbers)).generate_state(1)[0])
 
 
 class Rng(Stream):
@@ -77,4 +115,6 @@ def as_random(rng: Any) -> Rng | Uniforms:
         return rng
     if isinstance(rng, np.random.Generator):
         return Rng(rng)
+    if rng is None:
+        raise ArgumentError("rng is required: rng=ed.Rng(seed), made once, goes on from call to call")
     raise ArgumentError("rng is an ed.Rng(seed) or a numpy.random.Generator")

@@ -179,9 +179,14 @@ def test_the_core_is_scheduled() -> None:
         ed.loads(text + "schedule (v), (h), (g)")
 
 
-def test_a_bound_has_a_default_stream() -> None:
+def test_a_bound_by_draws_asks_for_random_numbers() -> None:
     program, params = random_program("deep belief net")
-    assert np.isfinite(program.bound(params, {"v": np.zeros((2, 3))})[0]).all()
+    with pytest.raises(ed.ArgumentError, match="rng is required"):
+        program.bound(params, {"v": np.zeros((2, 3))})
+    rng, x = ed.Rng(0), {"v": np.zeros((2, 3))}
+    first, second = (program.bound(params, x, rng)[0] for _ in range(2))
+    assert np.isfinite(first).all()
+    assert not np.array_equal(first, second)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -180,6 +180,9 @@ ERRORS = [
 ]
 
 
+ISING = "visible s[2] : spin\nenergy = - 0.5 * s[0] * s[1]"
+
+
 @pytest.mark.parametrize(("call", "kind", "words"), ERRORS)
 def test_mistakes_are_named(rbm: ed.Model, call: object, kind: type[Exception], words: str) -> None:
     program = rbm.compile()
@@ -251,3 +254,20 @@ def test_visible_biases_of_a_layers_statement_begin_at_the_mean_of_the_data(doma
         assert abs(middle.mean()) < 1e-6 or domain.startswith("categorical")
     stuck = program.init(0, np.zeros_like(rows) if domain != "categorical[4]" else np.eye(4)[np.zeros((5000, 3), int)])
     assert np.abs(stuck["b_v"]).max() <= 100.0
+
+
+def test_sweeps_ask_for_random_numbers_and_a_chain_of_calls_moves() -> None:
+    program = ed.loads(ISING).compile("numpy")
+    state = program.init_state({}, 2000, 0)
+    with pytest.raises(ed.ArgumentError, match=r"rng is required.*ed.Rng"):
+        program.gibbs({}, state, 1)
+    rng, aligned = ed.Rng(0), []
+    for step in range(60):
+        after = program.gibbs({}, state, 1, rng=rng)
+        assert (after["s"] != state["s"]).mean() > 0.05
+        state = after
+        if step >= 20:
+            s = state["s"]
+            aligned.append((s[:, 0] == s[:, 1]).mean())
+    exact = 1 / (1 + np.exp(-1.0))
+    assert abs(np.mean(aligned) - exact) < 0.01

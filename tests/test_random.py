@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import energydsl as ed
 from energydsl.backends import numpy_runtime
+from energydsl.random import STREAMS, stream
 
 # kat_vectors of Random123 (Salmon et al. 2011): counter, key, result.
 VECTORS = [
@@ -69,3 +73,35 @@ def test_samples_of_half_the_chains_are_half_of_the_samples(rbm: ed.Model) -> No
     part = program.gibbs(params, {n: a[6:] for n, a in state.items()}, 3, rng=ed.Rng(2, chain=6))
     for name in whole:
         np.testing.assert_array_equal(whole[name][6:], part[name])
+
+
+def test_every_stream_of_random_numbers_is_in_the_table() -> None:
+    assert len(set(STREAMS.values())) == len(STREAMS), "one number, one use"
+    assert 0 not in STREAMS.values(), "NumPy's seeds are the same with zeros behind them"
+    package = Path(ed.__file__).parent
+    literal = re.compile(r"(Rng|default_rng|SFC64|SeedSequence)\(\s*\[")
+    found = [p.name for p in package.rglob("*.py") if p.name != "random.py" and literal.search(p.read_text())]
+    assert not found, f"streams outside the table: {found}"
+
+
+def test_no_stream_is_used_for_two_things_at_the_start(rbm: ed.Model) -> None:
+    """Parameters, rows held out, the order of rows and the first states: other numbers each, at every seed."""
+    for seed in (0, 1, 2**40):
+        first = [np.random.default_rng(stream(seed, use)).random() for use in STREAMS]
+        assert len(set(first)) == len(first)
+    program = rbm.compile("numpy")
+    assert not np.array_equal(program.init_state({}, 3, 0)["v"], program.init_state({}, 3, 1)["v"])
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "7", None])
+def test_a_seed_is_a_whole_number(rbm: ed.Model, seed: object) -> None:
+    program = rbm.compile("numpy")
+    for call in (ed.Rng, program.init, lambda s: program.init_state({}, 2, s)):
+        with pytest.raises(ed.ArgumentError, match="seed is"):
+            call(seed)  # type: ignore[operator]
+
+
+def test_a_seed_may_be_a_number_of_numpys(rbm: ed.Model) -> None:
+    program = rbm.compile("numpy")
+    np.testing.assert_array_equal(program.init(np.int64(3))["W"], program.init(3)["W"])
+    assert ed.Rng(np.uint32(3)).key == ed.Rng(3).key

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from energydsl.arrays import as_numbers
 from energydsl.data import readers
-from energydsl.diagnostics import ArgumentError, DataError, suggestion, whole_number
+from energydsl.diagnostics import ArgumentError, DataError, suggestion
 from energydsl.domains import DOMAINS
 from energydsl.model.records import Layer, Resolved
+from energydsl.random import stream
 
 if TYPE_CHECKING:
     from energydsl.compiler import Model
@@ -59,12 +60,12 @@ class Data:
 
     def filled(self, seed: int, known: Data | None = None) -> Data:
         """The rows with what is missing filled in: known values of the same unit, here or in other data, by a fixed seed."""
-        rng, source = np.random.default_rng([seed, 78]), (known or self).arrays
+        rng, source = np.random.default_rng(stream(seed, "missing entries")), (known or self).arrays
         return replace(self, arrays={n: _filled(n, a, source[n], rng) for n, a in self.arrays.items()})
 
     def drawn(self, seed: int) -> dict[str, Array]:
         """The arrays with grey values of binary layers drawn once, by a fixed seed."""
-        return self.draw(np.random.default_rng([whole_number("seed", seed), 77]))
+        return self.draw(np.random.default_rng(stream(seed, "grey values")))
 
     def draw(self, rng: np.random.Generator, rows: Any = slice(None)) -> dict[str, Array]:
         """The arrays of some rows, grey values of binary layers drawn."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from energydsl.derive.free_energy import summable_sets
 from energydsl.program import Arrays, Program
-from energydsl.random import Rng
+from energydsl.random import Rng, stream
 
 Array = NDArray[Any]
 Base = Mapping[str, tuple[Array, ...]]
@@ -49,7 +49,7 @@ def ais(
     """
     p = program.check_params(params)
     path = _Path(program, p, base, scalars)
-    rng = Rng([seed, 11])
+    rng = Rng(stream(seed, "annealing"))
     x = path.start(chains, rng)
     log_weights = program.xp.zeros(chains)
     times = np.linspace(0.0, 1.0, betas + 1).tolist()

@@ -13,7 +13,7 @@ from energydsl.diagnostics import ArgumentError, DataError, NotApplicable, TooLa
 from energydsl.directed_program import DirectedProgram
 from energydsl.inference.ais import LogPartition, ais
 from energydsl.program import Arrays, Program
-from energydsl.random import Rng
+from energydsl.random import Rng, stream
 
 if TYPE_CHECKING:
     from energydsl.learning.loop import Run
@@ -134,7 +134,7 @@ def _core_ais(
 ) -> LogPartition:
     """log Z of the core, annealed from the base rates of what is recognised."""
     p, state = program.check_params(params), dict(x)
-    program.recognise(p, state, program.settings(), Rng([seed, 31]))
+    program.recognise(p, state, program.settings(), Rng(stream(seed, "recognition for annealing")))
     core = program.core
     base = {n: core.base_rate(n, program.host(state[n])) for n in core.model.by_role("visible")}
     return ais(core, program.core_params(p), base, betas, chains, seed, progress)
@@ -142,7 +142,7 @@ def _core_ais(
 
 def _recognised(program: DirectedProgram, params: Arrays, x: Arrays, seed: int) -> Any:
     """The bound on log p~(v) of each row: the mean over a few draws of recognition."""
-    count, rng = len(next(iter(x.values()))), Rng([seed, 32])
+    count, rng = len(next(iter(x.values()))), Rng(stream(seed, "recognition for a bound"))
     parts = []
     for k in range(0, count, _ROWS):
         rows = {n: a[k : k + _ROWS] for n, a in x.items()}

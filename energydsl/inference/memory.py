@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from energydsl.diagnostics import ArgumentError, NotApplicable
 from energydsl.domains import DOMAINS
 from energydsl.program import Arrays, Program
+from energydsl.random import stream
 
 Array = NDArray[Any]
 # Draws of flipped patterns in a row that must all be right.
@@ -56,7 +57,7 @@ def store(
         raise ArgumentError("noise lies in [0, 0.5), most is not negative")
     x = {n: program.device(a) for n, a in program.visible_arrays(patterns).items()}
     params = program.init(seed)
-    count, rng = len(next(iter(x.values()))), np.random.default_rng(seed)
+    count, rng = len(next(iter(x.values()))), np.random.default_rng(stream(seed, "flipped patterns"))
     learned = [n for n, p in program.model.params.items() if not {"positive", "frozen"} & set(p.constraints)]
     params |= {n: program.xp.zeros_like(params[n]) for n in learned}
     _move(program, params, learned, x, program.init_state(params, max(1000, 10 * count), seed), float(count))

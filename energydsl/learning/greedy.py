@@ -29,6 +29,7 @@ from energydsl.model.resolve import Overrides
 from energydsl.model.split import inlined, names, take_apart, written
 from energydsl.network import Network, Piece
 from energydsl.program import Arrays, Program
+from energydsl.random import Rng, seed_of, stream
 from energydsl.syntax import tree
 from energydsl.syntax.printer import print_module
 
@@ -248,7 +249,7 @@ def pretrain(
         going_on = resume and out is not None and bool(checkpoints(out))
         epochs = greedy.epochs[min(number, len(greedy.epochs)) - 1]
         run = train(
-            small, rows, _fitting(greedy.method, small), greedy.optimizer, epochs, out, seed,
+            small, rows, _fitting(greedy.method, small), greedy.optimizer, epochs, out, seed_of(seed, "greedy stage", number),
             batch=batch, validation=0.0, resume=going_on, report=_reported(report, f"stage {number}/{len(todo)}", epochs),
         )  # fmt: skip
         if not run.finished:
@@ -259,7 +260,8 @@ def pretrain(
                 before = params[name] if summed[name] > 1 else 0.0
                 params[name] = before + (program.device(factor * run.params[source]) - before) / summed[name]
         if stage.latent:
-            means = _means(small, run.params, rows.drawn(seed), stage.latent)
+            rng = Rng(stream(seed, "greedy latents", number))
+            means = _means(small, run.params, rows.drawn(seed), stage.latent, rng)
             grey = data.grey | {n for n in stage.latent if model.layers[n].domain.name == "binary"}
             data = Data({**data.arrays, **means}, data.name, "sample" if grey else data.binarise, grey)
     return params, None
@@ -283,13 +285,14 @@ def _taken(model: Model) -> list[str]:
     return [n for n, layer in model.layers.items() if layer.role != "hidden"]
 
 
-def _means(program: Program, params: Arrays, x: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, Any]:
-    """Conditional means of latents given data, some rows at a time."""
+def _means(program: Program, params: Arrays, x: Mapping[str, Any], wanted: Sequence[str], rng: Rng) -> dict[str, Any]:
+    """Conditional means of latents given data, and latents drawn where these are coupled; some rows at a time."""
+    p, settings = program.check_params(params), program.settings()
     count = len(next(iter(x.values())))
     found: dict[str, list[Any]] = {n: [] for n in wanted}
     for start in range(0, count, _ROWS):
         rows = {n: a[start : start + _ROWS] for n, a in x.items()}
-        state = program.init_state(params, min(_ROWS, count - start), 0, rows)
+        state = program.with_latents(p, rows, settings, rng)
         for name in wanted:
-            found[name].append(program.host(program.mean(params, state, name)).astype(np.float32))
+            found[name].append(program.host(program.mean(p, state, name)).astype(np.float32))
     return {n: np.concatenate(parts) for n, parts in found.items()}

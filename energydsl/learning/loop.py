@@ -34,7 +34,7 @@ from energydsl.learning.run import Run as Run
 from energydsl.learning.run import open_run as open_run
 from energydsl.learning.wake_sleep import WakeSleepPhases
 from energydsl.program import Arrays, Program
-from energydsl.random import Rng
+from energydsl.random import Rng, stream
 
 Array = NDArray[Any]
 Report = Callable[[dict[str, Any]], None]
@@ -161,7 +161,7 @@ class _Training:
         self.seed: int = config["seed"]
         self.data, self.held_out = _split(data, config["validation"], self.seed)
         self.batch = min(config["batch"], len(self.data))
-        self.rng = Rng([self.seed, 1])
+        self.rng = Rng(stream(self.seed, "chains of training"))
         applicable(program, method)
         self.phases: Phases | WakeSleepPhases
         if isinstance(program, DirectedProgram):
@@ -255,10 +255,11 @@ class _Training:
 
     def _batches(self) -> Iterator[Arrays]:
         """The batches of an epoch from the present position on: a permutation and draws fixed by seed, epoch, position."""
-        order = np.random.default_rng([self.seed, 2, self.epoch]).permutation(len(self.data))
+        order = np.random.default_rng(stream(self.seed, "order of rows", self.epoch)).permutation(len(self.data))
         for number in range(self.position, len(order) // self.batch):
             rows = np.sort(order[number * self.batch : (number + 1) * self.batch])
-            rng = np.random.Generator(np.random.SFC64([self.seed, 3, self.epoch, number]))
+            draws = stream(self.seed, "grey values of a batch", self.epoch, number)
+            rng = np.random.Generator(np.random.SFC64(draws))
             chosen = self.data.draw(rng, rows)
             yield chosen if self.imputed else self.program.checked_arrays(chosen)
 
@@ -406,7 +407,7 @@ class _Training:
         program, found = self.program, {}
         if len(next(iter(x.values()))) < _TELLING_ROWS:
             return {}
-        state = program.with_latents(self.params, x, program.settings(), Rng([self.seed, 7]))
+        state = program.with_latents(self.params, x, program.settings(), Rng(stream(self.seed, "latents that vary")))
         for name in program.model.by_role("hidden"):
             differs = np.ptp(program.host(state[name]), axis=0) > 0
             one_hot = DOMAINS[program.model.layers[name].domain.name].one_hot
@@ -420,7 +421,7 @@ class _Training:
         return self._some(data.filled(self.seed, self.data) if few else whole)
 
     def _some(self, data: Data) -> Data:
-        rows = np.random.default_rng([self.seed, 4]).permutation(len(data))[:_REPORT_ROWS]
+        rows = np.random.default_rng(stream(self.seed, "rows for figures")).permutation(len(data))[:_REPORT_ROWS]
         return data.rows(np.sort(rows))
 
     def _sample_rows(self, data: Data) -> Arrays:
@@ -428,13 +429,14 @@ class _Training:
 
     def _free_energy(self, x: Arrays) -> float:
         """Mean F(v); where latents remain, the upper bound on it."""
-        return -float(np.mean(self.program.host(self.program.bound(self.params, x, Rng([self.seed, 6]))[0])))
+        rng = Rng(stream(self.seed, "free energy"))
+        return -float(np.mean(self.program.host(self.program.bound(self.params, x, rng)[0])))
 
     def _reconstruction_error(self, x: Arrays) -> float:
         """Mean squared difference an entry between data and their one-step mean reconstruction."""
         error, units, program = 0.0, 0, self.program
         settings = program.settings()
-        state = program.with_latents(self.params, x, settings, Rng([self.seed, 5]))
+        state = program.with_latents(self.params, x, settings, Rng(stream(self.seed, "reconstruction")))
         for name, means in program.reconstruction(self.params, state, settings):
             error += float(np.sum(np.square(program.host(means - x[name])), dtype=np.float64))
             units += x[name].size
@@ -507,7 +509,7 @@ def _split(data: Data, fraction: float, seed: int) -> tuple[Data, Data | None]:
     count = int(len(data) * fraction)
     if not count:
         return data, None
-    order = np.random.default_rng([seed, 0]).permutation(len(data))
+    order = np.random.default_rng(stream(seed, "held-out rows")).permutation(len(data))
     return data.rows(np.sort(order[count:])), data.rows(np.sort(order[:count]))
 
 

@@ -63,7 +63,7 @@ class Phases:
         if isinstance(method, CD):
             self._start_at_data(negative)
         self.settings = program.settings()
-        self.restart(seed=None)
+        self.restart()
 
     def _averaged(self, schedule: Schedule) -> set[str]:
         """Layers of the last block that are drawn whole, and have moments: these are replaced by their means."""
@@ -97,11 +97,10 @@ class Phases:
                 self.negative[name] = self.positive[name]
                 self.copied.remove(name)
 
-    def restart(self, seed: int | None) -> None:
+    def restart(self) -> None:
         """Random chains."""
         given = {n: self.negative[n] for n in self.inputs}
-        number = seed if seed is not None else int(self.rng.integers(0, 1 << 31, (1,))[0])
-        fresh = self.program.init_state({}, self.chains, number, given)
+        fresh = self.program.random_state(self.chains, self.rng, given)
         for name, array in fresh.items():
             self.negative[name][...] = array
 
@@ -114,7 +113,7 @@ class Phases:
     def load(self, data: Arrays) -> None:
         """Copy one batch of data to where the phases read it."""
         if self.method.impute:
-            data, known = self.program.partly(data)
+            data, known = self.program.partly(data, self.rng)
             everything = {n: self.program.xp.ones(data[n].shape, bool) for n in data if n not in self.inputs}
             self.keep = {**everything, **known}
         for name, array in data.items():
@@ -136,7 +135,7 @@ class Phases:
             for name in self.copied:
                 self.negative[name][...] = self.positive[name]
         elif isinstance(self.method, MCMC):
-            self.restart(seed=None)
+            self.restart()
         self._sweeps(params, self.negative, self.negative_means, self.negative_schedule, self.method.k)
         self._fill_second_moments()
 

@@ -14,7 +14,7 @@ from energydsl.domains import DOMAINS
 from energydsl.learning.run import Run
 from energydsl.learning.states import outside
 from energydsl.program import Arrays
-from energydsl.random import Rng
+from energydsl.random import Rng, stream
 
 Array = NDArray[Any]
 # Sweeps between reports of progress.
@@ -50,8 +50,9 @@ def chains(
     """As `sample`, with categorical layers one-hot."""
     program, params = run.program, run.program.check_params(run.params)
     held, keep = {}, {}
+    fill = Rng(stream(seed, "missing entries of clamped values"))
     for name, value in (clamp or {}).items():
-        values, known = _clamped(run, name, value, n)
+        values, known = _clamped(run, name, value, n, fill)
         held[name] = values
         if known is not None:
             keep[name] = program.xp.array(program.xp.broadcast_to(known, (n, *values.shape[1:])))
@@ -62,7 +63,7 @@ def chains(
     for name, array in run.chains.items():
         if name not in held and len(array):
             program.kernels.load(state[name], array[np.arange(n) % len(array)])
-    rng = Rng([seed, 21])
+    rng = Rng(stream(seed, "samples"))
     parts = program.parts([name for name in held if name not in keep])
     settings = program.settings()
     for done in range(0, steps, _AT_ONCE):
@@ -72,7 +73,7 @@ def chains(
     return {name: program.host(array) for name, array in state.items()}
 
 
-def _clamped(run: Run, name: str, value: Any, n: int) -> tuple[Array, Array | None]:
+def _clamped(run: Run, name: str, value: Any, n: int, fill: Rng) -> tuple[Array, Array | None]:
     """Values of a layer, missing ones drawn at random; and which entries are known, where not all are."""
     if name not in run.program.model.layers:
         raise ArgumentError(f"there is no layer `{name}` to clamp")
@@ -92,7 +93,7 @@ def _clamped(run: Run, name: str, value: Any, n: int) -> tuple[Array, Array | No
     wrong = outside(layer, array)
     if wrong.any():
         raise ArgumentError(f"`{name}` is held at {array[wrong].flat[0]:g}, which is not in {layer.domain}")
-    values, known = run.program.partly({name: array})
+    values, known = run.program.partly({name: array}, fill)
     if len(values[name]) not in (1, n):
         raise ArgumentError(f"{len(values[name])} values of `{name}` for {n} samples")
     if name in known and layer.role == "input":
