@@ -25,6 +25,7 @@ from energydsl.backends.numpy_printer import Printed, Printer
 from energydsl.backends.numpy_runtime import ndtri
 from energydsl.derive import Derived
 from energydsl.derive.free_energy import log_states, summable_sets
+from energydsl.derive.scaled import improper_when_scaled
 from energydsl.diagnostics import ArgumentError, DataError, NotApplicable, TooLarge, suggestion, whole_number
 from energydsl.domains import DOMAINS
 from energydsl.domains.density import Density
@@ -409,7 +410,21 @@ class Program:
                 "nonnegative" in record.constraints and value < 0
             ):
                 raise ArgumentError(f"const `{name}` = {value:g} breaks its constraint")
-        return self.kernels.settings(_number("beta", beta), terms, numbers, dict(external or {}))
+        beta = _number("beta", beta)
+        if external is None:
+            self._check_proper(beta, terms)
+        return self.kernels.settings(beta, terms, numbers, dict(external or {}))
+
+    def _check_proper(self, beta: float, weights: Mapping[str, float]) -> None:
+        """Raises `ArgumentError` where a factor that is not positive leaves a conditional that is no distribution."""
+        if min((beta, *weights.values())) > 0:
+            return
+        factors = {n: beta * weights.get(n, 1.0) for n in self.model.labels}
+        families = {n: c.distribution for n, c in self.derived.conditionals.items()}
+        problem = next(improper_when_scaled(self.model, self.derived.energy, families, factors), None)
+        if problem is not None:
+            given = [f"with beta = {beta:g}", *(f"a weight of {w:g} for `{n}`" for n, w in weights.items() if w <= 0)]
+            raise ArgumentError(f"{' and '.join(given)}: {problem.message}")
 
     # --- the energy and what follows from it
 
@@ -924,6 +939,8 @@ def _number(name: str, value: Any) -> float:
         raise ArgumentError(f"{name} is not a number") from None
     if math.isnan(found):
         raise ArgumentError(f"{name} is not a number")
+    if math.isinf(found):
+        raise ArgumentError(f"{name} is infinite")
     return found
 
 

@@ -271,3 +271,60 @@ def test_sweeps_ask_for_random_numbers_and_a_chain_of_calls_moves() -> None:
             aligned.append((s[:, 0] == s[:, 1]).mean())
     exact = 1 / (1 + np.exp(-1.0))
     assert abs(np.mean(aligned) - exact) < 0.01
+
+
+EXPONENTIAL = "visible x[3] : positive\nparam r[3] : positive = 2\nenergy = r @ x"
+GEOMETRIC = "visible x[3] : count\nparam r[3] : positive = 1\nenergy = r @ x"
+POISSON = "visible x[3] : count\nparam b[3]\nenergy = sum(lgamma(x + 1)) - b @ x"
+NORMAL = "visible x[3] : real\nparam b[3]\nenergy own = 0.5 * sum(x^2)\nenergy push = - b @ x"
+QUARTIC = "visible x[3] : real\nenergy own = sum(x^4)\nenergy push = sum(x^2)"
+SWITCHES = "visible x[3] : binary\nparam b[3] = 1\nenergy = b @ x"
+SLOPE = "visible x[3] : interval[0, 1]\nparam b[3] = 1\nenergy = b @ x"
+
+
+@pytest.mark.parametrize(
+    ("text", "scalars", "culprit"),
+    [
+        (EXPONENTIAL, {"beta": 0}, "beta = 0.*rate of `x`"),
+        (EXPONENTIAL, {"beta": -1}, "beta = -1.*rate of `x`"),
+        (GEOMETRIC, {"beta": -1}, "beta = -1.*rate of `x`"),
+        (NORMAL, {"beta": 0}, "beta = 0.*precision of `x`"),
+        (NORMAL, {"beta": -0.5}, "beta = -0.5.*precision of `x`"),
+        (NORMAL, {"weights": {"own": 0}}, "weight of 0 for `own`.*precision of `x`"),
+        (NORMAL, {"weights": {"own": -1}}, "weight of -1 for `own`.*precision of `x`"),
+        (QUARTIC, {"weights": {"own": 0}}, "weight of 0 for `own`.*highest power of `x`"),
+        *((text, {"beta": b}, "beta is") for text in (EXPONENTIAL, SWITCHES) for b in (np.inf, -np.inf, np.nan)),
+        (NORMAL, {"weights": {"own": np.inf}}, "own is infinite"),
+    ],
+)
+def test_a_temperature_or_weight_without_a_distribution_is_refused(text: str, scalars: dict, culprit: str) -> None:
+    program = ed.loads(text).compile("numpy")
+    params = program.init(0)
+    state = program.init_state(params, 2)
+    for call in (
+        lambda: program.sample(params, state, "x", ed.Rng(0), **scalars),
+        lambda: program.gibbs(params, state, 1, rng=ed.Rng(0), **scalars),
+        lambda: program.variance(params, state, "x", **scalars),
+    ):
+        with pytest.raises(ed.ArgumentError, match=culprit):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("text", "scalars", "mean"),
+    [
+        (SWITCHES, {"beta": 0}, 0.5),
+        (SWITCHES, {"beta": -1}, 1 / (1 + np.exp(-1))),
+        (SLOPE, {"beta": 0}, 0.5),
+        (SLOPE, {"beta": -1}, 1 - (1 - 2 / np.e) / (1 - 1 / np.e)),
+        (POISSON, {"beta": 0}, 1.0),
+        (NORMAL, {"weights": {"push": 0}}, 0.0),
+        (NORMAL, {"weights": {"push": -1}}, 0.0),
+        (QUARTIC, {"weights": {"push": -1}}, 0.0),
+    ],
+)
+def test_a_temperature_or_weight_with_a_distribution_is_taken(text: str, scalars: dict, mean: float) -> None:
+    program = ed.loads(text).compile("numpy", "float64")
+    params = program.init(0)
+    found = program.mean(params, program.init_state(params, 2), "x", **scalars)
+    np.testing.assert_allclose(found, mean, atol=1e-6)

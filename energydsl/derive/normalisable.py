@@ -25,12 +25,17 @@ from energydsl.graph import Integers, places
 from energydsl.model.records import Layer, Resolved
 
 
-def normalisation_problems(model: Resolved, family: Family, layer: Layer, touching: list[Term]) -> Iterator[Diagnostic]:
-    """The factor of the power that holds a density must be positive for all admissible parameters."""
+def normalisation_problems(
+    model: Resolved, family: Family, layer: Layer, touching: list[Term], declared: list[Term] | None = None
+) -> Iterator[Diagnostic]:
+    """The factor of the power that holds a density must be positive for all admissible parameters.
+
+    declared: the terms from which the family was derived, where not all of them are left.
+    """
     if family.negative and not (family.density and DOMAINS[layer.domain.name].bounded):
         yield from unproven(model, family, layer, touching)
     if family.density:
-        statistics = statistics_of(layer, touching)
+        statistics = statistics_of(layer, declared or touching)
         yield from _leaning_walls(model, {statistics[n] for n in family.density.walls}, layer, touching)
 
 
