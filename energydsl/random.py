@@ -27,6 +27,7 @@ STREAMS: Mapping[str, int] = MappingProxyType(
         "free energy": 6,
         "latents that vary": 7,
         "held-out rows": 8,
+        "look at the start": 10,
         "initial state": 9,
         "annealing": 11,
         "initial parameters": 12,

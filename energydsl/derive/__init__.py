@@ -12,6 +12,7 @@ from energydsl.derive import directed as _directed
 from energydsl.derive import free_energy as _free_energy
 from energydsl.derive import gradients as _gradients
 from energydsl.derive import schedule as _schedule
+from energydsl.derive import starts as _starts
 from energydsl.derive.records import Conditional, FreeEnergy, Gradient, Schedule, Verdict
 from energydsl.diagnostics import Diagnostic
 from energydsl.energy.canonical import canonical_terms
@@ -43,8 +44,8 @@ class Derived:
 
 
 def check(model: Resolved, energy: Energy) -> list[Diagnostic]:
-    """What the energy as a whole is refused or warned for: E0301, E0310, E0311, W0404, W0405."""
-    found = _conditionals.check_conditionals(model, energy)
+    """What the energy as a whole is refused or warned for: E0301, E0310, E0311, W0404, W0405, W0406."""
+    found = [*_conditionals.check_conditionals(model, energy), *_starts.check_starts(model, energy)]
     if model.schedule and not any(d.severity == "error" for d in found):
         parts = {n: unit_parts(model, energy, n) for n in model.units()}
         found += _schedule.check_schedule(model, energy, parts)

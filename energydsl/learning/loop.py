@@ -32,6 +32,7 @@ from energydsl.learning.optimizers import SGD, Optimizer, Slots
 from energydsl.learning.phases import Phases, applicable
 from energydsl.learning.run import Run as Run
 from energydsl.learning.run import open_run as open_run
+from energydsl.learning.start import check_start
 from energydsl.learning.wake_sleep import WakeSleepPhases
 from energydsl.program import Arrays, Program
 from energydsl.random import Rng, stream
@@ -179,6 +180,7 @@ class _Training:
         self.base = {n: program.base_rate(n, a) for n, a in visible.items()}
         start = program.init(self.seed, visible) if params is None else program.check_params(params)
         self.params: Arrays = {n: program.xp.array(a) for n, a in start.items()}
+        check_start(program, self.params, whole, Rng(stream(self.seed, "look at the start")))
         self.learned = [n for n, p in program.model.params.items() if "frozen" not in p.constraints]
         self.slots: Slots = optimizer.init({n: self.params[n] for n in self.learned}, program.xp.zeros_like)
         self.lr = program.xp.zeros((), program.dtype)

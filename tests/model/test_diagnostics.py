@@ -271,6 +271,9 @@ WARNINGS = [
     ("W0402", V + "param J[4, 4] : symmetric & zero_diagonal\nenergy = - «sum[i, k] v[i]*J[i, k]*v[k]"),
     ("W0403", V + "visible «u[2] : binary\nenergy = sum(v)"),
     ("W0404", V + "«hidden h[2] : binary\nenergy = sum(v) + sum(h)".replace("«hidden h", "hidden «h")),
+    ("W0406", X + "param T\nenergy = sum(x^2) - «sum(x) / T"),
+    ("W0406", X + "param T, U = 1\nenergy = sum(x^2) - «sum(x) / (T * U - T)"),
+    ("W0406", X + "param T\nenergy = sum(x^2) - «log(T) * sum(x)"),
     ("W0405", X + "param J[4, 4] : symmetric & zero_diagonal\nenergy = sum(x^2) - «0.5 * x @ J @ x"),
 ]  # fmt: skip
 

@@ -1,0 +1,36 @@
+"""Whether the energy is a number where a run begins, and if not, which parameter is to blame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from energydsl.diagnostics import TrainingError
+from energydsl.program import Array, Arrays, Program
+from energydsl.random import Rng
+
+_ROWS = 10
+
+
+def check_start(program: Program, params: Arrays, given: Mapping[str, Array], random: Rng) -> None:
+    """Raises `TrainingError` where the energy of some rows, or its gradient, is not finite at the parameters."""
+    rows = {n: a[:_ROWS] for n, a in given.items()}
+    state = program.random_state(len(next(iter(rows.values()))) if rows else _ROWS, random, rows)
+    if _finite(program, params, state):
+        return
+    for name, value in params.items():
+        if _finite(program, {**params, name: program.xp.ones_like(value)}, state):
+            here = program.host(value)
+            shown = f"is {here.flat[0]:g}" if (here == here.flat[0]).all() else "has such values"
+            raise TrainingError(
+                f"the energy is not a finite number at the start: parameter `{name}` {shown} there. "
+                f"Begin elsewhere, as by {name} = 1 where it is declared"
+            )
+    raise TrainingError("the energy is not a finite number at the start, for these parameters and data")
+
+
+def _finite(program: Program, params: Arrays, state: Arrays) -> bool:
+    with np.errstate(all="ignore"):
+        found = [*program.term_energies(params, state).values(), *program.energy_gradient(params, state).values()]
+        return all(bool(program.xp.isfinite(program.xp.asarray(a)).all()) for a in found)
