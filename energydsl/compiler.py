@@ -26,7 +26,16 @@ from typing import TYPE_CHECKING, Any
 from energydsl import derive as _derive
 from energydsl.backends import cupy_backend, numba_backend
 from energydsl.derive.records import Conditional, FreeEnergy, Gradient, Schedule, Verdict
-from energydsl.diagnostics import ArgumentError, Diagnostic, EnergyError, ModelError, Source, in_order, whole_number
+from energydsl.diagnostics import (
+    ArgumentError,
+    Diagnostic,
+    EnergyError,
+    ModelError,
+    Source,
+    in_order,
+    one_of,
+    whole_number,
+)
 from energydsl.energy import canonicalise
 from energydsl.energy.canonical import canonical_terms
 from energydsl.model import resolve
@@ -141,8 +150,7 @@ class Model:
         """What was derived: "text", "latex", or "json" (a dict)."""
         from energydsl.report import explain
 
-        if format not in ("text", "latex", "json"):
-            raise ArgumentError("format is text, latex or json")
+        one_of("format", format, ("text", "latex", "json"))
         return getattr(explain, f"as_{format}")(self)
 
     def emit(self, stage: str) -> str:
@@ -159,10 +167,8 @@ class Model:
         """
         from energydsl.program import Program
 
-        if dtype not in DTYPES:
-            raise ArgumentError(f"dtype is one of {', '.join(DTYPES)}")
-        if precision not in PRECISIONS:
-            raise ArgumentError(f"precision is one of {', '.join(PRECISIONS)}")
+        one_of("dtype", dtype, DTYPES)
+        one_of("precision", precision, PRECISIONS)
         chosen = self._backend(backend)
         if precision != "full" and (chosen != "cupy" or dtype != "float32"):
             raise ArgumentError(f"precision {precision} is for float32 on the cupy backend, not {dtype} on {chosen}")
@@ -177,8 +183,7 @@ class Model:
 
     def _backend(self, backend: str) -> str:
         """The backend that is meant. Raises `EnergyError` where it cannot be used here."""
-        if backend not in BACKENDS:
-            raise ArgumentError(f"backend is one of {', '.join(BACKENDS)}")
+        one_of("backend", backend, BACKENDS)
         if found := obstacle(backend):
             raise EnergyError(found)
         if backend != "auto":

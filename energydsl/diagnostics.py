@@ -153,6 +153,20 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f"did you mean `{close[0]}`?" if close else ""
 
 
+def one_of(argument: str, value: Any, known: Iterable[str]) -> str:
+    """A word out of some. Raises `ArgumentError`, with a suggestion where it is misspelt."""
+    words = list(known)
+    if isinstance(value, str) and value in words:
+        return value
+    close = suggestion(value, words) if isinstance(value, str) else ""
+    raise ArgumentError(f"{argument} is one of {', '.join(words)}, not {value!r}{f': {close}' if close else ''}")
+
+
+def a_kind(value: Any) -> str:
+    """What a wrong argument is, for a message."""
+    return f"a {type(value).__name__.lower()}"
+
+
 class EnergyError(Exception):
     """Base of every error that a user can cause."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ import numpy as np
 from energydsl.derive.records import Schedule
 from energydsl.diagnostics import ArgumentError, NotApplicable, TooLarge
 from energydsl.network import Network, Piece
-from energydsl.program import MAX_LOG2_STATES, Array, Arrays, MeanField, Program
+from energydsl.program import MAX_LOG2_STATES, Array, Arrays, MeanField, Program, by_layer
 from energydsl.random import as_random
 
 
@@ -75,11 +75,12 @@ class Contrast:
 
     Rows 0..B-1 are states, rows B..2B-1 the same parents with the means of the targets: these are independent given their
     parents, and no term holds a unit twice, so the expectation of every statistic is exact. Raises `NotApplicable` where units
-    enter by more than x and x^2.
+    enter by more than x and x^2. floors: what is added to the squares of the states, by layer.
     """
 
-    def __init__(self, part: Conditional, batch: int):
+    def __init__(self, part: Conditional, batch: int, floors: Mapping[str, Array] = MappingProxyType({})):
         program = part.program
+        self.floors = {n: program.device(floors[n]) for n in part.targets if n in floors}
         odd = [n for n in part.targets if not program.derived.conditionals[n].linear]
         if odd:
             raise NotApplicable(f"{part.piece.name}: `{odd[0]}` enters by more than x and x^2")
@@ -106,6 +107,8 @@ class Contrast:
                 self.both[name][batch:] = x[name]
         for name in self.squared:
             program.xp.square(x[name], out=self.both[f"{name}^2"][:batch])
+            if name in self.floors:
+                self.both[f"{name}^2"][:batch] += self.floors[name]
         state = {n: a[batch:] for n, a in self.both.items()}
         p = self.part.params(params)
         for name in self.part.targets:
@@ -210,7 +213,7 @@ class DirectedProgram(Program):
     ) -> float | Array:
         """Exact log Z of the core; the parts below it are normalised."""
         p = self.check_params(params)
-        inputs = {n: a for n, a in (given or {}).items() if n in self.core.model.layers}
+        inputs = {n: a for n, a in by_layer({} if given is None else given, ()).items() if n in self.core.model.layers}
         return self.core.log_partition(self.core_params(p), inputs, **scalars)
 
     def log_sum(
@@ -244,14 +247,14 @@ class DirectedProgram(Program):
     ) -> tuple[Array, ...]:
         """beta times the fields of a layer in the part that draws it."""
         p, owner = self.check_params(params), self.owner(layer)
-        kept = {n: a for n, a in state.items() if n in owner.model.layers}
+        kept = {n: a for n, a in by_layer(state, ()).items() if n in owner.model.layers}
         return owner.natural_parameters({n: p[n] for n in owner.model.params}, kept, layer, **scalars)
 
     def _given_rest(
         self, params: Mapping[str, Any], state: Mapping[str, Any], layer: str, what: str, scalars: Mapping[str, Any]
     ) -> Array:
         p, owner = self.check_params(params), self.owner(layer)
-        kept = {n: a for n, a in state.items() if n in owner.model.layers}
+        kept = {n: a for n, a in by_layer(state, ()).items() if n in owner.model.layers}
         return owner._given_rest({n: p[n] for n in owner.model.params}, kept, layer, what, scalars)
 
     def sample(
@@ -259,7 +262,7 @@ class DirectedProgram(Program):
     ) -> Array:
         """A draw of a layer in the part that draws it."""
         p, owner = self.check_params(params), self.owner(layer)
-        kept = {n: a for n, a in state.items() if n in owner.model.layers}
+        kept = {n: a for n, a in by_layer(state, ()).items() if n in owner.model.layers}
         return owner.sample({n: p[n] for n in owner.model.params}, kept, layer, rng, **scalars)
 
     def parts(self, clamp: Iterable[str] = ()) -> list[str]:

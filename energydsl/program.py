@@ -26,7 +26,7 @@ from energydsl.backends.numpy_runtime import ndtri
 from energydsl.derive import Derived
 from energydsl.derive.free_energy import log_states, summable_sets
 from energydsl.derive.scaled import improper_when_scaled
-from energydsl.diagnostics import ArgumentError, DataError, NotApplicable, TooLarge, suggestion, whole_number
+from energydsl.diagnostics import ArgumentError, DataError, NotApplicable, TooLarge, a_kind, suggestion, whole_number
 from energydsl.domains import DOMAINS
 from energydsl.domains.density import Density
 from energydsl.energy.terms import BASE
@@ -252,7 +252,7 @@ class Program:
     def check_params(self, params: Mapping[str, Any]) -> Arrays:
         """Parameters as arrays of the program's precision, finite and within their constraints. Raises `DataError` (E0403)."""
         if not isinstance(params, Mapping):
-            raise ArgumentError(f"params is a dict of arrays by name, not {type(params).__name__}")
+            raise ArgumentError(f"params is a dict of arrays by name, as init gives it, not {a_kind(params)}")
         for name in params:
             if name not in self.model.params:
                 help = suggestion(str(name), self.model.params)
@@ -299,12 +299,7 @@ class Program:
 
     def checked_arrays(self, given: Mapping[str, Any]) -> Arrays:
         """As `layer_arrays`, but left where they are."""
-        if not isinstance(given, Mapping):
-            example = next(iter(self.model.layers))
-            raise ArgumentError(
-                f"values of layers are a dict by name, {{'{example}': ...}}, not {type(given).__name__}"
-            )
-        found = {}
+        found, given = {}, by_layer(given, ())
         for name, value in given.items():
             if name not in self.model.layers:
                 raise DataError.of(f"the model has no layer `{name}`", suggestion(name, self.model.layers))
@@ -341,7 +336,7 @@ class Program:
 
     def random_state(self, batch: int, random: Rng, given: Mapping[str, Any] | None = None) -> Arrays:
         """As `init_state`, from a stream of random numbers that goes on."""
-        held = self.layer_arrays(given or {})
+        held = self.layer_arrays({} if given is None else given)
         state: Arrays = {}
         for name, layer in self.model.layers.items():
             if name in held:
@@ -371,7 +366,8 @@ class Program:
         return np.abs(normal) if domain.nonnegative else normal
 
     def _state(self, state: Mapping[str, Any], needed: Iterable[str]) -> Arrays:
-        arrays = self.checked_arrays(state)
+        needed = list(needed)
+        arrays = self.checked_arrays(by_layer(state, needed))
         for name in needed:
             if name not in arrays:
                 raise ArgumentError(f"the state has no layer `{name}`")
@@ -685,7 +681,7 @@ class Program:
         Raises `TooLarge` with the cost, and `NotApplicable` where a layer can be neither summed out nor enumerated.
         """
         inputs = self.model.by_role("input")
-        given = given or {}
+        given = by_layer({} if given is None else given, inputs)
         for name in inputs:
             if name not in given:
                 raise ArgumentError(f"log Z depends on the input `{name}`: log_partition(params, given={{...}})")
@@ -922,6 +918,16 @@ class Program:
 def _compiled(model: Any, backend: str, dtype: str, precision: str) -> Any:
     """A program from the pickled form of one."""
     return model.compile(backend, dtype, precision)
+
+
+def by_layer(given: Any, needed: Sequence[str]) -> Mapping[str, Any]:
+    """A dict of arrays by layer; a bare array is that of the only layer needed. Raises `ArgumentError`."""
+    if isinstance(given, Mapping):
+        return given
+    if len(needed) == 1 and hasattr(given, "__len__"):
+        return {needed[0]: given}
+    shown = f" of {', '.join(f'`{n}`' for n in needed)}" if needed else ""
+    raise ArgumentError(f"arrays{shown} are given as a dict by layer, not as {a_kind(given)}")
 
 
 def _one_value(layer: Layer, value: Array) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from energydsl.compiler import load, loads
 from energydsl.data.sources import from_arrays
 from energydsl.diagnostics import NotApplicable
+from energydsl.learning import defaults
+from energydsl.learning.choice import chosen_method, default_optimizer
 from energydsl.learning.loop import train
-from energydsl.learning.methods import METHODS
-from energydsl.learning.optimizers import SGD
+from energydsl.learning.optimizers import OPTIMIZERS
 
 Array = NDArray[Any]
 
@@ -32,7 +34,8 @@ class EnergyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     """Latent features of a model.
 
     Parameters: model: path or text of a model with one visible layer, whose first axis is the dim named `features_dim`;
-    a Gaussian-Bernoulli RBM by default. method, k, lr, batch_size, epochs, random_state: as for `train`.
+    a Gaussian-Bernoulli RBM by default. method, k, lr, batch_size, epochs, random_state: as for `train`, with its defaults;
+    lr None: that of the model.
 
     Attributes: params_: parameters by name; program_; n_features_in_.
     """
@@ -43,12 +46,12 @@ class EnergyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         *,
         features_dim: str = "I",
         dims: dict[str, int] | None = None,
-        method: str = "cd",
-        k: int = 1,
-        lr: float = 0.01,
-        batch_size: int = 100,
-        epochs: int = 10,
-        random_state: int = 0,
+        method: str | None = None,
+        k: int = defaults.SWEEPS,
+        lr: float | None = None,
+        batch_size: int = defaults.BATCH,
+        epochs: int = defaults.EPOCHS,
+        random_state: int = defaults.SEED,
     ):
         self.model = model
         self.features_dim = features_dim
@@ -73,7 +76,7 @@ class EnergyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         X = validate_data(self, X, dtype=[np.float32, np.float64], reset=first)
         if first:
             self._compile(X.shape[1])
-        self.params_ = self._train(X, 1, None if first else self.params_)
+        self.params_ = self._train(X, 1, None if first else self.params_, "constant")
         return self
 
     def _compile(self, features: int) -> None:
@@ -100,13 +103,13 @@ class EnergyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             return self.__dict__["program_"]
         raise AttributeError(name)
 
-    def _train(self, X: Array, epochs: int, params: Any) -> Any:
+    def _train(self, X: Array, epochs: int, params: Any, schedule: str = defaults.SCHEDULE) -> Any:
         data = from_arrays(self.program_.model, {self._visible: X}, "none")
         run = train(
             self.program_,
             data,
-            METHODS[self.method](k=self.k),
-            SGD(lr=self.lr),
+            replace(chosen_method(self.program_.model, self.method), k=self.k),
+            OPTIMIZERS[default_optimizer(self.program_.model)](lr=self.lr, schedule=schedule),
             epochs,
             seed=self.random_state,
             batch=self.batch_size,

@@ -136,7 +136,9 @@ def _one(
     first = data.rows(slice(0, min(options["batch"], len(data))))
     # What is loaded and compiled at a first update is no variant's own.
     with contextlib.suppress(EnergyError):
-        train(program, first, method_of(model, options), optimizer_of(options), 1, batch=len(first), validation=0.0)
+        train(
+            program, first, method_of(model, options), optimizer_of(model, options), 1, batch=len(first), validation=0.0
+        )
     folder = out / re.sub(r"[^\w.=-]+", "_", variant.name) / f"seed-{seed}"
     if not as_json:
         click.echo(f"{variant.name}, seed {seed}", err=True)
@@ -145,7 +147,7 @@ def _one(
             program,
             data,
             method_of(model, options),
-            optimizer_of(options),
+            optimizer_of(model, options),
             options["epochs"],
             folder,
             seed,
@@ -167,7 +169,7 @@ def _one(
     wrong = predict(run, rows, labels[0]).error_rate if len(labels) == 1 else None
     try:
         with progress("evaluating", as_json) as bar:
-            found = evaluate(run, rows, betas=_BETAS, progress=bar)
+            found = evaluate(run, rows, progress=bar)
     except EnergyError as error:
         click.echo(f"{variant.name}: no log-likelihood: {error}", err=True)
         return run, None, wrong

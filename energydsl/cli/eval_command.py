@@ -8,14 +8,17 @@ import click
 
 from energydsl.cli.common import data_of_run, data_of_run_options, json_option, print_json, progress
 from energydsl.cli.train_command import describe, keep
+from energydsl.learning import defaults
 
 
 @click.command("eval")
 @click.argument("run")
 @click.option("--method", type=click.Choice(["auto", "exact", "ais"]), default="auto", show_default=True)
-@click.option("--betas", type=click.IntRange(min=1), default=10_000, show_default=True, help="Temperatures of AIS.")
-@click.option("--chains", type=click.IntRange(min=2), default=100, show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--betas", type=click.IntRange(min=1), default=defaults.TEMPERATURES, show_default=True, help="Temperatures of AIS."
+)
+@click.option("--chains", type=click.IntRange(min=2), default=defaults.ANNEALED_CHAINS, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=defaults.SEED, show_default=True)
 @data_of_run_options
 @json_option
 def command(run: str, sources: tuple[str, ...], as_json: bool, **options: Any) -> None:

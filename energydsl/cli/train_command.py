@@ -14,12 +14,13 @@ import click
 from energydsl.cli.common import Function, json_option, overrides_options, print_json, progress, read_model, status_of
 from energydsl.compiler import BACKENDS, DTYPES, PRECISIONS, Model
 from energydsl.diagnostics import ArgumentError, EnergyError
+from energydsl.learning import defaults, scales
+from energydsl.learning.choice import chosen_optimizer, default_method, default_optimizer
 from energydsl.learning.greedy import Greedy
 from energydsl.learning.methods import CD, METHODS, POSITIVE, Method
 from energydsl.learning.optimizers import OPTIMIZERS, SCHEDULES, SGD, Optimizer
 
-_BETAS = 5000  # temperatures of the likelihoods that training gives
-
+_SGD, _ADAM = (defaults.RATES[name] for name in ("sgd", "adam"))
 _TRAINING = (
     click.option(
         "--data",
@@ -35,46 +36,79 @@ _TRAINING = (
         default=None,
         help="[default: pcd; cd with input layers; wake-sleep with arrows]",
     ),
-    click.option("--k", type=click.IntRange(min=1), help="Gibbs sweeps an update.  [default: 1; mcmc 50]"),
+    click.option(
+        "--k",
+        type=click.IntRange(min=1),
+        help=f"Gibbs sweeps an update.  [default: {defaults.SWEEPS}; mcmc {defaults.BURN_IN}]",
+    ),
     click.option(
         "--positive",
         type=click.Choice(POSITIVE),
-        default="gibbs",
+        default=defaults.POSITIVE,
         show_default=True,
         help="How latents are found given data.",
     ),
-    click.option("--latent-sweeps", type=click.IntRange(min=1), help="Sweeps or iterations over them.  [default: 5]"),
+    click.option(
+        "--latent-sweeps",
+        type=click.IntRange(min=1),
+        default=defaults.LATENT_SWEEPS,
+        show_default=True,
+        help="Sweeps or iterations over them.",
+    ),
     click.option("--impute", is_flag=True, help="Draw missing entries (NaN) of the data given the known ones."),
     click.option("--centred", is_flag=True, help="Follow the centred gradient."),
     click.option("--predict", metavar="LAYER", help="Fit p(LAYER | the other visible layers), as for labels."),
     click.option(
         "--generative",
         type=click.FloatRange(min=0),
-        help="Weight of the joint likelihood beside --predict; 0: discriminative.  [default: 0.01]",
+        help=f"Weight of the joint likelihood beside --predict; 0: discriminative.  [default: {defaults.GENERATIVE}]",
     ),
     click.option(
         "--greedy",
         metavar="N[,N...]",
         help="Train layer by layer first, this many epochs a stage (deep models).",
     ),
-    click.option("--greedy-lr", type=float, help="Learning rate of --greedy.  [default: 0.05]"),
-    click.option("--epochs", type=click.IntRange(min=0), default=20, show_default=True),
-    click.option("--lr", type=float, help="Learning rate.  [default: 0.05; adam 0.001]"),
-    click.option("--batch", type=click.IntRange(min=1), default=100, show_default=True),
     click.option(
-        "--chains", type=click.IntRange(min=0), help="Persistent chains.  [default: 100; wake-sleep 0, contrastive]"
+        "--greedy-lr",
+        type=float,
+        help=f"Learning rate of --greedy.  [default: {_SGD[0]}; real, positive and count data {_SGD[1]}]",
     ),
-    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
-    click.option("--optimizer", type=click.Choice(list(OPTIMIZERS)), default="sgd", show_default=True),
+    click.option("--epochs", type=click.IntRange(min=0), default=defaults.EPOCHS, show_default=True),
     click.option(
-        "--schedule", type=click.Choice(SCHEDULES), default="linear", show_default=True, help="How the rate falls."
+        "--lr",
+        type=float,
+        help=f"Learning rate.  [default: sgd {_SGD[0]}, adam {_ADAM[0]}; "
+        f"real, positive and count data: sgd {_SGD[1]}, adam {_ADAM[1]}]",
     ),
-    click.option("--momentum", type=float, default=0.0, show_default=True, help="Of sgd."),
-    click.option("--weight-decay", type=float, default=0.0, show_default=True),
-    click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True),
-    click.option("--dtype", type=click.Choice(DTYPES), default="float32", show_default=True),
+    click.option("--batch", type=click.IntRange(min=1), default=defaults.BATCH, show_default=True),
     click.option(
-        "--precision", type=click.Choice(PRECISIONS), default="full", show_default=True, help="Products on a GPU."
+        "--chains",
+        type=click.IntRange(min=0),
+        help=f"Persistent chains.  [default: {defaults.CHAINS}; wake-sleep {defaults.DREAMS}, contrastive]",
+    ),
+    click.option("--seed", type=click.IntRange(min=0), default=defaults.SEED, show_default=True),
+    click.option(
+        "--optimizer",
+        type=click.Choice(list(OPTIMIZERS)),
+        help="[default: {}; {} for real, positive and count data]".format(*defaults.OPTIMIZERS),
+    ),
+    click.option(
+        "--schedule",
+        type=click.Choice(SCHEDULES),
+        default=defaults.SCHEDULE,
+        show_default=True,
+        help="How the rate falls.",
+    ),
+    click.option("--momentum", type=float, default=defaults.MOMENTUM, show_default=True, help="Of sgd."),
+    click.option("--weight-decay", type=float, default=defaults.WEIGHT_DECAY, show_default=True),
+    click.option("--backend", type=click.Choice(BACKENDS), default=defaults.BACKEND, show_default=True),
+    click.option("--dtype", type=click.Choice(DTYPES), default=defaults.DTYPE, show_default=True),
+    click.option(
+        "--precision",
+        type=click.Choice(PRECISIONS),
+        default=defaults.PRECISION,
+        show_default=True,
+        help="Products on a GPU.",
     ),
     click.option(
         "--binarise", metavar="RULE", help="threshold:0.5, sample or none, for grey values.  [digits: sample]"
@@ -129,7 +163,9 @@ def command(
         options["key"],
         options["impute"],
     )
-    method, optimizer = method_of(model, options), optimizer_of(options)
+    method, optimizer = method_of(model, options), optimizer_of(model, options)
+    for sentence in scales.held(program, data):
+        click.echo(f"note: {sentence}", err=True)
     folder = out or Path("runs") / model.name
     with heeded(), reporting(as_json, options["epochs"]) as report:
         run = train(
@@ -172,17 +208,14 @@ def command(
 
 
 def method_of(model: Model, options: dict[str, Any]) -> Method:
-    usual = "wake-sleep" if model.pieces else "cd" if model.resolved.by_role("input") else "pcd"
-    name = options["method"] or usual
-    values: dict[str, Any] = {"k": options["k"]} if options["k"] else {}
-    values |= {"positive": options["positive"], "centred": options["centred"], "impute": options["impute"]}
-    if options["latent_sweeps"]:
-        values["latent_sweeps"] = options["latent_sweeps"]
+    name = options["method"] or default_method(model.resolved)
+    values: dict[str, Any] = {n: options[n] for n in ("positive", "latent_sweeps", "centred", "impute", "generative")}
+    if options["k"]:
+        values["k"] = options["k"]
     if name != "cd" and options["chains"] is not None:
         values["chains"] = options["chains"]
     if options["predict"]:
         values["predict"] = options["predict"]
-        values["generative"] = 0.01 if options["generative"] is None else options["generative"]
     elif options["generative"] is not None:
         raise ArgumentError("--generative is a weight beside --predict")
     return METHODS[name](**values)
@@ -197,18 +230,19 @@ def greedy_of(options: dict[str, Any]) -> Greedy | None:
         epochs = tuple(int(n) for n in options["greedy"].split(","))
     except ValueError:
         raise ArgumentError("--greedy takes whole numbers: --greedy 10,10,20") from None
-    return Greedy(epochs, CD(centred=options["centred"]), SGD(lr=options["greedy_lr"] or 0.05))
+    return Greedy(
+        epochs, CD(centred=options["centred"]), SGD(lr=options["greedy_lr"], schedule=defaults.GREEDY_SCHEDULE)
+    )
 
 
-def optimizer_of(options: dict[str, Any]) -> Optimizer:
-    values = {"weight_decay": options["weight_decay"], "schedule": options["schedule"]}
-    if options["lr"] is not None:
-        values["lr"] = options["lr"]
-    if options["optimizer"] == "sgd":
+def optimizer_of(model: Model, options: dict[str, Any]) -> Optimizer:
+    name = options["optimizer"] or default_optimizer(model.resolved)
+    values = {n: options[n] for n in ("lr", "weight_decay", "schedule")}
+    if name == "sgd":
         values["momentum"] = options["momentum"]
     elif options["momentum"]:
-        raise ArgumentError("momentum belongs to sgd; adam has its own")
-    return OPTIMIZERS[options["optimizer"]](**values)
+        raise ArgumentError(f"momentum belongs to sgd; {name} has its own")
+    return chosen_optimizer(model.resolved, OPTIMIZERS[name](**values))
 
 
 @contextmanager
@@ -255,7 +289,7 @@ def _judge() -> Callable[[Any, Any], dict[str, float]]:
 
     def judge(run: Any, rows: Any) -> dict[str, float]:
         try:
-            found = evaluate(run, rows, betas=_BETAS)
+            found = evaluate(run, rows)
         except EnergyError as error:
             if not said:
                 said.append(str(error))
@@ -317,18 +351,16 @@ def _evaluate(
     what, rows = held_out(data, run.config, model, sources, options["key"])
     try:
         with progress("evaluating", as_json) as bar:
-            found = evaluate(run, rows, betas=_BETAS, progress=bar)
+            found = evaluate(run, rows, progress=bar)
     except EnergyError as error:
         click.echo(f"no log-likelihood: {error}", err=True)
         return None
     except KeyboardInterrupt as error:
         click.echo(f"not evaluated; the run is whole in {run.path}: energydsl eval does it", err=True)
         sys.exit(status_of(error))
-    keep(run, {"on": what, **found.as_dict()}, rows, betas=_BETAS)
+    keep(run, {"on": what, **found.as_dict()}, rows, betas=defaults.TEMPERATURES)
     if not as_json:
         click.echo(describe(found.as_dict(), what))
-        if found.method == "ais":
-            click.echo(f"firmer: energydsl eval {run.path} --data {' --data '.join(sources)}  (10,000 temperatures)")
     return {"on": what, **found.as_dict()}
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from energydsl.arrays import as_numbers
 from energydsl.data import readers
-from energydsl.diagnostics import ArgumentError, DataError, suggestion
+from energydsl.diagnostics import ArgumentError, DataError, a_kind, one_of, suggestion
 from energydsl.domains import DOMAINS
 from energydsl.model.records import Layer, Resolved
 from energydsl.random import stream
@@ -107,21 +107,45 @@ def _drawn(array: Array, rng: np.random.Generator) -> Array:
     return np.where(np.isnan(array), array, drawn) if np.isnan(array).any() else drawn
 
 
+Sources = str | Path | Iterable[str | Path] | Mapping[str, str | Path]
+
+
+def as_data(model: Resolved, data: Any, binarise: str | None, split: str, impute: bool = False) -> Data:
+    """Data as they are given in Python: `Data`, arrays by layer, the array of the only visible layer, or sources."""
+    if isinstance(data, Data):
+        return data
+    values = list(data.values()) if isinstance(data, Mapping) else data if isinstance(data, list | tuple) else [data]
+    if values and all(isinstance(v, str | Path) for v in values):
+        return load_data(model, data, split, binarise, impute=impute)
+    arrays = data if isinstance(data, Mapping) else {model.by_role("visible")[0]: data}
+    return from_arrays(model, arrays, binarise, impute=impute)
+
+
+def _named(sources: Sources) -> tuple[str, ...]:
+    """Sources as the command line gives them."""
+    if isinstance(sources, str | Path):
+        return (str(sources),)
+    if isinstance(sources, Mapping):
+        return tuple(f"{name}={source}" for name, source in sources.items())
+    return tuple(str(s) for s in sources)
+
+
 def load_data(
     model: Model | Resolved,
-    sources: Iterable[str],
+    sources: Sources,
     split: str = "train",
     binarise: str | None = None,
     key: str | None = None,
     impute: bool = False,
 ) -> Data:
-    """The data that `--data` names, one source or `layer=source` for several layers. Raises `DataError` (E0401).
+    """The data that sources name: one, or several as `layer=source` or a dict by layer. Raises `DataError` (E0401).
 
     impute: entries may be missing (NaN). The embedded digits are drawn from their grey values where nothing else is said.
     """
     model = getattr(model, "resolved", model)
-    assert isinstance(model, Resolved)
-    sources = tuple(sources)
+    if not isinstance(model, Resolved):
+        raise ArgumentError(f"load_data takes a model, as load gives it, not {a_kind(model)}")
+    sources = _named(sources)
     if binarise is None and all(s.rpartition("=")[2].partition(":")[0] == "digits" for s in sources):
         binarise = "sample"
     chosen: dict[str, tuple[str, str]] = {}
@@ -194,8 +218,7 @@ def _has_keys(source: str) -> bool:
 
 
 def _read(source: str, layer: Layer, split: str, key: str) -> Array:
-    if split not in ("train", "test"):
-        raise ArgumentError("split is train or test")
+    one_of("split", split, ("train", "test"))
     kind, _, argument = source.partition(":")
     if kind == "digits":
         return _digits(layer, split, argument, key)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energydsl.derive.free_energy import summable_sets
+from energydsl.learning import defaults
 from energydsl.program import Arrays, Program
 from energydsl.random import Rng, stream
 
@@ -36,8 +37,8 @@ def ais(
     program: Program,
     params: Mapping[str, Any],
     base: Base,
-    betas: int = 10_000,
-    chains: int = 100,
+    betas: int = defaults.TEMPERATURES,
+    chains: int = defaults.ANNEALED_CHAINS,
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
     **scalars: Any,

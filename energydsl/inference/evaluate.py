@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from energydsl.data.sources import Data, from_arrays
-from energydsl.diagnostics import ArgumentError, DataError, NotApplicable, TooLarge
+from energydsl.data.sources import Data, as_data
+from energydsl.diagnostics import ArgumentError, DataError, NotApplicable, TooLarge, a_kind, one_of
 from energydsl.directed_program import DirectedProgram
 from energydsl.inference.ais import LogPartition, ais
+from energydsl.learning import defaults
 from energydsl.program import Arrays, Program
 from energydsl.random import Rng, stream
 
@@ -53,9 +54,9 @@ def evaluate(
     run: Run,
     data: Data | Mapping[str, Any] | Any,
     method: str = "auto",
-    betas: int = 10_000,
-    chains: int = 100,
-    seed: int = 0,
+    betas: int = defaults.TEMPERATURES,
+    chains: int = defaults.ANNEALED_CHAINS,
+    seed: int = defaults.SEED,
     binarise: str | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Evaluation:
@@ -64,14 +65,13 @@ def evaluate(
     method: "exact" (raises `TooLarge`), "ais", or "auto". Grey values of binary layers are drawn once, by `seed`.
     Raises `NotApplicable` where AIS does not fit (input layers).
     """
-    if method not in ("auto", "exact", "ais"):
-        raise ArgumentError("method is auto, exact or ais")
+    if not (hasattr(run, "program") and hasattr(run, "params")):
+        raise ArgumentError(f"evaluate takes a run, as train and open_run give it, not {a_kind(run)}")
+    one_of("method", method, ("auto", "exact", "ais"))
     if betas < 1 or chains < 2:
         raise ArgumentError("AIS takes one temperature or more, and two chains or more")
     program = run.program
-    if not isinstance(data, Data):
-        arrays = data if isinstance(data, Mapping) else {program.model.by_role("visible")[0]: data}
-        data = from_arrays(program.model, arrays, binarise or run.config["data"]["binarise"])
+    data = as_data(program.model, data, binarise or run.config["data"]["binarise"], "test")
     data = data.complete()
     if not len(data):
         raise DataError.of("every row has a missing entry: a likelihood is that of whole rows")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from energydsl.data.sources import Data, from_arrays
+from energydsl.data.sources import Data, as_data
 from energydsl.derive.free_energy import log_states
 from energydsl.diagnostics import ArgumentError, NotApplicable, suggestion
 from energydsl.directed_program import DirectedProgram
@@ -83,8 +83,7 @@ def predict(
     """
     program = run.program
     record = _checked(program, layer)
-    if not isinstance(data, Data):
-        data = from_arrays(program.model, data, run.config["data"]["binarise"])
+    data = as_data(program.model, data, run.config["data"]["binarise"], "test")
     x = program.checked_arrays(data.drawn(seed))
     [states] = program.states((layer,))
     found = program.host(states[layer])

@@ -16,7 +16,7 @@ from energydsl.compiler import BACKENDS, DTYPES, PRECISIONS
 from energydsl.data.sources import Data
 from energydsl.diagnostics import ArgumentError
 from energydsl.graph import edges_of
-from energydsl.learning import files
+from energydsl.learning import defaults, files
 from energydsl.learning.greedy import Greedy
 from energydsl.learning.methods import METHODS, Method
 from energydsl.learning.optimizers import OPTIMIZERS, Optimizer
@@ -45,7 +45,7 @@ def config_of(
 ) -> dict[str, Any]:
     """Everything a run depends on, as JSON has it."""
     if validation is None:
-        validation = 0.1 if len(data) >= 100 else 0.0
+        validation = defaults.VALIDATION if len(data) >= defaults.TELLING_ROWS else 0.0
     if not 0 <= validation < 1:
         raise ArgumentError("validation is a fraction, at least 0 and below 1")
     model = program.model

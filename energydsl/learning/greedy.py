@@ -21,6 +21,7 @@ from energydsl.compiler import Model
 from energydsl.data.sources import Data
 from energydsl.derive import Derived
 from energydsl.diagnostics import ArgumentError, NotApplicable, Source
+from energydsl.learning import defaults
 from energydsl.learning.centred import centred_pairs
 from energydsl.learning.methods import CD, Method
 from energydsl.learning.optimizers import SGD, Optimizer
@@ -45,7 +46,7 @@ class Greedy:
 
     epochs: tuple[int, ...]
     method: Method = field(default_factory=CD)
-    optimizer: Optimizer = field(default_factory=lambda: SGD(lr=0.05))
+    optimizer: Optimizer = field(default_factory=lambda: SGD(schedule=defaults.GREEDY_SCHEDULE))
 
     def __post_init__(self) -> None:
         if not self.epochs or min(self.epochs) < 0:

@@ -15,20 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energydsl.compiler import Model
-from energydsl.data.sources import Data, from_arrays, load_data
-from energydsl.diagnostics import ArgumentError, EnergyError, TrainingError, whole_number
+from energydsl.data.sources import Data, as_data, load_data
+from energydsl.diagnostics import ArgumentError, EnergyError, TrainingError, a_kind, whole_number
 from energydsl.directed_program import DirectedProgram
 from energydsl.domains import DOMAINS
-from energydsl.learning import checkpoint, files, interrupt
+from energydsl.learning import checkpoint, defaults, files, interrupt, scales
 from energydsl.learning import run as runs
 from energydsl.learning.centred import Centring
+from energydsl.learning.choice import chosen_method, chosen_optimizer
 from energydsl.learning.config import config_of, fingerprint
 from energydsl.learning.discriminative import Discriminative
 from energydsl.learning.greedy import Greedy, pretrain
 from energydsl.learning.interrupt import Uninterrupted
 from energydsl.learning.lock import locked
-from energydsl.learning.methods import CD, PCD, Method, WakeSleep
-from energydsl.learning.optimizers import SGD, Optimizer, Slots
+from energydsl.learning.methods import Method, WakeSleep
+from energydsl.learning.optimizers import Optimizer, Slots
 from energydsl.learning.phases import Phases, applicable
 from energydsl.learning.run import Run as Run
 from energydsl.learning.run import open_run as open_run
@@ -54,13 +55,13 @@ Judge = Callable[[Run, Data], Mapping[str, float]]
 def train(
     program: Program,
     data: Data | Mapping[str, Any] | Any,
-    method: Method | None = None,
-    optimizer: Optimizer | None = None,
-    epochs: int = 20,
+    method: Method | str | None = None,
+    optimizer: Optimizer | str | None = None,
+    epochs: int = defaults.EPOCHS,
     out: str | Path | None = None,
-    seed: int = 0,
+    seed: int = defaults.SEED,
     *,
-    batch: int = 100,
+    batch: int = defaults.BATCH,
     validation: float | None = None,
     binarise: str | None = None,
     resume: bool = False,
@@ -73,7 +74,8 @@ def train(
 ) -> Run:
     """Fit the parameters to data by the gradient of the log-likelihood.
 
-    data: `Data`, a dict of arrays by layer, or the array of the only visible layer, rows first. validation: the fraction
+    data: `Data`, a dict of arrays by layer, the array of the only visible layer, rows first, or what `load_data` takes
+    ("digits", a file). method, optimizer: records, their names, or None: as they fit the model. validation: the fraction
     of rows held out for the figures on the way (by default a tenth where there are 100 rows or more). report: called
     with every row of metrics. With `out`, a run folder is written and `resume` goes on from its last checkpoint, so that
     the result equals the uninterrupted one. params: where training begins. greedy: train layer by layer first. start: a run
@@ -85,6 +87,8 @@ def train(
     Raises `TrainingError` where a parameter leaves the finite numbers, `DataError` for unfit data, `NotApplicable` where
     the method does not fit the model.
     """
+    if not isinstance(program, Program):
+        raise ArgumentError(f"train takes a program, model.compile(), not {a_kind(program)}")
     seed, epochs = whole_number("seed", seed), whole_number("epochs", epochs)
     batch, judge_every = whole_number("batch", batch, 1), whole_number("judge_every", judge_every, 1)
     if start is not None:
@@ -94,10 +98,8 @@ def train(
     folder = files.folder_of(out) if out is not None else None
     if resume and folder is None:
         raise ArgumentError("resume needs the run's folder: out=...")
-    method, optimizer = method or default_method(program), optimizer or SGD()
-    if not isinstance(data, Data):
-        arrays = data if isinstance(data, Mapping) else {program.model.by_role("visible")[0]: data}
-        data = from_arrays(program.model, arrays, binarise, impute=method.impute)
+    method, optimizer = chosen_method(program.model, method), chosen_optimizer(program.model, optimizer)
+    data = as_data(program.model, data, binarise, "train", method.impute)
     config = config_of(program, data, method, optimizer, epochs, batch, validation, seed, greedy)
     with _reserved(folder, resume), interrupt.heeded() as taken:
         stopped = None
@@ -141,13 +143,6 @@ def _reserved(folder: Path | None, resume: bool) -> Iterator[None]:
                 folder.rmdir()
 
 
-def default_method(program: Program) -> Method:
-    """Wake-sleep for a model with directed parts, persistent chains for any other, but for one with inputs."""
-    if isinstance(program, DirectedProgram):
-        return WakeSleep()
-    return CD() if program.model.by_role("input") else PCD()
-
-
 class _Training:
     def __init__(
         self,
@@ -164,26 +159,27 @@ class _Training:
         self.batch = min(config["batch"], len(self.data))
         self.rng = Rng(stream(self.seed, "chains of training"))
         applicable(program, method)
+        whole = program.checked_arrays(self.data.filled(self.seed).arrays)
+        visible = {n: whole[n] for n in program.model.by_role("visible")}
+        floors, self.scales = scales.floors(program, visible), scales.scales(program.derived)
         self.phases: Phases | WakeSleepPhases
         if isinstance(program, DirectedProgram):
             assert isinstance(method, WakeSleep)
-            self.phases = WakeSleepPhases(program, method, self.batch, self.rng)
+            self.phases = WakeSleepPhases(program, method, self.batch, self.rng, floors)
         else:
-            self.phases = Phases(program, method, self.batch, self.rng)
-            self.phases.row *= method.generative
-        self.sources: list[Phases | WakeSleepPhases | Discriminative] = [self.phases] if method.generative else []
+            self.phases = Phases(program, method, self.batch, self.rng, floors)
+            self.phases.row *= method.share
+        self.sources: list[Phases | WakeSleepPhases | Discriminative] = [self.phases] if method.share else []
         if method.predict:
             self.sources.append(Discriminative(program, method.predict, self.batch))
         self.imputed = method.impute
-        whole = program.checked_arrays(self.data.filled(self.seed).arrays)
-        visible = {n: whole[n] for n in program.model.by_role("visible")}
         self.base = {n: program.base_rate(n, a) for n, a in visible.items()}
         start = program.init(self.seed, visible) if params is None else program.check_params(params)
         self.params: Arrays = {n: program.xp.array(a) for n, a in start.items()}
         check_start(program, self.params, whole, Rng(stream(self.seed, "look at the start")))
         self.learned = [n for n, p in program.model.params.items() if "frozen" not in p.constraints]
         self.slots: Slots = optimizer.init({n: self.params[n] for n in self.learned}, program.xp.zeros_like)
-        self.lr = program.xp.zeros((), program.dtype)
+        self.lr, self.scale_lr = program.xp.zeros((), program.dtype), program.xp.zeros((), program.dtype)
         self.step = (
             program.kernels.repeated(self._step, self.rng, self._work()) if self.phases.repeatable else self._step
         )
@@ -275,7 +271,9 @@ class _Training:
         with self.program.held():
             for source in self.sources:
                 source.load(data)
-            self.lr.fill(self.optimizer.rate(self.update / self.total, self.update))
+            progress = self.update / self.total
+            self.lr.fill(self.optimizer.rate(progress, self.update))
+            self.scale_lr.fill(self.optimizer.scale_lr * self.optimizer.pace(progress) ** 2)
             if self.centring is not None:
                 self.centring.at(self.update)
             self.sums, self.stepped = self.step(), True
@@ -310,6 +308,8 @@ class _Training:
                 self.lr,
                 name in self.program.derived.couplings,
                 self.program.kernels,
+                self.scales.get(name),
+                self.scale_lr,
             )
         for name in self.direct:
             for source in self.sources:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from energydsl.diagnostics import ArgumentError
+from energydsl.diagnostics import ArgumentError, one_of
+from energydsl.learning import defaults
 
 POSITIVE = ("gibbs", "mean-field")
 
@@ -25,16 +26,17 @@ class Method:
     impute: draw entries of the data that are missing (NaN) given those that are known, in `latent_sweeps` sweeps.
 
     predict: a visible layer y; -log p(y | the rest) is then fitted, exactly, and beside it `generative` times the joint
-    -log p that the method estimates (0: discriminative, more: hybrid; Larochelle & Bengio 2008).
+    -log p that the method estimates (0: discriminative, more: hybrid; Larochelle & Bengio 2008). Where it is not said,
+    generative is 0.01 beside a layer to predict, and 1 without.
     """
 
-    k: int = 1
-    latent_sweeps: int = 5
-    positive: str = "gibbs"
+    k: int = defaults.SWEEPS
+    latent_sweeps: int = defaults.LATENT_SWEEPS
+    positive: str = defaults.POSITIVE
     centred: bool = False
     impute: bool = False
     predict: str = ""
-    generative: float = 1.0
+    generative: float | None = None
     name = "method"
 
     def __post_init__(self) -> None:
@@ -42,12 +44,19 @@ class Method:
             raise ArgumentError("k and latent_sweeps are at least 1")
         if self.impute and (self.predict or self.positive != "gibbs"):
             raise ArgumentError("impute draws the positive phase: not with predict, nor with mean field")
-        if self.positive not in POSITIVE:
-            raise ArgumentError(f"positive is one of {', '.join(POSITIVE)}")
+        one_of("positive", self.positive, POSITIVE)
+        if self.generative is None:
+            object.__setattr__(self, "generative", defaults.GENERATIVE if self.predict else 1.0)
         if self.centred and not self.generative:
             raise ArgumentError("centred follows the phases of the joint likelihood: with generative above 0")
-        if not self.generative >= 0 or (self.generative != 1.0 and not self.predict):
+        if not self.share >= 0 or (self.share != 1.0 and not self.predict):
             raise ArgumentError("generative is not negative, and belongs to predict")
+
+    @property
+    def share(self) -> float:
+        """The weight of the joint likelihood."""
+        assert self.generative is not None
+        return self.generative
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,7 @@ class CD(Method):
 class PCD(Method):
     """Stochastic maximum likelihood: chains persist (Younes 1989; Tieleman 2008)."""
 
-    chains: int = 100
+    chains: int = defaults.CHAINS
     name = "pcd"
 
     def __post_init__(self) -> None:
@@ -79,8 +88,8 @@ class PCD(Method):
 class MCMC(Method):
     """Naive maximum likelihood: chains start at random and burn in for k sweeps, every update anew."""
 
-    k: int = 50
-    chains: int = 100
+    k: int = defaults.BURN_IN
+    chains: int = defaults.CHAINS
     name = "mcmc"
 
 
@@ -92,7 +101,7 @@ class WakeSleep(Method):
     persist, which keeps the dreams of long chains sound.
     """
 
-    chains: int = 0
+    chains: int = defaults.DREAMS
     name = "wake-sleep"
 
     def __post_init__(self) -> None:

@@ -2,55 +2,81 @@
 
 The size of a step is a number or an array of one, so that a step can be recorded once and repeated with other sizes.
 
-A positive parameter is moved in its logarithm, so it stays positive; a nonnegative one is cut off at zero; symmetry and
-a zero diagonal are kept because gradients have them. Weight decay acts on couplings, not on biases.
+A positive parameter is moved in its logarithm, so it stays positive, by 1/2 a step at most; a nonnegative one is cut off at
+zero; symmetry and a zero diagonal are kept because gradients have them. Weight decay acts on couplings, not on biases.
+Parameters that set the scale of units take steps of their own, in units of their curvature (see `scales`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from energydsl.backends import numpy_runtime
-from energydsl.diagnostics import ArgumentError
+from energydsl.diagnostics import ArgumentError, one_of
+from energydsl.learning import defaults
 from energydsl.model.records import Param
 
 Array = NDArray[Any]
 Slots = dict[str, dict[str, Array]]
 SCHEDULES = ("constant", "linear", "cosine", "sqrt")
+# The largest change of a logarithm in one step, and the range that a positive parameter never leaves.
+_LARGEST_STEP, _RANGE = 0.5, (1e-12, 1e12)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How a parameter s sets the scale of units, of the precision s^exponent: the curvature of -log p in log s."""
+
+    exponent: float
+    curvature: float
 
 
 @dataclass(frozen=True)
 class Optimizer:
-    """lr: learning rate. schedule: how it falls over training: constant, linear or cosine (to zero), sqrt (1/sqrt(1+9t))."""
+    """lr: learning rate; None: that of the model's visible layers (`defaults.RATES`).
 
-    lr: float = 0.05
-    weight_decay: float = 0.0
-    schedule: str = "constant"
+    schedule: how it falls over training: constant, linear or cosine (to zero), sqrt (1/sqrt(1+9t)). scale_lr: the rate of
+    parameters that set the scale of units, in their logarithm and in units of its curvature.
+    """
+
+    lr: float | None = None
+    weight_decay: float = defaults.WEIGHT_DECAY
+    schedule: str = defaults.SCHEDULE
+    scale_lr: float = defaults.SCALE_RATE
     name = "optimizer"
 
     def __post_init__(self) -> None:
-        if not (self.lr > 0 and math.isfinite(self.lr)):
-            raise ArgumentError("the learning rate is a positive number")
+        for name, rate in (("lr", self.lr), ("scale_lr", self.scale_lr)):
+            if rate is not None and not (rate > 0 and math.isfinite(rate)):
+                raise ArgumentError(f"{name}, a learning rate, is a positive number")
         if self.weight_decay < 0:
-            raise ArgumentError("weight decay is not negative")
-        if self.schedule not in SCHEDULES:
-            raise ArgumentError(f"schedule is one of {', '.join(SCHEDULES)}")
+            raise ArgumentError("weight_decay is not negative")
+        one_of("schedule", self.schedule, SCHEDULES)
 
-    def rate(self, progress: float, update: int = 0) -> float:
-        """The learning rate after a fraction of training; `update` counts those made before."""
+    def fitted(self, unbounded: bool) -> Optimizer:
+        """With the learning rate that belongs to bounded or unbounded visible layers, where none was given."""
+        return replace(self, lr=defaults.RATES[self.name][unbounded]) if self.lr is None else self
+
+    def pace(self, progress: float) -> float:
+        """What is left of every rate after a fraction of training."""
         factors = {
             "constant": 1.0,
             "linear": 1.0 - progress,
             "cosine": 0.5 * (1.0 + math.cos(math.pi * progress)),
             "sqrt": 1.0 / math.sqrt(1.0 + 9.0 * progress),
         }
-        return self.lr * factors[self.schedule]
+        return factors[self.schedule]
+
+    def rate(self, progress: float, update: int = 0) -> float:
+        """The learning rate after a fraction of training; `update` counts those made before."""
+        assert self.lr is not None
+        return self.lr * self.pace(progress)
 
     def init(self, params: dict[str, Array], zeros_like: Callable[[Array], Array] = np.zeros_like) -> Slots:
         raise NotImplementedError
@@ -68,9 +94,12 @@ class Optimizer:
         lr: Any,
         decays: bool,
         kernels: Any = numpy_runtime,
+        scale: Scale | None = None,
+        rate: Any = 0.0,
     ) -> tuple[Any, Any]:
         """Move one parameter, in place, down the gradient of -log p; the sums of squares of gradient and new value.
 
+        scale: of a parameter that sets the scale of units; rate: the share of the variance that such a step replaces.
         kernels.axpy(value, direction, factor) adds factor * direction to the value and returns these sums for its
         arguments, as numbers or as arrays of parts of them.
         """
@@ -79,14 +108,27 @@ class Optimizer:
             slope = slope + self.weight_decay * value
         if "positive" in param.constraints:
             slope = slope * value
-        direction, factor = self.change(slope, slots, lr, kernels.xp)
+        direction, factor = (gradient, 0.0) if scale else self.change(slope, slots, lr, kernels.xp)
         if "positive" in param.constraints:
-            value *= kernels.xp.exp(factor * direction)
+            if scale:
+                self.rescale(value, slope, scale, rate, kernels.xp)
+            else:
+                value *= kernels.xp.exp(kernels.xp.clip(factor * direction, -_LARGEST_STEP, _LARGEST_STEP))
+            kernels.xp.clip(value, *_RANGE, out=value)
             factor = 0.0
         size, new = kernels.axpy(value, direction, factor)
         if "nonnegative" in param.constraints:
             kernels.xp.maximum(value, 0, out=value)
         return size if direction is gradient else kernels.square_sum(gradient), new
+
+    @staticmethod
+    def rescale(value: Array, slope: Array, scale: Scale, rate: Any, xp: Any) -> None:
+        """Move the logarithm of a scale by the slope in it over its curvature: its variance by a share of what it lacks.
+
+        For sigma of (x - b)^2 / (2 sigma^2) this is sigma^2 <- (1 - rate) sigma^2 + rate <(x - b)^2>, if the model fits.
+        """
+        lacking = rate * (scale.exponent / scale.curvature) * slope
+        value *= (1.0 + xp.maximum(lacking, -_LARGEST_STEP)) ** (-1.0 / scale.exponent)
 
     def change(self, gradient: Array, slots: dict[str, Array], lr: Any, xp: Any) -> tuple[Array, Any]:
         """The direction of a step and the factor it is taken with; `xp` is the library of the arrays."""
@@ -97,7 +139,7 @@ class Optimizer:
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum (Polyak 1964): v <- momentum v - lr g; param <- param + v."""
 
-    momentum: float = 0.0
+    momentum: float = defaults.MOMENTUM
     name = "sgd"
 
     def __post_init__(self) -> None:
@@ -124,7 +166,6 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     """Adaptive moments (Kingma & Ba 2015, algorithm 1)."""
 
-    lr: float = 1e-3
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8

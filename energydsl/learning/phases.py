@@ -9,6 +9,8 @@ given the rest and no term holds a unit twice, so the expectation of every stati
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -34,10 +36,16 @@ def applicable(program: Program, method: Method) -> None:
 
 
 class Phases:
-    """The buffers of both phases for one batch size, and the step that fills them."""
+    """The buffers of both phases for one batch size, and the step that fills them.
 
-    def __init__(self, program: Program, method: Method, batch: int, rng: Rng):
+    floors: what is added to the squares of the data, by layer (see `scales`).
+    """
+
+    def __init__(
+        self, program: Program, method: Method, batch: int, rng: Rng, floors: Mapping[str, Array] = MappingProxyType({})
+    ):
         self.program, self.method, self.rng = program, method, rng
+        self.floors = {n: program.device(f) for n, f in floors.items() if n in program.model.layers}
         model = program.model
         self.hidden = model.by_role("hidden")
         self.inputs = model.by_role("input")
@@ -57,7 +65,7 @@ class Phases:
         self.settles = method.positive == "mean-field" and bool(self.hidden)
         positive = set(self.hidden) if self.settles else self._averaged(self.positive_schedule) & set(self.hidden)
         negative = self._averaged(self.negative_schedule)
-        self._add_second_moments(positive | negative)
+        self._add_second_moments(positive | negative | set(self.floors))
         self.positive, self.positive_means = self._side(slice(0, batch), positive)
         self.negative, self.negative_means = self._side(slice(batch, rows), negative)
         if isinstance(method, CD):
@@ -171,6 +179,8 @@ class Phases:
                 layer, half = name[:-2], self.batch
                 if name not in self.positive_means:
                     self.program.xp.square(self.both[layer][:half], out=self.both[name][:half])
+                if layer in self.floors:
+                    self.both[name][:half] += self.floors[layer]
                 if name not in self.negative_means:
                     self.program.xp.square(self.both[layer][half:], out=self.both[name][half:])
 

@@ -8,6 +8,7 @@ are drawn downwards from where the core's chains ended; every recognition part f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ class WakeSleepPhases:
 
     repeatable = False
 
-    def __init__(self, program: DirectedProgram, method: WakeSleep, batch: int, rng: Rng):
+    def __init__(self, program: DirectedProgram, method: WakeSleep, batch: int, rng: Rng, floors: Mapping[str, Array]):
         self.program, self.rng, self.batch = program, rng, batch
         self.settings = program.settings()
         inner: Method = CD(k=method.k, latent_sweeps=method.latent_sweeps)
@@ -35,11 +36,10 @@ class WakeSleepPhases:
             inner = PCD(k=method.k, latent_sweeps=method.latent_sweeps, chains=method.chains)
             if program.model.by_role("input"):
                 raise NotApplicable("chains of the core do not persist where there are inputs: chains=0")
-        self.core = Phases(program.core, inner, batch, rng)
+        self.core = Phases(program.core, inner, batch, rng, floors)
         dreams = self.core.chains
-        self.parts = [Contrast(c, batch) for c in program.generative] + [
-            Contrast(c, dreams) for c in program.recognition
-        ]
+        self.parts = [Contrast(c, batch, floors) for c in program.generative]
+        self.parts += [Contrast(c, dreams) for c in program.recognition]
         layers = program.model.layers
         self.data = [*program.model.by_role("visible"), *program.model.by_role("input")]
         self.wake: Arrays = {

@@ -1,0 +1,40 @@
+"""What is taken where nothing is said: one table for Python, scikit-learn and the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+EPOCHS = 20
+BATCH = 100
+# Rows held out, where there are as many as `TELLING_ROWS` or more.
+VALIDATION, TELLING_ROWS = 0.1, 100
+
+SWEEPS = 1
+BURN_IN = 50
+CHAINS = 100
+# Chains of the core in wake-sleep: it begins at what was recognised.
+DREAMS = 0
+LATENT_SWEEPS = 5
+POSITIVE = "gibbs"
+# The weight of the joint likelihood beside that of a layer to be predicted.
+GENERATIVE = 0.01
+
+SCHEDULE = "linear"
+GREEDY_SCHEDULE = "constant"
+MOMENTUM = 0.0
+WEIGHT_DECAY = 0.0
+# Learning rates by optimiser: where all visible layers are bounded, and where one is not (real, positive, count).
+RATES: Mapping[str, tuple[float, float]] = MappingProxyType({"sgd": (0.05, 0.001), "adam": (0.001, 0.003)})
+OPTIMIZERS = ("sgd", "adam")
+# The rate of the logarithm of a parameter that sets the scale of units, in units of its own curvature.
+SCALE_RATE = 0.5
+
+TEMPERATURES = 10_000
+ANNEALED_CHAINS = 100
+
+SAMPLES = 100
+SAMPLE_SWEEPS = 1000
+
+BACKEND, DTYPE, PRECISION = "auto", "float32", "full"
+SEED = 0
