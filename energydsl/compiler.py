@@ -188,10 +188,18 @@ class Model:
             raise EnergyError(found)
         if backend != "auto":
             return backend
-        size = sum(math.prod(p.shape) for p in self.params.values()) + sum(x.size for x in self.layers.values())
-        if size >= _DEVICE_FROM and not cupy_backend.obstacle():
+        if self._size >= _DEVICE_FROM and not cupy_backend.obstacle():
             return "cupy"
-        return "numba" if size >= _COMPILED_FROM and numba_backend.installed() else "numpy"
+        return "numba" if self.worth_compiling and numba_backend.installed() else "numpy"
+
+    @property
+    def _size(self) -> int:
+        return sum(math.prod(p.shape) for p in self.params.values()) + sum(x.size for x in self.layers.values())
+
+    @property
+    def worth_compiling(self) -> bool:
+        """Whether `auto` takes compiled kernels for a model of this size, where there are any."""
+        return self._size >= _COMPILED_FROM
 
     def verify(self, seed: int = 0, backend: str = "numpy") -> Certificate:
         """The derivation certificate of this model, with the kernels of a backend."""

@@ -147,3 +147,13 @@ def test_the_estimator_has_the_same_defaults() -> None:
     assert (given["epochs"], given["batch_size"]) == (train["epochs"].default, train["batch"].default)
     assert (given["random_state"], given["k"]) == (train["seed"].default, ed.PCD().k)
     assert given["method"] is given["lr"] is None
+
+
+def test_the_command_line_says_the_same_in_its_options(model: ed.Model, tmp_path: Path) -> None:
+    np.save(tmp_path / "grey.npy", np.full((3, 16), 0.5))
+    (tmp_path / "m.energy").write_text(RBM)
+    with pytest.raises(ed.DataError, match='binarise="sample"'):
+        ed.load_data(model, tmp_path / "grey.npy")
+    shown = CliRunner().invoke(cli, ["train", str(tmp_path / "m.energy"), "--data", str(tmp_path / "grey.npy")])
+    assert "--binarise sample" in shown.output
+    assert "binarise=" not in shown.output

@@ -6,10 +6,11 @@ import functools
 import json
 import math
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,6 +24,7 @@ from energydsl.syntax.parser import decode
 if TYPE_CHECKING:
     from energydsl.data.sources import Data
     from energydsl.learning.loop import Run
+    from energydsl.program import Program
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 FAULT, INTERNAL = 1, 3
@@ -71,10 +73,18 @@ def status_of(error: KeyboardInterrupt) -> int:
 
 def _report_fault(error: EnergyError, as_json: bool) -> None:
     if as_json:
-        print_json({"ok": False, "diagnostics": [d.as_dict() for d in error.diagnostics]})
+        found = [d.as_dict() for d in error.diagnostics]
+        print_json({"ok": False, "diagnostics": [d | {k: _flags(d[k]) for k in ("message", "help")} for d in found]})
         return
     text = str(error) if isinstance(error, ModelError) else f"error: {error}"
-    click.echo(text, err=True)
+    click.echo(_flags(text), err=True)
+
+
+def _flags(text: str) -> str:
+    """What a message says of Python's arguments, as options: `binarise="sample"` is `--binarise sample`."""
+    text = re.sub(r"\b(\w+)=\{'(\w+)': \.\.\.\}", r"--\1 \2=...", text)
+    text = re.sub(r'\b(binarise|key|out|start|method)="([^"]*)"', r"--\1 \2", text)
+    return re.sub(r"\b(impute|resume|centred)=True\b", r"--\1", text)
 
 
 def _report_internal(error: Exception, as_json: bool) -> None:
@@ -175,6 +185,34 @@ def read_model(file: str, dims: dict[str, int], consts: dict[str, float], as_jso
         for warning in model.warnings:
             click.echo(warning.render(), err=True)
     return model
+
+
+def compiled(model: Model, quiet: bool, *options: str) -> Program:
+    """The program of a model. Says, once a user, what it costs that Numba is not there for `auto` to take."""
+    program = model.compile(*options)
+    if options[0] == "auto" and program.backend == "numpy" and model.worth_compiling and not quiet and _first_time():
+        click.echo(
+            "note: without Numba sweeps and updates of this model take 2 to 5 times as long: "
+            'pip install "energydsl[numba]"',
+            err=True,
+        )
+    return program
+
+
+def _first_time() -> bool:
+    """Whether nothing was said yet, as far as the cache folder can tell."""
+    from energydsl.backends.kernel_cache import cache_folder
+
+    folder = cache_folder()
+    if folder is None:
+        return True
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mark = folder / "told-of-numba"
+        first = not mark.exists()
+        mark.touch()
+        return first
+    return True
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from energydsl.cli.common import json_option, print_json, progress, read_source
+from energydsl.cli.common import compiled, json_option, print_json, progress, read_source
 from energydsl.cli.train_command import greedy_of, keep, method_of, optimizer_of, reporting, training_options
 from energydsl.compiler import Model
 from energydsl.diagnostics import EnergyError
@@ -132,7 +132,7 @@ def _one(
 
     rule = options["binarise"]
     data = load_data(model.resolved, sources, options["split"], rule, options["key"], options["impute"])
-    program = model.compile(options["backend"], options["dtype"], options["precision"])
+    program = compiled(model, as_json, options["backend"], options["dtype"], options["precision"])
     first = data.rows(slice(0, min(options["batch"], len(data))))
     # What is loaded and compiled at a first update is no variant's own.
     with contextlib.suppress(EnergyError):

@@ -11,7 +11,16 @@ from typing import Any
 
 import click
 
-from energydsl.cli.common import Function, json_option, overrides_options, print_json, progress, read_model, status_of
+from energydsl.cli.common import (
+    Function,
+    compiled,
+    json_option,
+    overrides_options,
+    print_json,
+    progress,
+    read_model,
+    status_of,
+)
 from energydsl.compiler import BACKENDS, DTYPES, PRECISIONS, Model
 from energydsl.diagnostics import ArgumentError, EnergyError
 from energydsl.learning import defaults, scales
@@ -154,7 +163,7 @@ def command(
     from energydsl.learning.run import open_run
 
     model = read_model(file, dims, consts, as_json)
-    program = model.compile(options["backend"], options["dtype"], options["precision"])
+    program = compiled(model, as_json, options["backend"], options["dtype"], options["precision"])
     data = load_data(
         model.resolved,
         sources,

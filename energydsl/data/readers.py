@@ -118,22 +118,35 @@ def npy(path: Path, fits: Fits = _any_shape) -> Array:
 
 def npz(path: Path, key: str | None, fits: Fits = _any_shape) -> Array:
     """The array of an .npz that is named `key`, or its only one."""
+    with _members(path) as (file, members):
+        if key and key not in members:
+            raise DataError.of(f"{path} has no array `{key}`, but {', '.join(members)}")
+        if not key and len(members) != 1:
+            raise DataError.of(f"{path} holds {', '.join(members) or 'no array'}", 'choose one by its name: key="NAME"')
+        return _member(file, members[key or next(iter(members))], path, fits)
+
+
+def arrays(path: Path) -> dict[str, Array]:
+    """All arrays of an .npz, by name."""
+    with _members(path) as (file, members):
+        return {name: _member(file, member, path, _any_shape) for name, member in members.items()}
+
+
+@contextlib.contextmanager
+def _members(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]]:
+    """An .npz and its members by the names of their arrays."""
     try:
         with zipfile.ZipFile(plain_file(path)) as file:
-            members = {m.filename.removesuffix(".npy"): m for m in file.infolist() if m.filename.endswith(".npy")}
-            if key and key not in members:
-                raise DataError.of(f"{path} has no array `{key}`, but {', '.join(members)}")
-            if not key and len(members) != 1:
-                raise DataError.of(
-                    f"{path} holds {', '.join(members) or 'no array'}", 'choose one by its name: key="NAME"'
-                )
-            member = members[key] if key else next(iter(members.values()))
-            if member.file_size > member.compress_size * _LARGEST_RATIO:
-                raise zipfile.BadZipFile
-            with file.open(member) as part:
-                return _array(part, member.file_size, f"`{member.filename}` of {path}", fits)
+            yield file, {m.filename.removesuffix(".npy"): m for m in file.infolist() if m.filename.endswith(".npy")}
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeDecodeError):
         raise DataError.of(f"{path} is not an .npz of plain arrays") from None
+
+
+def _member(file: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, fits: Fits) -> Array:
+    if member.file_size > member.compress_size * _LARGEST_RATIO:
+        raise zipfile.BadZipFile
+    with file.open(member) as part:
+        return _array(part, member.file_size, f"`{member.filename}` of {path}", fits)
 
 
 def _array(file: IO[bytes], size: int, shown: str, fits: Fits) -> Array:

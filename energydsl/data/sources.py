@@ -158,7 +158,7 @@ def load_data(
         else:
             chosen |= _spread(model, source, key or "")
     if not chosen:
-        raise DataError.of("no data were given", "--data digits, or --data file.npy")
+        raise DataError.of("no data were given", "name a source: digits, bars-and-stripes:4, or a file")
     if key and not any(_has_keys(source) for source, _ in chosen.values()):
         raise ArgumentError(f"a key chooses an array of an .npz, of digits or of an idx folder; {sources[0]} has none")
     raw = {}
@@ -181,7 +181,7 @@ def from_arrays(
     missing = [n for n, layer in model.layers.items() if layer.role != "hidden" and n not in raw]
     if missing:
         shown = ", ".join(f"`{n}`" for n in missing)
-        raise DataError.of(f"no data for {shown}", "give each layer its source: --data v=x.npy --data y=labels.npy")
+        raise DataError.of(f"no data for {shown}", "give each layer its own, as in v=x.npy and y=labels.npy")
     arrays, used, grey = {}, None, set()
     for layer_name, values in raw.items():
         layer = model.layers[layer_name]
@@ -209,7 +209,7 @@ def _spread(model: Resolved, source: str, key: str) -> dict[str, tuple[str, str]
     images = [n for n in given if n not in labelled]
     if len(labelled) == 1 and len(images) == 1 and not source.endswith((".npy", ".csv", ".parquet")):
         return {images[0]: (source, "images"), labelled[0]: (source, "labels")}
-    shown = " ".join(f"--data {n}=..." for n in given)
+    shown = " and ".join(f"{n}=..." for n in given)
     raise DataError.of(f"the model has {len(given)} layers that take data", f"give each its source: {shown}")
 
 
@@ -281,7 +281,7 @@ def _fitted(layer: Layer, values: Array, binarise: str | None, impute: bool = Fa
         if not impute:
             raise DataError.of(
                 f"{_where(layer, bad)} is missing (NaN)",
-                "train --impute draws what is missing in visible layers; all else takes whole rows",
+                "training with impute=True draws what is missing in visible layers; all else takes whole rows",
             )
         if DOMAINS[layer.domain.name].one_hot and values.shape[1:] == layer.energy_shape:
             lost = np.asarray(bad.any(axis=-1))
@@ -316,7 +316,7 @@ def _layer_shape(layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
             return own
     raise DataError.of(
         f"the data of `{layer.name}` have {math.prod(shape[1:])} columns, the layer has {layer.size} units",
-        "change the size of the layer with -D, or choose other data",
+        "change the size of the layer by its dim, or choose other data",
     )
 
 
@@ -343,7 +343,7 @@ def _binary(layer: Layer, values: Array, binarise: str | None) -> tuple[Array, s
     if binarise is None:
         raise DataError.of(
             f"{_where(layer, grey)} is {_at(grey, values):g}, but `{layer.name}` is binary",
-            "say how grey values become binary: --binarise sample, threshold:0.5, or none (probabilities)",
+            'say how grey values become binary: binarise="sample", threshold:0.5, or none (probabilities)',
         )
     if binarise in ("sample", "none"):
         return values.astype(np.float32), binarise
@@ -372,7 +372,7 @@ def _spin(layer: Layer, values: Array, binarise: str | None) -> tuple[Array, str
     binary, rule = _binary(layer, values, binarise)
     if rule in ("sample", "none"):
         raise DataError.of(
-            f"`{layer.name}` holds spins: grey values meet it by threshold only", "--binarise threshold:0.5"
+            f"`{layer.name}` holds spins: grey values meet it by threshold only", 'binarise="threshold:0.5"'
         )
     return binary * 2 - 1, rule
 

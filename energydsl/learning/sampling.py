@@ -1,4 +1,4 @@
-"""Samples from a run: Gibbs chains from its persistent chains, or from random states."""
+"""Samples: Gibbs chains from the persistent chains of a run, or from random states; of a program too, that was not trained."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energydsl.arrays import as_numbers
-from energydsl.diagnostics import ArgumentError, DataError
+from energydsl.diagnostics import ArgumentError, DataError, a_kind
 from energydsl.domains import DOMAINS
+from energydsl.learning import defaults
 from energydsl.learning.run import Run
+from energydsl.learning.start import check_start
 from energydsl.learning.states import outside
-from energydsl.program import Arrays
+from energydsl.program import Arrays, Program
 from energydsl.random import Rng, stream
 
 Array = NDArray[Any]
@@ -22,21 +24,36 @@ _AT_ONCE = 20
 
 
 def sample(
-    run: Run,
-    n: int = 100,
-    steps: int = 1000,
+    run: Run | Program,
+    n: int = defaults.SAMPLES,
+    steps: int = defaults.SAMPLE_SWEEPS,
     clamp: Mapping[str, Any] | None = None,
-    seed: int = 0,
+    seed: int = defaults.SEED,
     progress: Callable[[float], None] | None = None,
+    params: Mapping[str, Any] | None = None,
 ) -> Arrays:
     """`n` states after `steps` sweeps, by layer; categorical layers as integer codes.
 
+    run: or a program, from whose random states chains begin; params: its parameters, by its initialisers where not given.
     clamp: values of layers that are held, one for all samples or one each (input layers must be given here); NaN where an
     entry is missing: it is drawn with the rest, given what is known.
     """
     if n < 1 or steps < 0:
         raise ArgumentError("n is at least 1, steps not negative")
+    run = as_run(run, params, seed)
     return codes(run, chains(run, n, steps, clamp, seed, progress))
+
+
+def as_run(run: Run | Program, params: Mapping[str, Any] | None, seed: int) -> Run:
+    """A run as it is; a program with parameters as a run that has not begun."""
+    if isinstance(run, Program):
+        found = run.init(seed) if params is None else run.check_params(params)
+        return Run(run, {n: np.array(run.host(a)) for n, a in found.items()}, {})
+    if not isinstance(run, Run):
+        raise ArgumentError(f"samples are of a run or of a program, model.compile(), not of {a_kind(run)}")
+    if params is not None:
+        raise ArgumentError("a run has its own params: others belong to a program")
+    return run
 
 
 def chains(
@@ -58,8 +75,10 @@ def chains(
             keep[name] = program.xp.array(program.xp.broadcast_to(known, (n, *values.shape[1:])))
     for name in program.model.by_role("input"):
         if name not in held:
-            raise ArgumentError(f"`{name}` is an input: give it a value (--clamp {name}=...)")
+            raise ArgumentError(f"`{name}` is an input: give it a value, clamp={{'{name}': ...}}")
     state = program.init_state(params, n, seed, held)
+    inputs = {name: state[name] for name in program.model.by_role("input")}
+    check_start(program, params, inputs, Rng(stream(seed, "look at the start")))
     for name, array in run.chains.items():
         if name not in held and len(array):
             program.kernels.load(state[name], array[np.arange(n) % len(array)])

@@ -204,7 +204,7 @@ def test_missing_entries_are_imputed_only_when_asked(tmp_path: Path) -> None:
     program = ed.loads(MODELS["rbm"]).compile("numpy")
     rows = np.random.default_rng(0).integers(0, 2, (60, 4)).astype(np.float32)
     rows[::2, 1] = np.nan
-    with pytest.raises(ed.DataError, match="--impute"):
+    with pytest.raises(ed.DataError, match="impute=True"):
         ed.train(program, rows, epochs=1)
     run = ed.train(program, rows, ed.PCD(impute=True), epochs=3, batch=20, out=tmp_path / "run")
     assert all(np.isfinite(a).all() for a in run.params.values())
