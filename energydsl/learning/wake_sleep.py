@@ -9,6 +9,7 @@ are drawn downwards from where the core's chains ended; every recognition part f
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from numpy.typing import NDArray
@@ -28,7 +29,14 @@ class WakeSleepPhases:
 
     repeatable = False
 
-    def __init__(self, program: DirectedProgram, method: WakeSleep, batch: int, rng: Rng, floors: Mapping[str, Array]):
+    def __init__(
+        self,
+        program: DirectedProgram,
+        method: WakeSleep,
+        batch: int,
+        rng: Rng,
+        floors: Mapping[str, Array] = MappingProxyType({}),
+    ):
         self.program, self.rng, self.batch = program, rng, batch
         self.settings = program.settings()
         inner: Method = CD(k=method.k, latent_sweeps=method.latent_sweeps)

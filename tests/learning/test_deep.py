@@ -360,8 +360,8 @@ def test_labels_of_a_belief_net_are_predicted_through_recognition() -> None:
     v = two_patterns(False)
     rows = {"v": v, "y": np.repeat([0, 1], 40)}
     run = ed.train(
-        program, rows, ed.WakeSleep(), ed.SGD(lr=0.05), epochs=100, batch=20, validation=0.0,
-        greedy=ed.Greedy((100,), optimizer=ed.SGD(lr=0.1)),
+        program, rows, ed.WakeSleep(), ed.SGD(lr=0.05, schedule="constant"), epochs=100, batch=20, validation=0.0,
+        greedy=ed.Greedy((100,), optimizer=ed.SGD(lr=0.1, schedule="constant")),
     )  # fmt: skip
     found = ed.predict(run, rows, "y")
     assert found.error_rate < 0.1
