@@ -196,7 +196,8 @@ def test_what_is_clamped_is_a_value_of_its_domain(name: str) -> None:
 def test_samples_follow_a_clamp() -> None:
     model = ed.load(ROOT / "models/label_rbm.energy", dims={"I": 6, "J": 4, "K": 2})
     rows = {"v": two_patterns(False), "y": np.repeat([0, 1], 40)}
-    run = ed.train(model.compile(), rows, ed.PCD(k=2, chains=100), ed.SGD(lr=0.1), epochs=150, batch=40)
+    method, optimizer = ed.PCD(k=2, chains=100), ed.SGD(lr=0.1, schedule="constant")
+    run = ed.train(model.compile(), rows, method, optimizer, epochs=150, batch=40)
     means = [ed.sample(run, 300, 50, clamp={"y": k})["v"].mean(axis=0) for k in (0, 1)]
     assert means[0][0] > 0.7 > 0.3 > means[1][0]
     assert set(np.unique(ed.sample(run, 50, 5)["y"])) <= {0, 1}
