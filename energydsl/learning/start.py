@@ -33,4 +33,4 @@ def check_start(program: Program, params: Arrays, given: Mapping[str, Array], ra
 def _finite(program: Program, params: Arrays, state: Arrays) -> bool:
     with np.errstate(all="ignore"):
         found = [*program.term_energies(params, state).values(), *program.energy_gradient(params, state).values()]
-        return all(bool(program.xp.isfinite(program.xp.asarray(a)).all()) for a in found)
+        return all(bool(np.isfinite(program.host(a)).all()) for a in found)

@@ -449,3 +449,16 @@ def test_the_stand_in_checks_the_arguments_of_kernels(stand_in: cupy.State) -> N
     for arguments in ((moved, np.int32(2)), (moved, 2), (kernels.np.zeros(1), np.uint32(2)), (moved,)):
         with pytest.raises(TypeError):
             kernels.DEVICE("move_on", 1, *arguments)
+
+
+def test_scales_and_their_floor_are_those_of_numpy(device: str) -> None:
+    """A Gaussian RBM at default settings, with a unit that never varies; and a positive parameter that sets no scale."""
+    text = "visible v[6] : real\nhidden h[3] : binary\nparam W[6, 3] = normal(sd = 0.1), b[6] = base_rate(v), c[3]\n"
+    text += "param s[6] : positive = 1, a : positive = 1\n"
+    text += "energy = sum((v - b)^2 / (2 * s^2)) - c @ h - a * ((v / s) @ W @ h)"
+    rows = np.random.default_rng(0).normal(size=(200, 6))
+    rows[:, 0] = 0.5
+    runs = [ed.train(ed.loads(text).compile(b, "float64"), rows, epochs=3, batch=20) for b in ("numpy", "cupy")]
+    for name, value in runs[0].params.items():
+        np.testing.assert_allclose(runs[1].params[name], value, rtol=1e-6, atol=1e-8, err_msg=name)
+    assert runs[0].params["s"][0] < 0.1
