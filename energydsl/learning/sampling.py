@@ -78,7 +78,7 @@ def chains(
             raise ArgumentError(f"`{name}` is an input: give it a value, clamp={{'{name}': ...}}")
     state = program.init_state(params, n, seed, held)
     inputs = {name: state[name] for name in program.model.by_role("input")}
-    check_start(program, params, inputs, Rng(stream(seed, "look at the start")))
+    check_start(program, params, inputs, Rng(stream(seed, "look at the start")), gradients=False)
     for name, array in run.chains.items():
         if name not in held and len(array):
             program.kernels.load(state[name], array[np.arange(n) % len(array)])

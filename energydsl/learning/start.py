@@ -13,14 +13,16 @@ from energydsl.random import Rng
 _ROWS = 10
 
 
-def check_start(program: Program, params: Arrays, given: Mapping[str, Array], random: Rng) -> None:
+def check_start(
+    program: Program, params: Arrays, given: Mapping[str, Array], random: Rng, gradients: bool = True
+) -> None:
     """Raises `TrainingError` where the energy of some rows, or its gradient, is not finite at the parameters."""
     rows = {n: a[:_ROWS] for n, a in given.items()}
     state = program.random_state(len(next(iter(rows.values()))) if rows else _ROWS, random, rows)
-    if _finite(program, params, state):
+    if _finite(program, params, state, gradients):
         return
     for name, value in params.items():
-        if _finite(program, {**params, name: program.xp.ones_like(value)}, state):
+        if _finite(program, {**params, name: program.xp.ones_like(value)}, state, gradients):
             here = program.host(value)
             shown = f"is {here.flat[0]:g}" if (here == here.flat[0]).all() else "has such values"
             raise TrainingError(
@@ -30,7 +32,8 @@ def check_start(program: Program, params: Arrays, given: Mapping[str, Array], ra
     raise TrainingError("the energy is not a finite number at the start, for these parameters and data")
 
 
-def _finite(program: Program, params: Arrays, state: Arrays) -> bool:
+def _finite(program: Program, params: Arrays, state: Arrays, gradients: bool) -> bool:
     with np.errstate(all="ignore"):
-        found = [*program.term_energies(params, state).values(), *program.energy_gradient(params, state).values()]
+        found = list(program.term_energies(params, state).values())
+        found += program.energy_gradient(params, state).values() if gradients else ()
         return all(bool(np.isfinite(program.host(a)).all()) for a in found)

@@ -31,3 +31,9 @@ def test_the_start_of_a_directed_model_is_looked_at() -> None:
     text += "energy core = - sum(h)\nenergy v | h = - (v @ W @ h) / T\nrecognition h | v = - v @ W @ h"
     with pytest.raises(ed.TrainingError, match="parameter `T` is 0"):
         ed.train(ed.loads(text).compile("numpy"), np.ones((40, 6)), epochs=1)
+
+
+def test_a_model_without_gradients_is_sampled() -> None:
+    text = "visible v[3] : real\nhidden h[2] : binary\nparam W[3, 2] = normal(sd = 0.1)\n"
+    text += "energy core = - sum(h)\nenergy v | h = sum(v^4) - v @ W @ h"
+    assert np.isfinite(ed.sample(ed.loads(text).compile("numpy"), n=5, steps=1)["v"]).all()
