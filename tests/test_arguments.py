@@ -54,7 +54,7 @@ MISTAKES: list[tuple[Callable[[ed.Model, ed.Run], Any], str]] = [
     (lambda m, r: ed.train(r.program, BARS, optimizer="adm"), "did you mean `adam`"),
     (lambda m, r: ed.SGD(schedule="lienar"), "did you mean `linear`"),
     (lambda m, r: ed.PCD(positive="gibs"), "did you mean `gibbs`"),
-    (lambda m, r: ed.SGD(lr=0), "lr, a learning rate"),
+    (lambda m, r: ed.SGD(lr=0), "lr, the learning rate"),
     (lambda m, r: ed.evaluate(r.program, BARS), "evaluate takes a run"),
     (lambda m, r: ed.evaluate(r, BARS, method="asi"), "did you mean `ais`"),
     (lambda m, r: ed.load_data("rbm.energy", "digits"), "load_data takes a model"),

@@ -27,7 +27,7 @@ WEIGHT_DECAY = 0.0
 # Learning rates by optimiser: where all visible layers are bounded, and where one is not (real, positive, count).
 RATES: Mapping[str, tuple[float, float]] = MappingProxyType({"sgd": (0.05, 0.001), "adam": (0.001, 0.003)})
 OPTIMIZERS = ("sgd", "adam")
-# The rate of the logarithm of a parameter that sets the scale of units, in units of its own curvature.
+# Of parameters that set the scale of units: the share of what a variance lacks that a step makes up for.
 SCALE_RATE = 0.5
 
 TEMPERATURES = 10_000

@@ -41,8 +41,8 @@ class Scale:
 class Optimizer:
     """lr: learning rate; None: that of the model's visible layers (`defaults.RATES`).
 
-    schedule: how it falls over training: constant, linear or cosine (to zero), sqrt (1/sqrt(1+9t)). scale_lr: the rate of
-    parameters that set the scale of units, in their logarithm and in units of its curvature.
+    schedule: how it falls over training: constant, linear or cosine (to zero), sqrt (1/sqrt(1+9t)). scale_lr: of parameters
+    that set the scale of units: the share of what a variance lacks that a step makes up for, falling with the schedule squared.
     """
 
     lr: float | None = None
@@ -52,9 +52,10 @@ class Optimizer:
     name = "optimizer"
 
     def __post_init__(self) -> None:
-        for name, rate in (("lr", self.lr), ("scale_lr", self.scale_lr)):
-            if rate is not None and not (rate > 0 and math.isfinite(rate)):
-                raise ArgumentError(f"{name}, a learning rate, is a positive number")
+        if self.lr is not None and not (self.lr > 0 and math.isfinite(self.lr)):
+            raise ArgumentError("lr, the learning rate, is a positive number")
+        if not 0 < self.scale_lr <= 1:
+            raise ArgumentError("scale_lr is a share, above 0 and at most 1")
         if self.weight_decay < 0:
             raise ArgumentError("weight_decay is not negative")
         one_of("schedule", self.schedule, SCHEDULES)
@@ -99,7 +100,7 @@ class Optimizer:
     ) -> tuple[Any, Any]:
         """Move one parameter, in place, down the gradient of -log p; the sums of squares of gradient and new value.
 
-        scale: of a parameter that sets the scale of units; rate: the share of the variance that such a step replaces.
+        scale: of a parameter that sets the scale of units; rate: the share of what a variance lacks that such a step makes up for.
         kernels.axpy(value, direction, factor) adds factor * direction to the value and returns these sums for its
         arguments, as numbers or as arrays of parts of them.
         """
