@@ -31,6 +31,8 @@ _PATIENCE = 10.0
 _TELLING = 0.2
 # Different rows of inputs, each of which has a log Z of its own.
 _MOST_INPUTS = 1000
+# Of the whole progress, that of log Z.
+_SHARE = 0.9
 
 
 @dataclass(frozen=True)
@@ -116,14 +118,18 @@ def _evaluated(run: Run, x: Arrays, method: str, annealing: Annealing, progress:
     program = run.program
     core, params, base = core_of(program, run.params, run.base, x, annealing.seed)
     inputs, number = distinct_inputs(core, x)
-    partitions = find_log_z(core, params, base, inputs, method, annealing, part_of(progress, 0.0, 0.5))
+    partitions = find_log_z(core, params, base, inputs, method, annealing, part_of(progress, 0.0, _SHARE))
     # Where latents are not recognised nothing takes the place of their exact sum.
     seconds = _seconds(core, params, base, inputs, annealing) if _verdict(program).ok else lambda: math.inf
-    found = find_scores(program, run.params, x, method, annealing.seed, seconds, part_of(progress, 0.5, 0.5))
+    found = find_scores(
+        program, run.params, x, method, annealing.seed, seconds, part_of(progress, _SHARE, 1.0 - _SHARE)
+    )
     partitions = [_above_data(program, x, found, p, number == k) for k, p in enumerate(partitions)]
     log_z = np.array([p.log_z for p in partitions])[number]
     rows, count = found.values - log_z, len(number)
     _check_finite(rows)
+    if progress is not None:
+        progress(1.0)
     shares = np.bincount(number, minlength=len(partitions)) / count
     log_z_std = float(np.linalg.norm(shares * [p.log_z_std for p in partitions]))
     effective = [p.effective for p in partitions if p.effective is not None]
