@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -124,10 +124,12 @@ def _evaluated(run: Run, x: Arrays, method: str, annealing: Annealing, progress:
     found = find_scores(
         program, run.params, x, method, annealing.seed, seconds, part_of(progress, _SHARE, 1.0 - _SHARE)
     )
-    partitions = [_above_data(program, x, found, p, number == k) for k, p in enumerate(partitions)]
-    log_z = np.array([p.log_z for p in partitions])[number]
-    rows, count = found.values - log_z, len(number)
-    _check_finite(rows)
+    log_z = np.empty(len(number))
+    for k, partition in enumerate(partitions):
+        rows = number == k
+        log_z[rows] = check_above_rows(program, {n: a[rows] for n, a in x.items()}, found.rows(rows), partition)
+    log_p, count = found.values - log_z, len(number)
+    check_finite(log_p)
     if progress is not None:
         progress(1.0)
     shares = np.bincount(number, minlength=len(partitions)) / count
@@ -137,16 +139,16 @@ def _evaluated(run: Run, x: Arrays, method: str, annealing: Annealing, progress:
         "ais" if effective else "bound" if found.bound else "exact",
         float(log_z.mean()),
         log_z_std,
-        float(rows.mean()),
+        float(log_p.mean()),
         math.hypot(log_z_std, found.mean_error),
         count,
         found.bound,
         min(effective, default=None),
         annealing.chains if effective else None,
         found.settled,
-        float(rows.std(ddof=1) / math.sqrt(count)) if count > 1 else None,
+        float(log_p.std(ddof=1) / math.sqrt(count)) if count > 1 else None,
         found.mean_error,
-        rows,
+        log_p,
     )
 
 
@@ -275,24 +277,24 @@ def _verdict(program: Program) -> Verdict:
     return next(v for v in program.derived.verdicts if v.name == "ais")
 
 
-def _above_data(program: Program, x: Arrays, found: Scores, partition: LogPartition, rows: Array) -> LogPartition:
-    """The estimate of log Z, no less than what the rows at hand weigh.
+def check_above_rows(program: Program, x: Arrays, found: Scores, partition: LogPartition) -> float:
+    """log Z, no less than what the rows at hand weigh.
 
-    Raises `EstimateError` where it was less by more than sampling error: then annealing has missed a mode.
+    Raises `EstimateError` where an estimate was less by more than sampling error: then annealing has missed a mode.
     """
     if partition.effective is None:
-        return partition
-    least = least_log_z(program, {n: a[rows] for n, a in x.items()}, found.rows(rows))
+        return partition.log_z
+    least = least_log_z(program, x, found)
     if partition.log_z + 4.0 * partition.log_z_std < least - 1e-5 * max(1.0, abs(least)):
         raise EstimateError(
             f"annealing estimates log Z = {partition.log_z:.3f} +- {partition.log_z_std:.2g}, but the rows at hand alone "
             f"weigh more: log Z is {least:.3f} at least. A mode of the model was never met (the error is that of sampling "
             "only), so there is no estimate; an exact sum, or more temperatures and chains, may give one"
         )
-    return replace(partition, log_z=max(partition.log_z, least))
+    return max(partition.log_z, least)
 
 
-def _check_finite(rows: Array) -> None:
+def check_finite(rows: Array) -> None:
     bad = np.flatnonzero(~np.isfinite(rows))
     if len(bad):
         raise EstimateError(

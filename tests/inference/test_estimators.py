@@ -193,7 +193,7 @@ def test_a_bound_by_recognition_has_the_error_of_its_draws_and_is_not_called_exa
     """log Z of independent units is exact at once, the bound is not: seeds differ as much as the error says."""
     run, x = a_run(RECOGNISED, rows=20)
     program = run.program
-    found = [evaluation.find_scores(program, run.params, x, "ais", k, lambda: 0.0) for k in range(200)]
+    found = [evaluation.find_scores(program, run.params, x, "ais", k, float) for k in range(200)]
     means, errors = np.array([f.values.mean() for f in found]), np.array([f.mean_error for f in found])
     assert np.std(means) == pytest.approx(np.sqrt(np.mean(errors**2)), rel=0.2)
     one = ed.evaluate(run, x, "ais", betas=20)
