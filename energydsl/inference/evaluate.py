@@ -15,8 +15,8 @@ from energydsl.data.sources import Data, from_arrays
 from energydsl.derive.records import Verdict
 from energydsl.diagnostics import ArgumentError, DataError, EstimateError, NotApplicable, TooLarge
 from energydsl.directed_program import DirectedProgram
-from energydsl.inference.ais import Base, LogPartition, Progress, ais_each, ais_seconds, part_of
-from energydsl.inference.scores import Scores, exact_scores, least_log_z, scores
+from energydsl.inference.ais import Base, LogPartition, Progress, ais_each, ais_seconds
+from energydsl.inference.scores import Scores, exact_scores, independent, least_log_z, scores
 from energydsl.program import Arrays, Program
 from energydsl.random import Rng
 
@@ -31,8 +31,6 @@ _PATIENCE = 10.0
 _TELLING = 0.2
 # Different rows of inputs, each of which has a log Z of its own.
 _MOST_INPUTS = 1000
-# Of the whole progress, that of log Z.
-_SHARE = 0.9
 
 
 @dataclass(frozen=True)
@@ -101,6 +99,20 @@ def evaluate(
     if method not in METHODS:
         raise ArgumentError("method is auto, exact or ais")
     annealing = Annealing(betas, chains, seed)
+    x = _rows(run, data, seed, binarise)
+    # What is not finite is refused in words.
+    with np.errstate(all="ignore"):
+        return _evaluated(run, x, method, annealing, progress)
+
+
+def baseline(run: Run, data: Data, seed: int = 0) -> Evaluation:
+    """The same rows under independent units with the base rates of the training data, exactly: what any model should beat."""
+    log_p = independent(run.program, run.base, _rows(run, data, seed))
+    return Evaluation("exact", 0.0, 0.0, float(log_p.mean()), 0.0, len(log_p), rows_std=_rows_std(log_p), rows=log_p)
+
+
+def _rows(run: Run, data: Data | Mapping[str, Any] | Any, seed: int, binarise: str | None = None) -> Arrays:
+    """The whole rows of data, grey values drawn, as arrays of the program."""
     program = run.program
     if not isinstance(data, Data):
         arrays = data if isinstance(data, Mapping) else {program.model.by_role("visible")[0]: data}
@@ -108,30 +120,28 @@ def evaluate(
     data = data.complete()
     if not len(data):
         raise DataError.of("every row has a missing entry: a likelihood is that of whole rows")
-    x = program.layer_arrays(data.drawn(seed))
-    # What is not finite is refused in words.
-    with np.errstate(all="ignore"):
-        return _evaluated(run, x, method, annealing, progress)
+    return program.layer_arrays(data.drawn(seed))
+
+
+def _rows_std(log_p: Array) -> float | None:
+    """The standard error of the mean over rows, as draws from a larger population."""
+    return float(log_p.std(ddof=1) / math.sqrt(len(log_p))) if len(log_p) > 1 else None
 
 
 def _evaluated(run: Run, x: Arrays, method: str, annealing: Annealing, progress: Progress | None) -> Evaluation:
     program = run.program
     core, params, base = core_of(program, run.params, run.base, x, annealing.seed)
     inputs, number = distinct_inputs(core, x)
-    partitions = find_log_z(core, params, base, inputs, method, annealing, part_of(progress, 0.0, _SHARE))
+    partitions = find_log_z(core, params, base, inputs, method, annealing, progress)
     # Where latents are not recognised nothing takes the place of their exact sum.
     seconds = _seconds(core, params, base, inputs, annealing) if _verdict(program).ok else lambda: math.inf
-    found = find_scores(
-        program, run.params, x, method, annealing.seed, seconds, part_of(progress, _SHARE, 1.0 - _SHARE)
-    )
+    found = find_scores(program, run.params, x, method, annealing.seed, seconds, progress)
     log_z = np.empty(len(number))
     for k, partition in enumerate(partitions):
         rows = number == k
         log_z[rows] = check_above_rows(program, {n: a[rows] for n, a in x.items()}, found.rows(rows), partition)
     log_p, count = found.values - log_z, len(number)
     check_finite(log_p)
-    if progress is not None:
-        progress(1.0)
     shares = np.bincount(number, minlength=len(partitions)) / count
     log_z_std = float(np.linalg.norm(shares * [p.log_z_std for p in partitions]))
     effective = [p.effective for p in partitions if p.effective is not None]
@@ -146,7 +156,7 @@ def _evaluated(run: Run, x: Arrays, method: str, annealing: Annealing, progress:
         min(effective, default=None),
         annealing.chains if effective else None,
         found.settled,
-        float(log_p.std(ddof=1) / math.sqrt(count)) if count > 1 else None,
+        _rows_std(log_p),
         found.mean_error,
         log_p,
     )
@@ -234,13 +244,13 @@ Sum = TypeVar("Sum")
 
 
 def _exactly(
-    total: Callable[[Progress | None], Sum], method: str, progress: Progress | None, seconds: Callable[[], float]
+    total: Callable[[Progress], Sum], method: str, progress: Progress | None, seconds: Callable[[], float]
 ) -> Sum | None:
     """An exact sum; None where it is not wanted, not feasible, or not worth its time. seconds: how long annealing takes."""
     if method == "ais":
         return None
     try:
-        return total(_Watch(progress, seconds) if method == "auto" else progress)
+        return total(_Watch(progress, seconds if method == "auto" else lambda: math.inf))
     except (TooLarge, NotApplicable):
         if method == "exact":
             raise
@@ -248,7 +258,7 @@ def _exactly(
 
 
 class _Watch:
-    """The progress of an enumeration that is given up where annealing is much quicker, once its time can be told."""
+    """The progress of an enumeration, once its time can be told; it is given up where annealing is quicker."""
 
     def __init__(self, progress: Progress | None, seconds: Callable[[], float]):
         self.progress, self.seconds = progress, seconds
@@ -257,11 +267,13 @@ class _Watch:
 
     def __call__(self, fraction: float) -> None:
         now = time.perf_counter()
-        if self.progress is not None:
-            self.progress(fraction)
         if self.first is None:  # what compiles does so before the first piece is done
             self.first = fraction, now
-        elif not self.judged and now - self.first[1] > _TELLING:
+        if now - self.first[1] <= _TELLING:
+            return
+        if self.progress is not None:
+            self.progress(fraction)
+        if not self.judged:
             self.judged = True
             whole = (now - self.first[1]) / (fraction - self.first[0])
             if whole > _PATIENCE and whole > self.seconds():
