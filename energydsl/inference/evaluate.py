@@ -16,7 +16,7 @@ from energydsl.derive.records import Verdict
 from energydsl.diagnostics import ArgumentError, DataError, EstimateError, NotApplicable, TooLarge
 from energydsl.directed_program import DirectedProgram
 from energydsl.inference.ais import Base, LogPartition, Progress, ais_each, ais_seconds
-from energydsl.inference.scores import Scores, exact_scores, independent, least_log_z, scores
+from energydsl.inference.scores import Scores, exact_scores, independent, least_log_z, scores, standard_error
 from energydsl.program import Arrays, Program
 from energydsl.random import Rng
 
@@ -108,7 +108,9 @@ def evaluate(
 def baseline(run: Run, data: Data, seed: int = 0) -> Evaluation:
     """The same rows under independent units with the base rates of the training data, exactly: what any model should beat."""
     log_p = independent(run.program, run.base, _rows(run, data, seed))
-    return Evaluation("exact", 0.0, 0.0, float(log_p.mean()), 0.0, len(log_p), rows_std=_rows_std(log_p), rows=log_p)
+    return Evaluation(
+        "exact", 0.0, 0.0, float(log_p.mean()), 0.0, len(log_p), rows_std=standard_error(log_p), rows=log_p
+    )
 
 
 def _rows(run: Run, data: Data | Mapping[str, Any] | Any, seed: int, binarise: str | None = None) -> Arrays:
@@ -121,11 +123,6 @@ def _rows(run: Run, data: Data | Mapping[str, Any] | Any, seed: int, binarise: s
     if not len(data):
         raise DataError.of("every row has a missing entry: a likelihood is that of whole rows")
     return program.layer_arrays(data.drawn(seed))
-
-
-def _rows_std(log_p: Array) -> float | None:
-    """The standard error of the mean over rows, as draws from a larger population."""
-    return float(log_p.std(ddof=1) / math.sqrt(len(log_p))) if len(log_p) > 1 else None
 
 
 def _evaluated(run: Run, x: Arrays, method: str, annealing: Annealing, progress: Progress | None) -> Evaluation:
@@ -156,7 +153,7 @@ def _evaluated(run: Run, x: Arrays, method: str, annealing: Annealing, progress:
         min(effective, default=None),
         annealing.chains if effective else None,
         found.settled,
-        _rows_std(log_p),
+        standard_error(log_p),
         found.mean_error,
         log_p,
     )
@@ -165,9 +162,15 @@ def _evaluated(run: Run, x: Arrays, method: str, annealing: Annealing, progress:
 def core_of(
     program: Program, params: Arrays, base: Base, x: Arrays | None = None, seed: int = 0
 ) -> tuple[Program, Arrays, Base]:
-    """What log Z belongs to, its parameters, and where annealing starts: the base rates of what is recognised from rows x."""
+    """What log Z belongs to, its parameters, and where annealing starts: base rates, if need be those of the rows x.
+
+    In a model with directed parts they are those of what is recognised from x.
+    """
     if not isinstance(program, DirectedProgram):
-        return program, params, base
+        rates = {
+            n: program.base_rate(n, program.host(x[n])) for n in program.model.by_role("visible") if x and n not in base
+        }
+        return program, params, {**base, **rates}
     p, core = program.check_params(params), program.core
     state = dict(x or {})
     if not state or not _verdict(program).ok:

@@ -45,6 +45,11 @@ class Scores:
         return 0.0 if self.errors is None else float(np.sqrt(np.square(self.errors).sum())) / len(self.errors)
 
 
+def standard_error(values: Array) -> float | None:
+    """Of the mean over rows, as draws from a larger population; None for one row."""
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
+
+
 def exact_scores(program: Program, params: Arrays, x: Arrays, progress: Progress | None = None) -> Scores:
     """The latents summed out exactly, in float64, some rows at a time. Raises `TooLarge` or `NotApplicable`."""
     count = len(next(iter(x.values())))
