@@ -126,7 +126,7 @@ def independent(program: Program, base: Base, x: Arrays) -> Array:
     for name in program.model.by_role("visible"):
         owner = program.owner(name) if isinstance(program, DirectedProgram) else program
         owner = owner.double
-        fields = tuple(np.asarray(f, np.float64) for f in base[name])
+        fields = tuple(owner.host(f) for f in base[name])
         values = owner.device(owner.host(x[name]))
         total = total + owner.host(owner.external_energy(name, values, fields)) - log_z_units(owner, name, fields)
         if owner.derived.conditionals[name].distribution.weighted:
