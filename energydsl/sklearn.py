@@ -153,7 +153,7 @@ class EnergyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
         program, partition = self.program_, self.log_partition()
-        x = program.layer_arrays({self._visible: X})
+        x = {n: program.host(a) for n, a in program.checked_arrays({self._visible: X}).items()}
         with np.errstate(all="ignore"):
             found = scores(program, self.params_, x, self._seed)
         check_above_rows(program, x, found, partition)

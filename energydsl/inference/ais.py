@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energydsl.derive.free_energy import summable_sets
-from energydsl.diagnostics import EstimateError
+from energydsl.diagnostics import ArgumentError, EstimateError
 from energydsl.program import Arrays, Program
 from energydsl.random import Rng
 
@@ -79,13 +79,13 @@ def ais_each(
     program.check_normalisable(params, **scalars)
     p, rng = program.check_params(params), Rng([seed, 11])
     path = _Path(program, p, base, scalars)
-    inputs = program.layer_arrays({n: (given or {})[n] for n in program.model.by_role("input")})
+    inputs = _inputs(program, given or {})
     count = len(next(iter(inputs.values()))) if inputs else 1
     together, log_z_base = max(1, _TOGETHER // chains), path.log_z_base()
     found = []
     for start in range(0, count, together):
         rows = min(together, count - start)
-        held = {n: program.xp.repeat(a[start : start + rows], chains, axis=0) for n, a in inputs.items()}
+        held = {n: np.repeat(a[start : start + rows], chains, axis=0) for n, a in inputs.items()}
         part = part_of(progress, start / count, rows / count)
         weights = _anneal(path, held, rows * chains, betas, rng, part)
         found += [_summary(each, log_z_base) for each in weights.reshape(rows, chains)]
@@ -98,11 +98,20 @@ def ais_seconds(
     """How long `ais_each` will take, by a few steps for one row of the inputs."""
     rows = len(next(iter(given.values()))) if given else 1
     path = _Path(program, program.check_params(params), base, {})
-    held = {n: program.xp.repeat(a[:1], chains, axis=0) for n, a in program.layer_arrays(given).items()}
+    held = {n: np.repeat(a[:1], chains, axis=0) for n, a in _inputs(program, given).items()}
     for _ in range(2):
         since = time.perf_counter()
         _anneal(path, held, chains, _TIMED, Rng(0), None)
     return (time.perf_counter() - since) / _TIMED * betas * rows
+
+
+def _inputs(program: Program, given: Mapping[str, Any]) -> Arrays:
+    """The input layers, on the host."""
+    names = program.model.by_role("input")
+    for name in names:
+        if name not in given:
+            raise ArgumentError(f"log Z depends on the input `{name}`: ais(..., given={{'{name}': values}})")
+    return {n: program.host(a) for n, a in program.checked_arrays({n: given[n] for n in names}).items()}
 
 
 def part_of(progress: Progress | None, done: float, share: float) -> Progress | None:
@@ -219,4 +228,4 @@ class _Path:
 def log_z_units(program: Program, layer: str, fields: Sequence[Array]) -> float:
     """log Z of a layer of independent units with these natural parameters."""
     wide = [program.xp.asarray(f, np.float64)[None] for f in fields]
-    return float(program.summed_log_partition(layer, wide)[0])
+    return float(program.host(program.summed_log_partition(layer, wide))[0])

@@ -114,7 +114,7 @@ def baseline(run: Run, data: Data, seed: int = 0) -> Evaluation:
 
 
 def _rows(run: Run, data: Data | Mapping[str, Any] | Any, seed: int, binarise: str | None = None) -> Arrays:
-    """The whole rows of data, grey values drawn, as arrays of the program."""
+    """The whole rows of data, grey values drawn, as arrays of the host in the shapes of the energy."""
     program = run.program
     if not isinstance(data, Data):
         arrays = data if isinstance(data, Mapping) else {program.model.by_role("visible")[0]: data}
@@ -122,7 +122,7 @@ def _rows(run: Run, data: Data | Mapping[str, Any] | Any, seed: int, binarise: s
     data = data.complete()
     if not len(data):
         raise DataError.of("every row has a missing entry: a likelihood is that of whole rows")
-    return program.layer_arrays(data.drawn(seed))
+    return {n: program.host(a) for n, a in program.checked_arrays(data.drawn(seed)).items()}
 
 
 def _evaluated(run: Run, x: Arrays, method: str, annealing: Annealing, progress: Progress | None) -> Evaluation:
@@ -167,12 +167,10 @@ def core_of(
     In a model with directed parts they are those of what is recognised from x.
     """
     if not isinstance(program, DirectedProgram):
-        rates = {
-            n: program.base_rate(n, program.host(x[n])) for n in program.model.by_role("visible") if x and n not in base
-        }
+        rates = {n: program.base_rate(n, x[n]) for n in program.model.by_role("visible") if x and n not in base}
         return program, params, {**base, **rates}
     p, core = program.check_params(params), program.core
-    state = dict(x or {})
+    state = {n: program.device(a) for n, a in (x or {}).items()}
     if not state or not _verdict(program).ok:
         return core, program.core_params(p), {}
     program.recognise(p, state, program.settings(), Rng([seed, 31]))
@@ -186,7 +184,7 @@ def distinct_inputs(program: Program, x: Arrays) -> tuple[Arrays, Array]:
     count = len(next(iter(x.values())))
     if not names:
         return {}, np.zeros(count, int)
-    flat = np.concatenate([program.host(x[n]).reshape(count, -1) for n in names], axis=1)
+    flat = np.concatenate([x[n].reshape(count, -1) for n in names], axis=1)
     _, first, number = np.unique(flat, axis=0, return_index=True, return_inverse=True)
     return {n: x[n][first] for n in names}, number.reshape(-1)
 

@@ -1,4 +1,7 @@
-"""log p~ of rows of data, all latents summed out: exactly, or from below, by mean field or by recognition."""
+"""log p~ of rows of data, all latents summed out: exactly, or from below, by mean field or by recognition.
+
+Rows are arrays of the host; the programs copy what they need.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +78,7 @@ def _recognised(program: DirectedProgram, params: Arrays, x: Arrays, seed: int) 
     count, rng = len(next(iter(x.values()))), Rng([seed, 32])
     draws = []
     for k in range(0, count, _ROWS):
-        rows = {n: a[k : k + _ROWS] for n, a in x.items()}
+        rows = {n: program.device(a[k : k + _ROWS]) for n, a in x.items()}
         draws.append(np.stack([program.host(program.bound(params, rows, rng)[0]) for _ in range(_DRAWS)]))
     every = np.concatenate(draws, axis=1).astype(np.float64)
     return Scores(every.mean(axis=0), True, every.std(axis=0, ddof=1) / np.sqrt(_DRAWS))
@@ -98,11 +101,11 @@ def least_log_z(program: Program, x: Arrays, found: Scores) -> float:
     A bound that was drawn counts four of its errors less. Rows with values between states (grey ones) do not count.
     """
     visible = program.model.by_role("visible")
-    states = [_on_states(program, n, program.host(x[n])) for n in visible]
+    states = [_on_states(program, n, x[n]) for n in visible]
     valid = np.logical_and.reduce(states)
     if not valid.any():
         return -np.inf
-    flat = np.concatenate([program.host(x[n]).reshape(len(valid), -1)[valid] for n in visible], axis=1)
+    flat = np.concatenate([x[n].reshape(len(valid), -1)[valid] for n in visible], axis=1)
     values = (found.values if found.errors is None else found.values - 4.0 * found.errors)[valid]
     _, first = np.unique(flat, axis=0, return_index=True)
     return float(np.logaddexp.reduce(values[first]))
@@ -127,8 +130,9 @@ def independent(program: Program, base: Base, x: Arrays) -> Array:
         owner = program.owner(name) if isinstance(program, DirectedProgram) else program
         owner = owner.double
         fields = tuple(owner.host(f) for f in base[name])
-        values = owner.device(owner.host(x[name]))
+        values = owner.device(x[name])
         total = total + owner.host(owner.external_energy(name, values, fields)) - log_z_units(owner, name, fields)
         if owner.derived.conditionals[name].distribution.weighted:
-            total = total - owner.host(owner.kernels.lgamma(values.reshape(len(values), -1) + 1.0).sum(axis=1))
+            flat = values.reshape(len(values), -1)
+            total = total - owner.host(owner.xp.asarray(owner.kernels.lgamma(flat + 1.0)).sum(axis=1))
     return total

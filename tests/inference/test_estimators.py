@@ -266,7 +266,8 @@ def test_log_z_below_what_the_rows_weigh_is_refused() -> None:
     """A narrow mode behind a wide valley: every chain stays where the base rates of other rows put it."""
     text = "visible v[20] : binary\nhidden h : binary\nparam W[20], c\nenergy = - c * h - sum[i] W[i]*v[i]*h"
     program = ed.loads(text).compile("numpy", "float64")
-    run = Run(program, {"W": np.full(20, 20.0), "c": -378.0}, {"data": {"binarise": None}})
+    base = {"v": program.base_rate("v", None)}
+    run = Run(program, {"W": np.full(20, 20.0), "c": -378.0}, {"data": {"binarise": None}}, base=base)
     ones = np.ones((5, 20))
     assert ed.evaluate(run, ones, "exact").log_likelihood == pytest.approx(0.0, abs=1e-3)
     with pytest.raises(ed.EstimateError, match="log Z is 22.000 at least"):
