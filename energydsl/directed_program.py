@@ -208,6 +208,10 @@ class DirectedProgram(Program):
         """-log p(x) Z of all layers, shape (chains,): nothing is summed out."""
         return -self.log_joint(params, state, **scalars)
 
+    def check_normalisable(self, params: Mapping[str, Any], **scalars: Any) -> None:
+        """That of the core; the parts below it are normalised."""
+        self.core.check_normalisable(self.core_params(self.check_params(params)), **scalars)
+
     def log_partition(
         self,
         params: Mapping[str, Any],
