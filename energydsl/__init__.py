@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from energydsl.diagnostics import DataError as DataError
     from energydsl.diagnostics import Diagnostic as Diagnostic
     from energydsl.diagnostics import EnergyError as EnergyError
+    from energydsl.diagnostics import EstimateError as EstimateError
     from energydsl.diagnostics import ModelError as ModelError
     from energydsl.diagnostics import NotApplicable as NotApplicable
+    from energydsl.diagnostics import NotNormalisable as NotNormalisable
     from energydsl.diagnostics import TooLarge as TooLarge
     from energydsl.diagnostics import TrainingError as TrainingError
     from energydsl.inference.evaluate import evaluate as evaluate
@@ -46,8 +48,10 @@ _WHERE = {
         "DataError",
         "Diagnostic",
         "EnergyError",
+        "EstimateError",
         "ModelError",
         "NotApplicable",
+        "NotNormalisable",
         "TooLarge",
         "TrainingError",
     ),

@@ -224,5 +224,13 @@ class NotApplicable(EnergyError):
     """A method or an estimator does not fit this model; the message says why."""
 
 
+class NotNormalisable(EnergyError):
+    """The joint density cannot be normalised at the parameters in hand, so there is no likelihood."""
+
+
+class EstimateError(EnergyError):
+    """An estimate that cannot be right is refused; the message says what it contradicts."""
+
+
 class TrainingError(EnergyError):
     """Training stopped: a parameter, its update and the likely cause are named."""

@@ -7,7 +7,7 @@ Every part is a model whose given layers are inputs, so each method here is a lo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType, SimpleNamespace
@@ -201,6 +201,9 @@ class DirectedProgram(Program):
     def log_joint(self, params: Mapping[str, Any], state: Mapping[str, Any], **scalars: Any) -> Array:
         """log p(x) + log Z of the core, shape (chains,)."""
         p, x, s = self.check_params(params), self._state(state, self.model.layers), self.settings(**scalars)
+        return self._log_joint(p, x, s)
+
+    def _log_joint(self, p: Arrays, x: Arrays, s: Any) -> Array:
         total = -self.core.marginal(self.core_params(p), {n: x[n] for n in self.core.model.layers}, s.core, ())
         return sum((c.log_probability(p, x, s.parts[c.piece.name]) for c in self.generative), total)
 
@@ -208,34 +211,30 @@ class DirectedProgram(Program):
         """-log p(x) Z of all layers, shape (chains,): nothing is summed out."""
         return -self.log_joint(params, state, **scalars)
 
+    def check_normalisable(self, params: Mapping[str, Any], **scalars: Any) -> None:
+        """That of the core; the parts below it are normalised."""
+        self.core.check_normalisable(self.core_params(self.check_params(params)), **scalars)
+
     def log_partition(
-        self, params: Mapping[str, Any], given: Mapping[str, Any] | None = None, **scalars: Any
+        self,
+        params: Mapping[str, Any],
+        given: Mapping[str, Any] | None = None,
+        progress: Callable[[float], None] | None = None,
+        **scalars: Any,
     ) -> float | Array:
         """Exact log Z of the core; the parts below it are normalised."""
         p = self.check_params(params)
         inputs = {n: a for n, a in by_layer({} if given is None else given, ()).items() if n in self.core.model.layers}
-        return self.core.log_partition(self.core_params(p), inputs, **scalars)
+        return self.core.log_partition(self.core_params(p), inputs, progress, **scalars)
 
-    def log_sum(
-        self, params: Mapping[str, Any], given: Mapping[str, Any], over: tuple[str, ...], **scalars: Any
-    ) -> Array:
-        """log sum over the layers `over` of p(x) times Z of the core, for each row of all others, in float64."""
-        if self.dtype != np.float64:
-            return self.double.log_sum(params, given, over, **scalars)
+    def _cheapest(self, over: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         if self.derived.log2_states > MAX_LOG2_STATES:
             raise TooLarge(f"the exact sum would enumerate 2^{self.derived.log2_states:.4g} states of the latents")
-        x = self._state(given, [n for n in self.model.layers if n not in over])
-        if not over:
-            return self.host(self.log_joint(params, x, **scalars))
-        found = []
-        for row in range(len(next(iter(x.values())))):
-            here = {n: a[row : row + 1] for n, a in x.items()}
-            parts = [
-                np.logaddexp.reduce(self.host(self.log_joint(params, {**self._repeated(here, s), **s}, **scalars)))
-                for s in self.states(over)
-            ]
-            found.append(np.logaddexp.reduce(parts))
-        return np.array(found)
+        return (), over
+
+    def _log_weights(self, p: Arrays, x: Arrays, s: Any, out: tuple[str, ...]) -> Array:
+        """log of p(x) times Z of the core: nothing is summed out."""
+        return self._log_joint(p, x, s)
 
     def mean_field(self, *_: Any, **__: Any) -> MeanField:
         raise NotApplicable("mean field is for undirected models; here recognition approximates the latents")

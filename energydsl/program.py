@@ -25,8 +25,18 @@ from energydsl.backends.numpy_printer import Printed, Printer
 from energydsl.backends.numpy_runtime import ndtri
 from energydsl.derive import Derived
 from energydsl.derive.free_energy import log_states, summable_sets
+from energydsl.derive.quadratic import coupled_quadratic
 from energydsl.derive.scaled import improper_when_scaled
-from energydsl.diagnostics import ArgumentError, DataError, NotApplicable, TooLarge, a_kind, suggestion, whole_number
+from energydsl.diagnostics import (
+    ArgumentError,
+    DataError,
+    NotApplicable,
+    NotNormalisable,
+    TooLarge,
+    a_kind,
+    suggestion,
+    whole_number,
+)
 from energydsl.domains import DOMAINS
 from energydsl.domains.density import Density
 from energydsl.energy.terms import BASE
@@ -46,6 +56,9 @@ Arrays = dict[str, Array]
 
 MAX_LOG2_STATES = 24.0
 _CHUNK = 1 << 13
+_ROWS = 512
+# More units than this have a precision matrix too large to be looked at.
+_MOST_QUADRATIC = 4096
 # Sweeps after which latents that do not factorise given data have forgotten where they began, nearly.
 _SETTLING = 10
 
@@ -673,50 +686,126 @@ class Program:
 
     # --- sums over states
 
+    def check_normalisable(self, params: Mapping[str, Any], **scalars: Any) -> None:
+        """Raises `NotNormalisable` where real units, coupled by quadratics, have no density at these parameters.
+
+        Their precision matrix is factorised; up to 4,096 units are looked at.
+        """
+        layers = coupled_quadratic(self.model, self.derived.energy)
+        size = sum(self.model.layers[n].size for n in layers)
+        if not layers or size > _MOST_QUADRATIC:
+            return
+        if self.dtype != np.float64:
+            self.double.check_normalisable(params, **scalars)
+            return
+        precision = self._precision(self.check_params(params), layers, scalars)
+        names = " and ".join(f"`{n}`" for n in layers)
+        if not np.isfinite(precision).all():
+            raise NotNormalisable(f"the couplings of {names} are not finite numbers")
+        if not _positive_definite(precision):
+            least = float(np.linalg.eigvalsh(precision)[0])
+            raise NotNormalisable(
+                f"the joint density of {names} cannot be normalised: at these parameters their precision matrix is not "
+                f"positive definite (its smallest eigenvalue is {least:.3g}), so Z is infinite and no likelihood exists. "
+                "Weaker couplings, or larger precisions of the units, make it proper"
+            )
+
+    def _precision(self, p: Arrays, layers: tuple[str, ...], scalars: Mapping[str, Any]) -> Array:
+        """d^2 (beta E) / dx dx' over all units of layers in which E is quadratic: differences of fields, exact but for rounding."""
+        shapes = {n: self.model.layers[n].shape for n in layers}
+        ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
+        given = {n: self._random_layer(self.model.layers[n], 1, Rng(0)) for n in self.model.by_role("input")}
+        rest = {n: a for n, a in self.init_state(p, 1, 0, given).items() if n not in layers}
+
+        def fields(units: Array) -> list[Array]:
+            """eta1 and eta2 of all units, (rows, units) each, where the units have these values."""
+            values = zip(shapes.items(), np.split(units, ends[:-1], axis=1), strict=True)
+            x = {n: self.device(a.reshape(-1, *shape)) for (n, shape), a in values}
+            x |= {n: self.xp.broadcast_to(a, (len(units), *a.shape[1:])) for n, a in rest.items()}
+            etas = [self.natural_parameters(p, x, n, **scalars) for n in layers]
+            return [np.concatenate([self.host(e[k]).reshape(len(units), -1) for e in etas], axis=1) for k in (0, 1)]
+
+        size = int(ends[-1])
+        at_zero, second = fields(np.zeros((1, size)))
+        found = np.empty((size, size))
+        for start in range(0, size, _ROWS):
+            some = slice(start, min(start + _ROWS, size))
+            found[some] = at_zero - fields(np.eye(some.stop - start, size, start))[0]
+        np.fill_diagonal(found, -2.0 * second)
+        return found
+
     def log_partition(
-        self, params: Mapping[str, Any], given: Mapping[str, Any] | None = None, **scalars: Any
+        self,
+        params: Mapping[str, Any],
+        given: Mapping[str, Any] | None = None,
+        progress: Callable[[float], None] | None = None,
+        **scalars: Any,
     ) -> float | Array:
         """Exact log Z(beta), by enumerating the cheapest side; `given`: the input layers, one value or many.
 
-        Raises `TooLarge` with the cost, and `NotApplicable` where a layer can be neither summed out nor enumerated.
+        Raises `TooLarge` with the cost, `NotApplicable` where a layer can be neither summed out nor enumerated, and
+        `NotNormalisable` where Z is infinite. progress: takes the fraction done.
         """
         inputs = self.model.by_role("input")
         given = by_layer({} if given is None else given, inputs)
         for name in inputs:
             if name not in given:
                 raise ArgumentError(f"log Z depends on the input `{name}`: log_partition(params, given={{...}})")
+        self.check_normalisable(params, **scalars)
         rows = {n: self.host(given[n]) for n in inputs}
         single = all(_one_value(self.model.layers[n], rows[n]) for n in inputs)
         if single:
             rows = {n: a[None] for n, a in rows.items()}
-        value = self.log_sum(params, rows, tuple(self.model.units()), **scalars)
+        value = self.log_sum(params, rows, tuple(self.model.units()), progress, **scalars)
         return float(value[0]) if single else value
 
-    def log_unnormalised(self, params: Mapping[str, Any], data: Mapping[str, Any], **scalars: Any) -> Array:
+    def log_unnormalised(
+        self,
+        params: Mapping[str, Any],
+        data: Mapping[str, Any],
+        progress: Callable[[float], None] | None = None,
+        **scalars: Any,
+    ) -> Array:
         """log p~(v) = log sum over all hidden layers of exp(-beta E), exactly; shape (rows,)."""
-        return self.log_sum(params, data, self.model.by_role("hidden"), **scalars)
+        return self.log_sum(params, data, self.model.by_role("hidden"), progress, **scalars)
 
     def log_sum(
-        self, params: Mapping[str, Any], given: Mapping[str, Any], over: tuple[str, ...], **scalars: Any
+        self,
+        params: Mapping[str, Any],
+        given: Mapping[str, Any],
+        over: tuple[str, ...],
+        progress: Callable[[float], None] | None = None,
+        **scalars: Any,
     ) -> Array:
-        """log sum over the layers `over` of exp(-beta E), for each row of all other layers, in float64."""
+        """log sum over the layers `over` of exp(-beta E), for each row of all other layers, in float64.
+
+        progress: takes the fraction done after every piece of an enumeration; what it raises ends the sum.
+        """
         if self.dtype != np.float64:
-            return self.double.log_sum(params, given, over, **scalars)
+            return self.double.log_sum(params, given, over, progress, **scalars)
         p, s = self.check_params(params), self.settings(**scalars)
         x = self._state(given, [n for n in self.model.layers if n not in over])
         out, listed = self._cheapest(over)
-        count = len(next(iter(x.values()))) if x else 1
         if not listed:
-            return -self.host(self.marginal(p, x or {"": self.xp.zeros((1, 0))}, s, out))
+            return self.host(self._log_weights(p, x or {"": self.xp.zeros((1, 0))}, s, out))
+        count, size = (len(next(iter(x.values()))) if x else 1), self._state_count(listed)
+        together = max(1, _CHUNK // size)
+        starts, chunks = range(0, count, together), -(-size // _CHUNK)
         result = np.empty(count)
-        for row in range(count):
-            here = {n: a[row : row + 1] for n, a in x.items()}
-            parts = [
-                np.logaddexp.reduce(-self.host(self.marginal(p, {**self._repeated(here, states), **states}, s, out)))
-                for states in self.states(listed)
-            ]
-            result[row] = np.logaddexp.reduce(parts)
+        for piece, start in enumerate(starts):
+            here = {n: a[start : start + together] for n, a in x.items()}
+            rows, parts = min(together, count - start), []
+            for number, states in enumerate(self.states(listed)):
+                weights = self.host(self._log_weights(p, self._crossed(here, states), s, out))
+                parts.append(np.logaddexp.reduce(weights.reshape(rows, -1), axis=1))
+                if progress is not None:
+                    progress((piece * chunks + number + 1) / (len(starts) * chunks))
+            result[start : start + rows] = np.logaddexp.reduce(parts, axis=0)
         return result
+
+    def _log_weights(self, p: Arrays, x: Arrays, s: Any, out: tuple[str, ...]) -> Array:
+        """log of what states weigh, the layers `out` summed out, for checked arguments."""
+        return -self.marginal(p, x, s, out)
 
     def _cheapest(self, over: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Layers to sum out in closed form, and those to enumerate. Raises `TooLarge` or `NotApplicable`."""
@@ -737,15 +826,19 @@ class Program:
             raise TooLarge(f"the exact sum would enumerate 2^{size:.4g} states of {names}; use AIS instead")
         return best, listed
 
+    def _state_count(self, listed: tuple[str, ...]) -> int:
+        """How many joint states finite layers have."""
+        layers = [self.model.layers[n] for n in listed]
+        return math.prod(r**layer.size for r, layer in zip(_radix(layers), layers, strict=True))
+
     def states(self, listed: tuple[str, ...]) -> Iterator[Arrays]:
         """All joint states of finite layers, in chunks."""
         layers = [self.model.layers[n] for n in listed]
-        radix = [layer.field_shape[-1] if layer.field_shape != layer.shape else 2 for layer in layers]
-        total = math.prod(r**layer.size for r, layer in zip(radix, layers, strict=True))
+        total = self._state_count(listed)
         for start in range(0, total, _CHUNK):
             number = np.arange(start, min(start + _CHUNK, total), dtype=np.int64)
             chunk: Arrays = {}
-            for layer, base in zip(layers, radix, strict=True):
+            for layer, base in zip(layers, _radix(layers), strict=True):
                 digits = np.empty((len(number), layer.size), np.int64)
                 for unit in range(layer.size):
                     number, digits[:, unit] = np.divmod(number, base)
@@ -759,9 +852,15 @@ class Program:
         assert domain.values is not None
         return self.device(np.asarray(domain.values(layer.domain.arguments))[codes])
 
-    def _repeated(self, here: Arrays, states: Arrays) -> Arrays:
-        count = len(next(iter(states.values())))
-        return {n: self.xp.broadcast_to(a, (count, *a.shape[1:])) for n, a in here.items()}
+    def _crossed(self, here: Arrays, states: Arrays) -> Arrays:
+        """Every row with every state, the states of a row next to one another."""
+        rows, count = (len(next(iter(a.values()))) if a else 1 for a in (here, states))
+
+        def spread(array: Array, axis: int) -> Array:
+            shape = (rows, count, *array.shape[1:])
+            return self.xp.broadcast_to(array[:, None] if axis else array, shape).reshape(-1, *array.shape[1:])  # type: ignore[no-any-return]
+
+        return {n: spread(a, 1) for n, a in here.items()} | {n: spread(a, 0) for n, a in states.items()}
 
     def term_energies(self, p: Arrays, x: Arrays) -> dict[str, Array]:
         """E by term, shape (chains,) each, for checked arguments."""
@@ -928,6 +1027,24 @@ def by_layer(given: Any, needed: Sequence[str]) -> Mapping[str, Any]:
         return {needed[0]: given}
     shown = f" of {', '.join(f'`{n}`' for n in needed)}" if needed else ""
     raise ArgumentError(f"arrays{shown} are given as a dict by layer, not as {a_kind(given)}")
+
+
+def _positive_definite(matrix: Array) -> bool:
+    """Whether a symmetric matrix has a Cholesky factor, and one whose pivots are more than rounding."""
+    diagonal = np.diag(matrix)
+    if not (diagonal > 0).all():
+        return False
+    scale = 1.0 / np.sqrt(diagonal)
+    try:
+        factor = np.linalg.cholesky(matrix * scale * scale[:, None])
+    except np.linalg.LinAlgError:
+        return False
+    return bool((np.diag(factor) ** 2).min() > 10 * len(matrix) * np.finfo(float).eps)
+
+
+def _radix(layers: Iterable[Layer]) -> list[int]:
+    """How many values a unit of each finite layer has."""
+    return [layer.field_shape[-1] if layer.field_shape != layer.shape else 2 for layer in layers]
 
 
 def _one_value(layer: Layer, value: Array) -> bool:

@@ -34,6 +34,7 @@ STREAMS: Mapping[str, int] = MappingProxyType(
         "flipped patterns": 13,
         "greedy stage": 14,
         "greedy latents": 15,
+        "call of an estimator": 16,
         "samples": 21,
         "missing entries of clamped values": 22,
         "recognition for annealing": 31,

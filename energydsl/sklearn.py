@@ -1,7 +1,9 @@
-"""A scikit-learn estimator over any model with one visible layer: fit, transform to latent means, score by free energy."""
+"""A scikit-learn estimator over any model with one visible layer: fit, transform to latent means, score by log-likelihood."""
 
 from __future__ import annotations
 
+import hashlib
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from energydsl.compiler import load, loads
 from energydsl.data.sources import from_arrays
-from energydsl.diagnostics import NotApplicable
+from energydsl.diagnostics import ArgumentError, NotApplicable
+from energydsl.inference.ais import LogPartition
+from energydsl.inference.evaluate import Annealing, check_above_rows, check_finite, core_of, find_log_z
+from energydsl.inference.scores import scores
 from energydsl.learning import defaults
 from energydsl.learning.choice import chosen_method, default_optimizer
-from energydsl.learning.loop import train
+from energydsl.learning.loop import Run, train
 from energydsl.learning.optimizers import OPTIMIZERS
+from energydsl.random import seed_of
 
 Array = NDArray[Any]
 
@@ -34,15 +40,18 @@ class EnergyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     """Latent features of a model.
 
     Parameters: model: path or text of a model with one visible layer, whose first axis is the dim named `features_dim`;
-    a Gaussian-Bernoulli RBM by default. method, k, lr, batch_size, epochs, random_state: as for `train`, with its defaults;
-    lr None: that of the model.
+    a Gaussian-Bernoulli RBM by default. method, k, lr, batch_size, epochs: as for `train`, with its defaults; lr None: that
+    of the model. betas: temperatures of annealing, where log Z is not found exactly. random_state: a whole number, a
+    RandomState, a Generator, or None.
 
     Attributes: params_: parameters by name; program_; n_features_in_.
+
+    `fit` begins anew; `partial_fit` goes on, with the chains and the random numbers of the calls before.
     """
 
     def __init__(
         self,
-        model: str | None = None,
+        model: str | os.PathLike[str] | None = None,
         *,
         features_dim: str = "I",
         dims: dict[str, int] | None = None,
@@ -51,7 +60,8 @@ class EnergyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         lr: float | None = None,
         batch_size: int = defaults.BATCH,
         epochs: int = defaults.EPOCHS,
-        random_state: int = defaults.SEED,
+        betas: int = defaults.TEMPERATURES,
+        random_state: int | np.random.RandomState | np.random.Generator | None = defaults.SEED,
     ):
         self.model = model
         self.features_dim = features_dim
@@ -61,28 +71,34 @@ class EnergyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.lr = lr
         self.batch_size = batch_size
         self.epochs = epochs
+        self.betas = betas
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> EnergyTransformer:
         """Train on rows X of shape (rows, features)."""
         X = validate_data(self, X, dtype=[np.float32, np.float64])
-        self._compile(X.shape[1])
-        self.params_ = self._train(X, self.epochs, None)
+        self._begin(X.shape[1])
+        self._train(X, self.epochs, None)
         return self
 
     def partial_fit(self, X: Any, y: Any = None) -> EnergyTransformer:
-        """One epoch over X, from the parameters as they are."""
+        """One epoch over X, from the parameters and chains as they are."""
         first = not hasattr(self, "params_")
         X = validate_data(self, X, dtype=[np.float32, np.float64], reset=first)
         if first:
-            self._compile(X.shape[1])
-        self.params_ = self._train(X, 1, None if first else self.params_, "constant")
+            self._begin(X.shape[1])
+        start = None if first else Run(self.program_, self.params_, {}, chains=self._chains)
+        self._train(X, 1, start, "constant")
         return self
+
+    def _begin(self, features: int) -> None:
+        self._compile(features)
+        self._seed, self._calls = _seed(self.random_state), 0
 
     def _compile(self, features: int) -> None:
         dims = {**(self.dims or {}), self.features_dim: features}
-        text = self.model if self.model is not None else GAUSSIAN_RBM
-        is_path = "\n" not in text and Path(text).suffix == ".energy"
+        text = GAUSSIAN_RBM if self.model is None else os.fspath(self.model)
+        is_path = not isinstance(self.model, str | None) or ("\n" not in text and Path(text).suffix == ".energy")
         model = load(text, dims) if is_path else loads(text, dims)
         if len(model.resolved.by_role("visible")) != 1:
             raise NotApplicable("EnergyTransformer takes a model with one visible layer")
@@ -103,20 +119,23 @@ class EnergyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             return self.__dict__["program_"]
         raise AttributeError(name)
 
-    def _train(self, X: Array, epochs: int, params: Any, schedule: str = defaults.SCHEDULE) -> Any:
+    def _train(self, X: Array, epochs: int, start: Run | None, schedule: str = defaults.SCHEDULE) -> None:
         data = from_arrays(self.program_.model, {self._visible: X}, "none")
+        # Every call draws numbers of its own; the first draws those of `train` with this seed.
+        later = seed_of(self._seed, "call of an estimator", self._calls)
         run = train(
             self.program_,
             data,
             replace(chosen_method(self.program_.model, self.method), k=self.k),
             OPTIMIZERS[default_optimizer(self.program_.model)](lr=self.lr, schedule=schedule),
             epochs,
-            seed=self.random_state,
+            seed=later if self._calls else self._seed,
             batch=self.batch_size,
             validation=0.0,
-            params=params,
+            start=start,
         )
-        return run.params
+        self.params_, self._chains, self._base = run.params, run.chains, run.base
+        self._calls += 1
 
     def transform(self, X: Any) -> Array:
         """Means of the latent layers given X, shape (rows, latents); the data themselves where there are none."""
@@ -131,14 +150,45 @@ class EnergyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         )
 
     def score_samples(self, X: Any) -> Array:
-        """-F(v), the log-likelihood up to log Z, of each row; the mean-field bound where latents cannot be summed out."""
+        """log p(v) of each row, normalised; a bound from below where the latents cannot be summed out.
+
+        log Z is found once for the parameters, exactly where that is feasible, else by annealing; see `log_partition`.
+        """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
-        hidden = set(self.program_.model.by_role("hidden"))
-        if hidden <= set(self.program_.derived.free_energy.summed_out):
-            return -self.program_.host(self.program_.free_energy(self.params_, {self._visible: X}))
-        return self.program_.host(self.program_.mean_field(self.params_, {self._visible: X}).bound)
+        program, partition = self.program_, self.log_partition()
+        x = {n: program.host(a) for n, a in program.checked_arrays({self._visible: X}).items()}
+        with np.errstate(all="ignore"):
+            found = scores(program, self.params_, x, self._seed)
+        check_above_rows(program, x, found, partition)
+        rows = found.values - partition.log_z
+        check_finite(rows)
+        return rows
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Mean of `score_samples`."""
+        """The mean log-likelihood of rows in nats: of two models, the higher fits better."""
         return float(np.mean(self.score_samples(X)))
+
+    def log_partition(self) -> LogPartition:
+        """log Z of the fitted parameters, with its standard error: 0 where it is exact."""
+        check_is_fitted(self)
+        digest = hashlib.sha256()
+        for array in self.params_.values():
+            digest.update(np.ascontiguousarray(array).tobytes())
+        if getattr(self, "_log_z", ("", None))[0] != digest.hexdigest():
+            core, params, base = core_of(self.program_, self.params_, self._base)
+            with np.errstate(all="ignore"):
+                [found] = find_log_z(core, params, base, {}, "auto", Annealing(self.betas, seed=self._seed))
+            self._log_z = digest.hexdigest(), found
+        return self._log_z[1]
+
+
+def _seed(random_state: Any) -> int:
+    """A whole number as it is; one drawn from a generator, or anew."""
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(1 << 31))
+    if random_state is None or isinstance(random_state, np.random.Generator):
+        return int(np.random.default_rng(random_state).integers(1 << 31))
+    if isinstance(random_state, int | np.integer) and random_state >= 0:
+        return int(random_state)
+    raise ArgumentError("random_state is a whole number from 0, a numpy RandomState or Generator, or None")

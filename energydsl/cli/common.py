@@ -137,6 +137,18 @@ def data_of_run_options(function: Function) -> Function:
     return function
 
 
+def run_or_model(target: str, dims: dict[str, int], consts: dict[str, float], as_json: bool) -> Run:
+    """The run in a folder; or the model of a file, where none of its parameters is learned."""
+    from energydsl.inference.untrained import untrained
+    from energydsl.learning.loop import open_run
+
+    if target == "-" or Path(target).is_file():
+        return untrained(read_model(target, dims, consts, as_json))
+    if dims or consts:
+        raise click.UsageError("-D and -c belong to a model's file; a run has its sizes and constants")
+    return open_run(target)
+
+
 def data_of_run(run: Run, sources: tuple[str, ...], options: dict[str, Any]) -> Data:
     """The data that `data_of_run_options` ask for, grey values taken as in the run."""
     from energydsl.data import load_data

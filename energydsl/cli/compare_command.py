@@ -17,15 +17,13 @@ from energydsl.cli.common import compiled, json_option, print_json, progress, re
 from energydsl.cli.train_command import greedy_of, keep, method_of, optimizer_of, reporting, training_options
 from energydsl.compiler import Model
 from energydsl.diagnostics import EnergyError
+from energydsl.learning import defaults
 from energydsl.syntax import parse
 
 if TYPE_CHECKING:
     from energydsl.inference.evaluate import Evaluation
     from energydsl.learning.loop import Run
     from energydsl.report.comparison import Variant
-
-
-_BETAS = 5000
 
 
 def _grid(kind: type) -> Callable[..., dict[str, list[Any]]]:
@@ -78,7 +76,7 @@ def command(
     **options: Any,
 ) -> None:
     """Train every FILE, with every combination of -D and -c, under one budget; a table, and curves over one another."""
-    from energydsl.report.comparison import outcome, overrides, table, variants
+    from energydsl.report.comparison import base_outcome, outcome, overrides, ranked, table, variants
     from energydsl.report.images import available, overlaid
 
     texts = {file: read_source(file) for file in dict.fromkeys(files)}
@@ -86,29 +84,37 @@ def command(
     models = {v.name: Model(texts[v.file], overrides(v)) for v in chosen}
     for model in models.values():
         model.derived  # noqa: B018  every model is refused before the first is trained
-    outcomes, histories = [], {}
+    outcomes, histories, judged, bases = [], {}, {}, {}
     for variant in chosen:
-        runs, evaluations, errors = [], [], []
-        for seed in range(options["seed"], options["seed"] + seeds):
-            run, found, error = _one(variant, models[variant.name], sources, seed, out, as_json, options)
-            runs.append(run)
-            evaluations.append(found)
-            errors.append(error)
-        outcomes.append(outcome(variant.name, runs, evaluations, errors))
+        numbers = range(options["seed"], options["seed"] + seeds)
+        found = [_one(variant, models[variant.name], sources, seed, out, as_json, options) for seed in numbers]
+        runs, judged[variant.name], bases[variant.name], errors = (list(each) for each in zip(*found, strict=True))
+        outcomes.append(outcome(variant.name, runs, judged[variant.name], errors))
         histories[variant.name] = [run.history for run in runs]
+    seen = {v.name: ", ".join(models[v.name].resolved.by_role("visible")) for v in chosen}
+    several = len(set(seen.values())) > 1
+    least: dict[str, dict[str, Any]] = {}
+    for name, layers in seen.items():
+        if all(bases[name]):
+            title = f"independent units ({layers})" if several else "independent units"
+            least.setdefault(title, base_outcome(title, bases[name]))
+    base_rows = list(least.values())
+    outcomes = ranked(outcomes, judged, bases)
     rows = [o.as_dict() for o in outcomes]
     _write(out / "comparison.csv", rows)
     picture = overlaid(out / "curves.png", histories) if available() else None
     if as_json:
-        print_json({"ok": True, "out": str(out), "variants": rows})
+        print_json({"ok": True, "out": str(out), "variants": rows, "baselines": base_rows})
         return
-    click.echo(table(outcomes))
+    click.echo(table(outcomes, base_rows))
+    click.echo(
+        "+- of the nats: of log Z (sampling error) and over seeds; no difference: less than two errors, rows paired"
+    )
     if any(o.effective is not None and o.chains and o.effective < 0.2 * o.chains for o in outcomes):
         click.echo(
             "?: few chains carry this estimate, so it may flatter the model; energydsl eval with more --betas is firmer"
         )
-    seen = {v.name: ", ".join(models[v.name].resolved.by_role("visible")) for v in chosen}
-    if len(set(seen.values())) > 1:
+    if several:
         shown = "; ".join(f"{name}: {layers}" for name, layers in seen.items())
         click.echo(f"these are probabilities of different layers, not to be compared with one another ({shown})")
     click.echo(f"table: {out / 'comparison.csv'}" + (f", curves: {picture}" if picture else ""))
@@ -122,10 +128,10 @@ def _one(
     out: Path,
     as_json: bool,
     options: dict[str, Any],
-) -> tuple[Run, Evaluation | None, float | None]:
-    """One run, begun or gone on with; its evaluation on rows it has not seen; and how many of their labels it gets wrong."""
+) -> tuple[Run, Evaluation | None, Evaluation | None, float | None]:
+    """One run, begun or gone on with; its evaluation on rows it has not seen, and that of independent units; labels wrong."""
     from energydsl.data import load_data
-    from energydsl.inference.evaluate import evaluate
+    from energydsl.inference.evaluate import baseline, evaluate
     from energydsl.inference.predict import predict
     from energydsl.learning.interrupt import heeded
     from energydsl.learning.loop import held_out, train
@@ -167,14 +173,16 @@ def _one(
         if model.layers[n].domain.name == "categorical" and model.layers[n].size == 1
     ]
     wrong = predict(run, rows, labels[0]).error_rate if len(labels) == 1 else None
+    found = least = None
     try:
+        least = baseline(run, rows)
         with progress("evaluating", as_json) as bar:
             found = evaluate(run, rows, progress=bar)
     except EnergyError as error:
         click.echo(f"{variant.name}: no log-likelihood: {error}", err=True)
-        return run, None, wrong
-    keep(run, {"on": what, **found.as_dict()}, rows, betas=_BETAS)
-    return run, found, wrong
+    else:
+        keep(run, {"on": what, **found.as_dict()}, rows, betas=defaults.TEMPERATURES)
+    return run, found, least, wrong
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:

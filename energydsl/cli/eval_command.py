@@ -1,4 +1,4 @@
-"""`energydsl eval RUN --data D`: log-likelihood, with error bars."""
+"""`energydsl eval RUN --data D`: log-likelihood, with error bars; of a FILE, where it has nothing to learn."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ from typing import Any
 
 import click
 
-from energydsl.cli.common import data_of_run, data_of_run_options, json_option, print_json, progress
+from energydsl.cli.common import (
+    data_of_run,
+    data_of_run_options,
+    json_option,
+    overrides_options,
+    print_json,
+    progress,
+    run_or_model,
+)
 from energydsl.cli.train_command import describe, keep
 from energydsl.learning import defaults
 
@@ -20,13 +28,20 @@ from energydsl.learning import defaults
 @click.option("--chains", type=click.IntRange(min=2), default=defaults.ANNEALED_CHAINS, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=defaults.SEED, show_default=True)
 @data_of_run_options
+@overrides_options
 @json_option
-def command(run: str, sources: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """The mean log-likelihood of data under a run."""
+def command(
+    run: str,
+    sources: tuple[str, ...],
+    dims: dict[str, int],
+    consts: dict[str, float],
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """The mean log-likelihood of data under a run; RUN may be a model's file, where none of its parameters is learned."""
     from energydsl.inference.evaluate import evaluate
-    from energydsl.learning.run import open_run
 
-    opened = open_run(run)
+    opened = run_or_model(run, dims, consts, as_json)
     data = data_of_run(opened, sources, options)
     with progress("evaluating", as_json) as bar:
         found = evaluate(

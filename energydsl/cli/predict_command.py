@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from energydsl.cli.common import data_of_run, data_of_run_options, json_option, print_json, progress
+from energydsl.cli.common import (
+    data_of_run,
+    data_of_run_options,
+    json_option,
+    overrides_options,
+    print_json,
+    progress,
+    run_or_model,
+)
 from energydsl.diagnostics import EnergyError
 
 if TYPE_CHECKING:
@@ -23,13 +31,25 @@ _SHOWN = 20
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Probabilities of every row, as .csv.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draws of grey values.")
 @data_of_run_options
+@overrides_options
 @json_option
-def command(run: str, sources: tuple[str, ...], layer: str, out: Path | None, as_json: bool, **options: Any) -> None:
-    """p(LAYER | the other visible layers) for every row: how often its likeliest state is wrong, and for what."""
-    from energydsl.inference.predict import predict
-    from energydsl.learning.run import open_run
+def command(
+    run: str,
+    sources: tuple[str, ...],
+    layer: str,
+    out: Path | None,
+    dims: dict[str, int],
+    consts: dict[str, float],
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """p(LAYER | the other visible layers) for every row: how often its likeliest state is wrong, and for what.
 
-    opened = open_run(run)
+    RUN may be a model's file, where none of its parameters is learned.
+    """
+    from energydsl.inference.predict import predict
+
+    opened = run_or_model(run, dims, consts, as_json)
     data = data_of_run(opened, sources, options)
     with progress("predicting", as_json) as bar:
         found = predict(opened, data, layer, options["seed"], bar)
@@ -40,7 +60,9 @@ def command(run: str, sources: tuple[str, ...], layer: str, out: Path | None, as
         "method": found.method,
         "n": len(found.truth),
         "error_rate": found.error_rate,
+        "error_rate_std": found.error_rate_std,
         "mean_log_probability": found.mean_log_probability,
+        "mean_log_probability_std": found.mean_log_probability_std,
         "states": found.states.tolist(),
         "confusion": found.confusion.tolist(),
         "warnings": list(opened.warnings),
@@ -49,11 +71,16 @@ def command(run: str, sources: tuple[str, ...], layer: str, out: Path | None, as
         print_json({"ok": True, **result})
         return
     click.echo(
-        f"error {100 * found.error_rate:.2f} % of {len(found.truth)} {data.name} rows  "
-        f"({found.method}; log p of the truth {found.mean_log_probability:.3f} nats a row)"
+        f"error {100 * found.error_rate:.2f} %{_error(found.error_rate_std, 100)} of {len(found.truth)} {data.name} rows  "
+        f"({found.method}; log p of the truth {found.mean_log_probability:.3f}"
+        f"{_error(found.mean_log_probability_std)} nats a row; +- over the rows)"
     )
     if len(found.states) <= _SHOWN:
         click.echo(_table(found))
+
+
+def _error(std: float | None, scale: float = 1.0) -> str:
+    return "" if std is None else f" +- {scale * std:.2g}"
 
 
 def _names(found: Prediction) -> list[str]:

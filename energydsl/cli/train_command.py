@@ -382,14 +382,28 @@ def keep(run: Any, found: dict[str, Any], rows: Any, **settings: Any) -> None:
 
 
 def describe(result: dict[str, Any], what: str) -> str:
-    """A log-likelihood in one line."""
-    sign = ">= " if result["bound"] else ""
-    error = f" +- {result['log_likelihood_std']:.2g}" if result["log_likelihood_std"] else " (exact)"
-    text = f"log-likelihood of {result['n']} {what} rows: {sign}{result['log_likelihood']:.3f}{error} nats a row"
-    if result["effective"] is not None:
+    """A log-likelihood in one line, every error of it by its name."""
+    sign, exact = (">= ", "") if result["bound"] else ("", " (exact)" if result["method"] == "exact" else "")
+    estimated = result["effective"] is not None
+    errors = [
+        f", +- {error:.2g} {name}"
+        for error, name, known in (
+            (result["rows_std"], "over the rows", result["rows_std"] is not None),
+            (result["log_z_std"], "of log Z (sampling error)", estimated),
+            (result["bound_std"], "over draws of recognition", result["bound_std"] > 0),
+        )
+        if known
+    ]
+    text = f"log-likelihood of {result['n']} {what} rows: {sign}{result['log_likelihood']:.3f} nats a row{exact}"
+    text += "".join(errors)
+    if estimated:
         text += f"  ({result['method']}, {result['effective']:.0f} effective chains, log Z {result['log_z']:.2f})"
-        if result.get("settled") is not None:
-            text += f"\nmean field settled on {100 * result['settled']:.2f} % of the rows"
-        if result["effective"] < 0.2 * result["chains"]:
-            text += "\nfew chains carry this estimate, so it may flatter the model; more temperatures (--betas) make it firmer"
+    elif result["bound"]:
+        text += f"  (a bound from below; log Z {result['log_z']:.2f} by enumeration)"
+    if result["settled"] is not None:
+        text += f"\nmean field settled on {100 * result['settled']:.2f} % of the rows"
+    if estimated and result["effective"] < 0.2 * result["chains"]:
+        text += (
+            "\nfew chains carry this estimate, so it may flatter the model; more temperatures (--betas) make it firmer"
+        )
     return text

@@ -94,6 +94,6 @@ def _exact(log2_states: float) -> Verdict:
 
 
 def _ais(inputs: tuple[str, ...], fits: bool, why: str) -> Verdict:
-    if inputs:
-        return Verdict("ais", "estimator", False, "log Z depends on the inputs: one estimate a row of data")
+    if inputs and fits:
+        why += "; log Z depends on the inputs: one estimate for each row of them"
     return Verdict("ais", "estimator", fits, why)

@@ -7,7 +7,8 @@ which the kernels run as they are: beta scales the fields, the base enters as ex
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,22 +16,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energydsl.derive.free_energy import summable_sets
+from energydsl.diagnostics import ArgumentError, EstimateError
 from energydsl.learning import defaults
 from energydsl.program import Arrays, Program
 from energydsl.random import Rng, stream
 
 Array = NDArray[Any]
 Base = Mapping[str, tuple[Array, ...]]
+Progress = Callable[[float], None]
+
+
+# Chains of different inputs that run side by side.
+_TOGETHER = 1 << 13
+# The steps that are timed, after as many that compile what they need.
+_TIMED = 10
 
 
 @dataclass(frozen=True)
 class LogPartition:
-    """log_z and its standard error; effective: the effective number of chains."""
+    """log_z and its standard error; effective: the effective number of chains. An exact log_z has no error, and no chains.
+
+    log_z_std is sampling error only: it knows nothing of modes that no chain has met.
+    """
 
     log_z: float
     log_z_std: float
-    effective: float
-    chains: int
+    effective: float | None
+    chains: int | None
 
 
 def ais(
@@ -40,33 +52,101 @@ def ais(
     betas: int = defaults.TEMPERATURES,
     chains: int = defaults.ANNEALED_CHAINS,
     seed: int = 0,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | None = None,
+    given: Mapping[str, Any] | None = None,
     **scalars: Any,
 ) -> LogPartition:
     """An estimate of log Z from `betas` temperatures and `chains` chains.
 
-    base: natural parameters of the base distribution by layer; layers without any start neutral. The standard error
-    follows from the log weights by the delta method; that of log Z is the relative error of the mean weight.
+    base: natural parameters of the base distribution by layer; layers without any start neutral. given: the input layers,
+    a batch of one row. The standard error follows from the log weights by the delta method; that of log Z is the relative
+    error of the mean weight. Raises `NotNormalisable` and `EstimateError` where there is no finite Z to estimate.
     """
-    p = program.check_params(params)
+    return ais_each(program, params, base, betas, chains, seed, progress, given, **scalars)[0]
+
+
+def ais_each(
+    program: Program,
+    params: Mapping[str, Any],
+    base: Base,
+    betas: int = 10_000,
+    chains: int = 100,
+    seed: int = 0,
+    progress: Progress | None = None,
+    given: Mapping[str, Any] | None = None,
+    **scalars: Any,
+) -> list[LogPartition]:
+    """As `ais`, for every row of the input layers: `chains` chains each, those of many rows side by side."""
+    program.check_normalisable(params, **scalars)
+    p, rng = program.check_params(params), Rng(stream(seed, "annealing"))
     path = _Path(program, p, base, scalars)
-    rng = Rng(stream(seed, "annealing"))
-    x = path.start(chains, rng)
+    inputs = _inputs(program, given or {})
+    count = len(next(iter(inputs.values()))) if inputs else 1
+    together, log_z_base = max(1, _TOGETHER // chains), path.log_z_base()
+    found = []
+    for start in range(0, count, together):
+        rows = min(together, count - start)
+        held = {n: np.repeat(a[start : start + rows], chains, axis=0) for n, a in inputs.items()}
+        part = part_of(progress, start / count, rows / count)
+        weights = _anneal(path, held, rows * chains, betas, rng, part)
+        found += [_summary(each, log_z_base) for each in weights.reshape(rows, chains)]
+    return found
+
+
+def ais_seconds(
+    program: Program, params: Mapping[str, Any], base: Base, betas: int, chains: int, given: Mapping[str, Any]
+) -> float:
+    """How long `ais_each` will take, by a few steps for one row of the inputs."""
+    rows = len(next(iter(given.values()))) if given else 1
+    path = _Path(program, program.check_params(params), base, {})
+    held = {n: np.repeat(a[:1], chains, axis=0) for n, a in _inputs(program, given).items()}
+    for _ in range(2):
+        since = time.perf_counter()
+        _anneal(path, held, chains, _TIMED, Rng(0), None)
+    return (time.perf_counter() - since) / _TIMED * betas * rows
+
+
+def _inputs(program: Program, given: Mapping[str, Any]) -> Arrays:
+    """The input layers, on the host."""
+    names = program.model.by_role("input")
+    for name in names:
+        if name not in given:
+            raise ArgumentError(f"log Z depends on the input `{name}`: ais(..., given={{'{name}': values}})")
+    return {n: program.host(a) for n, a in program.checked_arrays({n: given[n] for n in names}).items()}
+
+
+def part_of(progress: Progress | None, done: float, share: float) -> Progress | None:
+    """The progress of a part, as that of the whole."""
+    return None if progress is None else lambda fraction: progress(done + share * fraction)
+
+
+def _anneal(path: _Path, held: Arrays, chains: int, betas: int, rng: Rng, progress: Progress | None) -> Array:
+    """log weights of chains from the base to the model, less log Z of the base."""
+    program = path.program
+    x = path.start(chains, held, rng)
     log_weights = program.xp.zeros(chains)
     times = np.linspace(0.0, 1.0, betas + 1).tolist()
-    with program.held():
+    # What is not finite is refused by `_summary`, in words.
+    with program.held(), np.errstate(all="ignore"):
         for step in range(1, len(times)):
             log_weights += path.step(x, times[step - 1], times[step], rng, step == betas)
             if progress is not None and step % 50 == 0:
                 progress(step / betas)
-    return _summary(program.host(log_weights), path.log_z_base())
+    return program.host(log_weights)
 
 
 def _summary(log_weights: Array, log_z_base: float) -> LogPartition:
+    count = len(log_weights)
+    bad = int(np.count_nonzero(np.isnan(log_weights) | (log_weights == np.inf)))
+    if bad or not np.isfinite(log_weights).any():
+        raise EstimateError(
+            f"annealing found no finite log Z: the weights of {bad or count} of {count} chains are not finite numbers. "
+            "Either the joint density cannot be normalised at these parameters (Z is infinite), or they are too large "
+            "for this precision (float64 tells)"
+        )
     top = log_weights.max()
     weights = np.exp(log_weights - top)
     mean = weights.mean()
-    count = len(weights)
     spread = float(weights.std(ddof=1) / mean / np.sqrt(count)) if count > 1 else float("nan")
     effective = float(weights.sum() ** 2 / np.square(weights).sum())
     return LogPartition(float(np.log(mean) + top + log_z_base), spread, effective, count)
@@ -103,9 +183,9 @@ class _Path:
         scalars = {**self.scalars, "beta": t * self.scalars["beta"]}
         return self.program.settings(**scalars, external=external)
 
-    def start(self, chains: int, rng: Rng) -> Arrays:
-        """Exact samples of the base."""
-        x = self.program.init_state({}, chains, 0)
+    def start(self, chains: int, held: Arrays, rng: Rng) -> Arrays:
+        """Exact samples of the base, inputs as they are held."""
+        x = self.program.init_state({}, chains, 0, held)
         self.program.sweep(self.params, x, self.settings(0.0), rng, self.parts)
         return x
 
@@ -143,11 +223,10 @@ class _Path:
         return gain
 
     def log_z_base(self) -> float:
-        total = 0.0
-        for name, fields in self.base.items():
-            layer = self.program.model.layers[name]
-            log_partition = getattr(self.program.kernels, f"log_partition__{name}")
-            wide = tuple(f.astype(np.float64)[None] for f in fields)
-            shape = (1, *layer.shape)
-            total += float(np.broadcast_to(self.program.host(log_partition(*wide)), shape).sum())
-        return total
+        return sum(log_z_units(self.program, name, fields) for name, fields in self.base.items())
+
+
+def log_z_units(program: Program, layer: str, fields: Sequence[Array]) -> float:
+    """log Z of a layer of independent units with these natural parameters."""
+    wide = [program.xp.asarray(f, np.float64)[None] for f in fields]
+    return float(program.host(program.summed_log_partition(layer, wide))[0])

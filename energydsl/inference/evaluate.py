@@ -1,17 +1,22 @@
-"""Log-likelihood of data under a run: exactly where that is feasible, else by AIS with an error bar."""
+"""Log-likelihood of data under a run: exactly where that is feasible, else by AIS, with what is not known about it."""
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from energydsl.data.sources import Data, as_data
-from energydsl.diagnostics import ArgumentError, DataError, NotApplicable, TooLarge, a_kind, one_of
+from energydsl.derive.records import Verdict
+from energydsl.diagnostics import ArgumentError, DataError, EstimateError, NotApplicable, TooLarge, a_kind, one_of
 from energydsl.directed_program import DirectedProgram
-from energydsl.inference.ais import LogPartition, ais
+from energydsl.inference.ais import Base, LogPartition, Progress, ais_each, ais_seconds
+from energydsl.inference.scores import Scores, exact_scores, independent, least_log_z, scores, standard_error
 from energydsl.learning import defaults
 from energydsl.program import Arrays, Program
 from energydsl.random import Rng, stream
@@ -19,20 +24,29 @@ from energydsl.random import Rng, stream
 if TYPE_CHECKING:
     from energydsl.learning.loop import Run
 
-_ROWS = 512
-_SETTLED = 1e-6
-# Draws of the latents a row, where a bound is averaged over them.
-_DRAWS = 10
+Array = NDArray[Any]
+METHODS = ("auto", "exact", "ais")
+# An enumeration that takes so many seconds is not given up for annealing, however quick that is.
+_PATIENCE = 10.0
+# From so many seconds on it is known how long an enumeration will take.
+_TELLING = 0.2
+# Different rows of inputs, each of which has a log Z of its own.
+_MOST_INPUTS = 1000
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean log-likelihood of `n` rows in nats.
+    """Mean log-likelihood of `n` rows in nats, and what is not known about it.
 
-    log_likelihood_std: standard error of the estimate: that of log Z, not the spread over the rows.
-    bound: whether log_likelihood is a lower bound (mean field over latents that cannot be summed out).
+    method: "exact"; "ais", where log Z is estimated; "bound", where it is exact but the latents are not summed out.
+    log_z: with inputs, the mean over the rows. log_z_std: its standard error: sampling error only.
+    log_likelihood_std: standard error of the estimate for just these rows: that of log Z, and of the draws of recognition.
+    rows_std: standard error of the mean over the rows, as draws from a larger population; None for one row. The total of
+    both is their root of squares.
+    bound: whether log_likelihood is a lower bound, by mean field or recognition; bound_std: its error over draws of recognition.
     effective: effective number of chains of AIS, of `chains` in all; few of them make a doubtful estimate.
     settled: of a mean-field bound, the share of rows whose moments moved by less than 1e-6 in the last iteration.
+    rows: the log-likelihood of each row.
     """
 
     method: str
@@ -45,9 +59,26 @@ class Evaluation:
     effective: float | None = None
     chains: int | None = None
     settled: float | None = None
+    rows_std: float | None = None
+    bound_std: float = 0.0
+    rows: Array | None = field(default=None, repr=False, compare=False)
 
     def as_dict(self) -> dict[str, Any]:
-        return dict(vars(self))
+        """All but the rows."""
+        return {n: v for n, v in vars(self).items() if n != "rows"}
+
+
+@dataclass(frozen=True)
+class Annealing:
+    """Settings of AIS."""
+
+    betas: int = 10_000
+    chains: int = 100
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.betas < 1 or self.chains < 2:
+            raise ArgumentError("AIS takes one temperature or more, and two chains or more")
 
 
 def evaluate(
@@ -58,107 +89,229 @@ def evaluate(
     chains: int = defaults.ANNEALED_CHAINS,
     seed: int = defaults.SEED,
     binarise: str | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """The mean log-likelihood of data.
 
-    method: "exact" (raises `TooLarge`), "ais", or "auto". Grey values of binary layers are drawn once, by `seed`.
-    Raises `NotApplicable` where AIS does not fit (input layers).
+    method: "exact" (raises `TooLarge`), "ais", or "auto": exact, unless that takes more than ten seconds and longer than
+    annealing. Grey values of binary layers are drawn once, by `seed`. Raises `NotNormalisable` where the joint density has
+    no finite Z, and `EstimateError` where a figure is not finite, or contradicts the data at hand.
     """
     if not (hasattr(run, "program") and hasattr(run, "params")):
         raise ArgumentError(f"evaluate takes a run, as train and open_run give it, not {a_kind(run)}")
-    one_of("method", method, ("auto", "exact", "ais"))
-    if betas < 1 or chains < 2:
-        raise ArgumentError("AIS takes one temperature or more, and two chains or more")
+    one_of("method", method, METHODS)
+    annealing = Annealing(betas, chains, seed)
+    x = _rows(run, data, seed, binarise)
+    # What is not finite is refused in words.
+    with np.errstate(all="ignore"):
+        return _evaluated(run, x, method, annealing, progress)
+
+
+def baseline(run: Run, data: Data, seed: int = 0) -> Evaluation:
+    """The same rows under independent units with the base rates of the training data, exactly: what any model should beat."""
+    log_p = independent(run.program, run.base, _rows(run, data, seed))
+    return Evaluation(
+        "exact", 0.0, 0.0, float(log_p.mean()), 0.0, len(log_p), rows_std=standard_error(log_p), rows=log_p
+    )
+
+
+def _rows(run: Run, data: Data | Mapping[str, Any] | Any, seed: int, binarise: str | None = None) -> Arrays:
+    """The whole rows of data, grey values drawn, as arrays of the host in the shapes of the energy."""
     program = run.program
     data = as_data(program.model, data, binarise or run.config["data"]["binarise"], "test")
     data = data.complete()
     if not len(data):
         raise DataError.of("every row has a missing entry: a likelihood is that of whole rows")
-    x = program.layer_arrays(data.drawn(seed))
-    if method != "ais":
-        try:
-            return _exact(program, run.params, x)
-        except (TooLarge, NotApplicable):
-            if method == "exact":
-                raise
-    verdict = next(v for v in program.derived.verdicts if v.name == "ais")
-    if not verdict.ok:
-        raise NotApplicable(f"ais does not fit this model: {verdict.why}")
-    if isinstance(program, DirectedProgram):
-        estimate = _core_ais(program, run.params, x, betas, chains, seed, progress)
-        scores, bound, settled = _recognised(program, run.params, x, seed), True, None
-    else:
-        estimate = ais(program, run.params, run.base, betas, chains, seed, progress)
-        scores, bound, settled = _scores(program, run.params, x)
-    value = float(np.mean(scores)) - estimate.log_z
+    return {n: program.host(a) for n, a in program.checked_arrays(data.drawn(seed)).items()}
+
+
+def _evaluated(run: Run, x: Arrays, method: str, annealing: Annealing, progress: Progress | None) -> Evaluation:
+    program = run.program
+    core, params, base = core_of(program, run.params, run.base, x, annealing.seed)
+    inputs, number = distinct_inputs(core, x)
+    partitions = find_log_z(core, params, base, inputs, method, annealing, progress)
+    # Where latents are not recognised nothing takes the place of their exact sum.
+    seconds = _seconds(core, params, base, inputs, annealing) if _verdict(program).ok else lambda: math.inf
+    found = find_scores(program, run.params, x, method, annealing.seed, seconds, progress)
+    log_z = np.empty(len(number))
+    for k, partition in enumerate(partitions):
+        rows = number == k
+        log_z[rows] = check_above_rows(program, {n: a[rows] for n, a in x.items()}, found.rows(rows), partition)
+    log_p, count = found.values - log_z, len(number)
+    check_finite(log_p)
+    shares = np.bincount(number, minlength=len(partitions)) / count
+    log_z_std = float(np.linalg.norm(shares * [p.log_z_std for p in partitions]))
+    effective = [p.effective for p in partitions if p.effective is not None]
     return Evaluation(
-        "ais",
-        estimate.log_z,
-        estimate.log_z_std,
-        value,
-        estimate.log_z_std,
-        len(scores),
-        bound,
-        estimate.effective,
-        chains,
-        settled,
+        "ais" if effective else "bound" if found.bound else "exact",
+        float(log_z.mean()),
+        log_z_std,
+        float(log_p.mean()),
+        math.hypot(log_z_std, found.mean_error),
+        count,
+        found.bound,
+        min(effective, default=None),
+        annealing.chains if effective else None,
+        found.settled,
+        standard_error(log_p),
+        found.mean_error,
+        log_p,
     )
 
 
-def _exact(program: Program, params: Arrays, x: Arrays) -> Evaluation:
-    inputs = {n: x[n] for n in program.model.by_role("input")}
-    log_z = np.asarray(program.log_partition(params, inputs))
-    scores = _summed(program, params, x)
-    value = float(np.mean(scores - log_z))
-    return Evaluation("exact", float(log_z.mean()), 0.0, value, 0.0, len(scores))
+def core_of(
+    program: Program, params: Arrays, base: Base, x: Arrays | None = None, seed: int = 0
+) -> tuple[Program, Arrays, Base]:
+    """What log Z belongs to, its parameters, and where annealing starts: base rates, if need be those of the rows x.
+
+    In a model with directed parts they are those of what is recognised from x.
+    """
+    if not isinstance(program, DirectedProgram):
+        rates = {n: program.base_rate(n, x[n]) for n in program.model.by_role("visible") if x and n not in base}
+        return program, params, {**base, **rates}
+    p, core = program.check_params(params), program.core
+    state = {n: program.device(a) for n, a in (x or {}).items()}
+    if not state or not _verdict(program).ok:
+        return core, program.core_params(p), {}
+    program.recognise(p, state, program.settings(), Rng(stream(seed, "recognition for annealing")))
+    found = {n: core.base_rate(n, program.host(state[n])) for n in core.model.by_role("visible")}
+    return core, program.core_params(p), found
 
 
-def _summed(program: Program, params: Arrays, x: Arrays) -> Any:
-    """log p~(v), exactly, in float64, some rows at a time."""
+def distinct_inputs(program: Program, x: Arrays) -> tuple[Arrays, Array]:
+    """The different rows of the inputs, and which of them each row has; without inputs all have one."""
+    names = program.model.by_role("input")
     count = len(next(iter(x.values())))
-    parts = [
-        program.log_unnormalised(params, {n: a[k : k + _ROWS] for n, a in x.items()}) for k in range(0, count, _ROWS)
-    ]
-    return np.concatenate(parts)
+    if not names:
+        return {}, np.zeros(count, int)
+    flat = np.concatenate([x[n].reshape(count, -1) for n in names], axis=1)
+    _, first, number = np.unique(flat, axis=0, return_index=True, return_inverse=True)
+    return {n: x[n][first] for n in names}, number.reshape(-1)
 
 
-def _core_ais(
-    program: DirectedProgram,
+def find_log_z(
+    program: Program,
+    params: Arrays,
+    base: Base,
+    inputs: Arrays,
+    method: str = "auto",
+    annealing: Annealing | None = None,
+    progress: Progress | None = None,
+) -> list[LogPartition]:
+    """log Z, one for each row of the inputs: exactly, or by AIS, as the method says."""
+    annealing = annealing or Annealing()
+    program.check_normalisable(params)
+    units = tuple(program.model.units())
+    found = _exactly(
+        lambda watch: program.log_sum(params, inputs, units, watch),
+        method,
+        progress,
+        _seconds(program, params, base, inputs, annealing),
+    )
+    if found is not None:
+        return [LogPartition(float(value), 0.0, None, None) for value in found]
+    rows = len(next(iter(inputs.values()))) if inputs else 1
+    if rows > _MOST_INPUTS:
+        raise TooLarge(
+            f"log Z depends on the inputs, and the data hold {rows:,} different rows of them: as many annealings of "
+            f"{annealing.betas:,} temperatures; {_MOST_INPUTS:,} are the most. Take fewer rows"
+        )
+    return ais_each(program, params, base, annealing.betas, annealing.chains, annealing.seed, progress, inputs)
+
+
+def find_scores(
+    program: Program,
     params: Arrays,
     x: Arrays,
-    betas: int,
-    chains: int,
+    method: str,
     seed: int,
-    progress: Callable[[float], None] | None,
-) -> LogPartition:
-    """log Z of the core, annealed from the base rates of what is recognised."""
-    p, state = program.check_params(params), dict(x)
-    program.recognise(p, state, program.settings(), Rng(stream(seed, "recognition for annealing")))
-    core = program.core
-    base = {n: core.base_rate(n, program.host(state[n])) for n in core.model.by_role("visible")}
-    return ais(core, program.core_params(p), base, betas, chains, seed, progress)
+    seconds: Callable[[], float],
+    progress: Progress | None = None,
+) -> Scores:
+    """log p~ of each row: all latents summed out, where the method says so or a closed form does it; else a bound.
+
+    seconds: how long annealing takes.
+    """
+    found = _exactly(lambda watch: exact_scores(program, params, x, watch), method, progress, seconds)
+    if found is None:
+        verdict = _verdict(program)
+        if not verdict.ok:
+            raise NotApplicable(f"ais does not fit this model: {verdict.why}")
+        found = scores(program, params, x, seed)
+    return found
 
 
-def _recognised(program: DirectedProgram, params: Arrays, x: Arrays, seed: int) -> Any:
-    """The bound on log p~(v) of each row: the mean over a few draws of recognition."""
-    count, rng = len(next(iter(x.values()))), Rng(stream(seed, "recognition for a bound"))
-    parts = []
-    for k in range(0, count, _ROWS):
-        rows = {n: a[k : k + _ROWS] for n, a in x.items()}
-        parts.append(np.mean([program.host(program.bound(params, rows, rng)[0]) for _ in range(_DRAWS)], axis=0))
-    return np.concatenate(parts)
+Sum = TypeVar("Sum")
 
 
-def _scores(program: Program, params: Arrays, x: Arrays) -> tuple[Any, bool, float | None]:
-    """log p~(v) of each row, or the mean-field bound on it where the latents cannot be summed out; and what settled."""
-    hidden = set(program.model.by_role("hidden"))
-    if hidden <= set(program.derived.free_energy.summed_out):
-        return _summed(program, params, x), False, None
-    count = len(next(iter(x.values())))
-    found = [
-        program.double.mean_field(params, {n: a[k : k + _ROWS] for n, a in x.items()}, _SETTLED)
-        for k in range(0, count, _ROWS)
-    ]
-    settled = np.concatenate([f.residuals for f in found]) <= _SETTLED
-    return np.concatenate([program.host(f.bound) for f in found]), True, float(settled.mean())
+def _exactly(
+    total: Callable[[Progress], Sum], method: str, progress: Progress | None, seconds: Callable[[], float]
+) -> Sum | None:
+    """An exact sum; None where it is not wanted, not feasible, or not worth its time. seconds: how long annealing takes."""
+    if method == "ais":
+        return None
+    try:
+        return total(_Watch(progress, seconds if method == "auto" else lambda: math.inf))
+    except (TooLarge, NotApplicable):
+        if method == "exact":
+            raise
+        return None
+
+
+class _Watch:
+    """The progress of an enumeration, once its time can be told; it is given up where annealing is quicker."""
+
+    def __init__(self, progress: Progress | None, seconds: Callable[[], float]):
+        self.progress, self.seconds = progress, seconds
+        self.first: tuple[float, float] | None = None
+        self.judged = False
+
+    def __call__(self, fraction: float) -> None:
+        now = time.perf_counter()
+        if self.first is None:  # what compiles does so before the first piece is done
+            self.first = fraction, now
+        if now - self.first[1] <= _TELLING:
+            return
+        if self.progress is not None:
+            self.progress(fraction)
+        if not self.judged:
+            self.judged = True
+            whole = (now - self.first[1]) / (fraction - self.first[0])
+            if whole > _PATIENCE and whole > self.seconds():
+                raise TooLarge(f"the exact sum would take {whole:.0f} s; use AIS instead")
+
+
+def _seconds(program: Program, params: Arrays, base: Base, inputs: Arrays, annealing: Annealing) -> Callable[[], float]:
+    """How long annealing takes, measured when it is asked for."""
+    return lambda: ais_seconds(program, params, base, annealing.betas, annealing.chains, inputs)
+
+
+def _verdict(program: Program) -> Verdict:
+    return next(v for v in program.derived.verdicts if v.name == "ais")
+
+
+def check_above_rows(program: Program, x: Arrays, found: Scores, partition: LogPartition) -> float:
+    """log Z, no less than what the rows at hand weigh.
+
+    Raises `EstimateError` where an estimate was less by more than sampling error: then annealing has missed a mode.
+    """
+    if partition.effective is None:
+        return partition.log_z
+    least = least_log_z(program, x, found)
+    if partition.log_z + 4.0 * partition.log_z_std < least - 1e-5 * max(1.0, abs(least)):
+        raise EstimateError(
+            f"annealing estimates log Z = {partition.log_z:.3f} +- {partition.log_z_std:.2g}, but the rows at hand alone "
+            f"weigh more: log Z is {least:.3f} at least. A mode of the model was never met (the error is that of sampling "
+            "only), so there is no estimate; an exact sum, or more temperatures and chains, may give one"
+        )
+    return max(partition.log_z, least)
+
+
+def check_finite(rows: Array) -> None:
+    bad = np.flatnonzero(~np.isfinite(rows))
+    if len(bad):
+        raise EstimateError(
+            f"the log-likelihood of row {bad[0] + 1} is {rows[bad[0]]:g} ({len(bad)} of {len(rows)} rows are not finite "
+            "numbers): the parameters are not finite or too large, the row is impossible under the model, or the joint "
+            "density cannot be normalised"
+        )

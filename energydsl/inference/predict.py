@@ -20,6 +20,7 @@ from energydsl.derive.free_energy import log_states
 from energydsl.diagnostics import ArgumentError, NotApplicable, suggestion
 from energydsl.directed_program import DirectedProgram
 from energydsl.domains import DOMAINS
+from energydsl.inference.scores import standard_error
 from energydsl.program import Arrays, Program
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Prediction:
     """What a layer is, given the other visible layers.
 
     probabilities: (rows, states), states in the order of `states`. truth: the number of the state in the data, by row.
-    method: "exact" or "mean field", after "recognition, " in a model with directed parts. states: one line a state, the values of the layer's units.
+    method: "exact" or "mean field"; in a model with directed parts "recognition" or "recognition, mean field". states: one line a state, the values of the layer's units.
     """
 
     layer: str
@@ -57,10 +58,23 @@ class Prediction:
         return float(np.mean(self.predicted != self.truth))
 
     @property
+    def error_rate_std(self) -> float | None:
+        """Its standard error over the rows."""
+        return standard_error(self.predicted != self.truth)
+
+    @property
     def mean_log_probability(self) -> float:
         """Mean log p(truth | the rest), in nats."""
+        return float(np.mean(self._log_probabilities()))
+
+    @property
+    def mean_log_probability_std(self) -> float | None:
+        """Its standard error over the rows."""
+        return standard_error(self._log_probabilities())
+
+    def _log_probabilities(self) -> Array:
         chosen = self.probabilities[np.arange(len(self.truth)), self.truth]
-        return float(np.mean(np.log(np.maximum(chosen, np.finfo(float).tiny))))
+        return np.asarray(np.log(np.maximum(chosen, np.finfo(float).tiny)))
 
     @property
     def confusion(self) -> Array:
@@ -91,9 +105,10 @@ def predict(
     params, method = program.check_params(run.params), ""
     if isinstance(program, DirectedProgram):
         program, params, x = _core(program, params, x, layer)
-        method = "recognition, "
+        method = "recognition"
     exact = set(program.model.by_role("hidden")) <= set(program.derived.free_energy.summed_out)
-    method += "exact" if exact else "mean field"
+    if not exact:
+        method += ", mean field" if method else "mean field"
     rest = {n: a for n, a in x.items() if n != layer}
     count = len(truth)
     parts = []
@@ -103,7 +118,7 @@ def predict(
         if progress is not None:
             progress(min(1.0, (start + _ROWS) / count))
     codes = found.argmax(axis=-1) if DOMAINS[record.domain.name].one_hot else found
-    return Prediction(layer, method, np.concatenate(parts), truth, codes.reshape(len(codes), -1))
+    return Prediction(layer, method or "exact", np.concatenate(parts), truth, codes.reshape(len(codes), -1))
 
 
 def _core(program: DirectedProgram, params: Arrays, x: Arrays, layer: str) -> tuple[Program, Arrays, Arrays]:

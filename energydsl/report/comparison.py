@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from energydsl.model.resolve import Overrides
 from energydsl.syntax import tree
 
 Grid = Mapping[str, Sequence[float]]
+# Columns of the table that are words, not numbers.
+_TEXTS = (5, 6, 7, 8)
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,43 @@ def overrides(variant: Variant) -> Overrides:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """By how many nats a row one likelihood is above another, the same rows paired; shown: by more than two errors."""
+
+    value: float
+    std: float
+    shown: bool
+
+    def __str__(self) -> str:
+        return f"{self.value:+.3f} +- {self.std:.2g}" if self.shown else "no difference shown"
+
+
+def difference(mine: Sequence[Evaluation], other: Sequence[Evaluation]) -> Difference:
+    """Of the means over seeds. A lower bound is never shown to be below another, as it may be above."""
+    pairs = list(zip(mine, other, strict=True))
+    gaps = [a.log_likelihood - b.log_likelihood for a, b in pairs]
+    # The rows are the same for all seeds, or drawn from one population: seeds do not average their error out.
+    rows = float(np.sqrt(np.mean([_paired_variance(a, b) for a, b in pairs])))
+    estimates = [math.hypot(a.log_likelihood_std, b.log_likelihood_std) for a, b in pairs]
+    value, std = float(np.mean(gaps)), math.hypot(rows, _standard_error(gaps, estimates))
+    below = mine if value < 0 else other
+    return Difference(value, std, abs(value) > 2.0 * std and not any(e.bound for e in below))
+
+
+def _paired_variance(a: Evaluation, b: Evaluation) -> float:
+    """Of the mean difference over rows."""
+    if a.rows is None or b.rows is None or len(a.rows) != len(b.rows):
+        return (a.rows_std or 0.0) ** 2 + (b.rows_std or 0.0) ** 2
+    return float(np.var(a.rows - b.rows, ddof=1)) / len(a.rows) if len(a.rows) > 1 else 0.0
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a variant reached: means over seeds.
 
     parameters: entries of all learned parameters. log_likelihood: mean of the held-out rows in nats (None: not to be
     had), a lower bound where `bound`. std: standard error of that mean, from the spread over seeds and from the estimates
-    of log Z. error_rate: of the held-out labels, where the model has one layer of labels. effective: the smallest effective number of AIS chains, of `chains`, over the seeds.
+    of log Z; rows_std: over the rows. error_rate: of the held-out labels, where the model has one layer of labels. effective: the smallest effective number of AIS chains, of `chains`, over the seeds.
     """
 
     name: str
@@ -98,9 +131,18 @@ class Outcome:
     effective: float | None
     chains: int | None
     error_rate: float | None = None
+    rows_std: float | None = None
+    independent: float | None = None
+    behind: Difference | None = None
+    gain: Difference | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Flat, as a row of a table."""
+        found = {n: v for n, v in asdict(self).items() if n not in ("behind", "gain")}
+        for name, gap in (("behind", self.behind), ("gain", self.gain)):
+            for key in ("value", "std", "shown"):
+                found[name if key == "value" else f"{name}_{key}"] = None if gap is None else getattr(gap, key)
+        return found
 
 
 def outcome(
@@ -113,7 +155,7 @@ def outcome(
     program = runs[0].program
     learned = [p for p in program.model.params.values() if "frozen" not in p.constraints]
     seconds = sum(r.seconds for r in runs)
-    known = [e for e in evaluations if e is not None]
+    known = _known(evaluations)
     complete = bool(known) and len(known) == len(runs)
     effective = [e.effective for e in known if e.effective is not None]
     return Outcome(
@@ -125,36 +167,79 @@ def outcome(
         sum(r.updates for r in runs) / max(seconds, 1e-9),
         float(np.mean([r.history[-1]["reconstruction_error"] for r in runs])),
         float(np.mean([e.log_likelihood for e in known])) if complete else None,
-        _standard_error(known) if complete else None,
+        _standard_error([e.log_likelihood for e in known], [e.log_likelihood_std for e in known]) if complete else None,
         any(e.bound for e in known),
         known[0].method if complete else "",
         min(effective) if effective else None,
         known[0].chains if complete else None,
         float(np.mean([e for e in errors if e is not None])) if any(e is not None for e in errors) else None,
+        _rows_std(known) if complete else None,
     )
 
 
-def _standard_error(evaluations: Sequence[Evaluation]) -> float:
+def ranked(
+    outcomes: Iterable[Outcome],
+    evaluations: Mapping[str, Sequence[Evaluation | None]],
+    baselines: Mapping[str, Sequence[Evaluation | None]],
+) -> list[Outcome]:
+    """The best likelihood first, those without one last; each against the best and against independent units."""
+    ordered = _by_likelihood(outcomes)
+    found: list[Outcome] = []
+    for o in ordered:
+        mine, least, best = (_known(e) for e in (evaluations[o.name], baselines[o.name], evaluations[ordered[0].name]))
+        if least:
+            o = replace(o, independent=float(np.mean([e.log_likelihood for e in least])))
+        if o.log_likelihood is not None:
+            o = replace(o, gain=difference(mine, least), behind=difference(mine, best) if found else None)
+        found.append(o)
+    return found
+
+
+def _known(evaluations: Sequence[Evaluation | None]) -> list[Evaluation]:
+    return [e for e in evaluations if e is not None]
+
+
+def base_outcome(name: str, evaluations: Sequence[Evaluation | None]) -> dict[str, Any]:
+    """Independent units at base rates, as a row of the table."""
+    evaluations = _known(evaluations)
+    values = [e.log_likelihood for e in evaluations]
+    return {
+        "name": name,
+        "log_likelihood": float(np.mean(values)),
+        "std": _standard_error(values, [0.0] * len(values)),
+        "rows_std": _rows_std(evaluations),
+        "method": "exact",
+    }
+
+
+def _rows_std(evaluations: Sequence[Evaluation]) -> float | None:
+    found = [e.rows_std for e in evaluations if e.rows_std is not None]
+    return float(np.sqrt(np.mean(np.square(found)))) if found else None
+
+
+def _standard_error(values: Sequence[float], errors: Sequence[float]) -> float:
     """Of the mean over seeds: the spread over them, which holds the estimates' own errors too; one seed has only these."""
-    count = len(evaluations)
-    own = math.sqrt(sum(e.log_likelihood_std**2 for e in evaluations)) / count
+    count = len(values)
+    own = math.sqrt(sum(e**2 for e in errors)) / count
     if count == 1:
         return own
-    spread = float(np.std([e.log_likelihood for e in evaluations], ddof=1)) / math.sqrt(count)
-    return max(own, spread)
+    return max(own, float(np.std(values, ddof=1)) / math.sqrt(count))
 
 
-def table(outcomes: Iterable[Outcome]) -> str:
-    """The outcomes as text, the best log-likelihood first, those without one last."""
-    ordered = sorted(
+def _by_likelihood(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    return sorted(
         outcomes, key=lambda o: (o.log_likelihood is None, -(o.log_likelihood or 0.0), o.reconstruction_error)
     )
-    head = ("variant", "parameters", "updates/s", "seconds", "reconstruction", "held-out nats a row")
-    labelled = any(o.error_rate is not None for o in ordered)
-    rows: list[tuple[str, ...]] = [(*head, "labels wrong") if labelled else head]
-    for o in ordered:
-        value = "not to be had" if o.log_likelihood is None else f"{'>= ' if o.bound else ''}{o.log_likelihood:.3f}"
-        error = "" if o.std is None else " (exact)" if o.std == 0.0 else f" +- {o.std:.2g}"
+
+
+def table(outcomes: Iterable[Outcome], bases: Sequence[Mapping[str, Any]] = ()) -> str:
+    """The outcomes as text, the best log-likelihood first, those without one last, and independent units below them."""
+    outcomes = _by_likelihood(outcomes)
+    labelled = any(o.error_rate is not None for o in outcomes)
+    gains = any(o.gain is not None for o in outcomes)
+    head = ("variant", "parameters", "updates/s", "seconds", "reconstruction", "held-out nats a row", "over the rows")
+    rows = [(*head, *("against the best", "against independent units")[: 2 * gains], *("labels wrong",)[:labelled])]
+    for k, o in enumerate(outcomes):
         doubt = " ?" if o.effective is not None and o.chains and o.effective < 0.2 * o.chains else ""
         rows.append(
             (
@@ -163,15 +248,33 @@ def table(outcomes: Iterable[Outcome]) -> str:
                 f"{o.updates_per_second:.0f}",
                 f"{o.seconds:.1f}",
                 f"{o.reconstruction_error:.4f}",
-                value + error + doubt,
+                _nats(o.log_likelihood, o.std, o.method, o.bound) + doubt,
+                _plus_minus(o.rows_std),
+                *(("best" if not k else str(o.behind or ""), str(o.gain or "")) if gains else ()),
                 *(("" if o.error_rate is None else f"{100 * o.error_rate:.2f} %",) if labelled else ()),
             )
         )
+    for base in bases:
+        value = _nats(base["log_likelihood"], base["std"], "exact", False)
+        line = (base["name"], "", "", "", "", value, _plus_minus(base["rows_std"]))
+        rows.append(line + ("",) * (len(rows[0]) - len(line)))
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     lines = [
         "  ".join(
-            text.ljust(w) if k in (0, 5) else text.rjust(w) for k, (text, w) in enumerate(zip(row, widths, strict=True))
+            text.ljust(w) if k in (0, *_TEXTS) else text.rjust(w)
+            for k, (text, w) in enumerate(zip(row, widths, strict=True))
         )
         for row in rows
     ]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _nats(value: float | None, std: float | None, method: str, bound: bool) -> str:
+    if value is None:
+        return "not to be had"
+    error = "" if std is None else " (exact)" if std == 0.0 and method == "exact" else f" +- {std:.2g}"
+    return f"{'>= ' if bound else ''}{value:.3f}{error}"
+
+
+def _plus_minus(error: float | None) -> str:
+    return "" if error is None else f"+- {error:.2g}"

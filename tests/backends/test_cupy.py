@@ -14,9 +14,11 @@ import pytest
 
 import energydsl as ed
 from energydsl.backends import cuda_printer, cupy_backend, cupy_printer
+from energydsl.data.sources import from_arrays
 from energydsl.domains import FAMILIES
 from energydsl.inference.ais import ais
-from energydsl.learning.loop import _Training
+from energydsl.inference.evaluate import baseline
+from energydsl.learning.loop import Run, _Training
 from tests.backends.test_agreement import on_host, start
 from tests.standin import cupy, nvrtc
 
@@ -462,3 +464,30 @@ def test_scales_and_their_floor_are_those_of_numpy(device: str) -> None:
     for name, value in runs[0].params.items():
         np.testing.assert_allclose(runs[1].params[name], value, rtol=1e-6, atol=1e-8, err_msg=name)
     assert runs[0].params["s"][0] < 0.1
+
+
+LIKELIHOODS = {
+    "rbm": RBM,
+    "inputs": "input x[2] : real\nvisible v[8] : binary\nhidden h[5] : binary\nparam W[8, 5], U[2, 5]\nenergy = - v @ W @ h - x @ U @ h",
+    "deep": "visible v[8] : binary\nhidden a[6] : binary\nhidden b[4] : binary\nlayers v -- a -- b",
+    "directed": "visible v[8] : binary\nhidden a[6] : binary\nhidden b[4] : binary\nlayers v <- a -- b",
+    "counts": "visible v[4] : count\nhidden h[3] : binary\nparam W[4, 3], b[4]\nenergy = sum(lgamma(v + 1)) - b @ v - sum[i, j] v[i]*tanh(W[i, j])*h[j]",
+    "coupled real units": "visible v[4] : real\nhidden h[3] : real\nparam W[4, 3]\nenergy = 0.5 * sum(v^2) + 0.5 * sum(h^2) - v @ W @ h",
+}
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_likelihoods_are_those_of_numpy(name: str, stand_in: cupy.State) -> None:
+    found = []
+    for backend in ("numpy", "cupy"):
+        program = ed.loads(LIKELIHOODS[name]).compile(backend, "float64")
+        rng = np.random.default_rng(0)
+        params = {n: rng.normal(0, 0.2, p.shape) for n, p in program.model.params.items()}
+        given = {n: np.repeat(np.eye(2), 10, axis=0) for n in program.model.by_role("input")}
+        state = ed.loads(LIKELIHOODS[name]).compile("numpy", "float64").init_state({}, 20, 0, given)
+        rows = {n: state[n] for n, layer in program.model.layers.items() if layer.role != "hidden"}
+        run = Run(program, params, {"data": {"binarise": None}}, base={"v": program.base_rate("v", rows["v"])})
+        judged = [ed.evaluate(run, rows, method, betas=30, chains=20) for method in ("auto", "ais")]
+        judged.append(baseline(run, from_arrays(program.model, rows, None)))
+        found.append([each.rows for each in judged])
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-9)

@@ -147,7 +147,7 @@ def test_train_eval_sample_info(trained: Path, tmp_path: Path) -> None:
     assert "finished" in run("info", trained).output
 
 
-def test_training_follows_the_likelihood(tmp_path: Path) -> None:
+def test_training_follows_the_likelihood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "m.energy").write_text("visible v[4] : binary\nhidden h[3] : binary\nlayers v -- h")
     np.save(tmp_path / "d.npy", np.random.default_rng(0).integers(0, 2, (600, 4)))
     asked = ("--data", tmp_path / "d.npy", "--out", tmp_path / "r", "--epochs", 4, "--evaluate-every", 2)
@@ -158,7 +158,8 @@ def test_training_follows_the_likelihood(tmp_path: Path) -> None:
     (tmp_path / "m.energy").write_text(
         "visible v[40] : binary\nhidden h[30] : binary\ninput x[2] : real\nparam U[2, 30]\nlayers v -- h\nenergy = - x @ U @ h"
     )
-    np.savez(tmp_path / "d.npz", v=np.ones((300, 40)), x=np.zeros((300, 2)))
+    np.savez(tmp_path / "d.npz", v=np.ones((300, 40)), x=np.arange(600).reshape(300, 2) / 600)
+    monkeypatch.setattr("energydsl.inference.evaluate._MOST_INPUTS", 20)
     asked = ("--data", tmp_path / "d.npz", "--out", tmp_path / "q", "--epochs", 2, "--evaluate-every", 1)
     said = run("train", tmp_path / "m.energy", *asked)
     assert said.exit_code == 0

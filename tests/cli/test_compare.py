@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 import energydsl as ed
 from energydsl.cli.main import cli
 from energydsl.inference.evaluate import Evaluation
-from energydsl.report.comparison import Outcome, outcome, table, variants
+from energydsl.report.comparison import Outcome, difference, outcome, table, variants
 from energydsl.syntax import parse
 
 RBM = "dim I = 9, J = 4\nconst T : positive = 1.0\nvisible v[I] : binary\nhidden h[J] : binary\nparam W[I, J] = normal(sd = 0.1), b[I] = base_rate(v), c[J]\nenergy = - (b @ v + c @ h + v @ W @ h) / T"
@@ -51,7 +51,23 @@ def test_two_files_and_a_grid(folder: Path) -> None:
     assert float(rows["rbm J=12"]["log_likelihood"]) > float(rows["plain"]["log_likelihood"]) + 2.0
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert (out / "rbm_J=2" / "seed-1" / "model.energy").exists()
+    best = lines[1].split("  ")[0]
+    assert rows[best]["behind"] == ""
+    for name in set(rows) - {best}:
+        assert float(rows[name]["behind"]) == pytest.approx(
+            float(rows[name]["log_likelihood"]) - float(rows[best]["log_likelihood"]), abs=1e-9
+        )
+        assert float(rows[name]["gain"]) == pytest.approx(
+            float(rows[name]["log_likelihood"]) - float(rows[name]["independent"]), abs=1e-9
+        )
+    # The file that is independent units is not shown to be better than those; what sees the two patterns is.
+    assert rows["plain"]["gain_shown"] == "False"
+    assert rows["rbm J=12"]["gain_shown"] == "True"
+    assert lines[4].startswith("independent units")
     again = run(*given, *options, "--json")
+    assert json.loads(again.stdout)["baselines"][0]["log_likelihood"] == pytest.approx(
+        float(rows["plain"]["independent"])
+    )
     found = json.loads(again.stdout)["variants"]
     for row in found:
         assert row["log_likelihood"] == pytest.approx(float(rows[row["name"]]["log_likelihood"]), rel=1e-12)
@@ -142,6 +158,44 @@ def test_error_bars_hold_both_the_spread_and_the_estimates_own() -> None:
     assert alike.std == pytest.approx(0.2 / np.sqrt(2))
     missing = outcome("a", [made, made], [evaluation(-3.0, 0.2), None])
     assert missing.log_likelihood is None
+
+
+def test_differences_are_those_of_the_same_rows() -> None:
+    """A gap of 0.1 on every row is seen through rows that differ by 5; one that comes and goes is not."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(-20, 5, 400)
+
+    def judged(rows: np.ndarray, std: float = 0.0, bound: bool = False) -> Evaluation:
+        return Evaluation("ais", 0.0, std, float(rows.mean()), std, len(rows), bound, rows_std=0.25, rows=rows)
+
+    shown = difference([judged(rows)], [judged(rows - 0.1)])
+    assert shown.value == pytest.approx(0.1)
+    assert shown.std < 1e-6
+    assert str(shown).startswith("+0.100 +- ")
+    noisy = difference([judged(rows)], [judged(rows - 0.1 + rng.normal(0, 5, 400))])
+    assert 0.2 < noisy.std < 0.3
+    assert str(noisy) == "no difference shown"
+    assert str(difference([judged(rows, 0.1)], [judged(rows - 0.1)])) == "no difference shown"
+    unpaired = difference([judged(rows)], [judged(rows[:300])])
+    assert unpaired.std == pytest.approx(0.25 * np.sqrt(2))
+    # A bound from below may be above the other; but where it is above already it is.
+    assert not difference([judged(rows - 1, bound=True)], [judged(rows)]).shown
+    assert difference([judged(rows + 1, bound=True)], [judged(rows)]).shown
+    seeds = difference([judged(rows), judged(rows - 2)], [judged(rows - 1)] * 2)
+    assert seeds.value == pytest.approx(0.0)
+    assert seeds.std == pytest.approx(1.0)
+
+
+def test_models_that_learned_nothing_are_not_ranked(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.save(folder / "noise.npy", (rng.random((300, 9)) < 0.5).astype(float))
+    given = (folder / "rbm.energy", "-D", "J=2,4,6", "--data", folder / "noise.npy", "--out", folder / "out")
+    result = run(*given, "--epochs", 2, "--lr", 0.01)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0].rstrip().endswith("against independent units")
+    assert all(line.rstrip().endswith("no difference shown") for line in lines[1:4])
+    assert [line.count("no difference shown") for line in lines[1:4]] == [1, 2, 2]
 
 
 def test_the_table_puts_the_best_first_and_marks_what_is_doubtful() -> None:

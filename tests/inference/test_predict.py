@@ -66,6 +66,9 @@ def test_it_is_exact_where_the_latents_can_be_summed_out(name: str) -> None:
     )
     np.testing.assert_array_equal(found.states[found.truth], units)
     assert found.confusion.sum() == 30
+    wrong = found.predicted != found.truth
+    assert found.error_rate_std == pytest.approx(np.std(wrong, ddof=1) / np.sqrt(30))
+    assert found.mean_log_probability_std > 0
     assert found.error_rate == pytest.approx(1 - np.trace(found.confusion) / 30)
 
 
@@ -122,7 +125,7 @@ def test_a_core_with_inputs() -> None:
     params = {n: rng.normal(size=p.shape) for n, p in program.model.params.items()}
     rows = {"v": rng.integers(0, 2, (9, 3)), "x": rng.normal(size=(9, 2)), "y": rng.integers(0, 3, 9)}
     found = ed.predict(Run(program, params, {"data": {"binarise": None}}), rows, "y")
-    assert found.method == "recognition, exact"
+    assert found.method == "recognition"
     logits = rows["v"] @ params["U"] + rows["x"] @ params["A"]
     np.testing.assert_allclose(found.probabilities, np.exp(logits) / np.exp(logits).sum(1, keepdims=True), rtol=1e-9)
 

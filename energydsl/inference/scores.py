@@ -1,0 +1,138 @@
+"""log p~ of rows of data, all latents summed out: exactly, or from below, by mean field or by recognition.
+
+Rows are arrays of the host; the programs copy what they need.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from energydsl.directed_program import DirectedProgram
+from energydsl.domains import DOMAINS
+from energydsl.inference.ais import Base, Progress, log_z_units, part_of
+from energydsl.program import Arrays, Program
+from energydsl.random import Rng, stream
+
+Array = NDArray[Any]
+
+_ROWS = 512
+_SETTLED = 1e-6
+# Draws of the latents a row, where a bound is averaged over them.
+_DRAWS = 10
+
+
+@dataclass(frozen=True)
+class Scores:
+    """log p~(v) of each row.
+
+    bound: whether they are bounds from below. errors: of each row's bound, where it is a mean over draws of recognition,
+    else None. settled: of mean-field bounds, the share of rows whose moments moved by less than 1e-6 in the last iteration.
+    """
+
+    values: Array
+    bound: bool = False
+    errors: Array | None = None
+    settled: float | None = None
+
+    def rows(self, index: Any) -> Scores:
+        """Those of some rows."""
+        return Scores(self.values[index], self.bound, None if self.errors is None else self.errors[index], self.settled)
+
+    @property
+    def mean_error(self) -> float:
+        """Standard error of the mean over these rows, over the draws of recognition."""
+        return 0.0 if self.errors is None else float(np.sqrt(np.square(self.errors).sum())) / len(self.errors)
+
+
+def standard_error(values: Array) -> float | None:
+    """Of the mean over rows, as draws from a larger population; None for one row."""
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
+
+
+def exact_scores(program: Program, params: Arrays, x: Arrays, progress: Progress | None = None) -> Scores:
+    """The latents summed out exactly, in float64, some rows at a time. Raises `TooLarge` or `NotApplicable`."""
+    count = len(next(iter(x.values())))
+    parts = []
+    for k in range(0, count, _ROWS):
+        rows = {n: a[k : k + _ROWS] for n, a in x.items()}
+        part = part_of(progress, k / count, min(_ROWS, count - k) / count)
+        parts.append(program.log_unnormalised(params, rows, part))
+    return Scores(np.concatenate(parts))
+
+
+def scores(program: Program, params: Arrays, x: Arrays, seed: int) -> Scores:
+    """In closed form where all latents can be summed out in it; else by recognition, or by mean field."""
+    if isinstance(program, DirectedProgram):
+        return _recognised(program, params, x, seed)
+    if set(program.model.by_role("hidden")) <= set(program.derived.free_energy.summed_out):
+        return exact_scores(program, params, x)
+    return _by_mean_field(program, params, x)
+
+
+def _recognised(program: DirectedProgram, params: Arrays, x: Arrays, seed: int) -> Scores:
+    """The mean over a few draws of recognition, and its error."""
+    count, rng = len(next(iter(x.values()))), Rng(stream(seed, "recognition for a bound"))
+    draws = []
+    for k in range(0, count, _ROWS):
+        rows = {n: program.device(a[k : k + _ROWS]) for n, a in x.items()}
+        draws.append(np.stack([program.host(program.bound(params, rows, rng)[0]) for _ in range(_DRAWS)]))
+    every = np.concatenate(draws, axis=1).astype(np.float64)
+    return Scores(every.mean(axis=0), True, every.std(axis=0, ddof=1) / np.sqrt(_DRAWS))
+
+
+def _by_mean_field(program: Program, params: Arrays, x: Arrays) -> Scores:
+    count = len(next(iter(x.values())))
+    found = [
+        program.double.mean_field(params, {n: a[k : k + _ROWS] for n, a in x.items()}, _SETTLED)
+        for k in range(0, count, _ROWS)
+    ]
+    settled = np.concatenate([f.residuals for f in found]) <= _SETTLED
+    values = np.concatenate([program.host(f.bound) for f in found])
+    return Scores(values, True, None, float(settled.mean()))
+
+
+def least_log_z(program: Program, x: Arrays, found: Scores) -> float:
+    """log of what the distinct rows weigh, which log Z is never below; -inf where a layer of them is continuous.
+
+    A bound that was drawn counts four of its errors less. Rows with values between states (grey ones) do not count.
+    """
+    visible = program.model.by_role("visible")
+    states = [_on_states(program, n, x[n]) for n in visible]
+    valid = np.logical_and.reduce(states)
+    if not valid.any():
+        return -np.inf
+    flat = np.concatenate([x[n].reshape(len(valid), -1)[valid] for n in visible], axis=1)
+    values = (found.values if found.errors is None else found.values - 4.0 * found.errors)[valid]
+    _, first = np.unique(flat, axis=0, return_index=True)
+    return float(np.logaddexp.reduce(values[first]))
+
+
+def _on_states(program: Program, layer: str, values: Array) -> Array:
+    """Which rows are states of a layer that has states to count."""
+    record = program.model.layers[layer]
+    domain = DOMAINS[record.domain.name]
+    flat = values.reshape(len(values), -1)
+    if domain.one_hot:
+        return np.asarray(np.isin(flat, (0, 1)).all(axis=1))
+    if domain.values is not None:
+        return np.asarray(np.isin(flat, domain.values(record.domain.arguments)).all(axis=1))
+    return np.asarray((flat == np.floor(flat)).all(axis=1) if domain.whole else np.zeros(len(flat), bool))
+
+
+def independent(program: Program, base: Base, x: Arrays) -> Array:
+    """log p of each row under independent units with these natural parameters, by layer: the model that learned nothing else."""
+    total: Array = np.zeros(len(next(iter(x.values()))))
+    for name in program.model.by_role("visible"):
+        owner = program.owner(name) if isinstance(program, DirectedProgram) else program
+        owner = owner.double
+        fields = tuple(owner.host(f) for f in base[name])
+        values = owner.device(x[name])
+        total = total + owner.host(owner.external_energy(name, values, fields)) - log_z_units(owner, name, fields)
+        if owner.derived.conditionals[name].distribution.weighted:
+            flat = values.reshape(len(values), -1)
+            total = total - owner.host(owner.xp.asarray(owner.kernels.lgamma(flat + 1.0)).sum(axis=1))
+    return total
