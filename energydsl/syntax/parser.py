@@ -6,7 +6,6 @@ independent syntax errors, and recovery after an error is simply the next piece.
 
 from __future__ import annotations
 
-import itertools
 import re
 import unicodedata
 from dataclasses import replace
@@ -29,10 +28,14 @@ RESERVED = frozenset(
 )
 
 MAX_BYTES = 1 << 20
-MAX_DEPTH = 60
+# Open brackets, and levels of the tree: no later stage has more than a few calls a level, so none runs out of stack.
+MAX_BRACKETS = 60
+MAX_LEVELS = 100
 MAX_TOKENS = 50_000
 
-_STRAY = re.compile(r"[^\w\s()\[\]+\-*/@^%<>'=,:|&.#\"]|(?<![\d.])\.(?!\d)")
+# Names, numbers, blanks and signs, as in the grammar; what is left over is the group, a character of no token.
+_STRAY = re.compile(r"[^\W\d]\w*|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|\s+|[()\[\]+\-*/@^%<>'=,:|&]|(.)", re.DOTALL)
+_CLOSING = re.compile(r"(?:\s|#[^\n]*)*[\])]")
 _ENGLISH = {
     "NAME": "a name",
     "NUMBER": "a number",
@@ -133,10 +136,12 @@ def _without_strays(source: Source) -> tuple[list[Diagnostic], str, list[tree.Co
             continue
         unquoted = re.sub(r'"[^"]*"', lambda m: " " * len(m.group()), line.group()[:end])
         for stray in _STRAY.finditer(unquoted):
+            if stray[1] is None:
+                continue
             place = line.start() + stray.start()
             blank[place] = " "
             if len(problems) < 20:
-                problems.append(_stray(stray.group(), Span(source, place, place + 1)))
+                problems.append(_stray(stray[1], Span(source, place, place + 1)))
     return problems, "".join(blank), comments
 
 
@@ -144,6 +149,7 @@ def _stray(character: str, span: Span) -> Diagnostic:
     shown = character if character.isprintable() else f"U+{ord(character):04X}"
     help = {
         ";": "a statement ends where the next begins; leave the `;` out",
+        ".": "a point stands only inside a number: `0.5`",
         "{": "the language has no braces; use `[` for axes and `(` for grouping",
         "\\": "a statement may run over several lines as it is",
         "!": "",
@@ -192,7 +198,7 @@ def _wants_name(piece: list[lark.Token]) -> bool:
 
 
 def _statement(source: Source, tokens: list[lark.Token]) -> tree.Statement:
-    _check_depth(source, tokens)
+    _check_brackets(source, tokens)
     for token in tokens:
         if token.type == "NAME" and not str(token).isidentifier():
             raise _Stop(syntax_error(f"`{token}` is not a name", _span(source, token)))
@@ -207,7 +213,7 @@ def _statement(source: Source, tokens: list[lark.Token]) -> tree.Statement:
         statement: tree.Statement = _Builder(source).transform(root)
     except lark.exceptions.VisitError as error:
         raise error.orig_exc from None
-    _check_modulo(statement)
+    _check_tree(statement)
     return statement
 
 
@@ -263,40 +269,35 @@ def _literal(terminal: str) -> str:
     return str(pattern).replace("\\", "")
 
 
-def _check_depth(source: Source, tokens: list[lark.Token]) -> None:
-    """Nesting is bounded, so that no later stage can run out of stack."""
+def _check_brackets(source: Source, tokens: list[lark.Token]) -> None:
     depth = 0
-    for token, following in itertools.zip_longest(tokens, tokens[1:]):
-        if token.type in ("LPAR", "LSQB"):
-            depth += 1
-        elif token.type in ("RPAR", "RSQB"):
-            depth -= 1
-        repeats = following is not None and token.type in ("MINUS", "CARET", "QUOTE", "SUM")
-        depth += 1 if repeats and token.type in ("CARET", "SUM") else 0
-        if depth > MAX_DEPTH:
-            raise _Stop(syntax_error(f"nested more than {MAX_DEPTH} deep", _span(source, token), "use `let` for parts"))
-    run = 0
     for token in tokens:
-        run = run + 1 if token.type in ("MINUS", "QUOTE") else 0
-        if run > MAX_DEPTH:
-            raise _Stop(syntax_error(f"more than {MAX_DEPTH} signs in a row", _span(source, token)))
+        depth += {"LPAR": 1, "LSQB": 1, "RPAR": -1, "RSQB": -1}.get(token.type, 0)
+        if depth > MAX_BRACKETS:
+            raise _Stop(_too_deep(f"more than {MAX_BRACKETS} brackets are open", _span(source, token)))
 
 
-def _check_modulo(statement: tree.Statement) -> None:
-    def visit(node: Any, inside: bool) -> None:
-        if isinstance(node, tree.Modulo) and not inside:
+def _too_deep(message: str, span: Span) -> Diagnostic:
+    return syntax_error(message, span, "a sum or a product may be as long as you like; it is nesting that has an end")
+
+
+def _check_tree(statement: tree.Statement) -> None:
+    """Nesting is bounded, and `%` stands in subscripts; a loop, since what is too deep may not be walked otherwise."""
+    todo: list[tuple[Any, int, bool]] = [(statement, 0, False)]
+    while todo:
+        node, level, subscript = todo.pop()
+        if isinstance(node, tuple):
+            todo += [(part, level, subscript) for part in node]
+            continue
+        if not isinstance(node, tree.Node):
+            continue
+        if level > MAX_LEVELS:
+            raise _Stop(_too_deep(f"nested more than {MAX_LEVELS} deep", node.span))
+        if isinstance(node, tree.Modulo) and not subscript:
             raise _Stop(syntax_error("`%` stands only in subscripts", node.span))
-        if isinstance(node, tree.Subscript):
-            visit(node.base, inside)
-            visit(node.indices, True)
-        elif isinstance(node, tuple):
-            for part in node:
-                visit(part, inside)
-        elif isinstance(node, tree.Node):
-            for part in vars(node).values():
-                visit(part, inside)
-
-    visit(statement, False)
+        inside = subscript or isinstance(node, tree.Subscript)
+        for name, part in vars(node).items():
+            todo.append((part, level + 1, subscript if name == "base" else inside))
 
 
 class _Builder(lark.visitors.Transformer_NonRecursive[lark.Token, Any]):
@@ -414,7 +415,8 @@ class _Builder(lark.visitors.Transformer_NonRecursive[lark.Token, Any]):
 
     def factors(self, c: list[Any]) -> Any:
         factors = c[0] if isinstance(c[0], _Factors) else _Factors(c[0], [])
-        return _Factors(factors.head, [*factors.tail, (c[1], c[2])])
+        factors.tail.append((c[1], c[2]))
+        return factors
 
     def reduce(self, c: list[Any]) -> tree.Reduce:
         return tree.Reduce(self.at(c[0]).to(c[-1].span), tuple(c[1:-1]), c[-1])
@@ -486,8 +488,8 @@ class _Builder(lark.visitors.Transformer_NonRecursive[lark.Token, Any]):
 
     def _closed(self, span: Span) -> Span:
         """Include the closing bracket, which the parser filters out."""
-        rest = re.match(r"(?:\s|#[^\n]*)*[\])]", self.source.text[span.end :])
-        return Span(span.source, span.start, span.end + (rest.end() if rest else 0))
+        bracket = _CLOSING.match(self.source.text, span.end)
+        return Span(span.source, span.start, bracket.end() if bracket else span.end)
 
 
 class _Factors:
