@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from energydsl.diagnostics import Diagnostic, ModelError, Span
-from energydsl.energy.expand import MAX_MONOMIALS, Expander
+from energydsl.energy.expand import MAX_MONOMIALS, Expander, is_number
 from energydsl.energy.rules import Rules, TooMuch, collect, order
 from energydsl.energy.terms import BASE, At, Energy, Function, Loop, Monomial, Predicate, Term, with_entry
 from energydsl.model import expressions as ex
@@ -42,10 +42,14 @@ def canonical_terms(model: Resolved, energies: tuple[EnergyTerm, ...]) -> tuple[
             except TooMuch:
                 problems.append(Diagnostic("E0310", "this multiplies out to more terms than can be handled", part.span))
                 break
+            except OverflowError:
+                problems.append(_too_large(part.span))
+                continue
             for monomial in separated:
                 key = energy.name, replace(monomial, coefficient=1.0)
                 total, spans = found.get(key, (0.0, []))
                 found[key] = total + sign * monomial.coefficient, [*spans, part.span]
+    problems += [_too_large(spans[0]) for total, spans in found.values() if not is_number(total)]
     if problems:
         raise ModelError(problems)
     labels = {label: n for n, label in enumerate(model.labels)}
@@ -59,6 +63,10 @@ def canonical_terms(model: Resolved, energies: tuple[EnergyTerm, ...]) -> tuple[
             terms.append(Term(label, replace(m, coefficient=c), tuple(dict.fromkeys(spans))))
     terms.sort(key=lambda t: (labels.get(t.label, 0), order(t.monomial)))
     return Energy(tuple(terms)), tuple(warnings)
+
+
+def _too_large(span: Span) -> Diagnostic:
+    return Diagnostic("E0212", "a number in this term is too large, multiplied out", span)
 
 
 def _weighs(monomial: Monomial, coefficient: float, rules: Rules) -> str:

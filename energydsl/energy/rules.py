@@ -24,6 +24,8 @@ from energydsl.model.records import Resolved
 
 # Factors and loops named, over all ways of naming that are tried for one energy: seconds; honest models take milliseconds.
 MAX_NAMED = 100_000
+# Loops of one monomial; the letters of `einsum` are as many.
+MAX_LOOPS = 52
 
 
 class TooMuch(Exception):
@@ -148,6 +150,8 @@ def _renamed(monomial: Monomial, rules: Rules) -> Monomial:
 
     Only loops that look alike (same range, same places of use) need all their orders tried.
     """
+    if len(monomial.loops) > MAX_LOOPS:
+        raise TooMuch
     groups: dict[str, list[Loop]] = defaultdict(list)
     for loop in monomial.loops:
         groups[_signature(loop, monomial, rules)].append(loop)

@@ -77,10 +77,6 @@ class _Typer:
             self.scope.problems.append(problem.diagnostic)
             return None
 
-    def both(self, left: tree.Expr, right: tree.Expr) -> tuple[ex.Expression, ex.Expression] | None:
-        a, b = self.run(left), self.run(right)
-        return None if a is None or b is None else (a, b)
-
     def _dispatch(self, node: tree.Expr) -> ex.Expression | None:
         match node:
             case tree.Number(text=text):
@@ -414,7 +410,7 @@ def shown(shape: ex.Shape) -> str:
 
 Operand = tuple[str, ex.Expression]
 # Contractions in one product: each opens a loop.
-MAX_CONTRACTIONS = 60
+MAX_CONTRACTIONS = 24
 
 
 def _folded(first: ex.Expression, rest: Sequence[Operand]) -> ex.Expression:
