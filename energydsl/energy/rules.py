@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from energydsl.domains import DOMAINS, Domain
+from energydsl.energy.order import contradictory
 from energydsl.energy.terms import (
     At,
     Atom,
@@ -119,7 +120,7 @@ def _merge_factors(monomial: Monomial, rules: Rules) -> Monomial | None:
             return None
         if settled is None:
             predicates.append(predicate)
-    if coefficient == 0.0:
+    if coefficient == 0.0 or contradictory(predicates):
         return None
     return Monomial(coefficient, monomial.loops, tuple(predicates), tuple(factors))
 
