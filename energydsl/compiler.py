@@ -33,6 +33,7 @@ from energydsl.diagnostics import (
     ModelError,
     Source,
     in_order,
+    suggestion,
     one_of,
     whole_number,
 )
@@ -44,6 +45,7 @@ from energydsl.model.records import EnergyTerm, Layer, Param, Resolved
 from energydsl.model.resolve import Overrides, allowed
 from energydsl.network import Network, Pieces, derive_network, pieces
 from energydsl.syntax.parser import decode, parse
+from energydsl.syntax.resources import folder
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -259,6 +261,28 @@ def loads(
 ) -> Model:
     """The model of a string."""
     return Model(Source(name, text), _overrides(dims, consts, graphs, None))
+
+
+def zoo(name: str, dims: Mapping[str, int] | None = None, consts: Mapping[str, float] | None = None) -> Model:
+    """A model that comes with the package, by name: `zoo("rbm")`; `energydsl new` lists them.
+
+    Raises `ArgumentError` for another name.
+    """
+    return loads(zoo_text(name), dims, consts, name=f"{name}.energy")
+
+
+def zoo_names() -> list[str]:
+    """The names that `zoo` knows."""
+    return sorted(f.name.removesuffix(".energy") for f in folder("models").iterdir() if f.name.endswith(".energy"))
+
+
+def zoo_text(name: str) -> str:
+    """The file of a model of the zoo. Raises `ArgumentError` for another name."""
+    known = zoo_names()
+    if name not in known:
+        help = suggestion(name, known) or f"there are {', '.join(known)}"
+        raise ArgumentError(f"there is no model `{name}` in the zoo: {help}")
+    return (folder("models") / f"{name}.energy").read_text(encoding="utf-8")
 
 
 def check(source: Source, overrides: Overrides) -> list[Diagnostic]:

@@ -10,6 +10,7 @@ import click
 import energydsl
 
 COMMANDS = (
+    "new",
     "check",
     "explain",
     "fmt",

@@ -10,8 +10,6 @@ import re
 import unicodedata
 from dataclasses import replace
 from functools import cache
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import lark
@@ -19,6 +17,7 @@ import lark.visitors
 
 from energydsl.diagnostics import Diagnostic, ModelError, Source, Span, suggestion
 from energydsl.syntax import tree
+from energydsl.syntax.resources import folder
 
 STATEMENTS = (
     ["model", "dim", "const", "visible", "hidden", "input", "param", "graph", "layers", "let", "energy", "recognition", "schedule"]
@@ -57,11 +56,7 @@ _OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "AT", "CARET"}
 
 
 def grammar_text() -> str:
-    """The grammar, from the wheel, or from the checkout this package is part of."""
-    packaged = resources.files("energydsl") / "grammar" / "energy.lark"
-    if packaged.is_file():
-        return packaged.read_text(encoding="utf-8")
-    return (Path(__file__).resolve().parents[2] / "grammar" / "energy.lark").read_text(encoding="utf-8")
+    return (folder("grammar") / "energy.lark").read_text(encoding="utf-8")
 
 
 @cache

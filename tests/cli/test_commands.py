@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 import energydsl as ed
 from energydsl.cli.main import COMMANDS, cli
-from tests.conftest import ROOT
+from tests.conftest import ROOT, ZOO
 
 RBM = str(ROOT / "models/rbm.energy")
 GOOD = "visible v[4] : binary\nhidden h[3] : binary\nlayers v -- h\n"
@@ -74,6 +74,21 @@ def test_overrides() -> None:
     assert as_json("explain", RBM, "-D", "Q=7", status=1)["diagnostics"][0]["code"] == "E0201"
     assert run("explain", RBM, "-D", "J=x").exit_code == 2
     assert run("explain", ROOT / "models/ising.energy", "-c", "K=0.1").exit_code == 0
+
+
+def test_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    listed = run("new").stdout.splitlines()
+    assert {line.split()[0] for line in listed} == {p.stem for p in ZOO}
+    assert any(line.startswith("rbm ") and "Restricted Boltzmann machine" in line for line in listed)
+    assert [m["name"] for m in as_json("new")["models"]] == [line.split()[0] for line in listed]
+    assert run("new", "rbm").exit_code == 0
+    assert (tmp_path / "rbm.energy").read_text() == Path(RBM).read_text()
+    assert "exists" in run("new", "rbm").stderr
+    assert as_json("new", "rbm", "-o", tmp_path / "mine.energy")["out"] == str(tmp_path / "mine.energy")
+    assert run("new", "rbm", "-o", "-").stdout == Path(RBM).read_text()
+    assert "did you mean `ising`?" in as_json("new", "isng", status=1)["diagnostics"][0]["message"]
+    assert run("check", "rbm.energy").exit_code == 0
 
 
 def test_fmt(tmp_path: Path) -> None:
@@ -190,7 +205,7 @@ def test_faults_of_data_and_runs(trained: Path, tmp_path: Path) -> None:
 def test_usage() -> None:
     for command in COMMANDS:
         assert run(command, "--help").exit_code == 0
-        assert run(command).exit_code == 2
+        assert run(command).exit_code == (0 if command == "new" else 2)
     assert run("nonsense").exit_code == 2
     assert run("train", RBM).exit_code == 2
 
