@@ -275,6 +275,8 @@ WARNINGS = [
     ("W0406", X + "param T, U = 1\nenergy = sum(x^2) - «sum(x) / (T * U - T)"),
     ("W0406", X + "param T\nenergy = sum(x^2) - «log(T) * sum(x)"),
     ("W0405", X + "param J[4, 4] : symmetric & zero_diagonal\nenergy = sum(x^2) - «0.5 * x @ J @ x"),
+    ("W0406", X + "hidden h[3] : binary\nlayers x -- h\nenergy = «0.5 * sum(x^2)"),
+    ("W0406", VH + "layers v -- h\nenergy = «- v @ W_v_h @ h"),
 ]  # fmt: skip
 
 TABLE = SYNTAX + NAMES + INDICES + SHAPES + MEANING + WARNINGS
@@ -311,6 +313,15 @@ def test_a_comment_silences_a_warning_on_its_line() -> None:
     assert [d.code for d in diagnose(text.format(""))] == ["W0402"]
     assert diagnose(text.format("  # allow: W0402")) == []
     assert [d.code for d in diagnose(text.format("  # allow: W0401"))] == ["W0402"]
+
+
+def test_layers_say_which_term_is_their_own() -> None:
+    text = X + "hidden h[3] : binary\nhidden n[2] : count\nlayers x -- h -- n\nenergy = sum(x){}"
+    assert diagnose(text.format("")) == []
+    assert diagnose(text.format(" + 0.5*sum(x^2)  # allow: W0406")) == []
+    model = ed.loads(text.format(""))
+    assert "`x`, real, has its own term 0.5 * sum((x - b_x)^2)" in model.explain()
+    assert model.explain("json")["own_terms"]["n"] == "sum(lgamma(n + 1)) - sum(b_n * n)"
 
 
 def test_a_shape_error_names_both_places() -> None:
