@@ -249,7 +249,7 @@ def load(
         data = path.read_bytes()
     except OSError as error:
         raise EnergyError(f"cannot read {path}: {error.strerror}") from None
-    return Model(decode(data, path.name), _overrides(dims, consts, graphs, path.parent))
+    return Model(decode(data, str(path)), _overrides(dims, consts, graphs, path.parent))
 
 
 def loads(

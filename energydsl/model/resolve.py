@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from energydsl.diagnostics import Diagnostic, ModelError, Note, Span, suggestion
+from energydsl.model import expressions as ex
 from energydsl.model import graphs as graph_sizes
 from energydsl.model import layer_graph, records
 from energydsl.model.constants import Dims, Numbers, Problem, Real, cycle_problem, dependency_order, evaluate
@@ -335,8 +336,8 @@ class _Resolver:
                     Diagnostic(
                         "E0210",
                         f"an energy is a scalar, this has shape {shown(expression.shape)}",
-                        statement.value.span,
-                        "add its entries up: sum(...)",
+                        _array_in(expression).span,
+                        "add its entries up: sum(...); `@` contracts: b @ v, v @ W @ h",
                     )
                 )
             elif statement.targets:
@@ -442,6 +443,13 @@ def _check_value(value: float, constraints: tuple[str, ...], span: Span) -> None
         raise Problem("E0213", f"{value:g} is not positive", span)
     if "nonnegative" in constraints and not value >= 0:
         raise Problem("E0213", f"{value:g} is negative", span)
+
+
+def _array_in(node: ex.Expression) -> ex.Expression:
+    """The first additive term that is no scalar."""
+    while isinstance(node, ex.Added):
+        node = node.left if node.left.shape else node.right
+    return node
 
 
 def _no_energy(module: tree.Module) -> Diagnostic:

@@ -187,9 +187,8 @@ def _pieces(tokens: list[lark.Token]) -> list[list[lark.Token]]:
 
 def _wants_name(piece: list[lark.Token]) -> bool:
     """Whether a name must follow, so that a reserved word there is E0102 and begins no statement."""
-    if piece[-1].type in _STARTERS:
-        return piece[-1].type != "ENERGY"
-    return piece[-1].type == "COMMA" and piece[0].type in ("DIM", "CONST", "VISIBLE", "HIDDEN", "INPUT", "PARAM")
+    listed = piece[-1].type == "COMMA" and piece[0].type in ("DIM", "CONST", "VISIBLE", "HIDDEN", "INPUT", "PARAM")
+    return listed or piece[-1].type in _STARTERS
 
 
 def _statement(source: Source, tokens: list[lark.Token]) -> tree.Statement:
@@ -241,6 +240,14 @@ def _unexpected(source: Source, token: lark.Token, before: lark.Token | None, ac
         help = "powers are written `x^2`"
     elif token.type == "PERCENT":
         help = "`%` stands only in subscripts; put its left side in parentheses: `s[(i + 1) % L]`"
+    elif before.type == "QUOTE" and accepts & _OPERATORS:
+        help = "`b @ v` is the inner product of two vectors; `'` transposes a matrix: `v @ W' @ h`"
+    elif (
+        token.type in ("NAME", "NUMBER", "LPAR")
+        and accepts & _OPERATORS
+        and before.type in ("NAME", "NUMBER", "RPAR", "RSQB")
+    ):
+        help = "a product is written out, with `*` (entry by entry) or `@` (contraction)"
     elif token.type == "SUM":
         help = "an index sum is the last factor of a product; put it in parentheses to go on after it"
     return syntax_error(f"found `{token}`, expected {_expected(accepts)}", span, help)

@@ -210,6 +210,56 @@ def test_usage() -> None:
     assert run("train", RBM).exit_code == 2
 
 
+def test_misspelt_commands_and_options_are_guessed() -> None:
+    assert "did you mean `explain`?" in run("explan").stderr
+    assert "there are new, check" in run("nonsense").stderr
+    assert "--json" in run("check", "--jsno").stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("nonsense",), ("check",), ("check", "--jsno"), ("train", RBM, "--epochs", "x"), ("explain", RBM, "-D", "J")],
+)
+def test_usage_errors_are_json_too(arguments: tuple[str, ...]) -> None:
+    found = as_json(*arguments, status=2)
+    assert not found["ok"]
+    assert found["diagnostics"][0]["message"]
+    assert run(*arguments, "--json").stderr == ""
+    assert run(*arguments).stdout == ""
+
+
+def test_places_are_paths_as_they_were_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/m.energy").write_text(BAD)
+    monkeypatch.chdir(tmp_path)
+    for given in ("models/m.energy", str(tmp_path / "models/m.energy"), "./models/m.energy"):
+        for command in ("check", "explain", "verify"):
+            assert f"--> {given}:1:16" in run(command, given).stderr
+    with pytest.raises(ed.ModelError, match=r"--> models/m\.energy:1:16"):
+        ed.load("models/m.energy")
+    (tmp_path / "models/m.energy").write_text(GOOD)
+    assert "[layers] m.energy:3" in run("explain", "models/m.energy").stdout
+
+
+def test_colour_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    from energydsl.cli import common
+
+    def painted(terminal: bool) -> str:
+        monkeypatch.setattr(common.sys.stderr, "isatty", lambda: terminal, raising=False)
+        return common.paint("error", "error")
+
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert painted(True) == "\x1b[31m\x1b[1merror\x1b[0m"
+    assert painted(False) == "error"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert painted(True) == "error"
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("TERM", "dumb")
+    assert painted(True) == "error"
+    assert "\x1b" not in run("check", "-", text=BAD).output
+
+
 def test_internal_errors_are_status_3(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> None:
         raise RuntimeError("lost")
