@@ -26,7 +26,7 @@ BITS = [
 ]  # fmt: skip
 
 
-def diagnosed(text: str) -> tuple[Diagnostic, ...]:
+def diagnosed(text: str, commands: bool = True) -> tuple[Diagnostic, ...]:
     """What is found in a text: the same through Python and on the command line, which raises nothing else."""
     try:
         found = ed.loads(text).warnings
@@ -35,6 +35,8 @@ def diagnosed(text: str) -> tuple[Diagnostic, ...]:
     for diagnostic in found:
         assert diagnostic.render()
         assert diagnostic.as_dict()
+    if not commands:
+        return found
     failed = any(d.severity == "error" for d in found)
     assert command("check", text) == failed, found
     assert command("fmt", text) == any(d.code in ("E0101", "E0102") for d in found) or failed
@@ -75,10 +77,10 @@ def mutated(rng: random.Random) -> str:
 @pytest.mark.parametrize("seed", range(12))
 def test_mutants_of_the_zoo(seed: int) -> None:
     rng = random.Random(seed)
-    for _ in range(60):
+    for number in range(60):
         text = mutated(rng)
         started = time.perf_counter()
-        diagnosed(text)
+        diagnosed(text, commands=number % 4 == 0)
         assert time.perf_counter() - started < 5, text
 
 
