@@ -20,6 +20,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -305,4 +306,13 @@ def _overrides(
 
         pairs, nodes = pairs_of(graph, name)
         records[name] = from_pairs(name, pairs, nodes, None)
-    return Overrides(dict(dims or {}), dict(consts or {}), records, folder)
+    sizes = {n: int(v) if v == int(v) else v for n, v in _numbers("dim", dims).items()}
+    return Overrides(sizes, _numbers("const", consts), records, folder)
+
+
+def _numbers(what: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What is set from outside as Python's own numbers. Raises `ArgumentError` for what is none."""
+    for name, value in (given or {}).items():
+        if not (isinstance(value, Real) and math.isfinite(value)):
+            raise ArgumentError(f"{what} `{name}` is set to {value!r}, which is no number")
+    return {n: float(v) for n, v in (given or {}).items()}

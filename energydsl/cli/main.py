@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 import energydsl
-from energydsl.cli.common import print_json
 from energydsl.diagnostics import Diagnostic, suggestion
 
 COMMANDS = (
@@ -69,6 +68,8 @@ class _UsageAsJson(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         """The one JSON object."""
+        from energydsl.cli.common import print_json
+
         print_json({"ok": False, "diagnostics": [Diagnostic("E0000", self.message, None).as_dict()]})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import energydsl as ed
@@ -341,6 +342,18 @@ HELP = [
 @pytest.mark.parametrize(("text", "help"), HELP, ids=[h for _, h in HELP])
 def test_the_way_out(text: str, help: str) -> None:
     assert any(help in d.help for d in diagnose(text)), [d.help for d in diagnose(text)]
+
+
+def test_numbers_from_outside_are_numbers() -> None:
+    text = "dim I = 2\nconst c = 1\nconst d = c * 2\n" + "visible v[I] : binary\nenergy = d * sum(v)"
+    assert ed.loads(text, dims={"I": np.int64(3)}, consts={"c": np.float32(0.5)}).layers["v"].shape == (3,)
+    for value in ("4", None, float("nan"), [3]):
+        with pytest.raises(ed.ArgumentError, match="dim `I`"):
+            ed.loads(text, dims={"I": value})  # type: ignore[dict-item]
+        with pytest.raises(ed.ArgumentError, match="const `c`"):
+            ed.loads(text, consts={"c": value})  # type: ignore[dict-item]
+    with pytest.raises(ed.ModelError, match="E0211"):
+        ed.loads(text, dims={"I": 2.5})  # type: ignore[dict-item]
 
 
 def test_layers_say_which_term_is_their_own() -> None:
