@@ -33,7 +33,9 @@ MAX_LEVELS = 100
 MAX_TOKENS = 50_000
 
 # Names, numbers, blanks and signs, as in the grammar; what is left over is the group, a character of no token.
-_STRAY = re.compile(r"[^\W\d]\w*|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|\s+|[()\[\]+\-*/@^%<>'=,:|&]|(.)", re.DOTALL)
+_STRAY = re.compile(
+    r"[^\W\d]\w*|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|\s+|[()\[\]+\-*/@^%<>'=,:|&]|(.)\1*", re.DOTALL
+)
 _CLOSING = re.compile(r"(?:\s|#[^\n]*)*[\])]")
 _ENGLISH = {
     "NAME": "a name",
@@ -128,15 +130,14 @@ def _without_strays(source: Source) -> tuple[list[Diagnostic], str, list[tree.Co
             place = line.start() + end
             problems.append(syntax_error("this string is not closed", Span(source, place, line.end())))
             blank[place : line.end()] = " " * (line.end() - place)
-            continue
         unquoted = re.sub(r'"[^"]*"', lambda m: " " * len(m.group()), line.group()[:end])
         for stray in _STRAY.finditer(unquoted):
             if stray[1] is None:
                 continue
-            place = line.start() + stray.start()
-            blank[place] = " "
+            first, last = (line.start() + edge for edge in stray.span())
+            blank[first:last] = " " * (last - first)
             if len(problems) < 20:
-                problems.append(_stray(stray[1], Span(source, place, place + 1)))
+                problems.append(_stray(stray[1], Span(source, first, last)))
     return problems, "".join(blank), comments
 
 

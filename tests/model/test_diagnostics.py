@@ -88,6 +88,7 @@ SYNTAX = [
     ("E0102", V + "energy «visible = sum(v)"),
     ("E0101", V + "energy = sum(v) «..."),
     ("E0101", V + "energy = v2«. + 1"),
+    ("E0101", V + 'energy = sum(v) «... "open'),
     ("E0101", V + "energy = 1.«."),
     ("E0101", V + "energy = «b'v".replace("«b'v", "b'«v")),
     ("E0101", V + "energy = " + "-" * 100 + "«" + "-" * 9 + "sum(v)"),
