@@ -40,6 +40,7 @@ from energydsl.diagnostics import (
 )
 from energydsl.energy import canonicalise
 from energydsl.energy.canonical import canonical_terms
+from energydsl.energy.rules import TooMuch
 from energydsl.model import resolve
 from energydsl.model.graphs import from_pairs
 from energydsl.model.records import EnergyTerm, Layer, Param, Resolved
@@ -117,10 +118,14 @@ class Model:
 
     @cached_property
     def derived(self) -> _derive.Derived:
-        """Everything derived. Raises `ModelError` (E0402) for what cannot be compiled yet."""
-        if self.pieces is not None:
-            return derive_network(self.resolved, self.energy, self.pieces)
-        return _derive.derive(self.resolved, self.energy)
+        """Everything derived. Raises `ModelError` (E0402, or E0310 where it outgrows any use)."""
+        try:
+            if self.pieces is not None:
+                return derive_network(self.resolved, self.energy, self.pieces)
+            return _derive.derive(self.resolved, self.energy)
+        except TooMuch:
+            message = "what follows from this energy has more terms than can be handled"
+            raise ModelError([Diagnostic("E0310", message, self.energy.terms[-1].spans[0])]) from None
 
     @property
     def conditionals(self) -> Mapping[str, Conditional]:

@@ -84,7 +84,7 @@ class Multiplied(Typed):
 
 @dataclass(frozen=True)
 class Divided(Typed):
-    levels_added: ClassVar[int] = 12
+    levels_added: ClassVar[int] = 22
 
     left: Expression
     right: Expression
@@ -105,7 +105,7 @@ class Transposed(Typed):
 
 @dataclass(frozen=True)
 class Raised(Typed):
-    levels_added: ClassVar[int] = 12
+    levels_added: ClassVar[int] = 22
 
     base: Expression
     exponent: float
@@ -115,7 +115,7 @@ class Raised(Typed):
 class Applied(Typed):
     """An elementwise function. What is inside is a polynomial of its own, handled apart: several levels."""
 
-    levels_added: ClassVar[int] = 12
+    levels_added: ClassVar[int] = 22
 
     function: str
     operand: Expression
