@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from energydsl.compiler import Model as Model
     from energydsl.compiler import load as load
     from energydsl.compiler import loads as loads
+    from energydsl.compiler import zoo as zoo
     from energydsl.data.sources import load_data as load_data
     from energydsl.diagnostics import ArgumentError as ArgumentError
     from energydsl.diagnostics import DataError as DataError
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _WHERE = {
-    "compiler": ("Model", "load", "loads"),
+    "compiler": ("Model", "load", "loads", "zoo"),
     "diagnostics": (
         "ArgumentError",
         "DataError",

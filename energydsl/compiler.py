@@ -20,6 +20,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,17 +34,20 @@ from energydsl.diagnostics import (
     ModelError,
     Source,
     in_order,
+    suggestion,
     one_of,
     whole_number,
 )
 from energydsl.energy import canonicalise
 from energydsl.energy.canonical import canonical_terms
+from energydsl.energy.rules import TooMuch
 from energydsl.model import resolve
 from energydsl.model.graphs import from_pairs
 from energydsl.model.records import EnergyTerm, Layer, Param, Resolved
 from energydsl.model.resolve import Overrides, allowed
 from energydsl.network import Network, Pieces, derive_network, pieces
 from energydsl.syntax.parser import decode, parse
+from energydsl.syntax.resources import folder
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -114,10 +118,14 @@ class Model:
 
     @cached_property
     def derived(self) -> _derive.Derived:
-        """Everything derived. Raises `ModelError` (E0402) for what cannot be compiled yet."""
-        if self.pieces is not None:
-            return derive_network(self.resolved, self.energy, self.pieces)
-        return _derive.derive(self.resolved, self.energy)
+        """Everything derived. Raises `ModelError` (E0402, or E0310 where it outgrows any use)."""
+        try:
+            if self.pieces is not None:
+                return derive_network(self.resolved, self.energy, self.pieces)
+            return _derive.derive(self.resolved, self.energy)
+        except TooMuch:
+            message = "what follows from this energy has more terms than can be handled"
+            raise ModelError([Diagnostic("E0310", message, self.energy.terms[-1].spans[0])]) from None
 
     @property
     def conditionals(self) -> Mapping[str, Conditional]:
@@ -247,7 +255,7 @@ def load(
         data = path.read_bytes()
     except OSError as error:
         raise EnergyError(f"cannot read {path}: {error.strerror}") from None
-    return Model(decode(data, path.name), _overrides(dims, consts, graphs, path.parent))
+    return Model(decode(data, str(path)), _overrides(dims, consts, graphs, path.parent))
 
 
 def loads(
@@ -259,6 +267,28 @@ def loads(
 ) -> Model:
     """The model of a string."""
     return Model(Source(name, text), _overrides(dims, consts, graphs, None))
+
+
+def zoo(name: str, dims: Mapping[str, int] | None = None, consts: Mapping[str, float] | None = None) -> Model:
+    """A model that comes with the package, by name: `zoo("rbm")`; `energydsl new` lists them.
+
+    Raises `ArgumentError` for another name.
+    """
+    return loads(zoo_text(name), dims, consts, name=f"{name}.energy")
+
+
+def zoo_names() -> list[str]:
+    """The names that `zoo` knows."""
+    return sorted(f.name.removesuffix(".energy") for f in folder("models").iterdir() if f.name.endswith(".energy"))
+
+
+def zoo_text(name: str) -> str:
+    """The file of a model of the zoo. Raises `ArgumentError` for another name."""
+    known = zoo_names()
+    if name not in known:
+        help = suggestion(name, known) or f"there are {', '.join(known)}"
+        raise ArgumentError(f"there is no model `{name}` in the zoo: {help}")
+    return (folder("models") / f"{name}.energy").read_text(encoding="utf-8")
 
 
 def check(source: Source, overrides: Overrides) -> list[Diagnostic]:
@@ -281,4 +311,13 @@ def _overrides(
 
         pairs, nodes = pairs_of(graph, name)
         records[name] = from_pairs(name, pairs, nodes, None)
-    return Overrides(dict(dims or {}), dict(consts or {}), records, folder)
+    sizes = {n: int(v) if v == int(v) else v for n, v in _numbers("dim", dims).items()}
+    return Overrides(sizes, _numbers("const", consts), records, folder)
+
+
+def _numbers(what: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What is set from outside as Python's own numbers. Raises `ArgumentError` for what is none."""
+    for name, value in (given or {}).items():
+        if not (isinstance(value, Real) and math.isfinite(value)):
+            raise ArgumentError(f"{what} `{name}` is set to {value!r}, which is no number")
+    return {n: float(v) for n, v in (given or {}).items()}

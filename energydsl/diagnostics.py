@@ -9,19 +9,25 @@ from __future__ import annotations
 import bisect
 import operator
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
+from pathlib import PurePath
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Source:
-    """The text of a model and the name it is shown under."""
+    """The text of a model and the name it is shown under: the path as the user gave it."""
 
     name: str
     text: str
+
+    @property
+    def short(self) -> str:
+        """The name without its folders."""
+        return PurePath(self.name).name or self.name
 
     @cached_property
     def line_starts(self) -> list[int]:
@@ -65,7 +71,15 @@ class Span:
         return self.source.locate(self.start)[1]
 
     def __str__(self) -> str:
-        return f"{self.source.name}:{self.line}"
+        return f"{self.source.short}:{self.line}"
+
+
+# Text and its part (error, warning, note, help, message, place) -> text, coloured or not.
+Paint = Callable[[str, str], str]
+
+
+def _plain(text: str, part: str) -> str:
+    return text
 
 
 @dataclass(frozen=True)
@@ -101,17 +115,17 @@ class Diagnostic:
             "help": self.help,
         }
 
-    def render(self) -> str:
-        """The diagnostic for a person: headline, source line, carets, notes, help."""
-        parts = [f"{self.severity}[{self.code}]: {self.message}"]
+    def render(self, paint: Paint = _plain) -> str:
+        """The diagnostic for a person: headline, source line, carets, notes, help; `paint` colours what plays a part."""
+        parts = [f"{paint(f'{self.severity}[{self.code}]', self.severity)}: {paint(self.message, 'message')}"]
         if self.span is not None:
-            parts.append(_excerpt(self.span))
+            parts.append(_excerpt(self.span, paint, self.severity))
         for note in self.notes:
-            parts.append(f"  note: {note.message}")
+            parts.append(f"  {paint('note', 'note')}: {note.message}")
             if note.span is not None:
-                parts.append(_excerpt(note.span))
+                parts.append(_excerpt(note.span, paint, "note"))
         if self.help:
-            parts.append(f"  help: {self.help}")
+            parts.append(f"  {paint('help', 'help')}: {self.help}")
         return "\n".join(parts)
 
 
@@ -122,22 +136,22 @@ def _place(span: Span | None) -> dict[str, int | None]:
     return dict(zip(keys, span.source.locate(span.start) + span.source.locate(span.end), strict=True))
 
 
-def _excerpt(span: Span) -> str:
+def _excerpt(span: Span, paint: Paint, part: str) -> str:
     line, column = span.source.locate(span.start)
     text = span.source.line(line).replace("\t", " ")
     width = max(1, min(span.end - span.start, len(text) - column + 1))
     shift = max(0, column - 80) if len(text) > 120 else 0
     gutter = len(str(line))
     return (
-        f"{' ' * gutter}--> {span.source.name}:{line}:{column}\n"
-        f" {line} | {text[shift : shift + 120]}\n"
-        f" {' ' * gutter} | {' ' * (column - 1 - shift)}{'^' * min(width, 120)}"
+        f"{' ' * gutter}{paint('-->', 'place')} {span.source.name}:{line}:{column}\n"
+        f" {paint(f'{line} |', 'place')} {text[shift : shift + 120]}\n"
+        f" {' ' * gutter} {paint('|', 'place')} {' ' * (column - 1 - shift)}{paint('^' * min(width, 120), part)}"
     )
 
 
-def render_all(diagnostics: Iterable[Diagnostic]) -> str:
+def render_all(diagnostics: Iterable[Diagnostic], paint: Paint = _plain) -> str:
     """All diagnostics for a person, in the order of their places."""
-    return "\n\n".join(d.render() for d in in_order(diagnostics))
+    return "\n\n".join(d.render(paint) for d in in_order(diagnostics))
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 import energydsl as ed
 from energydsl.cli.main import COMMANDS, cli
+from tests import errors_page
 from tests.conftest import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -60,6 +61,15 @@ def test_readme_first_command_trains_and_evaluates(tmp_path: Path, monkeypatch: 
     assert result.exit_code == 0, result.output
     assert "log-likelihood of 500 test rows" in result.output
     assert (tmp_path / "first" / "samples.png").exists()
+
+
+def test_the_page_of_errors_is_up_to_date() -> None:
+    assert errors_page.PAGE.read_text() == errors_page.page(), "python -m tests.errors_page writes it anew"
+
+
+def test_the_page_of_errors_has_every_code() -> None:
+    sources = "".join(p.read_text() for p in (ROOT / "energydsl").rglob("*.py"))
+    assert set(re.findall(r"[EW]0\d{3}", sources)) - {"E0000"} == set(errors_page.CODES)
 
 
 def test_readme_names_every_command() -> None:

@@ -8,10 +8,11 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from energydsl.compiler import check
-from energydsl.diagnostics import ModelError, Source
-from energydsl.model.resolve import Overrides
+import energydsl as ed
+from energydsl.cli.main import cli
+from energydsl.diagnostics import Diagnostic, ModelError
 from energydsl.syntax.parser import decode
 
 ZOO = sorted((Path(__file__).resolve().parents[1] / "models").glob("*.energy"))
@@ -20,14 +21,36 @@ BITS = [
     "(", ")", "[", "]", "'", "^", "%", "--", "<-", "|", "&", "=", ",", "@", "\0", "\u202e", "²", "ﬁ", "1e308", "99999999999",
     "sum[", "sum", "in", "range(", "energy", "param", "schedule (", "layers", "visible", "real", "count", "categorical[",
     ": positive", "symmetric", "exp(", "lgamma(", "#", '"', "1e999", "0", "-1", "/ 0", "^64", "i < j", "graph G = complete(",
-    "class", "lambda", "__import__", "np", "eta", "eval",
+    "class", "lambda", "__import__", "np", "eta", "eval", "...", ".", "..", " v2. ", "1..2", " * 1e308 * 10", "^2^2", " @ @ ", "+*/-",
+    "let q = q + 1\n", "dim Q = R, R = Q\n", "const q = q\n", "[0, 0, 0]", " / 1e-308 / 1e-308", "(1e-200)^-2 * ", "' ' ' '",
 ]  # fmt: skip
 
 
-def diagnose(text: str) -> None:
-    for diagnostic in check(Source("fuzz.energy", text), Overrides({}, {}, {})):
+def diagnosed(text: str) -> tuple[Diagnostic, ...]:
+    """What is found in a text: no exception but `ModelError`."""
+    try:
+        found = ed.loads(text).warnings
+    except ModelError as error:
+        found = tuple(error.diagnostics)
+    for diagnostic in found:
         assert diagnostic.render()
         assert diagnostic.as_dict()
+    return found
+
+
+def commands_agree(text: str, found: tuple[Diagnostic, ...]) -> None:
+    """The commands say the same of a text, by their exit status."""
+    failed = any(d.severity == "error" for d in found)
+    assert command("check", text) == failed, found
+    unread = any(d.code in ("E0101", "E0102") for d in found)
+    assert command("fmt", text) == 0 or unread, found
+
+
+def command(name: str, text: str) -> int:
+    """The exit status of a command that reads a text."""
+    result = CliRunner().invoke(cli, [name, "-"], input=text.encode("utf-8", errors="surrogatepass"))
+    assert result.exit_code in (0, 1), result.output
+    return result.exit_code
 
 
 def mutated(rng: random.Random) -> str:
@@ -57,11 +80,28 @@ def mutated(rng: random.Random) -> str:
 @pytest.mark.parametrize("seed", range(12))
 def test_mutants_of_the_zoo(seed: int) -> None:
     rng = random.Random(seed)
-    for _ in range(60):
+    for number in range(60):
         text = mutated(rng)
-        started = time.perf_counter()
-        diagnose(text)
-        assert time.perf_counter() - started < 3, text
+        started = time.process_time()
+        found = diagnosed(text)
+        if number % 4 == 0:
+            commands_agree(text, found)
+        assert time.process_time() - started < 5, text
+
+
+V = "visible v[2] : binary\n"
+B = V + "param b, W[2, 2]\n"
+N = 3000
+
+
+def chained(keyword: str, form: str, first: str, last: str, backwards: bool = False) -> str:
+    """`let a1 = a0 + 1` and so on, N long, in the order in which they hang together or against it."""
+    links = [f"{keyword} a{n + 1} = {form.format(f'a{n}')}\n" for n in range(N)]
+    return f"{keyword} a0 = {first}\n" + "".join(reversed(links) if backwards else links) + last.format(f"a{N}")
+
+
+def circle(keyword: str) -> str:
+    return V + "".join(f"{keyword} a{n} = a{(n + 1) % N} + 1\n" for n in range(N)) + "energy = sum(v)"
 
 
 NASTY = {
@@ -83,6 +123,43 @@ NASTY = {
     "no end of statements": "dim " * 20000,
     "a million letters": "a" * 1_100_000,
     "many bad characters": "$" * 100_000,
+    "dots": V + "energy = - sum(v) ...",
+    "thousands of dots": V + "energy = " + "." * N,
+    "thousands of operators": V + "energy = sum(v) " + "+*/@^-" * N,
+    "product of numbers": V + "energy = " + "2*" * N + "sum(v)",
+    "product of infinities": V + "energy = " + "1e300*" * N + "sum(v)",
+    "product of parameters": B + "energy = " + "b*" * 20_000 + "sum(v)",
+    "product of units": V + "energy = " + "*".join(["v[0]"] * N),
+    "product of sums": V + "energy = " + "*".join(["sum(v)"] * N),
+    "quotient": B + "energy = sum(v)" + "/b" * N,
+    "contractions": B + "energy = v" + " @ W" * N + " @ v",
+    "product that ends badly": B + "energy = " + "b*" * N + ")",
+    "squares side by side": B + "energy = sum(v)" + " + b^2" * N,
+    "index sums side by side": V + "energy = " + " + ".join(["sum[i] v[i]"] * 500),
+    "sum of literal subscripts": "visible v[1000] : binary\nenergy = " + " + ".join(f"v[{n}]" for n in range(1000)),
+    "product of literal subscripts": "visible v[1000] : binary\nenergy = " + "*".join(f"v[{n}]" for n in range(1000)),
+    "a thousand subscripts": V + "energy = v[" + ", ".join(["0"] * 1000) + "]",
+    "a thousand summands in a subscript": V + "energy = v[" + " + ".join(["0"] * 1000) + "]",
+    "a thousand binders": V + "energy = sum[" + ", ".join(f"i{n}" for n in range(1000)) + "] " + "*".join(f"v[i{n}]" for n in range(1000)),
+    "1500 layers": "".join(f"visible v{n}[2] : binary\n" for n in range(1500)) + "energy = " + " + ".join(f"sum(v{n})" for n in range(1500)),
+    "1500 parameters": V + "".join(f"param b{n}[2]\n" for n in range(1500)) + "energy = sum(v)" + "".join(f" - b{n} @ v" for n in range(1500)),
+    "300 layers in a chain": "".join(f"hidden v{n}[2] : binary\n" for n in range(300)) + "layers " + " -- ".join(f"v{n}" for n in range(300)),
+    "100 arrows": "".join(f"hidden v{n}[2] : binary\n" for n in range(100)) + "layers " + " -> ".join(f"v{n}" for n in range(100)),
+    "more axes than NumPy has": "visible v[" + ", ".join(["1"] * 65) + "] : binary\nenergy = sum(v)",
+    "parameter of 65 axes": V + "param W[" + ", ".join(["1"] * 65) + "]\nenergy = sum(W) * sum(v)",
+    "grid of 65 axes": V + "graph G = grid(" + ", ".join(["1"] * 65) + ")\nenergy = sum(v)",
+    "chain of lets": chained("let", "{} + 1", "sum(v)", V + "energy = {}"),
+    "chain of lets, backwards": chained("let", "{} + 1", "sum(v)", V + "energy = {}", True),
+    "chain of functions": chained("let", "exp({} - b)", "b", B + "energy = {} * sum(v)"),
+    "chain of transposes": chained("let", "{}'", "W", B + "energy = v @ {} @ v"),
+    "chain of dims": chained("dim", "{} + 1", "1", V + "energy = sum(v)"),
+    "chain of dims, backwards": chained("dim", "{} + 1", "1", V + "energy = sum(v)", True),
+    "chain of dims that grows": chained("dim", "{} * 2", "1", V + "energy = sum(v)"),
+    "chain of consts, backwards": chained("const", "{} + 1", "1", V + "energy = {} * sum(v)", True),
+    "cycle of lets": circle("let"),
+    "cycle of dims": circle("dim"),
+    "cycle of consts": circle("const"),
+    "loops of no use": V + "energy = sum[" + ", ".join(f"i{n} in range(2147483647)" for n in range(40)) + "] v[" + " + ".join(f"0*i{n}" for n in range(40)) + "]",
     "let bomb": "visible v[2] : binary\n" + "let a0 = sum(v)\n" + "".join(f"let a{n + 1} = a{n} * a{n}\n" for n in range(40)) + "energy = a40",
     "many binders": "visible v[2] : spin\nenergy = sum[" + ", ".join(f"i{n}" for n in range(14)) + "] " + "*".join(f"v[i{n}]" for n in range(14)),
 }  # fmt: skip
@@ -90,13 +167,85 @@ NASTY = {
 
 @pytest.mark.parametrize("name", NASTY)
 def test_nasty_sources_are_bounded(name: str) -> None:
-    started = time.perf_counter()
     tracemalloc.start()
-    diagnose(NASTY[name])
+    found = diagnosed(NASTY[name])
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert time.perf_counter() - started < 15
     assert peak < 400e6
+    started = time.process_time()
+    commands_agree(NASTY[name], found)
+    assert time.process_time() - started < 15
+
+
+CODES = {
+    "dots": "E0101",
+    "product of numbers": "E0212",
+    "product of infinities": "E0212",
+    "more axes than NumPy has": "E0211",
+    "parameter of 65 axes": "E0211",
+    "grid of 65 axes": "E0211",
+    "chain of lets": "E0101",
+    "chain of functions": "E0101",
+    "chain of dims that grows": "E0211",
+    "cycle of lets": "E0203",
+    "cycle of dims": "E0203",
+    "cycle of consts": "E0203",
+    "loops of no use": "E0212",
+}
+FINE = ["chain of dims, backwards", "chain of consts, backwards", "squares side by side", "product of parameters",
+        "product of units", "quotient", "sum of literal subscripts", "index sums side by side", "1500 parameters"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_nasty_sources_are_refused_once_for_what_they_are(name: str) -> None:
+    codes = [d.code for d in diagnosed(NASTY[name])]
+    assert CODES[name] in codes
+    assert len(codes) <= 3
+
+
+@pytest.mark.parametrize("name", FINE)
+def test_what_is_long_but_flat_is_no_fault(name: str) -> None:
+    assert not [d for d in diagnosed(NASTY[name]) if d.severity == "error"]
+
+
+# Each nested `n` times.
+NESTED = {
+    "brackets": lambda n: B + "energy = sum(v) * (" + "b*(" * n + "b" + " + 1)" * n + ")",
+    "powers": lambda n: B + "energy = " + "(b + b*b^2*" * n + "sum(v)" + ")" * n,
+    "signs": lambda n: B + "energy = " + "-(b + " * n + "sum(v)" + ")" * n,
+    "quotients": lambda n: B + "energy = sum(v)*(" + "1/(2 + b*b + " * n + "b*b" + ")" * n + ")",
+    "functions": lambda n: B + "energy = sum(v)*" + "exp(-1 - b*" * n + "b" + ")" * n,
+    "functions of a unit": lambda n: B + "energy = sum(" + "tanh(" * n + "v" + ")" * n + ")",
+    "sums": lambda n: B + "energy = " + "sum(" * n + "v" + ")" * n,
+    "moduli": lambda n: B + "energy = sum[i in range(2)] v[" + "(" * n + "i" + " + 1) % 2" * n + "]",
+    "transposes": lambda n: B + "energy = v @ W" + "'" * n + " @ v",
+    "lets": lambda n: B + "let a0 = b\n" + "".join(f"let a{k + 1} = a{k} + b\n" for k in range(n)) + f"energy = a{n}*sum(v)",
+    "lets of functions": lambda n: B + "let a0 = b\n" + "".join(f"let a{k + 1} = tanh(a{k} - 1)\n" for k in range(n)) + f"energy = a{n}*sum(v)",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_what_is_accepted_is_never_too_deep_for_what_follows(name: str) -> None:
+    """The deepest text that is read can be explained and compiled, with room on the stack for whoever asks."""
+
+    def accepted(n: int) -> bool:
+        try:
+            ed.loads(NESTED[name](n))
+        except ModelError:
+            return False
+        return True
+
+    def below(frames: int, text: str) -> None:
+        if frames:
+            below(frames - 1, text)
+            return
+        model = ed.loads(text)
+        assert model.explain()
+        assert model.emit("source")
+
+    deepest = max(n for n in (4, 5, 6, 7, 8, 9, 48, 49, 50, 98, 99, 100, 197, 198, 199) if accepted(n))
+    assert deepest >= 6
+    below(200, NESTED[name](deepest))
 
 
 def test_bytes_that_are_no_text() -> None:
@@ -107,7 +256,7 @@ def test_bytes_that_are_no_text() -> None:
             text = decode(data, "fuzz").text
         except ModelError:
             continue
-        diagnose(text)
+        diagnosed(text)
 
 
 @pytest.mark.parametrize(
@@ -133,8 +282,6 @@ def test_bytes_that_are_no_text() -> None:
     ],
 )
 def test_python_words_are_ordinary_names(word: str) -> None:
-    import energydsl as ed
-
     text = (
         f"dim D{word} = 3\nvisible {word}[D{word}] : binary\nhidden h{word}[2] : binary\nparam W{word}[D{word}, 2], "
         f"b[3] = base_rate({word})\nenergy = - {word} @ W{word} @ h{word} - b @ {word}"

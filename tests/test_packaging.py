@@ -1,4 +1,4 @@
-"""The grammar is found from a wheel, an editable install (these tests), and a bare checkout."""
+"""The grammar and the zoo are found from a wheel, an editable install (these tests), and a bare checkout."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import zipfile
 from pathlib import Path
 
 import energydsl
+from tests.conftest import ROOT, ZOO
 
-ROOT = Path(__file__).resolve().parents[1]
-CODE = "import energydsl as ed; print(ed.loads('visible v[2] : binary\\nenergy = sum(v)').conditionals['v'])"
+CODE = "import energydsl as ed; print(ed.loads('visible v[2] : binary\\nenergy = sum(v)').conditionals['v']); print(ed.zoo('rbm', dims={'J': 3}))"
 
 
 def test_version_is_the_same_everywhere() -> None:
@@ -23,6 +23,12 @@ def test_bare_checkout() -> None:
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{CODE}"], capture_output=True, text=True, check=True
     )  # fmt: skip
     assert "sigmoid(-1)" in found.stdout
+    assert "<energydsl model rbm: v, h>" in found.stdout
+
+
+def test_editable_install() -> None:
+    found = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True, cwd="/")
+    assert "<energydsl model rbm: v, h>" in found.stdout
 
 
 def test_wheel(tmp_path: Path) -> None:
@@ -38,6 +44,7 @@ def test_wheel(tmp_path: Path) -> None:
     assert "energydsl/grammar/energy.lark" in names
     assert "energydsl/data/digits.npz" in names
     assert "energydsl/py.typed" in names
+    assert {Path(n).stem for n in names if n.startswith("energydsl/models/")} == {p.stem for p in ZOO}
     found = subprocess.run(
         [
             sys.executable,
@@ -50,4 +57,5 @@ def test_wheel(tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     assert "sigmoid(-1)" in found.stdout
+    assert "<energydsl model rbm: v, h>" in found.stdout
     assert str(tmp_path) in found.stdout

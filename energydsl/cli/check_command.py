@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from energydsl.cli.common import Failed, json_option, overrides, overrides_options, print_json, read_source
+from energydsl.cli.common import Failed, json_option, overrides, overrides_options, paint, print_json, read_source
 from energydsl.compiler import check
 from energydsl.diagnostics import Diagnostic, EnergyError
 
@@ -26,7 +26,7 @@ def command(files: tuple[str, ...], dims: dict[str, int], consts: dict[str, floa
         found += [{"file": file, **d.as_dict()} for d in diagnostics]
         if not as_json:
             for diagnostic in diagnostics:
-                click.echo(diagnostic.render() + "\n", err=True)
+                click.echo(diagnostic.render(paint) + "\n", err=True)
             warnings = len(diagnostics) - errors
             state = f"{errors} error{'s' * (errors != 1)}" if errors else "ok"
             click.echo(f"{file}: {state}" + (f", {warnings} warning{'s' * (warnings != 1)}" if warnings else ""))

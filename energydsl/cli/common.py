@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from energydsl.compiler import Model
-from energydsl.diagnostics import EnergyError, ModelError, Source
+from energydsl.diagnostics import EnergyError, ModelError, Source, render_all
 from energydsl.model.resolve import Overrides
 from energydsl.syntax.parser import decode
 
@@ -28,6 +28,23 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 FAULT, INTERNAL = 1, 3
+
+
+_COLOURS: dict[str, dict[str, Any]] = {
+    "error": {"fg": "red", "bold": True},
+    "warning": {"fg": "yellow", "bold": True},
+    "note": {"fg": "cyan"},
+    "help": {"fg": "green"},
+    "message": {"bold": True},
+    "place": {"fg": "blue"},
+}
+
+
+def paint(text: str, part: str) -> str:
+    """Text for standard error, coloured by its part where that is a terminal, unless NO_COLOR is set (no-color.org)."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stderr.isatty():
+        return text
+    return click.style(text, **_COLOURS[part])
 
 
 class Failed(Exception):
@@ -76,7 +93,10 @@ def _report_fault(error: EnergyError, as_json: bool) -> None:
         found = [d.as_dict() for d in error.diagnostics]
         print_json({"ok": False, "diagnostics": [d | {k: _flags(d[k]) for k in ("message", "help")} for d in found]})
         return
-    text = str(error) if isinstance(error, ModelError) else f"error: {error}"
+    if isinstance(error, ModelError):
+        text = render_all(error.diagnostics, paint)
+    else:
+        text = f"{paint('error', 'error')}: {error}"
     click.echo(_flags(text), err=True)
 
 
@@ -180,7 +200,7 @@ def read_source(file: str) -> Source:
         return decode(sys.stdin.buffer.read(), "<stdin>")
     path = Path(file)
     try:
-        return decode(path.read_bytes(), path.name)
+        return decode(path.read_bytes(), file)
     except OSError as error:
         raise EnergyError(f"cannot read {file}: {error.strerror}") from None
 
@@ -195,7 +215,7 @@ def read_model(file: str, dims: dict[str, int], consts: dict[str, float], as_jso
     model = Model(read_source(file), overrides(file, dims, consts))
     if not as_json:
         for warning in model.warnings:
-            click.echo(warning.render(), err=True)
+            click.echo(warning.render(paint), err=True)
     return model
 
 

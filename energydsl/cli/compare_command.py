@@ -102,7 +102,7 @@ def command(
     outcomes = ranked(outcomes, judged, bases)
     rows = [o.as_dict() for o in outcomes]
     _write(out / "comparison.csv", rows)
-    picture = overlaid(out / "curves.png", histories) if available() else None
+    picture = overlaid(out / "curves.png", outcomes, histories) if available() else None
     if as_json:
         print_json({"ok": True, "out": str(out), "variants": rows, "baselines": base_rows})
         return

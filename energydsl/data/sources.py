@@ -334,8 +334,7 @@ def _binary(layer: Layer, values: Array, binarise: str | None) -> tuple[Array, s
     outside = (values < 0) | (values > 1)
     if outside.any():
         raise DataError.of(
-            f"{_where(layer, outside)} is {_at(outside, values):g}, outside {{0, 1}}",
-            "divide grey values by their maximum",
+            f"{_where(layer, outside)} is {_at(outside, values):g}, outside {{0, 1}}", _way_to_binary(layer, values)
         )
     grey = (values != 0) & (values != 1)
     if not grey.any():
@@ -353,6 +352,15 @@ def _binary(layer: Layer, values: Array, binarise: str | None) -> tuple[Array, s
 def _check_rule(binarise: str | None) -> None:
     if binarise not in (None, "sample", "none"):
         _threshold(str(binarise))
+
+
+def _way_to_binary(layer: Layer, values: Array) -> str:
+    """What to do with values that are no bits: spins, grey values, or neither."""
+    if np.isin(values, (-1, 1)).all():
+        return f"these are spins: declare `{layer.name}` as `spin`, or map them with (x + 1) / 2"
+    if values.min() < 0:
+        return f"`{layer.name}` is binary; a layer of domain `real` takes negative values"
+    return f"divide grey values by their maximum, {values.max():g} here"
 
 
 def _threshold(binarise: str) -> float:

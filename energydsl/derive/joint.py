@@ -47,7 +47,7 @@ def unbounded_pairs(model: Resolved, energy: Energy) -> Iterator[Diagnostic]:
                 "E0311",
                 f"not normalisable: the coupling of {shown} may be attractive, and the energy is then unbounded below",
                 term.spans[0],
-                "constrain its parameter `: nonnegative` and give it a positive sign in the energy",
+                "constrain its parameter `: nonnegative` and give it a positive sign in the energy: another model, whose units repel",
             )
         elif not growing and names not in warned:
             warned.add(names)

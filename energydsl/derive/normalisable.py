@@ -50,7 +50,7 @@ def _leaning_walls(model: Resolved, walls: Set[Statistic], layer: Layer, touchin
                         "E0311",
                         f"not normalisable: exp of `{layer.name}` outgrows every power, and its factor in the energy may be negative",
                         term.spans[0],
-                        "give it a positive sign, and constrain its parameters `: nonnegative`",
+                        "give it a positive sign, and constrain its parameters `: nonnegative`; a changed sign is another model",
                         (Note(f"`{layer.name}` is declared here", layer.span),),
                     )
 
@@ -79,7 +79,9 @@ def unproven(model: Resolved, family: Family, layer: Layer, touching: list[Term]
                 "E0311",
                 f"not normalisable: the {what} of `{layer.name}` is not provably positive because of this term",
                 term.spans[0],
-                "give it a positive sign" if wrong else "constrain its parameters `: positive`, or square them",
+                "give it a positive sign: that is another model"
+                if wrong
+                else "constrain its parameters `: positive`, or square them: fewer values, the same form",
                 note,
             )
     elif bare := uncovered(model, layer, holding):
@@ -90,7 +92,7 @@ def unproven(model: Resolved, family: Family, layer: Layer, touching: list[Term]
             "E0311",
             f"not normalisable: the {what} of `{layer.name}` is not provably positive for every unit: not for {bare}",
             (touching[0].spans[0] if touching else layer.span),
-            f"add {example} to the energy",
+            f"add {example} to the energy: that is another model, in which this term holds the layer",
             note,
         )
 

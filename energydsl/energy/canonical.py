@@ -7,16 +7,18 @@ counted once and both triangles of a form that is not symmetric are kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from energydsl.diagnostics import Diagnostic, ModelError, Span
-from energydsl.energy.expand import MAX_MONOMIALS, Expander
+from energydsl.diagnostics import Diagnostic, ModelError, Note, Span
+from energydsl.energy.expand import MAX_MONOMIALS, Expander, is_number
 from energydsl.energy.rules import Rules, TooMuch, collect, order
 from energydsl.energy.terms import BASE, At, Energy, Function, Loop, Monomial, Predicate, Term, with_entry
+from energydsl.energy.text import Letters, show_monomial
 from energydsl.model import expressions as ex
 from energydsl.model.constants import Problem
 from energydsl.model.indices import Index, Wrap
+from energydsl.model.layer_graph import LABEL
 from energydsl.model.records import EnergyTerm, Resolved
 
 
@@ -42,12 +44,17 @@ def canonical_terms(model: Resolved, energies: tuple[EnergyTerm, ...]) -> tuple[
             except TooMuch:
                 problems.append(Diagnostic("E0310", "this multiplies out to more terms than can be handled", part.span))
                 break
+            except OverflowError:
+                problems.append(_too_large(part.span))
+                continue
             for monomial in separated:
                 key = energy.name, replace(monomial, coefficient=1.0)
                 total, spans = found.get(key, (0.0, []))
                 found[key] = total + sign * monomial.coefficient, [*spans, part.span]
+    problems += [_too_large(spans[0]) for total, spans in found.values() if not is_number(total)]
     if problems:
         raise ModelError(problems)
+    warnings += _repeated(found, Letters(model))
     labels = {label: n for n, label in enumerate(model.labels)}
     terms: list[Term] = []
     weighed: set[str] = set()
@@ -59,6 +66,23 @@ def canonical_terms(model: Resolved, energies: tuple[EnergyTerm, ...]) -> tuple[
             terms.append(Term(label, replace(m, coefficient=c), tuple(dict.fromkeys(spans))))
     terms.sort(key=lambda t: (labels.get(t.label, 0), order(t.monomial)))
     return Energy(tuple(terms)), tuple(warnings)
+
+
+def _repeated(found: Mapping[tuple[str, Monomial], tuple[float, list[Span]]], letters: Letters) -> list[Diagnostic]:
+    """W0406: an energy that adds a term once more which `layers` adds of its own."""
+    own = {m: spans for (label, m), (_, spans) in found.items() if label == LABEL}
+    warnings = []
+    for (label, m), (_, spans) in found.items():
+        if label != LABEL and m in own:
+            note = Note("this `layers` adds it already", own[m][0])
+            message = f"this adds {show_monomial(m, {}, letters)[1]} to the same term of `layers`"
+            help = "`explain` prints what `layers` stands for; leave one of the two out, or allow it"
+            warnings.append(Diagnostic("W0406", message, spans[0], help, (note,)))
+    return warnings
+
+
+def _too_large(span: Span) -> Diagnostic:
+    return Diagnostic("E0212", "a number in this term is too large, multiplied out", span)
 
 
 def _weighs(monomial: Monomial, coefficient: float, rules: Rules) -> str:

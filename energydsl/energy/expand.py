@@ -19,6 +19,8 @@ from energydsl.model.constants import Problem
 from energydsl.model.indices import EdgeEnd, Index
 
 MAX_MONOMIALS = 5000
+# Beyond it a number written in an energy is refused: it may still be multiplied by what a derivation brings.
+LARGEST = 1e300
 
 _NUMBERS: dict[str, Callable[[float], float]] = {
     "exp": math.exp,
@@ -203,6 +205,8 @@ class Expander:
 
     def _applied(self, function: str, argument: list[Monomial], exponent: float, span: Span) -> list[Monomial]:
         argument = list(collect(argument, self.rules))
+        if not all(is_number(m.coefficient) for m in argument):
+            raise OverflowError
         if exponent == 1.0:
             apart = self._added(function, argument, span)
             if apart is not None:
@@ -246,6 +250,11 @@ def _taken(domain: Domain) -> str:
             f"units of domain {domain.name} take natural powers, and {', '.join(sorted(domain.functions))} of the unit"
         )
     return f"units of domain {domain.name} take the power 1"
+
+
+def is_number(coefficient: float) -> bool:
+    """Whether a coefficient is finite, with room to spare; no NaN is."""
+    return abs(coefficient) < LARGEST
 
 
 def _entry(atom: At) -> Monomial:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from energydsl.domains import DOMAINS, Domain
+from energydsl.energy.order import contradictory
 from energydsl.energy.terms import (
     At,
     Atom,
@@ -24,6 +25,8 @@ from energydsl.model.records import Resolved
 
 # Factors and loops named, over all ways of naming that are tried for one energy: seconds; honest models take milliseconds.
 MAX_NAMED = 100_000
+# Loops of one monomial; the letters of `einsum` are as many.
+MAX_LOOPS = 52
 
 
 class TooMuch(Exception):
@@ -117,7 +120,7 @@ def _merge_factors(monomial: Monomial, rules: Rules) -> Monomial | None:
             return None
         if settled is None:
             predicates.append(predicate)
-    if coefficient == 0.0:
+    if coefficient == 0.0 or contradictory(predicates):
         return None
     return Monomial(coefficient, monomial.loops, tuple(predicates), tuple(factors))
 
@@ -148,6 +151,8 @@ def _renamed(monomial: Monomial, rules: Rules) -> Monomial:
 
     Only loops that look alike (same range, same places of use) need all their orders tried.
     """
+    if len(monomial.loops) > MAX_LOOPS:
+        raise TooMuch
     groups: dict[str, list[Loop]] = defaultdict(list)
     for loop in monomial.loops:
         groups[_signature(loop, monomial, rules)].append(loop)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -129,6 +130,10 @@ class Monomial:
 
     def layers(self) -> frozenset[str]:
         """Names of the random layers that occur, inside functions too."""
+        return self._layers
+
+    @cached_property
+    def _layers(self) -> frozenset[str]:
         return frozenset(a.name for f, _ in self.factors for a in entries(f) if a.kind == "layer")
 
 

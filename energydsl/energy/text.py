@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from energydsl.energy.order import reduced
 from energydsl.energy.terms import At, Atom, Factor, Function, Loop, Monomial, Predicate
 from energydsl.model.indices import Atom as IndexAtom
 from energydsl.model.indices import EdgeEnd, Index, Wrap
@@ -149,7 +150,7 @@ def show_monomial(monomial: Monomial, names: Mapping[str, str], letters: Letters
         product = product.removeprefix("1 ") if product.startswith("1 /") else product
         product = f"{show_number(size)} {product}".strip()
     binders = [_show_loop(loop, named) for loop in monomial.loops if loop.name not in names]
-    conditions = [_show_predicate(p, named) for p in monomial.predicates]
+    conditions = _chained(_show_predicate(p, named) for p in reduced(monomial.predicates))
     inside = "".join(binders) if all(len(b) == 1 for b in binders) and not conditions else ""
     if not binders:
         text = f"{product} [{', '.join(conditions)}]" if conditions else product
@@ -158,6 +159,19 @@ def show_monomial(monomial: Monomial, names: Mapping[str, str], letters: Letters
     else:
         text = f"sum_{{{', '.join(_merged(binders, conditions))}}} {product}"
     return ("-" if monomial.coefficient < 0 else "+"), text
+
+
+def _chained(conditions: Iterable[str]) -> list[str]:
+    """`i < j`, `j < k` shown as `i < j < k`."""
+    found: list[str] = []
+    for condition in conditions:
+        first, sign, rest = condition.partition(" < ")
+        before = next((k for k, c in enumerate(found) if sign and c.endswith(f" < {first}")), None)
+        if before is None:
+            found.append(condition)
+        else:
+            found[before] += sign + rest
+    return found
 
 
 def _merged(binders: list[str], conditions: list[str]) -> list[str]:

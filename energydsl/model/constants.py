@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 
 from energydsl.diagnostics import Diagnostic, Note, Span, suggestion
 from energydsl.syntax import tree
 
 LARGEST = 2**31 - 1
+# Names of a cycle that a message shows.
+MAX_SHOWN = 6
 
 
 class Problem(Exception):
@@ -20,9 +22,10 @@ class Problem(Exception):
 
 
 Real = Fraction | float
+Lookup = Callable[[tree.Name], Real]
 
 
-def evaluate(node: tree.Expr, lookup: Callable[[tree.Name], Real]) -> Real:
+def evaluate(node: tree.Expr, lookup: Lookup) -> Real:
     """The value of an expression of numbers and names; exact as long as it is rational."""
     match node:
         case tree.Number(text=text):
@@ -80,41 +83,97 @@ def _finite(value: Fraction | float, span: Span) -> Fraction | float:
     return value
 
 
-class Dims:
-    """The dims of a file, evaluated on demand; overrides replace what is written."""
+def dependency_order(
+    entries: Mapping[str, tree.Entry],
+) -> tuple[list[str], list[tuple[list[str], tree.Name]]]:
+    """Names so that each follows those its value mentions; and every cycle with the mention that closes it.
+
+    A loop, not a recursion: a chain may be as long as a file.
+    """
+    order: list[str] = []
+    cycles: list[tuple[list[str], tree.Name]] = []
+    seen: set[str] = set()
+    for start in entries:
+        if start in seen:
+            continue
+        path = {start: _mentioned(entries[start], entries)}
+        while path:
+            name = next(reversed(path))
+            mention = next((m for m in path[name] if m.id not in seen), None)
+            if mention is None:
+                del path[name]
+                seen.add(name)
+                order.append(name)
+            elif mention.id in path:
+                open_names = list(path)
+                cycles.append((open_names[open_names.index(mention.id) :], mention))
+            else:
+                path[mention.id] = _mentioned(entries[mention.id], entries)
+    return order, cycles
+
+
+def _mentioned(entry: tree.Entry, entries: Mapping[str, tree.Entry]) -> Iterator[tree.Name]:
+    return (n for n in tree.names(entry.value) if n.id in entries) if entry.value is not None else iter(())
+
+
+def cycle_problem(what: str, names: list[str], at: Span) -> Problem:
+    """E0203, the way around shown as far as it can be taken in."""
+    shown = (
+        names if len(names) <= MAX_SHOWN else [*names[: MAX_SHOWN - 1], f"({len(names) - MAX_SHOWN} more)", names[-1]]
+    )
+    path = " -> ".join([*shown, names[0]])
+    return Problem("E0203", f"the {what} {path} depend on one another", at, "give one of them a number")
+
+
+class Numbers:
+    """Declared numbers of one kind, each evaluated once, those it mentions first; `problems` has one for each at fault."""
+
+    def __init__(self, what: str, entries: Mapping[str, tree.Entry], given: Mapping[str, Real], outside: Lookup):
+        self.entries = entries
+        self.values: dict[str, Real] = {}
+        self.problems: dict[str, Problem] = {}
+        self._outside = outside
+        order, cycles = dependency_order({n: e for n, e in entries.items() if n not in given})
+        for names, mention in cycles:
+            problem = cycle_problem(what, names, mention.span)
+            self.problems |= {n: problem for n in names if n not in self.problems}
+        for name in [*(n for n in given if n in entries), *(n for n in order if n not in self.problems)]:
+            try:
+                self.values[name] = self._value(name, given.get(name))
+            except Problem as problem:
+                self.problems[name] = problem
+        self.values = {n: self.values[n] for n in entries if n in self.values}
+
+    def _value(self, name: str, given: Real | None) -> Real:
+        entry = self.entries[name]
+        assert entry.value is not None
+        if given is not None:
+            return self.checked(name, given, entry.name.span)
+        return self.checked(name, evaluate(entry.value, self.lookup), entry.value.span)
+
+    def checked(self, name: str, value: Real, span: Span) -> Real:
+        """The value as it is kept. Raises `Problem` where it may not be."""
+        return value
+
+    def lookup(self, name: tree.Name) -> Real:
+        """The value of a name. Raises `Problem` where it has none."""
+        if name.id in self.problems:
+            raise self.problems[name.id]
+        return self.values[name.id] if name.id in self.values else self._outside(name)
+
+
+class Dims(Numbers):
+    """The dims of a file; overrides replace what is written."""
 
     def __init__(self, entries: Mapping[str, tree.Entry], overrides: Mapping[str, int]):
-        self.entries = entries
-        self.overrides = overrides
-        self.values: dict[str, int] = {}
-        self.open: list[str] = []
+        given = {n: Fraction(v) for n, v in overrides.items()}
+        super().__init__("dims", entries, given, self._unknown)
 
-    def value(self, name: str, at: Span) -> int:
-        """The value of a dim. Raises `Problem` (E0203, E0211, E0201)."""
-        if name in self.values:
-            return self.values[name]
-        if name in self.open:
-            path = " -> ".join([*self.open[self.open.index(name) :], name])
-            raise Problem("E0203", f"the dims {path} depend on one another", at, "give one of them a number")
-        entry = self.entries[name]
-        if name in self.overrides:
-            value: Fraction | float = Fraction(self.overrides[name])
-            span = entry.name.span
-        else:
-            assert entry.value is not None
-            self.open.append(name)
-            try:
-                value = evaluate(entry.value, self.lookup)
-            finally:
-                self.open.pop()
-            span = entry.value.span
-        self.values[name] = positive_integer(value, span, f"dim `{name}`")
-        return self.values[name]
-
-    def lookup(self, name: tree.Name) -> Fraction:
-        if name.id in self.entries:
-            return Fraction(self.value(name.id, name.span))
+    def _unknown(self, name: tree.Name) -> Real:
         raise Problem("E0201", f"unknown dim `{name.id}`", name.span, suggestion(name.id, self.entries))
+
+    def checked(self, name: str, value: Real, span: Span) -> Real:
+        return Fraction(positive_integer(value, span, f"dim `{name}`"))
 
     def size(self, node: tree.Expr, what: str) -> int:
         """A positive integer written as a constant expression of dims."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from energydsl.diagnostics import Span
 from energydsl.model.indices import Index
@@ -10,12 +11,23 @@ from energydsl.model.indices import Index
 Shape = tuple[int, ...]
 
 
+# Levels an expression may have, abbreviations written out, so that no later stage runs out of stack.
+MAX_LEVELS = 200
+
+
 @dataclass(frozen=True)
 class Typed:
-    """An expression and its shape."""
+    """An expression and its shape; `levels` is how deep it is."""
+
+    levels_added: ClassVar[int] = 1
 
     shape: Shape
     span: Span = field(compare=False, repr=False)
+    levels: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        inner = max((part.levels for part in vars(self).values() if isinstance(part, Typed)), default=0)
+        object.__setattr__(self, "levels", inner + self.levels_added)
 
 
 @dataclass(frozen=True)
@@ -72,6 +84,8 @@ class Multiplied(Typed):
 
 @dataclass(frozen=True)
 class Divided(Typed):
+    levels_added: ClassVar[int] = 22
+
     left: Expression
     right: Expression
 
@@ -91,13 +105,17 @@ class Transposed(Typed):
 
 @dataclass(frozen=True)
 class Raised(Typed):
+    levels_added: ClassVar[int] = 22
+
     base: Expression
     exponent: float
 
 
 @dataclass(frozen=True)
 class Applied(Typed):
-    """An elementwise function."""
+    """An elementwise function. What is inside is a polynomial of its own, handled apart: several levels."""
+
+    levels_added: ClassVar[int] = 22
 
     function: str
     operand: Expression

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,9 +11,10 @@ from types import MappingProxyType
 from typing import Any
 
 from energydsl.diagnostics import Diagnostic, ModelError, Note, Span, suggestion
+from energydsl.model import expressions as ex
 from energydsl.model import graphs as graph_sizes
 from energydsl.model import layer_graph, records
-from energydsl.model.constants import Dims, Problem, evaluate
+from energydsl.model.constants import Dims, Numbers, Problem, Real, cycle_problem, dependency_order, evaluate
 from energydsl.model.typing import Scope, shown, type_expression
 from energydsl.syntax import tree
 from energydsl.syntax.printer import print_expr
@@ -20,6 +22,8 @@ from energydsl.syntax.printer import print_expr
 _LAYER_KEYWORDS = ("visible", "hidden", "input")
 _INITIALISERS = {"normal": ("mean", "sd"), "uniform": ("low", "high")}
 MAX_UNITS = 1 << 40
+# NumPy's arrays have 32; one is for rows, one for states.
+MAX_AXES = 30
 # Values of an integer unit.
 MAX_VALUES = 65536
 
@@ -57,18 +61,18 @@ class _Resolver:
         self._collect(s for s in expanded if isinstance(s, tree.Declaration))
         self._check_overrides()
         self.dims = Dims(self._of("dim"), self.overrides.dims)
-        for name, entry in self._of("dim").items():
-            self._try(name, lambda n=name, e=entry: self.dims.value(n, e.name.span))
+        self.consts = Numbers("consts", self._of("const"), self.overrides.consts, self._outside_consts)
+        for name, problem in self.dims.problems.items():
+            self._note(name, problem)
         consts = self._all("const", self._const)
         layers = self._all(_LAYER_KEYWORDS, self._layer)
         graphs = self._all("graph", self._graph)
         self.graphs, self.layers = graphs, layers
         params = self._all("param", self._param)
-        self.scope = Scope(self.dims, layers, params, consts, graphs, self._of("let"), self.broken, self.problems)
+        self.scope = Scope(self.dims, layers, params, consts, graphs, self.broken, self.problems)
+        self._lets()
         self.energies = [s for s in (*self.module.statements, *expanded) if isinstance(s, tree.Energy)]
         energies, directed = self._energies([*self.module.statements, *expanded])
-        for name in self._of("let"):
-            self._type_let(name)
         schedule, schedule_span = self._schedule()
         self._check_layer_statements()
         if not self.problems and not energies and not directed:
@@ -78,7 +82,7 @@ class _Resolver:
         first = self.module.statements[0]
         return records.Resolved(
             name=first.name.id if isinstance(first, tree.ModelName) else "model",
-            dims=MappingProxyType(dict(self.dims.values)),
+            dims=MappingProxyType({n: int(v) for n, v in self.dims.values.items()}),
             layers=MappingProxyType(layers),
             params=MappingProxyType(params),
             consts=MappingProxyType(consts),
@@ -117,10 +121,13 @@ class _Resolver:
         try:
             return build()
         except Problem as problem:
-            self.broken.add(name)
-            if problem.diagnostic not in self.problems:
-                self.problems.append(problem.diagnostic)
+            self._note(name, problem)
             return None
+
+    def _note(self, name: str, problem: Problem) -> None:
+        self.broken.add(name)
+        if problem.diagnostic not in self.problems:
+            self.problems.append(problem.diagnostic)
 
     def _all(self, keywords: str | tuple[str, ...], build: Any) -> dict[str, Any]:
         wanted = (keywords,) if isinstance(keywords, str) else keywords
@@ -140,45 +147,36 @@ class _Resolver:
 
     # --- declarations
 
-    def _lookup_number(self, name: tree.Name) -> Any:
-        kind, entry = self.entries.get(name.id, ("", None))
-        if kind == "const" and entry is not None:
-            if name.id in self.overrides.consts:
-                return float(self.overrides.consts[name.id])
-            if name.id in self._open:
-                raise Problem("E0203", f"const `{name.id}` depends on itself", name.span)
-            self._open.append(name.id)
-            try:
-                assert entry.value is not None
-                return evaluate(entry.value, self._lookup_number)
-            finally:
-                self._open.pop()
-        if kind == "dim":
+    def _outside_consts(self, name: tree.Name) -> Real:
+        """What a number may mention beside consts: dims."""
+        if name.id in self.dims.entries:
             return self.dims.lookup(name)
-        raise Problem(
-            "E0201",
-            f"unknown constant `{name.id}`",
-            name.span,
-            suggestion(name.id, [*self._of("const"), *self.dims.entries]),
-        )
+        known = [*self._of("const"), *self.dims.entries]
+        raise Problem("E0201", f"unknown constant `{name.id}`", name.span, suggestion(name.id, known))
 
     def _const(self, _: str, entry: tree.Entry) -> records.Const:
-        self._open: list[str] = []
         name = entry.name.id
         assert entry.value is not None
-        value = float(self._lookup_number(entry.name))
+        value = float(self.consts.lookup(entry.name))
         constraints = _constraints(entry, ("positive", "nonnegative"), "a const")
         _check_value(value, constraints, entry.value.span)
         return records.Const(name, value, constraints, entry.span)
 
     def _layer(self, role: str, entry: tree.Entry) -> records.Layer:
         assert entry.domain is not None
-        shape = tuple(self.dims.size(a, "an axis") for a in entry.axes)
+        shape = self._shape(entry)
         spec = self._domain(entry.domain)
         layer = records.Layer(entry.name.id, role, spec, shape, tuple(map(print_expr, entry.axes)), entry.span)
         if layer.size > MAX_UNITS:
             raise Problem("E0211", f"layer `{layer.name}` has more than 2^40 units", entry.span)
         return layer
+
+    def _shape(self, entry: tree.Entry) -> tuple[int, ...]:
+        if len(entry.axes) > MAX_AXES:
+            raise Problem(
+                "E0211", f"`{entry.name.id}` has {len(entry.axes)} axes, more than {MAX_AXES}", entry.name.span
+            )
+        return tuple(self.dims.size(a, "an axis") for a in entry.axes)
 
     def _domain(self, domain: tree.Domain) -> records.DomainSpec:
         name = domain.name.id
@@ -221,6 +219,8 @@ class _Resolver:
                 raise Problem("E0212", f"graph `{name}` has neither a size nor a generator", entry.span)
             return records.Graph(name, "absent", nodes, 0, span=entry.span)
         graph = graph_sizes.generated(name, entry.value, self.dims, self.overrides.folder)
+        if len(graph.sizes) > MAX_AXES:
+            raise Problem("E0211", f"a grid of {len(graph.sizes)} axes, more than {MAX_AXES}", entry.value.span)
         if nodes is not None and nodes != graph.nodes:
             if graph.kind == "edges" and nodes > graph.nodes:
                 return graph_sizes.from_pairs(name, graph.edges, nodes, entry.span)
@@ -250,18 +250,14 @@ class _Resolver:
             if graph is None:
                 raise Problem("E0201", f"graph `{axes[0].id}` is at fault itself", axes[0].span)
             return (graph.edge_count,), graph.name
-        shape = tuple(self.dims.size(a, "an axis") for a in axes)
-        size = 1
-        for n in shape:
-            size *= n
-        if size > MAX_UNITS:
+        shape = self._shape(entry)
+        if math.prod(shape) > MAX_UNITS:
             raise Problem("E0211", f"parameter `{entry.name.id}` has more than 2^40 entries", entry.span)
         return shape, None
 
     def _initialiser(
         self, entry: tree.Entry, shape: tuple[int, ...], constraints: tuple[str, ...]
     ) -> records.Initialiser:
-        self._open = []
         node = entry.value
         if node is None:
             if "positive" in constraints:
@@ -269,7 +265,7 @@ class _Resolver:
                 raise Problem("E0213", "zero, the default initialiser, is not positive", entry.span, help)
             return records.Initialiser("number", MappingProxyType({"value": 0.0}))
         if not isinstance(node, tree.Call):
-            value = float(evaluate(node, self._lookup_number))
+            value = float(evaluate(node, self.consts.lookup))
             _check_value(value, constraints, node.span)
             return records.Initialiser("number", MappingProxyType({"value": value}))
         kind = node.function.id
@@ -286,7 +282,7 @@ class _Resolver:
                 raise Problem("E0212", f"the numbers of `{kind}` are named", value_node.span, f"{kind}({example})")
             if key not in values:
                 raise Problem("E0212", f"`{kind}` has no `{key}`", value_node.span, suggestion(key, values))
-            values[key] = float(evaluate(value_node, self._lookup_number))
+            values[key] = float(evaluate(value_node, self.consts.lookup))
         if values.get("sd", 0.0) < 0 or values.get("low", 0.0) > values.get("high", 1.0):
             raise Problem("E0212", f"the numbers of `{kind}` are not in order", node.span)
         return records.Initialiser(kind, MappingProxyType(values))
@@ -310,13 +306,20 @@ class _Resolver:
 
     # --- energies and schedule
 
-    def _type_let(self, name: str) -> None:
-        if name not in self.scope.typed_lets:
-            value = self.scope.lets[name].value
-            assert value is not None
-            self.scope.open_lets.append(name)
-            self.scope.typed_lets[name] = type_expression(value, self.scope)
-            self.scope.open_lets.pop()
+    def _lets(self) -> None:
+        """Types every abbreviation, those that others mention first."""
+        lets = self._of("let")
+        order, cycles = dependency_order(lets)
+        self.scope.lets = dict.fromkeys(lets)
+        closed = set()
+        for names, mention in cycles:
+            problem = cycle_problem("abbreviations", names, mention.span)
+            self.problems.append(problem.diagnostic)
+            closed.update(names)
+        for name in order:
+            value = lets[name].value
+            if name not in closed and value is not None:
+                self.scope.lets[name] = type_expression(value, self.scope)
 
     def _energies(self, statements: list[tree.Statement]) -> tuple[list[records.EnergyTerm], list[records.Directed]]:
         terms: list[records.EnergyTerm] = []
@@ -333,8 +336,8 @@ class _Resolver:
                     Diagnostic(
                         "E0210",
                         f"an energy is a scalar, this has shape {shown(expression.shape)}",
-                        statement.value.span,
-                        "add its entries up: sum(...)",
+                        _array_in(expression).span,
+                        "add its entries up: sum(...); `@` contracts: b @ v, v @ W @ h",
                     )
                 )
             elif statement.targets:
@@ -440,6 +443,13 @@ def _check_value(value: float, constraints: tuple[str, ...], span: Span) -> None
         raise Problem("E0213", f"{value:g} is not positive", span)
     if "nonnegative" in constraints and not value >= 0:
         raise Problem("E0213", f"{value:g} is negative", span)
+
+
+def _array_in(node: ex.Expression) -> ex.Expression:
+    """The first additive term that is no scalar."""
+    while isinstance(node, ex.Added):
+        node = node.left if node.left.shape else node.right
+    return node
 
 
 def _no_energy(module: tree.Module) -> Diagnostic:

@@ -5,7 +5,7 @@ Errors are collected and the guilty part becomes None, so that what is independe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from energydsl.diagnostics import Diagnostic, Note, Span, suggestion
@@ -38,12 +38,10 @@ class Scope:
     params: Mapping[str, Param]
     consts: Mapping[str, Const]
     graphs: Mapping[str, Graph]
-    lets: Mapping[str, tree.Entry]
     broken: set[str]
     problems: list[Diagnostic] = field(default_factory=list)
     used: dict[str, Span] = field(default_factory=dict)
-    typed_lets: dict[str, ex.Expression | None] = field(default_factory=dict)
-    open_lets: list[str] = field(default_factory=list)
+    lets: dict[str, ex.Expression | None] = field(default_factory=dict)
 
     def known(self) -> list[str]:
         return [*self.layers, *self.params, *self.consts, *self.lets, *self.dims.entries]
@@ -53,8 +51,15 @@ def type_expression(node: tree.Expr, scope: Scope) -> ex.Expression | None:
     """The typed expression of `node`, or None where problems were added to `scope`."""
     typer = _Typer(scope)
     typed = typer.run(node)
-    if typed is not None:
-        typer.check_pending()
+    if typed is None:
+        return None
+    typer.check_pending()
+    if typed.levels > ex.MAX_LEVELS:
+        help = "a sum or a product may be as long as you like; it is nesting that has an end"
+        scope.problems.append(
+            Diagnostic("E0101", "this is nested too deep, abbreviations written out", node.span, help)
+        )
+        return None
     return typed
 
 
@@ -72,10 +77,6 @@ class _Typer:
             self.scope.problems.append(problem.diagnostic)
             return None
 
-    def both(self, left: tree.Expr, right: tree.Expr) -> tuple[ex.Expression, ex.Expression] | None:
-        a, b = self.run(left), self.run(right)
-        return None if a is None or b is None else (a, b)
-
     def _dispatch(self, node: tree.Expr) -> ex.Expression | None:
         match node:
             case tree.Number(text=text):
@@ -88,10 +89,8 @@ class _Typer:
                 return self._subscript(node)
             case tree.Reduce():
                 return self._reduce(node)
-            case tree.Sum(head=head, tail=tail):
-                return self._chain(node.span, head, tail)
-            case tree.Product(head=head, tail=tail):
-                return self._chain(node.span, head, tail)
+            case tree.Sum() | tree.Product():
+                return self._chain(node)
             case tree.Negate(operand=operand):
                 inner = self.run(operand)
                 return inner and ex.Negated(inner.shape, node.span, inner)
@@ -116,9 +115,9 @@ class _Typer:
         if name in scope.consts:
             return ex.Reference((), node.span, "const", name)
         if name in scope.dims.entries:
-            return ex.Constant((), node.span, float(scope.dims.value(name, node.span)), name)
+            return ex.Constant((), node.span, float(scope.dims.lookup(node)), name)
         if name in scope.lets:
-            return self._let(node)
+            return scope.lets[name]
         if name in scope.broken:
             return None
         if name in scope.graphs:
@@ -126,19 +125,6 @@ class _Typer:
                 "E0201", f"`{name}` is a graph, not a value", node.span, f"sum over its edges: (i, k) in {name}"
             )
         raise Problem("E0201", f"unknown name `{name}`", node.span, suggestion(name, scope.known()))
-
-    def _let(self, node: tree.Name) -> ex.Expression | None:
-        scope, name = self.scope, node.id
-        if name in scope.open_lets:
-            path = " -> ".join([*scope.open_lets[scope.open_lets.index(name) :], name])
-            raise Problem("E0203", f"the abbreviations {path} depend on one another", node.span)
-        if name not in scope.typed_lets:
-            value = scope.lets[name].value
-            assert value is not None
-            scope.open_lets.append(name)
-            scope.typed_lets[name] = type_expression(value, scope)
-            scope.open_lets.pop()
-        return scope.typed_lets[name]
 
     def _call(self, node: tree.Call) -> ex.Expression | None:
         name = node.function.id
@@ -154,19 +140,29 @@ class _Typer:
             return ex.Totalled((), node.span, operand)
         return ex.Applied(operand.shape, node.span, name, operand)
 
-    def _chain(self, span: Span, head: tree.Expr, tail: tuple[tuple[str, tree.Expr], ...]) -> ex.Expression | None:
-        total = self.run(head)
-        for sign, node in tail:
-            operand = self.run(node)
-            if total is None or operand is None:
-                total = None
+    def _chain(self, node: tree.Sum | tree.Product) -> ex.Expression | None:
+        """A sum, or a product from left to right: runs of elementwise operators between contractions."""
+        run = array = self.run(node.head)
+        rest: list[Operand] = []
+        contractions = 0
+        for sign, part in node.tail:
+            operand = self.run(part)
+            if run is None or array is None or operand is None:
+                run = None
                 continue
             try:
-                total = _binary(sign, total, operand, Span(span.source, span.start, node.span.end))
+                if sign == "@":
+                    contractions += 1
+                    run, rest = _contracted(_folded(run, rest), operand, contractions), []
+                    array = run
+                else:
+                    _check_operand(sign, array, operand)
+                    rest.append((sign, operand))
+                    array = array if array.shape else operand
             except Problem as problem:
                 self.scope.problems.append(problem.diagnostic)
-                total = None
-        return total
+                run = None
+        return run and replace(_folded(run, rest), span=node.span)
 
     def _power(self, node: tree.Power) -> ex.Expression | None:
         base = self.run(node.base)
@@ -202,7 +198,7 @@ class _Typer:
                         cell.used = True
                         return Index.of(id)
                 if id in self.scope.dims.entries:
-                    return Index(constant=self.scope.dims.value(id, node.span))
+                    return Index(constant=int(self.scope.dims.lookup(node)))
                 if id in self.scope.known():
                     raise Problem("E0208", f"`{id}` is not an index", node.span)
                 raise Problem("E0205", f"index `{id}` is free", node.span, f"bind it: sum[{id}] ...")
@@ -412,19 +408,59 @@ def shown(shape: ex.Shape) -> str:
     return "(" + ", ".join(map(str, shape)) + ")" if shape else "of a scalar"
 
 
-def _binary(sign: str, left: ex.Expression, right: ex.Expression, span: Span) -> ex.Expression:
-    if sign == "@":
-        return ex.Contracted(_contracted_shape(left, right), span, left, right)
-    shape = _common_shape(sign, left, right)
-    if sign == "+":
-        return ex.Added(shape, span, left, right)
+Operand = tuple[str, ex.Expression]
+# Contractions in one product: each opens a loop.
+MAX_CONTRACTIONS = 24
+
+
+def _folded(first: ex.Expression, rest: Sequence[Operand]) -> ex.Expression:
+    """`first + a - b ...` or `first * a / b ...`, halved again and again: its depth is the logarithm of its length."""
+    if not rest:
+        return first
+    half = len(rest) // 2
+    (sign, head), tail = rest[half], rest[half + 1 :]
+    left = _folded(first, rest[:half])
     if sign == "-":
-        return ex.Added(shape, span, left, ex.Negated(right.shape, right.span, right))
-    if sign == "*":
-        return ex.Multiplied(shape, span, left, right)
-    if isinstance(right, ex.Constant) and right.value == 0:
-        raise Problem("E0212", "division by zero", right.span)
-    return ex.Divided(shape, span, left, right)
+        head = ex.Negated(head.shape, head.span, head)
+    if sign == "/" and not tail:
+        return _joined(ex.Divided, left, head)
+    if sign == "/":
+        head = ex.Divided(head.shape, head.span, ex.Constant((), head.span, 1.0), head)
+    return _joined(ex.Added if sign in "+-" else ex.Multiplied, left, _folded(head, tail))
+
+
+def _joined(
+    kind: type[ex.Added | ex.Multiplied | ex.Divided], left: ex.Expression, right: ex.Expression
+) -> ex.Expression:
+    return kind(left.shape or right.shape, left.span.to(right.span), left, right)
+
+
+def _check_operand(sign: str, array: ex.Expression, operand: ex.Expression) -> None:
+    """Shapes are equal, or one side is a scalar; `array` is what stands before, the first that is no scalar."""
+    if array.shape and operand.shape and array.shape != operand.shape:
+        help = "shapes are equal, or one side is a scalar"
+        if sign == "*" and _contracts(array.shape, operand.shape):
+            help = f"`*` multiplies entry by entry; `@` contracts: {array.span.text} @ {operand.span.text}"
+        raise _mismatch(sign, array, operand, help)
+    if sign == "/" and isinstance(operand, ex.Constant) and operand.value == 0:
+        raise Problem("E0212", "division by zero", operand.span)
+
+
+def _contracted(left: ex.Expression, right: ex.Expression, number: int) -> ex.Expression:
+    if number > MAX_CONTRACTIONS:
+        raise Problem("E0310", f"a product has at most {MAX_CONTRACTIONS} contractions", right.span)
+    a, b = left.shape, right.shape
+    if not (1 <= len(a) <= 2 and 1 <= len(b) <= 2):
+        help = "use `*` with a scalar" if not a or not b else "use the index form: sum[...]"
+        raise _mismatch("@", left, right, help)
+    if not _contracts(a, b):
+        flipped = len(b) == 2 and a[-1] == b[1]
+        raise _mismatch("@", left, right, f"transpose it: {right.span.text}'" if flipped else "")
+    return ex.Contracted(a[:-1] + b[1:], left.span.to(right.span), left, right)
+
+
+def _contracts(a: ex.Shape, b: ex.Shape) -> bool:
+    return 1 <= len(a) <= 2 and 1 <= len(b) <= 2 and a[-1] == b[0]
 
 
 def _mismatch(sign: str, left: ex.Expression, right: ex.Expression, help: str) -> Problem:
@@ -435,20 +471,3 @@ def _mismatch(sign: str, left: ex.Expression, right: ex.Expression, help: str) -
     return Problem(
         "E0209", f"shapes {shown(left.shape)} and {shown(right.shape)} do not match", right.span, help, notes
     )
-
-
-def _common_shape(sign: str, left: ex.Expression, right: ex.Expression) -> ex.Shape:
-    if left.shape and right.shape and left.shape != right.shape:
-        raise _mismatch(sign, left, right, "shapes are equal, or one side is a scalar")
-    return left.shape or right.shape
-
-
-def _contracted_shape(left: ex.Expression, right: ex.Expression) -> ex.Shape:
-    a, b = left.shape, right.shape
-    if not (1 <= len(a) <= 2 and 1 <= len(b) <= 2):
-        help = "use `*` with a scalar" if not a or not b else "use the index form: sum[...]"
-        raise _mismatch("@", left, right, help)
-    if a[-1] != b[0]:
-        flipped = len(b) == 2 and a[-1] == b[1]
-        raise _mismatch("@", left, right, f"transpose it: {right.span.text}'" if flipped else "")
-    return a[:-1] + b[1:]

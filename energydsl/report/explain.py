@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from energydsl.derive.records import Conditional, Schedule
 from energydsl.energy.terms import BASE
 from energydsl.energy.text import Letters, show_monomial
-from energydsl.syntax.printer import print_statement
+from energydsl.syntax import tree
+from energydsl.syntax.printer import print_expr, print_statement
 
 if TYPE_CHECKING:
     from energydsl.compiler import Model
@@ -28,6 +29,7 @@ def as_json(model: Model) -> dict[str, Any]:
         "applicability": {v.name: {"kind": v.kind, "ok": v.ok, "why": v.why} for v in model.applicability()},
         "terms": [{"label": label, "text": text, "from": origin} for label, text, origin in terms(model)],
         "expanded": expanded(model),
+        "own_terms": own_terms(model),
         "mean_field": mean_field(model),
         "recognition": {c.layer: f"q{c.text[1:]}" for c in recognition(model)},
     }
@@ -79,12 +81,30 @@ def expanded(model: Model) -> list[str]:
     return [print_statement(s) for s in model.resolved.expanded]
 
 
+def own_terms(model: Model) -> dict[str, str]:
+    """What `layers` statements add for each layer alone: its bias, and what its domain needs to be normalisable."""
+    found: dict[str, str] = {}
+    for statement in model.resolved.expanded:
+        if not isinstance(statement, tree.Energy) or statement.keyword != "energy":
+            continue
+        value = statement.value
+        parts = [("+", value.head), *value.tail] if isinstance(value, tree.Sum) else [("+", value)]
+        for sign, part in parts:
+            met = {n.id for n in tree.names(part)} & model.layers.keys()
+            if len(met) == 1:
+                (layer,) = met
+                text = f"{'- ' if sign == '-' else ''}{print_expr(part)}".replace("-sum", "- sum", 1)
+                found[layer] = f"{found[layer]} {sign} {print_expr(part)}" if layer in found else text
+    return found
+
+
 def as_text(model: Model) -> str:
     """The lecture notes of a model."""
     parts = [f"model {model.name}"]
     parts += ["", *(_layer_line(model, n) for n in model.layers)]
     if expanded(model):
         parts += ["", "`layers` stands for", *(f"  {line}" for s in expanded(model) for line in s.split("\n"))]
+        parts += [f"  `{n}`, {model.layers[n].domain}, has its own term {text}" for n, text in own_terms(model).items()]
     rows = terms(model)
     wide = max((len(text) for _, text, _ in rows), default=0)
     parts += [

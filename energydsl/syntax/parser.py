@@ -6,13 +6,10 @@ independent syntax errors, and recovery after an error is simply the next piece.
 
 from __future__ import annotations
 
-import itertools
 import re
 import unicodedata
 from dataclasses import replace
 from functools import cache
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import lark
@@ -20,6 +17,7 @@ import lark.visitors
 
 from energydsl.diagnostics import Diagnostic, ModelError, Source, Span, suggestion
 from energydsl.syntax import tree
+from energydsl.syntax.resources import folder
 
 STATEMENTS = (
     ["model", "dim", "const", "visible", "hidden", "input", "param", "graph", "layers", "let", "energy", "recognition", "schedule"]
@@ -29,10 +27,16 @@ RESERVED = frozenset(
 )
 
 MAX_BYTES = 1 << 20
-MAX_DEPTH = 60
+# Open brackets, and levels of the tree: no later stage has more than a few calls a level, so none runs out of stack.
+MAX_BRACKETS = 60
+MAX_LEVELS = 100
 MAX_TOKENS = 50_000
 
-_STRAY = re.compile(r"[^\w\s()\[\]+\-*/@^%<>'=,:|&.#\"]|(?<![\d.])\.(?!\d)")
+# Names, numbers, blanks and signs, as in the grammar; what is left over is the group, a character of no token.
+_STRAY = re.compile(
+    r"[^\W\d]\w*|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|\s+|[()\[\]+\-*/@^%<>'=,:|&]|(.)\1*", re.DOTALL
+)
+_CLOSING = re.compile(r"(?:\s|#[^\n]*)*[\])]")
 _ENGLISH = {
     "NAME": "a name",
     "NUMBER": "a number",
@@ -54,11 +58,7 @@ _OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "AT", "CARET"}
 
 
 def grammar_text() -> str:
-    """The grammar, from the wheel, or from the checkout this package is part of."""
-    packaged = resources.files("energydsl") / "grammar" / "energy.lark"
-    if packaged.is_file():
-        return packaged.read_text(encoding="utf-8")
-    return (Path(__file__).resolve().parents[2] / "grammar" / "energy.lark").read_text(encoding="utf-8")
+    return (folder("grammar") / "energy.lark").read_text(encoding="utf-8")
 
 
 @cache
@@ -130,13 +130,14 @@ def _without_strays(source: Source) -> tuple[list[Diagnostic], str, list[tree.Co
             place = line.start() + end
             problems.append(syntax_error("this string is not closed", Span(source, place, line.end())))
             blank[place : line.end()] = " " * (line.end() - place)
-            continue
         unquoted = re.sub(r'"[^"]*"', lambda m: " " * len(m.group()), line.group()[:end])
         for stray in _STRAY.finditer(unquoted):
-            place = line.start() + stray.start()
-            blank[place] = " "
+            if stray[1] is None:
+                continue
+            first, last = (line.start() + edge for edge in stray.span())
+            blank[first:last] = " " * (last - first)
             if len(problems) < 20:
-                problems.append(_stray(stray.group(), Span(source, place, place + 1)))
+                problems.append(_stray(stray[1], Span(source, first, last)))
     return problems, "".join(blank), comments
 
 
@@ -144,6 +145,7 @@ def _stray(character: str, span: Span) -> Diagnostic:
     shown = character if character.isprintable() else f"U+{ord(character):04X}"
     help = {
         ";": "a statement ends where the next begins; leave the `;` out",
+        ".": "a point stands only inside a number: `0.5`",
         "{": "the language has no braces; use `[` for axes and `(` for grouping",
         "\\": "a statement may run over several lines as it is",
         "!": "",
@@ -186,13 +188,12 @@ def _pieces(tokens: list[lark.Token]) -> list[list[lark.Token]]:
 
 def _wants_name(piece: list[lark.Token]) -> bool:
     """Whether a name must follow, so that a reserved word there is E0102 and begins no statement."""
-    if piece[-1].type in _STARTERS:
-        return piece[-1].type != "ENERGY"
-    return piece[-1].type == "COMMA" and piece[0].type in ("DIM", "CONST", "VISIBLE", "HIDDEN", "INPUT", "PARAM")
+    listed = piece[-1].type == "COMMA" and piece[0].type in ("DIM", "CONST", "VISIBLE", "HIDDEN", "INPUT", "PARAM")
+    return listed or piece[-1].type in _STARTERS
 
 
 def _statement(source: Source, tokens: list[lark.Token]) -> tree.Statement:
-    _check_depth(source, tokens)
+    _check_brackets(source, tokens)
     for token in tokens:
         if token.type == "NAME" and not str(token).isidentifier():
             raise _Stop(syntax_error(f"`{token}` is not a name", _span(source, token)))
@@ -207,7 +208,7 @@ def _statement(source: Source, tokens: list[lark.Token]) -> tree.Statement:
         statement: tree.Statement = _Builder(source).transform(root)
     except lark.exceptions.VisitError as error:
         raise error.orig_exc from None
-    _check_modulo(statement)
+    _check_tree(statement)
     return statement
 
 
@@ -240,6 +241,14 @@ def _unexpected(source: Source, token: lark.Token, before: lark.Token | None, ac
         help = "powers are written `x^2`"
     elif token.type == "PERCENT":
         help = "`%` stands only in subscripts; put its left side in parentheses: `s[(i + 1) % L]`"
+    elif before.type == "QUOTE" and accepts & _OPERATORS:
+        help = "`b @ v` is the inner product of two vectors; `'` transposes a matrix: `v @ W' @ h`"
+    elif (
+        token.type in ("NAME", "NUMBER", "LPAR")
+        and accepts & _OPERATORS
+        and before.type in ("NAME", "NUMBER", "RPAR", "RSQB")
+    ):
+        help = "a product is written out, with `*` (entry by entry) or `@` (contraction)"
     elif token.type == "SUM":
         help = "an index sum is the last factor of a product; put it in parentheses to go on after it"
     return syntax_error(f"found `{token}`, expected {_expected(accepts)}", span, help)
@@ -263,40 +272,35 @@ def _literal(terminal: str) -> str:
     return str(pattern).replace("\\", "")
 
 
-def _check_depth(source: Source, tokens: list[lark.Token]) -> None:
-    """Nesting is bounded, so that no later stage can run out of stack."""
+def _check_brackets(source: Source, tokens: list[lark.Token]) -> None:
     depth = 0
-    for token, following in itertools.zip_longest(tokens, tokens[1:]):
-        if token.type in ("LPAR", "LSQB"):
-            depth += 1
-        elif token.type in ("RPAR", "RSQB"):
-            depth -= 1
-        repeats = following is not None and token.type in ("MINUS", "CARET", "QUOTE", "SUM")
-        depth += 1 if repeats and token.type in ("CARET", "SUM") else 0
-        if depth > MAX_DEPTH:
-            raise _Stop(syntax_error(f"nested more than {MAX_DEPTH} deep", _span(source, token), "use `let` for parts"))
-    run = 0
     for token in tokens:
-        run = run + 1 if token.type in ("MINUS", "QUOTE") else 0
-        if run > MAX_DEPTH:
-            raise _Stop(syntax_error(f"more than {MAX_DEPTH} signs in a row", _span(source, token)))
+        depth += {"LPAR": 1, "LSQB": 1, "RPAR": -1, "RSQB": -1}.get(token.type, 0)
+        if depth > MAX_BRACKETS:
+            raise _Stop(_too_deep(f"more than {MAX_BRACKETS} brackets are open", _span(source, token)))
 
 
-def _check_modulo(statement: tree.Statement) -> None:
-    def visit(node: Any, inside: bool) -> None:
-        if isinstance(node, tree.Modulo) and not inside:
+def _too_deep(message: str, span: Span) -> Diagnostic:
+    return syntax_error(message, span, "a sum or a product may be as long as you like; it is nesting that has an end")
+
+
+def _check_tree(statement: tree.Statement) -> None:
+    """Nesting is bounded, and `%` stands in subscripts; a loop, since what is too deep may not be walked otherwise."""
+    todo: list[tuple[Any, int, bool]] = [(statement, 0, False)]
+    while todo:
+        node, level, subscript = todo.pop()
+        if isinstance(node, tuple):
+            todo += [(part, level, subscript) for part in node]
+            continue
+        if not isinstance(node, tree.Node):
+            continue
+        if level > MAX_LEVELS:
+            raise _Stop(_too_deep(f"nested more than {MAX_LEVELS} deep", node.span))
+        if isinstance(node, tree.Modulo) and not subscript:
             raise _Stop(syntax_error("`%` stands only in subscripts", node.span))
-        if isinstance(node, tree.Subscript):
-            visit(node.base, inside)
-            visit(node.indices, True)
-        elif isinstance(node, tuple):
-            for part in node:
-                visit(part, inside)
-        elif isinstance(node, tree.Node):
-            for part in vars(node).values():
-                visit(part, inside)
-
-    visit(statement, False)
+        inside = subscript or isinstance(node, tree.Subscript)
+        for name, part in vars(node).items():
+            todo.append((part, level + 1, subscript if name == "base" else inside))
 
 
 class _Builder(lark.visitors.Transformer_NonRecursive[lark.Token, Any]):
@@ -414,7 +418,8 @@ class _Builder(lark.visitors.Transformer_NonRecursive[lark.Token, Any]):
 
     def factors(self, c: list[Any]) -> Any:
         factors = c[0] if isinstance(c[0], _Factors) else _Factors(c[0], [])
-        return _Factors(factors.head, [*factors.tail, (c[1], c[2])])
+        factors.tail.append((c[1], c[2]))
+        return factors
 
     def reduce(self, c: list[Any]) -> tree.Reduce:
         return tree.Reduce(self.at(c[0]).to(c[-1].span), tuple(c[1:-1]), c[-1])
@@ -486,8 +491,8 @@ class _Builder(lark.visitors.Transformer_NonRecursive[lark.Token, Any]):
 
     def _closed(self, span: Span) -> Span:
         """Include the closing bracket, which the parser filters out."""
-        rest = re.match(r"(?:\s|#[^\n]*)*[\])]", self.source.text[span.end :])
-        return Span(span.source, span.start, span.end + (rest.end() if rest else 0))
+        bracket = _CLOSING.match(self.source.text, span.end)
+        return Span(span.source, span.start, bracket.end() if bracket else span.end)
 
 
 class _Factors:

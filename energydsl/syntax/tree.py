@@ -5,7 +5,9 @@ Two trees are equal when the same thing was written; spans, spacing and redundan
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from energydsl.diagnostics import Source, Span
 
@@ -204,3 +206,14 @@ class Module:
     source: Source = field(compare=False, repr=False)
     statements: tuple[Statement, ...]
     comments: tuple[Comment, ...]
+
+
+def names(root: Node) -> Iterator[Name]:
+    """The names in a tree, in the order they were written."""
+    todo: list[Any] = [root]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, Name):
+            yield node
+        elif isinstance(node, tuple | Node):
+            todo += reversed(node if isinstance(node, tuple) else tuple(vars(node).values()))

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 import energydsl as ed
 from energydsl.cli.main import COMMANDS, cli
-from tests.conftest import ROOT
+from tests.conftest import ROOT, ZOO
 
 RBM = str(ROOT / "models/rbm.energy")
 GOOD = "visible v[4] : binary\nhidden h[3] : binary\nlayers v -- h\n"
@@ -74,6 +74,21 @@ def test_overrides() -> None:
     assert as_json("explain", RBM, "-D", "Q=7", status=1)["diagnostics"][0]["code"] == "E0201"
     assert run("explain", RBM, "-D", "J=x").exit_code == 2
     assert run("explain", ROOT / "models/ising.energy", "-c", "K=0.1").exit_code == 0
+
+
+def test_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    listed = run("new").stdout.splitlines()
+    assert {line.split()[0] for line in listed} == {p.stem for p in ZOO}
+    assert any(line.startswith("rbm ") and "Restricted Boltzmann machine" in line for line in listed)
+    assert [m["name"] for m in as_json("new")["models"]] == [line.split()[0] for line in listed]
+    assert run("new", "rbm").exit_code == 0
+    assert (tmp_path / "rbm.energy").read_text() == Path(RBM).read_text()
+    assert "exists" in run("new", "rbm").stderr
+    assert as_json("new", "rbm", "-o", tmp_path / "mine.energy")["out"] == str(tmp_path / "mine.energy")
+    assert run("new", "rbm", "-o", "-").stdout == Path(RBM).read_text()
+    assert "did you mean `ising`?" in as_json("new", "isng", status=1)["diagnostics"][0]["message"]
+    assert run("check", "rbm.energy").exit_code == 0
 
 
 def test_fmt(tmp_path: Path) -> None:
@@ -191,9 +206,59 @@ def test_faults_of_data_and_runs(trained: Path, tmp_path: Path) -> None:
 def test_usage() -> None:
     for command in COMMANDS:
         assert run(command, "--help").exit_code == 0
-        assert run(command).exit_code == 2
+        assert run(command).exit_code == (0 if command == "new" else 2)
     assert run("nonsense").exit_code == 2
     assert run("train", RBM).exit_code == 2
+
+
+def test_misspelt_commands_and_options_are_guessed() -> None:
+    assert "did you mean `explain`?" in run("explan").stderr
+    assert "there are new, check" in run("nonsense").stderr
+    assert "--json" in run("check", "--jsno").stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("nonsense",), ("check",), ("check", "--jsno"), ("train", RBM, "--epochs", "x"), ("explain", RBM, "-D", "J")],
+)
+def test_usage_errors_are_json_too(arguments: tuple[str, ...]) -> None:
+    found = as_json(*arguments, status=2)
+    assert not found["ok"]
+    assert found["diagnostics"][0]["message"]
+    assert run(*arguments, "--json").stderr == ""
+    assert run(*arguments).stdout == ""
+
+
+def test_places_are_paths_as_they_were_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/m.energy").write_text(BAD)
+    monkeypatch.chdir(tmp_path)
+    for given in ("models/m.energy", str(tmp_path / "models/m.energy"), "./models/m.energy"):
+        for command in ("check", "explain", "verify"):
+            assert f"--> {given}:1:16" in run(command, given).stderr
+    with pytest.raises(ed.ModelError, match=r"--> models/m\.energy:1:16"):
+        ed.load("models/m.energy")
+    (tmp_path / "models/m.energy").write_text(GOOD)
+    assert "[layers] m.energy:3" in run("explain", "models/m.energy").stdout
+
+
+def test_colour_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    from energydsl.cli import common
+
+    def painted(terminal: bool) -> str:
+        monkeypatch.setattr(common.sys.stderr, "isatty", lambda: terminal, raising=False)
+        return common.paint("error", "error")
+
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert painted(True) == "\x1b[31m\x1b[1merror\x1b[0m"
+    assert painted(False) == "error"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert painted(True) == "error"
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("TERM", "dumb")
+    assert painted(True) == "error"
+    assert "\x1b" not in run("check", "-", text=BAD).output
 
 
 def test_internal_errors_are_status_3(monkeypatch: pytest.MonkeyPatch) -> None:

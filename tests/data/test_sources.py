@@ -141,6 +141,21 @@ def test_what_does_not_fit_has_row_and_column(tmp_path: Path, text: str) -> None
     assert caught.value.diagnostics[0].code == "E0401"
 
 
+WAYS = {
+    "1,-1,1,-1\n": "these are spins: declare `v` as `spin`",
+    "0,255,17,3\n": "divide grey values by their maximum, 255 here",
+    "0,-0.5,1,3\n": "a layer of domain `real` takes negative values",
+}
+
+
+@pytest.mark.parametrize("text", WAYS)
+def test_the_way_to_binary_values_follows_what_was_given(tmp_path: Path, text: str) -> None:
+    (tmp_path / "d.csv").write_text(text)
+    with pytest.raises(ed.DataError) as caught:
+        load_data(model(), [str(tmp_path / "d.csv")])
+    assert WAYS[text] in caught.value.diagnostics[0].help
+
+
 def test_other_misfits(tmp_path: Path) -> None:
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
     np.save(tmp_path / "empty.npy", np.zeros((0, 4)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import energydsl as ed
@@ -84,6 +85,13 @@ SYNTAX = [
     ("E0102", V + "param «range[4]\nenergy = sum(v)"),
     ("E0102", "visible «lgamma[4] : binary\nenergy = 1"),
     ("E0102", "dim I = 2, «hidden = 3"),
+    ("E0102", V + "energy «visible = sum(v)"),
+    ("E0101", V + "energy = sum(v) «..."),
+    ("E0101", V + "energy = v2«. + 1"),
+    ("E0101", V + 'energy = sum(v) «... "open'),
+    ("E0101", V + "energy = 1.«."),
+    ("E0101", V + "energy = «b'v".replace("«b'v", "b'«v")),
+    ("E0101", V + "energy = " + "-" * 100 + "«" + "-" * 9 + "sum(v)"),
     ("E0102", V + "energy = sum[«if] v[if]"),
 ]
 
@@ -174,6 +182,7 @@ SHAPES = [
     ("E0210", VH + W + "energy = «v @ W"),
     ("E0210", V + "param b[4]\nenergy = «- b * v"),
     ("E0210", V + "energy part = «2 * v"),
+    ("E0210", V + "param b[4]\nenergy = sum(v)\n  - «b * v\n  + sum(b)"),
     ("E0211", "dim I = «0\n" + V + "energy = sum(v)"),
     ("E0211", "dim I = «-3\n" + V + "energy = sum(v)"),
     ("E0211", "dim I = «7 / 2\n" + V + "energy = sum(v)"),
@@ -215,6 +224,9 @@ SHAPES = [
     ("E0212", V + "energy = sum(v) / «0"),
     ("E0212", "dim I = 4 / «0\n" + V + "energy = sum(v)"),
     ("E0212", V + "energy = sum(v) + «true"),
+    ("E0212", V + "param b[4]\nenergy = sum(b)\n  - «1e308*10*b @ v"),
+    ("E0212", V + "energy = «sum(v)*(1e-200)^-2"),
+    ("E0211", "visible «v[" + ", ".join("1" * 31) + "] : binary\nenergy = sum(v)"),
     ("E0213", VH + "param W[4, 3] : «symmetric\nenergy = - v @ W @ h"),
     ("E0213", V + "param b[4] : «zero_diagonal\nenergy = - b @ v"),
     ("E0213", V + "param «b[4] : positive\nenergy = - b @ v"),
@@ -275,6 +287,8 @@ WARNINGS = [
     ("W0406", X + "param T, U = 1\nenergy = sum(x^2) - «sum(x) / (T * U - T)"),
     ("W0406", X + "param T\nenergy = sum(x^2) - «log(T) * sum(x)"),
     ("W0405", X + "param J[4, 4] : symmetric & zero_diagonal\nenergy = sum(x^2) - «0.5 * x @ J @ x"),
+    ("W0406", X + "hidden h[3] : binary\nlayers x -- h\nenergy = «0.5 * sum(x^2)"),
+    ("W0406", VH + "layers v -- h\nenergy = «- v @ W_v_h @ h"),
 ]  # fmt: skip
 
 TABLE = SYNTAX + NAMES + INDICES + SHAPES + MEANING + WARNINGS
@@ -311,6 +325,45 @@ def test_a_comment_silences_a_warning_on_its_line() -> None:
     assert [d.code for d in diagnose(text.format(""))] == ["W0402"]
     assert diagnose(text.format("  # allow: W0402")) == []
     assert [d.code for d in diagnose(text.format("  # allow: W0401"))] == ["W0402"]
+
+
+HELP = [
+    (V + "param b[4]\nenergy = b'v", "`b @ v` is the inner product"),
+    (V + "energy = 2 v", "a product is written out"),
+    (V + "param b[4]\nenergy = b v", "a product is written out"),
+    (VH + W + "energy = sum(v*W*h)", "`@` contracts: v @ W"),
+    (V + "param b[4]\nenergy = b * v", "`@` contracts"),
+    (V + "energy visible = sum(v)", "choose another name"),
+    (X + "energy = -sum(x^2)", "another model"),
+    (X + "param a[4]\nenergy = sum(a * x^2)", "the same form"),
+    (X + "energy = sum(x)", "add 0.5 * sum(x^2) to the energy: that is another model"),
+]
+
+
+@pytest.mark.parametrize(("text", "help"), HELP, ids=[h for _, h in HELP])
+def test_the_way_out(text: str, help: str) -> None:
+    assert any(help in d.help for d in diagnose(text)), [d.help for d in diagnose(text)]
+
+
+def test_numbers_from_outside_are_numbers() -> None:
+    text = "dim I = 2\nconst c = 1\nconst d = c * 2\n" + "visible v[I] : binary\nenergy = d * sum(v)"
+    assert ed.loads(text, dims={"I": np.int64(3)}, consts={"c": np.float32(0.5)}).layers["v"].shape == (3,)
+    for value in ("4", None, float("nan"), [3]):
+        with pytest.raises(ed.ArgumentError, match="dim `I`"):
+            ed.loads(text, dims={"I": value})  # type: ignore[dict-item]
+        with pytest.raises(ed.ArgumentError, match="const `c`"):
+            ed.loads(text, consts={"c": value})  # type: ignore[dict-item]
+    with pytest.raises(ed.ModelError, match="E0211"):
+        ed.loads(text, dims={"I": 2.5})  # type: ignore[dict-item]
+
+
+def test_layers_say_which_term_is_their_own() -> None:
+    text = X + "hidden h[3] : binary\nhidden n[2] : count\nlayers x -- h -- n\nenergy = sum(x){}"
+    assert diagnose(text.format("")) == []
+    assert diagnose(text.format(" + 0.5*sum(x^2)  # allow: W0406")) == []
+    model = ed.loads(text.format(""))
+    assert "`x`, real, has its own term 0.5 * sum((x - b_x)^2)" in model.explain()
+    assert model.explain("json")["own_terms"]["n"] == "sum(lgamma(n + 1)) - sum(b_n * n)"
 
 
 def test_a_shape_error_names_both_places() -> None:

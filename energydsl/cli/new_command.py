@@ -1,0 +1,52 @@
+"""`energydsl new [NAME]`: a model of the zoo as a file to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from energydsl.cli.common import json_option, print_json
+from energydsl.compiler import zoo_names, zoo_text
+from energydsl.diagnostics import EnergyError
+
+
+@click.command("new")
+@click.argument("name", required=False)
+@click.option("-o", "out", type=click.Path(dir_okay=False), metavar="FILE", help="[default: NAME.energy; -: print it]")
+@json_option
+def command(name: str | None, out: str | None, as_json: bool) -> None:
+    """Write the model NAME of the zoo into a file; without a NAME, list them."""
+    if name is None:
+        _list(as_json)
+        return
+    text = zoo_text(name)
+    path = Path(out or f"{name}.energy")
+    if out != "-":
+        _write(path, text)
+    if as_json:
+        print_json({"ok": True, "model": name, "out": None if out == "-" else str(path), "text": text})
+    elif out == "-":
+        click.echo(text, nl=False)
+    else:
+        click.echo(f"{path}: written; `energydsl explain {path}` shows what follows from it")
+
+
+def _list(as_json: bool) -> None:
+    about = {name: zoo_text(name).partition("\n")[0].removeprefix("#").strip() for name in zoo_names()}
+    if as_json:
+        print_json({"ok": True, "models": [{"name": n, "about": what} for n, what in about.items()]})
+        return
+    width = max(map(len, about))
+    for name, what in about.items():
+        click.echo(f"{name:<{width}}  {what}")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise EnergyError(f"{path} exists; write to another file with -o") from None
+    except OSError as error:
+        raise EnergyError(f"cannot write {path}: {error.strerror}") from None
