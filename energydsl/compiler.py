@@ -34,8 +34,8 @@ from energydsl.diagnostics import (
     ModelError,
     Source,
     in_order,
-    suggestion,
     one_of,
+    suggestion,
     whole_number,
 )
 from energydsl.energy import canonicalise
