@@ -55,12 +55,11 @@ class Blas(threading.local):
                 return
 
     @classmethod
-    def allow(cls, counts):
-        """Give the libraries so many threads each: all of the process, or (where they run on OpenMP) this thread of Python."""
-        for library, count in zip(cls.libraries, counts):
-            # From 3.8 on threadpoolctl obeys one thread of Python alone, the first, until it is told to forget it.
-            getattr(library, "clear_controlling_thread", lambda force: None)(force=True)
-            library.set_num_threads(count)
+    def allow(cls, library, count):
+        """Give a library so many threads: all of the process, or (where it runs on OpenMP) this thread of Python."""
+        # From 3.8 on threadpoolctl obeys one thread of Python alone, the first, until it is told to forget it.
+        getattr(library, "clear_controlling_thread", lambda force: None)(force=True)
+        library.set_num_threads(count)
 
     def __enter__(self):
         self.depth += 1
@@ -69,10 +68,13 @@ class Blas(threading.local):
         with Blas.lock:
             self.find()
             self.threads = 1 if Blas.forked else numba.get_num_threads()
+            counts = [library.get_num_threads() for library in Blas.libraries]
             if not Blas.holders:
-                Blas.before = [library.get_num_threads() for library in Blas.libraries]
+                Blas.before = counts
             Blas.holders += 1
-            self.allow([1] * len(Blas.libraries))
+            for library, count in zip(Blas.libraries, counts):
+                if count != 1:
+                    self.allow(library, 1)
 
     def __exit__(self, *_):
         self.depth -= 1
@@ -80,9 +82,9 @@ class Blas(threading.local):
             return
         with Blas.lock:
             Blas.holders -= 1
-            alone = not Blas.holders
-            self.allow([n if alone or getattr(c, "threading_layer", "") == "openmp" else 1
-                        for c, n in zip(Blas.libraries, Blas.before)])
+            for library, count in zip(Blas.libraries, Blas.before):
+                if count != 1 and (not Blas.holders or getattr(library, "threading_layer", "") == "openmp"):
+                    self.allow(library, count)
 
     def after_fork(self):
         """In a forked process: only the thread that forked is left, and Numba's threads are gone."""
@@ -1108,10 +1110,7 @@ def unit_bound(eta, rows, bend, taylor, left, right):
     for d in range(len(taylor)):
         value = 0.0
         for j in range(len(taylor) - d - 1, -1, -1):
-            c = 0.0
-            for k in range(len(eta)):
-                c += taylor[d, k, j] * eta[k]
-            value = value * centre + c
+            value = value * centre + taylor[d, j]
         found += abs(value) * reach
         reach *= 0.5 * (right - left)
     bent = 0.0
@@ -1281,11 +1280,16 @@ def unit_moments(eta, rows, bend, taylor, ends, reach, stack, left_over, top, at
 
 
 @exact
-def unit_integrated(what, eta, u, rows, growth, bend, taylor, holds, ends, stack):
+def unit_integrated(what, eta, u, rows, growth, bend, tables, taylor, holds, ends, stack):
     reach = unit_reach(eta, rows, growth, holds) if holds.any() else (-math.inf, math.inf)
     largest = max(abs(max(ends[0], reach[0])), abs(min(ends[-1], reach[1])))
     if not math.isfinite(largest):
         return math.nan
+    for d in range(len(tables)):
+        for j in range(len(tables) - d):
+            taylor[d, j] = 0.0
+            for k in range(len(eta)):
+                taylor[d, j] += tables[d, k, j] * eta[k]
     depth, left_over = unit_start(stack, ends, reach, eta, rows), 10 * _MOST
     depth, left_over, _, _, top, at, width, _ = next_panel(
         stack, depth, left_over, eta, rows, bend, taylor, -math.inf, 0.0, 0.0, True
@@ -1309,11 +1313,12 @@ def unit_integrated(what, eta, u, rows, growth, bend, taylor, holds, ends, stack
 
 
 @parallel(error_model="numpy")
-def integrate_units(what, eta, u, rows, growth, bend, taylor, holds, ends, out, parts):
+def integrate_units(what, eta, u, rows, growth, bend, tables, holds, ends, out, parts):
     for n in prange(parts):
+        taylor = np.empty((len(tables), len(tables)))
         stack = np.empty((len(ends) + _STACK, 4))
         for j in range(len(out) * n // parts, len(out) * (n + 1) // parts):
-            out[j] = unit_integrated(what, eta[j], u[j], rows, growth, bend, taylor, holds, ends, stack)
+            out[j] = unit_integrated(what, eta[j], u[j], rows, growth, bend, tables, taylor, holds, ends, stack)
 
 
 def integrated(what, density, etas, u=0.0):
