@@ -63,7 +63,7 @@ def pieces(model: Resolved, overrides: Overrides) -> tuple[Pieces, list[Diagnost
         sub = resolve(module, overrides)  # type: ignore[arg-type]
         energy, warnings = canonicalise(sub)
         problems = [*warnings, *_derive.check(sub, energy)]
-        found.extend(d for d in problems if d.severity == "error" or d.code in ("W0402", "W0405", "W0406"))
+        found.extend(d for d in problems if d.severity == "error" or d.code in ("W0402", "W0405", "W0406", "W0407"))
         if part is None:
             return Piece("energy", (), (), sub, energy)
         return Piece(part.keyword, part.targets, part.given, sub, energy)

@@ -87,6 +87,10 @@ CODES = {
         "An energy adds a term once more that `layers` adds of its own.",
         "Leave one of the two out: `explain` prints what `layers` stands for.",
     ),
+    "W0407": (
+        "An energy that is not a number where its parameters begin: it divides by one that is 0 there, or takes its logarithm.",
+        "Begin elsewhere: `param T = 1`.",
+    ),
 }  # fmt: skip
 
 

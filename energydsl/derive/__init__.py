@@ -44,7 +44,7 @@ class Derived:
 
 
 def check(model: Resolved, energy: Energy) -> list[Diagnostic]:
-    """What the energy as a whole is refused or warned for: E0301, E0310, E0311, W0404, W0405, W0406."""
+    """What the energy as a whole is refused or warned for: E0301, E0310, E0311, W0404, W0405, W0407."""
     found = [*_conditionals.check_conditionals(model, energy), *_starts.check_starts(model, energy)]
     if model.schedule and not any(d.severity == "error" for d in found):
         parts = {n: unit_parts(model, energy, n) for n in model.units()}

@@ -1,4 +1,4 @@
-"""Where parameters begin: an energy that is not a number at their initialisers (W0406)."""
+"""Where parameters begin: an energy that is not a number at their initialisers (W0407)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def check_starts(model: Resolved, energy: Energy) -> Iterator[Diagnostic]:
                 continue
             said.add(names[0])
             yield Diagnostic(
-                "W0406",
+                "W0407",
                 f"the energy is not a number where `{names[0]}` begins, at {model.params[names[0]].init.arguments['value']:g}",
                 term.spans[0],
                 f"begin elsewhere, as by {names[0]} = 1 where it is declared",

@@ -91,7 +91,7 @@ def canonical(monomial: Monomial, rules: Rules) -> Monomial | None:
     simple = _merge_factors(monomial, rules)
     if simple is None:
         return None
-    return _renamed(_without_idle_loops(simple), rules)
+    return _renamed(without_idle_loops(simple), rules)
 
 
 def _merge_factors(monomial: Monomial, rules: Rules) -> Monomial | None:
@@ -137,7 +137,7 @@ def _on_zero_diagonal(atom: At, rules: Rules) -> bool:
     return rules.has(atom.name, "zero_diagonal") and atom.indices[0] == atom.indices[1]
 
 
-def _without_idle_loops(monomial: Monomial) -> Monomial:
+def without_idle_loops(monomial: Monomial) -> Monomial:
     """A loop that nothing depends on multiplies by its length."""
     used = {b for a, _ in monomial.factors for b in atom_binders(a)}
     used |= {b for p in monomial.predicates for b in p.binders()}

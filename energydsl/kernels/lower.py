@@ -11,7 +11,7 @@ from types import MappingProxyType
 from energydsl.derive import Derived
 from energydsl.derive.records import Conditional, Field
 from energydsl.domains import DOMAINS
-from energydsl.energy.rules import Rules
+from energydsl.energy.rules import Rules, without_idle_loops
 from energydsl.energy.targets import Part, joined, output
 from energydsl.energy.terms import At, Atom, Function, Loop, Monomial, Term, atom_binders
 from energydsl.kernels.program import BATCH, Access, Contract, Define, Kernel, KernelProgram, LayerKernels, Section
@@ -212,7 +212,7 @@ def _all_less_equal(monomial: Monomial, sizes: Sizes) -> tuple[Monomial, Monomia
             whole = replace(monomial, predicates=tuple(p for p in monomial.predicates if p != predicate))
             equal = whole.scaled(-1.0).replace_binders({str(name): a for name, a in values.items()})
             loops = tuple(loop for loop in monomial.loops if loop.name not in values)
-            return whole, replace(equal, loops=loops)
+            return without_idle_loops(whole), without_idle_loops(replace(equal, loops=loops))
     return None
 
 

@@ -111,7 +111,7 @@ def part(arrays: Arrays, prefix: str) -> Arrays:
 def begin(folder: Path, program: Program, settings: dict[str, Any], base: Base) -> None:
     """Write what training begins with. Raises `EnergyError` where there is a run already."""
     if (folder / config.FILE).exists() and checkpoint.found(folder):
-        raise EnergyError(f"{folder} holds a run already: go on with --resume, or choose another --out")
+        raise EnergyError(f'{folder} holds a run already: go on with resume=True, or choose another out="FOLDER"')
     files.write_bytes(folder / MODEL, program.model.module.source.text.encode())
     if graphs := config.kept_graphs(program.model):
         files.write_arrays(folder / GRAPHS, graphs)
@@ -129,17 +129,17 @@ def resume(folder: Path, program: Program, settings: dict[str, Any]) -> Base:
     if different:
         raise EnergyError(
             f"{folder} was begun otherwise, so it cannot be gone on with ({'; '.join(different)}). "
-            f"Another run goes on from it: --start {folder} --out OTHER"
+            f'Another run goes on from it: start="{folder}" out="OTHER"'
         )
     load_model(folder, before)
     if files.read_text(folder / MODEL) != program.model.module.source.text:
-        raise EnergyError(f"the model has changed since {folder} was begun; choose another --out")
+        raise EnergyError(f'the model has changed since {folder} was begun; choose another out="FOLDER"')
     now = config.kept_graphs(program.model)
     for name, edges in read_graphs(folder, before).items():
         if name in now and not np.array_equal(edges, now[name]):
             raise EnergyError(
                 f"graph `{name}` has changed since {folder} was begun: {_edges_that_differ(edges, now[name])}. "
-                "The parameters there belong to the edges they were trained on: choose another --out"
+                'The parameters there belong to the edges they were trained on: choose another out="FOLDER"'
             )
     base = read_base(folder, program, before)
     settings["base"] = _digest_of(base)
