@@ -30,6 +30,7 @@ from energydsl.derive.scaled import improper_when_scaled
 from energydsl.diagnostics import (
     ArgumentError,
     DataError,
+    EnergyError,
     NotApplicable,
     NotNormalisable,
     TooLarge,
@@ -515,6 +516,8 @@ class Program:
     ) -> Array:
         eta = self.natural_parameters(params, state, layer, **scalars)
         found = getattr(self.kernels, f"{what}__{layer}")(*eta)
+        if bool(self.xp.isnan(found).any()):
+            raise EnergyError(self._no_density(layer))
         shape = (len(eta[0]), *self.model.layers[layer].energy_shape)
         return self.xp.array(self.xp.broadcast_to(found, shape))  # type: ignore[no-any-return]
 
@@ -550,7 +553,20 @@ class Program:
         for block in self.derived.schedule(others):
             for part in block:
                 self.kernels.update(str(part), p, x, s, as_random(rng), self.workspace)
+        self.check_drawn(x)
         return x[layer]
+
+    def check_drawn(self, x: Arrays) -> None:
+        """Raises `EnergyError` where a unit of an infinite domain has no finite value: there was nothing to draw from."""
+        for name, layer in self.model.units().items():
+            if not DOMAINS[layer.domain.name].finite and name in x and not bool(self.xp.isfinite(x[name]).all()):
+                raise EnergyError(self._no_density(name))
+
+    def _no_density(self, name: str) -> str:
+        return (
+            f"units of `{name}` have no finite value at these parameters: their conditional is no density, takes more than "
+            f"20,000 panels to integrate, or lies beyond what {self.dtype.name} can hold"
+        )
 
     def gibbs(
         self,
@@ -568,6 +584,7 @@ class Program:
         p, s, parts = self.check_params(params), self.settings(**scalars), self.parts(clamp)
         x = {n: self.xp.array(a) for n, a in self._state(state, self.model.layers).items()}
         self.sweep(p, x, s, as_random(rng), parts, steps)
+        self.check_drawn(x)
         return x
 
     def parts(self, clamp: Iterable[str] = ()) -> list[str]:

@@ -328,3 +328,21 @@ def test_a_temperature_or_weight_with_a_distribution_is_taken(text: str, scalars
     params = program.init(0)
     found = program.mean(params, program.init_state(params, 2), "x", **scalars)
     np.testing.assert_allclose(found, mean, atol=1e-6)
+
+
+@pytest.mark.parametrize("what", ["mean", "variance", "sample", "gibbs"])
+def test_what_cannot_be_drawn_is_said_with_its_layer(what: str) -> None:
+    """A conditional that takes too many panels gives a sentence, never NaN."""
+    program = ed.loads("visible x[2] : real\nparam a : positive = 1\nenergy = a*sum(x^4) + sum(cos(3000*x))").compile(
+        "numpy"
+    )
+    params = {"a": np.array(1e-30)}
+    state = program.init_state({}, 3, 0)
+    calls = {
+        "mean": lambda: program.mean(params, state, "x"),
+        "variance": lambda: program.variance(params, state, "x"),
+        "sample": lambda: program.sample(params, state, "x", ed.Rng(0)),
+        "gibbs": lambda: program.gibbs(params, state, rng=ed.Rng(0)),
+    }
+    with pytest.raises(ed.EnergyError, match="units of `x` have no finite value"):
+        calls[what]()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -68,7 +69,7 @@ def train(
     report: Report | None = None,
     params: Mapping[str, Any] | None = None,
     greedy: Greedy | None = None,
-    start: Run | None = None,
+    start: Run | str | os.PathLike[str] | None = None,
     judge: Judge | None = None,
     judge_every: int = 1,
 ) -> Run:
@@ -78,11 +79,11 @@ def train(
     ("digits", a file). method, optimizer: records, their names, or None: as they fit the model. validation: the fraction
     of rows held out for the figures on the way (by default a tenth where there are 100 rows or more). report: called
     with every row of metrics. With `out`, a run folder is written and `resume` goes on from its last checkpoint, so that
-    the result equals the uninterrupted one. params: where training begins. greedy: train layer by layer first. start: a run
-    to go on from, its parameters and persistent chains. judge: called every `judge_every` epochs with the run as it is and
-    500 rows at most, held-out ones where there are any; its figures join the metrics. Ctrl-C saves and returns the run with
-    `finished` False and `signal` set. SIGTERM and SIGHUP save alike, and then end the process as they would have; a caller
-    with a handler of its own, or within `interrupt.heeded`, has the run returned.
+    the result equals the uninterrupted one. params: where training begins. greedy: train layer by layer first. start: a run,
+    or its folder, to go on from, with its parameters and persistent chains. judge: called every `judge_every` epochs with
+    the run as it is and 500 rows at most, held-out ones where there are any; its figures join the metrics. Ctrl-C saves and
+    returns the run with `finished` False and `signal` set. SIGTERM and SIGHUP save alike, and then end the process as they
+    would have; a caller with a handler of its own, or within `interrupt.heeded`, has the run returned.
 
     Raises `TrainingError` where a parameter leaves the finite numbers, `DataError` for unfit data, `NotApplicable` where
     the method does not fit the model.
@@ -94,6 +95,7 @@ def train(
     if start is not None:
         if params is not None or greedy is not None:
             raise ArgumentError("a run to go on from is where training begins: no greedy stages, no other params")
+        start = start if isinstance(start, Run) else open_run(os.fspath(start))
         params = start.params
     folder = files.folder_of(out) if out is not None else None
     if resume and folder is None:

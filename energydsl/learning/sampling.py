@@ -89,6 +89,7 @@ def chains(
         program.sweep(params, state, settings, rng, parts, min(_AT_ONCE, steps - done), None, keep)
         if progress is not None:
             progress(done / steps)
+    program.check_drawn(state)
     return {name: program.host(array) for name, array in state.items()}
 
 
