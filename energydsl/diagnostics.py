@@ -178,7 +178,7 @@ def one_of(argument: str, value: Any, known: Iterable[str]) -> str:
 
 def a_kind(value: Any) -> str:
     """What a wrong argument is, for a message."""
-    return f"a {type(value).__name__.lower()}"
+    return "nothing" if value is None else f"a {type(value).__name__.lower()}"
 
 
 class EnergyError(Exception):

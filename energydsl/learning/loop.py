@@ -101,6 +101,7 @@ def train(
     if resume and folder is None:
         raise ArgumentError("resume needs the run's folder: out=...")
     method, optimizer = chosen_method(program.model, method), chosen_optimizer(program.model, optimizer)
+    applicable(program, method)
     data = as_data(program.model, data, binarise, "train", method.impute)
     config = config_of(program, data, method, optimizer, epochs, batch, validation, seed, greedy)
     with _reserved(folder, resume), interrupt.heeded() as taken:
@@ -160,7 +161,6 @@ class _Training:
         self.data, self.held_out = _split(data, config["validation"], self.seed)
         self.batch = min(config["batch"], len(self.data))
         self.rng = Rng(stream(self.seed, "chains of training"))
-        applicable(program, method)
         whole = program.checked_arrays(self.data.filled(self.seed).arrays)
         visible = {n: whole[n] for n in program.model.by_role("visible")}
         floors, self.scales = scales.floors(program, visible), scales.scales(program.derived)

@@ -100,10 +100,11 @@ def test_programs_take_and_refuse_the_same() -> None:
         with pytest.raises(ed.DataError, match="`v`"):
             program.init(0, {"v": values})
     for wrong in (None, np.ones((1, 2))):
-        with pytest.raises(ed.ArgumentError, match="a dict by name"):
-            program.energy(params, wrong)
         with pytest.raises(ed.ArgumentError, match="params is a dict"):
             program.energy(wrong, {"v": np.ones((1, 2))})
+    with pytest.raises(ed.ArgumentError, match="a dict by layer"):
+        program.energy(params, None)
+    np.testing.assert_array_equal(program.energy(params, np.ones((1, 2))), [1.0])  # of the only layer
 
 
 def test_pandas() -> None:

@@ -258,7 +258,7 @@ def test_the_gaussian_pair_has_the_log_z_of_its_determinant() -> None:
 def test_no_figure_that_is_not_finite_is_given(method: str, bad: float) -> None:
     run, x = a_run(MODELS["rbm"])
     run.params["b"][2] = bad
-    with np.errstate(all="ignore"), pytest.raises(ed.EstimateError, match="not finite"):
+    with np.errstate(all="ignore"), pytest.raises(ed.DataError, match="a parameter is finite"):
         ed.evaluate(run, x, method, betas=20)
 
 
