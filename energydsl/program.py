@@ -516,7 +516,7 @@ class Program:
     ) -> Array:
         eta = self.natural_parameters(params, state, layer, **scalars)
         found = getattr(self.kernels, f"{what}__{layer}")(*eta)
-        if bool(self.xp.isnan(found).any()):
+        if not self._all(~self.xp.isnan(found)):
             raise EnergyError(self._no_density(layer))
         shape = (len(eta[0]), *self.model.layers[layer].energy_shape)
         return self.xp.array(self.xp.broadcast_to(found, shape))  # type: ignore[no-any-return]
@@ -559,8 +559,12 @@ class Program:
     def check_drawn(self, x: Arrays) -> None:
         """Raises `EnergyError` where a unit of an infinite domain has no finite value: there was nothing to draw from."""
         for name, layer in self.model.units().items():
-            if not DOMAINS[layer.domain.name].finite and name in x and not bool(self.xp.isfinite(x[name]).all()):
+            if not DOMAINS[layer.domain.name].finite and name in x and not self._all(self.xp.isfinite(x[name])):
                 raise EnergyError(self._no_density(name))
+
+    def _all(self, found: Array) -> bool:
+        """Whether all of an array is true, as the host sees it."""
+        return bool(self.host(self.xp.all(found)))
 
     def _no_density(self, name: str) -> str:
         return (

@@ -343,7 +343,7 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "sine added like a cosine": (ROTORS, set_to(Expander, "_added", lambda f: lambda self, name, a, s: f(self, "cos" if name == "sin" else name, a, s))),
     "power of a statistic lost": (QUARTIC, set_to(statistics, "_factor", lambda f: lambda a, e, *rest: f(a, 1.0, *rest))),
     "statistics of one unit mixed up": (QUARTIC, source("for e, t in zip(eta, self.density.each(x), strict=True)", "for e, t in zip(eta[::-1], self.density.each(x), strict=True)")),
-    "mass that no panel holds": (QUARTIC, source("np.log(self.total(1.0))", "np.log(0.99 * self.total(1.0))")),
+    "mass that no panel holds": (QUARTIC, source("np.log(self.mass)", "np.log(0.99 * self.mass)")),
     "far wells dropped": (QUARTIC, source("_FAST, _NARROW = 40.0", "_FAST, _NARROW = 4.0")),
     "wall put too near": (COX, source("(np.log(most / ", "(np.log(0.02 * most / ")),
     "panels left coarse": (QUARTIC, source("0.25, 5.0, 2.0, 1e-15", "25.0, 500.0, 200.0, 1e-15")),

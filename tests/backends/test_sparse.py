@@ -12,6 +12,7 @@ import pytest
 import energydsl as ed
 from energydsl.backends import numba_backend
 from energydsl.backends.sparse_sweeps import SparseSweeps
+from energydsl.energy.terms import Predicate
 from energydsl.kernels import lower, sparse
 from energydsl.program import sparse_plan
 from tests.backends.test_agreement import on_host
@@ -149,7 +150,7 @@ def test_the_sampler_keeps_the_exact_distribution() -> None:
 
 
 def no_predicate(original: Any) -> Any:
-    return lambda access, grids, edge: True
+    return lambda predicate, value: True
 
 
 def next_source(original: Any) -> Any:
@@ -167,7 +168,7 @@ def one_long_run(original: Any) -> Any:
 
 
 MUTANTS = {
-    "predicate ignored": ("each pair once", "_holds", no_predicate),
+    "predicate ignored": ("each pair once", "holds", no_predicate),
     "neighbours moved on": ("graph", "_section", next_source),
     "wrong sign": ("two terms", "_section", wrong_sign),
     "runs go on over a seam": ("wide torus", "_runs", one_long_run),
@@ -180,7 +181,8 @@ def test_mutants_of_the_plan_are_caught(name: str, monkeypatch: pytest.MonkeyPat
     text, function, make = MUTANTS[name]
     model = ed.loads(SPARSE[text])
     assert model.verify(backend="numba").ok
-    monkeypatch.setattr(sparse, function, make(getattr(sparse, function)))
+    place = Predicate if function == "holds" else sparse
+    monkeypatch.setattr(place, function, make(getattr(place, function)))
     plain, params, state = setting(model, 40, "float64")
     fast = model.compile("numba", "float64")
     wanted, found = (p.gibbs(params, state, 3, rng=ed.Rng(4)) for p in (plain, fast))

@@ -475,7 +475,7 @@ def module() -> dict[str, types.ModuleType]:
     }
     names |= {n: getattr(numpy, n) for n in ("float32", "float64", "int32", "int64", "uint16", "uint32", "newaxis")}
     elementwise = "exp log sqrt abs tanh sin cos sign negative add subtract multiply divide less greater power square"
-    elementwise += " maximum minimum reciprocal logaddexp isinf expm1 log1p sinh floor"
+    elementwise += " maximum minimum reciprocal logaddexp isinf isnan isfinite expm1 log1p sinh floor"
     names |= {n: _elementwise(getattr(numpy, n)) for n in elementwise.split()}
     whole = "broadcast_to ascontiguousarray take concatenate cumsum where clip all any sum stack vdot"
     names |= {n: _whole(getattr(numpy, n)) for n in whole.split()}
