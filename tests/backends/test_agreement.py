@@ -102,7 +102,7 @@ def test_both_phases(zoo_path: Path, method: Any, dtype: str, fast: str) -> None
         phases.step(program.check_params(params))
         found.append(on_host(program, phases.both))
     for name, array in found[0].items():
-        differ = np.abs(found[1][name] - array) > 1e-3
+        differ = np.abs(found[1][name] - array) > 1e-3 + 1e-5 * np.abs(array)  # squares of latents are up to 2000
         assert differ.mean() <= 2e-3 if dtype == "float32" else not differ.any(), name
 
 
