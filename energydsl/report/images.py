@@ -257,12 +257,14 @@ def overlaid(
 
 
 def _ranking(axes: Any, outcomes: Sequence[Outcome], colour: Mapping[str, Any]) -> None:
-    """Held-out log-likelihoods with their errors, the best on top."""
+    """Held-out log-likelihoods with their errors, the best on top; thin and grey: the error over the rows, which all share."""
     known = sorted((o for o in outcomes if o.log_likelihood is not None), key=lambda o: o.log_likelihood or 0.0)
     for place, o in enumerate(known):
+        axes.errorbar(o.log_likelihood, place, xerr=o.rows_std, fmt="none", capsize=2, color="lightgrey", linewidth=1)
         axes.errorbar(o.log_likelihood, place, xerr=o.std, fmt="o", capsize=4, color=colour[o.name])
     bounds = " (a lower bound where >=)" if any(o.bound for o in known) else ""
-    axes.set_title(f"held-out nats a row{bounds}" if known else "no log-likelihood to be had", fontsize=10)
+    axes.ticklabel_format(axis="x", useOffset=False)
+    axes.set_title(f"held-out nats a row{bounds}; grey: error over the rows" if known else "no log-likelihood to be had", fontsize=10)
     axes.set_yticks(range(len(known)), [f"{'>= ' if o.bound else ''}{o.name}" for o in known])
     axes.set_ylim(-0.5, max(len(known), 1) - 0.5)
     axes.locator_params(axis="x", nbins=4)
