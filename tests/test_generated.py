@@ -33,7 +33,7 @@ def test_generated_models_are_right_on_numba(text: str) -> None:
 
 @pytest.mark.skipif(cuda.COMPILER is None, reason="no C++ compiler builds the CUDA kernels for the host")
 def test_generated_models_are_right_on_cupy() -> None:
-    @settings(max_examples=15, **SETTINGS)
+    @settings(max_examples=6, **SETTINGS)
     @given(models())
     def each(text: str) -> None:
         holds(text, "cupy")

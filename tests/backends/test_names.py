@@ -24,15 +24,15 @@ KEYS = [
     "free_energy", "args", "kwds", "allow_pickle", "key", "rng", "data", "model", "graph_", "name", "method",
     "path"
 ]  # fmt: skip
-# How many of each: layers, parameters, consts, binders, terms; and one graph.
-ROLE = len(DOMAINS)
+# How many of each: layers, parameters, consts, binders, terms, graphs.
+ROLE, ROLES = len(DOMAINS), 6
 
 
 def text_of(names: list[str]) -> str:
     """A model with these names in every role there is."""
-    assert len(names) == 5 * ROLE + 1
-    layers, params, consts, binders, terms = (names[k * ROLE : (k + 1) * ROLE] for k in range(5))
-    lines = [f"graph {names[-1]} = chain(2)", f"hidden o_ : categorical[3]\nparam w_[{ROLE}, 2, 3] = 0.1"]
+    assert len(names) == ROLES * ROLE
+    layers, params, consts, binders, terms, graphs = (names[k * ROLE : (k + 1) * ROLE] for k in range(ROLES))
+    lines = [f"hidden o_ : categorical[3]\nparam w_[{ROLE}, 2, 3] = 0.1", *(f"graph {g} = chain(2)" for g in graphs)]
     for k, (layer, domain) in enumerate(zip(layers, DOMAINS, strict=True)):
         i = binders[k]
         lines.append(f"{'visible' if k < 6 else 'hidden'} {layer}[2] : {domain}")
@@ -43,7 +43,8 @@ def text_of(names: list[str]) -> str:
             lines.append(
                 f"energy more{k} = - 0.1 * sum[{i}, {binders[k - 1]}] w_[{k}, {i}, {binders[k - 1]}]*{layer}[{i}]*o_[{binders[k - 1]}]"
             )
-    lines.append(f"energy pairs = 0.1 * sum[(i_, k_) in {names[-1]}] {layers[1]}[i_]*{layers[1]}[k_]")
+    pairs = (f"0.1 * sum[(i_, k_) in {g}] {layers[1]}[i_]*{layers[1]}[k_]" for g in graphs)
+    lines.append(f"energy pairs = {' + '.join(pairs)}")
     return "\n".join(lines)
 
 
@@ -75,7 +76,7 @@ def declarable(name: str) -> bool:
 
 
 def plain() -> list[str]:
-    return [f"q{k}_" for k in range(5 * ROLE + 1)]
+    return [f"q{k}_" for k in range(ROLES * ROLE)]
 
 
 def rotations() -> list[list[str]]:
@@ -83,11 +84,7 @@ def rotations() -> list[list[str]]:
     names = list(suspects())
     names += plain()[: -len(names) % ROLE]
     groups = [names[k : k + ROLE] for k in range(0, len(names), ROLE)]
-    found = []
-    for k in range(len(groups)):
-        chosen = [n for shift in range(5) for n in groups[(k + shift) % len(groups)]]
-        found += [[*chosen, graph] for graph in groups[(k + 7) % len(groups)][: 1 + (k % 2)]]
-    return found
+    return [[n for shift in range(ROLES) for n in groups[(k + shift) % len(groups)]] for k in range(len(groups))]
 
 
 def figures(text: str, backend: str) -> list[np.ndarray]:
@@ -136,8 +133,8 @@ def test_names_through_training_evaluation_and_samples(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     values = {"integer[0, 2]": rng.integers(0, 3, (12, 2)), "spin": rng.choice([-1.0, 1.0], (12, 2))}
     known = [n for n in KEYS if declarable(n)]
-    for k in range(5):
-        rest = [n for n in plain() if n not in known][: 5 * ROLE + 1 - len(known)]
+    for k in range(ROLES):
+        rest = [n for n in plain() if n not in known][: ROLES * ROLE - len(known)]
         names = [*(known + rest)[k * ROLE :], *(known + rest)[: k * ROLE]]
         folder = tmp_path / str(k)
         folder.mkdir()
