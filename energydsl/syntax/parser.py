@@ -14,6 +14,7 @@ from typing import Any
 
 import lark
 import lark.visitors
+from lark.lexer import LexerThread
 
 from energydsl.diagnostics import Diagnostic, ModelError, Source, Span, suggestion
 from energydsl.syntax import tree
@@ -160,7 +161,8 @@ def _span(source: Source, token: lark.Token) -> Span:
 
 def _tokens(text: str) -> list[lark.Token]:
     tokens = []
-    for token in _parser().lex(text):
+    # `Lark.lex` would build the lexer anew at every call.
+    for token in LexerThread.from_text(_parser().parser.lexer, text).lex(None):  # type: ignore[no-untyped-call]
         if token.type == "NAME":
             plain = unicodedata.normalize("NFKC", token)
             if plain in RESERVED:
