@@ -215,10 +215,12 @@ def random_param(param: Param, rng: np.random.Generator) -> Array:
 class _Setting:
     """One model with one draw of parameters, beta and weights, and the oracle for them.
 
-    x: states, inputs among them. differed: parameters whose derivative was not 0, by the check that met it.
+    x: states, inputs among them. scale: the largest energy met, or 1, to which rounding is relative. differed: parameters
+    whose derivative was not 0, by the check that met it.
     """
 
     x: Arrays
+    scale: float
 
     def __init__(self, derived: Derived, seed: int, backend: str = "numpy", factored: str = CHEAPER):
         self.derived, self.model = derived, derived.model
@@ -295,6 +297,8 @@ class _Setting:
         gradients = self.program.weighted_gradient(p, x, s, self.program.device(row))
         found = {n: self.host(g) for n, g in gradients.items()}
         worst = 0.0
+        # A difference of two energies is no more exact than they are, so its rounding is the unit of the error.
+        rounding = max(1.0, np.finfo(float).eps * self.scale / _STEP / 1e-7)
         for name, param in self.model.params.items():
             entries = list(np.ndindex(*param.shape))
             chosen = self.rng.permutation(len(entries))[:_ENTRIES]
@@ -307,7 +311,7 @@ class _Setting:
                 wanted = (up - down) / (2 * _STEP)
                 if abs(wanted) > 1e-5:
                     self.differed.setdefault(name, set()).add(check)
-                worst = max(worst, abs(float((found[name] * change).sum()) - wanted) / max(1.0, abs(wanted)))
+                worst = max(worst, abs(float((found[name] * change).sum()) - wanted) / max(rounding, abs(wanted)))
                 asymmetry = found[name] - found[name].T if "symmetric" in param.constraints else np.zeros(1)
                 worst = max(worst, _largest(asymmetry))
         return worst
@@ -450,7 +454,9 @@ class _Trial(_Setting):
                 new[group] = p[group] @ kernel
             p = new
         missing = sorted(set(self.unit_names()) ^ set(visited)) or len(visited) != len(set(visited))
-        return balance, 1.0 if missing else _largest(p - self.p)
+        # exp(-E) has the absolute rounding of E as its relative rounding.
+        rounding = max(1.0, np.finfo(float).eps * self.scale / 1e-12)
+        return balance / rounding, 1.0 if missing else _largest(p - self.p) / rounding
 
     def normalised(self, name: str) -> Array:
         """log p(unit = value | rest): by the domain's A for finite units, over the points for a continuous one."""
@@ -638,7 +644,8 @@ class _Trial(_Setting):
         total = np.zeros(self.rows)
         for g in wanted:
             inside = groups == g
-            total[inside] += self.p[inside] / self.p[inside].sum() / 3
+            logits = -self.exponents[inside]
+            total[inside] += np.exp(logits - np.logaddexp.reduce(logits)) / 3
         return total
 
     def visible_groups(self) -> Array:
