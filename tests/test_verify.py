@@ -152,3 +152,16 @@ def test_tolerances_are_relative_to_the_energies(size: float) -> None:
     text = f"dim L = 6\nconst mu = 1, U = {size}\nvisible n[L, L] : binary\ngraph G = grid(L, L, periodic = true)\n"
     certificate = ed.loads(text + "energy = U * sum[(i, k) in G] n[i]*n[k] - mu * sum(n)").verify()
     assert certificate.ok, str(certificate)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "visible x[2] : binary\nparam w[2]\nenergy = sum(w*x) + 1e6 * sum(x^2)",
+        "visible x[2] : count\nhidden y[2] : spin\nparam w[2]\n"
+        "energy = sum(lgamma(x + 1)) + 0.2 * sum(tanh(w)*x) + 1e6 * sum(y^2)",
+    ],
+)
+def test_slopes_and_sweeps_are_as_exact_as_the_energies(text: str) -> None:
+    certificate = ed.loads(text).verify()
+    assert certificate.ok, str(certificate)
