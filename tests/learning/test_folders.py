@@ -592,7 +592,12 @@ LONG = [
 @pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
 def test_a_signal_saves_and_ends_with_its_number(number: int, as_json: bool, tmp_path: Path) -> None:
     words = [*LONG, "--out", str(tmp_path / "run"), *(["--json"] if as_json else [])]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A signal that is ignored here, as in a job in the background, would be ignored there.
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(number, before)
     deadline = time.monotonic() + 60
     while not checkpoint.found(tmp_path / "run") and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -75,22 +75,6 @@ def test_killed_in_the_middle_and_resumed_equals_uninterrupted(tmp_path: Path) -
         np.testing.assert_array_equal(resumed.params[name], value)
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
-    command = [a for a in TRAIN if a != "--json"]
-    command[command.index("6")] = "500"
-    process = subprocess.Popen([*command, "--out", str(tmp_path / "run")], stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not checkpoint.found(tmp_path / "run") and time.monotonic() < deadline:
-        time.sleep(0.005)
-    time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    _, messages = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "--resume" in messages
-    assert "Traceback" not in messages
-    assert ed.open_run(tmp_path / "run").updates > 0
-
-
 @pytest.fixture
 def finished(tmp_path: Path) -> ed.Run:
     rows = np.random.default_rng(0).integers(0, 2, (600, 6)).astype(np.float32)
