@@ -79,7 +79,7 @@ def test_curves_lead_with_the_likelihood_where_it_was_judged(tmp_path: Path, fig
 
 def outcome(name: str, value: float | None) -> Outcome:
     std = None if value is None else 0.1
-    return Outcome(name, 1, 1, 1, 1.0, 1.0, 0.1, value, std, False, "ais", None, None)
+    return Outcome(name, 1, 1, 1, 1.0, 1.0, 0.1, value, std, False, "ais", None, None, rows_std=0.3)
 
 
 def test_a_comparison_shows_what_its_table_ranks_by(tmp_path: Path, figures: list[Any]) -> None:
@@ -87,7 +87,9 @@ def test_a_comparison_shows_what_its_table_ranks_by(tmp_path: Path, figures: lis
     outcomes = [outcome("a", -3.0), outcome("b", -2.0), outcome("c", None)]
     images.overlaid(tmp_path / "c.png", outcomes, {o.name: history for o in outcomes})
     ranking = figures[0].axes[0]
-    assert ranking.get_title() == "held-out nats a row"
+    assert ranking.get_title() == "held-out nats a row; grey: error over the rows"
+    lengths = {round(float(np.ptp(c.get_segments()[0][:, 0])), 6) for c in ranking.collections}
+    assert lengths == {0.2, 0.6}  # the error of log Z, and that over the rows
     assert [t.get_text() for t in ranking.get_yticklabels()] == ["a", "b"]  # upwards
     assert figures[0].axes[1].get_title().startswith("reconstruction error")
     judged = [[r | {"log_likelihood": -3.0} for r in history[0]]]

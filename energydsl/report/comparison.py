@@ -114,7 +114,8 @@ class Outcome:
 
     parameters: entries of all learned parameters. log_likelihood: mean of the held-out rows in nats (None: not to be
     had), a lower bound where `bound`. std: standard error of that mean, from the spread over seeds and from the estimates
-    of log Z; rows_std: over the rows. error_rate: of the held-out labels, where the model has one layer of labels. effective: the smallest effective number of AIS chains, of `chains`, over the seeds.
+    of log Z; rows_std: over the rows. error_rate: of the held-out labels, where the model has one layer of labels.
+    effective: the smallest effective number of AIS chains, of `chains`, over the seeds.
     """
 
     name: str

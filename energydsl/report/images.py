@@ -264,10 +264,8 @@ def _ranking(axes: Any, outcomes: Sequence[Outcome], colour: Mapping[str, Any]) 
         axes.errorbar(o.log_likelihood, place, xerr=o.std, fmt="o", capsize=4, color=colour[o.name])
     bounds = " (a lower bound where >=)" if any(o.bound for o in known) else ""
     axes.ticklabel_format(axis="x", useOffset=False)
-    axes.set_title(
-        f"held-out nats a row{bounds}; grey: error over the rows" if known else "no log-likelihood to be had",
-        fontsize=10,
-    )
+    grey = "; grey: error over the rows" if any(o.rows_std for o in known) else ""
+    axes.set_title(f"held-out nats a row{bounds}{grey}" if known else "no log-likelihood to be had", fontsize=10)
     axes.set_yticks(range(len(known)), [f"{'>= ' if o.bound else ''}{o.name}" for o in known])
     axes.set_ylim(-0.5, max(len(known), 1) - 0.5)
     axes.locator_params(axis="x", nbins=4)
