@@ -78,7 +78,7 @@ def ais(chains: int, backend: str) -> Work:
     program = ed.load(MODELS / "rbm.energy").compile(backend)
     path = _Path(program, program.init(0), {"v": (np.random.default_rng(1).normal(-1, 1, VISIBLE),)}, {})
     rng = Rng(0)
-    x = path.start(chains, rng)
+    x = path.start(chains, {}, rng)
 
     def run() -> None:
         with program.held():
