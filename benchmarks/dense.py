@@ -61,7 +61,7 @@ def update(model: str, method: Method, batch: int, backend: str) -> Work:
     training = _Training(program, data, method, optimizer, config, None)
 
     def run() -> None:
-        with program.held():
+        with program.single_threaded_blas():
             training._update({"v": v})
 
     return run
@@ -81,7 +81,7 @@ def ais(chains: int, backend: str) -> Work:
     x = path.start(chains, {}, rng)
 
     def run() -> None:
-        with program.held():
+        with program.single_threaded_blas():
             path.step(x, 0.5, 0.5001, rng, False)
 
     return run

@@ -6,10 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from energydsl.compiler import Model as Model
-    from energydsl.compiler import load as load
-    from energydsl.compiler import loads as loads
-    from energydsl.compiler import zoo as zoo
+    from energydsl.api import Model as Model
+    from energydsl.api import load as load
+    from energydsl.api import loads as loads
+    from energydsl.api import zoo as zoo
     from energydsl.data.sources import load_data as load_data
     from energydsl.diagnostics import ArgumentError as ArgumentError
     from energydsl.diagnostics import DataError as DataError
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
     from energydsl.learning.optimizers import SGD as SGD
     from energydsl.learning.optimizers import Adam as Adam
     from energydsl.learning.sampling import sample as sample
-    from energydsl.program import Program as Program
+    from energydsl.program.undirected import Program as Program
     from energydsl.random import Rng as Rng
     from energydsl.random import Uniforms as Uniforms
 
 __version__ = "0.1.0"
 
 _WHERE = {
-    "compiler": ("Model", "load", "loads", "zoo"),
+    "api": ("Model", "load", "loads", "zoo"),
     "diagnostics": (
         "ArgumentError",
         "DataError",
@@ -65,7 +65,7 @@ _WHERE = {
     "learning.methods": ("CD", "MCMC", "PCD", "WakeSleep"),
     "learning.optimizers": ("SGD", "Adam"),
     "learning.sampling": ("sample",),
-    "program": ("Program",),
+    "program.undirected": ("Program",),
     "random": ("Rng", "Uniforms"),
 }
 _HOME = {name: module for module, names in _WHERE.items() for name in names}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from energydsl.backends.numpy_runtime import Stream
+from energydsl.backends.numpy.runtime import Stream
 from energydsl.diagnostics import ArgumentError, DataError, whole_number
 
 Array = NDArray[Any]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from energydsl.compiler import load, loads
+from energydsl.api import load, loads
 from energydsl.data.sources import from_arrays
 from energydsl.diagnostics import ArgumentError, NotApplicable
 from energydsl.inference.ais import LogPartition

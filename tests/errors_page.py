@@ -80,7 +80,7 @@ CODES = {
     "W0403": ("A layer that no energy holds.", "Remove it, or couple it."),
     "W0404": ("A hidden layer that is coupled to nothing.", "Couple it, or remove it."),
     "W0405": (
-        "Every conditional is proper, but the joint need not be for all parameters.",
+        "Every conditional is proper, but the joint density may not be normalisable for all parameters.",
         "Nothing need be done while the couplings are small; it is checked when the model runs.",
     ),
     "W0406": (

@@ -12,23 +12,23 @@ from typing import Any
 
 import numpy as np
 
-import energydsl.certificate
 import energydsl.derive
 import energydsl.graph
-import energydsl.program
-from energydsl.backends.numpy_printer import Printed
+import energydsl.program.undirected
+import energydsl.verification.certificate
+from energydsl.backends.numpy.printer import Printed
 from energydsl.derive import conditionals
 from energydsl.derive.records import BlockPart
-from energydsl.directed_program import Conditional, DirectedProgram
 from energydsl.domains import DOMAINS, FAMILIES
 from energydsl.domains.scalar import Num, Op, apply
 from energydsl.domains.table import ETA1, ETA2, HIGH, LOW, UNIFORM
 from energydsl.energy import canonical, rules, statistics, targets, terms
 from energydsl.energy.expand import Expander
 from energydsl.energy.terms import At, Energy, Term
-from energydsl.graph import Parts
+from energydsl.graph import UnitColouring
 from energydsl.model.indices import Index
-from energydsl.program import Program
+from energydsl.program.directed import Conditional, DirectedProgram
+from energydsl.program.undirected import Program
 
 lowering = importlib.import_module("energydsl.kernels.lower")
 Patch = Callable[[Any], None]
@@ -120,7 +120,7 @@ def energy(change: Callable[[Term], Term | None]) -> Patch:
 
         return mutant
 
-    return set_to(energydsl.certificate, "canonicalise", make)
+    return set_to(energydsl.verification.certificate, "canonicalise", make)
 
 
 def scaled(term: Term, factor: float) -> Term:
@@ -142,7 +142,7 @@ def source(old: str, new: str, count: int = -1) -> Patch:
 
         return mutant
 
-    return set_to(energydsl.program.Printer, "module", make)
+    return set_to(energydsl.program.undirected.Printer, "module", make)
 
 
 def fields(change: Callable[[Any, tuple[Any, ...]], tuple[Any, ...]]) -> Patch:
@@ -200,7 +200,7 @@ def two_colours_by_parity(original: Any) -> Any:
 
 
 def whole_parts(original: Any) -> Any:
-    return lambda *args: Parts("whole")
+    return lambda *args: UnitColouring("whole")
 
 
 def transposed_access(original: Any) -> Any:
@@ -307,9 +307,9 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     # blocks
     "all layers in one block": (RBM, schedule(one_block)),
     "two blocks for an odd cycle of layers": (TRIANGLE, schedule(lambda blocks: (*blocks[:1], tuple(p for b in blocks[1:] for p in b)))),
-    "coupled units drawn together": (HOPFIELD, set_to(energydsl.derive, "unit_parts", whole_parts)),
+    "coupled units drawn together": (HOPFIELD, set_to(energydsl.derive, "unit_colouring", whole_parts)),
     "checkerboard on an odd torus": (ISING, set_to(energydsl.graph, "lattice_colours", two_colours_by_parity)),
-    "one colour for a graph": (GLASS, set_to(energydsl.derive, "unit_parts", whole_parts)),
+    "one colour for a graph": (GLASS, set_to(energydsl.derive, "unit_colouring", whole_parts)),
     "a layer never visited": (RBM, schedule(lambda blocks: blocks[:1])),
     "colours of the layer visited as a whole": (RING, schedule(whole_layers)),
     # domains
@@ -349,7 +349,7 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "panels left coarse": (QUARTIC, source("0.25, 5.0, 2.0, 1e-15", "25.0, 500.0, 200.0, 1e-15")),
     "drawn evenly within a panel": (QUARTIC, source("for _ in range(_NEWTON):", "for _ in range(0):")),
     # directed parts
-    "conditional part not normalised": (BELIEF, set_to(Conditional, "log_probability", lambda f: lambda self, p, x, s: -self.program.marginal(self.params(p), {n: x[n] for n in self.program.model.layers}, s, ()))),
+    "conditional part not normalised": (BELIEF, set_to(Conditional, "log_probability", lambda f: lambda self, p, x, s: -self.program.summed_out(self.params(p), {n: x[n] for n in self.program.model.layers}, s, ()))),
     "beta lost in the directed parts": (BELIEF, set_to(DirectedProgram, "settings", lambda f: lost_below(f))),
     "a directed part left out of the joint": (BELIEF, set_to(DirectedProgram, "log_joint", lambda f: without_parts(f))),
     # beta, weights, kernels

@@ -11,15 +11,15 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "energydsl"
 ORDER = [
-    "diagnostics", "files", "arrays", "syntax", "model", "constraints", "domains", "energy", "graph", "derive", "network", "kernels", "backends", "random", "program",
-    "directed_program", "reference", "shrink", "certificate", "compiler", "data", "learning", "inference", "report", "sklearn", "cli",
+    "diagnostics", "files", "arrays", "syntax", "model", "domains", "energy", "graph", "derive", "kernels", "backends",
+    "random", "program", "verification", "api", "data", "learning", "inference", "report", "sklearn", "cli",
 ]  # fmt: skip
 # Below these, an import inside a function may point up: the driver and `Model` load what they need on demand.
-DRIVERS = {"compiler", "__init__", "__main__"}
+DRIVERS = {"api", "__init__", "__main__"}
 THIRD_PARTY = {
     "lark": {"syntax/parser.py"},
-    "networkx": {"graph.py", "compiler.py"},
-    "scipy": {"reference.py"},
+    "networkx": {"graph/", "api.py"},
+    "scipy": {"verification/oracle.py"},
     "click": {"cli"},
     "rich": {"cli"},
     "matplotlib": {"report/images.py"},

@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 
 import energydsl as ed
-from energydsl.backends import numba_backend
-from energydsl.directed_program import DirectedProgram
+from energydsl.backends.numba import loader as numba_backend
 from energydsl.inference.evaluate import evaluate
+from energydsl.program.directed import DirectedProgram
 from tests.conftest import ROOT
 
 MODELS = {
@@ -74,7 +74,7 @@ def random_program(name: str) -> tuple[DirectedProgram, dict[str, np.ndarray]]:
 def test_draws_have_the_joint_distribution(name: str) -> None:
     """Sweeps of the core and what is drawn below it, against the enumerated joint (chi-square)."""
     program, params = random_program(name)
-    names = tuple(program.model.units())
+    names = tuple(program.model.random_layers())
     states = {n: np.concatenate([c[n] for c in program.states(names)]) for n in names}
     log_p = program.log_joint(params, states) - program.log_partition(params)
     assert np.logaddexp.reduce(log_p) == pytest.approx(0.0, abs=1e-9)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import energydsl as ed
-from energydsl.backends import numba_backend
+from energydsl.backends.numba import loader as numba_backend
 from tests.generators import models
 from tests.standin import cuda, cupy
 

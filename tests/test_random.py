@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import energydsl as ed
-from energydsl.backends import numpy_runtime
+from energydsl.backends.numpy import runtime as numpy_runtime
 from energydsl.random import STREAMS, stream
 
 # kat_vectors of Random123 (Salmon et al. 2011): counter, key, result.

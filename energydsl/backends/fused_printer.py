@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from energydsl.backends.numpy_printer import Lines, Printer, body_of, comment, defined
+from energydsl.backends.numpy.printer import Lines, Printer, body_of, comment, defined
 from energydsl.domains import FAMILIES
 from energydsl.kernels.program import BATCH, LayerKernels
 
@@ -56,13 +56,13 @@ class FusedPrinter(Printer):
             return super().path(layer)
         name, kernel = layer.layer, layer.family.name
         return [
-            *self.apart(layer),
+            *self.split_fields(layer),
             "",
             "",
-            *self.gain(layer, repr(kernel), self.bounds(layer)),
+            *self.log_partition_difference(layer, repr(kernel), self.bounds(layer)),
             "",
             "",
-            f"def draw_moved__{name}(etas, at, random, out, w):",
+            f"def draw_tempered__{name}(etas, at, random, out, w):",
             f'    """Draw `{name}` at natural parameters scale * eta + offset; at: (scale, offsets)."""',
             "    scale, offsets = at",
             "    eta2 = None if len(etas) == 1 else scale * etas[1] + offsets[1]",
@@ -76,13 +76,13 @@ class FusedPrinter(Printer):
         low, high = layer.low, layer.high
         return "" if layer.family.local else f", {lead}({low!r}, {'math.inf' if math.isinf(high) else repr(high)})"
 
-    def apart(self, layer: LayerKernels) -> Lines:
+    def split_fields(self, layer: LayerKernels) -> Lines:
         product = self.fused(layer)
         if product is None or len(layer.fields) > 1:
-            return super().apart(layer)
+            return super().split_fields(layer)
         until = next(n for n, line in enumerate(product) if "if scale" in line)
         return [
-            f"def apart__{layer.layer}(p, x, s, w):",
+            f"def split_fields__{layer.layer}(p, x, s, w):",
             f'    """Fields of `{layer.layer}` in two: one varies with the chains, the other is the same for all."""',
             *product[:until],
             "    left, right, add = product",
@@ -134,9 +134,9 @@ class FusedPrinter(Printer):
 
 def runtimes(own: str, first: str, unused: frozenset[str] = frozenset()) -> Lines:
     """The text of the NumPy runtime but for what the own runtime defines anew, and that of the own one."""
-    return [body_of("numpy_runtime.py", "xp = np", defined(own) | unused), "", "", body_of(own, first)]
+    return [body_of("numpy/runtime.py", "xp = np", defined(own) | unused), "", "", body_of(own, first)]
 
 
 def tables() -> str:
     """The statement that names the families with one field a value, whose values are no indicators."""
-    return f"TABLES = {[n for n, f in FAMILIES.items() if f.over_states and not f.one_hot]!r}"
+    return f"TABLES = {[n for n, f in FAMILIES.items() if f.parameter_per_state and not f.one_hot]!r}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from energydsl.backends.numpy_printer import INFIX
+from energydsl.backends.numpy.printer import INFIX
 from energydsl.domains.scalar import Num, Op, Scalar, Var
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
+from energydsl.api import check
 from energydsl.cli.common import Failed, json_option, overrides, overrides_options, paint, print_json, read_source
-from energydsl.compiler import check
 from energydsl.diagnostics import Diagnostic, EnergyError
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from energydsl.compiler import Model
+from energydsl.api import Model
 from energydsl.diagnostics import EnergyError, ModelError, Source, render_all
 from energydsl.model.resolve import Overrides
 from energydsl.syntax.parser import decode
@@ -24,7 +24,7 @@ from energydsl.syntax.parser import decode
 if TYPE_CHECKING:
     from energydsl.data.sources import Data
     from energydsl.learning.loop import Run
-    from energydsl.program import Program
+    from energydsl.program.undirected import Program
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 FAULT, INTERNAL = 1, 3

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
+from energydsl.api import BACKENDS, DTYPES
 from energydsl.cli.common import json_option, overrides_options, print_json, read_model
-from energydsl.compiler import BACKENDS, DTYPES
+from energydsl.derive.directed.network import derivations
 from energydsl.diagnostics import EnergyError
-from energydsl.network import derivations
 
 
 @click.command("compile")
@@ -33,7 +33,7 @@ def command(
 
     A model with directed parts makes a module for each: kernels.py for the core, kernels_p_v_h1.py, ...
     """
-    from energydsl.program import emit
+    from energydsl.program.undirected import emit
 
     parts = derivations(read_model(file, dims, consts, as_json).derived)
     sources = {name: emit(derived, dtype, backend).text for name, derived in parts}

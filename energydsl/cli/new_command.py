@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from energydsl.api import zoo_names, zoo_text
 from energydsl.cli.common import json_option, print_json
-from energydsl.compiler import zoo_names, zoo_text
 from energydsl.diagnostics import EnergyError
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from energydsl.api import BACKENDS
 from energydsl.cli.common import compiled, json_option, overrides_options, print_json, progress, read_model
-from energydsl.compiler import BACKENDS
 from energydsl.data import readers, writers
 from energydsl.diagnostics import EnergyError
 from energydsl.learning import defaults

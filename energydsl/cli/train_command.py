@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from energydsl.api import BACKENDS, DTYPES, PRECISIONS, Model
 from energydsl.cli.common import (
     Function,
     compiled,
@@ -21,7 +22,6 @@ from energydsl.cli.common import (
     read_model,
     status_of,
 )
-from energydsl.compiler import BACKENDS, DTYPES, PRECISIONS, Model
 from energydsl.diagnostics import ArgumentError, EnergyError
 from energydsl.learning import defaults, scales
 from energydsl.learning.choice import chosen_optimizer, default_method, default_optimizer
@@ -173,7 +173,7 @@ def command(
         options["impute"],
     )
     method, optimizer = method_of(model, options), optimizer_of(model, options)
-    for sentence in scales.held(program, data):
+    for sentence in scales.described(program, data):
         click.echo(f"note: {sentence}", err=True)
     folder = out or Path("runs") / model.name
     with heeded(), reporting(as_json, options["epochs"]) as report:

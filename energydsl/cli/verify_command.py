@@ -6,8 +6,8 @@ import sys
 
 import click
 
+from energydsl.api import BACKENDS
 from energydsl.cli.common import FAULT, INTERNAL, json_option, overrides_options, print_json, read_model
-from energydsl.compiler import BACKENDS
 
 
 @click.command("verify")

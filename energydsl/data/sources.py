@@ -20,7 +20,7 @@ from energydsl.model.records import Layer, Resolved
 from energydsl.random import stream
 
 if TYPE_CHECKING:
-    from energydsl.compiler import Model
+    from energydsl.api import Model
 
 Array = NDArray[Any]
 BINARISE = "threshold:T, sample or none"
@@ -300,9 +300,9 @@ def _fitted(layer: Layer, values: Array, binarise: str | None, impute: bool = Fa
     if domain.one_hot:
         return _codes(layer, values), None
     low, high = domain.bounds(layer.domain.arguments)
-    outside = (values < low) | (values > high) | ((values != np.floor(values)) if domain.whole else False)
+    outside = (values < low) | (values > high) | ((values != np.floor(values)) if domain.integer_valued else False)
     if outside.any():
-        what = "a whole number " if domain.whole else ""
+        what = "a whole number " if domain.integer_valued else ""
         raise DataError.of(f"{_where(layer, outside)} is {_at(outside, values):g}, not {what}in {layer.domain}")
     return values.astype(np.float32 if values.dtype != np.float64 else np.float64, copy=False), None
 

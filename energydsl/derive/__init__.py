@@ -8,16 +8,16 @@ from types import MappingProxyType
 
 from energydsl.derive import applicability as _applicability
 from energydsl.derive import conditionals as _conditionals
-from energydsl.derive import directed as _directed
 from energydsl.derive import free_energy as _free_energy
 from energydsl.derive import gradients as _gradients
 from energydsl.derive import schedule as _schedule
 from energydsl.derive import starts as _starts
+from energydsl.derive.directed import problems as _directed
 from energydsl.derive.records import Conditional, FreeEnergy, Gradient, Schedule, Verdict
 from energydsl.diagnostics import Diagnostic
 from energydsl.energy.canonical import canonical_terms
 from energydsl.energy.terms import Energy
-from energydsl.graph import Parts, meetings, unit_parts
+from energydsl.graph import UnitColouring, interactions, unit_colouring
 from energydsl.model.records import EnergyTerm, Resolved
 
 
@@ -28,7 +28,7 @@ class Derived:
     model: Resolved
     energy: Energy
     conditionals: Mapping[str, Conditional]
-    parts: Mapping[str, Parts]
+    parts: Mapping[str, UnitColouring]
     gradients: Mapping[str, Gradient]
     free_energy: FreeEnergy
     log2_states: float
@@ -47,7 +47,7 @@ def check(model: Resolved, energy: Energy) -> list[Diagnostic]:
     """What the energy as a whole is refused or warned for: E0301, E0310, E0311, W0404, W0405, W0407."""
     found = [*_conditionals.check_conditionals(model, energy), *_starts.check_starts(model, energy)]
     if model.schedule and not any(d.severity == "error" for d in found):
-        parts = {n: unit_parts(model, energy, n) for n in model.units()}
+        parts = {n: unit_colouring(model, energy, n) for n in model.random_layers()}
         found += _schedule.check_schedule(model, energy, parts)
     return found
 
@@ -60,10 +60,10 @@ def check_directed(model: Resolved, undirected: Energy) -> list[Diagnostic]:
 
 def derive(model: Resolved, energy: Energy) -> Derived:
     """Conditionals, blocks, gradients, free energy and applicability of a model without directed parts."""
-    pairs = meetings(energy)
+    pairs = interactions(energy)
     conditionals = {
         n: _conditionals.conditional(model, energy, layer, pairs.get(frozenset((n,))))
-        for n, layer in model.units().items()
+        for n, layer in model.random_layers().items()
     }
     free = _free_energy.free_energy(model, energy, conditionals)
     cost = _free_energy.cheapest_side(model, energy)
@@ -71,7 +71,7 @@ def derive(model: Resolved, energy: Energy) -> Derived:
         model=model,
         energy=energy,
         conditionals=MappingProxyType(conditionals),
-        parts=MappingProxyType({n: unit_parts(model, energy, n) for n in model.units()}),
+        parts=MappingProxyType({n: unit_colouring(model, energy, n) for n in model.random_layers()}),
         gradients=MappingProxyType({n: _gradients.gradient(model, energy, p) for n, p in model.params.items()}),
         free_energy=free,
         log2_states=cost,

@@ -19,10 +19,10 @@ from energydsl.domains import DOMAINS, Domain, Family
 from energydsl.energy.expand import check_power, value_of
 from energydsl.energy.rules import Rules
 from energydsl.energy.statistics import Statistic, power_of, statistics_of
-from energydsl.energy.targets import UNIT, VALUE, Part, by_unit, by_value, merge, output, statistic
+from energydsl.energy.targets import UNIT, VALUE, Contribution, by_unit, by_value, merge, output, statistic
 from energydsl.energy.terms import BASE, At, Energy, Function, Monomial, Predicate, Term, entries, with_entry
 from energydsl.energy.text import Letters, show_sum
-from energydsl.model.constants import Problem
+from energydsl.model.constants import DiagnosticError
 from energydsl.model.indices import EdgeEnd, Index
 from energydsl.model.records import Layer, Resolved
 
@@ -30,14 +30,14 @@ from energydsl.model.records import Layer, Resolved
 def check_conditionals(model: Resolved, energy: Energy) -> list[Diagnostic]:
     """Refusals and warnings: E0310 (no closed form), E0311 (not normalisable), W0404, W0405."""
     found: list[Diagnostic] = []
-    for name, layer in model.units().items():
+    for name, layer in model.random_layers().items():
         domain = DOMAINS[layer.domain.name]
         touching = [t for t in energy.terms if name in t.monomial.layers()]
         found += _statistics_problems(model, domain, layer, touching)
         if not found:
             try:
                 found += normalisation_problems(model, family_of(model, layer, touching), layer, touching)
-            except Problem as problem:
+            except DiagnosticError as problem:
                 found.append(problem.diagnostic)
         alone = bool(touching) and all(t.monomial.layers() == {name} for t in touching)
         if layer.role == "hidden" and alone and not any(name in (*d.given, *d.targets) for d in model.directed):
@@ -51,7 +51,7 @@ def _statistics_problems(model: Resolved, domain: Domain, layer: Layer, touching
             if unit.name == layer.name:
                 try:
                     check_power(domain, layer.name, term.monomial.factors[place][1], term.spans[0])
-                except Problem as problem:
+                except DiagnosticError as problem:
                     yield problem.diagnostic
         if domain.values and not domain.points:
             yield from _undefined(domain.values(layer.domain.arguments), layer, term, Rules(model))
@@ -73,10 +73,10 @@ def _undefined(values: tuple[float, ...], layer: Layer, term: Term, rules: Rules
                 for value in values:
                     value_of(atom, exponent, units[0], value, rules, term.spans[0])
             elif units and atom == units[0] and units[0].name == layer.name and exponent < 0 and 0.0 in values:
-                raise Problem(
+                raise DiagnosticError(
                     "E0310", f"{layer.name} ^ {exponent:g} is not a number where the unit is 0", term.spans[0]
                 )
-    except Problem as problem:
+    except DiagnosticError as problem:
         yield problem.diagnostic
 
 
@@ -91,7 +91,7 @@ def conditional(model: Resolved, energy: Energy, layer: Layer, coupled_by: int |
     terms = tuple(n for n, t in enumerate(energy.terms) if layer.name in t.monomial.layers())
     touching = [energy.terms[n] for n in terms]
     family = family_of(model, layer, touching)
-    by_table = family.over_states and not family.one_hot
+    by_table = family.parameter_per_state and not family.one_hot
     statistics = statistics_of(layer, touching) if family.density else [_power(n) for n in family.powers]
     if by_table:
         fields: tuple[Field, ...] = (_table(energy, layer, rules, letters),)
@@ -131,9 +131,9 @@ def _linear_in(term: Term, layer: str) -> bool:
 
 
 def _table(energy: Energy, layer: Layer, rules: Rules, letters: Letters) -> Field:
-    parts: list[Part] = []
+    parts: list[Contribution] = []
     for number, term in enumerate(energy.terms):
-        for unit in term.monomial.occupants():
+        for unit in term.monomial.distinct_units():
             if unit.name == layer.name and term.label != BASE:
                 parts += by_value(term.label, term.monomial, unit, layer.field_shape, number, rules)
     merged = merge(parts, rules)
@@ -141,16 +141,16 @@ def _table(energy: Energy, layer: Layer, rules: Rules, letters: Letters) -> Fiel
 
 
 def _field(energy: Energy, layer: Layer, place: int, wanted: Statistic, rules: Rules, letters: Letters) -> Field:
-    parts: list[Part] = []
+    parts: list[Contribution] = []
     for number, term in enumerate(energy.terms):
-        for unit in term.monomial.occupants():
+        for unit in term.monomial.distinct_units():
             if unit.name == layer.name and term.label != BASE and statistic(term.monomial, unit) == wanted:
                 parts += by_unit(term.label, term.monomial, unit, layer.energy_shape, number, rules)
     merged = merge(parts, rules)
     return Field(layer.name, place, merged, show_parts(merged, layer, letters))
 
 
-def show_parts(parts: tuple[Part, ...], layer: Layer, letters: Letters, scale: Monomial | None = None) -> str:
+def show_parts(parts: tuple[Contribution, ...], layer: Layer, letters: Letters, scale: Monomial | None = None) -> str:
     """A field as text in the letters of its layer; `scale` multiplies every part."""
     names = letters.target(layer.name)
     outputs = {output(k): name for k, name in enumerate(names)}
@@ -165,7 +165,7 @@ def show_parts(parts: tuple[Part, ...], layer: Layer, letters: Letters, scale: M
     return show_sum(shown, letters, layer.name)
 
 
-def _aimed(part: Part, names: list[str]) -> tuple[dict[str, str], tuple[Predicate, ...]]:
+def _aimed(part: Contribution, names: list[str]) -> tuple[dict[str, str], tuple[Predicate, ...]]:
     """How a scattered part meets the unit: as the end of an edge that takes its letter, or by conditions."""
     mapping: dict[str, str] = {}
     conditions: list[Predicate] = []
@@ -220,7 +220,7 @@ def _text(
     if family.powers == (1, 2):
         return f"p({unit}{bar}) = {_normal_text(model, layer, fields, letters)}{between}"
     value = "" if domain.points is None else f" = {'+1' if domain.points[0] < 0 else '1'}"
-    state = names[-1] if family.over_states else ""
+    state = names[-1] if family.parameter_per_state else ""
     if state and not family.one_hot:
         value = f" = {state}"
     minus = show_parts(fields[0].parts, layer, letters, Monomial(-1.0))

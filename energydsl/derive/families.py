@@ -12,7 +12,7 @@ from energydsl.model.records import Layer, Resolved
 def family_of(model: Resolved, layer: Layer, touching: list[Term]) -> Family:
     """The family of a layer: by the statistics of its units in the energy, and whether it has a base measure.
 
-    Raises `Problem` (E0310, E0311) where there is no closed form and the density cannot be integrated either.
+    Raises `DiagnosticError` (E0310, E0311) where there is no closed form and the density cannot be integrated either.
     """
     domain = DOMAINS[layer.domain.name]
     weighted = any(t.label == BASE for t in touching)

@@ -15,7 +15,7 @@ from energydsl.derive.records import Conditional, FreeEnergy
 from energydsl.domains import DOMAINS
 from energydsl.energy.terms import Energy
 from energydsl.energy.text import Letters, show_sum
-from energydsl.graph import meetings
+from energydsl.graph import interactions
 from energydsl.model.records import Layer, Resolved
 
 _CUMULANT = {
@@ -29,7 +29,7 @@ _CUMULANT = {
 
 def summable_sets(model: Resolved, energy: Energy, candidates: Sequence[str]) -> list[tuple[str, ...]]:
     """All sets of candidate layers that can be summed out together, the empty one included."""
-    pairs = meetings(energy)
+    pairs = interactions(energy)
     single = [n for n in candidates if frozenset((n,)) not in pairs][:12]
     return [
         chosen
@@ -71,6 +71,6 @@ def log_states(layers: Sequence[Layer]) -> float:
 
 def cheapest_side(model: Resolved, energy: Energy) -> float:
     """log2 of the fewest joint states left to enumerate when the best set of layers is summed out."""
-    units = model.units()
+    units = model.random_layers()
     sets = summable_sets(model, energy, list(units))
     return min(log_states([layer for n, layer in units.items() if n not in chosen]) for chosen in sets)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from energydsl.derive.records import Gradient
 from energydsl.energy.rules import Rules
-from energydsl.energy.targets import Part, by_param, merge, output
+from energydsl.energy.targets import Contribution, by_param, merge, output
 from energydsl.energy.terms import At, Energy, entries
 from energydsl.energy.text import Letters, show_sum
 from energydsl.model.records import Param, Resolved
@@ -16,14 +16,14 @@ from energydsl.model.records import Param, Resolved
 def gradient(model: Resolved, energy: Energy, param: Param) -> Gradient:
     """dE/dparam before it is projected on what the constraints admit."""
     rules = Rules(model)
-    parts: list[Part] = []
+    parts: list[Contribution] = []
     for number, term in enumerate(energy.terms):
         parts += by_param(term.label, term.monomial, param.name, param.shape, number, rules)
     merged = merge(parts, rules)
     return Gradient(param.name, merged, _text(param, merged, Letters(model)))
 
 
-def _text(param: Param, parts: tuple[Part, ...], letters: Letters) -> str:
+def _text(param: Param, parts: tuple[Contribution, ...], letters: Letters) -> str:
     names = _axis_letters(param, parts, letters)
     outputs = {output(k): name for k, name in enumerate(names)}
     if param.graph and "o0" in outputs:
@@ -34,7 +34,7 @@ def _text(param: Param, parts: tuple[Part, ...], letters: Letters) -> str:
     return f"dE/d{name} = {show_sum(shown, letters)}"
 
 
-def _axis_letters(param: Param, parts: tuple[Part, ...], letters: Letters) -> list[str]:
+def _axis_letters(param: Param, parts: tuple[Contribution, ...], letters: Letters) -> list[str]:
     """The letter of each axis: that of a layer axis indexed alike, else the next free."""
     found: list[str] = []
     for position in range(len(param.shape)):

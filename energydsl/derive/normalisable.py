@@ -32,7 +32,7 @@ def normalisation_problems(
 
     declared: the terms from which the family was derived, where not all of them are left.
     """
-    if family.negative and not (family.density and DOMAINS[layer.domain.name].bounded):
+    if family.confining_power and not (family.density and DOMAINS[layer.domain.name].bounded):
         yield from unproven(model, family, layer, touching)
     if family.density:
         statistics = statistics_of(layer, declared or touching)
@@ -42,7 +42,7 @@ def normalisation_problems(
 def _leaning_walls(model: Resolved, walls: Set[Statistic], layer: Layer, touching: list[Term]) -> Iterator[Diagnostic]:
     """The factor of an exp without a bound must not be negative for any admissible parameters."""
     for term in touching:
-        for unit in term.monomial.occupants():
+        for unit in term.monomial.distinct_units():
             if unit.name == layer.name and statistic(term.monomial, unit) in walls:
                 rest = replace(others(term.monomial, unit), coefficient=1.0)
                 if term.monomial.coefficient < 0 or sign_of_factors(rest, model) == UNKNOWN:
@@ -56,7 +56,7 @@ def _leaning_walls(model: Resolved, walls: Set[Statistic], layer: Layer, touchin
 
 
 def unproven(model: Resolved, family: Family, layer: Layer, touching: list[Term]) -> Iterator[Diagnostic]:
-    power = family.negative
+    power = family.confining_power
     if not power or (family.density and _held_by_tails(model, family.density, layer, touching)):
         return
     what = "factor of the highest power" if family.density else "precision" if power == 2 else "rate"
@@ -64,7 +64,7 @@ def unproven(model: Resolved, family: Family, layer: Layer, touching: list[Term]
     guilty: list[Term] = []
     holding: list[tuple[Monomial, At]] = []
     for term in touching:
-        for unit in term.monomial.occupants():
+        for unit in term.monomial.distinct_units():
             if unit.name != layer.name or power_of(statistic(term.monomial, unit)) != power:
                 continue
             rest = replace(others(term.monomial, unit), coefficient=1.0)
@@ -104,7 +104,7 @@ def _held_by_tails(model: Resolved, density: Density, layer: Layer, touching: li
     harmless = set(never_negative_parts(model)) if tails else set()
     holding: list[tuple[Monomial, At]] = []
     for term in touching:
-        for unit in term.monomial.occupants():
+        for unit in term.monomial.distinct_units():
             if unit.name != layer.name:
                 continue
             found = statistic(term.monomial, unit)

@@ -12,10 +12,10 @@ from energydsl.model.records import Resolved
 
 def coupled_quadratic(model: Resolved, energy: Energy) -> tuple[str, ...]:
     """The real layers of which this holds; none where no two of their units meet, as P is then diagonal."""
-    chosen = {n for n, layer in model.units().items() if layer.domain.name == "real"}
+    chosen = {n for n, layer in model.random_layers().items() if layer.domain.name == "real"}
     while guilty := {n for t in energy.terms for n in _other_than_quadratic(t.monomial, chosen)}:
         chosen -= guilty
-    meet = any(sum(unit.name in chosen for unit in t.monomial.occupants()) > 1 for t in energy.terms)
+    meet = any(sum(unit.name in chosen for unit in t.monomial.distinct_units()) > 1 for t in energy.terms)
     return tuple(n for n in model.layers if n in chosen) if meet else ()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from energydsl.domains import Family
-from energydsl.energy.targets import Part
+from energydsl.energy.targets import Contribution
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Field:
 
     layer: str
     number: int
-    parts: tuple[Part, ...]
+    parts: tuple[Contribution, ...]
     text: str = field(compare=False)
 
 
@@ -68,7 +68,7 @@ class Gradient:
     """dE/dparam as a sum of parts, each a sufficient statistic."""
 
     param: str
-    parts: tuple[Part, ...]
+    parts: tuple[Contribution, ...]
     text: str = field(compare=False)
 
     def __str__(self) -> str:

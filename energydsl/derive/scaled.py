@@ -19,7 +19,7 @@ def improper_when_scaled(
     """Refusals where every term of the energy is multiplied by a factor, by label; families are those without factors."""
     kept = [t for t in energy.terms if t.label == BASE or factors[t.label]]
     scaled = [replace(t, monomial=t.monomial.scaled(factors.get(t.label, 1.0))) for t in kept]
-    for name, layer in model.units().items():
+    for name, layer in model.random_layers().items():
         declared, touching = ([t for t in terms if name in t.monomial.layers()] for terms in (energy.terms, scaled))
         yield from normalisation_problems(model, families[name], layer, touching, declared)
     yield from (d for d in unbounded_pairs(model, replace(energy, terms=tuple(scaled))) if d.severity == "error")

@@ -7,23 +7,23 @@ from collections.abc import Mapping
 from energydsl.derive.records import BlockPart, Schedule
 from energydsl.diagnostics import Diagnostic, Note
 from energydsl.energy.terms import Energy
-from energydsl.graph import Parts, colour_layers, meetings
+from energydsl.graph import UnitColouring, colour_layers, interactions
 from energydsl.model.records import Resolved, ScheduleBlock
 
 
 def schedule(
-    model: Resolved, energy: Energy, parts: Mapping[str, Parts], clamped: frozenset[str] = frozenset()
+    model: Resolved, energy: Energy, parts: Mapping[str, UnitColouring], clamped: frozenset[str] = frozenset()
 ) -> Schedule:
     """Blocks in order; every free unit is in exactly one, and no two units of a block share a term."""
-    free = [n for n in model.units() if n not in clamped]
+    free = [n for n in model.random_layers() if n not in clamped]
     if model.schedule:
         groups = [[n for n, _ in block.parts if n in free] for block in model.schedule]
     else:
-        groups = colour_layers(free, meetings(energy))
+        groups = colour_layers(free, interactions(energy))
     return tuple(block for group in groups for block in _blocks(group, parts))
 
 
-def _blocks(group: list[str], parts: Mapping[str, Parts]) -> Schedule:
+def _blocks(group: list[str], parts: Mapping[str, UnitColouring]) -> Schedule:
     """A group of layers that do not meet, cut where units of one layer do: colour 0 of all, colour 1 of all, ..."""
     scans = tuple((BlockPart(n, "scan"),) for n in group if parts[n].kind == "scan")
     rest = [n for n in group if parts[n].kind != "scan"]
@@ -41,17 +41,17 @@ def _blocks(group: list[str], parts: Mapping[str, Parts]) -> Schedule:
     )
 
 
-def check_schedule(model: Resolved, energy: Energy, parts: Mapping[str, Parts]) -> list[Diagnostic]:
+def check_schedule(model: Resolved, energy: Energy, parts: Mapping[str, UnitColouring]) -> list[Diagnostic]:
     """E0301: blocks of the user's schedule whose units are not conditionally independent."""
     found: list[Diagnostic] = []
-    pairs = meetings(energy)
+    pairs = interactions(energy)
     for block in model.schedule:
         found += _block_problems(block, energy, pairs, parts)
     return found
 
 
 def _block_problems(
-    block: ScheduleBlock, energy: Energy, pairs: Mapping[frozenset[str], int], parts: Mapping[str, Parts]
+    block: ScheduleBlock, energy: Energy, pairs: Mapping[frozenset[str], int], parts: Mapping[str, UnitColouring]
 ) -> list[Diagnostic]:
     names = [n for n, _ in block.parts]
     found = []

@@ -17,6 +17,6 @@ BERNOULLI = Family(
     entropy=apply("softplus", ETA1) - ETA1 * _mean,
     mode=apply("step", ETA1),
     formula="sigmoid({eta1})",
-    natural=lambda mean, _: np.log(mean / (1.0 - mean)),
+    mean_to_natural=lambda mean, _: np.log(mean / (1.0 - mean)),
 )
 BINARY = Domain("binary", "{0, 1}", (BERNOULLI,), points=(0.0, 1.0), nonnegative=True, values=lambda _: (0.0, 1.0))

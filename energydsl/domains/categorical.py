@@ -17,6 +17,6 @@ STATES = Family(
     entropy=apply("entropy_last", ETA1),
     mode=apply("choose_last", 1e4 * ETA1, 0.5),
     formula="softmax_{state}({eta1})",
-    natural=lambda mean, _: np.log(mean),
+    mean_to_natural=lambda mean, _: np.log(mean),
 )
 CATEGORICAL = Domain("categorical", "one-hot", (STATES,), points=(0.0, 1.0), one_hot=True, nonnegative=True)

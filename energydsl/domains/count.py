@@ -11,7 +11,7 @@ _rate = apply("poisson_rate", ETA1)
 POISSON = Family(
     name="poisson",
     powers=(1,),
-    weighted=True,
+    factorial_base=True,
     log_partition=apply("exp", ETA1),
     mean=_rate,
     variance=_rate,
@@ -19,7 +19,7 @@ POISSON = Family(
     entropy=_rate - ETA1 * _rate,
     mode=apply("floor", _rate),
     formula="Poisson(rate = exp({eta1}))",
-    natural=lambda mean, _: np.log(mean),
+    mean_to_natural=lambda mean, _: np.log(mean),
 )
 
 _mean = 1.0 / apply("expm1", -ETA1)
@@ -27,7 +27,7 @@ _mean = 1.0 / apply("expm1", -ETA1)
 GEOMETRIC = Family(
     name="geometric",
     powers=(1,),
-    negative=1,
+    confining_power=1,
     log_partition=-apply("log1mexp", ETA1),
     mean=_mean,
     variance=_mean * (1.0 + _mean),
@@ -35,7 +35,7 @@ GEOMETRIC = Family(
     entropy=-apply("log1mexp", ETA1) - ETA1 * _mean,
     mode=0.0 * ETA1,
     formula="Geometric(ratio = exp({eta1}))",
-    natural=lambda mean, _: -np.log1p(1.0 / mean),
+    mean_to_natural=lambda mean, _: -np.log1p(1.0 / mean),
 )
 COUNT = Domain(
     name="count",

@@ -11,7 +11,7 @@ def integrated(density: Density) -> Family:
     return Family(
         name="density",
         powers=(),
-        negative=density.confining[1],
+        confining_power=density.confining[1],
         log_partition=apply("density_log", *given),
         mean=apply("density_mean", *given),
         variance=apply("density_variance", *given),

@@ -9,7 +9,7 @@ _mean = -1.0 / ETA1
 EXPONENTIAL = Family(
     name="exponential",
     powers=(1,),
-    negative=1,
+    confining_power=1,
     log_partition=-apply("log", -ETA1),
     mean=_mean,
     variance=_mean * _mean,
@@ -17,7 +17,7 @@ EXPONENTIAL = Family(
     entropy=1.0 - apply("log", -ETA1),
     mode=0.0 * ETA1,
     formula="Exponential(rate = {minus1})",
-    natural=lambda mean, _: -1.0 / mean,
+    mean_to_natural=lambda mean, _: -1.0 / mean,
 )
 POSITIVE = Domain(
     name="positive",
@@ -25,7 +25,7 @@ POSITIVE = Domain(
     families=(EXPONENTIAL, TRUNCATED_NORMAL),
     finite=False,
     nonnegative=True,
-    whole=False,
+    integer_valued=False,
     functions=SMOOTH,
     integrated=True,
     bounds=lambda _: (0.0, UNBOUNDED),

@@ -11,7 +11,7 @@ _mean = ETA1 * _variance
 NORMAL = Family(
     name="normal",
     powers=(1, 2),
-    negative=2,
+    confining_power=2,
     log_partition=0.5 * (ETA1 * _mean + apply("log", 2.0 * math.pi * _variance)),
     mean=_mean,
     variance=_variance,
@@ -19,6 +19,6 @@ NORMAL = Family(
     entropy=0.5 * apply("log", 2.0 * math.pi * math.e * _variance),
     mode=_mean,
     formula="Normal(mean = ({eta1}) / ({precision}), variance = 1 / ({precision}))",
-    natural=lambda mean, eta2: -2.0 * mean * eta2,
+    mean_to_natural=lambda mean, eta2: -2.0 * mean * eta2,
 )
-REAL = Domain("real", "R", (NORMAL,), finite=False, whole=False, functions=SMOOTH, integrated=True)
+REAL = Domain("real", "R", (NORMAL,), finite=False, integer_valued=False, functions=SMOOTH, integrated=True)

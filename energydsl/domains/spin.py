@@ -19,6 +19,6 @@ SPINS = Family(
     entropy=_log_partition - ETA1 * _mean,
     mode=2.0 * apply("step", ETA1) - 1.0,
     formula="sigmoid(2 ({eta1}))",
-    natural=lambda mean, _: np.arctanh(mean),
+    mean_to_natural=lambda mean, _: np.arctanh(mean),
 )
 SPIN = Domain("spin", "{-1, +1}", (SPINS,), points=(-1.0, 1.0), values=lambda _: (-1.0, 1.0))

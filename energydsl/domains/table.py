@@ -30,10 +30,10 @@ class Family:
     """A family of conditionals: formulas in eta1, eta2, the uniform number u, and the bounds low and high of the domain.
 
     powers: the statistics x^p that have natural parameters, in the order of eta1, eta2.
-    negative: the power whose natural parameter must be negative for the density to exist, or 0.
-    weighted: h(x) = 1 / x!, the base measure `lgamma(x + 1)`; else h = 1.
+    confining_power: the power whose natural parameter must be negative for the density to exist, or 0.
+    factorial_base: h(x) = 1 / x!, the base measure `lgamma(x + 1)`; else h = 1.
     entropy: -<log(p / h)>, so that -<beta E without base measure> + entropy bounds log Z.
-    natural: eta1 of a mean (and eta2) in closed form; None where it is searched for.
+    mean_to_natural: eta1 of a mean (and eta2) in closed form; None where it is searched for.
     density: its statistics where there is no closed form; powers is then empty.
     """
 
@@ -46,13 +46,13 @@ class Family:
     entropy: Scalar
     mode: Scalar
     formula: str
-    negative: int = 0
-    weighted: bool = False
-    natural: Callable[[Any, Any], Any] | None = None
+    confining_power: int = 0
+    factorial_base: bool = False
+    mean_to_natural: Callable[[Any, Any], Any] | None = None
     density: Density | None = None
 
     @property
-    def over_states(self) -> bool:
+    def parameter_per_state(self) -> bool:
         """Whether there is one natural parameter for each value of a unit."""
         return isinstance(self.sample, Op) and self.sample.name in AXIS
 
@@ -64,7 +64,7 @@ class Family:
     @property
     def local(self) -> bool:
         """Whether formulas ask for nothing but natural parameters, all of one unit or state."""
-        return self.one_hot or not (self.over_states or {"low", "high", "density"} & variables(self.sample))
+        return self.one_hot or not (self.parameter_per_state or {"low", "high", "density"} & variables(self.sample))
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Domain:
     integrated: whether conditionals without a closed form are integrated numerically, so that any natural power will do.
     values: all values of a unit, of the domain's arguments; None where they are infinitely many.
     bounds: the least and the greatest value.
-    whole: whether values are whole numbers.
+    integer_valued: whether values are whole numbers.
     """
 
     name: str
@@ -88,7 +88,7 @@ class Domain:
     finite: bool = True
     bounded: bool = False
     nonnegative: bool = False
-    whole: bool = True
+    integer_valued: bool = True
     functions: frozenset[str] = frozenset()
     integrated: bool = False
     values: Callable[[Arguments], tuple[float, ...]] | None = None
@@ -99,7 +99,7 @@ class Domain:
         """All powers of a unit that some family takes."""
         return max((f.powers for f in self.families), key=len)
 
-    def family(self, powers: Set[float | None], weighted: bool) -> Family | None:
+    def family(self, powers: Set[float | None], factorial_base: bool) -> Family | None:
         """The first family that takes these powers and this base measure."""
-        fitting = (f for f in self.families if f.over_states or powers <= set(f.powers))
-        return next((f for f in fitting if f.weighted == weighted), None)
+        fitting = (f for f in self.families if f.parameter_per_state or powers <= set(f.powers))
+        return next((f for f in fitting if f.factorial_base == factorial_base), None)

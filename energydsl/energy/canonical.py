@@ -16,7 +16,7 @@ from energydsl.energy.rules import Rules, TooMuch, collect, order
 from energydsl.energy.terms import BASE, At, Energy, Function, Loop, Monomial, Predicate, Term, with_entry
 from energydsl.energy.text import Letters, show_monomial
 from energydsl.model import expressions as ex
-from energydsl.model.constants import Problem
+from energydsl.model.constants import DiagnosticError
 from energydsl.model.indices import Index, Wrap
 from energydsl.model.layer_graph import LABEL
 from energydsl.model.records import EnergyTerm, Resolved
@@ -38,7 +38,7 @@ def canonical_terms(model: Resolved, energies: tuple[EnergyTerm, ...]) -> tuple[
             try:
                 monomials = Expander(rules).expand(part, (), {})
                 separated = list(_separated_all(monomials, rules, part.span, warnings))
-            except Problem as problem:
+            except DiagnosticError as problem:
                 problems.append(problem.diagnostic)
                 continue
             except TooMuch:
@@ -87,7 +87,7 @@ def _too_large(span: Span) -> Diagnostic:
 
 def _weighs(monomial: Monomial, coefficient: float, rules: Rules) -> str:
     """The layer whose base measure a term is: the sum of lgamma(x + 1) over all its units; or nothing."""
-    units = monomial.occupants()
+    units = monomial.distinct_units()
     if coefficient != 1.0 or len(monomial.factors) != 1 or len(units) != 1 or monomial.predicates or units[0].flat:
         return ""
     (atom, exponent), unit = monomial.factors[0], units[0]
@@ -135,7 +135,7 @@ def _separated_all(
             warned = True
         todo += collect(_split(monomial, meeting, rules), rules)
     else:
-        raise Problem("E0310", f"this separates into more than {MAX_MONOMIALS} terms", span)
+        raise DiagnosticError("E0310", f"this separates into more than {MAX_MONOMIALS} terms", span)
 
 
 def _full_square(monomial: Monomial, span: Span) -> Diagnostic:
@@ -155,7 +155,7 @@ Meeting = tuple[At, At, Pairs, bool]
 
 def _meeting_pair(monomial: Monomial, rules: Rules) -> Meeting | None:
     """The first two factors that may name the same unit, with the index pairs that decide it."""
-    units = monomial.occupants()
+    units = monomial.distinct_units()
     rules.budget.spend(5 * len(units) ** 2 * (1 + len(monomial.predicates)))
     ranges = {loop.name: (loop.low, loop.high) for loop in monomial.loops}
     for n, a in enumerate(units):
@@ -285,14 +285,16 @@ def _on_ring(index: Index, ranges: dict[str, tuple[int, int]]) -> tuple[Index, i
 
 def _split(monomial: Monomial, meeting: Meeting, rules: Rules) -> list[Monomial]:
     """The cases of a meeting: same unit (folded), or different ones."""
-    first, second, pairs, over_states = meeting
+    first, second, pairs, parameter_per_state = meeting
     a, b = _comparable(first, second, rules)
     sites = rules.sites(a)
-    states_apart = len(a.indices) > sites and not over_states and not pairs and not _same(a.indices[-1], b.indices[-1])
+    states_apart = (
+        len(a.indices) > sites and not parameter_per_state and not pairs and not _same(a.indices[-1], b.indices[-1])
+    )
     if states_apart:
         return []  # one unit is never in two states
-    same = _where_equal(monomial, first, second, pairs, over_states, rules)
-    if over_states:
+    same = _where_equal(monomial, first, second, pairs, parameter_per_state, rules)
+    if parameter_per_state:
         return [same]
     return [same, *_where_different(monomial, pairs)] if pairs else [same]
 
@@ -302,7 +304,7 @@ def _where_equal(
     first: At,
     second: At,
     pairs: list[tuple[Index, Index]],
-    over_states: bool,
+    parameter_per_state: bool,
     rules: Rules,
 ) -> Monomial:
     """The part where all pairs are equal, by substitution where a loop can be eliminated, else by predicate."""
@@ -319,7 +321,11 @@ def _where_equal(
         monomial = replace(monomial, loops=tuple(loop for loop in monomial.loops if loop.name != name))
         first, second = (replace(u, indices=tuple(i.replace(mapping) for i in u.indices)) for u in (first, second))
         pairs = [(x.replace(mapping), y.replace(mapping)) for x, y in pairs]
-    met = first if over_states else replace(first, indices=first.indices[:sites] + second.indices[sites_of_second:])
+    met = (
+        first
+        if parameter_per_state
+        else replace(first, indices=first.indices[:sites] + second.indices[sites_of_second:])
+    )
     factors = tuple((with_entry(atom, second, met), e) for atom, e in monomial.factors)
     return replace(monomial, factors=factors)
 

@@ -15,7 +15,7 @@ from energydsl.domains import ANY, Domain
 from energydsl.energy.rules import Rules, collect
 from energydsl.energy.terms import At, Atom, Function, Loop, Monomial, Predicate, atom_binders, entries
 from energydsl.model import expressions as ex
-from energydsl.model.constants import Problem
+from energydsl.model.constants import DiagnosticError
 from energydsl.model.indices import EdgeEnd, Index
 
 MAX_MONOMIALS = 5000
@@ -96,7 +96,7 @@ class Expander:
 
     def _product(self, left: list[Monomial], right: list[Monomial], span: Span) -> list[Monomial]:
         if len(left) * len(right) > MAX_MONOMIALS:
-            raise Problem("E0310", f"this multiplies out to more than {MAX_MONOMIALS} terms", span)
+            raise DiagnosticError("E0310", f"this multiplies out to more than {MAX_MONOMIALS} terms", span)
         return [a.times(b) for a in left for b in right]
 
     def _contracted(self, node: ex.Contracted, at: tuple[Index, ...], bound: Binding) -> list[Monomial]:
@@ -154,7 +154,7 @@ class Expander:
         groups: dict[At | None, list[Monomial]] = {}
         for m in argument:
             own = {loop.name for loop in m.loops}
-            units = m.occupants()
+            units = m.distinct_units()
             if len(units) > 1 or any(b in own for u in units for b in atom_binders(u)):
                 return None
             groups.setdefault(units[0] if units else None, []).append(m)
@@ -191,7 +191,7 @@ class Expander:
             domain = self.rules.domain(unit.name)
             if function not in domain.functions:
                 what = f"{function} of" if function else "this power of"
-                raise Problem(
+                raise DiagnosticError(
                     "E0310",
                     f"no closed-form conditional: {what} a unit of `{unit.name}`, whose domain is {domain.name}",
                     span,
@@ -214,7 +214,7 @@ class Expander:
         units = {a for m in argument for f, _ in m.factors for a in entries(f) if a.kind == "layer"}
         own = {loop.name for m in argument for loop in m.loops}
         if len(units) > 1 or any(b in own for u in units for b in atom_binders(u)):
-            raise Problem(
+            raise DiagnosticError(
                 "E0310",
                 "this function depends on more than one unit",
                 span,
@@ -232,10 +232,10 @@ class Expander:
 
 
 def check_power(domain: Domain, layer: str, exponent: float, span: Span) -> None:
-    """Raise `Problem` (E0310) where the domain has no statistic x^exponent."""
+    """Raise `DiagnosticError` (E0310) where the domain has no statistic x^exponent."""
     natural = domain.integrated and exponent > 0 and exponent == int(exponent)
     if domain.points is None and domain.functions != ANY and exponent not in domain.powers and not natural:
-        raise Problem(
+        raise DiagnosticError(
             "E0310",
             f"no closed-form conditional: power {exponent:g} of a unit of `{layer}`, whose domain is {domain.name}",
             span,
@@ -282,13 +282,13 @@ def _function(function: str, argument: list[Monomial], exponent: float, span: Sp
                 raise ValueError
         except (ValueError, ZeroDivisionError, OverflowError):
             what = f"{function}({value:g})" if function else f"({value:g}) ^ {exponent:g}"
-            raise Problem("E0310", f"{what} is not a number, and this takes that value", span) from None
+            raise DiagnosticError("E0310", f"{what} is not a number, and this takes that value", span) from None
         return Monomial(result)
     return Monomial(1.0, factors=((Function(function, tuple(argument)), exponent),))
 
 
 def value_of(atom: Atom, exponent: float, unit: At, value: float, rules: Rules, span: Span) -> Monomial:
-    """A function of one unit at one of its values. Raises `Problem` (E0310) where it is no number."""
+    """A function of one unit at one of its values. Raises `DiagnosticError` (E0310) where it is no number."""
     assert isinstance(atom, Function)
     return _function(atom.function, _at_value(list(atom.argument), unit, value, rules), exponent, span)
 

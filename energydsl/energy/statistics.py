@@ -11,7 +11,7 @@ from energydsl.domains.integrated import integrated
 from energydsl.energy.targets import UNIT, statistic
 from energydsl.energy.terms import BASE, At, Atom, Function, Term, entries
 from energydsl.energy.terms import Factor as TermFactor
-from energydsl.model.constants import Problem
+from energydsl.model.constants import DiagnosticError
 from energydsl.model.records import Layer
 
 Statistic = tuple[TermFactor, ...]
@@ -23,7 +23,7 @@ def statistics_of(layer: Layer, touching: Iterable[Term]) -> list[Statistic]:
         statistic(t.monomial, u)
         for t in touching
         if t.label != BASE
-        for u in t.monomial.occupants()
+        for u in t.monomial.distinct_units()
         if u.name == layer.name
     }
     return sorted(found, key=lambda s: (power_of(s) is None, power_of(s) or 0, repr(s)))
@@ -47,9 +47,12 @@ def degree_of(found: Statistic) -> float:
 
 
 def without_closed_form(layer: Layer, statistics: list[Statistic], touching: Iterable[Term]) -> Family:
-    """The family of a density that is integrated on panels. Raises `Problem` (E0310, E0311)."""
+    """The family of a density that is integrated on panels. Raises `DiagnosticError` (E0310, E0311)."""
     spans = {
-        statistic(t.monomial, u): t.spans[0] for t in touching for u in t.monomial.occupants() if u.name == layer.name
+        statistic(t.monomial, u): t.spans[0]
+        for t in touching
+        for u in t.monomial.distinct_units()
+        if u.name == layer.name
     }
     low, high = DOMAINS[layer.domain.name].bounds(layer.domain.arguments)
     numbers = [tuple(_factor(a, e, layer, spans[s]) for a, e in s) for s in statistics]
@@ -57,14 +60,14 @@ def without_closed_form(layer: Layer, statistics: list[Statistic], touching: Ite
     try:
         return integrated(integrable(numbers, powers, low, high))
     except Unbounded as reason:
-        raise Problem(
+        raise DiagnosticError(
             "E0311",
             f"not provably normalisable: no power of `{layer.name}` outgrows all else in its conditional",
             spans[statistics[reason.statistic]],
             f"add a positive multiple of sum({layer.name}^{reason.power}) to the energy",
         ) from None
     except OutOfReach as reason:
-        raise Problem(
+        raise DiagnosticError(
             "E0310", f"no conditional that can be integrated: {reason}", spans[statistics[reason.statistic]]
         ) from None
 
@@ -78,7 +81,7 @@ def _factor(atom: Atom, exponent: float, layer: Layer, span: Span) -> Factor:
         if m.loops or any(a != UNIT for a, _ in m.factors):
             nested = all(set(entries(a)) == {UNIT} for a, _ in m.factors)
             what = "a function of a function" if nested else f"{atom.function} of a unit and of something else"
-            raise Problem(
+            raise DiagnosticError(
                 "E0310",
                 f"no closed-form conditional: {what}, for a unit of `{layer.name}`",
                 span,

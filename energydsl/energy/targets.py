@@ -1,6 +1,6 @@
 """Derivatives of monomials with respect to one entry: by a unit's statistic, or by a parameter.
 
-The result is a `Part`: a monomial aimed at the entry it contributes to. Where the aim can be solved for loops, those
+The result is a `Contribution`: a monomial aimed at the entry it contributes to. Where the aim can be solved for loops, those
 loops are renamed o0, o1, ... and the part is a plain function of the output index; else it is scattered.
 """
 
@@ -21,7 +21,7 @@ UNIT = At("unit", "")
 
 
 @dataclass(frozen=True)
-class Part:
+class Contribution:
     """A monomial aimed at entry `target` of an array; solved: target is (o0, o1, ...), each over its whole axis."""
 
     label: str
@@ -46,12 +46,16 @@ def others(monomial: Monomial, unit: At) -> Monomial:
     return replace(monomial, factors=tuple((a, e) for a, e in monomial.factors if unit not in entries(a)))
 
 
-def by_unit(label: str, monomial: Monomial, unit: At, shape: tuple[int, ...], term: int, rules: Rules) -> list[Part]:
+def by_unit(
+    label: str, monomial: Monomial, unit: At, shape: tuple[int, ...], term: int, rules: Rules
+) -> list[Contribution]:
     """-dE/dT of one term by the statistic of a unit; `shape` is that of the layer in the energy."""
     return [aim(label, others(monomial, unit).scaled(-1.0), unit.indices, unit.flat, shape, term, rules)]
 
 
-def by_value(label: str, monomial: Monomial, unit: At, shape: tuple[int, ...], term: int, rules: Rules) -> list[Part]:
+def by_value(
+    label: str, monomial: Monomial, unit: At, shape: tuple[int, ...], term: int, rules: Rules
+) -> list[Contribution]:
     """-E of one term at each value of a unit, over a last axis of values; `shape` has that axis."""
     loop = Loop(VALUE, 0, shape[-1])
     support = At("support", unit.name, (Index.of(loop.name),))
@@ -60,7 +64,9 @@ def by_value(label: str, monomial: Monomial, unit: At, shape: tuple[int, ...], t
     return [aim(label, rest, (*unit.indices, Index.of(loop.name)), unit.flat, shape, term, rules)]
 
 
-def by_param(label: str, monomial: Monomial, param: str, shape: tuple[int, ...], term: int, rules: Rules) -> list[Part]:
+def by_param(
+    label: str, monomial: Monomial, param: str, shape: tuple[int, ...], term: int, rules: Rules
+) -> list[Contribution]:
     """dE/dparam of one term, chain rule inside functions included."""
     return [
         aim(label, m, target, False, shape, term, rules)
@@ -119,15 +125,15 @@ def aim(
     shape: tuple[int, ...],
     term: int,
     rules: Rules,
-) -> Part:
+) -> Contribution:
     """The part that adds `monomial` at `target`, solved for the output index where possible."""
     solution = None if flat else _solution(monomial, target, shape, rules)
     if solution is None:
-        return Part(label, monomial, target, flat, False, term)
+        return Contribution(label, monomial, target, flat, False, term)
     solved = monomial.replace_binders(solution)
     solved = replace(solved, loops=tuple(loop for loop in monomial.loops if loop.name not in solution))
     outputs = tuple(Index.of(output(k)) for k in range(len(target)))
-    return Part(label, solved, outputs, flat, True, term)
+    return Contribution(label, solved, outputs, flat, True, term)
 
 
 def _solution(
@@ -157,10 +163,10 @@ def _solved_axis(index: Index, size: int, out: Index, loops: dict[str, Loop]) ->
     return loop.name, wrapped(out - Index(constant=shift), size) if shift else out
 
 
-def merge(parts: Iterable[Part], rules: Rules) -> tuple[Part, ...]:
+def merge(parts: Iterable[Contribution], rules: Rules) -> tuple[Contribution, ...]:
     """Equal parts added up; `o < i` and `i < o` joined to `i != o`, and that dropped on a zero diagonal."""
-    found: dict[tuple[str, bool, bool, tuple[Index, ...]], list[Part]] = {}
-    kept: list[Part] = []
+    found: dict[tuple[str, bool, bool, tuple[Index, ...]], list[Contribution]] = {}
+    kept: list[Contribution] = []
     for part in parts:
         if part.solved:
             found.setdefault((part.label, part.flat, part.solved, part.target), []).append(part)

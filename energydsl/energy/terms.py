@@ -123,7 +123,7 @@ class Monomial:
         """Factors that are units, with their places."""
         return [(n, a) for n, (a, _) in enumerate(self.factors) if isinstance(a, At) and a.kind == "layer"]
 
-    def occupants(self) -> list[At]:
+    def distinct_units(self) -> list[At]:
         """The different units that occur, inside functions too."""
         found = (a for f, _ in self.factors for a in entries(f) if a.kind == "layer")
         return list(dict.fromkeys(found))

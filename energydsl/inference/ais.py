@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from energydsl.derive.free_energy import summable_sets
 from energydsl.diagnostics import ArgumentError, EstimateError
 from energydsl.learning import defaults
-from energydsl.program import Arrays, Program
+from energydsl.program.undirected import Arrays, Program
 from energydsl.random import Rng, stream
 
 Array = NDArray[Any]
@@ -127,7 +127,7 @@ def _anneal(path: _Path, held: Arrays, chains: int, betas: int, rng: Rng, progre
     log_weights = program.xp.zeros(chains)
     times = np.linspace(0.0, 1.0, betas + 1).tolist()
     # What is not finite is refused by `_summary`, in words.
-    with program.held(), np.errstate(all="ignore"):
+    with program.single_threaded_blas(), np.errstate(all="ignore"):
         for step in range(1, len(times)):
             log_weights += path.step(x, times[step - 1], times[step], rng, step == betas)
             if progress is not None and step % 50 == 0:
@@ -159,8 +159,10 @@ class _Path:
         self.program, self.params = program, params
         self.scalars = {"beta": 1.0, **scalars}
         model = program.model
-        self.base = {n: tuple(program.device(b) for b in base.get(n) or self._neutral(n)) for n in model.units()}
-        sets = summable_sets(model, program.derived.energy, list(model.units()))
+        self.base = {
+            n: tuple(program.device(b) for b in base.get(n) or self._neutral(n)) for n in model.random_layers()
+        }
+        sets = summable_sets(model, program.derived.energy, list(model.random_layers()))
         self.out = max(sets, key=lambda s: sum(model.layers[n].size for n in s))
         self.based = [n for n in self.base if n not in self.out]
         self.parts = program.parts()
@@ -201,13 +203,13 @@ class _Path:
         gain = (before - after) * (start + rest.astype(np.float64))
         fields, targets = {}, {}
         for name in self.out:
-            etas, same = getattr(kernels, f"apart__{name}")(self.params, x, self.plain, program.workspace)
+            etas, same = getattr(kernels, f"split_fields__{name}")(self.params, x, self.plain, program.workspace)
             base = self.base[name]
             start_at, target = (
                 (t * beta, [t * beta * e + (1.0 - t) * b for e, b in zip(same, base, strict=True)])
                 for t in (before, after)
             )
-            gain += getattr(kernels, f"gain__{name}")(etas, start_at, target)
+            gain += getattr(kernels, f"log_partition_difference__{name}")(etas, start_at, target)
             fields[name], targets[name] = etas, target
         if last:
             return gain
@@ -216,7 +218,7 @@ class _Path:
             return gain
         rng.next()  # type: ignore[no-untyped-call]
         for name in self.first:
-            getattr(kernels, f"draw_moved__{name}")(fields[name], targets[name], rng, x[name], program.workspace)
+            getattr(kernels, f"draw_tempered__{name}")(fields[name], targets[name], rng, x[name], program.workspace)
         settings = self.settings(after)
         for part in self.parts[len(self.first) :]:
             kernels.update(part, self.params, x, settings, rng, program.workspace)

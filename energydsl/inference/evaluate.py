@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from energydsl.data.sources import Data, as_data
 from energydsl.derive.records import Verdict
 from energydsl.diagnostics import ArgumentError, DataError, EstimateError, NotApplicable, TooLarge, a_kind, one_of
-from energydsl.directed_program import DirectedProgram
 from energydsl.inference.ais import Base, LogPartition, Progress, ais_each, ais_seconds
 from energydsl.inference.scores import Scores, exact_scores, independent, least_log_z, scores, standard_error
 from energydsl.learning import defaults
-from energydsl.program import Arrays, Program
+from energydsl.program.directed import DirectedProgram
+from energydsl.program.undirected import Arrays, Program
 from energydsl.random import Rng, stream
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def find_log_z(
     """log Z, one for each row of the inputs: exactly, or by AIS, as the method says."""
     annealing = annealing or Annealing()
     program.check_normalisable(params)
-    units = tuple(program.model.units())
+    units = tuple(program.model.random_layers())
     found = _exactly(
         lambda watch: program.log_sum(params, inputs, units, watch),
         method,

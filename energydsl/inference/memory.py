@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from energydsl.diagnostics import ArgumentError, NotApplicable
 from energydsl.domains import DOMAINS
-from energydsl.program import Arrays, Program
+from energydsl.program.undirected import Arrays, Program
 from energydsl.random import stream
 
 Array = NDArray[Any]
@@ -120,7 +120,7 @@ def recall(program: Program, params: Mapping[str, Any], cues: Mapping[str, Any] 
 def _plain(program: Program) -> None:
     model = program.model
     others = [n for n in model.layers if n not in model.by_role("visible")]
-    many = [n for n in model.units() if program.derived.conditionals[n].family not in ("bernoulli", "spin")]
+    many = [n for n in model.random_layers() if program.derived.conditionals[n].family not in ("bernoulli", "spin")]
     if others or many:
         raise NotApplicable(f"an associative memory has visible two-valued units only, not `{(others + many)[0]}`")
 

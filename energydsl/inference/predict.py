@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from energydsl.data.sources import Data, as_data
 from energydsl.derive.free_energy import log_states
 from energydsl.diagnostics import ArgumentError, NotApplicable, suggestion
-from energydsl.directed_program import DirectedProgram
 from energydsl.domains import DOMAINS
 from energydsl.inference.scores import standard_error
-from energydsl.program import Arrays, Program
+from energydsl.program.directed import DirectedProgram
+from energydsl.program.undirected import Arrays, Program
 
 if TYPE_CHECKING:
     from energydsl.learning.loop import Run
@@ -127,9 +127,9 @@ def _core(program: DirectedProgram, params: Arrays, x: Arrays, layer: str) -> tu
     if layer not in core.model.layers:
         raise NotApplicable(f"`{layer}` is drawn from its parents: only layers of the core are predicted")
     for part in (*program.generative, *program.recognition):
-        if layer in part.piece.given:
+        if layer in part.factor.given:
             raise NotApplicable(
-                f"{part.piece.name} is given `{layer}`: only layers that stand in the core alone are predicted"
+                f"{part.factor.name} is given `{layer}`: only layers that stand in the core alone are predicted"
             )
     count = len(next(iter(x.values())))
     parts: dict[str, list[Array]] = {n: [] for n in core.model.layers if n not in core.model.by_role("hidden")}
@@ -171,8 +171,8 @@ def _chances(program: Program, params: Arrays, rest: Arrays, states: Arrays, exa
     for k in range(len(values)):
         x = {**rest, layer: program.xp.array(program.xp.broadcast_to(values[k : k + 1], (rows, *values.shape[1:])))}
         if exact:
-            with program.held():
-                logits[:, k] = -program.host(program.marginal(params, x, settings, out))
+            with program.single_threaded_blas():
+                logits[:, k] = -program.host(program.summed_out(params, x, settings, out))
         else:
             logits[:, k] = program.host(program.mean_field(params, x, _SETTLED).bound)
     logits -= logits.max(axis=1, keepdims=True)

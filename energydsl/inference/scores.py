@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from energydsl.directed_program import DirectedProgram
 from energydsl.domains import DOMAINS
 from energydsl.inference.ais import Base, Progress, log_z_units, part_of
-from energydsl.program import Arrays, Program
+from energydsl.program.directed import DirectedProgram
+from energydsl.program.undirected import Arrays, Program
 from energydsl.random import Rng, stream
 
 Array = NDArray[Any]
@@ -87,7 +87,7 @@ def _recognised(program: DirectedProgram, params: Arrays, x: Arrays, seed: int) 
 def _by_mean_field(program: Program, params: Arrays, x: Arrays) -> Scores:
     count = len(next(iter(x.values())))
     found = [
-        program.double.mean_field(params, {n: a[k : k + _ROWS] for n, a in x.items()}, _SETTLED)
+        program.in_float64.mean_field(params, {n: a[k : k + _ROWS] for n, a in x.items()}, _SETTLED)
         for k in range(0, count, _ROWS)
     ]
     settled = np.concatenate([f.residuals for f in found]) <= _SETTLED
@@ -120,7 +120,7 @@ def _on_states(program: Program, layer: str, values: Array) -> Array:
         return np.asarray(np.isin(flat, (0, 1)).all(axis=1))
     if domain.values is not None:
         return np.asarray(np.isin(flat, domain.values(record.domain.arguments)).all(axis=1))
-    return np.asarray((flat == np.floor(flat)).all(axis=1) if domain.whole else np.zeros(len(flat), bool))
+    return np.asarray((flat == np.floor(flat)).all(axis=1) if domain.integer_valued else np.zeros(len(flat), bool))
 
 
 def independent(program: Program, base: Base, x: Arrays) -> Array:
@@ -128,11 +128,11 @@ def independent(program: Program, base: Base, x: Arrays) -> Array:
     total: Array = np.zeros(len(next(iter(x.values()))))
     for name in program.model.by_role("visible"):
         owner = program.owner(name) if isinstance(program, DirectedProgram) else program
-        owner = owner.double
+        owner = owner.in_float64
         fields = tuple(owner.host(f) for f in base[name])
         values = owner.device(x[name])
         total = total + owner.host(owner.external_energy(name, values, fields)) - log_z_units(owner, name, fields)
-        if owner.derived.conditionals[name].distribution.weighted:
+        if owner.derived.conditionals[name].distribution.factorial_base:
             flat = values.reshape(len(values), -1)
             total = total - owner.host(owner.xp.asarray(owner.kernels.lgamma(flat + 1.0)).sum(axis=1))
     return total

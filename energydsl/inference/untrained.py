@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from energydsl.compiler import Model
+from energydsl.api import Model
 from energydsl.diagnostics import ArgumentError
 from energydsl.learning.loop import Run
 

@@ -12,7 +12,7 @@ from energydsl.derive import Derived
 from energydsl.derive.records import Conditional, Field
 from energydsl.domains import DOMAINS
 from energydsl.energy.rules import Rules, without_idle_loops
-from energydsl.energy.targets import Part, joined, output
+from energydsl.energy.targets import Contribution, joined, output
 from energydsl.energy.terms import At, Atom, Function, Loop, Monomial, Term, atom_binders
 from energydsl.kernels.program import BATCH, Access, Contract, Define, Kernel, KernelProgram, LayerKernels, Section
 from energydsl.model.indices import Index
@@ -99,7 +99,7 @@ class _Lowering:
         places = dict.fromkeys(str(t.spans[0]) for t in terms if t.spans)
         return ", ".join(places)
 
-    def _aimed(self, part: Part, shape: tuple[int, ...], fixed: tuple[str, ...], row: bool) -> list[Section]:
+    def _aimed(self, part: Contribution, shape: tuple[int, ...], fixed: tuple[str, ...], row: bool) -> list[Section]:
         sizes = _loop_sizes(part.monomial.loops)
         origin = self._origin([self.derived.energy.terms[part.term]])
         if part.solved:

@@ -15,9 +15,9 @@ from typing import Any
 
 from energydsl.derive.records import Gradient
 from energydsl.diagnostics import NotApplicable
-from energydsl.energy.targets import Part, output
+from energydsl.energy.targets import Contribution, output
 from energydsl.energy.terms import At
-from energydsl.program import Arrays, Program
+from energydsl.program.undirected import Arrays, Program
 
 _RATE = 0.01
 
@@ -109,7 +109,7 @@ def _factors(gradient: Gradient) -> tuple[float, tuple[Layers, ...]] | None:
     return (found[0][0], sides) if whole else None
 
 
-def _product(part: Part) -> tuple[float, Layers] | None:
+def _product(part: Contribution) -> tuple[float, Layers] | None:
     """The factor and the layers of a part that is one product of whole layers in the order of the axes, else None."""
     if not part.solved:
         return None

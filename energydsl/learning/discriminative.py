@@ -15,7 +15,7 @@ import numpy as np
 
 from energydsl.derive.free_energy import log_states
 from energydsl.diagnostics import ArgumentError, NotApplicable, suggestion
-from energydsl.program import Arrays, Program
+from energydsl.program.undirected import Arrays, Program
 
 MOST_STATES = 256
 
@@ -72,8 +72,12 @@ class Discriminative:
         kernels, xp = self.program.kernels, self.program.xp
         logits = -self.program.marginal_rest(params, self.x, self.settings, self.out)
         for name in self.out:
-            etas, same = getattr(kernels, f"apart__{name}")(params, self.x, self.settings, self.program.workspace)
-            logits = logits + getattr(kernels, f"gain__{name}")(etas, (0.0, self.neutral[name]), (1.0, list(same)))
+            etas, same = getattr(kernels, f"split_fields__{name}")(
+                params, self.x, self.settings, self.program.workspace
+            )
+            logits = logits + getattr(kernels, f"log_partition_difference__{name}")(
+                etas, (0.0, self.neutral[name]), (1.0, list(same))
+            )
             whole = [eta + offset for eta, offset in zip(etas, same, strict=True)]
             getattr(kernels, f"moments__{name}")(self.x, *whole)
         logits = logits.reshape(self.count, self.batch)

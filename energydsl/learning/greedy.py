@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from energydsl.compiler import Model
+from energydsl.api import Model
 from energydsl.data.sources import Data
 from energydsl.derive import Derived
+from energydsl.derive.directed.network import Factor, Network
+from energydsl.derive.directed.split import inlined, names, take_apart, written
 from energydsl.diagnostics import ArgumentError, NotApplicable, Source
 from energydsl.learning import defaults
 from energydsl.learning.centred import centred_pairs
@@ -27,9 +29,7 @@ from energydsl.learning.methods import CD, Method
 from energydsl.learning.optimizers import SGD, Optimizer
 from energydsl.model.records import Resolved
 from energydsl.model.resolve import Overrides
-from energydsl.model.split import inlined, names, take_apart, written
-from energydsl.network import Network, Piece
-from energydsl.program import Arrays, Program
+from energydsl.program.undirected import Arrays, Program
 from energydsl.random import Rng, seed_of, stream
 from energydsl.syntax import tree
 from energydsl.syntax.printer import print_module
@@ -75,15 +75,17 @@ def stages(program: Program) -> list[Stage]:
     verdict = next(v for v in derived.verdicts if v.name == "wake-sleep")
     if not verdict.ok:
         raise NotApplicable(f"greedy training needs recognition: {verdict.why}")
-    found = [_pair(derived, piece) for piece in derived.pieces.recognition]
-    core = derived.pieces.core.model
+    found = [_pair(derived, factor) for factor in derived.factorisation.recognition]
+    core = derived.factorisation.core.model
     text = print_module(written(take_apart(derived.model).core, derived.model))
     return [*found, Stage(text, tuple((n, n, 1.0) for n in core.params), ())]
 
 
-def _pair(network: Network, recognition: Piece) -> Stage:
+def _pair(network: Network, recognition: Factor) -> Stage:
     """p(a | b) and q(b | a) as one undirected model of a and b."""
-    partners = [p for p in network.pieces.generative if set(p.targets) == set(recognition.given) & set(network.drawn)]
+    partners = [
+        p for p in network.factorisation.generative if set(p.targets) == set(recognition.given) & set(network.drawn)
+    ]
     partners = [p for p in partners if set(recognition.targets) == set(p.given)]
     if len(partners) != 1:
         raise NotApplicable(f"{recognition.name} has no generative counterpart to be trained with")
@@ -117,7 +119,7 @@ def _undirected(derived: Derived) -> Iterator[Stage]:
     energies = [s for s in (*model.module.statements, *model.expanded) if isinstance(s, tree.Energy)]
     terms = [term for s in energies for term in _additive(inlined(s.value, model), "+")]
     layers = [(set(names(t)) & set(model.layers), sign, t) for sign, t in terms]
-    near: dict[str, set[str]] = {n: set() for n in model.units()}
+    near: dict[str, set[str]] = {n: set() for n in model.random_layers()}
     for met, _, _ in layers:
         for name in met:
             near[name] |= met - {name}
@@ -130,7 +132,7 @@ def _undirected(derived: Derived) -> Iterator[Stage]:
     while queue:
         lower = queue.pop(0)
         done.add(lower)
-        for upper in [n for n in model.units() if n in near[lower] and n in hidden and n not in done]:
+        for upper in [n for n in model.random_layers() if n in near[lower] and n in hidden and n not in done]:
             queue.append(upper)
             beside = {n for n in near[upper] if n not in hidden and n != lower}
             yield _link(model, layers, lower, upper, beside, near)
@@ -179,10 +181,12 @@ def _renamed(node: Any, old: str, new: str) -> Any:
     return replace(node, **{k: _renamed(v, old, new) for k, v in vars(node).items() if k != "span"})
 
 
-def _statement(model: Resolved, piece: Piece) -> tree.Energy:
+def _statement(model: Resolved, factor: Factor) -> tree.Energy:
     """The conditional energy as it was written."""
     energies = (s for s in (*model.module.statements, *model.expanded) if isinstance(s, tree.Energy))
-    found = next(s for s in energies if s.keyword == piece.keyword and tuple(n.id for n in s.targets) == piece.targets)
+    found = next(
+        s for s in energies if s.keyword == factor.keyword and tuple(n.id for n in s.targets) == factor.targets
+    )
     return replace(found, value=inlined(found.value, model))
 
 

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from energydsl.compiler import Model
+from energydsl.api import Model
 from energydsl.data.sources import Data, as_data, load_data
 from energydsl.diagnostics import ArgumentError, EnergyError, TrainingError, a_kind, whole_number
-from energydsl.directed_program import DirectedProgram
 from energydsl.domains import DOMAINS
 from energydsl.learning import checkpoint, defaults, files, interrupt, scales
 from energydsl.learning import run as runs
@@ -36,7 +35,8 @@ from energydsl.learning.run import Run as Run
 from energydsl.learning.run import open_run as open_run
 from energydsl.learning.start import check_start
 from energydsl.learning.wake_sleep import WakeSleepPhases
-from energydsl.program import Arrays, Program
+from energydsl.program.directed import DirectedProgram
+from energydsl.program.undirected import Arrays, Program
 from energydsl.random import Rng, stream
 
 Array = NDArray[Any]
@@ -85,7 +85,7 @@ def train(
     returns the run with `finished` False and `signal` set. SIGTERM and SIGHUP save alike, and then end the process as they
     would have; a caller with a handler of its own, or within `interrupt.heeded`, has the run returned.
 
-    Raises `TrainingError` where a parameter leaves the finite numbers, `DataError` for unfit data, `NotApplicable` where
+    Raises `TrainingError` if a parameter becomes NaN or infinite, `DataError` for unfit data, `NotApplicable` where
     the method does not fit the model.
     """
     if not isinstance(program, Program):
@@ -205,7 +205,7 @@ class _Training:
         stopped_by = 0
         try:
             # Held throughout, reports too: threads that a BLAS library has once used spin on for longer than many an epoch.
-            with self.program.held():
+            with self.program.single_threaded_blas():
                 self._epochs(report)
         except KeyboardInterrupt as error:
             stopped_by = interrupt.number_of(error)
@@ -270,7 +270,7 @@ class _Training:
 
     def _update(self, data: Arrays) -> None:
         """One step down the gradient. Ctrl-C takes effect between updates only, so a saved state is always whole."""
-        with self.program.held():
+        with self.program.single_threaded_blas():
             for source in self.sources:
                 source.load(data)
             progress = self.update / self.total
@@ -338,7 +338,7 @@ class _Training:
         if not self.stepped:
             return
         host, square_sum = self.program.host, self.program.kernels.square_sum
-        with self.program.held(), np.errstate(all="ignore"):
+        with self.program.single_threaded_blas(), np.errstate(all="ignore"):
             found = dict(self.sums)
             for name in self.direct:
                 slope = square_sum(self._gradients([name])[name]) if sizes else 0.0
@@ -361,7 +361,9 @@ class _Training:
 
     def _improper(self) -> Iterator[str]:
         """Layers whose joint density need not exist for all parameters (W0405)."""
-        infinite = [n for n, layer in self.program.model.units().items() if not DOMAINS[layer.domain.name].finite]
+        infinite = [
+            n for n, layer in self.program.model.random_layers().items() if not DOMAINS[layer.domain.name].finite
+        ]
         for name in infinite:
             if self.program.derived.conditionals[name].coupled_by is not None:
                 yield f"units of `{name}` are coupled, and the energy is unbounded below for these parameters"

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from energydsl.backends import numpy_runtime
+from energydsl.backends.numpy import runtime as numpy_runtime
 from energydsl.diagnostics import ArgumentError, one_of
 from energydsl.learning import defaults
 from energydsl.model.records import Param

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from energydsl.derive.records import Schedule
 from energydsl.diagnostics import NotApplicable
 from energydsl.learning.methods import CD, MCMC, PCD, Method
-from energydsl.program import Arrays, Program
+from energydsl.program.undirected import Arrays, Program
 from energydsl.random import Rng
 
 Array = NDArray[Any]
@@ -99,7 +99,7 @@ class Phases:
     def _start_at_data(self, averaged: set[str]) -> None:
         """CD: the negative phase goes on from the samples of the positive one; what it draws first need not be copied."""
         first = {p.layer for p in self.negative_schedule[0] if p.kind == "whole"}
-        self.copied = [n for n in self.program.model.units() if n not in first]
+        self.copied = [n for n in self.program.model.random_layers() if n not in first]
         for name in self.hidden:
             if name in self.copied and name in averaged and name in self.positive_means:
                 self.negative[name] = self.positive[name]
@@ -121,7 +121,7 @@ class Phases:
     def load(self, data: Arrays) -> None:
         """Copy one batch of data to where the phases read it."""
         if self.method.impute:
-            data, known = self.program.partly(data, self.rng)
+            data, known = self.program.initialise_missing(data, self.rng)
             everything = {n: self.program.xp.ones(data[n].shape, bool) for n in data if n not in self.inputs}
             self.keep = {**everything, **known}
         for name, array in data.items():
@@ -150,9 +150,9 @@ class Phases:
     def _settle(self, params: Arrays) -> None:
         """Mean field of the latents given data, from where it always starts (Salakhutdinov & Hinton 2009, sec. 2.1)."""
         x = {**self.positive, **self.positive_means}
-        self.program.neutral(x, self.hidden)
+        self.program.initial_moments(x, self.hidden)
         parts = [str(part) for block in self.positive_schedule for part in block]
-        self.program.settle(params, x, self.settings, parts, self.method.latent_sweeps)
+        self.program.mean_field_sweeps(params, x, self.settings, parts, self.method.latent_sweeps)
 
     def _latent_sweeps(self) -> int:
         """One exact pass where the latents form one block, else several sweeps from where they were left."""

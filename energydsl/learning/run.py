@@ -20,14 +20,14 @@ from typing import Any
 import numpy as np
 
 import energydsl
-from energydsl.compiler import Model, obstacle
+from energydsl.api import Model, obstacle
 from energydsl.diagnostics import EnergyError, Source
 from energydsl.learning import checkpoint, config, files
 from energydsl.learning.lock import locked
 from energydsl.learning.states import outside
 from energydsl.model.records import Graph
 from energydsl.model.resolve import Overrides
-from energydsl.program import Array, Arrays, Program
+from energydsl.program.undirected import Array, Arrays, Program
 from energydsl.random import Rng
 
 MODEL, GRAPHS, BASE, METRICS, EVALUATIONS = "model.energy", "graphs.npz", "base.npz", "metrics.csv", "evaluation.json"
@@ -128,7 +128,7 @@ def resume(folder: Path, program: Program, settings: dict[str, Any]) -> Base:
     different = config.differences(before, settings)
     if different:
         raise EnergyError(
-            f"{folder} was begun otherwise, so it cannot be gone on with ({'; '.join(different)}). "
+            f"{folder} cannot resume: settings differ ({'; '.join(different)}). "
             f'Another run goes on from it: start="{folder}" out="OTHER"'
         )
     load_model(folder, before)

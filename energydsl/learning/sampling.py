@@ -15,7 +15,7 @@ from energydsl.learning import defaults
 from energydsl.learning.run import Run
 from energydsl.learning.start import check_start
 from energydsl.learning.states import outside
-from energydsl.program import Arrays, Program
+from energydsl.program.undirected import Arrays, Program
 from energydsl.random import Rng, stream
 
 Array = NDArray[Any]
@@ -113,7 +113,7 @@ def _clamped(run: Run, name: str, value: Any, n: int, fill: Rng) -> tuple[Array,
     wrong = outside(layer, array)
     if wrong.any():
         raise ArgumentError(f"`{name}` is held at {array[wrong].flat[0]:g}, which is not in {layer.domain}")
-    values, known = run.program.partly({name: array}, fill)
+    values, known = run.program.initialise_missing({name: array}, fill)
     if len(values[name]) not in (1, n):
         raise ArgumentError(f"{len(values[name])} values of `{name}` for {n} samples")
     if name in known and layer.role == "input":

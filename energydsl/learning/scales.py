@@ -25,7 +25,7 @@ from energydsl.domains import DOMAINS
 from energydsl.energy.terms import At, entries
 from energydsl.learning.optimizers import Scale
 from energydsl.model.records import Resolved
-from energydsl.program import Program
+from energydsl.program.undirected import Program
 
 Array = NDArray[Any]
 _OWN, _OF_LAYER = 0.01, 0.03
@@ -41,7 +41,7 @@ def scales(derived: Derived) -> dict[str, Scale]:
     """The parameters that set the scale of units, and how, by name."""
     found: dict[str, Scale] = {}
     for layer, conditional in derived.conditionals.items():
-        power = conditional.distribution.negative
+        power = conditional.distribution.confining_power
         for part in _holding(conditional).parts if power else ():
             met = [a for f, _ in part.monomial.factors for a in entries(f) if a.kind != "const"]
             for atom, exponent in part.monomial.factors:
@@ -56,7 +56,7 @@ def scales(derived: Derived) -> dict[str, Scale]:
 def _holding(conditional: Conditional) -> Field:
     """The natural parameter of the power that holds a unit."""
     family = conditional.distribution
-    number = family.density.confining[0] if family.density else family.powers.index(family.negative)
+    number = family.density.confining[0] if family.density else family.powers.index(family.confining_power)
     return conditional.fields[number]
 
 
@@ -69,7 +69,7 @@ def floors(program: Program, data: Mapping[str, Array]) -> dict[str, Array]:
     return found
 
 
-def held(program: Program, data: Data) -> list[str]:
+def described(program: Program, data: Data) -> list[str]:
     """What is to be said of units that hardly vary, a sentence a layer."""
     said = []
     for name in _with_learned_precisions(program):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from energydsl.diagnostics import TrainingError
-from energydsl.program import Array, Arrays, Program
+from energydsl.program.undirected import Array, Arrays, Program
 from energydsl.random import Rng
 
 _ROWS = 10

@@ -6,7 +6,7 @@ import numpy as np
 
 from energydsl.domains import DOMAINS
 from energydsl.model.records import Layer
-from energydsl.program import Array
+from energydsl.program.undirected import Array
 
 
 def outside(layer: Layer, array: Array, grey: bool = True) -> Array:
@@ -27,6 +27,6 @@ def outside(layer: Layer, array: Array, grey: bool = True) -> Array:
         found = (array < low) | (array > high) | np.isinf(array)
         if domain.name == "spin":
             found |= abs(array) != 1.0
-        elif (domain.whole and domain.name != "binary") or (domain.name == "binary" and not grey):
+        elif (domain.integer_valued and domain.name != "binary") or (domain.name == "binary" and not grey):
             found |= array != np.floor(array)
     return np.asarray(found & ~np.isnan(array))

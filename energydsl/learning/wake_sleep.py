@@ -15,10 +15,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from energydsl.diagnostics import NotApplicable
-from energydsl.directed_program import Contrast, DirectedProgram
 from energydsl.learning.methods import CD, PCD, Method, WakeSleep
 from energydsl.learning.phases import Phases
-from energydsl.program import Arrays, Program
+from energydsl.program.directed import Contrast, DirectedProgram
+from energydsl.program.undirected import Arrays, Program
 from energydsl.random import Rng
 
 Array = NDArray[Any]
@@ -87,7 +87,7 @@ class WakeSleepPhases:
         program.generate(params, self.negative, self.settings, self.rng)
         for part in self.parts:
             generative = part.part in program.generative
-            part.fill(params, self.wake if generative else self.negative, self.settings.parts[part.part.piece.name])
+            part.fill(params, self.wake if generative else self.negative, self.settings.parts[part.part.factor.name])
 
     def gradient(self, params: Arrays, names: list[str]) -> Arrays:
         """Each parameter's descent direction: of contrastive divergence in the core, of -log p or -log q elsewhere."""

@@ -14,7 +14,7 @@ LARGEST = 2**31 - 1
 MAX_SHOWN = 6
 
 
-class Problem(Exception):
+class DiagnosticError(Exception):
     """One diagnostic on its way to the report."""
 
     def __init__(self, code: str, message: str, span: Span | None, help: str = "", notes: tuple[Note, ...] = ()):
@@ -47,26 +47,26 @@ def evaluate(node: tree.Expr, lookup: Lookup) -> Real:
             return total
         case tree.Power(base=base, exponent=exponent):
             return _power(evaluate(base, lookup), evaluate(exponent, lookup), node.span)
-    raise Problem("E0212", "a constant is made of numbers, dims and + - * / ^", node.span)
+    raise DiagnosticError("E0212", "a constant is made of numbers, dims and + - * / ^", node.span)
 
 
 def _times(sign: str, left: Fraction | float, right: Fraction | float, span: Span) -> Fraction | float:
     if sign == "@":
-        raise Problem("E0209", "`@` contracts arrays; a constant is a number", span, "use `*`")
+        raise DiagnosticError("E0209", "`@` contracts arrays; a constant is a number", span, "use `*`")
     if sign == "*":
         return left * right
     if right == 0:
-        raise Problem("E0212", "division by zero", span)
+        raise DiagnosticError("E0212", "division by zero", span)
     return left / right
 
 
 def _power(base: Fraction | float, exponent: Fraction | float, span: Span) -> Fraction | float:
     if abs(float(exponent)) > 64:
-        raise Problem("E0212", "an exponent lies between -64 and 64", span)
+        raise DiagnosticError("E0212", "an exponent lies between -64 and 64", span)
     if base == 0 and exponent < 0:
-        raise Problem("E0212", "division by zero", span)
+        raise DiagnosticError("E0212", "division by zero", span)
     if base < 0 and Fraction(exponent).denominator != 1:
-        raise Problem("E0212", "a fractional power of a negative number is not real", span)
+        raise DiagnosticError("E0212", "a fractional power of a negative number is not real", span)
     exact = isinstance(base, Fraction) and Fraction(exponent).denominator == 1
     return _finite(base ** int(exponent) if exact else float(base) ** float(exponent), span)
 
@@ -77,7 +77,7 @@ def _finite(value: Fraction | float, span: Span) -> Fraction | float:
     except OverflowError:
         size = math.inf
     if not size < 1e300:
-        raise Problem("E0212", "this number is too large", span)
+        raise DiagnosticError("E0212", "this number is too large", span)
     if isinstance(value, Fraction) and value.denominator > 10**60:
         return float(value)
     return value
@@ -116,13 +116,13 @@ def _mentioned(entry: tree.Entry, entries: Mapping[str, tree.Entry]) -> Iterator
     return (n for n in tree.names(entry.value) if n.id in entries) if entry.value is not None else iter(())
 
 
-def cycle_problem(what: str, names: list[str], at: Span) -> Problem:
+def cycle_problem(what: str, names: list[str], at: Span) -> DiagnosticError:
     """E0203, the way around shown as far as it can be taken in."""
     shown = (
         names if len(names) <= MAX_SHOWN else [*names[: MAX_SHOWN - 1], f"({len(names) - MAX_SHOWN} more)", names[-1]]
     )
     path = " -> ".join([*shown, names[0]])
-    return Problem("E0203", f"the {what} {path} depend on one another", at, "give one of them a number")
+    return DiagnosticError("E0203", f"the {what} {path} depend on one another", at, "give one of them a number")
 
 
 class Numbers:
@@ -131,7 +131,7 @@ class Numbers:
     def __init__(self, what: str, entries: Mapping[str, tree.Entry], given: Mapping[str, Real], outside: Lookup):
         self.entries = entries
         self.values: dict[str, Real] = {}
-        self.problems: dict[str, Problem] = {}
+        self.problems: dict[str, DiagnosticError] = {}
         self._outside = outside
         order, cycles = dependency_order({n: e for n, e in entries.items() if n not in given})
         for names, mention in cycles:
@@ -140,7 +140,7 @@ class Numbers:
         for name in [*(n for n in given if n in entries), *(n for n in order if n not in self.problems)]:
             try:
                 self.values[name] = self._value(name, given.get(name))
-            except Problem as problem:
+            except DiagnosticError as problem:
                 self.problems[name] = problem
         self.values = {n: self.values[n] for n in entries if n in self.values}
 
@@ -152,11 +152,11 @@ class Numbers:
         return self.checked(name, evaluate(entry.value, self.lookup), entry.value.span)
 
     def checked(self, name: str, value: Real, span: Span) -> Real:
-        """The value as it is kept. Raises `Problem` where it may not be."""
+        """The value as it is kept. Raises `DiagnosticError` where it may not be."""
         return value
 
     def lookup(self, name: tree.Name) -> Real:
-        """The value of a name. Raises `Problem` where it has none."""
+        """The value of a name. Raises `DiagnosticError` where it has none."""
         if name.id in self.problems:
             raise self.problems[name.id]
         return self.values[name.id] if name.id in self.values else self._outside(name)
@@ -170,7 +170,7 @@ class Dims(Numbers):
         super().__init__("dims", entries, given, self._unknown)
 
     def _unknown(self, name: tree.Name) -> Real:
-        raise Problem("E0201", f"unknown dim `{name.id}`", name.span, suggestion(name.id, self.entries))
+        raise DiagnosticError("E0201", f"unknown dim `{name.id}`", name.span, suggestion(name.id, self.entries))
 
     def checked(self, name: str, value: Real, span: Span) -> Real:
         return Fraction(positive_integer(value, span, f"dim `{name}`"))
@@ -183,15 +183,15 @@ class Dims(Numbers):
         """An integer written as a constant expression of dims."""
         value = evaluate(node, self.lookup)
         if Fraction(value).denominator != 1 or abs(float(value)) > LARGEST:
-            raise Problem("E0211", f"{what} is {_shown(value)}, not an integer", node.span)
+            raise DiagnosticError("E0211", f"{what} is {_shown(value)}, not an integer", node.span)
         return int(value)
 
 
 def positive_integer(value: Fraction | float, span: Span, what: str) -> int:
     if Fraction(value).denominator != 1 or value < 1:
-        raise Problem("E0211", f"{what} is {_shown(value)}, not a positive integer", span)
+        raise DiagnosticError("E0211", f"{what} is {_shown(value)}, not a positive integer", span)
     if value > LARGEST:
-        raise Problem("E0211", f"{what} is larger than {LARGEST}", span)
+        raise DiagnosticError("E0211", f"{what} is larger than {LARGEST}", span)
     return int(value)
 
 

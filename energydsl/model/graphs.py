@@ -10,7 +10,7 @@ from pathlib import Path
 
 from energydsl.diagnostics import Span, suggestion
 from energydsl.files import plain_file
-from energydsl.model.constants import Dims, Problem
+from energydsl.model.constants import DiagnosticError, Dims
 from energydsl.model.records import Graph
 from energydsl.syntax import tree
 
@@ -28,10 +28,10 @@ _NUMBER_LIKE = re.compile(r"\s*[+-]?[\d.].*", re.DOTALL)
 
 
 def generated(name: str, call: tree.Expr, dims: Dims, folder: Path | None) -> Graph:
-    """The graph of a generator call. Raises `Problem` (E0212, E0211, E0402)."""
+    """The graph of a generator call. Raises `DiagnosticError` (E0212, E0211, E0402)."""
     if not isinstance(call, tree.Call) or call.function.id not in GENERATORS:
         word = call.function.id if isinstance(call, tree.Call) else ""
-        raise Problem(
+        raise DiagnosticError(
             "E0212",
             f"unknown graph generator `{word}`" if word else "a graph is made by a generator",
             call.function.span if isinstance(call, tree.Call) else call.span,
@@ -44,7 +44,7 @@ def generated(name: str, call: tree.Expr, dims: Dims, folder: Path | None) -> Gr
     for key, value in named.items():
         if key not in options:
             help = suggestion(key, options) or (f"options: {', '.join(options)}" if options else "")
-            raise Problem("E0212", f"`{kind}` has no option `{key}`", value.span, help)
+            raise DiagnosticError("E0212", f"`{kind}` has no option `{key}`", value.span, help)
     if kind == "edges":
         return _from_file(name, call, positional, folder)
     if kind == "random_regular":
@@ -54,7 +54,7 @@ def generated(name: str, call: tree.Expr, dims: Dims, folder: Path | None) -> Gr
     most = MAX_RANDOM_EDGES if kind == "random_regular" else MAX_EDGES
     if graph.edge_count > most:
         help = "`sum[i < k] J[i, k]*s[i]*s[k]` joins every pair without a graph" if kind == "complete" else ""
-        raise Problem("E0212", f"this graph has {graph.edge_count} edges, more than {most}", call.span, help)
+        raise DiagnosticError("E0212", f"this graph has {graph.edge_count} edges, more than {most}", call.span, help)
     return graph
 
 
@@ -63,11 +63,11 @@ def _lattice(
 ) -> Graph:
     if not positional or (kind != "grid" and len(positional) != 1):
         wanted = "one size" if kind != "grid" else "one size an axis"
-        raise Problem("E0212", f"`{kind}` takes {wanted}, by position", call.span)
+        raise DiagnosticError("E0212", f"`{kind}` takes {wanted}, by position", call.span)
     sizes = tuple(dims.size(p, "a graph size") for p in positional)
     flag = named.get("periodic")
     if flag is not None and not isinstance(flag, tree.Boolean):
-        raise Problem("E0212", "`periodic` is true or false", flag.span)
+        raise DiagnosticError("E0212", "`periodic` is true or false", flag.span)
     periodic = isinstance(flag, tree.Boolean) and flag.value
     nodes = math.prod(sizes)
     if kind == "complete":
@@ -85,24 +85,26 @@ def _random_regular(
     name: str, call: tree.Call, positional: list[tree.Expr], named: dict[str, tree.Expr], dims: Dims
 ) -> Graph:
     if positional or "degree" not in named or "nodes" not in named:
-        raise Problem("E0212", "`random_regular` takes `degree =`, `nodes =` and optionally `seed =`", call.span)
+        raise DiagnosticError(
+            "E0212", "`random_regular` takes `degree =`, `nodes =` and optionally `seed =`", call.span
+        )
     degree, nodes = dims.size(named["degree"], "`degree`"), dims.size(named["nodes"], "`nodes`")
     seed = dims.integer(named["seed"], "`seed`") if "seed" in named else 0
     if degree >= nodes:
-        raise Problem("E0212", f"degree {degree} needs more than {nodes} nodes", call.span)
+        raise DiagnosticError("E0212", f"degree {degree} needs more than {nodes} nodes", call.span)
     if nodes > _SMALL and MAX_DEGREE * nodes < degree < nodes - 1:
         help = "give one from Python: the complement of a sparse regular graph is a regular graph"
-        raise Problem(
+        raise DiagnosticError(
             "E0212", f"a regular graph of degree {degree} is too dense to be drawn at random", call.span, help
         )
     if degree * nodes % 2:
-        raise Problem("E0212", f"degree {degree} times {nodes} nodes is odd: no such graph", call.span)
+        raise DiagnosticError("E0212", f"degree {degree} times {nodes} nodes is odd: no such graph", call.span)
     return Graph(name, "random_regular", nodes, degree * nodes // 2, degree=degree, seed=seed, span=call.span)
 
 
 def _from_file(name: str, call: tree.Call, positional: list[tree.Expr], folder: Path | None) -> Graph:
     if len(positional) != 1 or not isinstance(positional[0], tree.String):
-        raise Problem("E0212", '`edges` takes the name of a file: `edges("file.csv")`', call.span)
+        raise DiagnosticError("E0212", '`edges` takes the name of a file: `edges("file.csv")`', call.span)
     file, span = positional[0].value, positional[0].span
     try:
         # utf-8-sig: a byte-order mark is no part of the first number
@@ -110,18 +112,18 @@ def _from_file(name: str, call: tree.Call, positional: list[tree.Expr], folder: 
         rows = [(reader.line_num, row) for reader in [csv.reader(text.splitlines())] for row in reader if any(row)]
     except (OSError, UnicodeDecodeError, ValueError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
-        raise Problem("E0402", f"cannot read the edges of `{name}` from {file}: {reason}", span) from None
+        raise DiagnosticError("E0402", f"cannot read the edges of `{name}` from {file}: {reason}", span) from None
     if rows and len(rows[0][1]) == 2 and not any(_NUMBER_LIKE.fullmatch(cell) for cell in rows[0][1]):
         del rows[0]  # names of the columns
     pairs = [_edge(row, f"row {number} of {file}", span) for number, row in rows]
     if not pairs:
-        raise Problem("E0402", f"{file} holds no edge", span, "one edge a row, as two unit numbers: 0,1")
+        raise DiagnosticError("E0402", f"{file} holds no edge", span, "one edge a row, as two unit numbers: 0,1")
     return from_pairs(name, pairs, None, call.span)
 
 
 def _edge(row: list[str], place: str, span: Span) -> tuple[int, int]:
     if len(row) != 2:
-        raise Problem(
+        raise DiagnosticError(
             "E0402",
             f"{place} has {len(row)} column{'s' * (len(row) > 1)}, not two: {','.join(row)[:40]}",
             span,
@@ -130,7 +132,7 @@ def _edge(row: list[str], place: str, span: Span) -> tuple[int, int]:
             else "an edge is two unit numbers set apart by a comma: 0,1",
         )
     if not all(_UNIT_NUMBER.fullmatch(cell) for cell in row):
-        raise Problem(
+        raise DiagnosticError(
             "E0402",
             f"{place} is not two whole numbers: {','.join(row)[:40]}",
             span,
@@ -140,13 +142,13 @@ def _edge(row: list[str], place: str, span: Span) -> tuple[int, int]:
 
 
 def from_pairs(name: str, pairs: Iterable[tuple[int, int]], nodes: int | None, span: Span | None) -> Graph:
-    """A graph of given edges; sorted as (i, k), i < k, each once. Raises `Problem` (E0402)."""
+    """A graph of given edges; sorted as (i, k), i < k, each once. Raises `DiagnosticError` (E0402)."""
     ordered = sorted({(min(p), max(p)) for p in pairs})
     loops = [a for a, b in ordered if a == b]
     if loops or (ordered and ordered[0][0] < 0):
         reason = f"joins unit {loops[0]} to itself" if loops else "has a negative unit number"
-        raise Problem("E0402", f"an edge of graph `{name}` {reason}", span)
+        raise DiagnosticError("E0402", f"an edge of graph `{name}` {reason}", span)
     largest = max((b for _, b in ordered), default=-1) + 1
     if nodes is not None and largest > nodes:
-        raise Problem("E0214", f"graph `{name}` has an edge to unit {largest - 1} but {nodes} units", span)
+        raise DiagnosticError("E0214", f"graph `{name}` has an edge to unit {largest - 1} but {nodes} units", span)
     return Graph(name, "edges", largest if nodes is None else nodes, len(ordered), edges=tuple(ordered), span=span)

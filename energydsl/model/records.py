@@ -168,7 +168,7 @@ class Resolved:
         """Names of the energy terms, each once, in order."""
         return tuple(dict.fromkeys(e.name for e in self.energies))
 
-    def units(self) -> dict[str, Layer]:
+    def random_layers(self) -> dict[str, Layer]:
         """The layers that are random: visible and hidden."""
         return {n: layer for n, layer in self.layers.items() if layer.role != "input"}
 

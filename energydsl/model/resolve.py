@@ -14,7 +14,7 @@ from energydsl.diagnostics import Diagnostic, ModelError, Note, Span, suggestion
 from energydsl.model import expressions as ex
 from energydsl.model import graphs as graph_sizes
 from energydsl.model import layer_graph, records
-from energydsl.model.constants import Dims, Numbers, Problem, Real, cycle_problem, dependency_order, evaluate
+from energydsl.model.constants import DiagnosticError, Dims, Numbers, Real, cycle_problem, dependency_order, evaluate
 from energydsl.model.typing import Scope, shown, type_expression
 from energydsl.syntax import tree
 from energydsl.syntax.printer import print_expr
@@ -120,11 +120,11 @@ class _Resolver:
     def _try(self, name: str, build: Any) -> Any:
         try:
             return build()
-        except Problem as problem:
+        except DiagnosticError as problem:
             self._note(name, problem)
             return None
 
-    def _note(self, name: str, problem: Problem) -> None:
+    def _note(self, name: str, problem: DiagnosticError) -> None:
         self.broken.add(name)
         if problem.diagnostic not in self.problems:
             self.problems.append(problem.diagnostic)
@@ -152,7 +152,7 @@ class _Resolver:
         if name.id in self.dims.entries:
             return self.dims.lookup(name)
         known = [*self._of("const"), *self.dims.entries]
-        raise Problem("E0201", f"unknown constant `{name.id}`", name.span, suggestion(name.id, known))
+        raise DiagnosticError("E0201", f"unknown constant `{name.id}`", name.span, suggestion(name.id, known))
 
     def _const(self, _: str, entry: tree.Entry) -> records.Const:
         name = entry.name.id
@@ -168,12 +168,12 @@ class _Resolver:
         spec = self._domain(entry.domain)
         layer = records.Layer(entry.name.id, role, spec, shape, tuple(map(print_expr, entry.axes)), entry.span)
         if layer.size > MAX_UNITS:
-            raise Problem("E0211", f"layer `{layer.name}` has more than 2^40 units", entry.span)
+            raise DiagnosticError("E0211", f"layer `{layer.name}` has more than 2^40 units", entry.span)
         return layer
 
     def _shape(self, entry: tree.Entry) -> tuple[int, ...]:
         if len(entry.axes) > MAX_AXES:
-            raise Problem(
+            raise DiagnosticError(
                 "E0211", f"`{entry.name.id}` has {len(entry.axes)} axes, more than {MAX_AXES}", entry.name.span
             )
         return tuple(self.dims.size(a, "an axis") for a in entry.axes)
@@ -182,10 +182,10 @@ class _Resolver:
         name = domain.name.id
         if name not in records.DOMAINS:
             help = suggestion(name, records.DOMAINS) or f"domains: {', '.join(records.DOMAINS)}"
-            raise Problem("E0212", f"unknown domain `{name}`", domain.name.span, help)
+            raise DiagnosticError("E0212", f"unknown domain `{name}`", domain.name.span, help)
         if len(domain.arguments) != records.DOMAINS[name]:
             wanted = {0: "no arguments", 1: f"one: {name}[K]", 2: f"two: {name}[a, b]"}[records.DOMAINS[name]]
-            raise Problem("E0212", f"domain `{name}` takes {wanted}", domain.span)
+            raise DiagnosticError("E0212", f"domain `{name}` takes {wanted}", domain.span)
         if name == "categorical":
             return records.DomainSpec(name, (self.dims.size(domain.arguments[0], "the number of states"),))
         if not domain.arguments:
@@ -194,9 +194,9 @@ class _Resolver:
         low, high = (number(a, "a bound") for a in domain.arguments)
         if not low < high:
             what = "leave one value" if low == high else "are not in order"
-            raise Problem("E0212", f"the bounds of `{name}` {what}", domain.span)
+            raise DiagnosticError("E0212", f"the bounds of `{name}` {what}", domain.span)
         if name == "integer" and high - low > MAX_VALUES:
-            raise Problem(
+            raise DiagnosticError(
                 "E0212", f"an integer unit has at most {MAX_VALUES} values; a table holds them all", domain.span
             )
         return records.DomainSpec(name, (low, high))
@@ -209,22 +209,24 @@ class _Resolver:
         nodes = None
         if entry.axes:
             if len(entry.axes) != 1:
-                raise Problem("E0208", "a graph has one size, its number of units", entry.span)
+                raise DiagnosticError("E0208", "a graph has one size, its number of units", entry.span)
             nodes = self.dims.size(entry.axes[0], "the size of a graph")
         if name in self.overrides.graphs:
             given = self.overrides.graphs[name]
             return graph_sizes.from_pairs(name, given.edges, nodes or given.nodes, entry.span)
         if entry.value is None:
             if nodes is None:
-                raise Problem("E0212", f"graph `{name}` has neither a size nor a generator", entry.span)
+                raise DiagnosticError("E0212", f"graph `{name}` has neither a size nor a generator", entry.span)
             return records.Graph(name, "absent", nodes, 0, span=entry.span)
         graph = graph_sizes.generated(name, entry.value, self.dims, self.overrides.folder)
         if len(graph.sizes) > MAX_AXES:
-            raise Problem("E0211", f"a grid of {len(graph.sizes)} axes, more than {MAX_AXES}", entry.value.span)
+            raise DiagnosticError("E0211", f"a grid of {len(graph.sizes)} axes, more than {MAX_AXES}", entry.value.span)
         if nodes is not None and nodes != graph.nodes:
             if graph.kind == "edges" and nodes > graph.nodes:
                 return graph_sizes.from_pairs(name, graph.edges, nodes, entry.span)
-            raise Problem("E0214", f"graph `{name}` is declared with {nodes} units but has {graph.nodes}", entry.span)
+            raise DiagnosticError(
+                "E0214", f"graph `{name}` is declared with {nodes} units but has {graph.nodes}", entry.span
+            )
         return graph
 
     def _param(self, _: str, entry: tree.Entry) -> records.Param:
@@ -233,11 +235,11 @@ class _Resolver:
         for constraint in ("symmetric", "zero_diagonal"):
             if constraint in constraints and (len(shape) != 2 or shape[0] != shape[1] or graph):
                 name = next(c for c in entry.constraints if c.id == constraint)
-                raise Problem(
+                raise DiagnosticError(
                     "E0213", f"`{constraint}` needs a square matrix, this has shape {shown(shape)}", name.span
                 )
         if "positive" in constraints and "zero_diagonal" in constraints:
-            raise Problem("E0213", "a zero diagonal is not positive", entry.span)
+            raise DiagnosticError("E0213", "a zero diagonal is not positive", entry.span)
         init = self._initialiser(entry, shape, constraints)
         return records.Param(
             entry.name.id, shape, tuple(map(print_expr, entry.axes)), constraints, init, graph, entry.span
@@ -248,11 +250,11 @@ class _Resolver:
         if len(axes) == 1 and isinstance(axes[0], tree.Name) and self.entries.get(axes[0].id, ("",))[0] == "graph":
             graph = self.graphs.get(axes[0].id)
             if graph is None:
-                raise Problem("E0201", f"graph `{axes[0].id}` is at fault itself", axes[0].span)
+                raise DiagnosticError("E0201", f"graph `{axes[0].id}` is at fault itself", axes[0].span)
             return (graph.edge_count,), graph.name
         shape = self._shape(entry)
         if math.prod(shape) > MAX_UNITS:
-            raise Problem("E0211", f"parameter `{entry.name.id}` has more than 2^40 entries", entry.span)
+            raise DiagnosticError("E0211", f"parameter `{entry.name.id}` has more than 2^40 entries", entry.span)
         return shape, None
 
     def _initialiser(
@@ -262,7 +264,7 @@ class _Resolver:
         if node is None:
             if "positive" in constraints:
                 help = f"give it one: {entry.name.id} : positive = 1"
-                raise Problem("E0213", "zero, the default initialiser, is not positive", entry.span, help)
+                raise DiagnosticError("E0213", "zero, the default initialiser, is not positive", entry.span, help)
             return records.Initialiser("number", MappingProxyType({"value": 0.0}))
         if not isinstance(node, tree.Call):
             value = float(evaluate(node, self.consts.lookup))
@@ -274,34 +276,36 @@ class _Resolver:
         if kind not in _INITIALISERS:
             known = [*_INITIALISERS, "base_rate"]
             help = suggestion(kind, known) or f"initialisers: a number, {', '.join(known)}"
-            raise Problem("E0212", f"unknown initialiser `{kind}`", node.function.span, help)
+            raise DiagnosticError("E0212", f"unknown initialiser `{kind}`", node.function.span, help)
         values = {"mean": 0.0, "sd": 1.0} if kind == "normal" else {"low": 0.0, "high": 1.0}
         for key, value_node in node.arguments:
             if not key:
                 example = " ".join(f"{k} = ...," for k in values).rstrip(",")
-                raise Problem("E0212", f"the numbers of `{kind}` are named", value_node.span, f"{kind}({example})")
+                raise DiagnosticError(
+                    "E0212", f"the numbers of `{kind}` are named", value_node.span, f"{kind}({example})"
+                )
             if key not in values:
-                raise Problem("E0212", f"`{kind}` has no `{key}`", value_node.span, suggestion(key, values))
+                raise DiagnosticError("E0212", f"`{kind}` has no `{key}`", value_node.span, suggestion(key, values))
             values[key] = float(evaluate(value_node, self.consts.lookup))
         if values.get("sd", 0.0) < 0 or values.get("low", 0.0) > values.get("high", 1.0):
-            raise Problem("E0212", f"the numbers of `{kind}` are not in order", node.span)
+            raise DiagnosticError("E0212", f"the numbers of `{kind}` are not in order", node.span)
         return records.Initialiser(kind, MappingProxyType(values))
 
     def _base_rate(self, node: tree.Call, shape: tuple[int, ...]) -> records.Initialiser:
         if len(node.arguments) != 1 or node.arguments[0][0] or not isinstance(node.arguments[0][1], tree.Name):
-            raise Problem("E0212", "`base_rate` takes the name of a visible layer", node.span)
+            raise DiagnosticError("E0212", "`base_rate` takes the name of a visible layer", node.span)
         name = node.arguments[0][1]
         layer = self.layers.get(name.id)
         if layer is None:
             if name.id in self.broken:
-                raise Problem("E0201", f"layer `{name.id}` is at fault itself", name.span)
+                raise DiagnosticError("E0201", f"layer `{name.id}` is at fault itself", name.span)
             help = suggestion(name.id, self.layers)
-            raise Problem("E0201", f"unknown layer `{name.id}`", name.span, help)
+            raise DiagnosticError("E0201", f"unknown layer `{name.id}`", name.span, help)
         if layer.role != "visible":
-            raise Problem("E0212", f"`{name.id}` has no data to take a base rate from", name.span)
+            raise DiagnosticError("E0212", f"`{name.id}` has no data to take a base rate from", name.span)
         if layer.energy_shape != shape:
             notes = (Note(f"`{layer.name}` has shape {shown(layer.energy_shape)}", layer.span),)
-            raise Problem("E0209", f"the base rate does not fit shape {shown(shape)}", name.span, "", notes)
+            raise DiagnosticError("E0209", f"the base rate does not fit shape {shown(shape)}", name.span, "", notes)
         return records.Initialiser("base_rate", layer=name.id)
 
     # --- energies and schedule
@@ -433,16 +437,16 @@ def _constraints(entry: tree.Entry, known: tuple[str, ...], what: str) -> tuple[
     for name in entry.constraints:
         if name.id not in known:
             help = suggestion(name.id, known) or f"constraints of {what}: {', '.join(known)}"
-            raise Problem("E0212", f"`{name.id}` is no constraint of {what}", name.span, help)
+            raise DiagnosticError("E0212", f"`{name.id}` is no constraint of {what}", name.span, help)
     written = {c.id for c in entry.constraints}
     return tuple(c for c in records.CONSTRAINTS if c in written)
 
 
 def _check_value(value: float, constraints: tuple[str, ...], span: Span) -> None:
     if "positive" in constraints and not value > 0:
-        raise Problem("E0213", f"{value:g} is not positive", span)
+        raise DiagnosticError("E0213", f"{value:g} is not positive", span)
     if "nonnegative" in constraints and not value >= 0:
-        raise Problem("E0213", f"{value:g} is negative", span)
+        raise DiagnosticError("E0213", f"{value:g} is negative", span)
 
 
 def _array_in(node: ex.Expression) -> ex.Expression:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from energydsl.diagnostics import Diagnostic, Note, Span, suggestion
 from energydsl.model import expressions as ex
-from energydsl.model.constants import Dims, Problem, evaluate
+from energydsl.model.constants import DiagnosticError, Dims, evaluate
 from energydsl.model.indices import Index, wrapped
 from energydsl.model.records import FUNCTIONS, Const, Graph, Layer, Param
 from energydsl.syntax import tree
@@ -73,7 +73,7 @@ class _Typer:
     def run(self, node: tree.Expr) -> ex.Expression | None:
         try:
             return self._dispatch(node)
-        except Problem as problem:
+        except DiagnosticError as problem:
             self.scope.problems.append(problem.diagnostic)
             return None
 
@@ -99,13 +99,15 @@ class _Typer:
             case tree.Transpose(operand=operand):
                 return self._transpose(node, self.run(operand))
             case tree.Modulo():
-                raise Problem("E0101", "`%` stands only in subscripts", node.span)
-        raise Problem("E0212", "this stands only in the options of a generator", node.span)
+                raise DiagnosticError("E0101", "`%` stands only in subscripts", node.span)
+        raise DiagnosticError("E0212", "this stands only in the options of a generator", node.span)
 
     def _name(self, node: tree.Name) -> ex.Expression | None:
         name, scope = node.id, self.scope
         if any(cell.name == name for cell in self.stack):
-            raise Problem("E0205", f"index `{name}` is not a number", node.span, "an index stands only in subscripts")
+            raise DiagnosticError(
+                "E0205", f"index `{name}` is not a number", node.span, "an index stands only in subscripts"
+            )
         scope.used.setdefault(name, node.span)
         if name in scope.layers:
             layer = scope.layers[name]
@@ -121,18 +123,18 @@ class _Typer:
         if name in scope.broken:
             return None
         if name in scope.graphs:
-            raise Problem(
+            raise DiagnosticError(
                 "E0201", f"`{name}` is a graph, not a value", node.span, f"sum over its edges: (i, k) in {name}"
             )
-        raise Problem("E0201", f"unknown name `{name}`", node.span, suggestion(name, scope.known()))
+        raise DiagnosticError("E0201", f"unknown name `{name}`", node.span, suggestion(name, scope.known()))
 
     def _call(self, node: tree.Call) -> ex.Expression | None:
         name = node.function.id
         if name != "sum" and name not in FUNCTIONS:
             help = suggestion(name, FUNCTIONS) or f"functions: {', '.join(FUNCTIONS)}, sum"
-            raise Problem("E0212", f"unknown function `{name}`", node.function.span, help)
+            raise DiagnosticError("E0212", f"unknown function `{name}`", node.function.span, help)
         if len(node.arguments) != 1 or node.arguments[0][0]:
-            raise Problem("E0212", f"`{name}` takes one argument", node.span)
+            raise DiagnosticError("E0212", f"`{name}` takes one argument", node.span)
         operand = self.run(node.arguments[0][1])
         if operand is None:
             return None
@@ -159,7 +161,7 @@ class _Typer:
                     _check_operand(sign, array, operand)
                     rest.append((sign, operand))
                     array = array if array.shape else operand
-            except Problem as problem:
+            except DiagnosticError as problem:
                 self.scope.problems.append(problem.diagnostic)
                 run = None
         return run and replace(_folded(run, rest), span=node.span)
@@ -168,10 +170,10 @@ class _Typer:
         base = self.run(node.base)
         try:
             exponent = float(evaluate(node.exponent, self.scope.dims.lookup))
-        except Problem:
-            raise Problem("E0212", "an exponent is a number", node.exponent.span, "use exp and log") from None
+        except DiagnosticError:
+            raise DiagnosticError("E0212", "an exponent is a number", node.exponent.span, "use exp and log") from None
         if abs(exponent) > 64:
-            raise Problem("E0212", "an exponent lies between -64 and 64", node.exponent.span)
+            raise DiagnosticError("E0212", "an exponent lies between -64 and 64", node.exponent.span)
         return base and ex.Raised(base.shape, node.span, base, exponent)
 
     @staticmethod
@@ -180,7 +182,9 @@ class _Typer:
             return None
         if len(operand.shape) != 2:
             help = "a vector needs no transpose: `a @ b` is its inner product" if len(operand.shape) == 1 else ""
-            raise Problem("E0209", f"`'` transposes a matrix, this has shape {shown(operand.shape)}", node.span, help)
+            raise DiagnosticError(
+                "E0209", f"`'` transposes a matrix, this has shape {shown(operand.shape)}", node.span, help
+            )
         return ex.Transposed(operand.shape[::-1], node.span, operand)
 
     # --- subscripts and sums
@@ -190,7 +194,7 @@ class _Typer:
         match node:
             case tree.Number(text=text):
                 if "." in text or "e" in text.lower():
-                    raise Problem("E0208", f"subscript {text} is not an integer", node.span)
+                    raise DiagnosticError("E0208", f"subscript {text} is not an integer", node.span)
                 return Index(constant=int(text))
             case tree.Name(id=id):
                 for cell in self.stack:
@@ -200,8 +204,8 @@ class _Typer:
                 if id in self.scope.dims.entries:
                     return Index(constant=int(self.scope.dims.lookup(node)))
                 if id in self.scope.known():
-                    raise Problem("E0208", f"`{id}` is not an index", node.span)
-                raise Problem("E0205", f"index `{id}` is free", node.span, f"bind it: sum[{id}] ...")
+                    raise DiagnosticError("E0208", f"`{id}` is not an index", node.span)
+                raise DiagnosticError("E0205", f"index `{id}` is free", node.span, f"bind it: sum[{id}] ...")
             case tree.Negate(operand=operand):
                 return self._index(operand) * -1
             case tree.Sum(head=head, tail=tail):
@@ -213,7 +217,7 @@ class _Typer:
                 return self._index_product(node.span, head, tail)
             case tree.Modulo(left=left, modulus=modulus):
                 return wrapped(self._index(left), self.scope.dims.size(modulus, "a modulus"))
-        raise Problem("E0208", "a subscript is made of indices, integers, + - * and %", node.span)
+        raise DiagnosticError("E0208", "a subscript is made of indices, integers, + - * and %", node.span)
 
     def _index_product(self, span: Span, head: tree.Expr, tail: tuple[tuple[str, tree.Expr], ...]) -> Index:
         if any(sign != "*" for sign, _ in tail):
@@ -222,7 +226,7 @@ class _Typer:
         for _, node in tail:
             factor = self._index(node)
             if total.terms and factor.terms:
-                raise Problem("E0208", "a subscript has no products of indices", span)
+                raise DiagnosticError("E0208", "a subscript has no products of indices", span)
             total = total * factor.constant if not factor.terms else factor * total.constant
         return total
 
@@ -234,7 +238,7 @@ class _Typer:
         for index in node.indices:
             try:
                 indices.append(self._index(index))
-            except Problem as problem:
+            except DiagnosticError as problem:
                 self.scope.problems.append(problem.diagnostic)
                 failed = True
         if failed or base is None:
@@ -249,7 +253,9 @@ class _Typer:
         if len(indices) != len(shape):
             declared = self.scope.layers.get(base_name) or param
             notes = (Note(f"`{base_name}` is declared here", declared.span),) if declared else ()
-            raise Problem("E0208", f"{len(indices)} subscripts for shape {shown(base.shape)}", node.span, notes=notes)
+            raise DiagnosticError(
+                "E0208", f"{len(indices)} subscripts for shape {shown(base.shape)}", node.span, notes=notes
+            )
         for subscript, size, place in zip(indices, shape, node.indices, strict=True):
             self._constrain(subscript, size, place.span)
         return ex.Element((), node.span, base, tuple(indices), flat)
@@ -272,13 +278,15 @@ class _Typer:
             notes = (Note(f"`{graph.name}` is declared here", graph.span),)
             from_one = graph.edges and graph.nodes == size + 1 and not any(0 in pair for pair in graph.edges)
             help = "no edge meets unit 0: are the units numbered from 1? Number them from 0" if from_one else ""
-            raise Problem("E0214", f"graph `{graph.name}` has {graph.nodes} units, this axis {size}", span, help, notes)
+            raise DiagnosticError(
+                "E0214", f"graph `{graph.name}` has {graph.nodes} units, this axis {size}", span, help, notes
+            )
 
     def _edge_element(self, node: tree.Subscript, param: Param, indices: list[Index]) -> ex.Expression:
         cells = [self._edge_cell(i) for i in indices]
         fits = len(cells) == 2 and all(c is not None and c.graph and c.graph.name == param.graph for c in cells)
         if not fits or indices[0] == indices[1]:
-            raise Problem(
+            raise DiagnosticError(
                 "E0208",
                 f"`{param.name}` has one value an edge of `{param.graph}`",
                 node.span,
@@ -294,7 +302,7 @@ class _Typer:
         for binder in node.binders:
             try:
                 cells.append(self._open(binder))
-            except Problem as problem:
+            except DiagnosticError as problem:
                 self.scope.problems.append(problem.diagnostic)
                 failed = True
                 opened = [Cell(n.id, n.span, low=0, high=1, used=True) for n in binder.names]
@@ -305,7 +313,7 @@ class _Typer:
         for binder, group in zip(node.binders, cells, strict=True):
             try:
                 binders += self._close(binder, group, body is not None)
-            except Problem as problem:
+            except DiagnosticError as problem:
                 self.scope.problems.append(problem.diagnostic)
                 failed = True
         del self.stack[depth:]
@@ -314,7 +322,9 @@ class _Typer:
                 self.pending.clear()
             return None
         if body.shape:
-            raise Problem("E0209", f"the body of a sum is a scalar, this has shape {shown(body.shape)}", node.body.span)
+            raise DiagnosticError(
+                "E0209", f"the body of a sum is a scalar, this has shape {shown(body.shape)}", node.body.span
+            )
         if not self.stack:
             self.check_pending()
         return ex.Summed((), node.span, tuple(binders), body)
@@ -324,27 +334,31 @@ class _Typer:
             other = next((c for c in self.stack if c.name == name.id), None)
             if other is not None:
                 note = (Note("it is bound here already", other.span),)
-                raise Problem("E0206", f"index `{name.id}` is bound twice", name.span, "take another letter", note)
+                raise DiagnosticError(
+                    "E0206", f"index `{name.id}` is bound twice", name.span, "take another letter", note
+                )
             if name.id in self.scope.known() or name.id in self.scope.graphs:
-                raise Problem("E0206", f"index `{name.id}` hides a declared name", name.span, "take another letter")
+                raise DiagnosticError(
+                    "E0206", f"index `{name.id}` hides a declared name", name.span, "take another letter"
+                )
         opened = [Cell(n.id, n.span) for n in binder.names]
         if len({c.name for c in opened}) < len(opened):
-            raise Problem("E0206", f"index `{opened[0].name}` is bound twice", binder.names[1].span)
+            raise DiagnosticError("E0206", f"index `{opened[0].name}` is bound twice", binder.names[1].span)
         if binder.graph is not None:
             graph = self.scope.graphs.get(binder.graph.id)
             self.scope.used.setdefault(binder.graph.id, binder.graph.span)
             if graph is None:
                 if binder.graph.id in self.scope.broken:
-                    raise Problem("E0201", f"graph `{binder.graph.id}` is at fault itself", binder.graph.span)
+                    raise DiagnosticError("E0201", f"graph `{binder.graph.id}` is at fault itself", binder.graph.span)
                 help = suggestion(binder.graph.id, self.scope.graphs)
-                raise Problem("E0201", f"unknown graph `{binder.graph.id}`", binder.graph.span, help)
+                raise DiagnosticError("E0201", f"unknown graph `{binder.graph.id}`", binder.graph.span, help)
             for cell in opened:
                 cell.graph = graph
         if binder.bounds:
             values = [self.scope.dims.integer(b, "a bound") for b in binder.bounds]
             low, high = (0, values[0]) if len(values) == 1 else (values[0], values[1])
             if high <= low:
-                raise Problem("E0207", f"range({low}, {high}) is empty", binder.span)
+                raise DiagnosticError("E0207", f"range({low}, {high}) is empty", binder.span)
             opened[0].low, opened[0].high = low, high
         self.stack += opened
         return opened
@@ -353,7 +367,7 @@ class _Typer:
         for cell in group:
             if not cell.used and complete:
                 help = "multiply by the size of the range instead" if not binder.graph else ""
-                raise Problem("E0206", f"index `{cell.name}` is not used", cell.span, help)
+                raise DiagnosticError("E0206", f"index `{cell.name}` is not used", cell.span, help)
         if binder.graph is not None:
             left, right = group
             nodes = left.graph.nodes if left.graph else 1
@@ -378,13 +392,13 @@ class _Typer:
         if not cell.sizes:
             if complete:
                 help = f"give it: {cell.name} in range(n)"
-                raise Problem("E0204", f"the range of index `{cell.name}` is not known", cell.span, help)
+                raise DiagnosticError("E0204", f"the range of index `{cell.name}` is not known", cell.span, help)
             return
         size, first = cell.sizes[0]
         for other, span in cell.sizes[1:]:
             if other != size:
                 note = (Note(f"here it runs over {size}", first),)
-                raise Problem("E0204", f"index `{cell.name}` runs over {other} here", span, notes=note)
+                raise DiagnosticError("E0204", f"index `{cell.name}` runs over {other} here", span, notes=note)
         cell.low, cell.high = 0, size
 
     def check_pending(self) -> None:
@@ -443,12 +457,12 @@ def _check_operand(sign: str, array: ex.Expression, operand: ex.Expression) -> N
             help = f"`*` multiplies entry by entry; `@` contracts: {array.span.text} @ {operand.span.text}"
         raise _mismatch(sign, array, operand, help)
     if sign == "/" and isinstance(operand, ex.Constant) and operand.value == 0:
-        raise Problem("E0212", "division by zero", operand.span)
+        raise DiagnosticError("E0212", "division by zero", operand.span)
 
 
 def _contracted(left: ex.Expression, right: ex.Expression, number: int) -> ex.Expression:
     if number > MAX_CONTRACTIONS:
-        raise Problem("E0310", f"a product has at most {MAX_CONTRACTIONS} contractions", right.span)
+        raise DiagnosticError("E0310", f"a product has at most {MAX_CONTRACTIONS} contractions", right.span)
     a, b = left.shape, right.shape
     if not (1 <= len(a) <= 2 and 1 <= len(b) <= 2):
         help = "use `*` with a scalar" if not a or not b else "use the index form: sum[...]"
@@ -463,11 +477,11 @@ def _contracts(a: ex.Shape, b: ex.Shape) -> bool:
     return 1 <= len(a) <= 2 and 1 <= len(b) <= 2 and a[-1] == b[0]
 
 
-def _mismatch(sign: str, left: ex.Expression, right: ex.Expression, help: str) -> Problem:
+def _mismatch(sign: str, left: ex.Expression, right: ex.Expression, help: str) -> DiagnosticError:
     notes = (
         Note(f"left of `{sign}`: shape {shown(left.shape)}", left.span),
         Note(f"right of `{sign}`: shape {shown(right.shape)}", right.span),
     )
-    return Problem(
+    return DiagnosticError(
         "E0209", f"shapes {shown(left.shape)} and {shown(right.shape)} do not match", right.span, help, notes
     )

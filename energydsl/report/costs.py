@@ -7,14 +7,14 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from energydsl.derive import Derived
+from energydsl.derive.directed.network import derivations
 from energydsl.kernels import lower
 from energydsl.kernels.cost import Cost, KernelCost, cost_of
 from energydsl.kernels.lower import NEVER
-from energydsl.network import derivations
-from energydsl.program import sparse_plan
+from energydsl.program.undirected import sparse_plan
 
 if TYPE_CHECKING:
-    from energydsl.compiler import Model
+    from energydsl.api import Model
 
 
 def costs(model: Model) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from energydsl.syntax import tree
 from energydsl.syntax.printer import print_expr, print_statement
 
 if TYPE_CHECKING:
-    from energydsl.compiler import Model
-    from energydsl.network import Piece
+    from energydsl.api import Model
+    from energydsl.derive.directed.network import Factor
 
 
 def as_json(model: Model) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def as_text(model: Model) -> str:
     parts += [f"  `{c.layer}` is drawn by {c.sampler}" for c in model.conditionals.values() if c.sampler]
     parts += ["", "Gibbs blocks"]
     parts += [f"  nothing clamped: {_schedule(model, model.schedule())}"]
-    if _visible(model) and not model.pieces:
+    if _visible(model) and not model.factorisation:
         parts += [f"  data clamped:    {_schedule(model, model.schedule(_visible(model))) or 'nothing is free'}"]
     parts += [f"  {line}" for line in _visits(model)]
     if _visible(model) and any(v.kind == "objective" and v.ok for v in model.applicability()):
@@ -143,7 +143,7 @@ def mean_field(model: Model) -> list[str]:
     hidden = model.resolved.by_role("hidden")
     blocks = model.schedule(_visible(model))
     apart = len(blocks) < 2 and all(part.kind == "whole" for block in blocks for part in block)
-    if model.pieces or not hidden or apart or not all(model.conditionals[n].linear for n in hidden):
+    if model.factorisation or not hidden or apart or not all(model.conditionals[n].linear for n in hidden):
         return []
     letters, found = Letters(model.resolved), []
     moments = re.compile(rf"\b({'|'.join(map(re.escape, hidden))})(?=[_\[ )]|$)")
@@ -158,8 +158,8 @@ def mean_field(model: Model) -> list[str]:
 
 def recognition(model: Model) -> list[Conditional]:
     """The conditionals of recognition parts, those nearest to the data first."""
-    pieces = model.pieces.recognition if model.pieces else ()
-    return [p.derive().conditionals[n] for p in pieces for n in p.targets]
+    factorisation = model.factorisation.recognition if model.factorisation else ()
+    return [p.derive().conditionals[n] for p in factorisation for n in p.targets]
 
 
 def _layer_line(model: Model, name: str) -> str:
@@ -189,14 +189,14 @@ def _visits(model: Model) -> list[str]:
     return found
 
 
-def _conditional(model: Model) -> tuple[Piece, ...]:
+def _conditional(model: Model) -> tuple[Factor, ...]:
     """The conditional parts of a model, those drawn first first."""
-    return model.pieces.generative if model.pieces else ()
+    return model.factorisation.generative if model.factorisation else ()
 
 
-def _bar(piece: Piece) -> str:
+def _bar(factor: Factor) -> str:
     """`v | h1`, the label of a part's terms."""
-    return f"{', '.join(piece.targets)} | {', '.join(piece.given)}"
+    return f"{', '.join(factor.targets)} | {', '.join(factor.given)}"
 
 
 def _schedule(model: Model, schedule: Schedule) -> str:

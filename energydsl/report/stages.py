@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from energydsl.derive.directed.network import derivations
 from energydsl.diagnostics import ArgumentError
-from energydsl.network import derivations
 from energydsl.report import explain
 from energydsl.syntax.printer import print_module
 
 if TYPE_CHECKING:
-    from energydsl.compiler import Model
+    from energydsl.api import Model
 
 
 def show(model: Model, stage: str) -> str:
     """The record of a stage as text. Raises `ArgumentError` for an unknown stage."""
-    from energydsl.compiler import STAGES
+    from energydsl.api import STAGES
 
     if stage not in STAGES:
         raise ArgumentError(f"stages: {', '.join(STAGES)}")
@@ -70,7 +70,7 @@ def _kernels(model: Model) -> str:
 
 
 def _source(model: Model) -> str:
-    from energydsl.program import emit
+    from energydsl.program.undirected import emit
 
     texts = ((name, emit(derived).text) for name, derived in derivations(model.derived))
     return "\n\n".join(f"# ===== {name}\n{text}" if name else text for name, text in texts)

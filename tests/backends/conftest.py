@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from energydsl.backends import cupy_backend, numba_backend
+from energydsl.backends.cupy import loader as cupy_backend
+from energydsl.backends.numba import loader as numba_backend
 from tests.standin import cuda, cupy
 
 

@@ -162,10 +162,10 @@ def test_gain_along_a_path(kind: str, dtype: str, fast: str) -> None:
         params = program.init(0)
         x = program.init_state(params, 7)
         kernels, s = program.kernels, program.settings()
-        etas, same = kernels.apart__h(params, x, s, program.workspace)
+        etas, same = kernels.split_fields__h(params, x, s, program.workspace)
         base = [program.device(b) for b in program.base_rate("h", None)]
         ends = [(t, [t * e + (1 - t) * b for e, b in zip(same, base, strict=True)]) for t in (0.3, 0.4)]
-        gains.append(program.host(kernels.gain__h(etas, *ends)))
+        gains.append(program.host(kernels.log_partition_difference__h(etas, *ends)))
     np.testing.assert_allclose(gains[1], gains[0], rtol=1e-3 if dtype == "float32" else 1e-10, atol=1e-5)
 
 

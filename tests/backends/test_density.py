@@ -10,7 +10,7 @@ from scipy import integrate, optimize
 
 import energydsl as ed
 from energydsl.domains.density import OutOfReach, integrable
-from energydsl.program import Program
+from energydsl.program.undirected import Program
 
 QUARTIC = "x : real\nparam b\nconst g : positive = 1, m = -1\nenergy = g * x^4 + m * x^2 - b * x"
 SHARP = "x : real\nparam b\nconst g : positive = 1\nenergy = g * x^2 - b * abs(2 * x - 1)"

@@ -14,7 +14,8 @@ from types import SimpleNamespace
 import pytest
 
 import energydsl as ed
-from energydsl.backends import kernel_cache, numba_backend
+from energydsl.backends import kernel_cache
+from energydsl.backends.numba import loader as numba_backend
 
 posix = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="owners and modes are those of POSIX")
 TEXT = "x = 1\n"
@@ -156,7 +157,7 @@ def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # A runtime of one compiled function, loaded as generated ones are.
 RUNTIME = "from numba import njit\n@njit(cache=True)\ndef add(a):\n    return a + 1\n"
-SCRIPT = f"from energydsl.backends import numba_backend as b; m = b.runtime({RUNTIME!r}); print(m.add(1), m.__file__)"
+SCRIPT = f"from energydsl.backends.numba import loader as b; m = b.runtime({RUNTIME!r}); print(m.add(1), m.__file__)"
 numba = pytest.mark.skipif(not numba_backend.installed(), reason="numba is not installed")
 
 
@@ -205,7 +206,7 @@ def test_a_user_without_home_or_a_cache_to_write(given: str | None, tmp_path: Pa
     temporary.chmod(0o777)
     # All that is imported on the way is imported before, for this installation may be closed to others.
     script = [
-        "import os; from energydsl.backends import numba_backend as b",
+        "import os; from energydsl.backends.numba import loader as b",
         f"b.runtime({RUNTIME!r} + 'x = add(1)')",
         "os.setgid(4242), os.setuid(4242), os.environ.pop('ENERGYDSL_CACHE')",
         f"os.environ |= { ({} if given is None else {'ENERGYDSL_CACHE': given})!r}",

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import energydsl as ed
-from energydsl.backends.numpy_printer import defined, source_of
+from energydsl.backends.numpy.printer import defined, source_of
 
-RUNTIMES = ("numpy_runtime.py", "numba_runtime.py", "cupy_runtime.py")
+RUNTIMES = ("numpy/runtime.py", "numba/runtime.py", "cupy/runtime.py")
 DOMAINS = ("integer[0, 2]", "binary", "real", "spin", "positive", "count", "interval[-1, 1]", "integer[0, 2]")
 OWN = {"real": "0.5 * sum({0}^2)", "positive": "sum({0}^2)", "count": "sum(lgamma({0} + 1))"}
 # Keys and arguments of the files that a run writes.

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import energydsl as ed
-from energydsl.backends import numba_backend, numpy_runtime
+from energydsl.backends.numba import loader as numba_backend
+from energydsl.backends.numpy import runtime as numpy_runtime
 from energydsl.domains import FAMILIES
 
 pytestmark = pytest.mark.skipif(not numba_backend.installed(), reason="numba is not installed")
@@ -27,7 +28,7 @@ def test_products_in_pieces_are_the_products(shape: tuple[int, int]) -> None:
     a, b = rng.normal(size=(m, 150)).astype(np.float32), rng.normal(size=(150, n)).astype(np.float32)
     row = np.repeat([0.5, -0.25], 75).astype(np.float32)
     wanted = a @ b
-    with kernels.held():
+    with kernels.single_threaded_blas():
         for left in (a, np.asfortranarray(a), np.repeat(a, 2, axis=1)[:, ::2]):
             for right in (b, np.asfortranarray(b)):
                 out = np.ones((m, n), np.float32)
@@ -96,9 +97,9 @@ def test_threads_of_blas_are_given_back() -> None:
 
     program = ed.loads("visible v[200] : binary\nhidden h[200] : binary\nlayers v -- h").compile("numba")
     before = threads()
-    with program.held():
+    with program.single_threaded_blas():
         assert set(threads()) == {1}
-        with program.held():
+        with program.single_threaded_blas():
             pass
         assert set(threads()) == {1}
     assert threads() == before
@@ -156,7 +157,7 @@ def test_standalone_module_runs_without_the_package(tmp_path: Path) -> None:
 
 
 def test_every_family_can_be_printed() -> None:
-    from energydsl.backends.numba_printer import runtime_text
+    from energydsl.backends.numba.printer import runtime_text
 
     for dtype in ("float32", "float64"):
         text = runtime_text(dtype)

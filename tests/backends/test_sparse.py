@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import energydsl as ed
-from energydsl.backends import numba_backend
+from energydsl.backends.numba import loader as numba_backend
 from energydsl.backends.sparse_sweeps import SparseSweeps
 from energydsl.energy.terms import Predicate
 from energydsl.kernels import lower, sparse
-from energydsl.program import sparse_plan
+from energydsl.program.undirected import sparse_plan
 from tests.backends.test_agreement import on_host
 
 needs_numba = pytest.mark.skipif(not numba_backend.installed(), reason="numba is not installed")
@@ -67,7 +67,7 @@ def test_the_matrix_applied_to_a_state_is_the_field(name: str) -> None:
     for layer, slots in found.layers.items():
         x[:, slots] = state[layer].reshape(3, -1)
     eta = base + np.stack([np.bincount(np.repeat(np.arange(found.slots), np.diff(found.rows)), value * row[found.source], found.slots) for row in x])  # fmt: skip
-    for layer in program.model.units():
+    for layer in program.model.random_layers():
         wanted = program.natural_parameters(params, state, layer, beta=0.7, weights=s.weights)[0]
         np.testing.assert_allclose(eta[:, found.layers[layer]], wanted.reshape(3, -1), atol=1e-12)
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import energydsl as ed
-from energydsl.backends import numba_backend
+from energydsl.backends.numba import loader as numba_backend
 
 NUMBA = pytest.mark.skipif(not numba_backend.installed(), reason="numba is not installed")
 CPU = pytest.mark.parametrize("backend", ["numpy", pytest.param("numba", marks=NUMBA)])
@@ -91,11 +91,11 @@ def test_blas_is_held_in_any_thread() -> None:
 
     program = ed.loads(MODELS["dense"]).compile("numba")
     before = threads()
-    with program.held():
+    with program.single_threaded_blas():
         assert threads() == {1}
 
     def work(k: int) -> set[int]:
-        with program.held():
+        with program.single_threaded_blas():
             return threads()
 
     for _ in range(2):
@@ -131,7 +131,7 @@ print("right")
 POOL = """
 import multiprocessing
 wanted = [work(k) for k in range(3)]
-with program.held(), multiprocessing.get_context("fork").Pool(2) as pool:
+with program.single_threaded_blas(), multiprocessing.get_context("fork").Pool(2) as pool:
     found = pool.map(work, range(3))
 assert all(map(same, found, wanted))
 assert all(same(work(k), wanted[k]) for k in range(3)), "the parent goes on"

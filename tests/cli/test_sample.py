@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 import energydsl as ed
-from energydsl.backends import numba_backend
+from energydsl.backends.numba import loader as numba_backend
 from energydsl.cli.main import cli
 
 COIN = "dim I = 3\nconst K = 0.0\nvisible v[I] : binary\nenergy = - K * sum(v)"

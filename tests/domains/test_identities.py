@@ -10,7 +10,7 @@ from scipy import special
 
 import energydsl as ed
 from energydsl.domains import FAMILIES
-from energydsl.program import Program
+from energydsl.program.undirected import Program
 
 ETAS = np.array([-40.0, -3.0, -0.5, 0.0, 0.1, 2.0, 40.0])
 FALLING = np.array([-40.0, -3.0, -0.5, -0.1])
@@ -84,11 +84,11 @@ def logits(name: str) -> np.ndarray:
     """log of what every place weighs, one row a natural parameter."""
     family = FAMILIES[name.split()[0]]
     _, etas, (places, weights) = CASES[name]
-    if family.over_states:
+    if family.parameter_per_state:
         logs = etas[0]
     else:
         logs = sum(e[:, None] * places**k for e, k in zip(etas, family.powers, strict=True))
-    return logs + np.log(weights) - (special.gammaln(places + 1) if family.weighted else 0.0)
+    return logs + np.log(weights) - (special.gammaln(places + 1) if family.factorial_base else 0.0)
 
 
 def test_every_family_has_a_case() -> None:
@@ -113,7 +113,7 @@ def test_log_partition_mean_variance_entropy(name: str) -> None:
         centred = (p * (places - (p @ places)[:, None]) ** 2).sum(axis=1)
         np.testing.assert_allclose(mean, p @ places, rtol=1e-7, atol=1e-12)
         np.testing.assert_allclose(np.broadcast_to(variance, mean.shape), centred, rtol=1e-6, atol=1e-12)
-    weighted = FAMILIES[name.split()[0]].weighted
+    weighted = FAMILIES[name.split()[0]].factorial_base
     base = np.log(weights) - (special.gammaln(places + 1) if weighted and name == "poisson" else 0.0)
     safe = np.where(p > 0, p, 1.0)
     entropy = -(p * (np.log(safe) - base)).sum(axis=1)
@@ -125,7 +125,7 @@ def test_mean_and_variance_are_derivatives_of_the_log_partition(name: str) -> No
     _, etas, _ = CASES[name]
     etas = [e[1:-1] for e in etas]
     found, h = kernels(name), 1e-4
-    if FAMILIES[name.split()[0]].over_states:
+    if FAMILIES[name.split()[0]].parameter_per_state:
         places = CASES[name][2][0] if CASES[name][2][0].ndim == 1 else np.array([1.0, 0.0, 0.0])
         shift = h * places
     else:
@@ -175,7 +175,7 @@ def test_binary_means_keep_their_tails() -> None:
 def test_ndtri_against_scipy(dtype: str) -> None:
     from scipy.special import ndtri
 
-    from energydsl.backends.numpy_runtime import ndtri as ours
+    from energydsl.backends.numpy.runtime import ndtri as ours
 
     u = np.concatenate(
         [np.geomspace(1e-7, 0.4, 50), np.linspace(0.4, 0.6, 21), 1 - np.geomspace(1e-6, 0.4, 50)]
@@ -187,7 +187,7 @@ def test_ndtri_against_scipy(dtype: str) -> None:
 def test_digamma_against_scipy() -> None:
     from scipy.special import digamma
 
-    from energydsl.backends.numpy_runtime import digamma as ours
+    from energydsl.backends.numpy.runtime import digamma as ours
 
     x = np.array([0.1, 0.5, 1.0, 2.5, 7.0, 100.0])
     np.testing.assert_allclose(ours(x), digamma(x), rtol=1e-8)
@@ -231,7 +231,7 @@ def test_odd_ways_of_writing_are_proved(text: str) -> None:
 
 
 def test_a_nearly_flat_normal_between_bounds_keeps_its_moments() -> None:
-    from energydsl.backends import numpy_runtime
+    from energydsl.backends.numpy import runtime as numpy_runtime
 
     nodes, weights = np.polynomial.legendre.leggauss(60)
     x, w = 0.5 * (nodes + 1), 0.5 * weights

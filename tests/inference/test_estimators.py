@@ -12,7 +12,7 @@ from energydsl.inference import evaluate as evaluation
 from energydsl.inference.ais import ais
 from energydsl.inference.scores import independent
 from energydsl.learning.loop import Run
-from energydsl.program import Program
+from energydsl.program.undirected import Program
 from tests.conftest import ROOT
 
 MODELS = {
@@ -45,7 +45,7 @@ def test_sweeps_leave_exact_samples_exact(name: str) -> None:
     """Start from exact samples, run sweeps, compare the joint distribution (chi-square over the commonest states)."""
     program = ed.loads(MODELS[name]).compile(dtype="float64")
     params = program.init(3)
-    names = tuple(program.model.units())
+    names = tuple(program.model.random_layers())
     states = {n: np.concatenate([c[n] for c in program.states(names)]) for n in names}
     logits = -program.energy(params, states)
     p = np.exp(logits - np.logaddexp.reduce(logits))

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import energydsl as ed
-from energydsl.backends import numba_backend
+from energydsl.backends.numba import loader as numba_backend
 from energydsl.inference.scores import scores
 from energydsl.learning.loop import Run
-from energydsl.program import Program
+from energydsl.program.undirected import Program
 from tests.generators import models
 
 SETTINGS = {"deadline": None, "derandomize": True, "suppress_health_check": list(HealthCheck)}
@@ -35,7 +35,7 @@ def results(program: Program, params: dict[str, Any], state: dict[str, Any]) -> 
         "free energy": program.free_energy(params, state),
         "score": scores(program, params, program.layer_arrays(rows), 0).values,
     }
-    for name in program.model.units():
+    for name in program.model.random_layers():
         found[f"mean of {name}"] = program.mean(params, state, name)
         found[f"variance of {name}"] = program.variance(params, state, name)
         for k, eta in enumerate(program.natural_parameters(params, state, name)):
@@ -46,7 +46,7 @@ def results(program: Program, params: dict[str, Any], state: dict[str, Any]) -> 
 def holds(text: str, backend: str) -> None:
     program = ed.loads(text).compile(backend, "float64")
     params = program.init(1)
-    units = {layer.size for layer in program.model.units().values()}
+    units = {layer.size for layer in program.model.random_layers().values()}
     state = {n: program.host(a) for n, a in program.init_state(params, 7, 3).items()}
     with np.errstate(all="ignore"):
         try:

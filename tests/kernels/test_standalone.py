@@ -50,7 +50,7 @@ def numpy_only(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_zoo_runs_with_only_numpy(zoo_path: Path, numpy_only: Path, tmp_path: Path) -> None:
     model = ed.load(zoo_path)
-    if model.pieces:
+    if model.factorisation:
         pytest.skip("a model with directed parts is several modules, each that of a model like the others")
     program = model.compile("numpy")
     (tmp_path / "kernels.py").write_text(program.source)
@@ -87,7 +87,7 @@ def test_equations_and_places_stand_above_the_kernels(rbm: ed.Model) -> None:
 
 
 def test_no_text_of_a_model_reaches_the_module_as_code() -> None:
-    from energydsl.compiler import Model
+    from energydsl.api import Model
     from energydsl.diagnostics import Source
     from energydsl.model.resolve import Overrides
 

@@ -11,11 +11,11 @@ import pytest
 
 import energydsl as ed
 from energydsl.data import load_data
-from energydsl.directed_program import DirectedProgram
 from energydsl.learning.centred import Centring
 from energydsl.learning.greedy import stages
 from energydsl.learning.phases import Phases
 from energydsl.learning.wake_sleep import WakeSleepPhases
+from energydsl.program.directed import DirectedProgram
 from tests.conftest import ROOT
 from tests.learning.test_learning import two_patterns
 
@@ -51,7 +51,7 @@ def test_each_part_follows_the_gradient_of_its_own_likelihood() -> None:
                 for step in (1e-5, -1e-5):
                     moved = {**params, name: params[name].copy()}
                     moved[name][at] += step
-                    sides.append(part.log_probability(moved, states, settings.parts[part.piece.name]).mean())
+                    sides.append(part.log_probability(moved, states, settings.parts[part.factor.name]).mean())
                 assert found[name][at] == pytest.approx(-(sides[0] - sides[1]) / 2e-5, abs=1e-8), (name, at)
 
 

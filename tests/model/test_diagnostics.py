@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import energydsl as ed
-from energydsl.compiler import check
+from energydsl.api import check
 from energydsl.diagnostics import Diagnostic, Source
 from energydsl.model.resolve import Overrides
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy
 import scipy.special
 
-from energydsl.backends import cupy_backend
+from energydsl.backends.cupy import loader as cupy_backend
 from tests.standin import cuda as kernels
 
 _NUMBERS = (int, float, bool, numpy.generic)

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from energydsl.backends.numpy_printer import Printed
+    from energydsl.backends.numpy.printer import Printed
 
 
 @lru_cache(maxsize=64)

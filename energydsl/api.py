@@ -25,7 +25,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from energydsl import derive as _derive
-from energydsl.backends import cupy_backend, numba_backend
+from energydsl.backends.cupy import loader as cupy_backend
+from energydsl.backends.numba import loader as numba_backend
+from energydsl.derive.directed.network import Factorisation, Network, derive_network, factorise
 from energydsl.derive.records import Conditional, FreeEnergy, Gradient, Schedule, Verdict
 from energydsl.diagnostics import (
     ArgumentError,
@@ -45,15 +47,14 @@ from energydsl.model import resolve
 from energydsl.model.graphs import from_pairs
 from energydsl.model.records import EnergyTerm, Layer, Param, Resolved
 from energydsl.model.resolve import Overrides, allowed
-from energydsl.network import Network, Pieces, derive_network, pieces
 from energydsl.syntax.parser import decode, parse
 from energydsl.syntax.resources import folder
 
 if TYPE_CHECKING:
     import networkx as nx
 
-    from energydsl.certificate import Certificate
-    from energydsl.program import Program
+    from energydsl.program.undirected import Program
+    from energydsl.verification.certificate import Certificate
 
 BACKENDS = ("auto", "numpy", "numba", "cupy")
 # Parameters and units from which `auto` takes compiled kernels, and a device.
@@ -72,12 +73,12 @@ class Model:
         self.module = parse(source)
         self.resolved = resolve(self.module, overrides)
         self.energy, energy_warnings = canonicalise(self.resolved)
-        self.pieces: Pieces | None = None
+        self.factorisation: Factorisation | None = None
         found = [*self.resolved.warnings, *energy_warnings]
         if self.resolved.directed:
             found += _derive.check_directed(self.resolved, self.energy)
             if not any(d.severity == "error" for d in found):
-                self.pieces, problems = pieces(self.resolved, overrides)
+                self.factorisation, problems = factorise(self.resolved, overrides)
                 found += problems
                 self.energy, _ = canonical_terms(self.resolved, _generative(self.resolved))
         else:
@@ -120,8 +121,8 @@ class Model:
     def derived(self) -> _derive.Derived:
         """Everything derived. Raises `ModelError` (E0402, or E0310 where it outgrows any use)."""
         try:
-            if self.pieces is not None:
-                return derive_network(self.resolved, self.energy, self.pieces)
+            if self.factorisation is not None:
+                return derive_network(self.resolved, self.energy, self.factorisation)
             return _derive.derive(self.resolved, self.energy)
         except TooMuch:
             message = "what follows from this energy has more terms than can be handled"
@@ -173,7 +174,7 @@ class Model:
         precision: of large float32 products on a GPU: "full"; "tf32", factors rounded to 11 bits; "bf16x2" and "bf16x3",
         factors as sums of two or three 8-bit numbers. `docs/performance.md` has their errors.
         """
-        from energydsl.program import Program
+        from energydsl.program.undirected import Program
 
         one_of("dtype", dtype, DTYPES)
         one_of("precision", precision, PRECISIONS)
@@ -181,7 +182,7 @@ class Model:
         if precision != "full" and (chosen != "cupy" or dtype != "float32"):
             raise ArgumentError(f"precision {precision} is for float32 on the cupy backend, not {dtype} on {chosen}")
         if isinstance(self.derived, Network):
-            from energydsl.directed_program import DirectedProgram
+            from energydsl.program.directed import DirectedProgram
 
             program: Program = DirectedProgram(self.derived, chosen, dtype, precision)
         else:
@@ -211,13 +212,13 @@ class Model:
 
     def verify(self, seed: int = 0, backend: str = "numpy") -> Certificate:
         """The derivation certificate of this model, with the kernels of a backend."""
-        from energydsl.certificate import certify, certify_network
-        from energydsl.shrink import shrink
+        from energydsl.verification.certificate import certify, certify_network
+        from energydsl.verification.shrink import shrink
 
         seed = whole_number("seed", seed)
         small, overrides, listed = shrink(self.module, self.overrides)
         if isinstance(self.derived, Network):
-            parts, _ = pieces(small, overrides)
+            parts, _ = factorise(small, overrides)
             energy, _ = canonical_terms(small, _generative(small))
             network = derive_network(small, energy, parts)
             return certify_network(self.derived, network, listed, seed, self._backend(backend))

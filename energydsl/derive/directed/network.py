@@ -9,6 +9,7 @@ from types import MappingProxyType
 from energydsl import derive as _derive
 from energydsl.derive import Derived, gradients
 from energydsl.derive.applicability import directed as directed_verdicts
+from energydsl.derive.directed.split import take_apart
 from energydsl.derive.free_energy import log_states
 from energydsl.derive.records import BlockPart, FreeEnergy, Gradient, Schedule
 from energydsl.diagnostics import Diagnostic
@@ -18,11 +19,10 @@ from energydsl.graph import downwards
 from energydsl.model import resolve
 from energydsl.model.records import Directed, Param, Resolved
 from energydsl.model.resolve import Overrides
-from energydsl.model.split import take_apart
 
 
 @dataclass(frozen=True)
-class Piece:
+class Factor:
     """One part as a model of its own; p(targets | given), or q for recognition; the core has neither."""
 
     keyword: str
@@ -44,43 +44,43 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Pieces:
+class Factorisation:
     """The core; generative parts, those drawn first first; recognition parts, those nearest to the data first."""
 
-    core: Piece
-    generative: tuple[Piece, ...]
-    recognition: tuple[Piece, ...]
+    core: Factor
+    generative: tuple[Factor, ...]
+    recognition: tuple[Factor, ...]
 
     def __iter__(self):  # type: ignore[no-untyped-def]
         return iter((self.core, *self.generative, *self.recognition))
 
 
-def pieces(model: Resolved, overrides: Overrides) -> tuple[Pieces, list[Diagnostic]]:
+def factorise(model: Resolved, overrides: Overrides) -> tuple[Factorisation, list[Diagnostic]]:
     """The parts of a model, and what they are refused or warned for."""
     found: list[Diagnostic] = []
 
-    def piece(part: Directed | None, module: object) -> Piece:
+    def factor(part: Directed | None, module: object) -> Factor:
         sub = resolve(module, overrides)  # type: ignore[arg-type]
         energy, warnings = canonicalise(sub)
         problems = [*warnings, *_derive.check(sub, energy)]
         found.extend(d for d in problems if d.severity == "error" or d.code in ("W0402", "W0405", "W0406", "W0407"))
         if part is None:
-            return Piece("energy", (), (), sub, energy)
-        return Piece(part.keyword, part.targets, part.given, sub, energy)
+            return Factor("energy", (), (), sub, energy)
+        return Factor(part.keyword, part.targets, part.given, sub, energy)
 
     split = take_apart(model)
-    core = piece(None, split.core)
-    parts = [piece(d, m) for d, m in zip(model.directed, split.directed, strict=True)]
+    core = factor(None, split.core)
+    parts = [factor(d, m) for d, m in zip(model.directed, split.directed, strict=True)]
     generative = downwards([p for p in parts if p.keyword == "energy"], lambda p: (p.given, p.targets))
     recognition = downwards([p for p in parts if p.keyword == "recognition"], lambda p: (p.given, p.targets))
-    return Pieces(core, tuple(generative), tuple(recognition)), found
+    return Factorisation(core, tuple(generative), tuple(recognition)), found
 
 
 @dataclass(frozen=True)
 class Network(Derived):
     """All that is derived from a model with directed parts; conditionals are those of the part that draws a layer."""
 
-    pieces: Pieces = field(kw_only=True)
+    factorisation: Factorisation = field(kw_only=True)
     core: Derived = field(kw_only=True)
 
     def schedule(self, clamped: frozenset[str]) -> Schedule:
@@ -89,67 +89,67 @@ class Network(Derived):
         Below a layer that is held nothing changes, and what hangs above one has no closed-form conditional: neither is listed.
         """
         held = set(clamped)
-        for piece in reversed(self.pieces.generative):
-            held |= set(piece.given) if held & set(piece.targets) else set()
-        drawn = [p for p in self.pieces.generative if not held & set(p.targets)]
+        for factor in reversed(self.factorisation.generative):
+            held |= set(factor.given) if held & set(factor.targets) else set()
+        drawn = [p for p in self.factorisation.generative if not held & set(p.targets)]
         passes = tuple(tuple(BlockPart(n) for n in p.targets) for p in drawn)
         return (*self.core.schedule(clamped & set(self.core.model.layers)), *passes)
 
     @property
-    def drawn(self) -> Mapping[str, Piece]:
+    def drawn(self) -> Mapping[str, Factor]:
         """The generative part that draws each directed layer."""
-        return {n: p for p in self.pieces.generative for n in p.targets}
+        return {n: p for p in self.factorisation.generative for n in p.targets}
 
 
 def derivations(derived: Derived) -> list[tuple[str, Derived]]:
     """What is derived, part by part, with the name of each; one without a name where there are no directed parts."""
     if not isinstance(derived, Network):
         return [("", derived)]
-    core, *rest = derived.pieces
+    core, *rest = derived.factorisation
     return [(core.name, derived.core), *((p.name, p.derive()) for p in rest)]
 
 
-def _unrecognised(model: Resolved, parts: Pieces) -> str:
+def _unrecognised(model: Resolved, parts: Factorisation) -> str:
     """Why the latents are not all recognised from the data; empty where they are."""
     known = {*model.by_role("visible"), *model.by_role("input")}
-    for piece in parts.recognition:
-        missing = [g for g in piece.given if g not in known]
+    for factor in parts.recognition:
+        missing = [g for g in factor.given if g not in known]
         if missing:
-            return f"{piece.name} needs `{missing[0]}`, which is not recognised from the data"
-        known |= set(piece.targets)
+            return f"{factor.name} needs `{missing[0]}`, which is not recognised from the data"
+        known |= set(factor.targets)
     needed = [n for p in parts.generative for n in (*p.targets, *p.given) if n not in known]
     return f"no recognition part draws `{needed[0]}` from the data" if needed else ""
 
 
-def _gradient(model: Resolved, parts: Pieces, every: Energy, param: Param) -> Gradient:
+def _gradient(model: Resolved, parts: Factorisation, every: Energy, param: Param) -> Gradient:
     """dE/dparam; in a part, less its mean under p(targets | given), whose normaliser holds the parameter too."""
     whole = gradients.gradient(model, every, param)
     name, _, _ = whole.text.partition(" = ")
     texts = []
-    for piece in parts:
-        of_piece = gradients.gradient(model, piece.energy, param)
-        if not of_piece.parts:
+    for factor in parts:
+        of_factor = gradients.gradient(model, factor.energy, param)
+        if not of_factor.parts:
             continue
-        inside = of_piece.text.partition(" = ")[2]
-        texts.append(f"{inside} - <{inside}>_{piece.name}" if piece.targets else inside)
-        if piece.keyword == "recognition":
-            name = name.replace("dE/", f"d(-log {piece.name})/")
+        inside = of_factor.text.partition(" = ")[2]
+        texts.append(f"{inside} - <{inside}>_{factor.name}" if factor.targets else inside)
+        if factor.keyword == "recognition":
+            name = name.replace("dE/", f"d(-log {factor.name})/")
     return replace(whole, text=f"{name} = {' + '.join(texts).replace('+ -', '- ') or '0'}")
 
 
-def derive_network(model: Resolved, energy: Energy, parts: Pieces) -> Network:
+def derive_network(model: Resolved, energy: Energy, parts: Factorisation) -> Network:
     """What is derived from a model with directed parts; `energy` holds all generative terms. Raises `ModelError`."""
     core = parts.core.derive()
     drawn = [p.derive() for p in parts.generative]
     conditionals = dict(core.conditionals)
     units = dict(core.parts)
-    for piece, derived in zip(parts.generative, drawn, strict=True):
-        conditionals |= {n: derived.conditionals[n] for n in piece.targets}
-        units |= {n: derived.parts[n] for n in piece.targets}
-    named = {n: conditionals[n] for n in model.units()}
+    for factor, derived in zip(parts.generative, drawn, strict=True):
+        conditionals |= {n: derived.conditionals[n] for n in factor.targets}
+        units |= {n: derived.parts[n] for n in factor.targets}
+    named = {n: conditionals[n] for n in model.random_layers()}
     hidden = model.by_role("hidden")
     factors = [p.name for p in parts.generative]
-    text = f"log p({', '.join(model.by_role('visible'))}) sums p({', '.join(core.model.units())}) {' '.join(factors)}"
+    text = f"log p({', '.join(model.by_role('visible'))}) sums p({', '.join(core.model.random_layers())}) {' '.join(factors)}"
     text += f" over {', '.join(hidden)}: bounded by recognition" if parts.recognition else f" over {', '.join(hidden)}"
     states = log_states([model.layers[n] for n in hidden])
     couplings = core.couplings.union(*(d.couplings for d in drawn), *(p.derive().couplings for p in parts.recognition))
@@ -158,12 +158,12 @@ def derive_network(model: Resolved, energy: Energy, parts: Pieces) -> Network:
         model=model,
         energy=energy,
         conditionals=MappingProxyType(named),
-        parts=MappingProxyType({n: units[n] for n in model.units()}),
+        parts=MappingProxyType({n: units[n] for n in model.random_layers()}),
         gradients=MappingProxyType({n: _gradient(model, parts, every, p) for n, p in model.params.items()}),
         free_energy=FreeEnergy((), text),
         log2_states=states,
         verdicts=directed_verdicts(model, _unrecognised(model, parts), states, core.log2_states),
         couplings=couplings,
-        pieces=parts,
+        factorisation=parts,
         core=core,
     )

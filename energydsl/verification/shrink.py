@@ -103,15 +103,15 @@ Coupling = tuple[str, tuple[str, ...]]
 
 def _couplings(energy: Energy) -> Counter[Coupling]:
     """How many terms of each kind an energy has."""
-    return Counter((t.label, tuple(sorted(u.name for u in t.monomial.occupants()))) for t in energy.terms)
+    return Counter((t.label, tuple(sorted(u.name for u in t.monomial.distinct_units()))) for t in energy.terms)
 
 
 def _fits(model: Resolved, own: Resolved, limits: Limits) -> bool:
     """Whether a small model can be listed, is refused for nothing, and has all that the model has at its own sizes."""
-    infinite = {n: a.size for n, a in model.units().items() if not DOMAINS[a.domain.name].finite}
+    infinite = {n: a.size for n, a in model.random_layers().items() if not DOMAINS[a.domain.name].finite}
     if sum(infinite.values()) > limits.infinite or _states(model) > MAX_STATES:
         return False
-    if not limits.alone and any(a.size == 1 < own.layers[n].size for n, a in model.units().items()):
+    if not limits.alone and any(a.size == 1 < own.layers[n].size for n, a in model.random_layers().items()):
         return False
     if model.directed:
         return sum(infinite.values()) <= limits.integrated
@@ -144,7 +144,7 @@ def _assignments(count: int) -> Iterator[tuple[int, ...]]:
 
 def _thin_axes(model: Resolved) -> int:
     """Axes of length one, which would hide an index that is mixed up with another."""
-    arrays = [(a.axes, a.shape) for a in model.units().values()]
+    arrays = [(a.axes, a.shape) for a in model.random_layers().values()]
     arrays += [(p.axes, p.shape) for p in model.params.values() if p.graph is None]
     return len({axis for axes, shape in arrays for axis, size in zip(axes, shape, strict=True) if size == 1})
 
@@ -152,7 +152,7 @@ def _thin_axes(model: Resolved) -> int:
 def _states(model: Resolved) -> float:
     """The number of joint states, three for a unit of an infinite domain."""
     states = 1.0
-    for layer in model.units().values():
+    for layer in model.random_layers().values():
         count = 3.0
         if DOMAINS[layer.domain.name].finite:
             count = layer.field_shape[-1] if layer.field_shape != layer.shape else 2.0

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from energydsl.backends import numpy_runtime
-from energydsl.backends.numpy_printer import source_of
+from energydsl.backends.numpy import runtime as numpy_runtime
+from energydsl.backends.numpy.printer import source_of
 from energydsl.backends.scalar_text import scalar
 from energydsl.domains import FAMILIES, Family
 from energydsl.domains.scalar import Scalar
@@ -58,7 +58,7 @@ def cuda_source(dtype: str) -> str:
         "WALL",
     ):
         head.append(f"#define PANEL_{name} {getattr(numpy_runtime, f'_{name}')!r}")
-    runtime = source_of("cuda_runtime.cu")
+    runtime = source_of("cupy/runtime.cu")
     kernels = [text for family in FAMILIES.values() for text in _kernels(family)]
     return "\n".join([*head, "", runtime, *kernels])
 
@@ -69,14 +69,14 @@ def _kernels(family: Family) -> list[str]:
     if family.one_hot:
         draw = "draw_states(fields, random, rows, states, target);"
         put = "[](const Part& p, int unit, int c, FLOAT u) { put_states(p, unit, c, u); }"
-    elif family.over_states:
+    elif family.parameter_per_state:
         draw = "draw_table(fields, random, rows, states, target);"
     else:
         draw = f"draw<{name}>(fields, random, rows, target);"
         put = f"[](const Part& p, int unit, int c, FLOAT u) {{ put_slot<{name}>(p, unit, c, u); }}"
         structure = [_struct(family, name)]
         fused = [_product_draw(kernel, name)]
-    if family.over_states:
+    if family.parameter_per_state:
         gain = "gain_states(before, after, rows, states, out);"
     else:
         gain = f"gain<{name}>(before, after, scale, scale_after, base2, base2_after, rows, out);"

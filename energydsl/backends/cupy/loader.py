@@ -7,10 +7,10 @@ from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from energydsl.backends.numpy_backend import execute
+from energydsl.backends.numpy.loader import execute
 
 if TYPE_CHECKING:
-    from energydsl.backends.numpy_printer import Printed
+    from energydsl.backends.numpy.printer import Printed
 
 INSTALL = 'pip install "cupy-cuda12x[ctk]", or "cupy-cuda13x[ctk]", whichever CUDA the driver has (nvidia-smi says)'
 

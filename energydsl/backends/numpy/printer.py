@@ -111,7 +111,7 @@ class Printer:
             "import zlib",
         ]
         head += ["from types import SimpleNamespace", "", "import numpy as np", "", ""]
-        return "\n".join([*head, body_of("numpy_runtime.py", "xp = np")])
+        return "\n".join([*head, body_of("numpy/runtime.py", "xp = np")])
 
     @staticmethod
     def docstring(needs: str) -> Lines:
@@ -357,31 +357,31 @@ class Printer:
         name = layer.layer
         site = "".join(f", {n}" for n in layer.shape)
         return [
-            *self.apart(layer),
+            *self.split_fields(layer),
             "",
             "",
-            *self.gain(layer, f"log_partition__{name}", ""),
+            *self.log_partition_difference(layer, f"log_partition__{name}", ""),
             "",
             "",
-            f"def draw_moved__{name}(etas, at, random, out, w):",
+            f"def draw_tempered__{name}(etas, at, random, out, w):",
             f'    """Draw `{name}` at natural parameters scale * eta + offset; at: (scale, offsets)."""',
             f'    draw__{name}(*moved(etas, at), fill(random, w("u:{name}", (len(out){site},))), out, w)',
         ]
 
-    def apart(self, layer: LayerKernels) -> Lines:
+    def split_fields(self, layer: LayerKernels) -> Lines:
         zeros = ", ".join("0.0" for _ in layer.fields)
         return [
-            f"def apart__{layer.layer}(p, x, s, w):",
+            f"def split_fields__{layer.layer}(p, x, s, w):",
             f'    """Fields of `{layer.layer}` in two: one varies with the chains, the other is the same for all."""',
             f"    return fields__{layer.layer}(p, x, s, w), ({zeros},)",
         ]
 
     @staticmethod
-    def gain(layer: LayerKernels, log_partition: str, bounds: str) -> Lines:
+    def log_partition_difference(layer: LayerKernels, log_partition: str, bounds: str) -> Lines:
         return [
-            f"def gain__{layer.layer}(etas, before, after):",
+            f"def log_partition_difference__{layer.layer}(etas, before, after):",
             f'    """What the log-partitions of `{layer.layer}` gain from before to after, each (scale, offsets)."""',
-            f"    return gain({log_partition}, etas, before, after, {layer.shape!r}{bounds})",
+            f"    return log_partition_difference({log_partition}, etas, before, after, {layer.shape!r}{bounds})",
         ]
 
     def draw(self, layer: LayerKernels) -> Lines:
@@ -834,7 +834,7 @@ class Printer:
             "def gibbs(p, x, steps, random, s=None, w=None, schedule=None):",
             '    """Run sweeps in place; random is a Stream. Clamp by passing SCHEDULES["clamped"]."""',
             "    s, w = s or settings(), w or Workspace(DTYPE)",
-            "    with held():",
+            "    with single_threaded_blas():",
             "        for _ in range(steps):",
             "            random.next()",
             '            for block in schedule if schedule is not None else SCHEDULES["free"]:',

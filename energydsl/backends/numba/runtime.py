@@ -103,7 +103,7 @@ WORDS = 4 if SINGLE else 2
 scalar = njit(fastmath=FAST, error_model="numpy", inline="always")
 
 
-def held():
+def single_threaded_blas():
     """One thread for BLAS inside, what there was outside; may be nested."""
     return BLAS
 
@@ -183,9 +183,7 @@ def product(address, a, lda, trans_a, b, ldb, trans_b, c, ldc, m, n, k, size, al
         at_a = a + size * (top if trans_a else top * lda)
         at_b = b + size * (left * ldb if trans_b else left)
         at_c = c + size * (top * ldc + left)
-        gemm(
-            address, flag_a, flag_b, bottom - top, right - left, k, at_a, lda, at_b, ldb, at_c, ldc, alpha, beta
-        )
+        gemm(address, flag_a, flag_b, bottom - top, right - left, k, at_a, lda, at_b, ldb, at_c, ldc, alpha, beta)
 
 
 @njit
@@ -535,7 +533,9 @@ def unit_truncated_normal_draw(eta1, eta2, low, high, u):
         z = quantile((t.below + v * t.inside) / _ROOT)
         return FLOAT(min(max(t.mean + t.sign * t.sd * z, low), high))
     target = -math.log1p(-min(v * t.kept, 1.0 - 2.0**-53))
-    step = min(target * math.exp(unit_log_mills(t.a)), 2.0 * target / (t.a + math.sqrt(t.a * t.a + 2.0 * target) + 1e-300))
+    step = min(
+        target * math.exp(unit_log_mills(t.a)), 2.0 * target / (t.a + math.sqrt(t.a * t.a + 2.0 * target) + 1e-300)
+    )
     for _ in range(5):
         step = max(step - (unit_hazard(t.a, step) - target) * math.exp(unit_log_mills(t.a + step)), 0.0)
     return FLOAT(min(max(t.near + t.sign * t.sd * step, low), high))
@@ -777,7 +777,9 @@ def draw(
             add = False
     key = getattr(random, "key", None)
     if key is None:
-        given = random(np.empty(out.shape[:-1] if states > 1 and shape == out.shape else out.shape, FLOAT)).reshape(rows, -1)
+        given = random(np.empty(out.shape[:-1] if states > 1 and shape == out.shape else out.shape, FLOAT)).reshape(
+            rows, -1
+        )
         k0, k1, block, sweep, chain = 0, 0, 0, 0, 0
     else:
         given, k0, k1, block, sweep, chain = _NONE, *key, random.block, random.sweep, random.chain
@@ -802,7 +804,7 @@ def draw(
     return out
 
 
-def gain(family, etas, before, after, shape, bounds=(0.0, 0.0)):
+def log_partition_difference(family, etas, before, after, shape, bounds=(0.0, 0.0)):
     """The sum over units of A(after) - A(before), shape (chains,): A at natural parameters moved two ways."""
     whole = etas[0].shape
     fields = [flat(eta, whole) for eta in etas] + [_NONE] * (2 - len(etas))
@@ -950,7 +952,32 @@ def lane_choose(eta, u, count, states, lanes, x):
 
 
 @njit(error_model="numpy")
-def lane_part(x, kind, first, count, states, scan, lanes, chain, block, sweep, k0, k1, base, second, rows, source, value, until, u, words, eta, g, units, chains):
+def lane_part(
+    x,
+    kind,
+    first,
+    count,
+    states,
+    scan,
+    lanes,
+    chain,
+    block,
+    sweep,
+    k0,
+    k1,
+    base,
+    second,
+    rows,
+    source,
+    value,
+    until,
+    u,
+    words,
+    eta,
+    g,
+    units,
+    chains,
+):
     """Draw one part of a sweep for some chains."""
     quarter = (count + WORDS - 1) // WORDS
     step = max(1, LANES // lanes)
@@ -967,7 +994,9 @@ def lane_part(x, kind, first, count, states, scan, lanes, chain, block, sweep, k
                 continue
             slot = first + unit * states
             lane_fields(eta, x, slot, n * states, lanes, base, rows, source, value, until)
-            lane_draw(kind, eta, second, g, slot, words[w], n, states, lanes, x[slot * lanes : (slot + n * states) * lanes])
+            lane_draw(
+                kind, eta, second, g, slot, words[w], n, states, lanes, x[slot * lanes : (slot + n * states) * lanes]
+            )
     if scan:
         for unit in range(count):
             slot = first + unit * states

@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from energydsl import constraints
 from energydsl.arrays import as_numbers
-from energydsl.backends import numpy_backend
-from energydsl.backends.numpy_printer import Printed, Printer
-from energydsl.backends.numpy_runtime import ndtri
+from energydsl.backends.numpy import loader as numpy_backend
+from energydsl.backends.numpy.printer import Printed, Printer
+from energydsl.backends.numpy.runtime import ndtri
 from energydsl.derive import Derived
 from energydsl.derive.free_energy import log_states, summable_sets
 from energydsl.derive.quadratic import coupled_quadratic
@@ -46,6 +45,7 @@ from energydsl.kernels import lower
 from energydsl.kernels.lower import CHEAPER
 from energydsl.kernels.program import KernelProgram
 from energydsl.kernels.sparse import SparsePlan, plan
+from energydsl.model import constraints
 from energydsl.model.records import Layer, Param
 from energydsl.random import Rng, as_random, stream
 
@@ -105,7 +105,7 @@ class Program:
         self.xp: Any = self.kernels.xp
 
     @cached_property
-    def double(self) -> Program:
+    def in_float64(self) -> Program:
         """The same model in float64, for what must be exact."""
         return self if self.dtype == np.float64 else Program(self.derived, self.backend, "float64")
 
@@ -122,9 +122,9 @@ class Program:
         """Values as an array of the backend, in the program's precision."""
         return self.xp.asarray(array, self.dtype)  # type: ignore[no-any-return]
 
-    def held(self) -> AbstractContextManager[None]:
+    def single_threaded_blas(self) -> AbstractContextManager[None]:
         """The cores are this program's inside: hold it round a loop of many calls."""
-        return self.kernels.held()  # type: ignore[no-any-return]
+        return self.kernels.single_threaded_blas()  # type: ignore[no-any-return]
 
     @cached_property
     def sparse(self) -> SparseSweeps | None:
@@ -136,10 +136,10 @@ class Program:
         if found is None:
             return None
         if self.backend == "numba":
-            from energydsl.backends.numba_sparse import NumbaSweeps
+            from energydsl.backends.numba.sweeps import NumbaSweeps
 
             return NumbaSweeps(found, program, self.kernels)
-        from energydsl.backends.cupy_sparse import CupySweeps
+        from energydsl.backends.cupy.sweeps import CupySweeps
 
         return CupySweeps(found, program, self.kernels)
 
@@ -177,11 +177,11 @@ class Program:
         if family.density:
             return self.base_rate(name, data)[0]
         mean = self._smoothed_mean(name, data)
-        if family.over_states and not domain.one_hot:
+        if family.parameter_per_state and not domain.one_hot:
             assert domain.values is not None
             return self._natural(name, mean, states=np.array(domain.values(layer.domain.arguments)))
         found = self._natural(name, mean, *[np.full(layer.shape, -0.5)] * (2 in family.powers))
-        if domain.whole or not (domain.bounded or domain.nonnegative):
+        if domain.integer_valued or not (domain.bounded or domain.nonnegative):
             return found
         low, high = domain.bounds(layer.domain.arguments)
         steepest = 100.0 / (high - low if domain.bounded else 1.0)
@@ -196,7 +196,7 @@ class Program:
         values = domain.values(record.domain.arguments) if domain.values else None
         if family.density:
             return self._base_density(layer, family.density, data)
-        if family.over_states and not domain.one_hot:
+        if family.parameter_per_state and not domain.one_hot:
             assert values is not None
             counts = (
                 np.zeros(record.field_shape) if data is None else np.stack([(data == v).sum(0) for v in values], -1)
@@ -237,8 +237,8 @@ class Program:
     def _natural(self, layer: str, mean: Array, *second: Array, states: Array | None = None) -> Array:
         """eta1 of a mean: in closed form, or by halving an interval; with states, what multiplies them in a table."""
         family = self.derived.conditionals[layer].distribution
-        if family.natural is not None:
-            return np.asarray(family.natural(mean, second[0] if second else None))
+        if family.mean_to_natural is not None:
+            return np.asarray(family.mean_to_natural(mean, second[0] if second else None))
         formula = getattr(self.kernels, f"mean__{layer}")
         size = np.full(mean.shape, 1e4)
         low, high = -size, size
@@ -371,7 +371,7 @@ class Program:
             values = np.asarray(domain.values(layer.domain.arguments), self.dtype)
             return values[rng.integers(0, len(values), shape)]
         low, high = domain.bounds(layer.domain.arguments)
-        if domain.whole:
+        if domain.integer_valued:
             return np.asarray(rng.integers(0, 3, shape) + low).astype(self.dtype)
         uniform = rng(np.empty(shape, self.dtype))
         if domain.bounded:
@@ -458,9 +458,9 @@ class Program:
         """F = -log sum over the summed-out layers of exp(-beta E), shape (chains,); takes all other layers."""
         out = self.derived.free_energy.summed_out
         x = self._state(state, [n for n in self.model.layers if n not in out])
-        return self.marginal(self.check_params(params), x, self.settings(**scalars), out)
+        return self.summed_out(self.check_params(params), x, self.settings(**scalars), out)
 
-    def marginal(self, p: Arrays, x: Arrays, s: Any, out: tuple[str, ...]) -> Array:
+    def summed_out(self, p: Arrays, x: Arrays, s: Any, out: tuple[str, ...]) -> Array:
         """-log sum over the layers `out` of exp(-beta E + external fields), for checked arguments."""
         value = self.marginal_rest(p, x, s, out)
         for name, fields in s.external.items():
@@ -558,7 +558,7 @@ class Program:
 
     def check_drawn(self, x: Arrays) -> None:
         """Raises `EnergyError` where a unit of an infinite domain has no finite value: there was nothing to draw from."""
-        for name, layer in self.model.units().items():
+        for name, layer in self.model.random_layers().items():
             if not DOMAINS[layer.domain.name].finite and name in x and not self._all(self.xp.isfinite(x[name])):
                 raise EnergyError(self._no_density(name))
 
@@ -615,7 +615,7 @@ class Program:
         keep: entries of layers that are held at their values, marked with True, row by row as it may be.
         """
         update, workspace = self.kernels.update, self.workspace
-        with self.held():
+        with self.single_threaded_blas():
             if keep:
                 self._sweep_around(p, x, s, random, parts, steps, keep)
                 return
@@ -645,7 +645,7 @@ class Program:
                 if name in keep:
                     x[name][...] = self.xp.where(keep[name], held[name], x[name])
 
-    def partly(self, given: Mapping[str, Any], random: Rng) -> tuple[Arrays, Arrays]:
+    def initialise_missing(self, given: Mapping[str, Any], random: Rng) -> tuple[Arrays, Arrays]:
         """Values of layers with NaN where an entry is missing: (values, those entries filled in at random; known entries).
 
         A missing code of a categorical layer is NaN or -1. Layers that are known throughout are not in the second.
@@ -686,7 +686,7 @@ class Program:
     def weighted_gradient(self, p: Arrays, x: Arrays, s: Any, row: Array, names: Iterable[str] | None = None) -> Arrays:
         """Sum over chains of row * dE/dparam, projected on what the constraints admit."""
         wanted = self.model.params if names is None else names
-        with self.held():
+        with self.single_threaded_blas():
             return {
                 n: self.project(self.model.params[n], self.kernels.GRADIENTS[n](p, x, s, row, self.workspace))
                 for n in wanted
@@ -694,7 +694,7 @@ class Program:
 
     def add_gradient(self, p: Arrays, name: str, x: Arrays, s: Any, row: Array) -> None:
         """Add the sum over chains of row * dE/dparam onto a parameter; it is one of the kernels' `DIRECT`."""
-        with self.held():
+        with self.single_threaded_blas():
             self.kernels.GRADIENTS[name](p, x, s, row, self.workspace, p[name])
 
     def project(self, param: Param, gradient: Array) -> Array:
@@ -717,7 +717,7 @@ class Program:
         if not layers or size > _MOST_QUADRATIC:
             return
         if self.dtype != np.float64:
-            self.double.check_normalisable(params, **scalars)
+            self.in_float64.check_normalisable(params, **scalars)
             return
         precision = self._precision(self.check_params(params), layers, scalars)
         names = " and ".join(f"`{n}`" for n in layers)
@@ -777,7 +777,7 @@ class Program:
         single = all(_one_value(self.model.layers[n], rows[n]) for n in inputs)
         if single:
             rows = {n: a[None] for n, a in rows.items()}
-        value = self.log_sum(params, rows, tuple(self.model.units()), progress, **scalars)
+        value = self.log_sum(params, rows, tuple(self.model.random_layers()), progress, **scalars)
         return float(value[0]) if single else value
 
     def log_unnormalised(
@@ -803,7 +803,7 @@ class Program:
         progress: takes the fraction done after every piece of an enumeration; what it raises ends the sum.
         """
         if self.dtype != np.float64:
-            return self.double.log_sum(params, given, over, progress, **scalars)
+            return self.in_float64.log_sum(params, given, over, progress, **scalars)
         p, s = self.check_params(params), self.settings(**scalars)
         x = self._state(given, [n for n in self.model.layers if n not in over])
         out, listed = self._cheapest(over)
@@ -826,7 +826,7 @@ class Program:
 
     def _log_weights(self, p: Arrays, x: Arrays, s: Any, out: tuple[str, ...]) -> Array:
         """log of what states weigh, the layers `out` summed out, for checked arguments."""
-        return -self.marginal(p, x, s, out)
+        return -self.summed_out(p, x, s, out)
 
     def _cheapest(self, over: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Layers to sum out in closed form, and those to enumerate. Raises `TooLarge` or `NotApplicable`."""
@@ -935,10 +935,10 @@ class Program:
         count = len(next(iter(x.values())))
         x |= {n: self.xp.empty((count, *self.model.layers[n].energy_shape), self.dtype) for n in hidden}
         x |= {f"{n}^2": self.xp.empty_like(x[n]) for n in hidden if self.squared(n)}
-        self.neutral(x, hidden)
+        self.initial_moments(x, hidden)
         parts = [str(q) for block in self.derived.schedule(frozenset(self.model.layers) - set(hidden)) for q in block]
-        with self.held():
-            iterations, residuals = self.settle(p, x, s, parts, max_iterations, tolerance)
+        with self.single_threaded_blas():
+            iterations, residuals = self.mean_field_sweeps(p, x, s, parts, max_iterations, tolerance)
         bound = -self.exponent(self.kernels.energy(p, x, s), s) + self._weighed(x, hidden)
         for name in hidden:
             eta = getattr(self.kernels, f"fields__{name}")(p, x, s, self.workspace)
@@ -952,7 +952,7 @@ class Program:
         """Whether the second moments of a layer are statistics of its family."""
         return 2 in self.derived.conditionals[layer].distribution.powers
 
-    def neutral(self, x: Arrays, layers: Iterable[str]) -> None:
+    def initial_moments(self, x: Arrays, layers: Iterable[str]) -> None:
         """Moments from which mean field starts, written into x. Raises `NotApplicable` where x and x^2 are not all."""
         for name in layers:
             if not self.derived.conditionals[name].linear:
@@ -964,7 +964,7 @@ class Program:
             if self.squared(name):
                 x[f"{name}^2"][...] = x[name] ** 2 + 1.0
 
-    def settle(
+    def mean_field_sweeps(
         self, p: Arrays, x: Arrays, s: Any, parts: list[str], iterations: int, tolerance: float = 0.0
     ) -> tuple[int, Array]:
         """Mean-field updates of parts in turn, in place on checked arguments, until no moment moves by more than `tolerance`.
@@ -1029,7 +1029,7 @@ class Program:
         """sum of lgamma(mean + 1) of the latents with a base measure: their entropy is relative to it, so it must go."""
         total: Any = 0.0
         for name in hidden:
-            if self.derived.conditionals[name].distribution.weighted:
+            if self.derived.conditionals[name].distribution.factorial_base:
                 values = x[name].reshape(len(x[name]), -1)
                 total = total + self.xp.asarray(self.kernels.lgamma(values + 1.0)).sum(axis=1)
         return total
@@ -1140,11 +1140,11 @@ def sparse_plan(derived: Derived, program: KernelProgram) -> SparsePlan | None:
 
 def _printer(backend: str) -> type[Printer]:
     if backend == "numba":
-        from energydsl.backends.numba_printer import NumbaPrinter
+        from energydsl.backends.numba.printer import NumbaPrinter
 
         return NumbaPrinter
     if backend == "cupy":
-        from energydsl.backends.cupy_printer import CupyPrinter
+        from energydsl.backends.cupy.printer import CupyPrinter
 
         return CupyPrinter
     return Printer
@@ -1152,11 +1152,11 @@ def _printer(backend: str) -> type[Printer]:
 
 def _loader(backend: str) -> Callable[[Printed], ModuleType]:
     if backend == "numba":
-        from energydsl.backends import numba_backend
+        from energydsl.backends.numba import loader as numba_backend
 
         return numba_backend.load
     if backend == "cupy":
-        from energydsl.backends import cupy_backend
+        from energydsl.backends.cupy import loader as cupy_backend
 
         return cupy_backend.load
     return numpy_backend.load

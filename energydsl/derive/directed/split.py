@@ -72,7 +72,7 @@ class _Parts:
         recognised = {n.id for s in self.energies if s.keyword == "recognition" for n in s.targets}
         roles = {
             n: "visible" if layer.role == "visible" or n in recognised else "hidden"
-            for n, layer in self.model.units().items()
+            for n, layer in self.model.random_layers().items()
             if n not in drawn
         }
         plain = [s for s in self.energies if not s.targets]

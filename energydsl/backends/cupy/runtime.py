@@ -71,7 +71,7 @@ class Workspace(threading.local):
 
 
 @contextlib.contextmanager
-def held():
+def single_threaded_blas():
     """Everything inside goes to our stream, after what was before and before what comes after; may be nested."""
     if DEVICE.depth:
         yield
@@ -365,7 +365,7 @@ def draw(
     return out
 
 
-def gain(family, etas, before, after, shape, bounds=(0.0, 0.0)):
+def log_partition_difference(family, etas, before, after, shape, bounds=(0.0, 0.0)):
     """The sum over units of A(after) - A(before), shape (chains,): A at natural parameters moved two ways."""
     whole_shape = etas[0].shape
     chains, entries = len(etas[0]), etas[0].size // max(1, len(etas[0]))
@@ -438,7 +438,13 @@ def integrated(what, density, etas, u=0.0):
     for k in range(len(etas)):
         eta[..., k] = etas[k]
     uniform[...] = u
-    sizes = (len(density.rows), density.rows.shape[1], density.growth.shape[1], density.bend.shape[1], len(density.taylor))
+    sizes = (
+        len(density.rows),
+        density.rows.shape[1],
+        density.growth.shape[1],
+        density.bend.shape[1],
+        len(density.taylor),
+    )
     DEVICE(
         "integrate", out.size, whole(_WHAT.index(what)), eta, uniform, whole(len(etas)), density.rows, density.growth,
         density.bend, density.taylor, *map(whole, sizes), density.holds, density.ends, whole(len(density.ends)), out,
@@ -486,4 +492,3 @@ def by_colour(colours):
     """The units of each colour, in order."""
     flat = host(colours)
     return [np.asarray(numpy.flatnonzero(flat == k)) for k in range(flat.max() + 1)]
-

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from energydsl.backends.cuda_printer import cuda_source
+from energydsl.backends.cupy.cuda import cuda_source
 from energydsl.backends.fused_printer import FusedPrinter, runtimes, tables
-from energydsl.backends.numpy_printer import Printer
+from energydsl.backends.numpy.printer import Printer
 
 _HEAD = """
 import base64
@@ -46,7 +46,7 @@ def runtime_text(dtype: str, precision: str = "full") -> str:
     parts = [
         "\n".join(Printer.docstring("NumPy and CuPy")),
         _HEAD.format(dtype=dtype, precision=precision, source=cuda_source(dtype)),
-        *runtimes("cupy_runtime.py", "class Device", _UNUSED),
+        *runtimes("cupy/runtime.py", "class Device", _UNUSED),
         "",
         "",
         tables(),

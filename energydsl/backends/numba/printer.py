@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from energydsl.backends.fused_printer import FusedPrinter, runtimes, tables
-from energydsl.backends.numpy_printer import Lines, Printer
+from energydsl.backends.numpy.printer import Lines, Printer
 from energydsl.backends.scalar_text import scalar
 from energydsl.domains import FAMILIES, Family
 from energydsl.domains.scalar import Scalar
@@ -57,7 +57,7 @@ def runtime_text(dtype: str) -> str:
         "\n".join(Printer.docstring("NumPy, Numba and threadpoolctl")),
         _HEAD.format(dtype=dtype),
         "",
-        *runtimes("numba_runtime.py", "class Blas", frozenset({"Panels", "Crowded"})),
+        *runtimes("numba/runtime.py", "class Blas", frozenset({"Panels", "Crowded"})),
         *draws,
         "",
         "",
@@ -79,7 +79,7 @@ def _draw(family: Family) -> Lines:
         "    rows, entries = out.shape",
         "    scale = FLOAT(scale)",
         f"    units = entries{' // states' if family.one_hot else ''}",
-        *(["    entries = units * states"] if family.over_states else []),
+        *(["    entries = units * states"] if family.parameter_per_state else []),
         "    count = (units + WORDS - 1) // WORDS",
         "    for t in prange(parts):",
         "        top, bottom = edge(rows, t, parts), edge(rows, t + 1, parts)",
@@ -112,7 +112,7 @@ def _draw(family: Family) -> Lines:
             "                for j in range(units):",
             "                    unit_softmax(e, j * states, states, mean[r])",
         ]
-    if family.over_states:
+    if family.parameter_per_state:
         return [
             *lines,
             "            for j in range(units):",
@@ -158,7 +158,7 @@ def _gain(family: Family) -> Lines:
         "                b[j] = t * f[j] + c2[0, j]",
         "            total = FLOAT(0.0)",
     ]
-    if family.over_states:
+    if family.parameter_per_state:
         lines += [
             "            for j in range(0, entries, states):",
             "                total += unit_logsumexp(b, j, states) - unit_logsumexp(a, j, states)",

@@ -12,10 +12,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from energydsl.backends.kernel_cache import as_file
-from energydsl.backends.numpy_backend import execute
+from energydsl.backends.numpy.loader import execute
 
 if TYPE_CHECKING:
-    from energydsl.backends.numpy_printer import Printed
+    from energydsl.backends.numpy.printer import Printed
 
 
 # A runtime is loaded once, by whichever thread asks first.

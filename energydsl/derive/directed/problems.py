@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from energydsl.diagnostics import Diagnostic, Note
 from energydsl.energy.terms import Energy
-from energydsl.graph import cycle_of, meetings
+from energydsl.graph import cycle_of, interactions
 from energydsl.model.records import Directed, Resolved
 
 
@@ -26,7 +26,7 @@ def directed_problems(model: Resolved, energies: list[Energy], undirected: Energ
             found.append(Diagnostic("E0303", message, part.span, "recognition is for hidden layers"))
     if any(c is not None for c in cycles):
         return found
-    if {t for d in generative for t in d.targets} == set(model.units()):
+    if {t for d in generative for t in d.targets} == set(model.random_layers()):
         part = generative[0]
         message = "every layer is drawn given others, and none has a distribution of its own"
         loose = [g for g in part.given if g not in model.by_role("input")]
@@ -64,7 +64,7 @@ def _drawn_twice(model: Resolved, undirected: Energy) -> Iterator[Diagnostic]:
 
 
 def _factorisation(part: Directed, energy: Energy) -> Iterator[Diagnostic]:
-    for pair, number in meetings(energy).items():
+    for pair, number in interactions(energy).items():
         if pair <= set(part.targets):
             term = energy.terms[number]
             names = " and ".join(f"`{n}`" for n in sorted(pair))

@@ -140,11 +140,11 @@ def layer_layout(graph: nx.Graph[str]) -> tuple[dict[str, tuple[float, float]], 
     return {n: (float(x), float(y)) for n, (x, y) in place.items()}, list(joined.edges)
 
 
-def meetings(energy: Energy) -> dict[frozenset[str], int]:
+def interactions(energy: Energy) -> dict[frozenset[str], int]:
     """Pairs of layers that share a term (or one layer that meets itself), with the number of the first such term."""
     found: dict[frozenset[str], int] = {}
     for number, term in enumerate(energy.terms):
-        for a, b in itertools.combinations(term.monomial.occupants(), 2):
+        for a, b in itertools.combinations(term.monomial.distinct_units(), 2):
             found.setdefault(frozenset((a.name, b.name)), number)
     return found
 
@@ -178,10 +178,10 @@ def cycle_of(arrows: Iterable[tuple[str, str]]) -> list[str]:
         return []
 
 
-Part = TypeVar("Part")
+Item = TypeVar("Item")
 
 
-def downwards(parts: Sequence[Part], ends: Callable[[Part], tuple[Iterable[str], Iterable[str]]]) -> list[Part]:
+def downwards(parts: Sequence[Item], ends: Callable[[Item], tuple[Iterable[str], Iterable[str]]]) -> list[Item]:
     """Directed parts in an order in which all that is given is drawn before; ends: (given, targets) of a part."""
     graph: nx.DiGraph[int] = nx.DiGraph()
     graph.add_nodes_from(range(len(parts)))
@@ -240,7 +240,7 @@ def _graphs(monomial: Monomial) -> set[str]:
 
 
 @dataclass(frozen=True)
-class Parts:
+class UnitColouring:
     """How the units of one layer are visited: `whole`, by `colours`, or one by one in a `scan`.
 
     colours: the colour of every unit in flat order, for `colours`.
@@ -260,17 +260,17 @@ class Offset:
     rings: tuple[bool, ...]
 
 
-def unit_parts(model: Resolved, energy: Energy, layer: str) -> Parts:
+def unit_colouring(model: Resolved, energy: Energy, layer: str) -> UnitColouring:
     """How the units of a layer can be visited so that no two that interact are updated together."""
     rules = Rules(model)
     coupled = [
         (term.monomial, a, b)
         for term in energy.terms
-        for a, b in itertools.combinations(term.monomial.occupants(), 2)
+        for a, b in itertools.combinations(term.monomial.distinct_units(), 2)
         if a.name == b.name == layer
     ]
     if not coupled:
-        return Parts("whole")
+        return UnitColouring("whole")
     shape = model.layers[layer].shape
     size = model.layers[layer].size
     offsets = [_offset(m, a, b, shape, rules) for m, a, b in coupled]
@@ -282,7 +282,7 @@ def unit_parts(model: Resolved, energy: Energy, layer: str) -> Parts:
     if len(graphs) == 1 and None not in graphs:
         graph = model.graphs[str(next(iter(graphs)))]
         if graph.kind == "complete":
-            return Parts("scan", why=f"graph `{graph.name}` joins every pair")
+            return UnitColouring("scan", why=f"graph `{graph.name}` joins every pair")
         if graph.kind == "grid":
             steps = np.eye(len(graph.sizes), dtype=int)
             ring = (graph.periodic,) * len(graph.sizes)
@@ -291,18 +291,18 @@ def unit_parts(model: Resolved, energy: Energy, layer: str) -> Parts:
             if colours is not None:
                 return _coloured(colours)
     if any(_dense(m, a, b) for m, a, b in coupled):
-        return Parts("scan", why="every pair of units may interact")
+        return UnitColouring("scan", why="every pair of units may interact")
     pairs = _unit_pairs(model, coupled, rules)
     if pairs is None:
-        return Parts("scan", why="the units are coupled too densely to colour")
+        return UnitColouring("scan", why="the units are coupled too densely to colour")
     parts = _coloured(_greedy(size, pairs))
     if parts.count > max(2, size // 2):
-        return Parts("scan", why="nearly every pair of units interacts")
+        return UnitColouring("scan", why="nearly every pair of units interacts")
     return parts
 
 
-def _coloured(colours: Integers) -> Parts:
-    return Parts("colours", int(colours.max()) + 1, colours.ravel())
+def _coloured(colours: Integers) -> UnitColouring:
+    return UnitColouring("colours", int(colours.max()) + 1, colours.ravel())
 
 
 def _edge_graph(a: At, b: At) -> str | None:

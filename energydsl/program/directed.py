@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from energydsl.derive.directed.network import Factor, Network
 from energydsl.derive.records import Schedule
 from energydsl.diagnostics import ArgumentError, NotApplicable, TooLarge
-from energydsl.network import Network, Piece
-from energydsl.program import MAX_LOG2_STATES, Array, Arrays, MeanField, Program, by_layer
+from energydsl.program.undirected import MAX_LOG2_STATES, Array, Arrays, MeanField, Program, by_layer
 from energydsl.random import as_random
 
 
@@ -26,12 +26,12 @@ from energydsl.random import as_random
 class Conditional:
     """p(targets | given), or q, as a program."""
 
-    piece: Piece
+    factor: Factor
     program: Program
 
     @property
     def targets(self) -> tuple[str, ...]:
-        return self.piece.targets
+        return self.factor.targets
 
     def params(self, params: Mapping[str, Any]) -> Arrays:
         """The parameters it has."""
@@ -66,7 +66,7 @@ class Conditional:
         """log p(targets | given), shape (rows,)."""
         program, p = self.program, self.params(params)
         state = {**self.inputs(x), **{n: x[n] for n in self.targets}}
-        whole: Array = program.marginal(p, state, settings, self.targets) - program.marginal(p, state, settings, ())
+        whole: Array = program.summed_out(p, state, settings, self.targets) - program.summed_out(p, state, settings, ())
         return whole
 
 
@@ -83,7 +83,7 @@ class Contrast:
         self.floors = {n: program.device(floors[n]) for n in part.targets if n in floors}
         odd = [n for n in part.targets if not program.derived.conditionals[n].linear]
         if odd:
-            raise NotApplicable(f"{part.piece.name}: `{odd[0]}` enters by more than x and x^2")
+            raise NotApplicable(f"{part.factor.name}: `{odd[0]}` enters by more than x and x^2")
         coupled = [n for n in part.targets if not program.derived.conditionals[n].factorises]
         assert not coupled, "refused as E0303"
         self.part, self.batch = part, batch
@@ -138,14 +138,14 @@ class DirectedProgram(Program):
         self.core = Program(derived.core, backend, dtype, precision)
         self.generative, self.recognition = (
             tuple(Conditional(p, Program(p.derive(), backend, dtype, precision)) for p in parts)
-            for parts in (derived.pieces.generative, derived.pieces.recognition)
+            for parts in (derived.factorisation.generative, derived.factorisation.recognition)
         )
         self.kernels, self.workspace, self.xp = self.core.kernels, self.core.workspace, self.core.xp
-        titles = [("core", self.core), *((c.piece.name, c.program) for c in (*self.generative, *self.recognition))]
+        titles = [("core", self.core), *((c.factor.name, c.program) for c in (*self.generative, *self.recognition))]
         self.source = "\n\n".join(f"# ===== {name}\n{program.source}" for name, program in titles)
 
     @cached_property
-    def double(self) -> DirectedProgram:
+    def in_float64(self) -> DirectedProgram:
         """The same model in float64, for what must be exact."""
         return self if self.dtype == np.float64 else DirectedProgram(self.network, self.backend, "float64")
 
@@ -171,7 +171,7 @@ class DirectedProgram(Program):
     ) -> Any:
         """Run-time scalars of all parts; weights are those of the core's energy terms."""
         core = self.core.settings(beta, weights, consts, external)
-        parts = {c.piece.name: c.program.settings(beta, None, consts) for c in (*self.generative, *self.recognition)}
+        parts = {c.factor.name: c.program.settings(beta, None, consts) for c in (*self.generative, *self.recognition)}
         return SimpleNamespace(core=core, parts=parts, beta=beta)
 
     def _natural(self, layer: str, mean: Array, *second: Array, states: Array | None = None) -> Array:
@@ -189,14 +189,14 @@ class DirectedProgram(Program):
         p, x, s = self.check_params(params), self._state(state, self.model.layers), self.settings(**scalars)
         total = self.core.energy(self.core_params(p), {n: x[n] for n in self.core.model.layers}, **scalars)
         for part in self.generative:
-            total = total - part.log_probability(p, x, s.parts[part.piece.name])
+            total = total - part.log_probability(p, x, s.parts[part.factor.name])
         return total
 
     def term_energies(self, p: Arrays, x: Arrays) -> dict[str, Array]:
         """E of the core by term, and -log p(targets | given) of each generative part by its name."""
         found = self.core.term_energies(self.core_params(p), {n: x[n] for n in self.core.model.layers})
         s = self.settings()
-        return found | {c.piece.name: -c.log_probability(p, x, s.parts[c.piece.name]) for c in self.generative}
+        return found | {c.factor.name: -c.log_probability(p, x, s.parts[c.factor.name]) for c in self.generative}
 
     def log_joint(self, params: Mapping[str, Any], state: Mapping[str, Any], **scalars: Any) -> Array:
         """log p(x) + log Z of the core, shape (chains,)."""
@@ -204,8 +204,8 @@ class DirectedProgram(Program):
         return self._log_joint(p, x, s)
 
     def _log_joint(self, p: Arrays, x: Arrays, s: Any) -> Array:
-        total = -self.core.marginal(self.core_params(p), {n: x[n] for n in self.core.model.layers}, s.core, ())
-        return sum((c.log_probability(p, x, s.parts[c.piece.name]) for c in self.generative), total)
+        total = -self.core.summed_out(self.core_params(p), {n: x[n] for n in self.core.model.layers}, s.core, ())
+        return sum((c.log_probability(p, x, s.parts[c.factor.name]) for c in self.generative), total)
 
     def free_energy(self, params: Mapping[str, Any], state: Mapping[str, Any], **scalars: Any) -> Array:
         """-log p(x) Z of all layers, shape (chains,): nothing is summed out."""
@@ -272,7 +272,7 @@ class DirectedProgram(Program):
                 raise ArgumentError(f"there is no layer `{name}` to clamp")
         for part in self.generative:
             held = [n for n in part.targets if n in clamped]
-            free = [g for g in part.piece.given if g not in clamped and g in self.model.units()]
+            free = [g for g in part.factor.given if g not in clamped and g in self.model.random_layers()]
             if held and free:
                 raise NotApplicable(
                     f"`{held[0]}` is drawn from `{free[0]}`: with it held, what lies above has no closed-form "
@@ -303,17 +303,17 @@ class DirectedProgram(Program):
         wanted = {part[1:] for part in parts if part.startswith("<")}
         for part in self.generative:
             if set(part.targets) & wanted:
-                part.draw(p, x, random, s.parts[part.piece.name])
+                part.draw(p, x, random, s.parts[part.factor.name])
 
     def recognise(self, p: Arrays, x: Arrays, s: Any, random: Any, means: bool = False) -> None:
         """Draw what is recognised from the data upwards, into x; or put means there."""
         for part in self.recognition:
-            part.draw(p, x, random, s.parts[part.piece.name], means)
+            part.draw(p, x, random, s.parts[part.factor.name], means)
 
     def generate(self, p: Arrays, x: Arrays, s: Any, random: Any) -> None:
         """Draw the directed layers downwards, into x."""
         for part in self.generative:
-            part.draw(p, x, random, s.parts[part.piece.name])
+            part.draw(p, x, random, s.parts[part.factor.name])
 
     def with_latents(self, p: Arrays, x: Arrays, s: Any, random: Any) -> Arrays:
         """The data, and latents recognised once."""
@@ -341,9 +341,9 @@ class DirectedProgram(Program):
         visible = {n: state[n] for n in self.core.model.layers if n in state}
         total, _ = self.core.bound(self.core_params(p), visible)
         for part in self.generative:
-            total = total + part.log_probability(p, state, s.parts[part.piece.name])
+            total = total + part.log_probability(p, state, s.parts[part.factor.name])
         for part in self.recognition:
-            total = total - part.log_probability(p, state, s.parts[part.piece.name])
+            total = total - part.log_probability(p, state, s.parts[part.factor.name])
         return total, True
 
     def energy_gradient(self, params: Mapping[str, Any], state: Mapping[str, Any], **scalars: Any) -> Arrays:
@@ -353,7 +353,7 @@ class DirectedProgram(Program):
         found = [self.core.energy_gradient(self.core_params(p), {n: x[n] for n in self.core.model.layers}, **scalars)]
         for part in self.generative:
             contrast = Contrast(part, len(next(iter(x.values()))))
-            contrast.fill(p, x, s.parts[part.piece.name])
+            contrast.fill(p, x, s.parts[part.factor.name])
             found.append(contrast.gradient(p, list(part.program.model.params)))
         for gradients in found:
             for name, gradient in gradients.items():

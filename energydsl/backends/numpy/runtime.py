@@ -1,6 +1,4 @@
-"""What generated NumPy kernels stand on. Copied into every standalone module; needs only NumPy.
-
-"""
+"""What generated NumPy kernels stand on. Copied into every standalone module; needs only NumPy."""
 
 import base64
 import contextlib
@@ -114,7 +112,7 @@ def moved(etas, at):
     return [scale * eta + offset for eta, offset in zip(etas, offsets)]
 
 
-def gain(log_partition, etas, before, after, shape):
+def log_partition_difference(log_partition, etas, before, after, shape):
     """The sum over units of A(after) - A(before), shape (chains,): A at natural parameters moved two ways."""
     change = log_partition(*moved(etas, after)) - log_partition(*moved(etas, before))
     chains = len(etas[0])
@@ -135,7 +133,7 @@ def square_sum(array):
 
 tensordot = np.tensordot
 einsum = np.einsum
-held = contextlib.nullcontext
+single_threaded_blas = contextlib.nullcontext
 
 
 def quiet():
@@ -426,7 +424,9 @@ class Truncated:
             self.below = np.exp(-0.5 * self.a**2 + log_mills(-self.a))
             above = np.where(np.isinf(self.b), 0.0, np.exp(-0.5 * self.b**2 + log_mills(self.b)))
             self.inside = _ROOT - self.below - above
-            self.scale = np.where(self.peak, np.exp(-0.5 * self.a**2) / self.inside, np.exp(-log_mills(self.a)) / self.kept)
+            self.scale = np.where(
+                self.peak, np.exp(-0.5 * self.a**2) / self.inside, np.exp(-log_mills(self.a)) / self.kept
+            )
             # log of the integral of exp(-a t - t^2 / 2) on [0, d], which is exp(-a t) where d is tiny
             c = self.a * self.d
             even = np.log(self.d * np.where(np.abs(c) < 1e-9, 1.0 - 0.5 * c, -np.expm1(-c) / c))
@@ -457,7 +457,10 @@ class Truncated:
             variance = 1.0 + self.scale * (self.a - rest) - z * z
             mean, spread = decay(np.abs(self.a) * self.d)
             wide = np.isinf(self.d)
-            mean, spread = np.where(wide, 1.0 / self.a, self.d * mean), np.where(wide, 1.0 / self.a**2, self.d**2 * spread)
+            mean, spread = (
+                np.where(wide, 1.0 / self.a, self.d * mean),
+                np.where(wide, 1.0 / self.a**2, self.d**2 * spread),
+            )
         flat = self.d < 3e-3
         mean = np.where(flat | (self.a > 1e4), mean, z - self.a)
         variance = np.where(flat | (self.a > 700.0), spread, variance)
@@ -608,7 +611,9 @@ def poisson_peak(k, rate):
     """rate^k exp(-rate) / k! near the mode, k = floor(rate): by Stirling's series from 10 on."""
     with silent():
         x, m = rate / k - 1.0, 1.0 / k
-        large = np.exp(k * (np.log1p(x) - x) - m / 12.0 + m**3 / 360.0 - m**5 / 1260.0 + m**7 / 1680.0) * np.sqrt(m) / _ROOT
+        large = (
+            np.exp(k * (np.log1p(x) - x) - m / 12.0 + m**3 / 360.0 - m**5 / 1260.0 + m**7 / 1680.0) * np.sqrt(m) / _ROOT
+        )
         few = np.minimum(k, 10.0)
         small = np.exp(-rate) * rate**few / np.cumprod([1.0, *range(1, 11)])[few.astype(int)]
     return np.where(k < 10.0, small, large)
@@ -660,6 +665,8 @@ _CROWD = 2_000_000
 _MOST, _NEWTON, _GRID, _FINER, _CHUNK = 20_000, 12, 16, 10, 5000
 # An exp so low is no more than rounding; beyond this exponent it is as high as can be.
 _LOW, _HIGH = 1e-12, 700.0
+
+
 def capped(y):
     """exp, without overflow."""
     return np.exp(np.minimum(y, _HIGH))
@@ -718,7 +725,10 @@ def _polynomial(factors):
         if function:
             return []
         for _ in range(int(power)):
-            found = [sum(found[i] * p[n - i] for i in range(len(found)) if 0 <= n - i < len(p)) for n in range(len(found) + len(p) - 1)]
+            found = [
+                sum(found[i] * p[n - i] for i in range(len(found)) if 0 <= n - i < len(p))
+                for n in range(len(found) + len(p) - 1)
+            ]
     return found
 
 

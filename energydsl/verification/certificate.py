@@ -18,19 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energydsl.derive import Derived, derive
+from energydsl.derive.directed.network import Network
 from energydsl.derive.records import BlockPart, Schedule
 from energydsl.diagnostics import NotApplicable, TooLarge
-from energydsl.directed_program import DirectedProgram
 from energydsl.domains import DOMAINS
 from energydsl.energy import canonicalise
 from energydsl.energy.canonical import additive
 from energydsl.graph import edges_of
 from energydsl.kernels.lower import ALWAYS, CHEAPER, NEVER, keeps_factored
 from energydsl.model.records import Layer, Param, Resolved
-from energydsl.network import Network
-from energydsl.program import Arrays, Program
+from energydsl.program.directed import DirectedProgram
+from energydsl.program.undirected import Arrays, Program
 from energydsl.random import Rng, Uniforms
-from energydsl.reference import Oracle, enumerate_states, log_factorial, quadrature, unit_values
+from energydsl.verification.oracle import Oracle, enumerate_states, log_factorial, quadrature, unit_values
 
 Array = NDArray[Any]
 
@@ -145,10 +145,10 @@ def certify_network(full: Network, small: Network, listed: bool, seed: int = 0, 
     """The certificates of all parts of a model with directed parts, and that their product is a distribution."""
     checks: list[Check] = []
     exercised: list[Exercise] = []
-    for large, piece in zip(full.pieces, small.pieces, strict=True):
-        part = certify(large.derive(), piece.model, listed, seed, backend)
-        checks += [replace(check, name=f"{piece.name}: {check.name}") for check in part.checks]
-        exercised += [replace(e, name=f"{piece.name}: {e.name}") for e in part.exercised]
+    for large, factor in zip(full.factorisation, small.factorisation, strict=True):
+        part = certify(large.derive(), factor.model, listed, seed, backend)
+        checks += [replace(check, name=f"{factor.name}: {check.name}") for check in part.checks]
+        exercised += [replace(e, name=f"{factor.name}: {e.name}") for e in part.exercised]
     if listed:
         checks.append(Check("joint = product of its parts, summed to one", _joint_error(small, seed, backend), 1e-9))
     return Certificate(full.model.name, _sizes(small.model), tuple(checks), tuple(exercised))
@@ -163,7 +163,7 @@ def _joint_error(network: Network, seed: int, backend: str) -> float:
     program = DirectedProgram(network, backend, "float64")
     rng, model = np.random.default_rng(seed), network.model
     params = {n: random_param(p, rng) for n, p in model.params.items()}
-    units = model.units()
+    units = model.random_layers()
     if any(not DOMAINS[layer.domain.name].finite for layer in units.values()):
         return 0.0 if _parts_cover(network) else np.inf
     states, codes = enumerate_states(units, {n: unit_values(layer) for n, layer in units.items()})
@@ -182,14 +182,14 @@ def _joint_error(network: Network, seed: int, backend: str) -> float:
 
 def _log_joint(network: Network, params: Arrays, x: Arrays, codes: Mapping[str, Array], beta: float) -> Array:
     """log p of every listed state: the oracle's energies of each part, normalised over what the part draws."""
-    units = network.model.units()
+    units = network.model.random_layers()
     rows = len(next(iter(x.values())))
     total = np.zeros(rows)
-    for piece in (network.pieces.core, *network.pieces.generative):
-        oracle = Oracle(piece.model, {n: edges_of(g) for n, g in piece.model.graphs.items()})
-        own = {n: params[n] for n in piece.model.params}
-        logits = -oracle.exponent(own, {n: x[n] for n in piece.model.layers}, beta)
-        drawn = [n for n in piece.model.layers if n in units and n not in piece.given]
+    for factor in (network.factorisation.core, *network.factorisation.generative):
+        oracle = Oracle(factor.model, {n: edges_of(g) for n, g in factor.model.graphs.items()})
+        own = {n: params[n] for n in factor.model.params}
+        logits = -oracle.exponent(own, {n: x[n] for n in factor.model.layers}, beta)
+        drawn = [n for n in factor.model.layers if n in units and n not in factor.given]
         rest = [np.zeros((rows, 1), int), *(codes[n] for n in units if n not in drawn)]
         groups = np.unique(np.concatenate(rest, axis=1), axis=0, return_inverse=True)[1].ravel()
         for group in range(groups.max() + 1):
@@ -200,8 +200,8 @@ def _log_joint(network: Network, params: Arrays, x: Arrays, codes: Mapping[str, 
 
 def _parts_cover(network: Network) -> bool:
     """Whether every layer is drawn by exactly one part."""
-    drawn = [n for p in network.pieces.generative for n in p.targets] + list(network.core.model.units())
-    return sorted(drawn) == sorted(network.model.units())
+    drawn = [n for p in network.factorisation.generative for n in p.targets] + list(network.core.model.random_layers())
+    return sorted(drawn) == sorted(network.model.random_layers())
 
 
 def random_param(param: Param, rng: np.random.Generator) -> Array:
@@ -234,7 +234,7 @@ class _Setting:
         self.scalars: dict[str, Any] = {"beta": self.beta, "weights": self.weights, "consts": self.consts}
         edges = {n: edges_of(g) for n, g in self.model.graphs.items()}
         self.oracle = Oracle(self.model, edges, self.consts, self.weights)
-        self.units = self.model.units()
+        self.units = self.model.random_layers()
         self.inputs = {n: self.input_layer(self.model.layers[n]) for n in self.model.by_role("input")}
         self.values = {n: unit_values(layer, _POINTS) for n, layer in self.units.items()}
         self.differed: dict[str, set[str]] = {}
@@ -369,13 +369,13 @@ class _Trial(_Setting):
         layer = self.model.layers[name]
         family = self.derived.conditionals[name].distribution
         eta, values = self.etas(name), self.values[name]
-        if family.over_states:
+        if family.parameter_per_state:
             logits = eta[0].reshape(self.rows, layer.size, -1)
         else:
             flat = [e.reshape(self.rows, layer.size, 1) for e in eta]
             statistics = [self.host(t) for t in self.program.statistics(name, self.program.device(values))]
             logits = np.asarray(sum(e * t for e, t in zip(flat, statistics, strict=True)))
-        return np.asarray(logits - log_factorial(values) if family.weighted else logits)
+        return np.asarray(logits - log_factorial(values) if family.factorial_base else logits)
 
     def etas(self, name: str) -> tuple[Array, ...]:
         """Natural parameters as the sampler sees them: of the whole layer, or of one unit at a time."""
@@ -572,7 +572,7 @@ class _Trial(_Setting):
         """Log-partition, moments, entropy and mode of a unit of infinitely many values against sums over the oracle's exp(-beta E)."""
         layer, worst, rounding = self.model.layers[name], 0.0, self.rounding(name)
         places, weight = self.rule(name)
-        weighted = self.derived.conditionals[name].distribution.weighted
+        weighted = self.derived.conditionals[name].distribution.factorial_base
         for row in self.rng.integers(0, self.rows, 4):
             one = {n: v[row : row + 1].astype(float) for n, v in self.x.items()}
             eta = self.program.natural_parameters(self.params, one, name, **self.scalars)
@@ -609,7 +609,7 @@ class _Trial(_Setting):
     def rounding(self, name: str) -> float:
         """By how much more than usual the exponent of a unit rounds, where its terms cancel: 1 up to terms of 1e6."""
         if (
-            self.derived.conditionals[name].distribution.over_states
+            self.derived.conditionals[name].distribution.parameter_per_state
             or DOMAINS[self.model.layers[name].domain.name].finite
         ):
             return 1.0
@@ -767,7 +767,7 @@ def _full_size(derived: Derived, seed: int) -> Iterator[Check]:
     given = {n: rng.random((1, *model.layers[n].energy_shape)) for n in model.by_role("input")}
     state = program.init_state(params, 1, seed, given)
     odds, colour = 0.0, 0.0
-    for name, layer in model.units().items():
+    for name, layer in model.random_layers().items():
         if derived.parts[name].kind == "scan" and layer.size > 2000:
             continue
         etas = program.natural_parameters(params, state, name)
@@ -806,8 +806,8 @@ def _gain(program: Program, layer: Layer, unit: int, etas: tuple[Array, ...], ol
     """The gain in sum_k eta_k T_k + log h of one unit from one state to another."""
     family = program.derived.conditionals[layer.name].distribution
     before, after = (np.asarray(program.host(x)).reshape(layer.size, -1)[unit] for x in (old, new))
-    gain = float((log_factorial(before) - log_factorial(after)).sum()) if family.weighted else 0.0
-    if family.over_states and not family.one_hot:
+    gain = float((log_factorial(before) - log_factorial(after)).sum()) if family.factorial_base else 0.0
+    if family.parameter_per_state and not family.one_hot:
         low, _ = DOMAINS[layer.domain.name].bounds(layer.domain.arguments)
         table = etas[0].reshape(layer.size, -1)[unit]
         return gain + float(table[int(after[0] - low)] - table[int(before[0] - low)])

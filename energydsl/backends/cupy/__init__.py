@@ -1,0 +1,1 @@
+"""The CuPy backend: printers, loader, runtimes, sparse sweeps."""

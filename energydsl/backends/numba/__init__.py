@@ -1,0 +1,1 @@
+"""The Numba backend: printer, loader, runtime, sparse sweeps."""

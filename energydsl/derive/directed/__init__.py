@@ -1,0 +1,1 @@
+"""Models with arrows, taken apart into ordinary ones: `network` and `split`."""
