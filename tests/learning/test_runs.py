@@ -178,7 +178,7 @@ def test_a_run_is_not_overwritten_nor_resumed_otherwise(finished: ed.Run) -> Non
     rows = np.zeros((200, 6), np.float32)
     with pytest.raises(ed.EnergyError, match="holds a run already"):
         ed.train(finished.program, rows, epochs=3, out=finished.path)
-    with pytest.raises(ed.EnergyError, match="begun otherwise"):
+    with pytest.raises(ed.EnergyError, match="settings differ"):
         ed.train(finished.program, rows, epochs=3, out=finished.path, resume=True)
     with pytest.raises(ed.EnergyError, match="no run to resume"):
         ed.train(finished.program, rows, epochs=3, out=str(finished.path) + "x", resume=True)
