@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from energydsl import defaults
 from energydsl.api import load, loads
 from energydsl.data.sources import from_arrays
 from energydsl.diagnostics import ArgumentError, NotApplicable
 from energydsl.inference.ais import LogPartition
 from energydsl.inference.evaluate import Annealing, check_above_rows, check_finite, core_of, find_log_z
 from energydsl.inference.scores import scores
-from energydsl.learning import defaults
 from energydsl.learning.choice import chosen_method, default_optimizer
 from energydsl.learning.loop import Run, train
 from energydsl.learning.optimizers import OPTIMIZERS

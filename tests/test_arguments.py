@@ -13,9 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 import energydsl as ed
+from energydsl import defaults
 from energydsl.cli.main import cli
 from energydsl.inference.ais import ais
-from energydsl.learning import defaults
 from energydsl.learning.choice import chosen_method, chosen_optimizer
 
 RBM = "visible v[16] : binary\nhidden h[4] : binary\nparam W[16, 4] = normal(sd = 0.1), b[16], c[4]\n"

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from energydsl import defaults
 from energydsl.api import Model
 from energydsl.cli.common import compiled, json_option, print_json, progress, read_source
 from energydsl.cli.train_command import greedy_of, keep, method_of, optimizer_of, reporting, training_options
 from energydsl.diagnostics import EnergyError
-from energydsl.learning import defaults
 from energydsl.syntax import parse
 
 if TYPE_CHECKING:

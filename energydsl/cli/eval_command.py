@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from energydsl import defaults
 from energydsl.cli.common import (
     data_of_run,
     data_of_run_options,
@@ -16,7 +17,6 @@ from energydsl.cli.common import (
     run_or_model,
 )
 from energydsl.cli.train_command import describe, keep
-from energydsl.learning import defaults
 
 
 @click.command("eval")

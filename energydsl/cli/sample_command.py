@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from energydsl import defaults
 from energydsl.api import BACKENDS
 from energydsl.cli.common import compiled, json_option, overrides_options, print_json, progress, read_model
 from energydsl.data import readers, writers
 from energydsl.diagnostics import EnergyError
-from energydsl.learning import defaults
 
 if TYPE_CHECKING:
     from energydsl.learning.loop import Run

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from energydsl import defaults
 from energydsl.api import BACKENDS, DTYPES, PRECISIONS, Model
 from energydsl.cli.common import (
     Function,
@@ -23,7 +24,7 @@ from energydsl.cli.common import (
     status_of,
 )
 from energydsl.diagnostics import ArgumentError, EnergyError
-from energydsl.learning import defaults, scales
+from energydsl.learning import scales
 from energydsl.learning.choice import chosen_optimizer, default_method, default_optimizer
 from energydsl.learning.greedy import Greedy
 from energydsl.learning.methods import CD, METHODS, POSITIVE, Method

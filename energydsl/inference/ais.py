@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl import defaults
 from energydsl.derive.free_energy import summable_sets
 from energydsl.diagnostics import ArgumentError, EstimateError
-from energydsl.learning import defaults
 from energydsl.program.undirected import Arrays, Program
 from energydsl.random import Rng, stream
 

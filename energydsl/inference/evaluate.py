@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl import defaults
 from energydsl.data.sources import Data, as_data
 from energydsl.derive.records import Verdict
 from energydsl.diagnostics import ArgumentError, DataError, EstimateError, NotApplicable, TooLarge, a_kind, one_of
 from energydsl.inference.ais import Base, LogPartition, Progress, ais_each, ais_seconds
 from energydsl.inference.scores import Scores, exact_scores, independent, least_log_z, scores, standard_error
-from energydsl.learning import defaults
 from energydsl.program.directed import DirectedProgram
 from energydsl.program.undirected import Arrays, Program
 from energydsl.random import Rng, stream

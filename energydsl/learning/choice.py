@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from energydsl import defaults
 from energydsl.diagnostics import one_of
-from energydsl.learning import defaults, scales
+from energydsl.learning import scales
 from energydsl.learning.methods import METHODS, Method
 from energydsl.learning.optimizers import OPTIMIZERS, Optimizer
 from energydsl.model.records import Resolved

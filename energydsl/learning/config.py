@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 import energydsl
+from energydsl import defaults
 from energydsl.api import BACKENDS, DTYPES, PRECISIONS
 from energydsl.data.sources import Data
 from energydsl.diagnostics import ArgumentError
 from energydsl.graph import edges_of
-from energydsl.learning import defaults, files
+from energydsl.learning import files
 from energydsl.learning.greedy import Greedy
 from energydsl.learning.methods import METHODS, Method
 from energydsl.learning.optimizers import OPTIMIZERS, Optimizer

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from energydsl import defaults
 from energydsl.api import Model
 from energydsl.data.sources import Data
 from energydsl.derive import Derived
 from energydsl.derive.directed.network import Factor, Network
 from energydsl.derive.directed.split import inlined, names, take_apart, written
 from energydsl.diagnostics import ArgumentError, NotApplicable, Source
-from energydsl.learning import defaults
 from energydsl.learning.centred import centred_pairs
 from energydsl.learning.methods import CD, Method
 from energydsl.learning.optimizers import SGD, Optimizer

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl import defaults
 from energydsl.api import Model
 from energydsl.data.sources import Data, as_data, load_data
 from energydsl.diagnostics import ArgumentError, EnergyError, TrainingError, a_kind, whole_number
 from energydsl.domains import DOMAINS
-from energydsl.learning import checkpoint, defaults, files, interrupt, scales
+from energydsl.learning import checkpoint, files, interrupt, scales
 from energydsl.learning import run as runs
 from energydsl.learning.centred import Centring
 from energydsl.learning.choice import chosen_method, chosen_optimizer

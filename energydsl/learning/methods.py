@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from energydsl import defaults
 from energydsl.diagnostics import ArgumentError, one_of
-from energydsl.learning import defaults
 
 POSITIVE = ("gibbs", "mean-field")
 

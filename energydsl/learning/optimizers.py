@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl import defaults
 from energydsl.backends.numpy import runtime as numpy_runtime
 from energydsl.diagnostics import ArgumentError, one_of
-from energydsl.learning import defaults
 from energydsl.model.records import Param
 
 Array = NDArray[Any]

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl import defaults
 from energydsl.arrays import as_numbers
 from energydsl.diagnostics import ArgumentError, DataError, a_kind
 from energydsl.domains import DOMAINS
-from energydsl.learning import defaults
 from energydsl.learning.run import Run
 from energydsl.learning.start import check_start
 from energydsl.learning.states import outside
