@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from energydsl.learning.methods import MCMC as MCMC
     from energydsl.learning.methods import PCD as PCD
     from energydsl.learning.methods import WakeSleep as WakeSleep
-    from energydsl.learning.optimizers import SGD as SGD
-    from energydsl.learning.optimizers import Adam as Adam
+    from energydsl.learning.optimizer import SGD as SGD
+    from energydsl.learning.optimizer import Adam as Adam
     from energydsl.learning.sampling import sample as sample
     from energydsl.program.undirected import Program as Program
     from energydsl.random import Rng as Rng
@@ -63,7 +63,7 @@ _WHERE = {
     "learning.loop": ("Run", "open_run", "train"),
     "learning.greedy": ("Greedy",),
     "learning.methods": ("CD", "MCMC", "PCD", "WakeSleep"),
-    "learning.optimizers": ("SGD", "Adam"),
+    "learning.optimizer": ("SGD", "Adam"),
     "learning.sampling": ("sample",),
     "program.undirected": ("Program",),
     "random": ("Rng", "Uniforms"),

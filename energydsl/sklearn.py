@@ -22,7 +22,7 @@ from energydsl.inference.evaluate import Annealing, check_above_rows, check_fini
 from energydsl.inference.scores import scores
 from energydsl.learning.choice import chosen_method, default_optimizer
 from energydsl.learning.loop import Run, train
-from energydsl.learning.optimizers import OPTIMIZERS
+from energydsl.learning.optimizer import OPTIMIZERS
 from energydsl.random import seed_of
 
 Array = NDArray[Any]

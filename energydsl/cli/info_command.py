@@ -17,7 +17,7 @@ from energydsl.cli.train_command import describe
 def command(run: str, as_json: bool) -> None:
     """Describe a run folder."""
     from energydsl.learning.methods import METHODS
-    from energydsl.learning.optimizers import OPTIMIZERS
+    from energydsl.learning.optimizer import OPTIMIZERS
     from energydsl.learning.run import open_run, read_evaluations
 
     opened = open_run(run)

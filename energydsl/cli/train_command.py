@@ -24,11 +24,10 @@ from energydsl.cli.common import (
     status_of,
 )
 from energydsl.diagnostics import ArgumentError, EnergyError
-from energydsl.learning import scales
 from energydsl.learning.choice import chosen_optimizer, default_method, default_optimizer
 from energydsl.learning.greedy import Greedy
 from energydsl.learning.methods import CD, METHODS, POSITIVE, Method
-from energydsl.learning.optimizers import OPTIMIZERS, SCHEDULES, SGD, Optimizer
+from energydsl.learning.optimizer import OPTIMIZERS, SCHEDULES, SGD, Optimizer, scales
 
 _SGD, _ADAM = (defaults.RATES[name] for name in ("sgd", "adam"))
 _TRAINING = (

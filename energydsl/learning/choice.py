@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from energydsl import defaults
 from energydsl.diagnostics import one_of
-from energydsl.learning import scales
 from energydsl.learning.methods import METHODS, Method
-from energydsl.learning.optimizers import OPTIMIZERS, Optimizer
+from energydsl.learning.optimizer import OPTIMIZERS, Optimizer, scales
 from energydsl.model.records import Resolved
 
 

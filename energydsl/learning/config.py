@@ -20,7 +20,7 @@ from energydsl.graph import edges_of
 from energydsl.learning import files
 from energydsl.learning.greedy import Greedy
 from energydsl.learning.methods import METHODS, Method
-from energydsl.learning.optimizers import OPTIMIZERS, Optimizer
+from energydsl.learning.optimizer import OPTIMIZERS, Optimizer
 from energydsl.model.records import Resolved
 from energydsl.program.undirected import Array, Program
 

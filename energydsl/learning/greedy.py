@@ -26,7 +26,7 @@ from energydsl.derive.directed.split import inlined, names, take_apart, written
 from energydsl.diagnostics import ArgumentError, NotApplicable, Source
 from energydsl.learning.centred import centred_pairs
 from energydsl.learning.methods import CD, Method
-from energydsl.learning.optimizers import SGD, Optimizer
+from energydsl.learning.optimizer import SGD, Optimizer
 from energydsl.model.records import Resolved
 from energydsl.model.resolve import Overrides
 from energydsl.program.undirected import Arrays, Program

@@ -20,7 +20,7 @@ from energydsl.api import Model
 from energydsl.data.sources import Data, as_data, load_data
 from energydsl.diagnostics import ArgumentError, EnergyError, TrainingError, a_kind, whole_number
 from energydsl.domains import DOMAINS
-from energydsl.learning import checkpoint, files, interrupt, scales
+from energydsl.learning import checkpoint, files, interrupt
 from energydsl.learning import run as runs
 from energydsl.learning.centred import Centring
 from energydsl.learning.choice import chosen_method, chosen_optimizer
@@ -30,7 +30,7 @@ from energydsl.learning.greedy import Greedy, pretrain
 from energydsl.learning.interrupt import Uninterrupted
 from energydsl.learning.lock import locked
 from energydsl.learning.methods import Method, WakeSleep
-from energydsl.learning.optimizers import Optimizer, Slots
+from energydsl.learning.optimizer import Optimizer, Slots, scales
 from energydsl.learning.phases import Phases, applicable
 from energydsl.learning.run import Run as Run
 from energydsl.learning.run import open_run as open_run

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 import energydsl as ed
 from energydsl.cli.main import cli
 from energydsl.data import readers
-from energydsl.learning.optimizers import Scale
-from energydsl.learning.scales import floors, scales
+from energydsl.learning.optimizer import Scale
+from energydsl.learning.optimizer.scales import floors, scales
 
 HEAD = "dim I = 6\nvisible v[I] : real\nparam b[I]\n"
 SIGMA = HEAD + "param s[I] : positive = 1\nenergy = sum((v - b)^2 / (2 * s^2))"

@@ -1,4 +1,4 @@
-"""Optimisers: `init` makes the slots, `step` updates parameters in place. State is passed, not held.
+"""What every optimiser is: `init` makes the slots, `step` updates parameters in place. State is passed, not held.
 
 The size of a step is a number or an array of one, so that a step can be recorded once and repeated with other sizes.
 
@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from energydsl import defaults
 from energydsl.backends.numpy import runtime as numpy_runtime
 from energydsl.diagnostics import ArgumentError, one_of
+from energydsl.learning.optimizer.schedules import SCHEDULES
 from energydsl.model.records import Param
 
 Array = NDArray[Any]
 Slots = dict[str, dict[str, Array]]
-SCHEDULES = ("constant", "linear", "cosine", "sqrt")
 # The largest change of a logarithm in one step, and the range that a positive parameter never leaves.
 _LARGEST_STEP, _RANGE = 0.5, (1e-12, 1e12)
 
@@ -66,13 +66,7 @@ class Optimizer:
 
     def pace(self, progress: float) -> float:
         """What is left of every rate after a fraction of training."""
-        factors = {
-            "constant": 1.0,
-            "linear": 1.0 - progress,
-            "cosine": 0.5 * (1.0 + math.cos(math.pi * progress)),
-            "sqrt": 1.0 / math.sqrt(1.0 + 9.0 * progress),
-        }
-        return factors[self.schedule]
+        return SCHEDULES[self.schedule](progress)
 
     def rate(self, progress: float, update: int = 0) -> float:
         """The learning rate after a fraction of training; `update` counts those made before."""
@@ -134,59 +128,3 @@ class Optimizer:
     def change(self, gradient: Array, slots: dict[str, Array], lr: Any, xp: Any) -> tuple[Array, Any]:
         """The direction of a step and the factor it is taken with; `xp` is the library of the arrays."""
         raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class SGD(Optimizer):
-    """Stochastic gradient descent with momentum (Polyak 1964): v <- momentum v - lr g; param <- param + v."""
-
-    momentum: float = defaults.MOMENTUM
-    name = "sgd"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.momentum < 1:
-            raise ArgumentError("momentum lies in [0, 1)")
-
-    def init(self, params: dict[str, Array], zeros_like: Callable[[Array], Array] = np.zeros_like) -> Slots:
-        return {n: {"velocity": zeros_like(p)} if self.momentum else {} for n, p in params.items()}
-
-    def direct(self, param: Param, decays: bool) -> bool:
-        return not self.momentum and not param.constraints and not (self.weight_decay and decays)
-
-    def change(self, gradient: Array, slots: dict[str, Array], lr: Any, xp: Any) -> tuple[Array, Any]:
-        if not self.momentum:
-            return gradient, -lr
-        velocity = slots["velocity"]
-        velocity *= self.momentum
-        velocity -= lr * gradient
-        return velocity, 1.0
-
-
-@dataclass(frozen=True)
-class Adam(Optimizer):
-    """Adaptive moments (Kingma & Ba 2015, algorithm 1)."""
-
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
-    name = "adam"
-
-    def rate(self, progress: float, update: int = 0) -> float:
-        """The learning rate with the correction for moments that start at zero."""
-        corrected = math.sqrt(1 - self.beta2 ** (update + 1)) / (1 - self.beta1 ** (update + 1))
-        return super().rate(progress) * corrected
-
-    def init(self, params: dict[str, Array], zeros_like: Callable[[Array], Array] = np.zeros_like) -> Slots:
-        return {n: {"first": zeros_like(p), "second": zeros_like(p)} for n, p in params.items()}
-
-    def change(self, gradient: Array, slots: dict[str, Array], lr: Any, xp: Any) -> tuple[Array, Any]:
-        first, second = slots["first"], slots["second"]
-        first *= self.beta1
-        first += (1 - self.beta1) * gradient
-        second *= self.beta2
-        second += (1 - self.beta2) * xp.square(gradient)
-        return first / (xp.sqrt(second) + self.epsilon), -lr
-
-
-OPTIMIZERS: dict[str, type[Optimizer]] = {o.name: o for o in (SGD, Adam)}

@@ -23,7 +23,7 @@ from energydsl.derive import Derived
 from energydsl.derive.records import Conditional, Field
 from energydsl.domains import DOMAINS
 from energydsl.energy.terms import At, entries
-from energydsl.learning.optimizers import Scale
+from energydsl.learning.optimizer.record import Scale
 from energydsl.model.records import Resolved
 from energydsl.program.undirected import Program
 

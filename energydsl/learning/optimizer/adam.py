@@ -1,0 +1,38 @@
+"""Adaptive moments."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from energydsl.learning.optimizer.record import Array, Optimizer, Slots
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """Adaptive moments (Kingma & Ba 2015, algorithm 1)."""
+
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    name = "adam"
+
+    def rate(self, progress: float, update: int = 0) -> float:
+        """The learning rate with the correction for moments that start at zero."""
+        corrected = math.sqrt(1 - self.beta2 ** (update + 1)) / (1 - self.beta1 ** (update + 1))
+        return super().rate(progress) * corrected
+
+    def init(self, params: dict[str, Array], zeros_like: Callable[[Array], Array] = np.zeros_like) -> Slots:
+        return {n: {"first": zeros_like(p), "second": zeros_like(p)} for n, p in params.items()}
+
+    def change(self, gradient: Array, slots: dict[str, Array], lr: Any, xp: Any) -> tuple[Array, Any]:
+        first, second = slots["first"], slots["second"]
+        first *= self.beta1
+        first += (1 - self.beta1) * gradient
+        second *= self.beta2
+        second += (1 - self.beta2) * xp.square(gradient)
+        return first / (xp.sqrt(second) + self.epsilon), -lr

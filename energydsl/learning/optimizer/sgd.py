@@ -1,0 +1,41 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from energydsl import defaults
+from energydsl.diagnostics import ArgumentError
+from energydsl.learning.optimizer.record import Array, Optimizer, Slots
+from energydsl.model.records import Param
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """Stochastic gradient descent with momentum (Polyak 1964): v <- momentum v - lr g; param <- param + v."""
+
+    momentum: float = defaults.MOMENTUM
+    name = "sgd"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.momentum < 1:
+            raise ArgumentError("momentum lies in [0, 1)")
+
+    def init(self, params: dict[str, Array], zeros_like: Callable[[Array], Array] = np.zeros_like) -> Slots:
+        return {n: {"velocity": zeros_like(p)} if self.momentum else {} for n, p in params.items()}
+
+    def direct(self, param: Param, decays: bool) -> bool:
+        return not self.momentum and not param.constraints and not (self.weight_decay and decays)
+
+    def change(self, gradient: Array, slots: dict[str, Array], lr: Any, xp: Any) -> tuple[Array, Any]:
+        if not self.momentum:
+            return gradient, -lr
+        velocity = slots["velocity"]
+        velocity *= self.momentum
+        velocity -= lr * gradient
+        return velocity, 1.0
