@@ -15,8 +15,8 @@ from harness import Row, Work, medians, rows_of, table
 import energydsl as ed
 from energydsl.data.sources import from_arrays
 from energydsl.inference.ais import _Path
+from energydsl.learning.begin import begin
 from energydsl.learning.config import config_of
-from energydsl.learning.loop import _Training
 from energydsl.learning.methods import CD, PCD, Method
 from energydsl.random import Rng
 
@@ -58,11 +58,11 @@ def update(model: str, method: Method, batch: int, backend: str) -> Work:
     optimizer = ed.SGD(lr=1e-3)
     data = from_arrays(program.model, {"v": v}, None)
     config = config_of(program, data, method, optimizer, 10**9, batch, 0.0, 0)
-    training = _Training(program, data, method, optimizer, config, None)
+    training = begin(program, data, method, optimizer, config, None)
 
     def run() -> None:
         with program.single_threaded_blas():
-            training._update({"v": v})
+            training.update({"v": v})
 
     return run
 

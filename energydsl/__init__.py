@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from energydsl.inference.memory import store as store
     from energydsl.inference.predict import predict as predict
     from energydsl.learning.greedy import Greedy as Greedy
-    from energydsl.learning.loop import Run as Run
-    from energydsl.learning.loop import open_run as open_run
-    from energydsl.learning.loop import train as train
     from energydsl.learning.methods import CD as CD
     from energydsl.learning.methods import MCMC as MCMC
     from energydsl.learning.methods import PCD as PCD
     from energydsl.learning.methods import WakeSleep as WakeSleep
     from energydsl.learning.optimizer import SGD as SGD
     from energydsl.learning.optimizer import Adam as Adam
+    from energydsl.learning.run import Run as Run
+    from energydsl.learning.run_folder import open_run as open_run
     from energydsl.learning.sampling import sample as sample
+    from energydsl.learning.train import train as train
     from energydsl.program.undirected import Program as Program
     from energydsl.random import Rng as Rng
     from energydsl.random import Uniforms as Uniforms
@@ -60,7 +60,9 @@ _WHERE = {
     "inference.evaluate": ("evaluate",),
     "inference.memory": ("recall", "store"),
     "inference.predict": ("predict",),
-    "learning.loop": ("Run", "open_run", "train"),
+    "learning.run": ("Run",),
+    "learning.run_folder": ("open_run",),
+    "learning.train": ("train",),
     "learning.greedy": ("Greedy",),
     "learning.methods": ("CD", "MCMC", "PCD", "WakeSleep"),
     "learning.optimizer": ("SGD", "Adam"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,9 @@ from energydsl.diagnostics import ArgumentError, NotApplicable
 from energydsl.inference.ais import LogPartition
 from energydsl.inference.evaluate import Annealing, check_above_rows, check_finite, core_of, find_log_z
 from energydsl.inference.scores import scores
-from energydsl.learning.choice import chosen_method, default_optimizer
-from energydsl.learning.loop import Run, train
-from energydsl.learning.optimizer import OPTIMIZERS
+from energydsl.learning.choice import chosen_method, chosen_optimizer
+from energydsl.learning.run import Run
+from energydsl.learning.train import train
 from energydsl.random import seed_of
 
 Array = NDArray[Any]
@@ -40,8 +39,8 @@ class EnergyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     """Latent features of a model.
 
     Parameters: model: path or text of a model with one visible layer, whose first axis is the dim named `features_dim`;
-    a Gaussian-Bernoulli RBM by default. method, k, lr, batch_size, epochs: as for `train`, with its defaults; lr None: that
-    of the model. betas: temperatures of annealing, where log Z is not found exactly. random_state: a whole number, a
+    a Gaussian-Bernoulli RBM by default. method, k, lr, batch_size, epochs: as for `train`, with its defaults; method, k or lr
+    None: as it fits the model, and the method. betas: temperatures of annealing, where log Z is not found exactly. random_state: a whole number, a
     RandomState, a Generator, or None.
 
     Attributes: params_: parameters by name; program_; n_features_in_.
@@ -56,7 +55,7 @@ class EnergyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         features_dim: str = "I",
         dims: dict[str, int] | None = None,
         method: str | None = None,
-        k: int = defaults.SWEEPS,
+        k: int | None = None,
         lr: float | None = None,
         batch_size: int = defaults.BATCH,
         epochs: int = defaults.EPOCHS,
@@ -126,8 +125,8 @@ class EnergyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         run = train(
             self.program_,
             data,
-            replace(chosen_method(self.program_.model, self.method), k=self.k),
-            OPTIMIZERS[default_optimizer(self.program_.model)](lr=self.lr, schedule=schedule),
+            chosen_method(self.program_.model, self.method, k=self.k),
+            chosen_optimizer(self.program_.model, lr=self.lr, schedule=schedule),
             epochs,
             seed=later if self._calls else self._seed,
             batch=self.batch_size,

@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 import energydsl as ed
-from energydsl.learning.loop import Run
+from energydsl.learning.run import Run
 from energydsl.sklearn import EnergyTransformer
 
 RBM = "dim I = 6, J = 3\nvisible v[I] : binary\nhidden h[J] : binary\nlayers v -- h"

@@ -23,7 +23,7 @@ from energydsl.syntax.parser import decode
 
 if TYPE_CHECKING:
     from energydsl.data.sources import Data
-    from energydsl.learning.loop import Run
+    from energydsl.learning.run import Run
     from energydsl.program.undirected import Program
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -160,7 +160,7 @@ def data_of_run_options(function: Function) -> Function:
 def run_or_model(target: str, dims: dict[str, int], consts: dict[str, float], as_json: bool) -> Run:
     """The run in a folder; or the model of a file, where none of its parameters is learned."""
     from energydsl.inference.untrained import untrained
-    from energydsl.learning.loop import open_run
+    from energydsl.learning.run_folder import open_run
 
     if target == "-" or Path(target).is_file():
         return untrained(read_model(target, dims, consts, as_json))

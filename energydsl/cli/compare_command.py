@@ -16,13 +16,15 @@ import click
 from energydsl import defaults
 from energydsl.api import Model
 from energydsl.cli.common import compiled, json_option, print_json, progress, read_source
-from energydsl.cli.train_command import greedy_of, keep, method_of, optimizer_of, reporting, training_options
+from energydsl.cli.likelihoods import keep
+from energydsl.cli.reporting import reporting
+from energydsl.cli.training_options import greedy_of, method_of, optimizer_of, training_options
 from energydsl.diagnostics import EnergyError
 from energydsl.syntax import parse
 
 if TYPE_CHECKING:
     from energydsl.inference.evaluate import Evaluation
-    from energydsl.learning.loop import Run
+    from energydsl.learning.run import Run
     from energydsl.report.comparison import Variant
 
 
@@ -134,7 +136,8 @@ def _one(
     from energydsl.inference.evaluate import baseline, evaluate
     from energydsl.inference.predict import predict
     from energydsl.learning.interrupt import heeded
-    from energydsl.learning.loop import held_out, train
+    from energydsl.learning.rows import held_out
+    from energydsl.learning.train import train
 
     rule = options["binarise"]
     data = load_data(model.resolved, sources, options["split"], rule, options["key"], options["impute"])
@@ -143,7 +146,13 @@ def _one(
     # What is loaded and compiled at a first update is no variant's own.
     with contextlib.suppress(EnergyError):
         train(
-            program, first, method_of(model, options), optimizer_of(model, options), 1, batch=len(first), validation=0.0
+            program,
+            first,
+            method_of(model.resolved, options),
+            optimizer_of(model.resolved, options),
+            1,
+            batch=len(first),
+            validation=0.0,
         )
     folder = out / re.sub(r"[^\w.=-]+", "_", variant.name) / f"seed-{seed}"
     if not as_json:
@@ -152,8 +161,8 @@ def _one(
         run = train(
             program,
             data,
-            method_of(model, options),
-            optimizer_of(model, options),
+            method_of(model.resolved, options),
+            optimizer_of(model.resolved, options),
             options["epochs"],
             folder,
             seed,
@@ -166,7 +175,7 @@ def _one(
     if not run.finished:
         click.echo(f"stopped in {folder} and saved. The same command goes on from here", err=True)
         sys.exit(128 + run.signal)
-    what, rows = held_out(data, run.config, model, sources, options["key"])
+    what, rows = held_out(data, run.config, model.resolved, sources, options["key"])
     labels = [
         n
         for n in model.resolved.by_role("visible")

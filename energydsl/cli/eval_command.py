@@ -16,7 +16,7 @@ from energydsl.cli.common import (
     progress,
     run_or_model,
 )
-from energydsl.cli.train_command import describe, keep
+from energydsl.cli.likelihoods import describe, keep
 
 
 @click.command("eval")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from energydsl.cli.common import json_option, print_json
-from energydsl.cli.train_command import describe
+from energydsl.cli.likelihoods import describe
 
 
 @click.command("info")
@@ -16,9 +16,10 @@ from energydsl.cli.train_command import describe
 @json_option
 def command(run: str, as_json: bool) -> None:
     """Describe a run folder."""
+    from energydsl.learning.evaluations import read_evaluations
     from energydsl.learning.methods import METHODS
     from energydsl.learning.optimizer import OPTIMIZERS
-    from energydsl.learning.run import open_run, read_evaluations
+    from energydsl.learning.run_folder import open_run
 
     opened = open_run(run)
     params = {n: list(a.shape) for n, a in opened.params.items()}

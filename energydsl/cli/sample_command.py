@@ -14,7 +14,7 @@ from energydsl.data import readers, writers
 from energydsl.diagnostics import EnergyError
 
 if TYPE_CHECKING:
-    from energydsl.learning.loop import Run
+    from energydsl.learning.run import Run
 
 
 @click.command("sample")
@@ -105,7 +105,7 @@ def command(
 
 def _opened(target: str, seed: int, as_json: bool, options: dict[str, Any]) -> Run:
     """The run in a folder; or a model file with parameters, as a run that has not begun."""
-    from energydsl.learning.run import open_run
+    from energydsl.learning.run_folder import open_run
     from energydsl.learning.sampling import as_run
 
     given = [name for name, value in options.items() if value]

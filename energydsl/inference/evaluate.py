@@ -22,7 +22,7 @@ from energydsl.program.undirected import Arrays, Program
 from energydsl.random import Rng, stream
 
 if TYPE_CHECKING:
-    from energydsl.learning.loop import Run
+    from energydsl.learning.run import Run
 
 Array = NDArray[Any]
 METHODS = ("auto", "exact", "ais")

@@ -24,7 +24,7 @@ from energydsl.program.directed import DirectedProgram
 from energydsl.program.undirected import Arrays, Program
 
 if TYPE_CHECKING:
-    from energydsl.learning.loop import Run
+    from energydsl.learning.run import Run
 
 Array = NDArray[Any]
 MOST_STATES = 4096

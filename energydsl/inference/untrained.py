@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from energydsl.api import Model
 from energydsl.diagnostics import ArgumentError
-from energydsl.learning.loop import Run
+from energydsl.learning.run import Run
 
 
 def untrained(model: Model) -> Run:

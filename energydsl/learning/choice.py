@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
 from energydsl import defaults
 from energydsl.diagnostics import one_of
 from energydsl.learning.methods import METHODS, Method
 from energydsl.learning.optimizer import OPTIMIZERS, Optimizer, scales
 from energydsl.model.records import Resolved
+
+Record = TypeVar("Record", Method, Optimizer)
 
 
 def default_method(model: Resolved) -> str:
@@ -16,12 +22,16 @@ def default_method(model: Resolved) -> str:
     return "cd" if model.by_role("input") else "pcd"
 
 
-def chosen_method(model: Resolved, method: Method | str | None) -> Method:
-    """The method that is meant: by its name, or by the model where none is given."""
+def chosen_method(model: Resolved, method: Method | str | None = None, **settings: Any) -> Method:
+    """The method that is meant: by its name, or by the model where none is given.
+
+    settings: of a method that is not given as a record. None leaves one as the method has it, and one that the method has
+    not is left out.
+    """
     if isinstance(method, Method):
         return method
     name = default_method(model) if method is None else method
-    return METHODS[one_of("method", name, METHODS)]()
+    return _made(METHODS[one_of("method", name, METHODS)], settings)
 
 
 def default_optimizer(model: Resolved) -> str:
@@ -29,9 +39,15 @@ def default_optimizer(model: Resolved) -> str:
     return defaults.OPTIMIZERS[scales.unbounded(model)]
 
 
-def chosen_optimizer(model: Resolved, optimizer: Optimizer | str | None) -> Optimizer:
-    """The optimiser that is meant, with a learning rate."""
+def chosen_optimizer(model: Resolved, optimizer: Optimizer | str | None = None, **settings: Any) -> Optimizer:
+    """The optimiser that is meant, with a learning rate. settings: as for `chosen_method`."""
     if not isinstance(optimizer, Optimizer):
         name = default_optimizer(model) if optimizer is None else optimizer
-        optimizer = OPTIMIZERS[one_of("optimizer", name, OPTIMIZERS)]()
+        optimizer = _made(OPTIMIZERS[one_of("optimizer", name, OPTIMIZERS)], settings)
     return optimizer.fitted(scales.unbounded(model))
+
+
+def _made(kind: type[Record], settings: Mapping[str, Any]) -> Record:
+    """A record with the settings that are given, and that it has."""
+    known = {f.name for f in fields(kind)}
+    return kind(**{n: v for n, v in settings.items() if v is not None and n in known})

@@ -13,7 +13,7 @@ import numpy as np
 
 from energydsl.diagnostics import ArgumentError, suggestion
 from energydsl.inference.evaluate import Evaluation
-from energydsl.learning.loop import Run
+from energydsl.learning.run import Run
 from energydsl.model.resolve import Overrides
 from energydsl.syntax import tree
 

@@ -16,7 +16,7 @@ from energydsl.diagnostics import EnergyError
 from energydsl.domains import DOMAINS
 from energydsl.energy.targets import output
 from energydsl.energy.terms import At
-from energydsl.learning.loop import Run
+from energydsl.learning.run import Run
 from energydsl.learning.sampling import chains, visible_means
 from energydsl.model.records import Layer, Resolved
 from energydsl.report.comparison import Outcome

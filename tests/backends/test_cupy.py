@@ -20,7 +20,9 @@ from energydsl.data.sources import from_arrays
 from energydsl.domains import FAMILIES
 from energydsl.inference.ais import ais
 from energydsl.inference.evaluate import baseline
-from energydsl.learning.loop import Run, _Training
+from energydsl.learning.begin import begin
+from energydsl.learning.loop import Loop
+from energydsl.learning.run import Run
 from tests.backends.test_agreement import on_host, start
 from tests.standin import cupy, nvrtc
 
@@ -96,14 +98,14 @@ def test_deep_training_is_that_of_numpy(device: str, text: str, method: Any) -> 
     np.testing.assert_array_equal(*drawn)
 
 
-def an_update(program: ed.Program, method: Any, batch: int = 20) -> tuple[_Training, dict[str, Any]]:
+def an_update(program: ed.Program, method: Any, batch: int = 20) -> tuple[Loop, dict[str, Any]]:
     from energydsl.data.sources import from_arrays
 
     _, state = start(program, 100)
     names = (*program.model.by_role("visible"), *program.model.by_role("input"))
     data = from_arrays(program.model, {n: state[n] for n in names}, "none")
     config = {"seed": 0, "validation": 0.0, "batch": batch, "epochs": 1}
-    return _Training(program, data, method, ed.SGD(lr=0.01), config, None), {n: state[n][:batch] for n in names}
+    return begin(program, data, method, ed.SGD(lr=0.01), config, None), {n: state[n][:batch] for n in names}
 
 
 def test_updates_of_the_zoo_are_recorded(zoo_path: Path, device: str) -> None:
@@ -115,10 +117,10 @@ def test_updates_of_the_zoo_are_recorded(zoo_path: Path, device: str) -> None:
         program = model.compile(backend, "float64")
         work, data = an_update(program, ed.CD())
         for _ in range(6):
-            work._update(data)
-        found[backend] = on_host(program, work.params)
+            work.update(data)
+        found[backend] = on_host(program, work.state.params)
         if backend == "cupy":
-            assert work.step.graph is not None
+            assert work.state.work.graph is not None
     for name, wanted in found["numpy"].items():
         np.testing.assert_allclose(found["cupy"][name], wanted, rtol=1e-8, atol=1e-10, err_msg=name)
 
@@ -126,13 +128,14 @@ def test_updates_of_the_zoo_are_recorded(zoo_path: Path, device: str) -> None:
 def test_only_the_data_are_copied_once_training_runs(stand_in: cupy.State) -> None:
     work, data = an_update(ed.loads(RBM).compile("cupy"), ed.PCD(chains=20))
     for _ in range(4):
-        work._update(data)
+        work.update(data)
     before, launches = stand_in.copies, len(stand_in.launched)
     for _ in range(10):
-        work._update(data)
+        work.update(data)
     assert stand_in.copies - before == 10
     assert len(stand_in.launched) - launches <= 10 * 12
-    program, params, state = work.program, work.params, on_host(work.program, work.phases.negative)
+    program, params = work.learner.program, work.state.params
+    state = on_host(program, work.learner.chains(work.state))
     x = program.layer_arrays(state)
     before = stand_in.copies
     program.sweep(params, x, program.settings(), ed.Rng(0), program.parts(), 20)
@@ -152,9 +155,9 @@ def test_a_recorded_update_goes_on_after_the_stream_was_moved(device: str) -> No
         work, data = an_update(ed.loads(RBM).compile(backend, "float64"), ed.PCD(chains=20))
         for n in range(8):
             if n == 5:
-                work.rng.sweep += 100
-            work._update(data)
-        found.append(on_host(work.program, work.params))
+                work.state.random.sweep += 100
+            work.update(data)
+        found.append(on_host(work.learner.program, work.state.params))
     for name, wanted in found[0].items():
         np.testing.assert_allclose(found[1][name], wanted, rtol=1e-9)
 
@@ -200,19 +203,19 @@ def test_a_scalar_parameter_is_resumed_with_its_slots(device: str, optimizer: An
 
 def test_what_cannot_be_recorded_is_called_as_before(device: str) -> None:
     work, data = an_update(ed.loads(RBM).compile("cupy"), ed.CD())
-    step, plain = work.step, work.step.function
+    step, plain = work.state.work, work.state.work.function
 
     def reads() -> Any:
         found = plain()
-        work.program.host(work.params["b_v"])
+        work.learner.program.host(work.state.params["b_v"])
         return found
 
     step.function = reads
     for _ in range(5):
-        work._update(data)
+        work.update(data)
     assert step.graph is None
     assert step.refused
-    assert np.isfinite(work.program.host(work.params["b_v"])).all()
+    assert np.isfinite(work.learner.program.host(work.state.params["b_v"])).all()
 
 
 def test_arrays_of_other_shapes_are_kept(stand_in: cupy.State) -> None:
@@ -311,12 +314,12 @@ def wrong() -> bool:
             program = model.compile(backend, "float32")
             work, data = an_update(program, ed.PCD(chains=20))
             for _ in range(5):
-                work._update(data)
-            params = {n: a + 0.1 for n, a in on_host(program, work.params).items()}
-            state = on_host(program, work.phases.negative)
+                work.update(data)
+            params = {n: a + 0.1 for n, a in on_host(program, work.state.params).items()}
+            state = on_host(program, work.learner.chains(work.state))
             after = on_host(program, program.gibbs(params, state, 2, rng=ed.Rng(1)))
             estimate = ais(program, params, {}, betas=5, chains=5).log_z
-            results.append({**on_host(program, work.params), **after, "log_z": np.float64(estimate)})
+            results.append({**on_host(program, work.state.params), **after, "log_z": np.float64(estimate)})
         for name, wanted in results[0].items():
             if not np.mean(np.abs(results[1][name] - wanted) < 1e-3) > 0.99:
                 return True

@@ -86,16 +86,16 @@ def test_a_stopped_comparison_is_gone_on_with(folder: Path, monkeypatch: pytest.
         "--out",
         folder / "o",
     )
-    whole = loop._Training._report
+    whole = loop.Loop._measure
     seen: list[int] = []
 
     def stop(self: Any) -> None:
         whole(self)
-        seen.append(self.epoch)
+        seen.append(self.progress.epoch)
         if len(seen) == 7:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop._Training, "_report", stop)
+    monkeypatch.setattr(loop.Loop, "_measure", stop)
     result = run(*given)
     assert result.exit_code == 130
     assert "The same command goes on from here" in result.stderr

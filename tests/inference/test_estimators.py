@@ -11,7 +11,7 @@ from energydsl.cli.train_command import describe
 from energydsl.inference import evaluate as evaluation
 from energydsl.inference.ais import ais
 from energydsl.inference.scores import independent
-from energydsl.learning.loop import Run
+from energydsl.learning.run import Run
 from energydsl.program.undirected import Program
 from tests.conftest import ROOT
 

@@ -181,9 +181,9 @@ def test_no_row_need_be_whole() -> None:
     assert found > -1.3  # rows carry 0.61 nats; independent units would take 2.44
     with pytest.raises(ed.DataError, match="no entry of `v` is known"):
         ed.train(program, holed * np.nan, method, epochs=1)
-    judged: list[Any] = []
-    ed.train(program, holed, method, epochs=1, judge=lambda _, rows: judged.append(rows) or {})
-    assert not judged
+    monitored: list[Any] = []
+    ed.train(program, holed, method, epochs=1, monitor=lambda _, rows: monitored.append(rows) or {})
+    assert not monitored
 
 
 def test_few_labels_teach_whichever_rows_are_held_out() -> None:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 import energydsl as ed
 from energydsl.cli.main import cli
-from energydsl.learning.loop import Run
+from energydsl.learning.run import Run
 from energydsl.verification.oracle import Oracle, enumerate_states, unit_values
 
 LABEL = "visible v[4] : binary\nvisible y : categorical[3]\nhidden h[3] : {hidden}\nlayers v -- h, y -- h"

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 import energydsl as ed
 from energydsl.backends.numba import loader as numba_backend
 from energydsl.inference.scores import scores
-from energydsl.learning.loop import Run
+from energydsl.learning.run import Run
 from energydsl.program.undirected import Program
 from tests.generators import models
 

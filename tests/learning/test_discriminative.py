@@ -12,7 +12,7 @@ from click.testing import CliRunner
 import energydsl as ed
 from energydsl.cli.main import cli
 from energydsl.learning.discriminative import Discriminative
-from energydsl.learning.loop import Run
+from energydsl.learning.run import Run
 from tests.inference.test_predict import DEEP, LABEL, MODELS, a_run
 
 GAUSS = "visible v[3] : binary\nvisible y : categorical[3]\nhidden h[2] : real\nparam W[3, 2], U[3, 2], c[2]\nenergy = 0.5*sum(h^2) - v @ W @ h - y @ U @ h - c @ h"

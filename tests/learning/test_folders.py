@@ -27,8 +27,8 @@ import energydsl as ed
 from energydsl.cli.main import cli
 from energydsl.cli.train_command import describe
 from energydsl.learning import checkpoint, files, interrupt
+from energydsl.learning.evaluations import read_evaluations
 from energydsl.learning.lock import locked
-from energydsl.learning.run import read_evaluations
 from tests.conftest import ROOT
 
 TEXT = """visible v[6] : binary

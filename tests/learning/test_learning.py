@@ -11,8 +11,8 @@ import pytest
 import energydsl as ed
 from energydsl.data import load_data
 from energydsl.data.sources import from_arrays
-from energydsl.learning.loop import Run
 from energydsl.learning.phases import Phases
+from energydsl.learning.run import Run
 from tests.conftest import RBM, ROOT
 
 

@@ -82,16 +82,16 @@ def finished(tmp_path: Path) -> ed.Run:
     return ed.train(program, rows, epochs=3, batch=20, out=tmp_path / "run")
 
 
-def test_a_judge_sees_the_run_on_the_way(tmp_path: Path) -> None:
+def test_a_monitor_sees_the_run_on_the_way(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).integers(0, 2, (300, 6)).astype(np.float32)
     program = ed.loads("visible v[6] : binary\nhidden h[3] : binary\nlayers v -- h").compile()
     seen: list[tuple[int, int]] = []
 
-    def judge(run: ed.Run, held: ed.Data) -> dict[str, float]:
+    def monitor(run: ed.Run, held: ed.Data) -> dict[str, float]:
         seen.append((run.updates, len(held)))
         return {"log_likelihood": ed.evaluate(run, held, method="exact").log_likelihood}
 
-    run = ed.train(program, rows, epochs=5, batch=27, judge=judge, judge_every=2, out=tmp_path / "run")
+    run = ed.train(program, rows, epochs=5, batch=27, monitor=monitor, monitor_every=2, out=tmp_path / "run")
     assert seen == [(0, 30), (20, 30), (40, 30), (50, 30)]
     again = ed.open_run(tmp_path / "run").history
     for epoch, row in enumerate(run.history):
@@ -103,7 +103,7 @@ def test_a_judge_sees_the_run_on_the_way(tmp_path: Path) -> None:
             raise KeyboardInterrupt
         return {}
 
-    stopped = ed.train(program, rows, epochs=5, batch=27, judge=impatient, judge_every=3, out=tmp_path / "b")
+    stopped = ed.train(program, rows, epochs=5, batch=27, monitor=impatient, monitor_every=3, out=tmp_path / "b")
     assert not stopped.finished
     assert stopped.history[-1]["epoch"] == 3
     assert ed.open_run(tmp_path / "b").updates == 30

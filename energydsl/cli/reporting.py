@@ -1,0 +1,47 @@
+"""How training goes on, as it goes on: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+
+@contextmanager
+def reporting(as_json: bool, epochs: int) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """A bar with the latest figures on a terminal, a line now and then elsewhere."""
+    if as_json:
+        yield lambda row: None
+    elif sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True)) as bar:
+            task = bar.add_task("starting", total=max(1, epochs))
+
+            def show(row: dict[str, Any]) -> None:
+                whole = row.get("epochs", epochs)
+                bar.update(task, completed=row["epoch"], total=max(1, whole), description=_line(row, whole))
+
+            yield show
+    else:
+
+        def report(row: dict[str, Any]) -> None:
+            whole = row.get("epochs", epochs)
+            if row["epoch"] % max(1, whole // 20) == 0 or row["epoch"] == whole:
+                click.echo(_line(row, whole), err=True)
+
+        yield report
+
+
+def _line(row: dict[str, Any], epochs: int) -> str:
+    stage = f"{row['stage']}  " if "stage" in row else ""
+    text = f"{stage}epoch {row['epoch']}/{epochs}  {row['seconds']:.1f} s  reconstruction {row['reconstruction_error']:.4f}"
+    gap, score = row.get("free_energy_gap"), row.get("log_likelihood")
+    text += f"  free-energy gap {gap:+.2f}" if gap is not None and math.isfinite(gap) else ""
+    return text + (f"  log-likelihood {score:.2f}" if score is not None else "")

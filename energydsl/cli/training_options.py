@@ -1,0 +1,154 @@
+"""What `train` and `compare` have in common: the options of training, and the records they stand for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from energydsl import defaults
+from energydsl.api import BACKENDS, DTYPES, PRECISIONS
+from energydsl.cli.common import Function
+from energydsl.diagnostics import ArgumentError
+from energydsl.learning.choice import chosen_method, chosen_optimizer
+from energydsl.learning.greedy import Greedy
+from energydsl.learning.methods import CD, METHODS, POSITIVE, Method
+from energydsl.learning.optimizer import OPTIMIZERS, SCHEDULES, SGD, Optimizer
+from energydsl.model.records import Resolved
+
+_SGD, _ADAM = (defaults.RATES[name] for name in ("sgd", "adam"))
+_TRAINING = (
+    click.option(
+        "--data",
+        "sources",
+        multiple=True,
+        required=True,
+        metavar="D",
+        help="digits, bars-and-stripes:4, a file or folder; LAYER=D for several layers.",
+    ),
+    click.option(
+        "--method",
+        type=click.Choice(list(METHODS)),
+        default=None,
+        help="[default: pcd; cd with input layers; wake-sleep with arrows]",
+    ),
+    click.option(
+        "--k",
+        type=click.IntRange(min=1),
+        help=f"Gibbs sweeps an update.  [default: {defaults.SWEEPS}; mcmc {defaults.BURN_IN}]",
+    ),
+    click.option(
+        "--positive",
+        type=click.Choice(POSITIVE),
+        default=defaults.POSITIVE,
+        show_default=True,
+        help="How latents are found given data.",
+    ),
+    click.option(
+        "--latent-sweeps",
+        type=click.IntRange(min=1),
+        default=defaults.LATENT_SWEEPS,
+        show_default=True,
+        help="Sweeps or iterations over them.",
+    ),
+    click.option("--impute", is_flag=True, help="Draw missing entries (NaN) of the data given the known ones."),
+    click.option("--centred", is_flag=True, help="Follow the centred gradient."),
+    click.option("--predict", metavar="LAYER", help="Fit p(LAYER | the other visible layers), as for labels."),
+    click.option(
+        "--generative",
+        type=click.FloatRange(min=0),
+        help=f"Weight of the joint likelihood beside --predict; 0: discriminative.  [default: {defaults.GENERATIVE}]",
+    ),
+    click.option(
+        "--greedy",
+        metavar="N[,N...]",
+        help="Train layer by layer first, this many epochs a stage (deep models).",
+    ),
+    click.option(
+        "--greedy-lr",
+        type=float,
+        help=f"Learning rate of --greedy.  [default: {_SGD[0]}; real, positive and count data {_SGD[1]}]",
+    ),
+    click.option("--epochs", type=click.IntRange(min=0), default=defaults.EPOCHS, show_default=True),
+    click.option(
+        "--lr",
+        type=float,
+        help=f"Learning rate.  [default: sgd {_SGD[0]}, adam {_ADAM[0]}; "
+        f"real, positive and count data: sgd {_SGD[1]}, adam {_ADAM[1]}]",
+    ),
+    click.option("--batch", type=click.IntRange(min=1), default=defaults.BATCH, show_default=True),
+    click.option(
+        "--chains",
+        type=click.IntRange(min=0),
+        help=f"Persistent chains.  [default: {defaults.CHAINS}; wake-sleep {defaults.DREAMS}, contrastive]",
+    ),
+    click.option("--seed", type=click.IntRange(min=0), default=defaults.SEED, show_default=True),
+    click.option(
+        "--optimizer",
+        type=click.Choice(list(OPTIMIZERS)),
+        help="[default: {}; {} for real, positive and count data]".format(*defaults.OPTIMIZERS),
+    ),
+    click.option(
+        "--schedule",
+        type=click.Choice(SCHEDULES),
+        default=defaults.SCHEDULE,
+        show_default=True,
+        help="How the rate falls.",
+    ),
+    click.option("--momentum", type=float, default=defaults.MOMENTUM, show_default=True, help="Of sgd."),
+    click.option("--weight-decay", type=float, default=defaults.WEIGHT_DECAY, show_default=True),
+    click.option("--backend", type=click.Choice(BACKENDS), default=defaults.BACKEND, show_default=True),
+    click.option("--dtype", type=click.Choice(DTYPES), default=defaults.DTYPE, show_default=True),
+    click.option(
+        "--precision",
+        type=click.Choice(PRECISIONS),
+        default=defaults.PRECISION,
+        show_default=True,
+        help="Products on a GPU.",
+    ),
+    click.option(
+        "--binarise", metavar="RULE", help="threshold:0.5, sample or none, for grey values.  [digits: sample]"
+    ),
+    click.option("--split", type=click.Choice(["train", "test"]), default="train", show_default=True),
+    click.option("--key", help="Array of an .npz."),
+    click.option("--validation", type=float, help="Fraction held out.  [default: 0.1 from 100 rows on]"),
+)
+
+
+def training_options(function: Function) -> Function:
+    """What `train` and `compare` have in common: data, method, optimiser, backend."""
+    for option in reversed(_TRAINING):
+        function = option(function)
+    return function
+
+
+def method_of(model: Resolved, options: dict[str, Any]) -> Method:
+    """The method that the options say, or that fits the model."""
+    if options["generative"] is not None and not options["predict"]:
+        raise ArgumentError("--generative is a weight beside --predict")
+    names = ("k", "chains", "positive", "latent_sweeps", "centred", "impute", "predict", "generative")
+    return chosen_method(model, options["method"], **{n: options[n] for n in names})
+
+
+def greedy_of(options: dict[str, Any]) -> Greedy | None:
+    """The greedy stages that the options say, or None."""
+    if not options["greedy"]:
+        if options["greedy_lr"] is not None:
+            raise ArgumentError("--greedy-lr belongs to --greedy")
+        return None
+    try:
+        epochs = tuple(int(n) for n in options["greedy"].split(","))
+    except ValueError:
+        raise ArgumentError("--greedy takes whole numbers: --greedy 10,10,20") from None
+    return Greedy(
+        epochs, CD(centred=options["centred"]), SGD(lr=options["greedy_lr"], schedule=defaults.GREEDY_SCHEDULE)
+    )
+
+
+def optimizer_of(model: Resolved, options: dict[str, Any]) -> Optimizer:
+    """The optimiser that the options say, or that fits the model."""
+    names = ("lr", "weight_decay", "schedule", "momentum")
+    found = chosen_optimizer(model, options["optimizer"], **{n: options[n] for n in names})
+    if options["momentum"] and found.name != SGD.name:
+        raise ArgumentError(f"momentum belongs to sgd; {found.name} has its own")
+    return found

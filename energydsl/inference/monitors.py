@@ -1,0 +1,34 @@
+"""What watches a training: monitors for `ed.train(monitor=...)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from energydsl.data.sources import Data
+from energydsl.diagnostics import EnergyError
+from energydsl.inference.evaluate import evaluate
+
+if TYPE_CHECKING:
+    from energydsl.learning.run import Run
+
+
+class Likelihood:
+    """The log-likelihood of rows under the run as it is: exactly where that is feasible, else by annealing.
+
+    remark: called once, with the reason, where there is none.
+    """
+
+    def __init__(self, remark: Callable[[str], None]):
+        self.remark = remark
+        self.remarked = False
+
+    def __call__(self, run: Run, rows: Data) -> dict[str, float]:
+        try:
+            found = evaluate(run, rows)
+        except EnergyError as error:
+            if not self.remarked:
+                self.remarked = True
+                self.remark(str(error))
+            return {}
+        return {"log_likelihood": found.log_likelihood, "log_likelihood_std": found.log_likelihood_std}

@@ -1,0 +1,15 @@
+"""The stages of a model, from the data upwards."""
+
+from __future__ import annotations
+
+from energydsl.derive.directed.network import Network
+from energydsl.learning.greedy.directed_stages import directed_stages
+from energydsl.learning.greedy.stage import Stage
+from energydsl.learning.greedy.undirected_stages import undirected_stages
+from energydsl.program.undirected import Program
+
+
+def stages(program: Program) -> list[Stage]:
+    """The stages of a model, from the data upwards. Raises `NotApplicable`."""
+    derived = program.derived
+    return directed_stages(derived) if isinstance(derived, Network) else list(undirected_stages(derived))

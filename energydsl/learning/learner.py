@@ -1,0 +1,174 @@
+"""What an update is: the gradient of all objectives, and a step of the optimiser down it.
+
+`Learner` is frozen; what an update overwrites is in `LearnerState`: arrays on the device, at the same addresses for the whole
+run, so that the work of an update can be recorded once and repeated (`kernels.repeated`). What varies between updates lies
+in such arrays too: the batch, the rates.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from energydsl.learning.checkpoint_arrays import part
+from energydsl.learning.divergence import Diverged
+from energydsl.learning.optimizer import Optimizer, Scale, Slots
+from energydsl.learning.phases import Phases
+from energydsl.program.undirected import Arrays, Program
+from energydsl.random import Rng
+
+Sums = dict[str, tuple[Any, Any]]
+
+
+@dataclass
+class LearnerState:
+    """What an update overwrites, in place.
+
+    params: by name, in the shapes of the model. slots: of the optimiser, by parameter. random: the stream of all chains.
+    rate, scale_rate: arrays of one number. work: an update but for the batch and the rates; sums of squares of gradients and
+    of new values by parameter. sums: those of the last update; None before the first.
+    """
+
+    params: Arrays
+    slots: Slots
+    sources: list[Any]
+    phases: Any
+    random: Rng
+    rate: Any
+    scale_rate: Any
+    centring: Any = None
+    work: Callable[[], Sums] = dict
+    sums: Sums | None = None
+
+
+@dataclass(frozen=True)
+class Learner:
+    """Steps down the gradient of all objectives.
+
+    learned: the parameters that are, by name. direct: those of them whose gradient is one product and whose step is nothing
+    but a multiple of it, so that the product is added onto the parameter at once; its size is found when it is asked for.
+    scales: parameters that set the scale of units.
+    """
+
+    program: Program
+    optimizer: Optimizer
+    learned: tuple[str, ...]
+    direct: tuple[str, ...]
+    scales: Mapping[str, Scale] = field(default_factory=dict)
+
+    def step(self, state: LearnerState, data: Arrays, update: int, progress: float) -> None:
+        """One update on a batch: rows first, layers by name. update: those made before. progress: the fraction of training done."""
+        with self.program.single_threaded_blas():
+            for source in state.sources:
+                source.load(data)
+            state.rate.fill(self.optimizer.rate(progress, update))
+            state.scale_rate.fill(self.optimizer.scale_lr * self.optimizer.pace(progress) ** 2)
+            if state.centring is not None:
+                state.centring.at(update)
+            state.sums = state.work()
+
+    def recorded(self, state: LearnerState, batch: int) -> Callable[[], Sums]:
+        """The work of an update, made cheap to repeat where it is the same on the same arrays every time."""
+        work = partial(self._work, state)
+        if not state.phases.repeatable:
+            return work
+        multiplications = int(2 * batch * sum(a.size for a in state.params.values()))
+        repeated: Callable[[], Sums] = self.program.kernels.repeated(work, state.random, multiplications)
+        return repeated
+
+    def _work(self, state: LearnerState) -> Sums:
+        """All of an update that is done on the device; sums of squares of gradients and new values."""
+        for source in state.sources:
+            source.step(state.params)
+        gradients = self._gradients(state, [n for n in self.learned if n not in self.direct])
+        if state.centring is not None:
+            assert isinstance(state.phases, Phases)
+            state.centring.follow(state.phases.both, state.phases.batch)
+            gradients = state.centring.apply(gradients)
+        sums = {}
+        for name, gradient in gradients.items():
+            sums[name] = self.optimizer.step(
+                self.program.model.params[name],
+                state.params[name],
+                gradient.astype(self.program.dtype, copy=False),
+                state.slots[name],
+                state.rate,
+                name in self.program.derived.couplings,
+                self.program.kernels,
+                self.scales.get(name),
+                state.scale_rate,
+            )
+        for name in self.direct:
+            for source in state.sources:
+                source.add_gradient(state.params, name, -state.rate)
+        return sums
+
+    def _gradients(self, state: LearnerState, names: list[str]) -> Arrays:
+        """The gradient of the whole objective, by parameter."""
+        first, *others = state.sources
+        total: Arrays = first.gradient(state.params, names)
+        if others:
+            total = {n: self.program.xp.array(g) for n, g in total.items()}
+        for source in others:
+            for name, gradient in source.gradient(state.params, names).items():
+                total[name] += gradient
+        return total
+
+    def check(self, state: LearnerState, sizes: bool = False) -> dict[str, float]:
+        """The norms of the last gradients by parameter, of direct ones with `sizes` only; none before the first update.
+
+        Raises `Diverged` where a parameter or its gradient has left the finite numbers.
+        """
+        if state.sums is None:
+            return {}
+        host, square_sum = self.program.host, self.program.kernels.square_sum
+        with self.program.single_threaded_blas(), np.errstate(all="ignore"):
+            found = dict(state.sums)
+            for name in self.direct:
+                slope = square_sum(self._gradients(state, [name])[name]) if sizes else 0.0
+                found[name] = slope, square_sum(state.params[name])
+        norms = {}
+        for name, pair in found.items():
+            slope, size = (p if isinstance(p, float) else float(host(p).sum()) for p in pair)
+            if sizes or name not in self.direct:
+                norms[name] = math.sqrt(slope) if math.isfinite(slope) else math.inf
+            if not (math.isfinite(slope) and math.isfinite(size)):
+                raise Diverged(name, "it" if math.isfinite(slope) else "its gradient")
+        return norms
+
+    def chains(self, state: LearnerState) -> Arrays:
+        """The states of the model, by layer: those its expectations come from."""
+        chains: Arrays = state.phases.negative
+        return chains
+
+    def take(self, state: LearnerState, chains: Arrays) -> None:
+        """Go on from the chains of another run."""
+        state.phases.take(chains)
+
+    def arrays(self, state: LearnerState) -> Arrays:
+        """What the next update depends on, on the host, by its name in a checkpoint."""
+        host = self.program.host
+        arrays = {f"param/{n}": host(a) for n, a in state.params.items()}
+        arrays |= {f"slot/{n}/{k}": host(a) for n, slots in state.slots.items() for k, a in slots.items()}
+        arrays |= {f"chain/{n}": a for n, a in state.phases.state().items()}
+        if state.centring is not None:
+            arrays |= {f"offset/{n}": host(a) for n, a in state.centring.offsets.items()}
+        return arrays
+
+    def restore(self, state: LearnerState, arrays: Arrays, random: str) -> None:
+        """Go on from the arrays of a checkpoint and the state of its random stream."""
+        load = self.program.kernels.load
+        state.params = {n: self.program.xp.array(a) for n, a in part(arrays, "param/").items()}
+        for name, slots in state.slots.items():
+            for key in slots:
+                load(slots[key], arrays[f"slot/{name}/{key}"])
+        state.phases.restore(part(arrays, "chain/"))
+        if state.centring is not None:
+            for name, offset in state.centring.offsets.items():
+                load(offset, arrays[f"offset/{name}"])
+        state.random.restore(random)

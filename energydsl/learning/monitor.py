@@ -1,0 +1,102 @@
+"""Figures on the way: what is measured of a run at every report, and what a monitor of the caller's adds to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from energydsl.data.sources import Data
+from energydsl.domains import DOMAINS
+from energydsl.learning.run import Run
+from energydsl.program.undirected import Arrays, Program
+from energydsl.random import Rng, stream
+
+Monitor = Callable[[Run, Data], Mapping[str, float]]
+
+# Rows that figures are of, at most.
+_REPORT_ROWS = 500
+# So many rows and more tell whether a latent is the same for all of them.
+_TELLING_ROWS = 200
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The figures of a run at any parameters, of the same rows at every report.
+
+    data: the rows trained on. held_out: the rows that are not, or None.
+    """
+
+    program: Program
+    data: Data
+    held_out: Data | None
+    seed: int
+
+    def of(self, params: Arrays, chains: Arrays) -> dict[str, float]:
+        """Reconstruction error, free energies of training and held-out rows and their gap, energies by term, latents that vary.
+
+        chains: the states of the model, by layer, of which the energies of the terms are.
+        """
+        known = self._rows(self.data)
+        held = known if self.held_out is None else self._rows(self.held_out)
+        figures = {"reconstruction_error": self._reconstruction_error(params, held)}
+        figures["free_energy_train"] = self._free_energy(params, known)
+        if self.held_out is not None:
+            figures["free_energy_validation"] = self._free_energy(params, held)
+            figures["free_energy_gap"] = figures["free_energy_validation"] - figures["free_energy_train"]
+        for label, values in self.program.term_energies(params, chains).items():
+            figures[f"energy_{label}" if label else "base_measure"] = float(np.mean(self.program.host(values)))
+        return figures | self._varying(params, known)
+
+    def monitored(self) -> Data | None:
+        """The rows that a monitor gets: whole ones, held-out ones where there are any; None where no row is whole."""
+        candidates = [data.complete() for data in (self.held_out, self.data) if data is not None]
+        whole = next((data for data in candidates if len(data)), None)
+        return None if whole is None else self._subset(whole)
+
+    def _rows(self, data: Data) -> Arrays:
+        return self.program.layer_arrays(self._chosen(data).drawn(self.seed))
+
+    def _chosen(self, data: Data) -> Data:
+        """Rows for figures: whole ones; where these are few, ones that are filled in."""
+        whole = data.complete()
+        few = len(whole) < min(len(data), _TELLING_ROWS)
+        return self._subset(data.filled(self.seed, self.data) if few else whole)
+
+    def _subset(self, data: Data) -> Data:
+        rows = np.random.default_rng(stream(self.seed, "rows for figures")).permutation(len(data))[:_REPORT_ROWS]
+        return data.rows(np.sort(rows))
+
+    def _free_energy(self, params: Arrays, x: Arrays) -> float:
+        """Mean F(v); where latents remain, the upper bound on it."""
+        rng = Rng(stream(self.seed, "free energy"))
+        return -float(np.mean(self.program.host(self.program.bound(params, x, rng)[0])))
+
+    def _reconstruction_error(self, params: Arrays, x: Arrays) -> float:
+        """Mean squared difference an entry between data and their one-step mean reconstruction."""
+        error, units, program = 0.0, 0, self.program
+        settings = program.settings()
+        state = program.with_latents(params, x, settings, Rng(stream(self.seed, "reconstruction")))
+        for name, means in program.reconstruction(params, state, settings):
+            error += float(np.sum(np.square(program.host(means - x[name])), dtype=np.float64))
+            units += x[name].size
+        return error / max(1, units)
+
+    def _varying(self, params: Arrays, x: Arrays) -> dict[str, float]:
+        """The share of units of a layer of latents that are not the same for all rows, where there are enough to tell."""
+        program, found = self.program, {}
+        if len(next(iter(x.values()))) < _TELLING_ROWS:
+            return {}
+        state = program.with_latents(params, x, program.settings(), Rng(stream(self.seed, "latents that vary")))
+        for name in program.model.by_role("hidden"):
+            differs = np.ptp(program.host(state[name]), axis=0) > 0
+            one_hot = DOMAINS[program.model.layers[name].domain.name].one_hot
+            found[f"varying_{name}"] = float(np.mean(differs.any(axis=-1) if one_hot else differs))
+        return found
+
+
+def varying(run: Run) -> dict[str, float]:
+    """The share of each layer's latents that differ from row to row of the data, at the last report that has it."""
+    last = {k.removeprefix("varying_"): v for k, v in run.history[-1].items() if k.startswith("varying_")}
+    return {name: share for name, share in last.items() if share is not None}

@@ -1,0 +1,121 @@
+"""`ed.train`: what the arguments mean, the greedy stages where there are any, and the loop."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from energydsl import defaults
+from energydsl.data.sources import Data, as_data
+from energydsl.diagnostics import ArgumentError, EnergyError, a_kind, whole_number
+from energydsl.learning import checkpoint, files, interrupt
+from energydsl.learning.begin import begin
+from energydsl.learning.choice import chosen_method, chosen_optimizer
+from energydsl.learning.config import config_of
+from energydsl.learning.greedy import Greedy, pretrain
+from energydsl.learning.lock import locked
+from energydsl.learning.methods import Method
+from energydsl.learning.monitor import Monitor
+from energydsl.learning.optimizer import Optimizer
+from energydsl.learning.phases import applicable
+from energydsl.learning.run import Report, Run
+from energydsl.learning.run_folder import open_run
+from energydsl.program.undirected import Program
+
+
+def train(
+    program: Program,
+    data: Data | Mapping[str, Any] | Any,
+    method: Method | str | None = None,
+    optimizer: Optimizer | str | None = None,
+    epochs: int = defaults.EPOCHS,
+    out: str | Path | None = None,
+    seed: int = defaults.SEED,
+    *,
+    batch: int = defaults.BATCH,
+    validation: float | None = None,
+    binarise: str | None = None,
+    resume: bool = False,
+    report: Report | None = None,
+    params: Mapping[str, Any] | None = None,
+    greedy: Greedy | None = None,
+    start: Run | str | os.PathLike[str] | None = None,
+    monitor: Monitor | None = None,
+    monitor_every: int = 1,
+) -> Run:
+    """Fit the parameters to data by the gradient of the log-likelihood.
+
+    data: `Data`, a dict of arrays by layer, the array of the only visible layer, rows first, or what `load_data` takes
+    ("digits", a file). method, optimizer: records, their names, or None: as they fit the model. validation: the fraction
+    of rows held out for the figures on the way (by default a tenth where there are 100 rows or more). report: called
+    with every row of metrics. With `out`, a run folder is written and `resume` goes on from its last checkpoint, so that
+    the result equals the uninterrupted one. params: where training begins. greedy: train layer by layer first. start: a run,
+    or its folder, to go on from, with its parameters and persistent chains. monitor: called every `monitor_every` epochs with
+    the run as it is and 500 rows at most, held-out ones where there are any; its figures join the metrics. Ctrl-C saves and
+    returns the run with `finished` False and `signal` set. SIGTERM and SIGHUP save alike, and then end the process as they
+    would have; a caller with a handler of its own, or within `interrupt.heeded`, has the run returned.
+
+    Raises `TrainingError` if a parameter becomes NaN or infinite, `DataError` for unfit data, `NotApplicable` where
+    the method does not fit the model.
+    """
+    if not isinstance(program, Program):
+        raise ArgumentError(f"train takes a program, model.compile(), not {a_kind(program)}")
+    seed, epochs = whole_number("seed", seed), whole_number("epochs", epochs)
+    batch, monitor_every = whole_number("batch", batch, 1), whole_number("monitor_every", monitor_every, 1)
+    if start is not None:
+        if params is not None or greedy is not None:
+            raise ArgumentError("a run to go on from is where training begins: no greedy stages, no other params")
+        start = start if isinstance(start, Run) else open_run(os.fspath(start))
+        params = start.params
+    folder = files.folder_of(out) if out is not None else None
+    if resume and folder is None:
+        raise ArgumentError("resume needs the run's folder: out=...")
+    method, optimizer = chosen_method(program.model, method), chosen_optimizer(program.model, optimizer)
+    applicable(program, method)
+    data = as_data(program.model, data, binarise, "train", method.impute)
+    config = config_of(program, data, method, optimizer, epochs, batch, validation, seed, greedy)
+    with _reserved(folder, resume), interrupt.heeded() as taken:
+        stopped = None
+        if greedy is not None and not (resume and folder is not None and checkpoint.found(folder)):
+            visible = data.filled(seed).only(set(program.model.by_role("visible"))).arrays
+            first = program.init(seed, visible) if params is None else program.check_params(params)
+            params, stopped = pretrain(train, program, data, greedy, first, seed, batch, folder, resume, report)
+            resume = False
+        if stopped is None:
+            loop = begin(program, data, method, optimizer, config, params)
+            loop.report, loop.monitor, loop.monitor_every = report, monitor, monitor_every
+            if start is not None:
+                loop.learner.take(loop.state, start.chains)
+            if folder is not None:
+                loop.open_folder(folder, resume)
+            stopped = loop.run()
+    if stopped.signal in taken:
+        signal.raise_signal(stopped.signal)
+    return stopped
+
+
+@contextmanager
+def _reserved(folder: Path | None, resume: bool) -> Iterator[None]:
+    """The folder, there and nobody else's for as long as training takes; not left behind where nothing is written."""
+    if folder is None:
+        yield
+        return
+    there = folder.exists()
+    if resume and not there:
+        raise EnergyError(f"{folder} holds no run to resume")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnergyError(f"cannot write {folder}: {error.strerror}") from None
+    try:
+        with locked(folder):
+            yield
+    finally:
+        if not there:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
