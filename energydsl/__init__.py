@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from energydsl.learning.run_folder import open_run as open_run
     from energydsl.learning.sampling import sample as sample
     from energydsl.learning.train import train as train
-    from energydsl.program.undirected import Program as Program
+    from energydsl.program.program import Program as Program
     from energydsl.random import Rng as Rng
     from energydsl.random import Uniforms as Uniforms
 
@@ -67,7 +67,7 @@ _WHERE = {
     "learning.methods": ("CD", "MCMC", "PCD", "WakeSleep"),
     "learning.optimizer": ("SGD", "Adam"),
     "learning.sampling": ("sample",),
-    "program.undirected": ("Program",),
+    "program.program": ("Program",),
     "random": ("Rng", "Uniforms"),
 }
 _HOME = {name: module for module, names in _WHERE.items() for name in names}

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from energydsl.backends.interface import Array, Arrays
 from energydsl.learning import files
 from energydsl.learning.states import outside
-from energydsl.program.undirected import Array, Arrays, Program
+from energydsl.program import Engine
+from energydsl.program.states import check_params
 
 
 def part(arrays: Arrays, prefix: str) -> Arrays:
@@ -16,49 +18,49 @@ def part(arrays: Arrays, prefix: str) -> Arrays:
     return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
 
 
-def check_arrays(program: Program, arrays: Arrays) -> None:
+def check_arrays(engine: Engine, arrays: Arrays) -> None:
     """Every array of a checkpoint is one of this model: type, shape, finite numbers, values of its domain. Raises `DataError`."""
     for name, array in arrays.items():
-        if array.dtype != program.dtype:
-            raise files.invalid(f"`{name}` is of type {array.dtype}, not {program.dtype}")
+        if array.dtype != engine.dtype:
+            raise files.invalid(f"`{name}` is of type {array.dtype}, not {engine.dtype}")
         if not np.isfinite(array).all():
             raise files.invalid(f"`{name}` holds values that are not finite numbers")
         kind, _, rest = name.partition("/")
-        _PARTS.get(kind, _stranger)(program, name, rest, array)
-    program.check_params(part(arrays, "param/"))
+        _PARTS.get(kind, _stranger)(engine, name, rest, array)
+    check_params(engine, part(arrays, "param/"))
     chains = part(arrays, "chain/negative/")
-    for name in program.model.layers:
+    for name in engine.model.layers:
         if name not in chains:
             raise files.invalid(f"`chain/negative/{name}` is missing")
     if len({len(array) for array in chains.values()}) > 1:
         raise files.invalid("its chains are of different numbers")
 
 
-def _stranger(program: Program, name: str, rest: str, array: Array) -> None:
+def _stranger(engine: Engine, name: str, rest: str, array: Array) -> None:
     raise files.invalid(f"it holds `{name}`, which is nothing of this model")
 
 
-def _check_param(program: Program, name: str, rest: str, array: Array) -> None:
-    param = program.model.params.get(rest.partition("/")[0])
+def _check_param(engine: Engine, name: str, rest: str, array: Array) -> None:
+    param = engine.model.params.get(rest.partition("/")[0])
     if param is None:
-        _stranger(program, name, rest, array)
+        _stranger(engine, name, rest, array)
     elif array.shape != param.shape:
         raise files.invalid(f"`{name}` has shape {array.shape}, not {param.shape}")
 
 
-def _check_offset(program: Program, name: str, rest: str, array: Array) -> None:
-    layer = program.model.layers.get(rest)
+def _check_offset(engine: Engine, name: str, rest: str, array: Array) -> None:
+    layer = engine.model.layers.get(rest)
     if layer is None:
-        _stranger(program, name, rest, array)
+        _stranger(engine, name, rest, array)
     elif array.shape != layer.energy_shape:
         raise files.invalid(f"`{name}` has shape {array.shape}, not {layer.energy_shape}")
 
 
-def _check_chains(program: Program, name: str, rest: str, array: Array) -> None:
+def _check_chains(engine: Engine, name: str, rest: str, array: Array) -> None:
     """States of a layer, rows first; of one that was never drawn, zeros."""
-    layer = program.model.layers.get(rest.rpartition("/")[2])
+    layer = engine.model.layers.get(rest.rpartition("/")[2])
     if layer is None:
-        _stranger(program, name, rest, array)
+        _stranger(engine, name, rest, array)
     elif not array.ndim or array.shape[1:] != layer.energy_shape:
         shown = ", ".join(["chains", *map(str, layer.energy_shape)])
         raise files.invalid(f"`{name}` has shape {array.shape}, not ({shown})")
@@ -66,7 +68,7 @@ def _check_chains(program: Program, name: str, rest: str, array: Array) -> None:
         raise files.invalid(f"`{name}` holds {array[wrong].flat[0]:g}, which is not in {layer.domain}")
 
 
-_PARTS: Mapping[str, Callable[[Program, str, str, Array], None]] = {
+_PARTS: Mapping[str, Callable[[Engine, str, str, Array], None]] = {
     "param": _check_param,
     "slot": _check_param,
     "offset": _check_offset,

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from energydsl.backends.interface import Arrays
 from energydsl.learning.checkpoint_arrays import part
 from energydsl.learning.divergence import Diverged
 from energydsl.learning.optimizer import Optimizer, Scale, Slots
 from energydsl.learning.phases import Phases
-from energydsl.program.undirected import Arrays, Program
+from energydsl.program import Engine
 from energydsl.random import Rng
 
 Sums = dict[str, tuple[Any, Any]]
@@ -55,7 +56,7 @@ class Learner:
     scales: parameters that set the scale of units.
     """
 
-    program: Program
+    engine: Engine
     optimizer: Optimizer
     learned: tuple[str, ...]
     direct: tuple[str, ...]
@@ -63,7 +64,7 @@ class Learner:
 
     def step(self, state: LearnerState, data: Arrays, update: int, progress: float) -> None:
         """One update on a batch: rows first, layers by name. update: those made before. progress: the fraction of training done."""
-        with self.program.single_threaded_blas():
+        with self.engine.single_threaded_blas():
             for source in state.sources:
                 source.load(data)
             state.rate.fill(self.optimizer.rate(progress, update))
@@ -78,7 +79,7 @@ class Learner:
         if not state.phases.repeatable:
             return work
         multiplications = int(2 * batch * sum(a.size for a in state.params.values()))
-        repeated: Callable[[], Sums] = self.program.kernels.repeated(work, state.random, multiplications)
+        repeated: Callable[[], Sums] = self.engine.kernels.repeated(work, state.random, multiplications)
         return repeated
 
     def _work(self, state: LearnerState) -> Sums:
@@ -93,13 +94,13 @@ class Learner:
         sums = {}
         for name, gradient in gradients.items():
             sums[name] = self.optimizer.step(
-                self.program.model.params[name],
+                self.engine.model.params[name],
                 state.params[name],
-                gradient.astype(self.program.dtype, copy=False),
+                gradient.astype(self.engine.dtype, copy=False),
                 state.slots[name],
                 state.rate,
-                name in self.program.derived.couplings,
-                self.program.kernels,
+                name in self.engine.derived.couplings,
+                self.engine.kernels,
                 self.scales.get(name),
                 state.scale_rate,
             )
@@ -113,7 +114,7 @@ class Learner:
         first, *others = state.sources
         total: Arrays = first.gradient(state.params, names)
         if others:
-            total = {n: self.program.xp.array(g) for n, g in total.items()}
+            total = {n: self.engine.xp.array(g) for n, g in total.items()}
         for source in others:
             for name, gradient in source.gradient(state.params, names).items():
                 total[name] += gradient
@@ -126,8 +127,8 @@ class Learner:
         """
         if state.sums is None:
             return {}
-        host, square_sum = self.program.host, self.program.kernels.square_sum
-        with self.program.single_threaded_blas(), np.errstate(all="ignore"):
+        host, square_sum = self.engine.host, self.engine.kernels.square_sum
+        with self.engine.single_threaded_blas(), np.errstate(all="ignore"):
             found = dict(state.sums)
             for name in self.direct:
                 slope = square_sum(self._gradients(state, [name])[name]) if sizes else 0.0
@@ -152,7 +153,7 @@ class Learner:
 
     def arrays(self, state: LearnerState) -> Arrays:
         """What the next update depends on, on the host, by its name in a checkpoint."""
-        host = self.program.host
+        host = self.engine.host
         arrays = {f"param/{n}": host(a) for n, a in state.params.items()}
         arrays |= {f"slot/{n}/{k}": host(a) for n, slots in state.slots.items() for k, a in slots.items()}
         arrays |= {f"chain/{n}": a for n, a in state.phases.state().items()}
@@ -162,8 +163,8 @@ class Learner:
 
     def restore(self, state: LearnerState, arrays: Arrays, random: str) -> None:
         """Go on from the arrays of a checkpoint and the state of its random stream."""
-        load = self.program.kernels.load
-        state.params = {n: self.program.xp.array(a) for n, a in part(arrays, "param/").items()}
+        load = self.engine.kernels.load
+        state.params = {n: self.engine.xp.array(a) for n, a in part(arrays, "param/").items()}
         for name, slots in state.slots.items():
             for key in slots:
                 load(slots[key], arrays[f"slot/{name}/{key}"])

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from energydsl.backends.interface import Arrays
 from energydsl.learning import checkpoint, interrupt, metrics, run_folder
 from energydsl.learning.config import fingerprint
 from energydsl.learning.divergence import Diverged, explained
@@ -20,7 +21,7 @@ from energydsl.learning.learner import Learner, LearnerState
 from energydsl.learning.monitor import Figures, Monitor
 from energydsl.learning.rows import Batches
 from energydsl.learning.run import Base, Report, Row, Run
-from energydsl.program.undirected import Arrays
+from energydsl.program import Program
 
 CHECKPOINT_SECONDS = 60.0
 # Updates between looks at whether all parameters are finite numbers: a look reads every parameter, and waits for a device.
@@ -50,6 +51,7 @@ class Loop:
     monitor: called every `monitor_every` epochs; its figures join the metrics. folder: of the run, None where none is kept.
     """
 
+    program: Program
     learner: Learner
     state: LearnerState
     batches: Batches
@@ -70,7 +72,7 @@ class Loop:
         stopped_by = 0
         try:
             # Held throughout, reports too: threads that a BLAS library has once used spin on for longer than many an epoch.
-            with self.learner.program.single_threaded_blas():
+            with self.learner.engine.single_threaded_blas():
                 self._epochs()
         except KeyboardInterrupt as error:
             stopped_by = interrupt.number_of(error)
@@ -144,20 +146,20 @@ class Loop:
         except Diverged as error:
             kept = checkpoint.found(self.folder) if self.folder is not None else []
             name, lr = kept[-1].name if kept else "", self.learner.optimizer.lr
-            raise explained(self.learner.program, error, self.progress.update, lr, name) from None
+            raise explained(self.learner.engine.derived, error, self.progress.update, lr, name) from None
 
     def _clock(self) -> None:
         self.progress.seconds = time.monotonic() - self.started
 
     def _snapshot(self, finished: bool, stopped_by: int = 0) -> Run:
         """The run as it is, on the host."""
-        program, now = self.learner.program, self.progress
+        host, now = self.learner.engine.host, self.progress
         params, chains = (
-            {n: np.array(program.host(a)) for n, a in arrays.items()}
+            {n: np.array(host(a)) for n, a in arrays.items()}
             for arrays in (self.state.params, self.learner.chains(self.state))
         )
         return Run(
-            program, params, self.config, now.history, self.base, chains, self.folder, now.update, now.seconds,
+            self.program, params, self.config, now.history, self.base, chains, self.folder, now.update, now.seconds,
             finished, stopped_by, self.warnings,
         )  # fmt: skip
 
@@ -165,11 +167,11 @@ class Loop:
 
     def open_folder(self, folder: Path, resume: bool) -> None:
         """Begin a run in a folder, or go on with the one there from its last checkpoint, or from its start where there is none."""
-        program = self.learner.program
+        engine = self.learner.engine
         if not resume:
-            run_folder.begin(folder, program, self.config, self.base)
+            run_folder.begin(folder, engine, self.config, self.base)
         else:
-            self.base = run_folder.resume(folder, program, self.config)
+            self.base = run_folder.resume(folder, engine, self.config)
             if checkpoint.found(folder):
                 self._restore(folder)
                 metrics.write(folder, self.progress.history)
@@ -196,7 +198,7 @@ class Loop:
 
     def _restore(self, folder: Path) -> None:
         needed = self.learner.arrays(self.state)
-        arrays, meta, self.warnings = run_folder.latest(folder, self.learner.program, self.config, needed)
+        arrays, meta, self.warnings = run_folder.latest(folder, self.learner.engine, self.config, needed)
         self.learner.restore(self.state, arrays, meta["rng"])
         epoch, position = meta["epoch"], meta["position"]
         if position >= self.batches.per_epoch:

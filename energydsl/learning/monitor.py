@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from energydsl.backends.interface import Arrays
 from energydsl.data.sources import Data
 from energydsl.domains import DOMAINS
 from energydsl.learning.run import Run
-from energydsl.program.undirected import Arrays, Program
+from energydsl.program import Engine
+from energydsl.program.states import layer_arrays
 from energydsl.random import Rng, stream
 
 Monitor = Callable[[Run, Data], Mapping[str, float]]
@@ -28,7 +30,7 @@ class Figures:
     data: the rows trained on. held_out: the rows that are not, or None.
     """
 
-    program: Program
+    engine: Engine
     data: Data
     held_out: Data | None
     seed: int
@@ -45,8 +47,8 @@ class Figures:
         if self.held_out is not None:
             figures["free_energy_validation"] = self._free_energy(params, held)
             figures["free_energy_gap"] = figures["free_energy_validation"] - figures["free_energy_train"]
-        for label, values in self.program.term_energies(params, chains).items():
-            figures[f"energy_{label}" if label else "base_measure"] = float(np.mean(self.program.host(values)))
+        for label, values in self.engine.term_energies(params, chains).items():
+            figures[f"energy_{label}" if label else "base_measure"] = float(np.mean(self.engine.host(values)))
         return figures | self._varying(params, known)
 
     def monitored(self) -> Data | None:
@@ -56,7 +58,7 @@ class Figures:
         return None if whole is None else self._subset(whole)
 
     def _rows(self, data: Data) -> Arrays:
-        return self.program.layer_arrays(self._chosen(data).drawn(self.seed))
+        return layer_arrays(self.engine, self._chosen(data).drawn(self.seed))
 
     def _chosen(self, data: Data) -> Data:
         """Rows for figures: whole ones; where these are few, ones that are filled in."""
@@ -71,27 +73,27 @@ class Figures:
     def _free_energy(self, params: Arrays, x: Arrays) -> float:
         """Mean F(v); where latents remain, the upper bound on it."""
         rng = Rng(stream(self.seed, "free energy"))
-        return -float(np.mean(self.program.host(self.program.bound(params, x, rng)[0])))
+        return -float(np.mean(self.engine.host(self.engine.bound(params, x, rng)[0])))
 
     def _reconstruction_error(self, params: Arrays, x: Arrays) -> float:
         """Mean squared difference an entry between data and their one-step mean reconstruction."""
-        error, units, program = 0.0, 0, self.program
-        settings = program.settings()
-        state = program.with_latents(params, x, settings, Rng(stream(self.seed, "reconstruction")))
-        for name, means in program.reconstruction(params, state, settings):
-            error += float(np.sum(np.square(program.host(means - x[name])), dtype=np.float64))
+        error, units, engine = 0.0, 0, self.engine
+        settings = engine.settings()
+        state = engine.with_latents(params, x, settings, Rng(stream(self.seed, "reconstruction")))
+        for name, means in engine.reconstruction(params, state, settings):
+            error += float(np.sum(np.square(engine.host(means - x[name])), dtype=np.float64))
             units += x[name].size
         return error / max(1, units)
 
     def _varying(self, params: Arrays, x: Arrays) -> dict[str, float]:
         """The share of units of a layer of latents that are not the same for all rows, where there are enough to tell."""
-        program, found = self.program, {}
+        engine, found = self.engine, {}
         if len(next(iter(x.values()))) < _TELLING_ROWS:
             return {}
-        state = program.with_latents(params, x, program.settings(), Rng(stream(self.seed, "latents that vary")))
-        for name in program.model.by_role("hidden"):
-            differs = np.ptp(program.host(state[name]), axis=0) > 0
-            one_hot = DOMAINS[program.model.layers[name].domain.name].one_hot
+        state = engine.with_latents(params, x, engine.settings(), Rng(stream(self.seed, "latents that vary")))
+        for name in engine.model.by_role("hidden"):
+            differs = np.ptp(engine.host(state[name]), axis=0) > 0
+            one_hot = DOMAINS[engine.model.layers[name].domain.name].one_hot
             found[f"varying_{name}"] = float(np.mean(differs.any(axis=-1) if one_hot else differs))
         return found
 

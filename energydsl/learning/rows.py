@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from energydsl.backends.interface import Arrays
 from energydsl.data.sources import Data, load_data
 from energydsl.model.records import Resolved
-from energydsl.program.undirected import Arrays
 from energydsl.random import stream
 
 

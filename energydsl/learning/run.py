@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from energydsl.program.undirected import Array, Arrays, Program
+from energydsl.backends.interface import Array, Arrays
+from energydsl.program import Program
 
 Row = dict[str, Any]
 Report = Callable[[Row], None]

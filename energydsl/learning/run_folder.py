@@ -15,13 +15,15 @@ from typing import Any
 import numpy as np
 
 from energydsl.api import Model, obstacle
+from energydsl.backends.interface import Array, Arrays
 from energydsl.diagnostics import EnergyError, Source
 from energydsl.learning import checkpoint, config, files, metrics, schema
 from energydsl.learning.checkpoint_arrays import check_alike, check_arrays, part
 from energydsl.learning.run import Base, Row, Run
 from energydsl.model.records import Graph
 from energydsl.model.resolve import Overrides
-from energydsl.program.undirected import Array, Arrays, Program
+from energydsl.program import Engine
+from energydsl.program.initialise import base_rate
 from energydsl.random import Rng
 
 MODEL, GRAPHS, BASE = "model.energy", "graphs.npz", "base.npz"
@@ -38,13 +40,13 @@ def open_run(path: str | Path) -> Run:
     model = load_model(folder, settings)
     there = "auto" if obstacle(settings["backend"]) else settings["backend"]
     program = model.compile(there, settings["dtype"], settings.get("precision", "full") if there == "cupy" else "full")
-    arrays, meta, warnings = latest(folder, program, settings)
+    arrays, meta, warnings = latest(folder, program.engine, settings)
     return Run(
         program,
         part(arrays, "param/"),
         settings,
         history_until(folder, meta),
-        read_base(folder, program, settings),
+        read_base(folder, program.engine, settings),
         part(arrays, "chain/negative/"),
         folder,
         meta["update"],
@@ -71,19 +73,19 @@ def load_model(folder: Path, settings: Mapping[str, Any]) -> Model:
 # --- beginning and going on
 
 
-def begin(folder: Path, program: Program, settings: dict[str, Any], base: Base) -> None:
+def begin(folder: Path, engine: Engine, settings: dict[str, Any], base: Base) -> None:
     """Write what training begins with. Raises `EnergyError` where there is a run already."""
     if (folder / config.FILE).exists() and checkpoint.found(folder):
         raise EnergyError(f'{folder} holds a run already: go on with resume=True, or choose another out="FOLDER"')
-    files.write_bytes(folder / MODEL, program.model.module.source.text.encode())
-    if graphs := config.kept_graphs(program.model):
+    files.write_bytes(folder / MODEL, engine.model.module.source.text.encode())
+    if graphs := config.kept_graphs(engine.model):
         files.write_arrays(folder / GRAPHS, graphs)
     files.write_arrays(folder / BASE, _flat(base))
     settings["base"] = _digest_of(base)
     files.write_json(folder / config.FILE, settings)
 
 
-def resume(folder: Path, program: Program, settings: dict[str, Any]) -> Base:
+def resume(folder: Path, engine: Engine, settings: dict[str, Any]) -> Base:
     """Make sure that what is gone on with is what was begun; its base rates. Raises `EnergyError` with what differs."""
     if not (folder / config.FILE).exists():
         raise EnergyError(f"{folder} holds no run to resume")
@@ -95,16 +97,16 @@ def resume(folder: Path, program: Program, settings: dict[str, Any]) -> Base:
             f'Another run goes on from it: start="{folder}" out="OTHER"'
         )
     load_model(folder, before)
-    if files.read_text(folder / MODEL) != program.model.module.source.text:
+    if files.read_text(folder / MODEL) != engine.model.module.source.text:
         raise EnergyError(f'the model has changed since {folder} was begun; choose another out="FOLDER"')
-    now = config.kept_graphs(program.model)
+    now = config.kept_graphs(engine.model)
     for name, edges in read_graphs(folder, before).items():
         if name in now and not np.array_equal(edges, now[name]):
             raise EnergyError(
                 f"graph `{name}` has changed since {folder} was begun: {_edges_that_differ(edges, now[name])}. "
                 'The parameters there belong to the edges they were trained on: choose another out="FOLDER"'
             )
-    base = read_base(folder, program, before)
+    base = read_base(folder, engine, before)
     settings["base"] = _digest_of(base)
     files.write_json(folder / config.FILE, settings)
     return base
@@ -156,11 +158,11 @@ def _in_order(edges: Array) -> bool:
     return bool((edges[:, 0] >= 0).all() and (edges[:, 0] < edges[:, 1]).all())
 
 
-def read_base(folder: Path, program: Program, settings: Mapping[str, Any]) -> Base:
+def read_base(folder: Path, engine: Engine, settings: Mapping[str, Any]) -> Base:
     """The base rates of the visible layers."""
     path = folder / BASE
     arrays = files.read_arrays(path)
-    neutral = {n: program.base_rate(n, None) for n in program.model.by_role("visible")}
+    neutral = {n: base_rate(engine, n, None) for n in engine.model.by_role("visible")}
     if {n: a.shape for n, a in arrays.items()} != {n: a.shape for n, a in _flat(neutral).items()}:
         raise files.invalid(f"{path} does not hold the base rates of {', '.join(f'`{n}`' for n in neutral)}")
     for name, array in arrays.items():
@@ -185,7 +187,7 @@ def history_until(folder: Path, meta: Mapping[str, Any]) -> list[Row]:
 
 
 def latest(
-    folder: Path, program: Program, settings: Mapping[str, Any], alike: Arrays | None = None
+    folder: Path, engine: Engine, settings: Mapping[str, Any], alike: Arrays | None = None
 ) -> tuple[Arrays, dict[str, Any], tuple[str, ...]]:
     """Arrays and meta data of the newest checkpoint that fits the run, and what was wrong with newer ones.
 
@@ -194,7 +196,7 @@ def latest(
 
     def check(arrays: Arrays, meta: dict[str, Any]) -> None:
         _check_meta(folder, settings, meta)
-        check_arrays(program, arrays)
+        check_arrays(engine, arrays)
         if alike is not None:
             check_alike(arrays, alike)
 

@@ -25,7 +25,8 @@ from energydsl.learning.optimizer import Optimizer
 from energydsl.learning.phases import applicable
 from energydsl.learning.run import Report, Run
 from energydsl.learning.run_folder import open_run
-from energydsl.program.undirected import Program
+from energydsl.program import Program
+from energydsl.program.states import check_params
 
 
 def train(
@@ -76,15 +77,16 @@ def train(
     if resume and folder is None:
         raise ArgumentError("resume needs the run's folder: out=...")
     method, optimizer = chosen_method(program.model, method), chosen_optimizer(program.model, optimizer)
-    applicable(program, method)
+    engine = program.engine
+    applicable(engine, method)
     data = as_data(program.model, data, binarise, "train", method.impute)
-    config = config_of(program, data, method, optimizer, epochs, batch, validation, seed, greedy)
+    config = config_of(engine, data, method, optimizer, epochs, batch, validation, seed, greedy)
     with _reserved(folder, resume), interrupt.heeded() as taken:
         stopped = None
         if greedy is not None and not (resume and folder is not None and checkpoint.found(folder)):
             visible = data.filled(seed).only(set(program.model.by_role("visible"))).arrays
-            first = program.init(seed, visible) if params is None else program.check_params(params)
-            params, stopped = pretrain(train, program, data, greedy, first, seed, batch, folder, resume, report)
+            first = program.init(seed, visible) if params is None else check_params(engine, params)
+            params, stopped = pretrain(train, engine, data, greedy, first, seed, batch, folder, resume, report)
             resume = False
         if stopped is None:
             loop = begin(program, data, method, optimizer, config, params)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from energydsl.api import Model
+from energydsl.backends.interface import Arrays
 from energydsl.data.sources import Data
 from energydsl.diagnostics import ArgumentError, NotApplicable, Source
 from energydsl.learning import checkpoint
@@ -20,7 +21,8 @@ from energydsl.learning.greedy.stages import stages
 from energydsl.learning.methods import Method
 from energydsl.learning.run import Report, Run
 from energydsl.model.resolve import Overrides
-from energydsl.program.undirected import Arrays, Program
+from energydsl.program import Engine, Program
+from energydsl.program.states import check_params
 from energydsl.random import Rng, seed_of, stream
 
 # Rows whose latents are found at once.
@@ -29,7 +31,7 @@ _ROWS = 1000
 
 def pretrain(
     train: Callable[..., Run],
-    program: Program,
+    engine: Engine,
     data: Data,
     greedy: Greedy,
     params: Arrays,
@@ -46,16 +48,16 @@ def pretrain(
     """
     if len(data.complete()) < len(data):
         raise NotApplicable("greedy stages take whole rows: train those with missing entries without them")
-    model, params = program.model, dict(params)
+    model, params = engine.model, dict(params)
     summed: Counter[str] = Counter()
     graphs = {n: g for n, g in model.graphs.items() if g.kind == "edges"}
     given = Overrides({}, {n: c.value for n, c in model.consts.items()}, graphs)
-    todo = stages(program)
+    todo = stages(engine)
     if len(greedy.epochs) > len(todo):
         raise ArgumentError(f"{len(greedy.epochs)} numbers of epochs for {len(todo)} stages")
     for number, stage in enumerate(todo, 1):
         own = Model(Source(f"{model.name}.energy", stage.text), given)
-        small = own.compile(program.backend, program.dtype.name, program.precision)
+        small = own.compile(engine.backend, engine.dtype.name, engine.precision)
         sources = {n: stage.copies.get(n, n) for n in _taken(own)}
         rows = data.only(set(sources.values()))
         if stage.copies:  # copies hold the same draw, so grey values are drawn once
@@ -65,7 +67,7 @@ def pretrain(
         going_on = resume and out is not None and bool(checkpoint.found(out))
         epochs = greedy.epochs[min(number, len(greedy.epochs)) - 1]
         run = train(
-            small, rows, _fitting(greedy.method, small), greedy.optimizer, epochs, out, seed_of(seed, "greedy stage", number),
+            small, rows, _fitting(greedy.method, small.engine), greedy.optimizer, epochs, out, seed_of(seed, "greedy stage", number),
             batch=batch, validation=0.0, resume=going_on, report=_reported(report, f"stage {number}/{len(todo)}", epochs),
         )  # fmt: skip
         if not run.finished:
@@ -74,7 +76,7 @@ def pretrain(
             if "frozen" not in model.params[name].constraints:
                 summed[name] += 1
                 before = params[name] if summed[name] > 1 else 0.0
-                params[name] = before + (program.device(factor * run.params[source]) - before) / summed[name]
+                params[name] = before + (engine.device(factor * run.params[source]) - before) / summed[name]
         if stage.latent:
             rng = Rng(stream(seed, "greedy latents", number))
             means = _means(small, run.params, rows.drawn(seed), stage.latent, rng)
@@ -83,11 +85,11 @@ def pretrain(
     return params, None
 
 
-def _fitting(method: Method, program: Program) -> Method:
+def _fitting(method: Method, engine: Engine) -> Method:
     """The method, not centred for a stage that has nothing to centre."""
     return (
         method
-        if not method.centred or centred_pairs(program, list(program.model.params))
+        if not method.centred or centred_pairs(engine, list(engine.model.params))
         else replace(method, centred=False)
     )
 
@@ -103,12 +105,13 @@ def _taken(model: Model) -> list[str]:
 
 def _means(program: Program, params: Arrays, x: Mapping[str, Any], wanted: Sequence[str], rng: Rng) -> dict[str, Any]:
     """Conditional means of latents given data, and latents drawn where these are coupled; some rows at a time."""
-    p, settings = program.check_params(params), program.settings()
+    engine = program.engine
+    p, settings = check_params(engine, params), engine.settings()
     count = len(next(iter(x.values())))
     found: dict[str, list[Any]] = {n: [] for n in wanted}
     for start in range(0, count, _ROWS):
         rows = {n: a[start : start + _ROWS] for n, a in x.items()}
-        state = program.with_latents(p, rows, settings, rng)
+        state = engine.with_latents(p, rows, settings, rng)
         for name in wanted:
-            found[name].append(program.host(program.mean(p, state, name)).astype(np.float32))
+            found[name].append(engine.host(program.mean(p, state, name)).astype(np.float32))
     return {n: np.concatenate(parts) for n, parts in found.items()}

@@ -6,10 +6,10 @@ from energydsl.derive.directed.network import Network
 from energydsl.learning.greedy.directed_stages import directed_stages
 from energydsl.learning.greedy.stage import Stage
 from energydsl.learning.greedy.undirected_stages import undirected_stages
-from energydsl.program.undirected import Program
+from energydsl.program import Engine
 
 
-def stages(program: Program) -> list[Stage]:
+def stages(engine: Engine) -> list[Stage]:
     """The stages of a model, from the data upwards. Raises `NotApplicable`."""
-    derived = program.derived
+    derived = engine.derived
     return directed_stages(derived) if isinstance(derived, Network) else list(undirected_stages(derived))
