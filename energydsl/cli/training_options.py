@@ -12,8 +12,9 @@ from energydsl.cli.common import Function
 from energydsl.diagnostics import ArgumentError
 from energydsl.learning.choice import chosen_method, chosen_optimizer
 from energydsl.learning.greedy import Greedy
-from energydsl.learning.methods import CD, METHODS, POSITIVE, Method
+from energydsl.learning.methods import CD, METHODS, Method
 from energydsl.learning.optimizer import OPTIMIZERS, SCHEDULES, SGD, Optimizer
+from energydsl.learning.posterior import POSITIVE
 from energydsl.model.records import Resolved
 
 _SGD, _ADAM = (defaults.RATES[name] for name in ("sgd", "adam"))
@@ -39,7 +40,7 @@ _TRAINING = (
     ),
     click.option(
         "--positive",
-        type=click.Choice(POSITIVE),
+        type=click.Choice(list(POSITIVE)),
         default=defaults.POSITIVE,
         show_default=True,
         help="How latents are found given data.",
@@ -90,7 +91,7 @@ _TRAINING = (
     ),
     click.option(
         "--schedule",
-        type=click.Choice(SCHEDULES),
+        type=click.Choice(list(SCHEDULES)),
         default=defaults.SCHEDULE,
         show_default=True,
         help="How the rate falls.",

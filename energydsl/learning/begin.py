@@ -8,19 +8,15 @@ from typing import Any
 
 from energydsl.backends.interface import Arrays
 from energydsl.data.sources import Data
-from energydsl.learning.centred import Centring
-from energydsl.learning.discriminative import Discriminative
 from energydsl.learning.learner import Learner, LearnerState
 from energydsl.learning.loop import Loop
-from energydsl.learning.methods import Method, WakeSleep
+from energydsl.learning.methods import Method
 from energydsl.learning.monitor import Figures
 from energydsl.learning.optimizer import Optimizer, scales
-from energydsl.learning.phases import Phases
+from energydsl.learning.optimizer.centred import Centring
 from energydsl.learning.rows import Batches, split
 from energydsl.learning.start import check_start
-from energydsl.learning.wake_sleep import WakeSleepPhases
-from energydsl.program import Program
-from energydsl.program.directed import Directed
+from energydsl.program import Engine, Program
 from energydsl.program.initialise import base_rate, initial_params
 from energydsl.program.states import check_params, checked_arrays
 from energydsl.random import Rng, stream
@@ -38,40 +34,38 @@ def begin(
 
     Raises `TrainingError` where the energy is not a finite number there, `NotApplicable` where the method does not fit.
     """
-    engine = program.engine
-    seed: int = config["seed"]
+    engine, seed = program.engine, config["seed"]
     rows, held_out = split(data, config["validation"], seed)
     batch = min(config["batch"], len(rows))
+    filled = checked_arrays(engine, rows.filled(seed).arrays)
+    visible = {n: filled[n] for n in engine.model.by_role("visible")}
     random = Rng(stream(seed, "chains of training"))
-    whole = checked_arrays(engine, rows.filled(seed).arrays)
-    visible = {n: whole[n] for n in engine.model.by_role("visible")}
-    floors = scales.floors(engine, visible)
-    phases: Phases | WakeSleepPhases
-    if isinstance(method, WakeSleep):
-        assert isinstance(engine, Directed)
-        phases = WakeSleepPhases(engine, method, batch, random, floors)
-    else:
-        phases = Phases(engine, method, batch, random, floors)
-        phases.row *= method.share
-    sources: list[Any] = [phases] if method.share else []
-    if method.predict:
-        sources.append(Discriminative(engine, method.predict, batch))
-    base = {n: base_rate(engine, n, a) for n, a in visible.items()}
-    start = initial_params(engine, seed, visible) if params is None else check_params(engine, params)
-    first: Arrays = {n: engine.xp.array(a) for n, a in start.items()}
-    check_start(engine, first, whole, Rng(stream(seed, "look at the start")))
+    objectives, floors = method.objectives(), scales.floors(engine, visible)
+    states = [objective.init(engine, batch, random, floors) for objective in objectives]
+    given = initial_params(engine, seed, visible) if params is None else check_params(engine, params)
+    first: Arrays = {n: engine.xp.array(a) for n, a in given.items()}
+    check_start(engine, first, filled, Rng(stream(seed, "look at the start")))
     learned = [n for n, p in engine.model.params.items() if "frozen" not in p.constraints]
     slots = optimizer.init({n: first[n] for n in learned}, engine.xp.zeros_like)
+    centring = Centring.of(engine, learned) if method.centred else None
+    pairs = zip(objectives, states, strict=True)
+    products = set.intersection(*(objective.direct(state) for objective, state in pairs))
+    direct = [] if centring else _direct(engine, optimizer, [n for n in learned if n in products])
+    learner = Learner(
+        engine, objectives, optimizer, tuple(learned), tuple(direct), scales.scales(engine.derived), centring
+    )
     rate, scale_rate = engine.xp.zeros((), engine.dtype), engine.xp.zeros((), engine.dtype)
-    centring = Centring(engine, learned) if method.centred else None
-    candidates = set() if centring else phases.direct
-    couplings = engine.derived.couplings
-    direct = [n for n in learned if n in candidates and optimizer.direct(engine.model.params[n], n in couplings)]
-    learner = Learner(engine, optimizer, tuple(learned), tuple(direct), scales.scales(engine.derived))
-    state = LearnerState(first, slots, sources, phases, random, rate, scale_rate, centring)
+    state = LearnerState(first, slots, states, random, rate, scale_rate, centring.init() if centring else None)
     state.work = learner.recorded(state, batch)
     batches = Batches(rows, batch, seed, _as_they_are if method.impute else partial(checked_arrays, engine))
+    base = {n: base_rate(engine, n, a) for n, a in visible.items()}
     return Loop(program, learner, state, batches, Figures(engine, rows, held_out, seed), config, base)
+
+
+def _direct(engine: Engine, optimizer: Optimizer, names: list[str]) -> list[str]:
+    """The parameters whose step is nothing but a multiple of the gradient."""
+    params, couplings = engine.model.params, engine.derived.couplings
+    return [n for n in names if optimizer.direct(params[n], n in couplings)]
 
 
 def _as_they_are(batch: Arrays) -> Arrays:

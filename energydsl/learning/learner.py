@@ -18,8 +18,9 @@ import numpy as np
 from energydsl.backends.interface import Arrays
 from energydsl.learning.checkpoint_arrays import part
 from energydsl.learning.divergence import Diverged
+from energydsl.learning.objective import Objective
 from energydsl.learning.optimizer import Optimizer, Scale, Slots
-from energydsl.learning.phases import Phases
+from energydsl.learning.optimizer.centred import Centring, Offsets
 from energydsl.program import Engine
 from energydsl.random import Rng
 
@@ -30,19 +31,18 @@ Sums = dict[str, tuple[Any, Any]]
 class LearnerState:
     """What an update overwrites, in place.
 
-    params: by name, in the shapes of the model. slots: of the optimiser, by parameter. random: the stream of all chains.
+    params: by name, in the shapes of the model. slots: of the optimiser, by parameter. objectives: the state of each. random: the stream of all chains.
     rate, scale_rate: arrays of one number. work: an update but for the batch and the rates; sums of squares of gradients and
     of new values by parameter. sums: those of the last update; None before the first.
     """
 
     params: Arrays
     slots: Slots
-    sources: list[Any]
-    phases: Any
+    objectives: list[Any]
     random: Rng
     rate: Any
     scale_rate: Any
-    centring: Any = None
+    offsets: Offsets | None = None
     work: Callable[[], Sums] = dict
     sums: Sums | None = None
 
@@ -53,30 +53,37 @@ class Learner:
 
     learned: the parameters that are, by name. direct: those of them whose gradient is one product and whose step is nothing
     but a multiple of it, so that the product is added onto the parameter at once; its size is found when it is asked for.
-    scales: parameters that set the scale of units.
+    scales: parameters that set the scale of units. centring: None where plain gradients are followed.
     """
 
     engine: Engine
+    objectives: tuple[Objective[Any], ...]
     optimizer: Optimizer
     learned: tuple[str, ...]
     direct: tuple[str, ...]
     scales: Mapping[str, Scale] = field(default_factory=dict)
+    centring: Centring | None = None
+
+    def _followed(self, state: LearnerState) -> list[tuple[Objective[Any], Any]]:
+        """The objectives that have a weight, with their states."""
+        both = zip(self.objectives, state.objectives, strict=True)
+        return [(objective, own) for objective, own in both if objective.weight]
 
     def step(self, state: LearnerState, data: Arrays, update: int, progress: float) -> None:
         """One update on a batch: rows first, layers by name. update: those made before. progress: the fraction of training done."""
         with self.engine.single_threaded_blas():
-            for source in state.sources:
-                source.load(data)
+            for objective, own in self._followed(state):
+                objective.load(own, data)
             state.rate.fill(self.optimizer.rate(progress, update))
             state.scale_rate.fill(self.optimizer.scale_lr * self.optimizer.pace(progress) ** 2)
-            if state.centring is not None:
-                state.centring.at(update)
+            if state.offsets is not None:
+                Centring.at(state.offsets, update)
             state.sums = state.work()
 
     def recorded(self, state: LearnerState, batch: int) -> Callable[[], Sums]:
         """The work of an update, made cheap to repeat where it is the same on the same arrays every time."""
         work = partial(self._work, state)
-        if not state.phases.repeatable:
+        if not all(objective.repeatable for objective in self.objectives):
             return work
         multiplications = int(2 * batch * sum(a.size for a in state.params.values()))
         repeated: Callable[[], Sums] = self.engine.kernels.repeated(work, state.random, multiplications)
@@ -84,13 +91,12 @@ class Learner:
 
     def _work(self, state: LearnerState) -> Sums:
         """All of an update that is done on the device; sums of squares of gradients and new values."""
-        for source in state.sources:
-            source.step(state.params)
+        for objective, own in self._followed(state):
+            objective.step(own, state.params)
         gradients = self._gradients(state, [n for n in self.learned if n not in self.direct])
-        if state.centring is not None:
-            assert isinstance(state.phases, Phases)
-            state.centring.follow(state.phases.both, state.phases.batch)
-            gradients = state.centring.apply(gradients)
+        if self.centring is not None and state.offsets is not None:
+            self.centring.follow(state.offsets, partial(self.objectives[0].middle, state.objectives[0]))
+            gradients = self.centring.apply(state.offsets, gradients)
         sums = {}
         for name, gradient in gradients.items():
             sums[name] = self.optimizer.step(
@@ -105,18 +111,18 @@ class Learner:
                 state.scale_rate,
             )
         for name in self.direct:
-            for source in state.sources:
-                source.add_gradient(state.params, name, -state.rate)
+            for objective, own in self._followed(state):
+                objective.add_gradient(own, state.params, name, -state.rate)
         return sums
 
     def _gradients(self, state: LearnerState, names: list[str]) -> Arrays:
         """The gradient of the whole objective, by parameter."""
-        first, *others = state.sources
-        total: Arrays = first.gradient(state.params, names)
+        (first, own), *others = self._followed(state)
+        total = first.gradient(own, state.params, names)
         if others:
             total = {n: self.engine.xp.array(g) for n, g in total.items()}
-        for source in others:
-            for name, gradient in source.gradient(state.params, names).items():
+        for objective, own in others:
+            for name, gradient in objective.gradient(own, state.params, names).items():
                 total[name] += gradient
         return total
 
@@ -144,21 +150,23 @@ class Learner:
 
     def chains(self, state: LearnerState) -> Arrays:
         """The states of the model, by layer: those its expectations come from."""
-        chains: Arrays = state.phases.negative
-        return chains
+        both = zip(self.objectives, state.objectives, strict=True)
+        return {n: a for objective, own in both for n, a in objective.chain_states(own).items()}
 
     def take(self, state: LearnerState, chains: Arrays) -> None:
         """Go on from the chains of another run."""
-        state.phases.take(chains)
+        for objective, own in zip(self.objectives, state.objectives, strict=True):
+            objective.take(own, chains)
 
     def arrays(self, state: LearnerState) -> Arrays:
         """What the next update depends on, on the host, by its name in a checkpoint."""
         host = self.engine.host
         arrays = {f"param/{n}": host(a) for n, a in state.params.items()}
         arrays |= {f"slot/{n}/{k}": host(a) for n, slots in state.slots.items() for k, a in slots.items()}
-        arrays |= {f"chain/{n}": a for n, a in state.phases.state().items()}
-        if state.centring is not None:
-            arrays |= {f"offset/{n}": host(a) for n, a in state.centring.offsets.items()}
+        for objective, own in zip(self.objectives, state.objectives, strict=True):
+            arrays |= {f"chain/{n}": a for n, a in objective.arrays(own).items()}
+        if state.offsets is not None:
+            arrays |= {f"offset/{n}": host(a) for n, a in state.offsets.values.items()}
         return arrays
 
     def restore(self, state: LearnerState, arrays: Arrays, random: str) -> None:
@@ -168,8 +176,9 @@ class Learner:
         for name, slots in state.slots.items():
             for key in slots:
                 load(slots[key], arrays[f"slot/{name}/{key}"])
-        state.phases.restore(part(arrays, "chain/"))
-        if state.centring is not None:
-            for name, offset in state.centring.offsets.items():
+        for objective, own in zip(self.objectives, state.objectives, strict=True):
+            objective.restore(own, part(arrays, "chain/"))
+        if state.offsets is not None:
+            for name, offset in state.offsets.values.items():
                 load(offset, arrays[f"offset/{name}"])
         state.random.restore(random)

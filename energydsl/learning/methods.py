@@ -1,17 +1,22 @@
-"""The three ways to get the negative phase (Goodfellow, Bengio & Courville 2016, algorithms 18.1 to 18.3).
+"""Methods: short names of objectives, put together from a posterior and chains.
 
-All follow d(-log p)/dparam = <dE/dparam>_data - <dE/dparam>_model; they differ in where the chains of the second
-expectation start.
+The first three follow d(-log p)/dparam = <dE/dparam>_data - <dE/dparam>_model; they differ in where the chains of the second
+expectation start (Goodfellow, Bengio & Courville 2016, algorithms 18.1 to 18.3).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 from energydsl import defaults
-from energydsl.diagnostics import ArgumentError, one_of
-
-POSITIVE = ("gibbs", "mean-field")
+from energydsl.derive import Derived
+from energydsl.diagnostics import ArgumentError, NotApplicable, one_of
+from energydsl.learning.chains import AtData, Chains, Persistent, Restarted
+from energydsl.learning.objective import Likelihood, Objective, Prediction, WakeSleepBound
+from energydsl.learning.posterior import POSITIVE, Posterior, WithMissing
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,19 @@ class Method:
         if not self.share >= 0 or (self.share != 1.0 and not self.predict):
             raise ArgumentError("generative is not negative, and belongs to predict")
 
+    def objectives(self) -> tuple[Objective[Any], ...]:
+        """What is made small: the likelihood, with its weight, and the prediction of a layer where there is one."""
+        likelihood = Likelihood(self.posterior(), self._chains(), self.share)
+        return (likelihood, Prediction(self.predict)) if self.predict else (likelihood,)
+
+    def posterior(self) -> Posterior:
+        """How latents are found given data."""
+        return (WithMissing if self.impute else POSITIVE[self.positive])(self.latent_sweeps)
+
+    def _chains(self) -> Chains:
+        """Where the model's expectation comes from."""
+        raise NotImplementedError
+
     @property
     def share(self) -> float:
         """The weight of the joint likelihood."""
@@ -70,6 +88,9 @@ class CD(Method):
         if self.positive != "gibbs":
             raise ArgumentError("the chains of cd start at states that were drawn: mean field goes with pcd and mcmc")
 
+    def _chains(self) -> Chains:
+        return AtData(self.k)
+
 
 @dataclass(frozen=True)
 class PCD(Method):
@@ -83,6 +104,9 @@ class PCD(Method):
         if self.chains < 1:
             raise ArgumentError("chains is at least 1")
 
+    def _chains(self) -> Chains:
+        return Persistent(self.k, self.chains)
+
 
 @dataclass(frozen=True)
 class MCMC(Method):
@@ -91,6 +115,9 @@ class MCMC(Method):
     k: int = defaults.BURN_IN
     chains: int = defaults.CHAINS
     name = "mcmc"
+
+    def _chains(self) -> Chains:
+        return Restarted(self.k, self.chains)
 
 
 @dataclass(frozen=True)
@@ -113,5 +140,22 @@ class WakeSleep(Method):
                 "predict, centred, impute and mean field belong to undirected models, not to wake-sleep"
             )
 
+    def objectives(self) -> tuple[Objective[Any], ...]:
+        """Wake-sleep around the likelihood of the core."""
+        return (WakeSleepBound(Likelihood(self.posterior(), self._chains())),)
 
-METHODS: dict[str, type[Method]] = {m.name: m for m in (CD, PCD, MCMC, WakeSleep)}
+    def _chains(self) -> Chains:
+        return Persistent(self.k, self.chains) if self.chains else AtData(self.k)
+
+
+METHODS: Mapping[str, type[Method]] = MappingProxyType({m.name: m for m in (CD, PCD, MCMC, WakeSleep)})
+
+
+def check_applicable(derived: Derived, method: Method) -> None:
+    """Raises `NotApplicable`, with the reason, where the table of applicability says that a method does not fit a model."""
+    table = {verdict.name: verdict for verdict in derived.verdicts}
+    if not table[method.name].ok:
+        raise NotApplicable(f"{method.name} does not fit this model: {table[method.name].why}")
+    needs = method.posterior().needs
+    if needs and derived.model.by_role("hidden") and not table[needs].ok:
+        raise NotApplicable(f"a positive phase by mean field does not fit this model: {table[needs].why}")

@@ -19,10 +19,9 @@ from energydsl.learning.choice import chosen_method, chosen_optimizer
 from energydsl.learning.config import config_of
 from energydsl.learning.greedy import Greedy, pretrain
 from energydsl.learning.lock import locked
-from energydsl.learning.methods import Method
+from energydsl.learning.methods import Method, check_applicable
 from energydsl.learning.monitor import Monitor
 from energydsl.learning.optimizer import Optimizer
-from energydsl.learning.phases import applicable
 from energydsl.learning.run import Report, Run
 from energydsl.learning.run_folder import open_run
 from energydsl.program import Program
@@ -78,7 +77,7 @@ def train(
         raise ArgumentError("resume needs the run's folder: out=...")
     method, optimizer = chosen_method(program.model, method), chosen_optimizer(program.model, optimizer)
     engine = program.engine
-    applicable(engine, method)
+    check_applicable(engine.derived, method)
     data = as_data(program.model, data, binarise, "train", method.impute)
     config = config_of(engine, data, method, optimizer, epochs, batch, validation, seed, greedy)
     with _reserved(folder, resume), interrupt.heeded() as taken:

@@ -15,10 +15,10 @@ from energydsl.backends.interface import Arrays
 from energydsl.data.sources import Data
 from energydsl.diagnostics import ArgumentError, NotApplicable, Source
 from energydsl.learning import checkpoint
-from energydsl.learning.centred import centred_pairs
 from energydsl.learning.greedy.record import Greedy
 from energydsl.learning.greedy.stages import stages
 from energydsl.learning.methods import Method
+from energydsl.learning.optimizer.centred import centred_pairs
 from energydsl.learning.run import Report, Run
 from energydsl.model.resolve import Overrides
 from energydsl.program import Engine, Program

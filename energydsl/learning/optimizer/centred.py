@@ -9,11 +9,12 @@ Offsets follow the mean of both phases, which they start at. All of it is read o
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from energydsl.backends.interface import Arrays
+from energydsl.backends.interface import Array, Arrays
 from energydsl.derive.records import Gradient
 from energydsl.diagnostics import NotApplicable
 from energydsl.energy.targets import Contribution, output
@@ -36,65 +37,85 @@ class _Pair:
     b: Layers
 
 
-def biases(program: Engine, learned: list[str]) -> dict[Layers, tuple[str, float]]:
+def biases(engine: Engine, learned: list[str]) -> dict[Layers, tuple[str, float]]:
     """The parameter whose gradient is a multiple of some layers' sum, and the factor, by these layers."""
     found: dict[Layers, tuple[str, float]] = {}
     for name in learned:
-        single = _factors(program.derived.gradients[name])
+        single = _factors(engine.derived.gradients[name])
         if single is not None and len(single[1]) == 1:
             found.setdefault(single[1][0], (name, single[0]))
     return found
 
 
-def centred_pairs(program: Engine, learned: list[str]) -> list[_Pair]:
+def centred_pairs(engine: Engine, learned: list[str]) -> list[_Pair]:
     """The couplings that can be centred: of layers with biases."""
-    known, factors = biases(program, learned), {n: _factors(program.derived.gradients[n]) for n in learned}
+    known, factors = biases(engine, learned), {n: _factors(engine.derived.gradients[n]) for n in learned}
     found = [_Pair(n, f[0], *f[1]) for n, f in factors.items() if f is not None and len(f[1]) == 2]
     return [p for p in found if p.a in known and p.b in known]
 
 
+@dataclass
+class Offsets:
+    """What centring overwrites. values: by layer, shape (*layer). rate: the share of the way to the mean that a step takes."""
+
+    values: Arrays
+    rate: Any
+
+
+@dataclass(frozen=True)
 class Centring:
-    """The couplings and biases of a model that can be centred, and the offsets."""
+    """The couplings and biases of a model that can be centred. biases: (parameter, factor) by the layers it multiplies."""
 
-    def __init__(self, program: Engine, learned: list[str]):
-        self.program, self.biases = program, biases(program, learned)
-        self.pairs = centred_pairs(program, learned)
-        if not self.pairs:
+    engine: Engine
+    pairs: tuple[_Pair, ...]
+    biases: Mapping[Layers, tuple[str, float]]
+
+    @classmethod
+    def of(cls, engine: Engine, learned: list[str]) -> Centring:
+        """Of the parameters that are learned. Raises `NotApplicable` where there is no coupling to centre."""
+        pairs = centred_pairs(engine, learned)
+        if not pairs:
             raise NotApplicable("no coupling of this model can be centred: it takes one parameter a pair, and biases")
+        return cls(engine, tuple(pairs), biases(engine, learned))
+
+    def init(self) -> Offsets:
+        """Offsets at zero, on the device."""
+        engine = self.engine
         layers = dict.fromkeys(n for p in self.pairs for side in (p.a, p.b) for n in side)
-        self.offsets: Arrays = {
-            n: program.xp.zeros(program.model.layers[n].energy_shape, program.dtype) for n in layers
-        }
-        self.rate = program.xp.ones((), program.dtype)
+        zeros = {n: engine.xp.zeros(engine.model.layers[n].energy_shape, engine.dtype) for n in layers}
+        return Offsets(zeros, engine.xp.ones((), engine.dtype))
 
-    def at(self, update: int) -> None:
+    @staticmethod
+    def at(offsets: Offsets, update: int) -> None:
         """The first updates average all there was so far, so that offsets are never far from a mean that was met."""
-        self.rate.fill(max(_RATE, 1.0 / (1 + update)))
+        offsets.rate.fill(max(_RATE, 1.0 / (1 + update)))
 
-    def follow(self, both: Arrays, batch: int) -> None:
-        """Move the offsets towards the mean of both phases; rows before `batch` are the positive one."""
-        for name, offset in self.offsets.items():
-            x = both[name]
-            offset += self.rate * (0.5 * (x[:batch].mean(axis=0) + x[batch:].mean(axis=0)) - offset)
+    @staticmethod
+    def follow(offsets: Offsets, middle: Callable[[str], Array]) -> None:
+        """Move the offsets towards the mean of both phases, which `middle` gives by layer."""
+        for name, offset in offsets.values.items():
+            offset += offsets.rate * (middle(name) - offset)
 
-    def apply(self, gradients: Arrays) -> Arrays:
+    def apply(self, offsets: Offsets, gradients: Arrays) -> Arrays:
         """The centred gradients of the plain ones."""
-        found = {n: self.program.xp.array(g) for n, g in gradients.items()}
+        params = self.engine.model.params
+        found = {n: self.engine.xp.array(g) for n, g in gradients.items()}
         for pair in self.pairs:
             (bias_a, factor_a), (bias_b, factor_b) = self.biases[pair.a], self.biases[pair.b]
-            a, b = self._offset(pair.a), self._offset(pair.b)
+            a, b = _offset(offsets, pair.a), _offset(offsets, pair.b)
             whole = found[pair.param].reshape(len(a), len(b))
             whole -= (pair.factor / factor_a) * (gradients[bias_a].reshape(-1, 1) * b)
             whole -= (pair.factor / factor_b) * (a[:, None] * gradients[bias_b].reshape(1, -1))
-            found[pair.param] = projected(self.program, self.program.model.params[pair.param], found[pair.param])
+            found[pair.param] = projected(self.engine, params[pair.param], found[pair.param])
             whole = found[pair.param].reshape(len(a), len(b))
             found[bias_a] -= (pair.factor / factor_a) * (whole * b).sum(axis=1).reshape(found[bias_a].shape)
             found[bias_b] -= (pair.factor / factor_b) * (whole * a[:, None]).sum(axis=0).reshape(found[bias_b].shape)
         return found
 
-    def _offset(self, layers: Layers) -> Any:
-        first, *others = (self.offsets[n].reshape(-1) for n in layers)
-        return sum(others, first)
+
+def _offset(offsets: Offsets, layers: Layers) -> Any:
+    first, *others = (offsets.values[n].reshape(-1) for n in layers)
+    return sum(others, first)
 
 
 def _factors(gradient: Gradient) -> tuple[float, tuple[Layers, ...]] | None:

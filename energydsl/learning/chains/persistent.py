@@ -1,0 +1,23 @@
+"""Stochastic maximum likelihood: chains go on from update to update (Younes 1989; Tieleman 2008)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from energydsl import defaults
+from energydsl.learning.chains.record import Chains
+from energydsl.learning.phases import Phases
+from energydsl.model.records import Resolved
+
+
+@dataclass(frozen=True)
+class Persistent(Chains):
+    """So many chains, whatever the batch; with inputs one a row, since a chain belongs to their values."""
+
+    count: int = defaults.CHAINS
+
+    def number(self, model: Resolved, batch: int) -> int:
+        return batch if model.by_role("input") else self.count
+
+    def start(self, phases: Phases) -> None:
+        """They are where the last update left them."""

@@ -1,0 +1,57 @@
+"""What every kind of chains is: where the states come from that the model's expectation is taken over."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from energydsl import defaults
+from energydsl.backends.interface import Arrays
+from energydsl.learning.phases import Phases
+from energydsl.model.records import Resolved
+from energydsl.program.states import random_state
+
+
+@dataclass(frozen=True)
+class Chains(ABC):
+    """sweeps: Gibbs sweeps an update. repeatable: whether a step is the same work on the same arrays every time."""
+
+    sweeps: int = defaults.SWEEPS
+    repeatable = True
+
+    @abstractmethod
+    def number(self, model: Resolved, batch: int) -> int:
+        """How many chains there are beside so many rows of data."""
+
+    @abstractmethod
+    def start(self, phases: Phases) -> None:
+        """Put the chains where an update begins, in place."""
+
+    def init(self, phases: Phases) -> None:
+        """Random chains."""
+        restart(phases)
+
+    def step(self, phases: Phases, params: Arrays) -> None:
+        """Put the chains where they begin, and run their sweeps; the last leaves means of what is drawn last."""
+        self.start(phases)
+        side = phases.negative
+        phases.engine.sweep(params, side.samples, phases.settings, phases.random, side.parts, side.sweeps, side.means)
+
+    def take(self, phases: Phases, chains: Arrays) -> None:
+        """Go on from the chains of another run, as often as they are needed."""
+        samples = phases.negative.samples
+        for name, array in chains.items():
+            if name in samples and len(array):
+                repeated = array[np.arange(len(samples[name])) % len(array)]
+                phases.engine.kernels.load(samples[name], repeated)
+
+
+def restart(phases: Phases) -> None:
+    """Random states in place of the chains; inputs stay."""
+    samples = phases.negative.samples
+    given = {n: samples[n] for n in phases.engine.model.by_role("input")}
+    count = len(phases.row) - phases.batch
+    for name, array in random_state(phases.engine, count, phases.random, given).items():
+        samples[name][...] = array

@@ -1,0 +1,25 @@
+"""Naive maximum likelihood: chains start at random and burn in, every update anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from energydsl import defaults
+from energydsl.learning.chains.record import Chains, restart
+from energydsl.learning.phases import Phases
+from energydsl.model.records import Resolved
+
+
+@dataclass(frozen=True)
+class Restarted(Chains):
+    """So many chains, whatever the batch; with inputs one a row."""
+
+    sweeps: int = defaults.BURN_IN
+    count: int = defaults.CHAINS
+    repeatable = False
+
+    def number(self, model: Resolved, batch: int) -> int:
+        return batch if model.by_role("input") else self.count
+
+    def start(self, phases: Phases) -> None:
+        restart(phases)

@@ -1,0 +1,88 @@
+"""Maximum likelihood: d(-log p)/dparam = <dE/dparam>_data - <dE/dparam>_model, each expectation from samples of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from energydsl.backends.interface import Array, Arrays
+from energydsl.learning.chains.record import Chains
+from energydsl.learning.objective.record import NO_FLOORS, Objective
+from energydsl.learning.phases import Phases, averaged, fill_second_moments, on_device, shared_rows, side_of
+from energydsl.learning.posterior.record import Posterior
+from energydsl.program import Engine
+from energydsl.program.gradients import add_gradient, weighted_gradient
+from energydsl.random import Rng
+
+
+@dataclass(frozen=True)
+class Likelihood(Objective[Phases]):
+    """-log p(data). posterior: how latents are found given data. chains: where the model's expectation comes from."""
+
+    posterior: Posterior
+    chains: Chains
+    weight: float = 1.0
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether neither phase makes arrays anew."""
+        return self.posterior.repeatable and self.chains.repeatable
+
+    def init(self, engine: Engine, batch: int, random: Rng, floors: Mapping[str, Array] = NO_FLOORS) -> Phases:
+        model, count = engine.model, self.chains.number(engine.model, batch)
+        given, free = engine.derived.schedule(self.posterior.clamped(model)), engine.derived.schedule(frozenset())
+        means = self.posterior.averaged(engine, given), averaged(engine, free)
+        kept = on_device(engine, floors)
+        both = shared_rows(engine, batch + count, means[0] | means[1] | set(kept))
+        row = engine.xp.full(batch + count, 1.0 / batch, engine.dtype)
+        row[batch:] = -1.0 / count
+        row *= self.weight
+        positive = side_of(both, slice(0, batch), means[0], given, self.posterior.count(given), engine.xp)
+        negative = side_of(both, slice(batch, batch + count), means[1], free, self.chains.sweeps, engine.xp)
+        phases = Phases(engine, random, engine.settings(), batch, both, row, kept, positive, negative)
+        self.chains.init(phases)
+        return phases
+
+    def load(self, state: Phases, data: Arrays) -> None:
+        self.posterior.load(state, data)
+        for name in state.engine.model.by_role("input"):
+            state.negative.samples[name][...] = state.positive.samples[name]
+
+    def step(self, state: Phases, params: Arrays) -> None:
+        self.posterior.step(state, params)
+        self.chains.step(state, params)
+        fill_second_moments(state)
+
+    def gradient(self, state: Phases, params: Arrays, names: list[str]) -> Arrays:
+        """d(-log p)/dparam times the weight, estimated from the rows as they are."""
+        return weighted_gradient(state.engine, params, state.both, state.settings, state.row, names)
+
+    def add_gradient(self, state: Phases, params: Arrays, name: str, factor: Any) -> None:
+        add_gradient(state.engine, params, name, state.both, state.settings, state.row * factor)
+
+    def direct(self, state: Phases) -> set[str]:
+        return set(state.engine.kernels.direct)
+
+    def middle(self, state: Phases, layer: str) -> Array:
+        x = state.both[layer]
+        found: Array = 0.5 * (x[: state.batch].mean(axis=0) + x[state.batch :].mean(axis=0))
+        return found
+
+    def chain_states(self, state: Phases) -> Arrays:
+        return state.negative.samples
+
+    def take(self, state: Phases, chains: Arrays) -> None:
+        self.chains.take(state, chains)
+
+    def arrays(self, state: Phases) -> Arrays:
+        """The chains, and latents that are carried over."""
+        saved = {f"negative/{n}": a for n, a in state.negative.samples.items()}
+        saved |= {f"positive/{n}": state.positive.samples[n] for n in state.engine.model.by_role("hidden")}
+        return {n: state.engine.host(a) for n, a in saved.items()}
+
+    def restore(self, state: Phases, saved: Arrays) -> None:
+        sides = {"negative": state.negative, "positive": state.positive}
+        for key, array in saved.items():
+            side, name = key.split("/")
+            state.engine.kernels.load(sides[side].samples[name], array)

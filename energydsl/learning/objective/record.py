@@ -1,0 +1,78 @@
+"""What every objective is: a frozen record of its settings, with `init` that makes its state and `step` that goes on with it.
+
+A state holds arrays on the device, made once and overwritten by every step: so nothing is allocated while training, both
+phases stand in one batch, and a step on the same arrays can be recorded and repeated. State is passed, not held.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
+
+from energydsl.backends.interface import Array, Arrays
+from energydsl.program import Engine
+from energydsl.random import Rng
+
+State = TypeVar("State")
+NO_FLOORS: Mapping[str, Array] = MappingProxyType({})
+
+
+class Objective(ABC, Generic[State]):
+    """What is made small, and the gradient of it.
+
+    weight: its part in the whole. At 0 no gradient of it is followed, but its chains are there for sampling to go on from.
+    """
+
+    weight: float = 1.0
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a step is the same work on the same arrays every time."""
+        return True
+
+    @abstractmethod
+    def init(self, engine: Engine, batch: int, random: Rng, floors: Mapping[str, Array] = NO_FLOORS) -> State:
+        """Buffers for batches of so many rows, and chains where they begin.
+
+        floors: what is added to the squares of the data, by layer (see `scales`). Raises `NotApplicable`.
+        """
+
+    @abstractmethod
+    def load(self, state: State, data: Arrays) -> None:
+        """Copy one batch of data, by layer, rows first, to where `step` reads it."""
+
+    @abstractmethod
+    def step(self, state: State, params: Arrays) -> None:
+        """Draw and average what the gradient at these parameters needs, for the batch that was loaded."""
+
+    @abstractmethod
+    def gradient(self, state: State, params: Arrays, names: list[str]) -> Arrays:
+        """The gradient by parameter, after a step; overwritten by the next call."""
+
+    @abstractmethod
+    def add_gradient(self, state: State, params: Arrays, name: str, factor: Any) -> None:
+        """Add a multiple of the gradient onto its parameter; it is one of `direct`."""
+
+    @abstractmethod
+    def direct(self, state: State) -> set[str]:
+        """Parameters whose gradient is one product, so that it can be added onto them as it is made."""
+
+    def middle(self, state: State, layer: str) -> Array:
+        """The mean of a layer over both phases, one half each, shape (*layer): what centring follows."""
+        raise NotImplementedError
+
+    def chain_states(self, state: State) -> Arrays:
+        """The states of the chains by layer; none where the objective draws none."""
+        return {}
+
+    def take(self, state: State, chains: Arrays) -> None:
+        """Go on from the chains of another run."""
+
+    def arrays(self, state: State) -> Arrays:
+        """What the next step needs of this one, on the host, by its name in a checkpoint."""
+        return {}
+
+    def restore(self, state: State, saved: Arrays) -> None:
+        """Go on from what `arrays` gave."""

@@ -1,0 +1,136 @@
+"""Wake-sleep with contrastive steps in the core (Hinton, Osindero & Teh 2006, appendix B).
+
+Wake: latents are recognised from the data upwards; every generative part p(a | b) follows the gradient of its own
+log-likelihood at these states. Core: contrastive divergence from the states that were recognised (or chains that
+persist). Sleep: the directed layers are drawn downwards from where the core's chains ended; every recognition part follows
+its own gradient at those states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from energydsl.backends.interface import Array, Arrays
+from energydsl.diagnostics import NotApplicable
+from energydsl.learning.chains import AtData
+from energydsl.learning.objective.likelihood import Likelihood
+from energydsl.learning.objective.record import NO_FLOORS, Objective
+from energydsl.learning.phases import Phases
+from energydsl.program import Engine
+from energydsl.program.directed import Contrast, Directed, DirectedSettings
+from energydsl.random import Rng
+
+
+@dataclass
+class WakeAndSleep:
+    """The buffers of an update, overwritten by every step.
+
+    core: of the undirected part. parts: what each directed one sets against each other, generative ones first. wake: states
+    recognised from the data, by layer, (batch, *layer). sleep: states drawn downwards, (chains, *layer).
+    """
+
+    engine: Directed
+    random: Rng
+    settings: DirectedSettings
+    core: Phases
+    parts: list[Contrast]
+    wake: Arrays
+    sleep: Arrays
+
+
+@dataclass(frozen=True)
+class WakeSleepBound(Objective[WakeAndSleep]):
+    """core: the objective of the undirected part, with the data that are recognised."""
+
+    core: Likelihood
+
+    @property
+    def repeatable(self) -> bool:
+        """No: parts take their states in arrays made anew."""
+        return False
+
+    def init(self, engine: Engine, batch: int, random: Rng, floors: Mapping[str, Array] = NO_FLOORS) -> WakeAndSleep:
+        """The buffers. Raises `NotApplicable` where chains of the core persist beside inputs."""
+        assert isinstance(engine, Directed), "wake-sleep fits models with directed parts alone"
+        if engine.model.by_role("input") and not isinstance(self.core.chains, AtData):
+            raise NotApplicable("chains of the core do not persist where there are inputs: chains=0")
+        core = self.core.init(engine.core, batch, random, floors)
+        dreams = len(core.row) - batch
+        parts = [Contrast(c, batch, floors) for c in engine.generative]
+        parts += [Contrast(c, dreams) for c in engine.recognition]
+        wake, sleep = (
+            {n: engine.xp.zeros((rows, *x.energy_shape), engine.dtype) for n, x in engine.model.layers.items()}
+            for rows in (batch, dreams)
+        )
+        return WakeAndSleep(engine, random, engine.settings(), core, parts, wake, sleep)
+
+    def load(self, state: WakeAndSleep, data: Arrays) -> None:
+        """Copy one batch of data to where the wake phase reads it."""
+        for name, array in data.items():
+            state.engine.kernels.load(state.wake[name], array)
+
+    def step(self, state: WakeAndSleep, params: Arrays) -> None:
+        """Up-pass, contrastive steps in the core, down-pass."""
+        engine, model = state.engine, state.engine.core.model
+        engine.recognise(params, state.wake, state.settings, state.random)
+        self.core.load(state.core, {n: state.wake[n] for n in (*model.by_role("visible"), *model.by_role("input"))})
+        self.core.step(state.core, engine.core_params(params))
+        for name in model.layers:
+            state.sleep[name][...] = state.core.negative.samples[name]
+        for name in engine.model.by_role("input"):
+            state.sleep[name][...] = state.wake[name]
+        engine.generate(params, state.sleep, state.settings, state.random)
+        for contrast in state.parts:
+            part = contrast.part
+            states = state.wake if part in engine.generative else state.sleep
+            contrast.fill(params, states, state.settings.parts[part.factor.name])
+
+    def gradient(self, state: WakeAndSleep, params: Arrays, names: list[str]) -> Arrays:
+        """Each parameter's descent direction: of contrastive divergence in the core, of -log p or -log q elsewhere."""
+        engine = state.engine
+        total: Arrays = {}
+        found = [self.core.gradient(state.core, engine.core_params(params), _own(engine.core, names))]
+        found += [contrast.gradient(params, _own(contrast.part.engine, names)) for contrast in state.parts]
+        for gradients in found:
+            for name, gradient in gradients.items():
+                total[name] = total[name] + gradient if name in total else gradient
+        return total
+
+    def add_gradient(self, state: WakeAndSleep, params: Arrays, name: str, factor: Any) -> None:
+        if name in state.engine.core.model.params:
+            self.core.add_gradient(state.core, state.engine.core_params(params), name, factor)
+        for contrast in state.parts:
+            if name in contrast.part.engine.model.params:
+                contrast.add_gradient(params, name, factor)
+
+    def direct(self, state: WakeAndSleep) -> set[str]:
+        """Parameters of one part alone whose gradient is one product."""
+        owners = [state.engine.core, *(contrast.part.engine for contrast in state.parts)]
+        held = [n for engine in owners for n in engine.model.params]
+        return {n for engine in owners for n in engine.kernels.direct if held.count(n) == 1}
+
+    def chain_states(self, state: WakeAndSleep) -> Arrays:
+        """The dreams, from which sampling goes on."""
+        return state.sleep
+
+    def take(self, state: WakeAndSleep, chains: Arrays) -> None:
+        """Go on from the dreams of another run."""
+        self.core.take(state.core, chains)
+
+    def arrays(self, state: WakeAndSleep) -> Arrays:
+        """The dreams, and what the core carries over."""
+        dreams = {f"negative/{n}": state.engine.host(a) for n, a in state.sleep.items()}
+        return dreams | {f"core/{n}": a for n, a in self.core.arrays(state.core).items()}
+
+    def restore(self, state: WakeAndSleep, saved: Arrays) -> None:
+        self.core.restore(state.core, {n.removeprefix("core/"): a for n, a in saved.items() if n.startswith("core/")})
+        for name, array in state.sleep.items():
+            state.engine.kernels.load(array, saved[f"negative/{name}"])
+
+
+def _own(engine: Engine, names: list[str]) -> list[str]:
+    """The parameters of a part, in its order."""
+    wanted = set(names)
+    return [n for n in engine.model.params if n in wanted]

@@ -1,0 +1,47 @@
+"""What every posterior is: how the latents are found given data, in the positive phase."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from energydsl import defaults
+from energydsl.backends.interface import Arrays
+from energydsl.derive.records import Schedule
+from energydsl.learning.phases import Phases, averaged
+from energydsl.model.records import Resolved
+from energydsl.program import Engine
+
+
+@dataclass(frozen=True)
+class Posterior(ABC):
+    """sweeps: over the latents, where one does not draw them exactly.
+
+    needs: the row of the table of applicability that a model with latents has to pass, "" where every one does.
+    repeatable: whether a step is the same work on the same arrays every time.
+    """
+
+    sweeps: int = defaults.LATENT_SWEEPS
+    needs = ""
+    repeatable = True
+
+    def clamped(self, model: Resolved) -> frozenset[str]:
+        """The random layers that are held at the data."""
+        return frozenset(model.by_role("visible"))
+
+    def averaged(self, engine: Engine, schedule: Schedule) -> set[str]:
+        """The latents whose means are taken in place of their samples."""
+        return averaged(engine, schedule) & set(engine.model.by_role("hidden"))
+
+    def count(self, schedule: Schedule) -> int:
+        """The sweeps of an update."""
+        return self.sweeps
+
+    def load(self, phases: Phases, data: Arrays) -> None:
+        """Copy a batch to the rows of the positive phase."""
+        for name, array in data.items():
+            phases.engine.kernels.load(phases.positive.samples[name], array)
+
+    @abstractmethod
+    def step(self, phases: Phases, params: Arrays) -> None:
+        """Find the latents for the batch that was loaded, in place."""
