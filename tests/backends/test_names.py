@@ -60,7 +60,7 @@ def suspects() -> tuple[str, ...]:
                 case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
                     found.add(name)
     program = ed.loads(text_of(plain())).compile("numpy")
-    found |= {n.partition("__")[0] for n in vars(program.kernels)} | set(dir(program))
+    found |= {n.partition("__")[0] for n in vars(program.engine.kernels)} | set(dir(program))
     # What is put before or behind a name of the user's, as if it were a part of one.
     joined = {f"{a}_{b}" for a in ("moved", "draw", "mean", "eta1", "u", "new") for b in ("moved", "x", "_x", "last")}
     return tuple(sorted(n for n in found | joined if n.isidentifier() and declarable(n)))
@@ -96,7 +96,7 @@ def figures(text: str, backend: str) -> list[np.ndarray]:
     found = [program.energy(params, state), *state.values(), *program.energy_gradient(params, state).values()]
     found += [f(params, state, n) for n in state for f in (program.mean, program.variance)]
     found += [program.free_energy(params, state)]
-    return [np.array(program.host(a)) for a in found]
+    return [np.array(program.engine.host(a)) for a in found]
 
 
 def same(text: str, backend: str, wanted: list[np.ndarray]) -> None:

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(not numba_backend.installed(), reason="numba is 
 
 @pytest.mark.parametrize("shape", [(200, 300), (7, 2000), (2000, 7), (64, 64), (1, 1)])
 def test_products_in_pieces_are_the_products(shape: tuple[int, int]) -> None:
-    kernels = ed.loads("visible v : binary\nenergy = - v").compile("numba").kernels
+    kernels = ed.loads("visible v : binary\nenergy = - v").compile("numba").engine.kernels
     rng = np.random.default_rng(0)
     m, n = shape
     a, b = rng.normal(size=(m, 150)).astype(np.float32), rng.normal(size=(150, n)).astype(np.float32)
@@ -43,7 +43,7 @@ def test_products_in_pieces_are_the_products(shape: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_scalar_functions(dtype: str) -> None:
-    kernels = ed.loads("visible v : binary\nenergy = - v").compile("numba", dtype).kernels
+    kernels = ed.loads("visible v : binary\nenergy = - v").compile("numba", dtype).engine.kernels
     kind = np.dtype(dtype).type
     import numba
 
@@ -97,9 +97,9 @@ def test_threads_of_blas_are_given_back() -> None:
 
     program = ed.loads("visible v[200] : binary\nhidden h[200] : binary\nlayers v -- h").compile("numba")
     before = threads()
-    with program.single_threaded_blas():
+    with program.engine.single_threaded_blas():
         assert set(threads()) == {1}
-        with program.single_threaded_blas():
+        with program.engine.single_threaded_blas():
             pass
         assert set(threads()) == {1}
     assert threads() == before
