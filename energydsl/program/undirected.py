@@ -376,7 +376,7 @@ class Program:
         uniform = rng(np.empty(shape, self.dtype))
         if domain.bounded:
             return np.asarray(low + (high - low) * uniform, self.dtype)
-        normal = np.asarray(ndtri(uniform))  # type: ignore[no-untyped-call]
+        normal = np.asarray(ndtri(uniform))
         return np.abs(normal) if domain.nonnegative else normal
 
     def _state(self, state: Mapping[str, Any], needed: Iterable[str]) -> Arrays:
