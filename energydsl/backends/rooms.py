@@ -53,6 +53,7 @@ def body_of(room: str, without: frozenset[str] = frozenset()) -> str:
 
 
 def _stays_behind(node: ast.stmt) -> bool:
+    """Whether a statement of a room is its docstring or an import."""
     docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     return docstring or isinstance(node, ast.Import | ast.ImportFrom)
 
@@ -82,4 +83,5 @@ def imports_of(rooms: Iterable[str]) -> list[str]:
 
 
 def _renamed(module: str, name: str) -> str:
+    """The end of an import under another name."""
     return "" if name == module else f" as {name}"

@@ -15,6 +15,7 @@ from energydsl.domains import FAMILIES
 
 
 def _rooms(backend: str, *names: str) -> tuple[str, ...]:
+    """The files of some rooms of a backend."""
     return tuple(f"{backend}/runtime/{name}.py" for name in names)
 
 

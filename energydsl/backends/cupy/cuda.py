@@ -83,6 +83,7 @@ def _numbers(dtype: str) -> list[str]:
 
 
 def _kernels(family: Family) -> list[str]:
+    """The struct of a family, and its kernels: draw, product and draw, difference of log partitions, sweep, scan."""
     kernel, name = family.name, f"{family.name}_units"
     structure, fused = [], []
     if family.one_hot:
@@ -132,6 +133,7 @@ extern "C" __global__ void {how}_{kernel}({_PART}, {_STREAM}) {{
 
 
 def _product_draw(kernel: str, name: str) -> str:
+    """The kernel that multiplies two matrices and draws from its own tile of the product."""
     return f"""\
 extern "C" __global__ void product_draw_{kernel}({_PRODUCT}, {_FIELDS}, {_RANDOM}, {_TARGET}) {{
   Product factors{{a, b, nullptr, am, ak, bk, bn, rows, entries, k}};
@@ -144,6 +146,7 @@ extern "C" __global__ void product_draw_{kernel}({_PRODUCT}, {_FIELDS}, {_RANDOM
 
 
 def _struct(family: Family, name: str) -> str:
+    """The formulas of a family as functions of one unit."""
     lines = [f"struct {name} {{"]
     for what in ("log_partition", "mean", "variance", "sample"):
         arguments = "FLOAT eta1, FLOAT eta2, double low, double high" + (", FLOAT u" if what == "sample" else "")
@@ -153,4 +156,5 @@ def _struct(family: Family, name: str) -> str:
 
 
 def _text(formula: Scalar) -> str:
+    """A formula of one unit in CUDA."""
     return scalar(formula, {n: n for n in ("eta1", "eta2", "u", "low", "high")}, "({test} ? FLOAT(1.0) : FLOAT(0.0))")

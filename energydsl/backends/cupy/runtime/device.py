@@ -29,10 +29,12 @@ class Device(threading.local):
 
     @functools.cached_property
     def stream(self) -> Any:
+        """The stream on which everything runs."""
         return np.cuda.Stream(non_blocking=True)
 
     @functools.cached_property
     def module(self) -> Any:
+        """CUDA_SOURCE, compiled."""
         return np.RawModule(code=CUDA_SOURCE, options=("-std=c++17",), backend="nvrtc")
 
     def kernel(self, name: str) -> Any:
@@ -43,6 +45,7 @@ class Device(threading.local):
 
     @functools.cached_property
     def processors(self) -> int:
+        """How many multiprocessors the device has."""
         count: int = np.cuda.Device().attributes["MultiProcessorCount"]
         return count
 
@@ -93,7 +96,7 @@ def single_threaded_blas() -> Iterator[None]:
 
 
 def host(array: Any) -> NDArray[Any]:
-    """A NumPy array of the values."""
+    """A NumPy array of the values, copied from the device where they are there."""
     return array.get() if isinstance(array, np.ndarray) else numpy.asarray(array)
 
 

@@ -16,7 +16,10 @@ from energydsl.backends.numpy.runtime.layers import Tempering
 
 
 def flat(value: Any, shape: tuple[int, ...]) -> tuple[DeviceArray, numpy.int32]:
-    """An array as (chains, entries), or (1, entries) where it does not vary with the chains, contiguous; and its rows."""
+    """An array as (chains, entries), or (1, entries) where it does not vary with the chains, contiguous; and its rows.
+
+    shape: that of the whole layer, chains first.
+    """
     array = np.asarray(value, FLOAT)
     if array.ndim != len(shape):
         array = np.broadcast_to(array, shape[1:])[None]
@@ -25,6 +28,7 @@ def flat(value: Any, shape: tuple[int, ...]) -> tuple[DeviceArray, numpy.int32]:
 
 
 def optional(value: Any, shape: tuple[int, ...]) -> tuple[Any, numpy.int32]:
+    """The same of an array that may be absent: None and the number 0 are a null pointer."""
     absent = value is None or (not isinstance(value, np.ndarray) and value == 0.0)
     return (NULL, whole(1)) if absent else flat(value, shape)
 
@@ -45,7 +49,8 @@ def draw(
     """Draw units of a family with one kernel call, their moments beside them where they are wanted.
 
     The first natural parameter is scale * eta1 + base, after the product of two matrices has been written into eta1
-    (or, where `product` says so in its third place, added to it).
+    (or, where `product` says so in its third place, added to it). out, and means (first and second moments): (chains, ...),
+    written into. random: a stream, or whatever fills an array with uniform numbers. Returns out.
     """
     target, rows = out, len(out)
     if not out.flags.c_contiguous:
@@ -90,7 +95,10 @@ def log_partition_difference(
     shape: tuple[int, ...],
     bounds: tuple[float, float] = (0.0, 0.0),
 ) -> DeviceArray:
-    """The sum over units of A(after) - A(before), shape (chains,): A at natural parameters moved two ways."""
+    """The sum over units of A(after) - A(before), shape (chains,), float64: A at natural parameters moved two ways.
+
+    shape: that of the layer.
+    """
     whole_shape = etas[0].shape
     chains, entries = len(etas[0]), etas[0].size // max(1, len(etas[0]))
     fields = [*flat(etas[0], whole_shape), *optional(etas[1] if len(etas) > 1 else None, whole_shape)]

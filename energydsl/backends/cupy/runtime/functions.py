@@ -9,14 +9,14 @@ from energydsl.backends.cupy.runtime.device import SINGLE, DeviceArray
 
 
 def lgamma(x: DeviceArray) -> DeviceArray:
-    """Log Gamma(x), elementwise."""
+    """log Gamma(x), elementwise."""
     from cupyx.scipy import special
 
     return special.gammaln(x)
 
 
 def digamma(x: DeviceArray) -> DeviceArray:
-    """D log Gamma(x) / dx, elementwise."""
+    """d log Gamma(x) / dx, elementwise."""
     from cupyx.scipy import special
 
     return special.digamma(x)

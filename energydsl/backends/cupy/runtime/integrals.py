@@ -14,7 +14,10 @@ _WHAT = ("log", "mean", "variance", "entropy", "mode", "draw")
 
 
 def integrated(what: str, density: Density, etas: Sequence[DeviceArray], u: DeviceArray | float = 0.0) -> DeviceArray:
-    """log of the integral, mean, variance, entropy, mode, or a draw from u, of every unit; NaN where that is undefined."""
+    """log of the integral, mean, variance, entropy, mode, or a draw from u, of every unit; NaN where that is undefined.
+
+    etas: one array a statistic, of one shape with u and the result, which is float64.
+    """
     shape = numpy.broadcast_shapes(*(getattr(a, "shape", ()) for a in (*etas, u)))
     eta, uniform, out = (np.empty(s, numpy.float64) for s in ((*shape, len(etas)), shape, shape))
     for k in range(len(etas)):

@@ -21,7 +21,10 @@ def strides(a: DeviceArray) -> list[int]:
 def matmul(
     a: DeviceArray, b: DeviceArray, out: DeviceArray | None = None, add: bool = False, row: DeviceArray | None = None
 ) -> DeviceArray:
-    """The product of two matrices, into `out` (added to it); row: weights of the axis that is summed over."""
+    """The product of two matrices (m, k) and (k, n), into `out` (added to it where `add`).
+
+    row: weights (k,) of the axis that is summed over. Either side may be a vector, as for np.matmul.
+    """
     if a.ndim == 1 or b.ndim == 1:
         left, right = a[None] if a.ndim == 1 else a, b[:, None] if b.ndim == 1 else b
         shape = a.shape[:-1] + b.shape[1:]
@@ -67,7 +70,7 @@ def plain(a: DeviceArray) -> DeviceArray:
 
 
 def split(a: DeviceArray, terms: int) -> list[DeviceArray]:
-    """A matrix as a sum of bf16 matrices, each the rounded rest of those before it (bits in uint16)."""
+    """A matrix as a sum of bf16 matrices, each the rounded rest of those before it (bits in uint16; Henry et al. 2019)."""
     turned = a.strides[0] == a.itemsize and a.shape[0] > 1
     straight = np.ascontiguousarray(a.T if turned else a)
     out = np.empty((terms, *straight.shape), numpy.uint16)
@@ -94,7 +97,7 @@ def gemm_once(a: DeviceArray, b: DeviceArray, out: DeviceArray, beta: Any, compu
 
 
 def tensordot(a: DeviceArray, b: DeviceArray, axes: tuple[Sequence[int], Sequence[int]]) -> DeviceArray:
-    """np.tensordot by way of `matmul`."""
+    """np.tensordot by way of `matmul`; axes: those of a and of b that are summed over."""
     left, right = axes
     free_a = [k for k in range(a.ndim) if k not in left]
     free_b = [k for k in range(b.ndim) if k not in right]

@@ -30,6 +30,7 @@ class Captured:
         self.pool = np.cuda.MemoryPool()
 
     def __call__(self) -> Any:
+        """Call the function, or replay what it did; what it returned, in the same arrays each time."""
         if self.graph is None:
             self.calls += 1
             with np.cuda.using_allocator(self.pool.malloc):

@@ -1,4 +1,4 @@
-"""The step of an optimiser, and sums into places of an array."""
+"""The step of an optimiser, sums into places of an array, and packed arrays brought to the device."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ def square_sum(array: Any) -> DeviceArray:
 
 
 class Scatter:
-    """Adds columns of values to the columns of an output that `index` names; several may go to one, always in order."""
+    """Adds columns of values to the columns of an output that `index` names; several may go to one, always in order.
+
+    index: whole numbers below `size`, flattened; size: how many columns the output has.
+    """
 
     def __init__(self, index: DeviceArray, size: int) -> None:
         flat = host(index).ravel()
@@ -48,7 +51,7 @@ class Scatter:
         self.size, self.entries = size, len(flat)
 
     def __call__(self, output: DeviceArray, values: Any) -> None:
-        """output[..., index] += values, over the last axis; output has `size` columns."""
+        """output[..., index] += values over the last axis, in place; output: (..., size), values: (..., entries of index)."""
         rows = output.size // max(1, self.size)
         source = np.ascontiguousarray(np.broadcast_to(values, (*output.shape[:-1], self.entries)), FLOAT)
         target = output if output.flags.c_contiguous else np.ascontiguousarray(output)
@@ -61,12 +64,12 @@ class Scatter:
 
 
 def unpack(text: str, shape: tuple[int, ...]) -> DeviceArray:
-    """Whole numbers from their packed text."""
+    """Whole numbers from their packed text (32-bit, compressed by zlib, in base 85), as int64 in that shape."""
     packed = numpy.frombuffer(zlib.decompress(base64.b85decode(text)), "<i4")
     return np.asarray(packed.reshape(shape).astype(numpy.int64))
 
 
 def by_colour(colours: DeviceArray) -> list[DeviceArray]:
-    """The units of each colour, in order."""
+    """The units of each colour, in order; colours: (units,), numbers from 0 on without a gap."""
     flat = host(colours)
     return [np.asarray(numpy.flatnonzero(flat == k)) for k in range(flat.max() + 1)]

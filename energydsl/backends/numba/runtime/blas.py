@@ -56,6 +56,7 @@ class Blas(threading.local):
         library.set_num_threads(count)
 
     def __enter__(self) -> None:
+        """Give the libraries one thread, and see for how many of Numba's products are to be cut."""
         self.depth += 1
         if self.depth > 1:
             return
@@ -71,6 +72,7 @@ class Blas(threading.local):
                     self.allow(library, 1)
 
     def __exit__(self, *_: object) -> None:
+        """Give the libraries back their threads: with the last holder, or at once where each thread of Python has its own (OpenMP)."""
         self.depth -= 1
         if self.depth:
             return

@@ -1,4 +1,7 @@
-"""One unit of several states: weights, moments and draws."""
+"""One unit of several states, one-hot or with a value a state: weights, moments and draws.
+
+eta: natural parameters of all states of all units of a chain, flat; `at`: where those of the unit begin.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +39,7 @@ def unit_weight(eta: Array, at: int, states: int) -> tuple[Number, Number]:
 
 @fast
 def unit_logsumexp(eta: Array, at: int, states: int) -> Number:
+    """log sum_k exp(eta_k) of the states at `at`."""
     top, total = unit_weight(eta, at, states)
     return top + unit_log(total)
 

@@ -63,6 +63,7 @@ class Parallel:
         return njit(cache=True, **self.options)(function)
 
     def __call__(self, *arguments: Any) -> Any:
+        """Run the kernel with these arguments."""
         if Blas.forked:
             return self.alone(*arguments)
         with Parallel.turn:
@@ -70,11 +71,11 @@ class Parallel:
 
 
 def parallel(**options: Any) -> Callable[[Callable[..., Any]], Parallel]:
-    """Compile a function as a `Parallel` kernel."""
+    """Compile a function as a `Parallel` kernel; options: those of numba.njit."""
     return lambda function: Parallel(function, options)
 
 
 @scalar
 def edge(length: int, number: int, count: int) -> int:
-    """Where piece `number` of `count` begins: BLAS libraries multiply rows by fours."""
+    """Where piece `number` of `count` begins in a length: BLAS libraries multiply rows by fours."""
     return min(length, (length * number // count + 3) // 4 * 4)

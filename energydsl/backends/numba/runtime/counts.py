@@ -14,6 +14,7 @@ from energydsl.backends.numpy.runtime.functions import ROOT_TWO_PI
 
 @exact
 def unit_poisson_peak(k: float, rate: float) -> float:
+    """rate^k exp(-rate) / k! near the mode, k = floor(rate): by Stirling's series from 10 on (Loader 2000)."""
     if k < 10.0:
         value = math.exp(-rate)
         for j in range(1, int(k) + 1):
@@ -26,6 +27,7 @@ def unit_poisson_peak(k: float, rate: float) -> float:
 
 @exact
 def unit_poisson_draw(eta1: Number, u: Number) -> Number:
+    """The number k with F(k - 1) <= u < F(k), F that of rate exp(eta1): searched from the mode (Devroye 1986, section X.3)."""
     rate, v = math.exp(min(float(eta1), 88.0 if SINGLE else 700.0)), float(u)
     if rate >= 1e8:
         return FLOAT(np.floor(rate + math.sqrt(rate) * quantile(v) + 0.5))

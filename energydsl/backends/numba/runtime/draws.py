@@ -19,7 +19,10 @@ _NO_PRODUCT = (0, 0, 0, False, 0, 0, False, 0)
 
 
 def flat(value: Array, shape: tuple[int, ...]) -> Array:
-    """An array as (chains, entries), or (1, entries) where it does not vary with the chains."""
+    """An array as (chains, entries), or (1, entries) where it does not vary with the chains, in the module's precision.
+
+    shape: that of the whole layer, chains first.
+    """
     array = np.asarray(value, FLOAT)
     if array.shape == shape[1:] and array.flags.c_contiguous:
         return array.reshape(1, -1)
@@ -44,7 +47,8 @@ def draw(
     """Draw units of a family with one kernel call, their moments beside them where they are wanted.
 
     The first natural parameter is scale * eta1 + base, after the product of two matrices has been written into eta1
-    (or, where `product` says so in its third place, added to it).
+    (or, where `product` says so in its third place, added to it). out, and means (first and second moments): (chains, ...),
+    written into. random: a stream, or whatever fills an array with uniform numbers. Returns out.
     """
     rows = len(out)
     target = out.reshape(rows, -1)
@@ -98,7 +102,10 @@ def log_partition_difference(
     shape: tuple[int, ...],
     bounds: tuple[float, float] = (0.0, 0.0),
 ) -> Array:
-    """The sum over units of A(after) - A(before), shape (chains,): A at natural parameters moved two ways."""
+    """The sum over units of A(after) - A(before), shape (chains,): A at natural parameters moved two ways.
+
+    shape: that of the layer.
+    """
     whole = etas[0].shape
     fields = [flat(eta, whole) for eta in etas] + [_NONE] * (2 - len(etas))
     ends = []

@@ -90,29 +90,35 @@ else:
 
     @scalar
     def unit_exp(x: Number) -> Number:
+        """exp(x); beyond [-746, 710] it is 0 or infinity in any case."""
         return math.exp(min(max(x, -746.0), 710.0))
 
     @scalar
     def unit_log(x: Number) -> Number:
+        """Log of a positive number."""
         return math.log(x)
 
     @scalar
     def unit_ndtri(u: Number) -> Number:
+        """Quantile of the standard normal distribution."""
         return quantile(u)
 
 
 @scalar
 def unit_sqrt(x: Number) -> Number:
+    """The square root."""
     return FLOAT(math.sqrt(x))
 
 
 @scalar
 def unit_sigmoid(x: Number) -> Number:
+    """1 / (1 + exp(-x))."""
     return FLOAT(1.0) / (FLOAT(1.0) + unit_exp(-x))
 
 
 @scalar
 def unit_tanh(x: Number) -> Number:
+    """tanh(x), by exp(-2 |x|), which cannot overflow."""
     t = unit_exp(FLOAT(-2.0) * abs(x))
     size = (FLOAT(1.0) - t) / (FLOAT(1.0) + t)
     return -size if x < FLOAT(0.0) else size
@@ -120,40 +126,48 @@ def unit_tanh(x: Number) -> Number:
 
 @scalar
 def unit_softplus(x: Number) -> Number:
+    """log(1 + exp(x)), by exp(-|x|), which cannot overflow."""
     t = unit_exp(-abs(x))
     return max(x, FLOAT(0.0)) + (unit_log(FLOAT(1.0) + t) if SINGLE else FLOAT(math.log1p(t)))
 
 
 @scalar
 def unit_step(x: Number) -> Number:
+    """1 where x > 0, else 0."""
     return FLOAT(1.0) if x > FLOAT(0.0) else FLOAT(0.0)
 
 
 @scalar
 def unit_floor(x: Number) -> Number:
+    """The largest whole number not above x."""
     return FLOAT(np.floor(x))
 
 
 @scalar
 def unit_expm1(x: Number) -> Number:
+    """exp(x) - 1, exact near 0."""
     return FLOAT(math.expm1(x))
 
 
 @scalar
 def unit_log1p(x: Number) -> Number:
+    """log(1 + x), exact near 0."""
     return FLOAT(math.log1p(x))
 
 
 @scalar
 def unit_log1mexp(x: Number) -> Number:
+    """log(1 - exp(x)) for x < 0, exact near 0."""
     return FLOAT(math.log(-math.expm1(x)))
 
 
 @scalar
 def unit_clip(x: Number, low: Number, high: Number) -> Number:
+    """The nearest value in [low, high]."""
     return min(max(x, low), high)
 
 
 @scalar
 def unit_poisson_rate(eta1: Number) -> Number:
+    """exp(eta1), and no more than a number of this precision can be drawn for."""
     return unit_exp(min(eta1, FLOAT(88.0 if SINGLE else 700.0)))

@@ -29,6 +29,7 @@ _WHAT = ("log", "mean", "variance", "entropy", "mode", "draw")
 
 @exact
 def unit_mass(eta: Array, rows: Array, left: float, right: float, top: float, rise: float) -> float:
+    """The integral of exp(exponent - top) over a panel; rise: how much the exponent rises where all mass is at its edge, else 0."""
     half, total = 0.5 * (right - left), 0.0
     if rise != 0.0:
         return math.exp(unit_exponent(eta, rows, right if rise > 0.0 else left) - top) * (right - left) / abs(rise)
@@ -165,6 +166,10 @@ def unit_integrated(
     ends: Array,
     stack: Array,
 ) -> float:
+    """What is asked for of one unit; NaN where it is undefined or panels do not suffice.
+
+    taylor, stack: scratch.
+    """
     reach = unit_reach(eta, rows, growth, holds) if holds.any() else (-math.inf, math.inf)
     largest = max(abs(max(ends[0], reach[0])), abs(min(ends[-1], reach[1])))
     if not math.isfinite(largest):
@@ -210,6 +215,7 @@ def integrate_units(
     out: Array,
     parts: int,
 ) -> None:
+    """What is asked for of every unit, into out: (units,); eta: (units, statistics); u: (units,); in so many pieces."""
     for n in prange(parts):
         taylor = np.empty((len(tables), len(tables)))
         stack = np.empty((len(ends) + PANEL_STACK, 4))
@@ -218,7 +224,10 @@ def integrate_units(
 
 
 def integrated(what: str, density: Density, etas: Sequence[Array], u: Array | float = 0.0) -> Array:
-    """log of the integral, mean, variance, entropy, mode, or a draw from u, of every unit; NaN where that is undefined."""
+    """log of the integral, mean, variance, entropy, mode, or a draw from u, of every unit; NaN where that is undefined.
+
+    etas: one array a statistic, of one shape with u and the result, which is float64.
+    """
     shape = np.broadcast_shapes(*map(np.shape, (*etas, u)))
     eta, uniform, out = np.empty((*shape, len(etas))), np.empty(shape), np.empty(shape)
     for k in range(len(etas)):

@@ -1,4 +1,9 @@
-"""Sweeps of models with few neighbours a unit: chains innermost."""
+"""Sweeps of models with few neighbours a unit: chains innermost.
+
+The state of a piece of chains is x: (slots * lanes), a slot a unit (or a state of one), `lanes` chains side by side. Slots of
+a part of a sweep lie beside one another. The field of a slot is base[slot] plus the sum of value[e] * x[source[e] + chain]
+over its entries e, rows[slot] to rows[slot + 1].
+"""
 
 from __future__ import annotations
 
@@ -54,6 +59,7 @@ def gather(
     signature = types.void(eta, whole, base, x, whole, source, value, whole, whole)
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        """The instructions, for the types that Numba has found."""
         kinds = signature.args
         eta, x, source, value = (
             context.make_array(kinds[q])(context, builder, arguments[q]).data for q in (0, 3, 5, 6)
@@ -64,9 +70,11 @@ def gather(
         nothing = ir.Constant(vector, ir.Undefined)
 
         def splat(number: Any) -> Any:
+            """A vector with the same number in every lane."""
             return builder.shuffle_vector(builder.insert_element(nothing, number, ir.IntType(32)(0)), nothing, zeros)
 
         def lanes(data: Any, at: Any) -> Any:
+            """Where the vector at a place of an array is."""
             return builder.bitcast(builder.gep(data, [at]), vector.as_pointer())
 
         total = cgutils.alloca_once_value(builder, splat(arguments[2]))

@@ -1,4 +1,8 @@
-"""Densities without a closed form: panels as in the NumPy runtime, but one unit at a time, none of them stored."""
+"""Densities without a closed form: panels as in the NumPy runtime, but one unit at a time, none of them stored.
+
+eta: natural parameters (statistics,); rows, growth, bend, taylor, holds, ends: see `Density` in the NumPy runtime. A panel
+on the stack is (left, right, exponent at the left, exponent at the right).
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,7 @@ from energydsl.backends.numpy.runtime.quadrature import (
 
 @exact
 def unit_shape(function: int, y: float) -> float:
+    """The function of that number at y (`domains.density.FUNCTIONS`)."""
     if function == 1:
         return abs(y)
     if function == 2:
@@ -187,6 +192,7 @@ def next_panel(
 
 @exact
 def unit_start(stack: Array, ends: Array, reach: tuple[float, float], eta: Array, rows: Array) -> int:
+    """Put the panels that one begins with on the stack, the leftmost on top; how many there are."""
     depth = 0
     for s in range(len(ends) - 2, -1, -1):
         low, high = min(max(ends[s], reach[0]), reach[1]), min(max(ends[s + 1], reach[0]), reach[1])

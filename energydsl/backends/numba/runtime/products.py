@@ -42,6 +42,7 @@ def gemm(
     signature = types.void(*[whole] * 12, alpha, beta)
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        """The instructions, for the types that Numba has found."""
         slots = [builder.bitcast(cgutils.alloca_once_value(builder, v), _BYTE) for v in arguments]
         _, trans_a, trans_b, m, n, k, _, lda, _, ldb, _, ldc, alpha, beta = slots
         a, b, c = (builder.inttoptr(arguments[q], _BYTE) for q in (6, 8, 10))
@@ -151,12 +152,14 @@ def matmul(a: Array, b: Array, out: Array | None = None, add: bool = False, row:
 
 @reordered
 def add_to(value: Array, direction: Array, factor: Number) -> None:
+    """value += factor * direction, in place."""
     for i in range(len(value)):
         value[i] += factor * direction[i]
 
 
 @reordered
 def squares_of(value: Array) -> Number:
+    """The sum of squares of all entries."""
     total = FLOAT(0.0)
     for i in range(len(value)):
         total += value[i] * value[i]
@@ -165,6 +168,7 @@ def squares_of(value: Array) -> Number:
 
 @parallel()
 def add_pieces(value: Array, direction: Array, factor: Number, parts: int) -> tuple[float, float]:
+    """value += factor * direction in so many pieces; the sums of squares of direction and new value, in float64."""
     total = np.zeros((2, parts), np.float64)
     for t in prange(parts):
         begin, end = len(value) * t // parts, len(value) * (t + 1) // parts
@@ -187,7 +191,7 @@ def axpy(value: Array, direction: Array, factor: float) -> tuple[float, float]:
 
 
 def tensordot(a: Array, b: Array, axes: tuple[Sequence[int], Sequence[int]]) -> Array:
-    """np.tensordot by way of `matmul`."""
+    """np.tensordot by way of `matmul`; axes: those of a and of b that are summed over."""
     left, right = axes
     free_a = [k for k in range(a.ndim) if k not in left]
     free_b = [k for k in range(b.ndim) if k not in right]

@@ -29,6 +29,7 @@ if SINGLE:
 
     @scalar
     def as_uniforms(a: np.uint64, b: np.uint64, c: np.uint64, d: np.uint64, words: Array, i: int) -> None:
+        """Four words as uniform numbers in [0, 1), into column i of words: (WORDS, ...)."""
         words[0, i] = np.float32(np.int32(a >> np.uint64(8))) * np.float32(2.0**-24)
         words[1, i] = np.float32(np.int32(b >> np.uint64(8))) * np.float32(2.0**-24)
         words[2, i] = np.float32(np.int32(c >> np.uint64(8))) * np.float32(2.0**-24)
@@ -38,6 +39,7 @@ else:
 
     @scalar
     def as_uniforms(a: np.uint64, b: np.uint64, c: np.uint64, d: np.uint64, words: Array, i: int) -> None:
+        """Four words as uniform numbers in [0, 1), into column i of words: (WORDS, ...)."""
         words[0, i] = float(np.int64(a >> np.uint64(5))) * 2.0**-27 + float(np.int64(b >> np.uint64(6))) * 2.0**-53
         words[1, i] = float(np.int64(c >> np.uint64(5))) * 2.0**-27 + float(np.int64(d >> np.uint64(6))) * 2.0**-53
 

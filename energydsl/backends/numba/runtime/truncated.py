@@ -17,6 +17,7 @@ _SERIES = np.array(MILLS)
 
 @exact
 def unit_log_mills(x: float) -> float:
+    """Log of Mills' ratio of the standard normal, as `log_mills`."""
     size = abs(x)
     t = 2.0 * (size - 4.0) / (size + 4.0)
     first, second = 0.0, 0.0
@@ -29,11 +30,13 @@ def unit_log_mills(x: float) -> float:
 
 @exact
 def unit_hazard(a: float, d: float) -> float:
+    """-log of the probability that a standard normal above a is above a + d, as `cumulated_hazard`."""
     return math.inf if math.isinf(d) else 0.5 * d * (d + 2.0 * a) + unit_log_mills(a) - unit_log_mills(a + d)
 
 
 @exact
 def unit_decay(c: float) -> tuple[float, float]:
+    """Mean and variance of the density exp(-c t) on [0, 1], c >= 0, as `decay`."""
     q = c * c
     if c < 0.03:
         return 0.5 - c / 12.0 + c * q / 720.0, 1.0 / 12.0 - q / 240.0 + q * q / 6048.0
@@ -61,6 +64,7 @@ def truncated(eta1: Number, eta2: Number, low: float, high: float) -> Truncation
 
 @exact
 def unit_truncated_normal_log(eta1: Number, eta2: Number, low: float, high: float) -> Number:
+    """log of the integral of exp(eta1 x + eta2 x^2) over [low, high], eta2 < 0."""
     t = truncated(float(eta1), float(eta2), low, high)
     if t.d < 1e-5:
         c = t.a * t.d
@@ -73,6 +77,7 @@ def unit_truncated_normal_log(eta1: Number, eta2: Number, low: float, high: floa
 
 @exact
 def truncated_moments(eta1: Number, eta2: Number, low: float, high: float) -> tuple[float, float]:
+    """Mean and variance of the normal distribution between two bounds."""
     t = truncated(float(eta1), float(eta2), low, high)
     scale = math.exp(-0.5 * t.a * t.a) / t.inside if t.a < 0.0 else math.exp(-unit_log_mills(t.a)) / t.kept
     z = scale * (1.0 - t.fall)
@@ -92,16 +97,19 @@ def truncated_moments(eta1: Number, eta2: Number, low: float, high: float) -> tu
 
 @exact
 def unit_truncated_normal_mean(eta1: Number, eta2: Number, low: float, high: float) -> Number:
+    """Mean of the normal distribution between two bounds."""
     return FLOAT(truncated_moments(eta1, eta2, low, high)[0])
 
 
 @exact
 def unit_truncated_normal_variance(eta1: Number, eta2: Number, low: float, high: float) -> Number:
+    """Variance of the normal distribution between two bounds."""
     return FLOAT(truncated_moments(eta1, eta2, low, high)[1])
 
 
 @exact
 def unit_truncated_normal_draw(eta1: Number, eta2: Number, low: float, high: float, u: Number) -> Number:
+    """A draw of the normal distribution between two bounds, from one uniform number."""
     t = truncated(float(eta1), float(eta2), low, high)
     v = 1.0 - float(u) if t.sign < 0.0 else float(u)
     if t.a < 0.0 and t.d < 3e-3:
@@ -121,6 +129,7 @@ def unit_truncated_normal_draw(eta1: Number, eta2: Number, low: float, high: flo
 
 @exact
 def unit_truncated_exponential_log(eta1: Number, low: float, high: float) -> Number:
+    """log of the integral of exp(eta1 x) over [low, high]."""
     eta, width = float(eta1), high - low
     c = abs(eta) * width
     mass = 1.0 - 0.5 * c if c < 1e-9 else -math.expm1(-c) / c
@@ -129,17 +138,20 @@ def unit_truncated_exponential_log(eta1: Number, low: float, high: float) -> Num
 
 @exact
 def unit_truncated_exponential_mean(eta1: Number, low: float, high: float) -> Number:
+    """Mean of the density exp(eta1 x) on [low, high]."""
     move = (high - low) * unit_decay(abs(float(eta1)) * (high - low))[0]
     return FLOAT(high - move if eta1 > 0.0 else low + move)
 
 
 @exact
 def unit_truncated_exponential_variance(eta1: Number, low: float, high: float) -> Number:
+    """Variance of the density exp(eta1 x) on [low, high]."""
     return FLOAT((high - low) ** 2 * unit_decay(abs(float(eta1)) * (high - low))[1])
 
 
 @exact
 def unit_truncated_exponential_draw(eta1: Number, low: float, high: float, u: Number) -> Number:
+    """A draw of the density exp(eta1 x) on [low, high], from one uniform number."""
     width = high - low
     c = abs(float(eta1)) * width
     v = 1.0 - float(u) if eta1 > 0.0 else float(u)

@@ -1,4 +1,4 @@
-"""Units of several states, the last axis: weights, moments and draws."""
+"""Units of several states: natural parameters x of shape (..., states), the states along the last axis."""
 
 from __future__ import annotations
 
@@ -25,13 +25,16 @@ def logsumexp_last(x: Array) -> Array:
 
 
 def entropy_last(x: Array) -> Array:
-    """Entropy of softmax(x) over the last axis."""
+    """Entropy of softmax(x) over the last axis, in nats: log sum_k exp(x_k) - sum_k p_k x_k."""
     found: Array = logsumexp_last(x) - (softmax_last(x) * x).sum(axis=-1)
     return found
 
 
 def choose_last(x: Array, u: Array, out: Array | None = None) -> Array:
-    """One-hot draw from softmax(x) over the last axis, by inverse CDF: the first state whose CDF exceeds u."""
+    """One-hot draw from softmax(x) over the last axis, by inverse CDF: the first state whose CDF exceeds u.
+
+    x: (..., states); u: (...), uniform numbers.
+    """
     weight = x - x.max(axis=-1, keepdims=True)
     with quiet():
         np.exp(weight, out=weight)
@@ -45,26 +48,29 @@ def choose_last(x: Array, u: Array, out: Array | None = None) -> Array:
 
 
 def mean_last(x: Array, low: float) -> Array:
-    """Mean of the value low + k under softmax(x) over the last axis."""
+    """Mean of the value low + k under softmax(x) over the last axis, shape (...)."""
     found: Array = (softmax_last(x) * np.arange(low, low + x.shape[-1], dtype=x.dtype)).sum(axis=-1)
     return found
 
 
 def variance_last(x: Array, low: float) -> Array:
-    """Variance of the value low + k under softmax(x) over the last axis."""
+    """Variance of the value low + k under softmax(x) over the last axis, shape (...)."""
     p, k = softmax_last(x), np.arange(x.shape[-1], dtype=x.dtype)
     found: Array = (p * (k - (p * k).sum(axis=-1, keepdims=True)) ** 2).sum(axis=-1)
     return found
 
 
 def largest_last(x: Array, low: float) -> Array:
-    """The value low + k with the largest x_k over the last axis."""
+    """The value low + k with the largest x_k over the last axis, shape (...); of equals, the first."""
     found: Array = (low + x.argmax(axis=-1)).astype(x.dtype)
     return found
 
 
 def pick_last(x: Array, u: Array, low: float, out: Array | None = None) -> Array:
-    """A draw of the value low + k from softmax(x) over the last axis, by inverse CDF."""
+    """A draw of the value low + k from softmax(x) over the last axis, by inverse CDF.
+
+    x: (..., states); u: (...), uniform numbers.
+    """
     weight = x - x.max(axis=-1, keepdims=True)
     with quiet():
         np.exp(weight, out=weight)

@@ -1,4 +1,4 @@
-"""Draws of Poisson numbers."""
+"""Draws of Poisson numbers, in double precision."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from energydsl.backends.numpy.runtime.quantile import ndtri
 def poisson_draw(eta1: Array, u: Array, out: Array | None = None) -> Array:
     """The number k with F(k - 1) <= u < F(k), F the distribution function of a Poisson number of rate exp(eta1).
 
-    F below the mode is added up from the mode down; from there the search goes down or up.
+    By inversion from the mode (Devroye 1986, section X.3): F below the mode is added up from the mode down; from there the
+    search goes down or up. From a rate of 1e8 on, the rounded quantile of the normal distribution of that mean and variance.
+    eta1: broadcasts against u; u: uniform numbers.
     """
     rate = poisson_rate(np.broadcast_to(np.asarray(eta1, np.float64), np.shape(u)).ravel(), np.asarray(u).dtype)
     v = np.asarray(u, np.float64).ravel()
@@ -45,7 +47,7 @@ def poisson_draw(eta1: Array, u: Array, out: Array | None = None) -> Array:
 
 
 def poisson_peak(k: Array, rate: Array) -> Array:
-    """rate^k exp(-rate) / k! near the mode, k = floor(rate): by Stirling's series from 10 on."""
+    """rate^k exp(-rate) / k! near the mode, k = floor(rate): by Stirling's series from 10 on (Loader 2000)."""
     with silent():
         x, m = rate / k - 1.0, 1.0 / k
         large = (

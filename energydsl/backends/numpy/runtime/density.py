@@ -1,4 +1,4 @@
-"""Moments, mode and draws of a density without a closed form, for whole layers."""
+"""Layers whose units have a density without a closed form: natural parameters eta_k, one array a statistic, elementwise."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def density_variance(density: Density, *etas: Array) -> Array:
 
 
 def density_entropy(density: Density, *etas: Array) -> Array:
-    """Entropy of the density exp(sum_k eta_k T_k(x))."""
+    """Entropy of the density exp(sum_k eta_k T_k(x)), in nats."""
     return put(integrated("entropy", density, etas), etas[0])
 
 
@@ -33,6 +33,6 @@ def density_mode(density: Density, *etas: Array) -> Array:
 
 
 def density_draw(density: Density, *given: Array, out: Array | None = None) -> Array:
-    """A draw from one uniform number, the last argument."""
+    """A draw of the density exp(sum_k eta_k T_k(x)); given: the natural parameters, then one uniform number a unit."""
     *etas, u = given
     return put(integrated("draw", density, etas, u), u, out)

@@ -22,7 +22,11 @@ def settings_of(
     consts: dict[str, Any] | None,
     external: dict[str, Any] | None,
 ) -> SimpleNamespace:
-    """Run-time scalars: beta, weights of energy terms, constants, and external fields added to the natural parameters."""
+    """Run-time scalars: beta, weights of energy terms, constants, and external fields added to the natural parameters.
+
+    labels: the energy terms, each of weight 1 unless `weights` says otherwise. defaults: constants as they are written.
+    external: by layer, one array a natural parameter.
+    """
     return SimpleNamespace(
         beta=beta,
         weights=dict.fromkeys(labels, 1.0) | (weights or {}),
@@ -32,7 +36,7 @@ def settings_of(
 
 
 def rows(x: Mapping[str, Array]) -> int:
-    """The number of chains of a state."""
+    """The number of chains of a state, of which every array has the chains first."""
     return len(next(iter(x.values())))
 
 
@@ -43,7 +47,10 @@ def square(x: Mapping[str, Array], name: str) -> Array:
 
 
 def at_units(eta: Array, units: Array, shape: tuple[int, ...], states: tuple[int, ...] = ()) -> Array:
-    """A field at some units of a layer: (chains, units, *states), or without chains where it does not vary with them."""
+    """A field at some units of a layer: (chains, units, *states), or without chains where it does not vary with them.
+
+    eta: broadcasts against (chains, *shape, *states). units: (units,), places in the flattened layer.
+    """
     eta = np.asarray(eta)
     chains = eta.shape[:1] if eta.ndim > len(shape) + len(states) else ()
     whole = np.broadcast_to(eta, (*chains, *shape, *states))
@@ -51,7 +58,7 @@ def at_units(eta: Array, units: Array, shape: tuple[int, ...], states: tuple[int
 
 
 def moved(etas: Sequence[Array], at: Tempering) -> list[Array]:
-    """scale * eta + offset for each natural parameter; at: (scale, offsets)."""
+    """scale * eta + offset for each natural parameter; at: scale, and an offset for each."""
     scale, offsets = at
     return [scale * eta + offset for eta, offset in zip(etas, offsets, strict=True)]
 
@@ -63,7 +70,10 @@ def log_partition_difference(
     after: Tempering,
     shape: tuple[int, ...],
 ) -> Array:
-    """The sum over units of A(after) - A(before), shape (chains,): A at natural parameters moved two ways."""
+    """The sum over units of A(after) - A(before), shape (chains,), float64: A at natural parameters moved two ways.
+
+    log_partition: A of the family, elementwise. etas: natural parameters, chains first. shape: that of the layer.
+    """
     change = log_partition(*moved(etas, after)) - log_partition(*moved(etas, before))
     chains = len(etas[0])
     found: Array = np.broadcast_to(change, (chains, *shape)).reshape(chains, -1).sum(axis=1, dtype=np.float64)

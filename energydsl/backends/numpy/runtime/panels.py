@@ -178,16 +178,20 @@ class Panels:
         return np.bincount(self.owner, (self.weight * value).sum(1), self.units)
 
     def log(self, _: Any) -> Array:
+        """log of the integral of exp(sum_k eta_k T_k(x)), of every unit."""
         return self.top + np.log(self.mass)
 
     def mean(self, _: Any) -> Array:
+        """Mean of every unit."""
         return self.total(self.x) / self.mass
 
     def variance(self, _: Any) -> Array:
+        """Variance of every unit."""
         centre = self.mean(None)
         return self.total((self.x - centre[self.owner][:, None]) ** 2) / self.mass
 
     def entropy(self, _: Any) -> Array:
+        """Entropy of every unit, in nats."""
         fall = np.where(self.weight > 0.0, self.fall, 0.0)
         return np.log(self.mass) - self.total(fall) / self.mass
 
@@ -234,7 +238,11 @@ class Panels:
 
 
 def integrated(what: str, density: Density, etas: Sequence[Array], u: Array | float = 0.0) -> Array:
-    """log of the integral, mean, variance, entropy, mode, or a draw from u, of every unit; NaN where that is undefined."""
+    """log of the integral, mean, variance, entropy, mode, or a draw from u, of every unit; NaN where that is undefined.
+
+    what: "log", "mean", "variance", "entropy", "mode" or "draw". etas: one array a statistic, of one shape with u and the
+    result, which is float64.
+    """
     arrays = np.broadcast_arrays(*etas, u)
     *eta, uniform = (a.astype(np.float64).ravel() for a in arrays)
     found, done, chunk = np.empty(len(uniform)), 0, _CHUNK

@@ -14,7 +14,10 @@ single_threaded_blas = contextlib.nullcontext
 
 
 def matmul(a: Array, b: Array, out: Array | None = None, add: bool = False, row: Array | None = None) -> Array:
-    """The product of two matrices, into `out` (added to it); row: weights of the axis that is summed over."""
+    """The product of two matrices (m, k) and (k, n), into `out` (added to it where `add`).
+
+    row: weights (k,) of the axis that is summed over. Either side may be a vector, as for np.matmul.
+    """
     if row is not None:
         b = b * (row if b.ndim == 1 else row[:, None])
     if add:

@@ -29,12 +29,17 @@ QUANTILE_FAR = (
 
 
 def _ratio(coefficients: tuple[Sequence[float], ...], x: Array) -> Array:
+    """The ratio of two polynomials at x, coefficients from the constant upwards."""
     above, below = (np.polynomial.polynomial.polyval(x, c) for c in coefficients)
     return above / below
 
 
 def ndtri(u: Array, out: Array | None = None) -> Array:
-    """Quantile of the standard normal distribution at u in [0, 1) (Wichura 1988, algorithm AS 241)."""
+    """Quantile of the standard normal distribution at u in [0, 1), elementwise (Wichura 1988, algorithm AS 241, PPND16).
+
+    In double precision, then in that of u. What is below 2^-26 in float32, or 2^-54 in float64, counts as that, so that the
+    result is finite.
+    """
     u = np.asarray(u)
     p = np.clip(u.astype(np.float64), 2.0**-26 if u.dtype == np.float32 else 2.0**-54, 1.0 - 2.0**-53)
     q = p - 0.5

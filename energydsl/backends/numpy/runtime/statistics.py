@@ -1,4 +1,4 @@
-"""The statistics of a density without a closed form."""
+"""The statistics of a density without a closed form, in numbers (`domains/density.py`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from energydsl.backends.numpy.runtime.quadrature import PANEL_HIGH
 
 
 def capped(y: Array) -> Array:
-    """exp, without overflow."""
+    """exp(y), elementwise, no larger than exp(PANEL_HIGH)."""
     return np.exp(np.minimum(y, PANEL_HIGH))
 
 
@@ -21,7 +21,11 @@ _SHAPES = (lambda y: y, np.abs, np.tanh, sigmoid, softplus, np.sin, np.cos, np.e
 
 
 class Density:
-    """The statistics of a unit on [low, high]: rows (k, function, power, polynomial...), each a factor of T_k."""
+    """The statistics of a unit on [low, high]: rows (k, function, power, polynomial...), each a factor of T_k.
+
+    growth, bend: coefficients in |x| of bounds of |T_k(x)| and |T_k''(x)|, a row a statistic, and in the last row of bend that of
+    the slopes of arguments of functions. holds: power and coefficient of a T_k that may hold the mass. breaks: kinks.
+    """
 
     def __init__(
         self,
@@ -51,7 +55,7 @@ class Density:
         self.ends = np.array([low, *breaks, high])
 
     def each(self, x: Array) -> list[Any]:
-        """T_k(x) of every statistic."""
+        """T_k(x) of every statistic, each of the shape of x."""
         found = [1.0] * self.count
         for k, function, power, *polynomial in self.factors:
             y = 0.0 * x

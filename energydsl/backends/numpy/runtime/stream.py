@@ -27,7 +27,7 @@ class Stream:
         self.sweep, self.block = (self.sweep + 1) & 0xFFFFFFFF, 0
 
     def __call__(self, out: Array) -> Array:
-        """Fill `out`, chains first, and go on to the next block."""
+        """Fill `out`, (chains, ...), with uniform numbers in [0, 1) of its precision, and go on to the next block."""
         flat = out.reshape(len(out), -1)
         wide = out.dtype == np.float64
         words = 2 if wide else 4
@@ -60,7 +60,10 @@ class Stream:
 
 
 def philox(counter: Array, key: Sequence[int], spare: Array) -> None:
-    """Turn four counter words into four random words, in place: uint64 arrays of 32-bit values, under two key words."""
+    """Turn four counter words into four random words, in place, by Philox4x32-10 (Salmon et al. 2011, section 3.3).
+
+    counter: (4, ...), uint64 arrays of 32-bit values; key: two such values; spare: (2, ...), overwritten.
+    """
     a, b, c, d = counter
     left, right = spare
     low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
@@ -80,5 +83,5 @@ def philox(counter: Array, key: Sequence[int], spare: Array) -> None:
 
 
 def fill(random: Any, out: Array) -> Any:
-    """Fill an array with uniform numbers, chains first."""
+    """Fill an array (chains, ...) with uniform numbers from a stream, or from whatever else writes them into an array."""
     return random(out)

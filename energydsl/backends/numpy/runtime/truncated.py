@@ -1,4 +1,9 @@
-"""Normal and exponential distributions between two bounds, in double precision."""
+"""Normal and exponential distributions between two bounds.
+
+Units of the domains `interval` and `positive`, of density proportional to exp(eta1 x + eta2 x^2) or exp(eta1 x) on
+[low, high]; high may be infinity for the first. Natural parameters are arrays of one shape and so are the results, in
+their precision; what lies between is computed in float64.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,10 @@ from energydsl.backends.numpy.runtime.quantile import ndtri
 
 
 def cumulated_hazard(a: Array, d: Array) -> Array:
-    """-log of the probability that a standard normal above a is above a + d."""
+    """-log of the probability that a standard normal above a is above a + d, d >= 0.
+
+    -log((1 - Phi(a + d)) / (1 - Phi(a))) = d (d + 2 a) / 2 + log r(a) - log r(a + d), r Mills' ratio.
+    """
     with silent():
         found = 0.5 * d * (d + 2.0 * a) + log_mills(a) - log_mills(np.minimum(a + d, 1e150))
         return np.where(np.isinf(d), math.inf, found)
@@ -52,7 +60,7 @@ class Truncated:
             self.beside = np.where(self.tiny, even, log_mills(np.maximum(self.a, 0.0)) + np.log(self.kept))
 
     def log_integral(self) -> Array:
-        """log of the integral of exp(eta1 x + eta2 x^2)."""
+        """log of the integral of exp(eta1 x + eta2 x^2) over [low, high]."""
         with silent():
             centre = -0.25 * self.first**2 / self.second + np.log(self.inside)
             end = self.near * (self.first + self.second * self.near) + self.beside
@@ -70,7 +78,10 @@ class Truncated:
         return found
 
     def moments(self) -> tuple[Array, Array]:
-        """Mean and variance."""
+        """Mean and variance (Johnson, Kotz & Balakrishnan 1994, volume 1, chapter 13).
+
+        Where the density is nearly flat, or the mode far outside, those of an exponential density on [0, d], which it is there.
+        """
         with silent():
             z = self.scale * (1.0 - self.fall)
             rest = np.where(self.fall == 0.0, 0.0, self.b * self.fall)
@@ -88,7 +99,10 @@ class Truncated:
         return np.where(self.peak & ~flat, centred, self.near + self.sign * self.sd * mean), self.sd**2 * variance
 
     def draw(self, u: Array) -> Array:
-        """One draw from one uniform number, growing with it."""
+        """One draw from one uniform number, growing with it: by the normal quantile where the mode lies inside.
+
+        Else the cumulated hazard is solved for d by five steps of Newton's method, from the nearer of two bounds.
+        """
         v = np.where(self.flipped, 1.0 - u, u)
         a, target = np.maximum(self.a, 0.0), -np.log1p(-np.minimum(v * self.kept, 1.0 - 2.0**-53))
         with silent():
@@ -104,7 +118,7 @@ class Truncated:
 
 
 def decay(c: Array) -> tuple[Array, Array]:
-    """Mean and variance of the density exp(-c t) on [0, 1], c >= 0."""
+    """Mean and variance of the density exp(-c t) on [0, 1], c >= 0; by their series at 0 where c < 0.03."""
     with silent():
         q = c * c
         mean = np.where(c < 0.03, 0.5 - c / 12.0 + c * q / 720.0, 1.0 / c - 1.0 / np.expm1(c))
@@ -128,14 +142,14 @@ def truncated_normal_variance(eta1: Array, eta2: Array, low: float, high: float)
 
 
 def truncated_normal_entropy(eta1: Array, eta2: Array, low: float, high: float) -> Array:
-    """Entropy of the normal distribution between two bounds."""
+    """Entropy of the normal distribution between two bounds, in nats."""
     return put(Truncated(eta1, eta2, low, high).entropy(), eta1)
 
 
 def truncated_normal_draw(
     eta1: Array, eta2: Array, low: float, high: float, u: Array, out: Array | None = None
 ) -> Array:
-    """A draw of the normal distribution between two bounds."""
+    """A draw of the normal distribution between two bounds; u: one uniform number a unit."""
     drawn = Truncated(eta1, eta2, low, high).draw(np.asarray(u, np.float64))
     return np.clip(put(drawn, u, out), low, high, out=out)
 
@@ -162,7 +176,7 @@ def truncated_exponential_variance(eta1: Array, low: float, high: float) -> Arra
 
 
 def truncated_exponential_entropy(eta1: Array, low: float, high: float) -> Array:
-    """Entropy of the density exp(eta1 x) on [low, high]."""
+    """Entropy of the density exp(eta1 x) on [low, high], in nats."""
     c = np.abs(np.asarray(eta1, np.float64)) * (high - low)
     with silent():
         mass = np.where(c < 1e-9, 1.0 - 0.5 * c, -np.expm1(-c) / c)
@@ -170,7 +184,7 @@ def truncated_exponential_entropy(eta1: Array, low: float, high: float) -> Array
 
 
 def truncated_exponential_draw(eta1: Array, low: float, high: float, u: Array, out: Array | None = None) -> Array:
-    """A draw of the density exp(eta1 x) on [low, high]."""
+    """A draw of the density exp(eta1 x) on [low, high], by inverse CDF; u: one uniform number a unit."""
     eta, u64, width = np.asarray(eta1, np.float64), np.asarray(u, np.float64), high - low
     c, up = np.abs(eta) * width, eta > 0.0
     v = np.where(up, 1.0 - u64, u64)
