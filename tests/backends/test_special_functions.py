@@ -67,7 +67,12 @@ def test_normal_between_bounds_against_scipy(bounds: tuple[float, float]) -> Non
     u = np.random.default_rng(1).random(len(mean))
     np.testing.assert_allclose(truncated.truncated_normal_mean(eta1, eta2, *bounds), wanted.mean(), rtol=1e-8)
     np.testing.assert_allclose(truncated.truncated_normal_variance(eta1, eta2, *bounds), wanted.var(), rtol=1e-6)
-    np.testing.assert_allclose(truncated.truncated_normal_entropy(eta1, eta2, *bounds), wanted.entropy(), atol=1e-8)
+    above = special.log_ndtr(-low)
+    inside = above + np.log1p(-np.exp(special.log_ndtr(-high) - above))
+    log = -0.25 * eta1**2 / eta2 + np.log(np.sqrt(2 * np.pi) * sd) + inside
+    np.testing.assert_allclose(truncated.truncated_normal_log(eta1, eta2, *bounds), log, atol=1e-9)
+    entropy = log - eta1 * wanted.mean() - eta2 * (wanted.var() + wanted.mean() ** 2)
+    np.testing.assert_allclose(truncated.truncated_normal_entropy(eta1, eta2, *bounds), entropy, atol=1e-8)
     np.testing.assert_allclose(
         truncated.truncated_normal_draw(eta1, eta2, *bounds, u), wanted.ppf(u), rtol=1e-8, atol=1e-10
     )
