@@ -5,8 +5,9 @@ itself takes from them, where it works on arrays without a model, stands here.
 """
 
 from energydsl.backends.numpy.runtime.arrays import host, load, repeated, xp
+from energydsl.backends.numpy.runtime.layers import Moments
 from energydsl.backends.numpy.runtime.products import axpy, single_threaded_blas, square_sum
 from energydsl.backends.numpy.runtime.quantile import ndtri
 from energydsl.backends.numpy.runtime.stream import Stream
 
-__all__ = ["Stream", "axpy", "host", "load", "ndtri", "repeated", "single_threaded_blas", "square_sum", "xp"]
+__all__ = ["Moments", "Stream", "axpy", "host", "load", "ndtri", "repeated", "single_threaded_blas", "square_sum", "xp"]

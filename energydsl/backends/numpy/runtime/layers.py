@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,6 +35,73 @@ def settings_of(
     )
 
 
+class Part(NamedTuple):
+    """What is drawn together: a layer ("whole"), the units of one colour of it ("colours"), or all units in turn ("scan")."""
+
+    layer: str
+    kind: str = "whole"
+    colour: int = 0
+
+
+class Tempered(NamedTuple):
+    """What annealing asks of a layer between two temperatures, from fields that are found once."""
+
+    split_fields: Callable[..., Any]
+    log_partition_difference: Callable[..., Array]
+    draw: Callable[..., Any]
+
+
+class Layer(NamedTuple):
+    """The kernels of a layer.
+
+    fields(p, x, s, w), and unit_fields for one unit at a time: natural parameters. sample, scan: draws into the state.
+    moments(means, *fields), means(p, x, s, w, means): conditional moments into a Moments. log_partition, mean, variance,
+    entropy, mode: of every unit, functions of the fields. units: those of each colour. density: statistics without a closed form.
+    """
+
+    fields: Callable[..., Any]
+    sample: Callable[..., Any]
+    moments: Callable[..., Any]
+    means: Callable[..., Any]
+    log_partition: Callable[..., Array]
+    mean: Callable[..., Array]
+    variance: Callable[..., Array]
+    entropy: Callable[..., Array]
+    mode: Callable[..., Array]
+    unit_fields: tuple[Callable[..., Array], ...] = ()
+    scan: Any = None
+    units: list[Array] | None = None
+    tempered: Tempered | None = None
+    density: object = None
+
+
+def draw_part(
+    layer: Layer,
+    part: Part,
+    p: dict[str, Array],
+    x: dict[str, Array],
+    s: SimpleNamespace,
+    random: Any,
+    w: Any,
+    means: Moments | None = None,
+) -> None:
+    """Draw one part of a block; the moments of a whole layer into means."""
+    if part.kind == "scan":
+        layer.scan(p, x, s, random, w)
+    elif part.kind == "colours":
+        layer.sample(p, x, s, random, w, part.colour)
+    else:
+        layer.sample(p, x, s, random, w, None, means)
+
+
+class Moments(dict[str, Any]):
+    """First moments by layer, where a state has values; second: those of the squares, of layers that have them as a statistic."""
+
+    def __init__(self, first: dict[str, Any], second: dict[str, Any]) -> None:
+        super().__init__(first)
+        self.second = dict(second)
+
+
 def rows(x: Mapping[str, Array]) -> int:
     """The number of chains of a state, of which every array has the chains first."""
     return len(next(iter(x.values())))
@@ -42,8 +109,8 @@ def rows(x: Mapping[str, Array]) -> int:
 
 def square(x: Mapping[str, Array], name: str) -> Array:
     """Second moments of a layer: those in the state if it holds means, else the squares of its values."""
-    moments = x.get(name + "^2")
-    return x[name] ** 2 if moments is None else moments
+    second: dict[str, Array] = getattr(x, "second", {})
+    return second[name] if name in second else x[name] ** 2
 
 
 def at_units(eta: Array, units: Array, shape: tuple[int, ...], states: tuple[int, ...] = ()) -> Array:
