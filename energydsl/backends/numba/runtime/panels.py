@@ -28,7 +28,7 @@ from energydsl.backends.numpy.runtime.quadrature import (
 
 @exact
 def unit_shape(function: int, y: float) -> float:
-    """The function of that number at y (`domains.density.FUNCTIONS`)."""
+    """The function of that number at y (see `domains/density.py`)."""
     if function == 1:
         return abs(y)
     if function == 2:

@@ -26,5 +26,5 @@ PANEL_STACK = 128
 PANEL_MOST, PANEL_NEWTON, PANEL_GRID, PANEL_FINER = 20_000, 12, 16, 10
 # An exp so low is no more than rounding; beyond this exponent it is as high as can be.
 PANEL_LOW, PANEL_HIGH = 1e-12, 700.0
-# Numbers of the functions that stand in exp alone (`domains.density.FUNCTIONS`): without, and with a growing exponent.
+# Numbers of the functions that stand in exp alone (see `domains/density.py`): without, and with a growing exponent.
 BUMP, WALL = 8, 9
