@@ -15,7 +15,7 @@ import pytest
 import energydsl as ed
 from energydsl.backends.cupy import cuda as cuda_printer
 from energydsl.backends.cupy import loader as cupy_backend
-from energydsl.backends.cupy import printer as cupy_printer
+from energydsl.backends.runtime_text import cupy_runtime
 from energydsl.data.sources import from_arrays
 from energydsl.domains import FAMILIES
 from energydsl.inference.ais import ais
@@ -305,7 +305,7 @@ MODELS = {
 def wrong() -> bool:
     """Whether any model trains, anneals or multiplies otherwise on the stand-in than with NumPy, or fails."""
     cuda_printer.cuda_source.cache_clear()
-    cupy_printer.runtime_text.cache_clear()
+    cupy_runtime.cache_clear()
     cupy_backend.runtime.cache_clear()
     for text in MODELS.values():
         model, results = ed.loads(text), []
@@ -338,14 +338,14 @@ def test_mutants_of_the_cuda_source_are_caught(
 ) -> None:
     old, new = SOURCES[name]
     read = cuda_printer.source_of
-    assert read("cupy/runtime.cu").count(old) >= 1
+    assert sum(read(piece).count(old) for piece in cuda_printer.PIECES) >= 1
     monkeypatch.setattr(cuda_printer, "source_of", lambda file: read(file).replace(old, new))
     try:
         assert wrong()
     finally:
         monkeypatch.undo()
         cuda_printer.cuda_source.cache_clear()
-        cupy_printer.runtime_text.cache_clear()
+        cupy_runtime.cache_clear()
 
 
 # --- where there is no GPU
