@@ -93,3 +93,9 @@ def fill_second_moments(phases: Phases) -> None:
 def on_device(engine: Engine, floors: Mapping[str, Array]) -> Arrays:
     """The floors of the layers that a model has."""
     return {n: engine.device(f) for n, f in floors.items() if n in engine.model.layers}
+
+
+def middle(x: Array, batch: int) -> Array:
+    """The mean over both phases, one half each; rows before `batch` are the positive one."""
+    found: Array = 0.5 * (x[:batch].mean(axis=0) + x[batch:].mean(axis=0))
+    return found

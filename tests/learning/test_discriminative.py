@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 import energydsl as ed
 from energydsl.cli.main import cli
-from energydsl.learning.discriminative import Discriminative
+from energydsl.learning.objective import Prediction
 from energydsl.learning.run import Run
 from tests.inference.test_predict import DEEP, LABEL, MODELS, a_run
 
@@ -24,10 +24,11 @@ LEARNED = {**MODELS, "real latents": GAUSS, "one-hot latents": LABEL.format(hidd
 def test_the_gradient_is_that_of_the_exact_log_probability(name: str, backend: str) -> None:
     run, rows = a_run(LEARNED[name], 0.7)
     program = ed.loads(LEARNED[name]).compile(backend, "float64")
-    source = Discriminative(program, "y", 30)
-    source.load(rows)
-    source.step(run.params)
-    found = {n: np.array(g) for n, g in source.gradient(run.params, list(run.params)).items()}
+    objective = Prediction("y")
+    source = objective.init(program.engine, 30, ed.Rng(0))
+    objective.load(source, rows)
+    objective.step(source, run.params)
+    found = {n: np.array(g) for n, g in objective.gradient(source, run.params, list(run.params)).items()}
 
     def loss(params: dict[str, Any]) -> float:
         return -ed.predict(Run(run.program, params, run.config), rows, "y").mean_log_probability

@@ -9,7 +9,15 @@ from typing import Any
 from energydsl.backends.interface import Array, Arrays
 from energydsl.learning.chains.record import Chains
 from energydsl.learning.objective.record import NO_FLOORS, Objective
-from energydsl.learning.phases import Phases, averaged, fill_second_moments, on_device, shared_rows, side_of
+from energydsl.learning.phases import (
+    Phases,
+    averaged,
+    fill_second_moments,
+    middle,
+    on_device,
+    shared_rows,
+    side_of,
+)
 from energydsl.learning.posterior.record import Posterior
 from energydsl.program import Engine
 from energydsl.program.gradients import add_gradient, weighted_gradient
@@ -65,9 +73,7 @@ class Likelihood(Objective[Phases]):
         return set(state.engine.kernels.direct)
 
     def middle(self, state: Phases, layer: str) -> Array:
-        x = state.both[layer]
-        found: Array = 0.5 * (x[: state.batch].mean(axis=0) + x[state.batch :].mean(axis=0))
-        return found
+        return middle(state.both[layer], state.batch)
 
     def chain_states(self, state: Phases) -> Arrays:
         return state.negative.samples
