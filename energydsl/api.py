@@ -24,6 +24,7 @@ from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from energydsl import defaults
 from energydsl import derive as _derive
 from energydsl.backends.cupy import loader as cupy_backend
 from energydsl.backends.numba import loader as numba_backend
@@ -168,7 +169,12 @@ class Model:
 
         return show(self, stage)
 
-    def compile(self, backend: str = "auto", dtype: str = "float32", precision: str = "full") -> Program:
+    def compile(
+        self,
+        backend: str = defaults.BACKEND,
+        dtype: str = defaults.DTYPE,
+        precision: str = defaults.PRECISION,
+    ) -> Program:
         """A program of kernels. Raises `ModelError` (E0402) where it cannot be compiled.
 
         precision: of large float32 products on a GPU: "full"; "tf32", factors rounded to 11 bits; "bf16x2" and "bf16x3",
@@ -207,7 +213,7 @@ class Model:
         """Whether `auto` takes compiled kernels for a model of this size, where there are any."""
         return self._size >= _COMPILED_FROM
 
-    def verify(self, seed: int = 0, backend: str = "numpy") -> Certificate:
+    def verify(self, seed: int = defaults.SEED, backend: str = defaults.PRINTED_BACKEND) -> Certificate:
         """The derivation certificate of this model, with the kernels of a backend."""
         from energydsl.verification.certificate import certify, certify_network
         from energydsl.verification.shrink import shrink

@@ -37,4 +37,6 @@ SAMPLES = 100
 SAMPLE_SWEEPS = 1000
 
 BACKEND, DTYPE, PRECISION = "auto", "float32", "full"
+# Whose kernels are printed as a module, and proved: those that run anywhere.
+PRINTED_BACKEND = "numpy"
 SEED = 0

@@ -145,8 +145,12 @@ def test_the_estimator_has_the_same_defaults() -> None:
     given = ed.sklearn.EnergyTransformer().get_params()
     train = inspect.signature(ed.train).parameters
     assert (given["epochs"], given["batch_size"]) == (train["epochs"].default, train["batch"].default)
-    assert (given["random_state"], given["k"]) == (train["seed"].default, ed.PCD().k)
-    assert given["method"] is given["lr"] is None
+    assert given["random_state"] == train["seed"].default
+    assert given["method"] is given["k"] is given["lr"] is None
+    resolved = ed.loads(RBM).resolved
+    for name in ("pcd", "cd", "mcmc"):
+        assert chosen_method(resolved, name, k=given["k"]) == chosen_method(resolved, name)
+    assert chosen_method(resolved, given["method"], k=given["k"]) == ed.PCD()
 
 
 def test_the_command_line_says_the_same_in_its_options(model: ed.Model, tmp_path: Path) -> None:

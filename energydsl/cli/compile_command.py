@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from energydsl import defaults
 from energydsl.api import BACKENDS, DTYPES
 from energydsl.cli.common import json_option, overrides_options, print_json, read_model
 from energydsl.derive.directed.network import derivations
@@ -15,8 +16,8 @@ from energydsl.diagnostics import EnergyError
 
 @click.command("compile")
 @click.argument("file")
-@click.option("--backend", type=click.Choice(BACKENDS[1:]), default="numpy", show_default=True)
-@click.option("--dtype", type=click.Choice(DTYPES), default="float32", show_default=True)
+@click.option("--backend", type=click.Choice(BACKENDS[1:]), default=defaults.PRINTED_BACKEND, show_default=True)
+@click.option("--dtype", type=click.Choice(DTYPES), default=defaults.DTYPE, show_default=True)
 @click.option("-o", "out", type=click.Path(dir_okay=False, path_type=Path), help="Write the module here.")
 @overrides_options
 @json_option

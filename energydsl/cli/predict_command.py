@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from energydsl import defaults
 from energydsl.cli.common import (
     data_of_run,
     data_of_run_options,
@@ -29,7 +30,9 @@ _SHOWN = 20
 @click.argument("run")
 @click.option("--layer", required=True, help="The visible layer to predict from the others.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Probabilities of every row, as .csv.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draws of grey values.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=defaults.SEED, show_default=True, help="Of the draws of grey values."
+)
 @data_of_run_options
 @overrides_options
 @json_option

@@ -6,14 +6,21 @@ import sys
 
 import click
 
+from energydsl import defaults
 from energydsl.api import BACKENDS
 from energydsl.cli.common import FAULT, INTERNAL, json_option, overrides_options, print_json, read_model
 
 
 @click.command("verify")
 @click.argument("file")
-@click.option("--seed", default=0, show_default=True, help="Of the random parameters and states.")
-@click.option("--backend", type=click.Choice(BACKENDS[1:]), default="numpy", show_default=True, help="Whose kernels.")
+@click.option("--seed", default=defaults.SEED, show_default=True, help="Of the random parameters and states.")
+@click.option(
+    "--backend",
+    type=click.Choice(BACKENDS[1:]),
+    default=defaults.PRINTED_BACKEND,
+    show_default=True,
+    help="Whose kernels.",
+)
 @overrides_options
 @json_option
 def command(file: str, seed: int, backend: str, dims: dict[str, int], consts: dict[str, float], as_json: bool) -> None:

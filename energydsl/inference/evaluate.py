@@ -75,9 +75,9 @@ class Evaluation:
 class Annealing:
     """Settings of AIS."""
 
-    betas: int = 10_000
-    chains: int = 100
-    seed: int = 0
+    betas: int = defaults.TEMPERATURES
+    chains: int = defaults.ANNEALED_CHAINS
+    seed: int = defaults.SEED
 
     def __post_init__(self) -> None:
         if self.betas < 1 or self.chains < 2:
@@ -110,7 +110,7 @@ def evaluate(
         return _evaluated(run, x, method, annealing, progress)
 
 
-def baseline(run: Run, data: Data, seed: int = 0) -> Evaluation:
+def baseline(run: Run, data: Data, seed: int = defaults.SEED) -> Evaluation:
     """The same rows under independent units with the base rates of the training data, exactly: what any model should beat."""
     log_p = independent(run.program.engine, run.base, _rows(run, data, seed))
     return Evaluation(

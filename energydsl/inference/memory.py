@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl import defaults
 from energydsl.backends.interface import Arrays
 from energydsl.diagnostics import ArgumentError, NotApplicable
 from energydsl.domains import DOMAINS
@@ -46,7 +47,7 @@ class _Half:
 
 
 def store(
-    program: Program, patterns: Mapping[str, Any] | Any, noise: float = 0.2, most: int = 1000, seed: int = 0
+    program: Program, patterns: Mapping[str, Any] | Any, noise: float = 0.2, most: int = 1000, seed: int = defaults.SEED
 ) -> Arrays:
     """Parameters that make every pattern a fixed point of `recall`, and draw cues with a fraction `noise` flipped to it.
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl import defaults
 from energydsl.backends.interface import Arrays
 from energydsl.data.sources import Data, as_data
 from energydsl.derive.free_energy import log_states
@@ -91,7 +92,7 @@ def predict(
     run: Run,
     data: Data | Mapping[str, Any],
     layer: str,
-    seed: int = 0,
+    seed: int = defaults.SEED,
     progress: Callable[[float], None] | None = None,
 ) -> Prediction:
     """p(layer | the other visible layers) for each row of data, which holds the layer too. Grey values are drawn once.

@@ -63,7 +63,7 @@ def chains(
     n: int,
     steps: int,
     clamp: Mapping[str, Any] | None = None,
-    seed: int = 0,
+    seed: int = defaults.SEED,
     progress: Callable[[float], None] | None = None,
 ) -> Arrays:
     """As `sample`, with categorical layers one-hot."""
