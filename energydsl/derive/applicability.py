@@ -1,14 +1,36 @@
-"""Which training methods and which estimators fit a model, and for each that does not, why."""
+"""Which training methods and which estimators fit a model, and for each that does not, why: one table, a rule an entry."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from energydsl.derive.records import Conditional, Verdict
 from energydsl.model.records import Resolved
 
 MAX_LOG_STATES = 24.0
+
+Fit = tuple[bool, str]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the rules look at.
+
+    conditionals: by layer. summed_out: latents that a closed form sums out. log2_states: of what an exact sum enumerates;
+    core_log2_states: of the core. directed: whether there are directed parts; unrecognised: why not all latents of such a
+    model are recognised, or nothing.
+    """
+
+    model: Resolved
+    log2_states: float
+    conditionals: Mapping[str, Conditional] = field(default_factory=dict)
+    summed_out: tuple[str, ...] = ()
+    directed: bool = False
+    unrecognised: str = ""
+    core_log2_states: float = 0.0
 
 
 def applicability(
@@ -18,82 +40,116 @@ def applicability(
     log2_states: float,
 ) -> tuple[Verdict, ...]:
     """The table that `explain` prints."""
-    visible = model.by_role("visible")
-    inputs = model.by_role("input")
-    hidden = model.by_role("hidden")
-    learns = visible and any("frozen" not in p.constraints for p in model.params.values())
-    why_not = "there is no visible layer to give data to" if not visible else "no parameter is learned"
-    cd = Verdict("cd", "objective", bool(learns), "contrastive divergence from the data" if learns else why_not)
-    mcmc = Verdict("mcmc", "objective", bool(learns), "chains restarted at random" if learns else why_not)
-    if learns and inputs:
-        names = ", ".join(f"`{n}`" for n in inputs)
-        pcd = Verdict("pcd", "objective", False, f"a persistent chain belongs to one value of {names}; use cd")
-    else:
-        pcd = Verdict("pcd", "objective", bool(learns), "persistent chains" if learns else why_not)
-    sleep = Verdict("wake-sleep", "objective", False, "it is for models with directed parts")
-    left = [n for n in hidden if n not in summed_out]
-    if left:
-        reason = f"{_names(left)} cannot be summed out in closed form and is an argument"
-    else:
-        reason = "all hidden layers are summed out" if hidden else "there are no hidden layers: F = E (at beta = 1)"
-    return (
-        cd,
-        pcd,
-        mcmc,
-        sleep,
-        Verdict("free_energy", "estimator", True, reason),
-        _mean_field(conditionals, hidden),
-        _exact(log2_states),
-        _ais(inputs, True, "annealing from the base rates of the data"),
-    )
+    return verdicts(Facts(model, log2_states, conditionals, summed_out))
 
 
 def directed(model: Resolved, unrecognised: str, log2_states: float, core_states: float) -> tuple[Verdict, ...]:
     """The table of a model with directed parts; unrecognised: why latents are not all recognised, or nothing."""
-    visible = bool(model.by_role("visible"))
-    recognised = not unrecognised
-    why = "no visible layer to give data to" if not visible else unrecognised
-    sleep = Verdict(
-        "wake-sleep", "objective", visible and recognised, "untied recognition weights" if recognised else why
-    )
-    free = Verdict("free_energy", "estimator", False, "latents below and above meet in the data")
-    exact = log2_states <= MAX_LOG_STATES and core_states <= MAX_LOG_STATES
-    size = f"2^{log2_states:.4g} states of the latents" + ("" if exact else f", more than 2^{MAX_LOG_STATES:.0f}")
-    bound = "a bound by recognition, log Z of the core by annealing" if recognised else why
-    chains = "chains run in the core only: use wake-sleep"
-    return (
-        *(Verdict(n, "objective", False, chains) for n in ("cd", "pcd", "mcmc")),
-        sleep,
-        free,
-        Verdict("mean_field", "estimator", False, "recognition takes its place"),
-        Verdict("exact", "estimator", exact, size),
-        _ais(model.by_role("input"), recognised, bound),
-    )
+    facts = Facts(model, log2_states, directed=True, unrecognised=unrecognised, core_log2_states=core_states)
+    return verdicts(facts)
 
 
-def _names(names: list[str]) -> str:
+def verdicts(facts: Facts) -> tuple[Verdict, ...]:
+    """Every entry of the table: whether it fits, and why or why not."""
+    return tuple(Verdict(name, kind, *rule(facts)) for name, (kind, rule) in TABLE.items())
+
+
+# --- objectives
+
+
+def _cd(facts: Facts) -> Fit:
+    return _sampled(facts, "contrastive divergence from the data")
+
+
+def _pcd(facts: Facts) -> Fit:
+    ok, why = _sampled(facts, "persistent chains")
+    inputs = facts.model.by_role("input")
+    if ok and inputs:
+        return False, f"a persistent chain belongs to one value of {_names(inputs)}; use cd"
+    return ok, why
+
+
+def _mcmc(facts: Facts) -> Fit:
+    return _sampled(facts, "chains restarted at random")
+
+
+def _sampled(facts: Facts, how: str) -> Fit:
+    """What follows the likelihood by chains of the whole model."""
+    if facts.directed:
+        return False, "chains run in the core only: use wake-sleep"
+    if not facts.model.by_role("visible"):
+        return False, "there is no visible layer to give data to"
+    if all("frozen" in p.constraints for p in facts.model.params.values()):
+        return False, "no parameter is learned"
+    return True, how
+
+
+def _wake_sleep(facts: Facts) -> Fit:
+    if not facts.directed:
+        return False, "it is for models with directed parts"
+    if not facts.model.by_role("visible"):
+        return False, "no visible layer to give data to"
+    return (False, facts.unrecognised) if facts.unrecognised else (True, "untied recognition weights")
+
+
+# --- estimators
+
+
+def _free_energy(facts: Facts) -> Fit:
+    if facts.directed:
+        return False, "latents below and above meet in the data"
+    hidden = facts.model.by_role("hidden")
+    left = [n for n in hidden if n not in facts.summed_out]
+    if left:
+        return True, f"{_names(left)} cannot be summed out in closed form and is an argument"
+    return True, "all hidden layers are summed out" if hidden else "there are no hidden layers: F = E (at beta = 1)"
+
+
+def _mean_field(facts: Facts) -> Fit:
+    if facts.directed:
+        return False, "recognition takes its place"
+    hidden = facts.model.by_role("hidden")
+    if not hidden:
+        return False, "there is no hidden layer"
+    other = [n for n in hidden if not facts.conditionals[n].linear]
+    if other:
+        return False, f"{_names(other)} enters the energy by other functions than its moments"
+    return True, "a fully factorised bound on log p~(v)"
+
+
+def _exact(facts: Facts) -> Fit:
+    if math.isinf(facts.log2_states) and not facts.directed:
+        return False, "a layer of an infinite domain cannot be summed out"
+    ok = max(facts.log2_states, facts.core_log2_states) <= MAX_LOG_STATES
+    what = "of the latents" if facts.directed else "to enumerate"
+    return ok, f"2^{facts.log2_states:.4g} states {what}" + ("" if ok else f", more than 2^{MAX_LOG_STATES:.0f}")
+
+
+def _ais(facts: Facts) -> Fit:
+    fits, why = True, "annealing from the base rates of the data"
+    if facts.directed:
+        visible = facts.model.by_role("visible")
+        fits = not facts.unrecognised
+        missing = facts.unrecognised if visible else "no visible layer to give data to"
+        why = "a bound by recognition, log Z of the core by annealing" if fits else missing
+    if facts.model.by_role("input") and fits:
+        why += "; log Z depends on the inputs: one estimate for each row of them"
+    return fits, why
+
+
+def _names(names: Iterable[str]) -> str:
     return ", ".join(f"`{n}`" for n in names)
 
 
-def _mean_field(conditionals: Mapping[str, Conditional], hidden: tuple[str, ...]) -> Verdict:
-    if not hidden:
-        return Verdict("mean_field", "estimator", False, "there is no hidden layer")
-    other = [n for n in hidden if not conditionals[n].linear]
-    if other:
-        why = f"{_names(other)} enters the energy by other functions than its moments"
-        return Verdict("mean_field", "estimator", False, why)
-    return Verdict("mean_field", "estimator", True, "a fully factorised bound on log p~(v)")
-
-
-def _exact(log2_states: float) -> Verdict:
-    if math.isinf(log2_states):
-        return Verdict("exact", "estimator", False, "a layer of an infinite domain cannot be summed out")
-    ok = log2_states <= MAX_LOG_STATES
-    size = f"2^{log2_states:.4g} states to enumerate"
-    return Verdict("exact", "estimator", ok, size if ok else f"{size}, more than 2^{MAX_LOG_STATES:.0f}")
-
-
-def _ais(inputs: tuple[str, ...], fits: bool, why: str) -> Verdict:
-    if inputs and fits:
-        why += "; log Z depends on the inputs: one estimate for each row of them"
-    return Verdict("ais", "estimator", fits, why)
+TABLE: Mapping[str, tuple[str, Callable[[Facts], Fit]]] = MappingProxyType(
+    {
+        "cd": ("objective", _cd),
+        "pcd": ("objective", _pcd),
+        "mcmc": ("objective", _mcmc),
+        "wake-sleep": ("objective", _wake_sleep),
+        "free_energy": ("estimator", _free_energy),
+        "mean_field": ("estimator", _mean_field),
+        "exact": ("estimator", _exact),
+        "ais": ("estimator", _ais),
+    }
+)
