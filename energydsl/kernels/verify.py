@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from energydsl.kernels.program import BATCH, Access, Contract, Define, Kernel, KernelProgram, LayerKernels, Matmul, Section
+from energydsl.kernels.program import (
+    BATCH,
+    Access,
+    Contract,
+    Define,
+    Kernel,
+    KernelProgram,
+    LayerKernels,
+    Matmul,
+    Section,
+)
 
 _BATCHED = ("x", "row")
 _SOURCES = (*_BATCHED, "p", "c", "support", "mask", "local")
@@ -100,9 +110,7 @@ class _Check:
         if step.weighted and step.left.summed != (BATCH,):
             raise self.fail(f"{step.out} has row weights, and sums over {step.left.summed}")
 
-    def reads(
-        self, accesses: Iterable[Access], section: Section, known: Mapping[str, tuple[str, ...]]
-    ) -> None:
+    def reads(self, accesses: Iterable[Access], section: Section, known: Mapping[str, tuple[str, ...]]) -> None:
         """Arrays that are there, with the axes that they have."""
         for access in accesses:
             if access.source not in _SOURCES:
