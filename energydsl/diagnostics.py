@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,17 @@ class Span:
 
     @property
     def text(self) -> str:
+        """What stands in the range."""
         return self.source.text[self.start : self.end]
 
     @property
     def line(self) -> int:
+        """Line of the first character, counted from 1."""
         return self.source.locate(self.start)[0]
 
     @property
     def column(self) -> int:
+        """Column of the first character, counted from 1."""
         return self.source.locate(self.start)[1]
 
     def __str__(self) -> str:
@@ -101,7 +104,8 @@ class Diagnostic:
     notes: tuple[Note, ...] = ()
 
     @property
-    def severity(self) -> str:
+    def severity(self) -> Literal["error", "warning"]:
+        """By the first letter of the code: `E` is an error, `W` a warning."""
         return "warning" if self.code.startswith("W") else "error"
 
     def as_dict(self) -> dict[str, Any]:
@@ -199,6 +203,7 @@ class ModelError(EnergyError):
 
     @property
     def diagnostics(self) -> Sequence[Diagnostic]:
+        """What is at fault, in the order of the text."""
         return self._diagnostics
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -103,6 +103,7 @@ class Uniforms:
         """The next sweep: the numbers simply go on."""
 
     def __call__(self, out: Array) -> Array:
+        """Fill `out` with the next array. Raises `ArgumentError` where none is left, or its shape is another."""
         given = next(self.arrays, None)
         if given is None or np.shape(given) != out.shape:
             found = "none is left" if given is None else f"the next has shape {np.shape(given)}"

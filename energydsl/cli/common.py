@@ -126,6 +126,7 @@ def _finite(value: Any) -> Any:
 
 
 def print_json(value: dict[str, Any]) -> None:
+    """One JSON object on standard output; numbers that are not finite become null."""
     click.echo(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
 
 
@@ -206,6 +207,7 @@ def read_source(file: str) -> Source:
 
 
 def overrides(file: str, dims: dict[str, int], consts: dict[str, float]) -> Overrides:
+    """What `-D` and `-c` set; edge files are found beside the model's file."""
     folder = None if file == "-" else Path(file).parent
     return Overrides(dims, consts, {}, folder)
 

@@ -308,6 +308,7 @@ def check_above_rows(program: Program, x: Arrays, found: Scores, partition: LogP
 
 
 def check_finite(rows: Array) -> None:
+    """Raises `EstimateError`, with the row, where a log-likelihood of (rows,) is not finite."""
     bad = np.flatnonzero(~np.isfinite(rows))
     if len(bad):
         raise EstimateError(

@@ -59,6 +59,7 @@ _OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "AT", "CARET"}
 
 
 def grammar_text() -> str:
+    """The grammar of the language, in Lark's notation."""
     return (folder("grammar") / "energy.lark").read_text(encoding="utf-8")
 
 
@@ -68,7 +69,7 @@ def _parser() -> lark.Lark:
 
 
 def decode(data: bytes, name: str) -> Source:
-    """Bytes of a file as a source; what is no UTF-8 is E0101."""
+    """The bytes of a file as a source. Raises `ModelError` (E0101) at the first byte that is not UTF-8."""
     try:
         return Source(name, data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -79,6 +80,7 @@ def decode(data: bytes, name: str) -> Source:
 
 
 def syntax_error(message: str, span: Span, help: str = "") -> Diagnostic:
+    """An E0101 at a place."""
     return Diagnostic("E0101", message, span, help)
 
 
