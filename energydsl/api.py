@@ -22,7 +22,7 @@ from dataclasses import replace
 from functools import cached_property
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from energydsl import derive as _derive
 from energydsl.backends.cupy import loader as cupy_backend
@@ -47,6 +47,7 @@ from energydsl.model import resolve
 from energydsl.model.graphs import from_pairs
 from energydsl.model.records import EnergyTerm, Layer, Param, Resolved
 from energydsl.model.resolve import Overrides, allowed
+from energydsl.options import BACKENDS, DTYPES, FORMATS, PRECISIONS, Backend, DType, Format, Precision, Stage
 from energydsl.syntax.parser import decode, parse
 from energydsl.syntax.resources import folder
 
@@ -56,12 +57,8 @@ if TYPE_CHECKING:
     from energydsl.program.undirected import Program
     from energydsl.verification.certificate import Certificate
 
-BACKENDS = ("auto", "numpy", "numba", "cupy")
 # Parameters and units from which `auto` takes compiled kernels, and a device.
 _COMPILED_FROM, _DEVICE_FROM = 256, 10_000
-DTYPES = ("float32", "float64")
-PRECISIONS = ("full", "tf32", "bf16x2", "bf16x3")
-STAGES = ("syntax", "model", "energy", "graph", "derived", "kernels", "source")
 
 
 class Model:
@@ -155,20 +152,27 @@ class Model:
         """Which objectives and estimators fit this model, and for each that does not, why."""
         return self.derived.verdicts
 
-    def explain(self, format: str = "text") -> Any:
+    @overload
+    def explain(self, format: Literal["text", "latex"] = "text") -> str: ...
+
+    @overload
+    def explain(self, format: Literal["json"]) -> dict[str, Any]: ...
+
+    def explain(self, format: Format = "text") -> str | dict[str, Any]:
         """What was derived: "text", "latex", or "json" (a dict)."""
         from energydsl.report import explain
 
-        one_of("format", format, ("text", "latex", "json"))
-        return getattr(explain, f"as_{format}")(self)
+        one_of("format", format, FORMATS)
+        found: str | dict[str, Any] = getattr(explain, f"as_{format}")(self)
+        return found
 
-    def emit(self, stage: str) -> str:
+    def emit(self, stage: Stage) -> str:
         """Any stage of the compiler as text."""
         from energydsl.report.stages import show
 
         return show(self, stage)
 
-    def compile(self, backend: str = "auto", dtype: str = "float32", precision: str = "full") -> Program:
+    def compile(self, backend: Backend = "auto", dtype: DType = "float32", precision: Precision = "full") -> Program:
         """A program of kernels. Raises `ModelError` (E0402) where it cannot be compiled.
 
         precision: of large float32 products on a GPU: "full"; "tf32", factors rounded to 11 bits; "bf16x2" and "bf16x3",
@@ -190,7 +194,7 @@ class Model:
         program.origin = self
         return program
 
-    def _backend(self, backend: str) -> str:
+    def _backend(self, backend: Backend) -> Backend:
         """The backend that is meant. Raises `EnergyError` where it cannot be used here."""
         one_of("backend", backend, BACKENDS)
         if found := obstacle(backend):
@@ -210,7 +214,7 @@ class Model:
         """Whether `auto` takes compiled kernels for a model of this size, where there are any."""
         return self._size >= _COMPILED_FROM
 
-    def verify(self, seed: int = 0, backend: str = "numpy") -> Certificate:
+    def verify(self, seed: int = 0, backend: Backend = "numpy") -> Certificate:
         """The derivation certificate of this model, with the kernels of a backend."""
         from energydsl.verification.certificate import certify, certify_network
         from energydsl.verification.shrink import shrink

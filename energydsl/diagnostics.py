@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,13 @@ class Span:
         return f"{self.source.short}:{self.line}"
 
 
-# Text and its part (error, warning, note, help, message, place) -> text, coloured or not.
-Paint = Callable[[str, str], str]
+Word = TypeVar("Word", bound=str)
+Part = Literal["error", "warning", "note", "help", "message", "place"]
+# Text and its part in a diagnostic -> text, coloured or not.
+Paint = Callable[[str, Part], str]
 
 
-def _plain(text: str, part: str) -> str:
+def _plain(text: str, part: Part) -> str:
     return text
 
 
@@ -140,7 +142,7 @@ def _place(span: Span | None) -> dict[str, int | None]:
     return dict(zip(keys, span.source.locate(span.start) + span.source.locate(span.end), strict=True))
 
 
-def _excerpt(span: Span, paint: Paint, part: str) -> str:
+def _excerpt(span: Span, paint: Paint, part: Part) -> str:
     line, column = span.source.locate(span.start)
     text = span.source.line(line).replace("\t", " ")
     width = max(1, min(span.end - span.start, len(text) - column + 1))
@@ -171,17 +173,18 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f"did you mean `{close[0]}`?" if close else ""
 
 
-def one_of(argument: str, value: Any, known: Iterable[str]) -> str:
-    """A word out of some. Raises `ArgumentError`, with a suggestion where it is misspelt."""
+def one_of(argument: str, value: object, known: Iterable[Word]) -> Word:
+    """The value of an argument that is one of some words. Raises `ArgumentError`, with a guess where it is misspelt."""
     words = list(known)
-    if isinstance(value, str) and value in words:
-        return value
+    for word in words:
+        if isinstance(value, str) and value == word:
+            return word
     close = suggestion(value, words) if isinstance(value, str) else ""
     raise ArgumentError(f"{argument} is one of {', '.join(words)}, not {value!r}{f': {close}' if close else ''}")
 
 
-def a_kind(value: Any) -> str:
-    """What a wrong argument is, for a message."""
+def a_kind(value: object) -> str:
+    """What a wrong argument is, for a message: `a str`, `nothing`."""
     return "nothing" if value is None else f"a {type(value).__name__.lower()}"
 
 
@@ -225,7 +228,7 @@ class ArgumentError(EnergyError, ValueError):
 
 
 def whole_number(name: str, value: Any, least: int = 0) -> int:
-    """An argument that is a whole number, Python's or NumPy's. Raises `ArgumentError`."""
+    """An argument that is a whole number, Python's or NumPy's, `least` or more. Raises `ArgumentError`."""
     try:
         number = operator.index(value)
     except TypeError:

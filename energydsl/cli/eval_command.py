@@ -1,4 +1,4 @@
-"""`energydsl eval RUN --data D`: log-likelihood, with error bars; of a FILE, where it has nothing to learn."""
+"""`energydsl eval RUN --data D`: log-likelihood, with error bars; of a model file too, where it has nothing to learn."""
 
 from __future__ import annotations
 
@@ -17,16 +17,33 @@ from energydsl.cli.common import (
 )
 from energydsl.cli.train_command import describe, keep
 from energydsl.learning import defaults
+from energydsl.options import ESTIMATORS
 
 
-@click.command("eval")
+@click.command("eval", short_help="Compute the log-likelihood of data under a run.")
 @click.argument("run")
-@click.option("--method", type=click.Choice(["auto", "exact", "ais"]), default="auto", show_default=True)
 @click.option(
-    "--betas", type=click.IntRange(min=1), default=defaults.TEMPERATURES, show_default=True, help="Temperatures of AIS."
+    "--method",
+    type=click.Choice(ESTIMATORS),
+    default="auto",
+    show_default=True,
+    help="An exact sum, annealed importance sampling (AIS), or the exact sum where it is feasible.",
 )
-@click.option("--chains", type=click.IntRange(min=2), default=defaults.ANNEALED_CHAINS, show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=defaults.SEED, show_default=True)
+@click.option(
+    "--betas",
+    type=click.IntRange(min=1),
+    default=defaults.TEMPERATURES,
+    show_default=True,
+    help="Number of temperatures of AIS.",
+)
+@click.option(
+    "--chains",
+    type=click.IntRange(min=2),
+    default=defaults.ANNEALED_CHAINS,
+    show_default=True,
+    help="Number of chains of AIS.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=defaults.SEED, show_default=True, help="Random seed.")
 @data_of_run_options
 @overrides_options
 @json_option
@@ -38,7 +55,10 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """The mean log-likelihood of data under a run; RUN may be a model's file, where none of its parameters is learned."""
+    """Compute the mean log-likelihood of data under the run in folder RUN, with its errors.
+
+    RUN may also be a model file none of whose parameters is to be learned.
+    """
     from energydsl.inference.evaluate import evaluate
 
     opened = run_or_model(run, dims, consts, as_json)

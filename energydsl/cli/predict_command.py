@@ -25,11 +25,17 @@ if TYPE_CHECKING:
 _SHOWN = 20
 
 
-@click.command("predict")
+@click.command("predict", short_help="Predict a visible layer from the others.")
 @click.argument("run")
-@click.option("--layer", required=True, help="The visible layer to predict from the others.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Probabilities of every row, as .csv.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draws of grey values.")
+@click.option("--layer", metavar="LAYER", required=True, help="The visible layer to predict from the others.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the probabilities of every row into a .csv file.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draws from grey values."
+)
 @data_of_run_options
 @overrides_options
 @json_option
@@ -43,9 +49,9 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """p(LAYER | the other visible layers) for every row: how often its likeliest state is wrong, and for what.
+    """Predict LAYER from the other visible layers in every row of data; print the error rate and confusion matrix.
 
-    RUN may be a model's file, where none of its parameters is learned.
+    RUN is the folder of a run. It may also be a model file none of whose parameters is to be learned.
     """
     from energydsl.inference.predict import predict
 
@@ -72,8 +78,8 @@ def command(
         return
     click.echo(
         f"error {100 * found.error_rate:.2f} %{_error(found.error_rate_std, 100)} of {len(found.truth)} {data.name} rows  "
-        f"({found.method}; log p of the truth {found.mean_log_probability:.3f}"
-        f"{_error(found.mean_log_probability_std)} nats a row; +- over the rows)"
+        f"({found.method}; mean log p(true state) {found.mean_log_probability:.3f}"
+        f"{_error(found.mean_log_probability_std)} nats; +- is the standard error over the rows)"
     )
     if len(found.states) <= _SHOWN:
         click.echo(_table(found))

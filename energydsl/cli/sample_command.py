@@ -7,37 +7,57 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from energydsl.api import BACKENDS
 from energydsl.cli.common import compiled, json_option, overrides_options, print_json, progress, read_model
 from energydsl.data import readers, writers
 from energydsl.diagnostics import EnergyError
 from energydsl.learning import defaults
+from energydsl.options import BACKENDS
 
 if TYPE_CHECKING:
     from energydsl.learning.loop import Run
 
 
-@click.command("sample")
+@click.command("sample", short_help="Draw samples from a run or a model file.")
 @click.argument("run", metavar="RUN|FILE")
 @click.option(
     "-n",
     "count",
     type=click.IntRange(min=1),
-    help=f"Samples.  [default: one a row of a clamped file, else {defaults.SAMPLES}]",
+    help=f"Number of samples.  [default: one for each row of a clamped file, else {defaults.SAMPLES}]",
 )
 @click.option(
-    "--steps", type=click.IntRange(min=0), default=defaults.SAMPLE_SWEEPS, show_default=True, help="Gibbs sweeps."
+    "--steps",
+    type=click.IntRange(min=0),
+    default=defaults.SAMPLE_SWEEPS,
+    show_default=True,
+    help="Number of Gibbs sweeps.",
 )
-@click.option("--clamp", multiple=True, metavar="LAYER=VALUE", help="Hold a layer: y=3, or v=file.npy.")
-@click.option("-o", "out", type=click.Path(dir_okay=False, path_type=Path), help="Write an .npz of all layers.")
-@click.option("--image", type=click.Path(dir_okay=False, path_type=Path), help="Draw the visible layer as .png.")
-@click.option("--seed", type=click.IntRange(min=0), default=defaults.SEED, show_default=True)
+@click.option(
+    "--clamp",
+    multiple=True,
+    metavar="LAYER=VALUE",
+    help="Hold a layer at a value, y=3, or at the rows of a file, v=file.npy.",
+)
+@click.option(
+    "-o",
+    "out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the samples of all layers into an .npz file.",
+)
+@click.option(
+    "--image",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw the samples of the visible layer into a .png file.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=defaults.SEED, show_default=True, help="Random seed.")
 @click.option(
     "--params",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Parameters of FILE, an .npz of arrays by name.  [default: as they are initialised]",
+    help="Parameters for a model FILE: an .npz file of arrays by name.  [default: as they are initialised]",
 )
-@click.option("--backend", type=click.Choice(BACKENDS), help=f"For FILE.  [default: {defaults.BACKEND}]")
+@click.option(
+    "--backend", type=click.Choice(BACKENDS), help=f"Backend for a model FILE.  [default: {defaults.BACKEND}]"
+)
 @overrides_options
 @json_option
 def command(
@@ -51,10 +71,10 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Run Gibbs chains and keep their last states.
+    """Run Gibbs chains and keep their last states as samples.
 
-    Of a RUN from its persistent chains; of a model FILE from random states, with parameters as they are initialised, or
-    those of --params.
+    With the folder of a RUN the chains start from its persistent chains. With a model FILE they start from random states,
+    and the parameters are as they are initialised, or those of --params.
     """
     from energydsl.learning.sampling import chains, codes, rows_of
 
@@ -112,8 +132,8 @@ def _opened(target: str, seed: int, as_json: bool, options: dict[str, Any]) -> R
     if target != "-" and not Path(target).is_file():
         if given:
             names = {"dims": "-D", "consts": "-c"}
-            shown = ", ".join(names.get(n, f"--{n}") for n in given)
-            raise click.UsageError(f"{shown}: for a model file only, and {target} is none")
+            shown = " and ".join(names.get(n, f"--{n}") for n in given)
+            raise click.UsageError(f"{shown} can be given for a model file only, and {target} is not one")
         return open_run(target)
     model = read_model(target, options["dims"], options["consts"], as_json)
     params = readers.arrays(Path(options["params"])) if options["params"] else None
@@ -132,7 +152,7 @@ def _writable(out: Path | None, image: Path | None, as_json: bool) -> None:
 def _held(text: str) -> tuple[str, Any]:
     name, sign, value = text.partition("=")
     if not sign:
-        raise click.BadParameter(f"`{text}` is not LAYER=VALUE")
+        raise click.BadParameter(f"expected LAYER=VALUE, e.g. y=3, not `{text}`")
     try:
         return name, float(value)
     except ValueError:

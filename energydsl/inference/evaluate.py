@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from energydsl.diagnostics import ArgumentError, DataError, EstimateError, NotAp
 from energydsl.inference.ais import Base, LogPartition, Progress, ais_each, ais_seconds
 from energydsl.inference.scores import Scores, exact_scores, independent, least_log_z, scores, standard_error
 from energydsl.learning import defaults
+from energydsl.options import ESTIMATORS, Estimator
 from energydsl.program.directed import DirectedProgram
 from energydsl.program.undirected import Arrays, Program
 from energydsl.random import Rng, stream
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from energydsl.learning.loop import Run
 
 Array = NDArray[Any]
-METHODS = ("auto", "exact", "ais")
 # An enumeration that takes so many seconds is not given up for annealing, however quick that is.
 _PATIENCE = 10.0
 # From so many seconds on it is known how long an enumeration will take.
@@ -49,7 +49,7 @@ class Evaluation:
     rows: the log-likelihood of each row.
     """
 
-    method: str
+    method: Literal["exact", "ais", "bound"]
     log_z: float
     log_z_std: float
     log_likelihood: float
@@ -84,7 +84,7 @@ class Annealing:
 def evaluate(
     run: Run,
     data: Data | Mapping[str, Any] | Any,
-    method: str = "auto",
+    method: Estimator = "auto",
     betas: int = defaults.TEMPERATURES,
     chains: int = defaults.ANNEALED_CHAINS,
     seed: int = defaults.SEED,
@@ -99,7 +99,7 @@ def evaluate(
     """
     if not (hasattr(run, "program") and hasattr(run, "params")):
         raise ArgumentError(f"evaluate takes a run, as train and open_run give it, not {a_kind(run)}")
-    one_of("method", method, METHODS)
+    one_of("method", method, ESTIMATORS)
     annealing = Annealing(betas, chains, seed)
     x = _rows(run, data, seed, binarise)
     # What is not finite is refused in words.
@@ -125,7 +125,7 @@ def _rows(run: Run, data: Data | Mapping[str, Any] | Any, seed: int, binarise: s
     return {n: program.host(a) for n, a in program.checked_arrays(data.drawn(seed)).items()}
 
 
-def _evaluated(run: Run, x: Arrays, method: str, annealing: Annealing, progress: Progress | None) -> Evaluation:
+def _evaluated(run: Run, x: Arrays, method: Estimator, annealing: Annealing, progress: Progress | None) -> Evaluation:
     program = run.program
     core, params, base = core_of(program, run.params, run.base, x, annealing.seed)
     inputs, number = distinct_inputs(core, x)
@@ -194,7 +194,7 @@ def find_log_z(
     params: Arrays,
     base: Base,
     inputs: Arrays,
-    method: str = "auto",
+    method: Estimator = "auto",
     annealing: Annealing | None = None,
     progress: Progress | None = None,
 ) -> list[LogPartition]:
@@ -223,7 +223,7 @@ def find_scores(
     program: Program,
     params: Arrays,
     x: Arrays,
-    method: str,
+    method: Estimator,
     seed: int,
     seconds: Callable[[], float],
     progress: Progress | None = None,
@@ -245,7 +245,7 @@ Sum = TypeVar("Sum")
 
 
 def _exactly(
-    total: Callable[[Progress], Sum], method: str, progress: Progress | None, seconds: Callable[[], float]
+    total: Callable[[Progress], Sum], method: Estimator, progress: Progress | None, seconds: Callable[[], float]
 ) -> Sum | None:
     """An exact sum; None where it is not wanted, not feasible, or not worth its time. seconds: how long annealing takes."""
     if method == "ais":

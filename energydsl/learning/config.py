@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 import energydsl
-from energydsl.api import BACKENDS, DTYPES, PRECISIONS
 from energydsl.data.sources import Data
 from energydsl.diagnostics import ArgumentError
 from energydsl.graph import edges_of
@@ -21,6 +20,7 @@ from energydsl.learning.greedy import Greedy
 from energydsl.learning.methods import METHODS, Method
 from energydsl.learning.optimizers import OPTIMIZERS, Optimizer
 from energydsl.model.records import Resolved
+from energydsl.options import BACKENDS, DTYPES, PRECISIONS
 from energydsl.program.undirected import Array, Program
 
 FILE = "config.json"

@@ -27,6 +27,7 @@ from energydsl.learning.lock import locked
 from energydsl.learning.states import outside
 from energydsl.model.records import Graph
 from energydsl.model.resolve import Overrides
+from energydsl.options import Backend
 from energydsl.program.undirected import Array, Arrays, Program
 from energydsl.random import Rng
 
@@ -68,7 +69,7 @@ def open_run(path: str | Path) -> Run:
     folder = files.folder_of(path, "a run")
     settings = config.read(folder)
     model = load_model(folder, settings)
-    there = "auto" if obstacle(settings["backend"]) else settings["backend"]
+    there: Backend = "auto" if obstacle(settings["backend"]) else settings["backend"]
     program = model.compile(there, settings["dtype"], settings.get("precision", "full") if there == "cupy" else "full")
     arrays, meta, warnings = latest(folder, program, settings)
     return Run(

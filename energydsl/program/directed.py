@@ -17,7 +17,8 @@ import numpy as np
 
 from energydsl.derive.directed.network import Factor, Network
 from energydsl.derive.records import Schedule
-from energydsl.diagnostics import ArgumentError, NotApplicable, TooLarge
+from energydsl.diagnostics import ArgumentError, NotApplicable, TooLarge, one_of
+from energydsl.options import BACKENDS, PRECISIONS
 from energydsl.program.undirected import MAX_LOG2_STATES, Array, Arrays, MeanField, Program, by_layer
 from energydsl.random import as_random
 
@@ -133,7 +134,7 @@ class DirectedProgram(Program):
         self.network = derived
         self.derived = derived
         self.model = derived.model
-        self.backend, self.precision = backend, precision
+        self.backend, self.precision = one_of("backend", backend, BACKENDS), one_of("precision", precision, PRECISIONS)
         self.dtype = np.dtype(dtype)
         self.core = Program(derived.core, backend, dtype, precision)
         self.generative, self.recognition = (

@@ -34,6 +34,7 @@ from energydsl.diagnostics import (
     NotNormalisable,
     TooLarge,
     a_kind,
+    one_of,
     suggestion,
     whole_number,
 )
@@ -47,6 +48,7 @@ from energydsl.kernels.program import KernelProgram
 from energydsl.kernels.sparse import SparsePlan, plan
 from energydsl.model import constraints
 from energydsl.model.records import Layer, Param
+from energydsl.options import BACKENDS, PRECISIONS, Backend, Precision
 from energydsl.random import Rng, as_random, stream
 
 if TYPE_CHECKING:
@@ -95,9 +97,9 @@ class Program:
     ):
         self.derived = derived
         self.model = derived.model
-        self.backend = backend
+        self.backend: Backend = one_of("backend", backend, BACKENDS)
         self.dtype = np.dtype(dtype)
-        self.precision = precision
+        self.precision: Precision = one_of("precision", precision, PRECISIONS)
         printed = emit(derived, dtype, backend, precision, factored)
         self.source = printed.text
         self.kernels: ModuleType = _loader(backend)(printed)
