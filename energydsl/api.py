@@ -324,5 +324,5 @@ def _numbers(what: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
     """What is set from outside as Python's own numbers. Raises `ArgumentError` for what is none."""
     for name, value in (given or {}).items():
         if not (isinstance(value, Real) and math.isfinite(value)):
-            raise ArgumentError(f"{what} `{name}` is set to {value!r}, which is no number")
+            raise ArgumentError(f"{what} `{name}` is set to {value!r}, which is not a number")
     return {n: float(v) for n, v in (given or {}).items()}

@@ -180,7 +180,7 @@ def one_of(argument: str, value: object, known: Iterable[Word]) -> Word:
         if isinstance(value, str) and value == word:
             return word
     close = suggestion(value, words) if isinstance(value, str) else ""
-    raise ArgumentError(f"{argument} is one of {', '.join(words)}, not {value!r}{f': {close}' if close else ''}")
+    raise ArgumentError(f"{argument} must be one of {', '.join(words)}, not {value!r}{f': {close}' if close else ''}")
 
 
 def a_kind(value: object) -> str:
@@ -215,7 +215,7 @@ class ModelError(EnergyError):
 
 
 class DataError(ModelError):
-    """The data or a parameter file does not fit the model (E0401, E0402, E0403)."""
+    """The data, a graph, or a file of parameters does not fit the model (E0401, E0402, E0403)."""
 
     @classmethod
     def of(cls, message: str, help: str = "", code: str = "E0401") -> DataError:
@@ -224,7 +224,7 @@ class DataError(ModelError):
 
 
 class ArgumentError(EnergyError, ValueError):
-    """An argument of a public function is out of its range."""
+    """An argument of a public function has a wrong type, or a value that is not admissible."""
 
 
 def whole_number(name: str, value: Any, least: int = 0) -> int:
@@ -234,7 +234,7 @@ def whole_number(name: str, value: Any, least: int = 0) -> int:
     except TypeError:
         number = least - 1
     if number < least:
-        raise ArgumentError(f"{name} is a whole number, {least} or more, not {value!r}")
+        raise ArgumentError(f"{name} must be a whole number, {least} or more, not {value!r}")
     return number
 
 
@@ -243,16 +243,16 @@ class TooLarge(EnergyError):
 
 
 class NotApplicable(EnergyError):
-    """A method or an estimator does not fit this model; the message says why."""
+    """A training method or an estimator cannot be applied to this model; the message says why."""
 
 
 class NotNormalisable(EnergyError):
-    """The joint density cannot be normalised at the parameters in hand, so there is no likelihood."""
+    """The joint density cannot be normalised at the given parameters, so there is no likelihood."""
 
 
 class EstimateError(EnergyError):
-    """An estimate that cannot be right is refused; the message says what it contradicts."""
+    """An estimate is refused because it contradicts what is known; the message says what."""
 
 
 class TrainingError(EnergyError):
-    """Training stopped: a parameter, its update and the likely cause are named."""
+    """Training stopped because a parameter became NaN or infinite; the message names it, the update and the likely cause."""
