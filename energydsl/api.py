@@ -173,10 +173,18 @@ class Model:
         return show(self, stage)
 
     def compile(self, backend: Backend = "auto", dtype: DType = "float32", precision: Precision = "full") -> Program:
-        """A program of kernels. Raises `ModelError` (E0402) where it cannot be compiled.
+        """A program of kernels.
 
-        precision: of large float32 products on a GPU: "full"; "tf32", factors rounded to 11 bits; "bf16x2" and "bf16x3",
-        factors as sums of two or three 8-bit numbers. `docs/performance.md` has their errors.
+        backend: "auto" takes "cupy" or "numba" where they are installed and the model is large enough, else "numpy". dtype: of
+        parameters, states and results. precision: of large float32 products on a GPU: "full"; "tf32", factors rounded to 11
+        bits; "bf16x2" and "bf16x3", factors as sums of two or three 8-bit numbers (`docs/performance.md` has their errors).
+        Raises `ArgumentError` for another word, `EnergyError` where the backend cannot be used here, and `ModelError` (E0402)
+        where a graph was not given.
+
+        >>> import energydsl as ed
+        >>> program = ed.zoo("rbm").compile("numpy", "float64")
+        >>> program.backend, program.dtype.name
+        ('numpy', 'float64')
         """
         from energydsl.program.undirected import Program
 
@@ -254,7 +262,11 @@ def load(
     consts: Mapping[str, float] | None = None,
     graphs: Mapping[str, Any] | None = None,
 ) -> Model:
-    """The model of a file. Raises `ModelError` with all its diagnostics, `EnergyError` where it cannot be read."""
+    """The model in a file.
+
+    dims: sizes by name, in place of those in the file; consts: constants likewise. graphs: NetworkX graphs by name, for
+    `graph G[n]`. Raises `ModelError` with all diagnostics of the text, and `EnergyError` where the file cannot be read.
+    """
     path = Path(path)
     try:
         data = path.read_bytes()
@@ -270,7 +282,15 @@ def loads(
     graphs: Mapping[str, Any] | None = None,
     name: str = "model.energy",
 ) -> Model:
-    """The model of a string."""
+    """The model in a string. Arguments and errors are those of `load`; diagnostics show `name` for the file.
+
+    >>> import energydsl as ed
+    >>> model = ed.loads("visible v[3] : binary hidden h[2] : binary param W[3, 2] energy = - v @ W @ h")
+    >>> print(model.conditionals["h"])
+    p(h_j = 1 | v) = sigmoid(sum_i v_i W_ij)
+    >>> print(model.gradients["W"])
+    dE/dW_ij = -v_i h_j
+    """
     return Model(Source(name, text), _overrides(dims, consts, graphs, None))
 
 
@@ -278,6 +298,10 @@ def zoo(name: str, dims: Mapping[str, int] | None = None, consts: Mapping[str, f
     """A model that comes with the package, by name: `zoo("rbm")`; `energydsl new` lists them.
 
     Raises `ArgumentError` for another name.
+
+    >>> import energydsl as ed
+    >>> ed.zoo("rbm", dims={"J": 64}).layers["h"].shape
+    (64,)
     """
     return loads(zoo_text(name), dims, consts, name=f"{name}.energy")
 
