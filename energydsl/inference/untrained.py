@@ -13,7 +13,7 @@ def untrained(model: Model) -> Run:
     if learned:
         are = "is a parameter" if len(learned) == 1 else "are parameters"
         raise ArgumentError(
-            f"{' and '.join(learned)} {are} to be learned: train the model, then give the folder of that run"
+            f"{', '.join(learned)} {are} to be learned: train the model, then give the folder of that run"
         )
     program = model.compile()
     return Run(program, program.init(), {"data": {"binarise": None}}, finished=True)
