@@ -95,6 +95,7 @@ class Model:
 
     @property
     def name(self) -> str:
+        """The name that the text gives the model, else that of its file."""
         return self.resolved.name
 
     @property

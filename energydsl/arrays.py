@@ -49,7 +49,7 @@ class _Unfit(Exception):
         self.help = help
 
 
-def _numbers(value: Any, name: str) -> Array:
+def _numbers(value: object, name: str) -> Array:
     if isinstance(value, np.ma.MaskedArray):
         plain, mask = _numbers(np.asarray(value.data), name), np.ma.getmaskarray(value)
         return np.where(mask, np.nan, plain) if mask.any() else plain
@@ -118,7 +118,7 @@ def _of_objects(array: Array) -> Array:
     return found
 
 
-def _why(value: Any, error: Exception) -> str:
+def _why(value: object, error: Exception) -> str:
     """Rows of different lengths are named, as NumPy names none."""
     if isinstance(value, Sequence):
         lengths = [len(row) if isinstance(row, Sequence | np.ndarray) else 0 for row in value]

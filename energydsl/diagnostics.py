@@ -10,11 +10,12 @@ import bisect
 import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import PurePath
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, SupportsIndex, TypeVar
 
 
 @dataclass(frozen=True)
@@ -227,12 +228,12 @@ class ArgumentError(EnergyError, ValueError):
     """An argument of a public function has a wrong type, or a value that is not admissible."""
 
 
-def whole_number(name: str, value: Any, least: int = 0) -> int:
+def whole_number(name: str, value: object, least: int = 0) -> int:
     """An argument that is a whole number, Python's or NumPy's, `least` or more. Raises `ArgumentError`."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = least - 1
+    number = least - 1
+    if isinstance(value, SupportsIndex):
+        with suppress(TypeError):  # of an array with several entries
+            number = operator.index(value)
     if number < least:
         raise ArgumentError(f"{name} must be a whole number, {least} or more, not {value!r}")
     return number

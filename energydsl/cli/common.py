@@ -9,8 +9,9 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +20,7 @@ import click
 from energydsl.api import Model
 from energydsl.diagnostics import EnergyError, ModelError, Part, Source, render_all
 from energydsl.model.resolve import Overrides
-from energydsl.options import SPLITS, Backend, DType, Precision
+from energydsl.options import SPLITS, Backend, DType, Precision, Split
 from energydsl.syntax.parser import decode
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from energydsl.learning.loop import Run
     from energydsl.program.undirected import Program
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., None])
+Number = TypeVar("Number", int, float)
 FAULT, INTERNAL = 1, 3
 
 
@@ -119,16 +121,16 @@ def _report_internal(error: Exception, as_json: bool) -> None:
         traceback.print_exc()
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: object) -> object:
     """JSON has no NaN: null in its place."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {k: _finite(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def print_json(value: dict[str, Any]) -> None:
+def print_json(value: Mapping[str, object]) -> None:
     """One JSON object on standard output; numbers that are not finite become null."""
     click.echo(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
 
@@ -155,8 +157,32 @@ def overrides_options(function: Function) -> Function:
     )(function)
 
 
-def data_of_run_options(function: Function) -> Function:
-    """The options that `data_of_run` takes."""
+@dataclass(frozen=True)
+class DataOptions:
+    """What `--data`, `--split`, `--binarise` and `--key` say."""
+
+    sources: tuple[str, ...]
+    split: Split
+    binarise: str | None
+    key: str | None
+
+    def load(self, run: Run) -> Data:
+        """The data, in the layers of a run's model; grey values are taken as in training where nothing else is said."""
+        from energydsl.data import load_data
+
+        rule = self.binarise or run.config["data"]["binarise"]
+        return load_data(run.program.model, self.sources, self.split, rule, self.key)
+
+
+def data_options(function: Function) -> Function:
+    """The options of `DataOptions`, which the command takes as `data`."""
+
+    @functools.wraps(function)
+    def run(
+        *args: Any, sources: tuple[str, ...], split: Split, binarise: str | None, key: str | None, **kwargs: Any
+    ) -> None:
+        function(*args, data=DataOptions(sources, split, binarise, key), **kwargs)
+
     for option in (
         click.option("--key", metavar="NAME", help="Name of the array in an .npz file."),
         click.option(
@@ -180,8 +206,8 @@ def data_of_run_options(function: Function) -> Function:
             help="Data source, as for `energydsl train`.",
         ),
     ):
-        function = option(function)
-    return function
+        run = option(run)
+    return run  # type: ignore[return-value]
 
 
 def run_or_model(target: str, dims: dict[str, int], consts: dict[str, float], as_json: bool) -> Run:
@@ -198,26 +224,20 @@ def run_or_model(target: str, dims: dict[str, int], consts: dict[str, float], as
     return open_run(target)
 
 
-def data_of_run(run: Run, sources: tuple[str, ...], options: dict[str, Any]) -> Data:
-    """The data that `data_of_run_options` ask for, grey values taken as in the run."""
-    from energydsl.data import load_data
+def _pairs(kind: Callable[[str], Number]) -> Callable[..., dict[str, Number]]:
+    """Options NAME=VALUE."""
 
-    rule = options["binarise"] or run.config["data"]["binarise"]
-    return load_data(run.program.model, sources, options["split"], rule, options["key"])
-
-
-def _pairs(kind: Callable[[str], Any]) -> Callable[..., dict[str, Any]]:
-    def parse(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
-        found = {}
+    def parse(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, Number]:
+        found: dict[str, Number] = {}
         for text in values:
-            name, sign, number = text.partition("=")
-            try:
-                found[name.strip()] = kind(number)
-            except ValueError:
-                sign = ""
-            if not sign or not name.strip() or not math.isfinite(found.get(name.strip(), math.inf)):
+            name, _, value = text.partition("=")
+            number: Number | None = None
+            with suppress(ValueError):
+                number = kind(value)
+            if not name.strip() or number is None or not math.isfinite(number):
                 wanted = "NAME=INTEGER, e.g. J=64" if kind is int else "NAME=REAL, e.g. t=0.5"
                 raise click.BadParameter(f"expected {wanted}, not `{text}`")
+            found[name.strip()] = number
         return found
 
     return parse

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from energydsl.api import Model
-from energydsl.cli.common import compiled, json_option, print_json, progress, read_source
+from energydsl.cli.common import Number, compiled, json_option, print_json, progress, read_source
 from energydsl.cli.train_command import greedy_of, keep, method_of, optimizer_of, reporting, training_options
 from energydsl.diagnostics import EnergyError
 from energydsl.learning import defaults
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from energydsl.report.comparison import Variant
 
 
-def _grid(kind: type) -> Callable[..., dict[str, list[Any]]]:
+def _grid(kind: Callable[[str], Number]) -> Callable[..., dict[str, list[Number]]]:
     """Options NAME=VALUE,VALUE,..."""
 
-    def parse(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, list[Any]]:
-        found: dict[str, list[Any]] = {}
+    def parse(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, list[Number]]:
+        found: dict[str, list[Number]] = {}
         for text in values:
-            name, _, numbers = text.partition("=")
-            try:
-                found[name.strip()] = list(dict.fromkeys(kind(number) for number in numbers.split(",")))
-            except ValueError:
-                found[name.strip()] = [math.nan]
-            if not name.strip() or not all(math.isfinite(n) for n in found[name.strip()]):
+            name, _, listed = text.partition("=")
+            numbers: list[Number] = []
+            with contextlib.suppress(ValueError):
+                numbers = list(dict.fromkeys(kind(number) for number in listed.split(",")))
+            if not name.strip() or not numbers or not all(math.isfinite(n) for n in numbers):
                 wanted = "NAME=INTEGER,..., e.g. J=64,256" if kind is int else "NAME=REAL,..., e.g. t=0.5,1"
                 raise click.BadParameter(f"expected {wanted}, not `{text}`")
+            found[name.strip()] = numbers
         return found
 
     return parse

@@ -24,7 +24,8 @@ def command(run: str, as_json: bool) -> None:
     params = {n: list(a.shape) for n, a in opened.params.items()}
     assert opened.path is not None
     last = opened.history[-1] if opened.history else {}
-    facts: dict[str, Any] = {
+    evaluations = latest_of_each_kind(read_evaluations(opened.path))
+    facts = {
         "ok": True,
         "run": str(opened.path),
         "config": opened.config,
@@ -33,7 +34,7 @@ def command(run: str, as_json: bool) -> None:
         "seconds": opened.seconds,
         "finished": opened.finished,
         "last": last,
-        "evaluations": latest_of_each_kind(read_evaluations(opened.path)),
+        "evaluations": evaluations,
         "warnings": list(opened.warnings),
     }
     if as_json:
@@ -64,7 +65,7 @@ def command(run: str, as_json: bool) -> None:
     for key, value in last.items():
         if key not in ("epoch", "update") and value is not None:
             click.echo(f"  {key.replace('_', ' ')}: {value:.5g}")
-    for entry in facts["evaluations"]:
+    for entry in evaluations:
         click.echo(f"{_described(entry)}\n  {entry['date']}, at update {entry['updates']}")
 
 

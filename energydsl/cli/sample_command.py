@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from numpy.typing import NDArray
 
 from energydsl.cli.common import compiled, json_option, overrides_options, print_json, progress, read_model
 from energydsl.data import readers, writers
 from energydsl.diagnostics import EnergyError
 from energydsl.learning import defaults
-from energydsl.options import BACKENDS
+from energydsl.options import BACKENDS, Backend
 
 if TYPE_CHECKING:
     from energydsl.learning.loop import Run
+    from energydsl.program.undirected import Program
 
 
 @click.command("sample", short_help="Draw samples from a run or a model file.")
@@ -68,8 +70,11 @@ def command(
     out: Path | None,
     image: Path | None,
     seed: int,
+    params: Path | None,
+    backend: Backend | None,
+    dims: dict[str, int],
+    consts: dict[str, float],
     as_json: bool,
-    **options: Any,
 ) -> None:
     """Run Gibbs chains and keep their last states as samples.
 
@@ -78,7 +83,14 @@ def command(
     """
     from energydsl.learning.sampling import chains, codes, rows_of
 
-    opened, held = _opened(run, seed, as_json, options), dict(_held(c) for c in clamp)
+    for_file = {"--params": params, "--backend": backend, "-D": dims, "-c": consts}
+    if run == "-" or Path(run).is_file():
+        opened = _begun(
+            compiled(read_model(run, dims, consts, as_json), as_json, backend or defaults.BACKEND), params, seed
+        )
+    else:
+        opened = _run(run, [name for name, value in for_file.items() if value])
+    held = dict(_held(c) for c in clamp)
     _writable(out, image, as_json)
     if image is not None:
         from energydsl.report.images import pictured
@@ -104,8 +116,8 @@ def command(
         assert sheet is not None
         write(image, sheet)
         written.append(str(image))
-    facts: dict[str, Any] = {n: {"shape": list(a.shape), "mean": float(a.mean())} for n, a in arrays.items()}
     if as_json:
+        facts = {n: {"shape": list(a.shape), "mean": float(a.mean())} for n, a in arrays.items()}
         print_json(
             {
                 "ok": True,
@@ -117,27 +129,26 @@ def command(
             }
         )
         return
-    for name, fact in facts.items():
-        click.echo(f"{name}: {tuple(fact['shape'])}, mean {fact['mean']:.4f}")
+    for name, array in arrays.items():
+        click.echo(f"{name}: {array.shape}, mean {array.mean():.4f}")
     for path in written:
         click.echo(f"written: {path}")
 
 
-def _opened(target: str, seed: int, as_json: bool, options: dict[str, Any]) -> Run:
-    """The run in a folder; or a model file with parameters, as a run that has not begun."""
+def _run(folder: str, given: list[str]) -> Run:
+    """The run in a folder, with which nothing may be given that is for a model file."""
     from energydsl.learning.run import open_run
+
+    if given:
+        raise click.UsageError(f"{' and '.join(given)} can be given for a model file only, and {folder} is not one")
+    return open_run(folder)
+
+
+def _begun(program: Program, params: Path | None, seed: int) -> Run:
+    """A run of a model file that has not begun, with the parameters of a file or as they are initialised."""
     from energydsl.learning.sampling import as_run
 
-    given = [name for name, value in options.items() if value]
-    if target != "-" and not Path(target).is_file():
-        if given:
-            names = {"dims": "-D", "consts": "-c"}
-            shown = " and ".join(names.get(n, f"--{n}") for n in given)
-            raise click.UsageError(f"{shown} can be given for a model file only, and {target} is not one")
-        return open_run(target)
-    model = read_model(target, options["dims"], options["consts"], as_json)
-    params = readers.arrays(Path(options["params"])) if options["params"] else None
-    return as_run(compiled(model, as_json, options["backend"] or defaults.BACKEND), params, seed)
+    return as_run(program, None if params is None else readers.arrays(params), seed)
 
 
 def _writable(out: Path | None, image: Path | None, as_json: bool) -> None:
@@ -149,7 +160,8 @@ def _writable(out: Path | None, image: Path | None, as_json: bool) -> None:
         click.echo("nothing will be written: -o s.npz keeps the samples, --image s.png draws them", err=True)
 
 
-def _held(text: str) -> tuple[str, Any]:
+def _held(text: str) -> tuple[str, float | NDArray[Any]]:
+    """What `--clamp` says: a layer, and its value or rows of values."""
     name, sign, value = text.partition("=")
     if not sign:
         raise click.BadParameter(f"expected LAYER=VALUE, e.g. y=3, not `{text}`")

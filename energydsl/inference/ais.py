@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl.arrays import Values
 from energydsl.derive.free_energy import summable_sets
 from energydsl.diagnostics import ArgumentError, EstimateError
 from energydsl.learning import defaults
@@ -48,13 +49,13 @@ class LogPartition:
 
 def ais(
     program: Program,
-    params: Mapping[str, Any],
+    params: Mapping[str, Values],
     base: Base,
     betas: int = defaults.TEMPERATURES,
     chains: int = defaults.ANNEALED_CHAINS,
     seed: int = 0,
     progress: Progress | None = None,
-    given: Mapping[str, Any] | None = None,
+    given: Mapping[str, Values] | None = None,
     *,
     beta: float = 1.0,
     weights: Mapping[str, float] | None = None,
@@ -75,13 +76,13 @@ def ais(
 
 def ais_each(
     program: Program,
-    params: Mapping[str, Any],
+    params: Mapping[str, Values],
     base: Base,
     betas: int = defaults.TEMPERATURES,
     chains: int = defaults.ANNEALED_CHAINS,
     seed: int = defaults.SEED,
     progress: Progress | None = None,
-    given: Mapping[str, Any] | None = None,
+    given: Mapping[str, Values] | None = None,
     *,
     beta: float = 1.0,
     weights: Mapping[str, float] | None = None,
@@ -105,7 +106,7 @@ def ais_each(
 
 
 def ais_seconds(
-    program: Program, params: Mapping[str, Any], base: Base, betas: int, chains: int, given: Mapping[str, Any]
+    program: Program, params: Mapping[str, Values], base: Base, betas: int, chains: int, given: Arrays
 ) -> float:
     """How many seconds `ais_each` will take, measured by a few steps for one row of the inputs."""
     rows = len(next(iter(given.values()))) if given else 1
@@ -117,7 +118,7 @@ def ais_seconds(
     return (time.perf_counter() - since) / _TIMED * betas * rows
 
 
-def _inputs(program: Program, given: Mapping[str, Any]) -> Arrays:
+def _inputs(program: Program, given: Mapping[str, Values]) -> Arrays:
     """The input layers, on the host."""
     names = program.model.by_role("input")
     for name in names:

@@ -106,7 +106,7 @@ def _wrong(after: Arrays, x: Arrays, program: Program) -> Array:
 
 
 def recall(
-    program: Program, params: Mapping[str, Any], cues: Mapping[str, Values] | Values, sweeps: int = 100
+    program: Program, params: Mapping[str, Values], cues: Mapping[str, Values] | Values, sweeps: int = 100
 ) -> Recall:
     """Where each cue comes to rest when every unit takes its likelier value in turn, and the energy on the way.
 
