@@ -95,7 +95,7 @@ class Model:
 
     @property
     def name(self) -> str:
-        """The name that the text gives the model, else that of its file."""
+        """The name in the `model` statement, `model` where there is none."""
         return self.resolved.name
 
     @property
