@@ -54,7 +54,7 @@ from energydsl.syntax.resources import folder
 if TYPE_CHECKING:
     import networkx as nx
 
-    from energydsl.program.undirected import Program
+    from energydsl.program import Program
     from energydsl.verification.certificate import Certificate
 
 # Parameters and units from which `auto` takes compiled kernels, and a device.
@@ -187,7 +187,9 @@ class Model:
         >>> program.backend, program.dtype.name
         ('numpy', 'float64')
         """
-        from energydsl.program.undirected import Program
+        from energydsl.program import Program
+        from energydsl.program.directed import Directed
+        from energydsl.program.undirected import Undirected
 
         one_of("dtype", dtype, DTYPES)
         one_of("precision", precision, PRECISIONS)
@@ -195,13 +197,8 @@ class Model:
         if precision != "full" and (chosen != "cupy" or dtype != "float32"):
             raise ArgumentError(f"precision {precision} is for float32 on the cupy backend, not {dtype} on {chosen}")
         if isinstance(self.derived, Network):
-            from energydsl.program.directed import DirectedProgram
-
-            program: Program = DirectedProgram(self.derived, chosen, dtype, precision)
-        else:
-            program = Program(self.derived, chosen, dtype, precision)
-        program.origin = self
-        return program
+            return Program(Directed(self.derived, chosen, dtype, precision), self)
+        return Program(Undirected(self.derived, chosen, dtype, precision), self)
 
     def _backend(self, backend: Backend) -> Backend:
         """The backend that is meant. Raises `EnergyError` where it cannot be used here."""

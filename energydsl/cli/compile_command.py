@@ -43,10 +43,10 @@ def command(
     A model with directed parts gives one module for each of them: kernels.py for the core, kernels_p_v_h1.py for
     p(v | h1), and so on.
     """
-    from energydsl.program.undirected import emit
+    from energydsl.backends.registry import printed
 
     parts = derivations(read_model(file, dims, consts, as_json).derived)
-    sources = {name: emit(derived, dtype, backend).text for name, derived in parts}
+    sources = {name: printed(derived, dtype, backend).text for name, derived in parts}
     written = {}
     for name, source in sources.items() if out is not None else ():
         assert out is not None

@@ -16,7 +16,7 @@ from energydsl.options import BACKENDS, Backend
 
 if TYPE_CHECKING:
     from energydsl.learning.loop import Run
-    from energydsl.program.undirected import Program
+    from energydsl.program import Program
 
 
 @click.command("sample", short_help="Draw samples from a run or a model file.")

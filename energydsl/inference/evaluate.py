@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl.backends.interface import Arrays
 from energydsl.data.sources import Data, Given, as_data
 from energydsl.derive.records import Verdict
 from energydsl.diagnostics import ArgumentError, DataError, EstimateError, NotApplicable, TooLarge, a_kind, one_of
@@ -18,8 +19,10 @@ from energydsl.inference.ais import Base, LogPartition, Progress, ais_each, ais_
 from energydsl.inference.scores import Scores, exact_scores, independent, least_log_z, scores, standard_error
 from energydsl.learning import defaults
 from energydsl.options import ESTIMATORS, Estimator
-from energydsl.program.directed import DirectedProgram
-from energydsl.program.undirected import Arrays, Program
+from energydsl.program import Engine
+from energydsl.program.exact import check_normalisable, log_sum
+from energydsl.program.states import checked_arrays
+from energydsl.program.undirected import Undirected
 from energydsl.random import Rng, stream
 
 if TYPE_CHECKING:
@@ -121,7 +124,7 @@ def evaluate(
 
 def baseline(run: Run, data: Data, seed: int = 0) -> Evaluation:
     """The exact log-likelihood of the same rows under independent units with the base rates of the training data."""
-    log_p = independent(run.program, run.base, _rows(run, data, seed))
+    log_p = independent(run.program.engine, run.base, _rows(run, data, seed))
     return Evaluation(
         "exact", 0.0, 0.0, float(log_p.mean()), 0.0, len(log_p), rows_std=standard_error(log_p), rows=log_p
     )
@@ -129,16 +132,16 @@ def baseline(run: Run, data: Data, seed: int = 0) -> Evaluation:
 
 def _rows(run: Run, data: Given, seed: int, binarise: str | None = None) -> Arrays:
     """The whole rows of data, grey values drawn, as arrays of the host in the shapes of the energy."""
-    program = run.program
+    program = run.program.engine
     data = as_data(program.model, data, binarise or run.config["data"]["binarise"], "test")
     data = data.complete()
     if not len(data):
         raise DataError.of("every row has a missing entry, but a log-likelihood needs complete rows")
-    return {n: program.host(a) for n, a in program.checked_arrays(data.drawn(seed)).items()}
+    return {n: program.host(a) for n, a in checked_arrays(program, data.drawn(seed)).items()}
 
 
 def _evaluated(run: Run, x: Arrays, method: Estimator, annealing: Annealing, progress: Progress | None) -> Evaluation:
-    program = run.program
+    program = run.program.engine
     core, params, base = core_of(program, run.params, run.base, x, annealing.seed)
     inputs, number = distinct_inputs(core, x)
     partitions = find_log_z(core, params, base, inputs, method, annealing, progress)
@@ -172,25 +175,16 @@ def _evaluated(run: Run, x: Arrays, method: Estimator, annealing: Annealing, pro
 
 
 def core_of(
-    program: Program, params: Arrays, base: Base, x: Arrays | None = None, seed: int = 0
-) -> tuple[Program, Arrays, Base]:
+    program: Engine, params: Arrays, base: Base, x: Arrays | None = None, seed: int = 0
+) -> tuple[Undirected, Mapping[str, Any], Base]:
     """The program that log Z belongs to, its parameters, and the base rates where annealing starts, if need be those of x.
 
     In a model with directed parts it is the core, and the base rates are those of what is recognised from x.
     """
-    if not isinstance(program, DirectedProgram):
-        rates = {n: program.base_rate(n, x[n]) for n in program.model.by_role("visible") if x and n not in base}
-        return program, params, {**base, **rates}
-    p, core = program.check_params(params), program.core
-    state = {n: program.device(a) for n, a in (x or {}).items()}
-    if not state or not _verdict(program).ok:
-        return core, program.core_params(p), {}
-    program.recognise(p, state, program.settings(), Rng(stream(seed, "recognition for annealing")))
-    found = {n: core.base_rate(n, program.host(state[n])) for n in core.model.by_role("visible")}
-    return core, program.core_params(p), found
+    return program.annealing_start(params, base, x or {}, Rng(stream(seed, "recognition for annealing")))
 
 
-def distinct_inputs(program: Program, x: Arrays) -> tuple[Arrays, Array]:
+def distinct_inputs(program: Engine, x: Arrays) -> tuple[Arrays, Array]:
     """The distinct rows of the input layers, and the number of the one that each row has, (rows,); 0 without inputs."""
     names = program.model.by_role("input")
     count = len(next(iter(x.values())))
@@ -202,8 +196,8 @@ def distinct_inputs(program: Program, x: Arrays) -> tuple[Arrays, Array]:
 
 
 def find_log_z(
-    program: Program,
-    params: Arrays,
+    program: Undirected,
+    params: Mapping[str, Any],
     base: Base,
     inputs: Arrays,
     method: Estimator = "auto",
@@ -215,10 +209,10 @@ def find_log_z(
     Raises `NotNormalisable` where Z is infinite, and `TooLarge` for more than 1000 rows of inputs by AIS.
     """
     annealing = annealing or Annealing()
-    program.check_normalisable(params)
+    check_normalisable(program, params)
     units = tuple(program.model.random_layers())
     found = _exactly(
-        lambda watch: program.log_sum(params, inputs, units, watch),
+        lambda watch: log_sum(program, params, inputs, units, watch),
         method,
         progress,
         _seconds(program, params, base, inputs, annealing),
@@ -235,7 +229,7 @@ def find_log_z(
 
 
 def find_scores(
-    program: Program,
+    program: Engine,
     params: Arrays,
     x: Arrays,
     method: Estimator,
@@ -296,16 +290,18 @@ class _Watch:
                 raise TooLarge(f"the exact sum would take {whole:.0f} s; use AIS instead")
 
 
-def _seconds(program: Program, params: Arrays, base: Base, inputs: Arrays, annealing: Annealing) -> Callable[[], float]:
+def _seconds(
+    program: Undirected, params: Mapping[str, Any], base: Base, inputs: Arrays, annealing: Annealing
+) -> Callable[[], float]:
     """How long annealing takes, measured when it is asked for."""
     return lambda: ais_seconds(program, params, base, annealing.betas, annealing.chains, inputs)
 
 
-def _verdict(program: Program) -> Verdict:
+def _verdict(program: Engine) -> Verdict:
     return next(v for v in program.derived.verdicts if v.name == "ais")
 
 
-def check_above_rows(program: Program, x: Arrays, found: Scores, partition: LogPartition) -> float:
+def check_above_rows(program: Engine, x: Arrays, found: Scores, partition: LogPartition) -> float:
     """log Z, at least what the distinct rows of data add up to.
 
     Raises `EstimateError` where an estimate is less by more than its sampling error: then annealing has missed a mode.

@@ -15,14 +15,18 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl.backends.interface import Arrays
 from energydsl.data.sources import Given, as_data
 from energydsl.derive.free_energy import log_states
-from energydsl.diagnostics import ArgumentError, NotApplicable, suggestion
+from energydsl.diagnostics import ArgumentError, suggestion
 from energydsl.domains import DOMAINS
 from energydsl.inference.scores import standard_error
 from energydsl.model.records import Layer
-from energydsl.program.directed import DirectedProgram
-from energydsl.program.undirected import Arrays, Program
+from energydsl.program import Engine
+from energydsl.program.engine import MEAN_FIELD_ITERATIONS
+from energydsl.program.exact import joint_states
+from energydsl.program.marginals import summed_out
+from energydsl.program.states import check_params, checked_arrays
 
 if TYPE_CHECKING:
     from energydsl.learning.loop import Run
@@ -31,12 +35,12 @@ Array = NDArray[Any]
 Method = Literal["exact", "mean field", "recognition", "recognition, mean field"]
 MOST_STATES = 4096
 _ROWS = 2048
-# (recognised, exact) -> the method's name.
-_METHODS: Mapping[tuple[bool, bool], Method] = {
-    (False, True): "exact",
-    (False, False): "mean field",
-    (True, True): "recognition",
-    (True, False): "recognition, mean field",
+# How the layers of the core were found, and whether their sum is exact -> the name of the method.
+_METHODS: Mapping[tuple[str, bool], Method] = {
+    ("", True): "exact",
+    ("", False): "mean field",
+    ("recognition", True): "recognition",
+    ("recognition", False): "recognition, mean field",
 }
 # How far moments may still move where a mean-field bound is read.
 _SETTLED = 1e-4
@@ -107,51 +111,30 @@ def predict(
     joint states, or is the only one with data; `NotApplicable` where directed parts or recognition are given the layer;
     `DataError` for data that do not fit.
     """
-    program = run.program
+    program = run.program.engine
     record = _checked(program, layer)
     data = as_data(program.model, data, run.config["data"]["binarise"], "test")
-    x = program.checked_arrays(data.drawn(seed))
-    [states] = program.states((layer,))
+    x = checked_arrays(program, data.drawn(seed))
+    [states] = joint_states(program, (layer,))
     found = program.host(states[layer])
     truth = _number(program.host(x[layer]).reshape(len(x[layer]), -1), found.reshape(len(found), -1), layer)
-    params, recognised = program.check_params(run.params), False
-    if isinstance(program, DirectedProgram):
-        program, params, x = _core(program, params, x, layer)
-        recognised = True
-    exact = set(program.model.by_role("hidden")) <= set(program.derived.free_energy.summed_out)
+    problem = program.core_problem(check_params(program, run.params), x, layer)
+    core, params, x = problem.engine, problem.params, problem.data
+    exact = set(core.model.by_role("hidden")) <= set(core.derived.free_energy.summed_out)
     rest = {n: a for n, a in x.items() if n != layer}
     count = len(truth)
     parts = []
     for start in range(0, count, _ROWS):
-        some = {n: program.device(a[start : start + _ROWS]) for n, a in rest.items()}
-        parts.append(_chances(program, params, some, states, exact))
+        some = {n: core.device(a[start : start + _ROWS]) for n, a in rest.items()}
+        parts.append(_chances(core, params, some, states, exact))
         if progress is not None:
             progress(min(1.0, (start + _ROWS) / count))
     codes = found.argmax(axis=-1) if DOMAINS[record.domain.name].one_hot else found
-    return Prediction(layer, _METHODS[recognised, exact], np.concatenate(parts), truth, codes.reshape(len(codes), -1))
+    method = _METHODS[problem.method, exact]
+    return Prediction(layer, method, np.concatenate(parts), truth, codes.reshape(len(codes), -1))
 
 
-def _core(program: DirectedProgram, params: Arrays, x: Arrays, layer: str) -> tuple[Program, Arrays, Arrays]:
-    """The core of a directed model, with the means of what is recognised from the data as its data."""
-    core = program.core
-    if layer not in core.model.layers:
-        raise NotApplicable(f"`{layer}` is drawn from its parents: only layers of the core can be predicted")
-    for part in (*program.generative, *program.recognition):
-        if layer in part.factor.given:
-            raise NotApplicable(
-                f"{part.factor.name} is given `{layer}`: only layers that stand in the core alone can be predicted"
-            )
-    count = len(next(iter(x.values())))
-    parts: dict[str, list[Array]] = {n: [] for n in core.model.layers if n not in core.model.by_role("hidden")}
-    for start in range(0, count, _ROWS):
-        state = {n: program.device(a[start : start + _ROWS]) for n, a in x.items()}
-        program.recognise(params, state, program.settings(), None, means=True)
-        for name in parts:
-            parts[name].append(program.host(state[name]))
-    return core, program.core_params(params), {n: np.concatenate(a) for n, a in parts.items()}
-
-
-def _checked(program: Program, layer: str) -> Layer:
+def _checked(program: Engine, layer: str) -> Layer:
     known = program.model.by_role("visible")
     if layer not in known:
         help = suggestion(layer, known) or f"visible are {', '.join(f'`{n}`' for n in known)}"
@@ -173,7 +156,7 @@ def _number(values: Array, states: Array, layer: str) -> Array:
     return np.asarray(nearest)
 
 
-def _chances(program: Program, params: Arrays, rest: Arrays, states: Arrays, exact: bool) -> Array:
+def _chances(program: Engine, params: Arrays, rest: Arrays, states: Arrays, exact: bool) -> Array:
     """softmax over states of -F(rest, state), or of its mean-field bound, (rows, states)."""
     [(layer, values)] = states.items()
     rows = len(next(iter(rest.values())))
@@ -183,9 +166,9 @@ def _chances(program: Program, params: Arrays, rest: Arrays, states: Arrays, exa
         x = {**rest, layer: program.xp.array(program.xp.broadcast_to(values[k : k + 1], (rows, *values.shape[1:])))}
         if exact:
             with program.single_threaded_blas():
-                logits[:, k] = -program.host(program.summed_out(params, x, settings, out))
+                logits[:, k] = -program.host(summed_out(program, params, x, settings, out))
         else:
-            logits[:, k] = program.host(program.mean_field(params, x, _SETTLED).bound)
+            logits[:, k] = program.host(program.mean_field(params, x, settings, _SETTLED, MEAN_FIELD_ITERATIONS).bound)
     logits -= logits.max(axis=1, keepdims=True)
     weights = np.exp(np.maximum(logits, -700.0))
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
