@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from energydsl.api import BACKENDS, DTYPES, PRECISIONS, Model
+from energydsl.api import Model
 from energydsl.cli.common import (
     Function,
     compiled,
@@ -28,6 +28,7 @@ from energydsl.learning.choice import chosen_optimizer, default_method, default_
 from energydsl.learning.greedy import Greedy
 from energydsl.learning.methods import CD, METHODS, POSITIVE, Method
 from energydsl.learning.optimizers import OPTIMIZERS, SCHEDULES, SGD, Optimizer
+from energydsl.options import BACKENDS, DTYPES, PRECISIONS
 
 _SGD, _ADAM = (defaults.RATES[name] for name in ("sgd", "adam"))
 _TRAINING = (

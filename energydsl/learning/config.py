@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 import energydsl
-from energydsl.api import BACKENDS, DTYPES, PRECISIONS
 from energydsl.backends.interface import Array
 from energydsl.data.sources import Data
 from energydsl.diagnostics import ArgumentError
@@ -22,6 +21,7 @@ from energydsl.learning.greedy import Greedy
 from energydsl.learning.methods import METHODS, Method
 from energydsl.learning.optimizers import OPTIMIZERS, Optimizer
 from energydsl.model.records import Resolved
+from energydsl.options import BACKENDS, DTYPES, PRECISIONS
 from energydsl.program import Engine
 
 FILE = "config.json"

@@ -23,13 +23,14 @@ from energydsl.data.sources import Data
 from energydsl.derive import Derived
 from energydsl.derive.directed.network import Factor, Network
 from energydsl.derive.directed.split import inlined, names, take_apart, written
-from energydsl.diagnostics import ArgumentError, NotApplicable, Source
+from energydsl.diagnostics import ArgumentError, NotApplicable, Source, one_of
 from energydsl.learning import defaults
 from energydsl.learning.centred import centred_pairs
 from energydsl.learning.methods import CD, Method
 from energydsl.learning.optimizers import SGD, Optimizer
 from energydsl.model.records import Resolved
 from energydsl.model.resolve import Overrides
+from energydsl.options import DTYPES
 from energydsl.program import Engine, Program
 from energydsl.program.states import check_params
 from energydsl.random import Rng, seed_of, stream
@@ -246,7 +247,7 @@ def pretrain(
         raise ArgumentError(f"{len(greedy.epochs)} numbers of epochs for {len(todo)} stages")
     for number, stage in enumerate(todo, 1):
         own = Model(Source(f"{model.name}.energy", stage.text), given)
-        small = own.compile(program.backend, program.dtype.name, program.precision)
+        small = own.compile(program.backend, one_of("dtype", program.dtype.name, DTYPES), program.precision)
         sources = {n: stage.copies.get(n, n) for n in _taken(own)}
         rows = data.only(set(sources.values()))
         if stage.copies:  # copies hold the same draw, so grey values are drawn once

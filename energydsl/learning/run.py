@@ -28,6 +28,7 @@ from energydsl.learning.lock import locked
 from energydsl.learning.states import outside
 from energydsl.model.records import Graph
 from energydsl.model.resolve import Overrides
+from energydsl.options import Backend
 from energydsl.program import Engine, Program
 from energydsl.program.initialise import base_rate
 from energydsl.program.states import check_params
@@ -71,7 +72,7 @@ def open_run(path: str | Path) -> Run:
     folder = files.folder_of(path, "a run")
     settings = config.read(folder)
     model = load_model(folder, settings)
-    there = "auto" if obstacle(settings["backend"]) else settings["backend"]
+    there: Backend = "auto" if obstacle(settings["backend"]) else settings["backend"]
     program = model.compile(there, settings["dtype"], settings.get("precision", "full") if there == "cupy" else "full")
     arrays, meta, warnings = latest(folder, program.engine, settings)
     return Run(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def show(model: Model, stage: str) -> str:
     """The record of a stage as text. Raises `ArgumentError` for an unknown stage."""
-    from energydsl.api import STAGES
+    from energydsl.options import STAGES
 
     if stage not in STAGES:
         raise ArgumentError(f"stages: {', '.join(STAGES)}")
