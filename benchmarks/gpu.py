@@ -18,8 +18,8 @@ from dense import HIDDEN, VISIBLE, update
 from harness import Row, Work, table, write_json
 
 import energydsl as ed
-from energydsl.api import PRECISIONS
 from energydsl.learning.methods import CD
+from energydsl.options import PRECISIONS
 from energydsl.program.states import check_params
 
 RBM = f"visible v[{VISIBLE}] : binary\nhidden h[{HIDDEN}] : binary\nlayers v -- h"

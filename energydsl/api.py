@@ -22,7 +22,7 @@ from dataclasses import replace
 from functools import cached_property
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from energydsl import defaults
 from energydsl import derive as _derive
@@ -48,6 +48,7 @@ from energydsl.model import resolve
 from energydsl.model.graphs import from_pairs
 from energydsl.model.records import EnergyTerm, Layer, Param, Resolved
 from energydsl.model.resolve import Overrides, allowed
+from energydsl.options import BACKENDS, DTYPES, FORMATS, PRECISIONS, Backend, DType, Format, Precision, Stage
 from energydsl.syntax.parser import decode, parse
 from energydsl.syntax.resources import folder
 
@@ -57,12 +58,8 @@ if TYPE_CHECKING:
     from energydsl.program import Program
     from energydsl.verification.certificate import Certificate
 
-BACKENDS = ("auto", "numpy", "numba", "cupy")
 # Parameters and units from which `auto` takes compiled kernels, and a device.
 _COMPILED_FROM, _DEVICE_FROM = 256, 10_000
-DTYPES = ("float32", "float64")
-PRECISIONS = ("full", "tf32", "bf16x2", "bf16x3")
-STAGES = ("syntax", "model", "energy", "graph", "derived", "kernels", "source")
 
 
 class Model:
@@ -99,6 +96,7 @@ class Model:
 
     @property
     def name(self) -> str:
+        """The name in the `model` statement, `model` where there is none."""
         return self.resolved.name
 
     @property
@@ -156,14 +154,21 @@ class Model:
         """Which objectives and estimators fit this model, and for each that does not, why."""
         return self.derived.verdicts
 
-    def explain(self, format: str = "text") -> Any:
+    @overload
+    def explain(self, format: Literal["text", "latex"] = "text") -> str: ...
+
+    @overload
+    def explain(self, format: Literal["json"]) -> dict[str, Any]: ...
+
+    def explain(self, format: Format = "text") -> str | dict[str, Any]:
         """What was derived: "text", "latex", or "json" (a dict)."""
         from energydsl.report import explain
 
-        one_of("format", format, ("text", "latex", "json"))
-        return getattr(explain, f"as_{format}")(self)
+        one_of("format", format, FORMATS)
+        found: str | dict[str, Any] = getattr(explain, f"as_{format}")(self)
+        return found
 
-    def emit(self, stage: str) -> str:
+    def emit(self, stage: Stage) -> str:
         """Any stage of the compiler as text."""
         from energydsl.report.stages import show
 
@@ -171,14 +176,22 @@ class Model:
 
     def compile(
         self,
-        backend: str = defaults.BACKEND,
-        dtype: str = defaults.DTYPE,
-        precision: str = defaults.PRECISION,
+        backend: Backend = defaults.BACKEND,
+        dtype: DType = defaults.DTYPE,
+        precision: Precision = defaults.PRECISION,
     ) -> Program:
-        """A program of kernels. Raises `ModelError` (E0402) where it cannot be compiled.
+        """A program of kernels.
 
-        precision: of large float32 products on a GPU: "full"; "tf32", factors rounded to 11 bits; "bf16x2" and "bf16x3",
-        factors as sums of two or three 8-bit numbers. `docs/performance.md` has their errors.
+        backend: "auto" takes "cupy" or "numba" where they are installed and the model is large enough, else "numpy". dtype: of
+        parameters, states and results. precision: of large float32 products on a GPU: "full"; "tf32", factors rounded to 11
+        bits; "bf16x2" and "bf16x3", factors as sums of two or three 8-bit numbers (`docs/performance.md` has their errors).
+        Raises `ArgumentError` for another word, `EnergyError` where the backend cannot be used here, and `ModelError` (E0402)
+        where a graph was not given.
+
+        >>> import energydsl as ed
+        >>> program = ed.zoo("rbm").compile("numpy", "float64")
+        >>> program.backend, program.dtype.name
+        ('numpy', 'float64')
         """
         from energydsl.program import Program
         from energydsl.program.directed import Directed
@@ -193,7 +206,7 @@ class Model:
             return Program(Directed(self.derived, chosen, dtype, precision), self)
         return Program(Undirected(self.derived, chosen, dtype, precision), self)
 
-    def _backend(self, backend: str) -> str:
+    def _backend(self, backend: Backend) -> Backend:
         """The backend that is meant. Raises `EnergyError` where it cannot be used here."""
         one_of("backend", backend, BACKENDS)
         if found := obstacle(backend):
@@ -213,7 +226,7 @@ class Model:
         """Whether `auto` takes compiled kernels for a model of this size, where there are any."""
         return self._size >= _COMPILED_FROM
 
-    def verify(self, seed: int = defaults.SEED, backend: str = defaults.PRINTED_BACKEND) -> Certificate:
+    def verify(self, seed: int = defaults.SEED, backend: Backend = defaults.PRINTED_BACKEND) -> Certificate:
         """The derivation certificate of this model, with the kernels of a backend."""
         from energydsl.verification.certificate import certify, certify_network
         from energydsl.verification.shrink import shrink
@@ -253,7 +266,11 @@ def load(
     consts: Mapping[str, float] | None = None,
     graphs: Mapping[str, Any] | None = None,
 ) -> Model:
-    """The model of a file. Raises `ModelError` with all its diagnostics, `EnergyError` where it cannot be read."""
+    """The model in a file.
+
+    dims: sizes by name, in place of those in the file; consts: constants likewise. graphs: NetworkX graphs by name, for
+    `graph G[n]`. Raises `ModelError` with all diagnostics of the text, and `EnergyError` where the file cannot be read.
+    """
     path = Path(path)
     try:
         data = path.read_bytes()
@@ -269,7 +286,15 @@ def loads(
     graphs: Mapping[str, Any] | None = None,
     name: str = "model.energy",
 ) -> Model:
-    """The model of a string."""
+    """The model in a string. Arguments and errors are those of `load`; diagnostics show `name` for the file.
+
+    >>> import energydsl as ed
+    >>> model = ed.loads("visible v[3] : binary hidden h[2] : binary param W[3, 2] energy = - v @ W @ h")
+    >>> print(model.conditionals["h"])
+    p(h_j = 1 | v) = sigmoid(sum_i v_i W_ij)
+    >>> print(model.gradients["W"])
+    dE/dW_ij = -v_i h_j
+    """
     return Model(Source(name, text), _overrides(dims, consts, graphs, None))
 
 
@@ -277,6 +302,10 @@ def zoo(name: str, dims: Mapping[str, int] | None = None, consts: Mapping[str, f
     """A model that comes with the package, by name: `zoo("rbm")`; `energydsl new` lists them.
 
     Raises `ArgumentError` for another name.
+
+    >>> import energydsl as ed
+    >>> ed.zoo("rbm", dims={"J": 64}).layers["h"].shape
+    (64,)
     """
     return loads(zoo_text(name), dims, consts, name=f"{name}.energy")
 
@@ -323,5 +352,5 @@ def _numbers(what: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
     """What is set from outside as Python's own numbers. Raises `ArgumentError` for what is none."""
     for name, value in (given or {}).items():
         if not (isinstance(value, Real) and math.isfinite(value)):
-            raise ArgumentError(f"{what} `{name}` is set to {value!r}, which is no number")
+            raise ArgumentError(f"{what} `{name}` is set to {value!r}, which is not a number")
     return {n: float(v) for n, v in (given or {}).items()}

@@ -6,19 +6,33 @@ import decimal
 import numbers
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from energydsl.diagnostics import DataError
 
 Array = NDArray[Any]
+
+
+class Sparse(Protocol):
+    """A sparse matrix, as SciPy has them."""
+
+    def toarray(self) -> Array:
+        """The same matrix, dense."""
+
+
+# Numbers as a user may give them: arrays of NumPy and pandas, lists, sparse matrices.
+Values = ArrayLike | Sparse
 _KINDS = {"c": "complex numbers", "U": "text", "S": "bytes", "M": "dates", "m": "times", "V": "records", "T": "text"}
 
 
-def as_numbers(value: Any, name: str, code: str = "E0401") -> Array:
-    """The values of `name` as one array of numbers; what is masked, None or NA is NaN. Raises `DataError`."""
+def as_numbers(value: object, name: str, code: str = "E0401") -> Array:
+    """The values of `name` as one array of numbers, in their shape; what is masked, None or NA becomes NaN.
+
+    Raises `DataError` with `code` where they are not numbers, or not one array.
+    """
     if type(value) is np.ndarray and value.dtype.kind in "biuf":
         return value
     try:
@@ -35,14 +49,14 @@ class _Unfit(Exception):
         self.help = help
 
 
-def _numbers(value: Any, name: str) -> Array:
+def _numbers(value: object, name: str) -> Array:
     if isinstance(value, np.ma.MaskedArray):
         plain, mask = _numbers(np.asarray(value.data), name), np.ma.getmaskarray(value)
         return np.where(mask, np.nan, plain) if mask.any() else plain
     try:
         array = np.asarray(_opened(value, name))
     except MemoryError:
-        raise _Unfit("are too many for the memory") from None
+        raise _Unfit("do not fit into memory") from None
     except (ValueError, TypeError, RuntimeError, OverflowError, AttributeError) as error:
         raise _Unfit(f"are not one array: {_why(value, error)}") from None
     if array.dtype.kind == "O":
@@ -94,7 +108,9 @@ def _of_objects(array: Array) -> Array:
     for at, value in np.ndenumerate(array):
         known = isinstance(value, numbers.Real | np.bool_ | decimal.Decimal)
         if not known and id(value) not in missing:
-            raise _Unfit(f"are not numbers: there is a {type(value).__name__}" + (f" in row {at[0] + 1}" if at else ""))
+            raise _Unfit(
+                f"are not all numbers: there is a {type(value).__name__}" + (f" in row {at[0] + 1}" if at else "")
+            )
         try:
             found[at] = float(value) if known else np.nan
         except OverflowError:
@@ -102,7 +118,7 @@ def _of_objects(array: Array) -> Array:
     return found
 
 
-def _why(value: Any, error: Exception) -> str:
+def _why(value: object, error: Exception) -> str:
     """Rows of different lengths are named, as NumPy names none."""
     if isinstance(value, Sequence):
         lengths = [len(row) if isinstance(row, Sequence | np.ndarray) else 0 for row in value]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from energydsl.options import Backend, DType, Precision
+
 EPOCHS = 20
 BATCH = 100
 # Rows held out, where there are as many as `TELLING_ROWS` or more.
@@ -36,7 +38,9 @@ ANNEALED_CHAINS = 100
 SAMPLES = 100
 SAMPLE_SWEEPS = 1000
 
-BACKEND, DTYPE, PRECISION = "auto", "float32", "full"
+BACKEND: Backend = "auto"
+DTYPE: DType = "float32"
+PRECISION: Precision = "full"
 # Whose kernels are printed as a module, and proved: those that run anywhere.
-PRINTED_BACKEND = "numpy"
+PRINTED_BACKEND: Backend = "numpy"
 SEED = 0

@@ -10,11 +10,12 @@ import bisect
 import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Literal, SupportsIndex, TypeVar
 
 
 @dataclass(frozen=True)
@@ -60,25 +61,30 @@ class Span:
 
     @property
     def text(self) -> str:
+        """What stands in the range."""
         return self.source.text[self.start : self.end]
 
     @property
     def line(self) -> int:
+        """Line of the first character, counted from 1."""
         return self.source.locate(self.start)[0]
 
     @property
     def column(self) -> int:
+        """Column of the first character, counted from 1."""
         return self.source.locate(self.start)[1]
 
     def __str__(self) -> str:
         return f"{self.source.short}:{self.line}"
 
 
-# Text and its part (error, warning, note, help, message, place) -> text, coloured or not.
-Paint = Callable[[str, str], str]
+Word = TypeVar("Word", bound=str)
+Part = Literal["error", "warning", "note", "help", "message", "place"]
+# Text and its part in a diagnostic -> text, coloured or not.
+Paint = Callable[[str, Part], str]
 
 
-def _plain(text: str, part: str) -> str:
+def _plain(text: str, part: Part) -> str:
     return text
 
 
@@ -101,7 +107,8 @@ class Diagnostic:
     notes: tuple[Note, ...] = ()
 
     @property
-    def severity(self) -> str:
+    def severity(self) -> Literal["error", "warning"]:
+        """By the first letter of the code: `E` is an error, `W` a warning."""
         return "warning" if self.code.startswith("W") else "error"
 
     def as_dict(self) -> dict[str, Any]:
@@ -136,7 +143,7 @@ def _place(span: Span | None) -> dict[str, int | None]:
     return dict(zip(keys, span.source.locate(span.start) + span.source.locate(span.end), strict=True))
 
 
-def _excerpt(span: Span, paint: Paint, part: str) -> str:
+def _excerpt(span: Span, paint: Paint, part: Part) -> str:
     line, column = span.source.locate(span.start)
     text = span.source.line(line).replace("\t", " ")
     width = max(1, min(span.end - span.start, len(text) - column + 1))
@@ -167,17 +174,18 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f"did you mean `{close[0]}`?" if close else ""
 
 
-def one_of(argument: str, value: Any, known: Iterable[str]) -> str:
-    """A word out of some. Raises `ArgumentError`, with a suggestion where it is misspelt."""
+def one_of(argument: str, value: object, known: Iterable[Word]) -> Word:
+    """The value of an argument that is one of some words. Raises `ArgumentError`, with a guess where it is misspelt."""
     words = list(known)
-    if isinstance(value, str) and value in words:
-        return value
+    for word in words:
+        if isinstance(value, str) and value == word:
+            return word
     close = suggestion(value, words) if isinstance(value, str) else ""
-    raise ArgumentError(f"{argument} is one of {', '.join(words)}, not {value!r}{f': {close}' if close else ''}")
+    raise ArgumentError(f"{argument} must be one of {', '.join(words)}, not {value!r}{f': {close}' if close else ''}")
 
 
-def a_kind(value: Any) -> str:
-    """What a wrong argument is, for a message."""
+def a_kind(value: object) -> str:
+    """What a wrong argument is, for a message: `a str`, `nothing`."""
     return "nothing" if value is None else f"a {type(value).__name__.lower()}"
 
 
@@ -199,6 +207,7 @@ class ModelError(EnergyError):
 
     @property
     def diagnostics(self) -> Sequence[Diagnostic]:
+        """What is at fault, in the order of the text."""
         return self._diagnostics
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -207,7 +216,7 @@ class ModelError(EnergyError):
 
 
 class DataError(ModelError):
-    """The data or a parameter file does not fit the model (E0401, E0402, E0403)."""
+    """The data, a graph, or a file of parameters does not fit the model (E0401, E0402, E0403)."""
 
     @classmethod
     def of(cls, message: str, help: str = "", code: str = "E0401") -> DataError:
@@ -216,17 +225,17 @@ class DataError(ModelError):
 
 
 class ArgumentError(EnergyError, ValueError):
-    """An argument of a public function is out of its range."""
+    """An argument of a public function has a wrong type, or a value that is not admissible."""
 
 
-def whole_number(name: str, value: Any, least: int = 0) -> int:
-    """An argument that is a whole number, Python's or NumPy's. Raises `ArgumentError`."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = least - 1
+def whole_number(name: str, value: object, least: int = 0) -> int:
+    """An argument that is a whole number, Python's or NumPy's, `least` or more. Raises `ArgumentError`."""
+    number = least - 1
+    if isinstance(value, SupportsIndex):
+        with suppress(TypeError):  # of an array with several entries
+            number = operator.index(value)
     if number < least:
-        raise ArgumentError(f"{name} is a whole number, {least} or more, not {value!r}")
+        raise ArgumentError(f"{name} must be a whole number, {least} or more, not {value!r}")
     return number
 
 
@@ -235,16 +244,16 @@ class TooLarge(EnergyError):
 
 
 class NotApplicable(EnergyError):
-    """A method or an estimator does not fit this model; the message says why."""
+    """A training method or an estimator cannot be applied to this model; the message says why."""
 
 
 class NotNormalisable(EnergyError):
-    """The joint density cannot be normalised at the parameters in hand, so there is no likelihood."""
+    """The joint density cannot be normalised at the given parameters, so there is no likelihood."""
 
 
 class EstimateError(EnergyError):
-    """An estimate that cannot be right is refused; the message says what it contradicts."""
+    """An estimate is refused because it contradicts what is known; the message says what."""
 
 
 class TrainingError(EnergyError):
-    """Training stopped: a parameter, its update and the likely cause are named."""
+    """Training stopped because a parameter became NaN or infinite; the message names it, the update and the likely cause."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from energydsl.backends.numpy.runtime import Stream
 from energydsl.diagnostics import ArgumentError, DataError, whole_number
@@ -45,12 +45,12 @@ STREAMS: Mapping[str, int] = MappingProxyType(
 )
 
 
-def stream(seed: Any, use: str, *numbers: int) -> list[int]:
+def stream(seed: SupportsIndex, use: str, *numbers: int) -> list[int]:
     """The seed of one stream of random numbers, for `Rng` or NumPy's generators; `numbers` tell streams of one use apart."""
     return [whole_number("seed", seed), STREAMS[use], *numbers]
 
 
-def seed_of(seed: Any, use: str, *numbers: int) -> int:
+def seed_of(seed: SupportsIndex, use: str, *numbers: int) -> int:
     """A seed made from a seed, for work that has streams of its own."""
     return int(np.random.SeedSequence(stream(seed, use, *numbers)).generate_state(1)[0])
 
@@ -59,7 +59,14 @@ class Rng(Stream):
     """Uniform numbers in [0, 1) from a seed, by Philox4x32-10 (Salmon et al. 2011); nothing global is read or set.
 
     A number is a function of (seed, sweep, block, unit, chain) alone: the same chain results for any batch, number of
-    threads and device. chain: the number of the first row, for a batch that is one piece of a larger one.
+    threads and device. seed: a whole number, several, or a generator of NumPy, which is asked for one. chain: the number of
+    the first row, for a batch that is one piece of a larger one. Raises `ArgumentError` for another seed.
+
+    >>> rng = Rng(0)
+    >>> rng.integers(0, 10, (5,)).shape
+    (5,)
+    >>> Rng(0).integers(0, 10, (5,)).tolist() == Rng(0).integers(0, 10, (5,)).tolist()
+    True
     """
 
     def __init__(self, seed: int | Sequence[int] | np.random.Generator = 0, chain: int = 0):
@@ -71,12 +78,12 @@ class Rng(Stream):
         super().__init__(seed, chain)
 
     def integers(self, low: int, high: int, shape: tuple[int, ...]) -> Array:
-        """Whole numbers from low to high - 1."""
+        """Whole numbers from low to high - 1, each as likely as the others, in the given shape."""
         uniform: Array = self(np.empty(shape, np.float64))
         return np.asarray(low + np.floor(uniform * (high - low)), np.int64)
 
     def state(self) -> str:
-        """The state as text, for a checkpoint."""
+        """The state as JSON text, for a checkpoint."""
         return json.dumps({"key": self.key, "sweep": self.sweep, "block": self.block, "chain": self.chain})
 
     def restore(self, state: str) -> None:
@@ -88,21 +95,28 @@ class Rng(Stream):
         except (ValueError, TypeError, KeyError, RecursionError):
             whole = False
         if not whole:
-            raise DataError.of("the random state is not one of these streams", "", "E0403")
+            raise DataError.of("the random state is not that of an Rng", "", "E0403")
         self.key = key
         self.sweep, self.block, self.chain = counters
 
 
 class Uniforms:
-    """Explicit uniform numbers, one array a draw, in the order in which the sampler asks for them."""
+    """Explicit uniform numbers in [0, 1): one array for each draw, in the order in which the sampler asks for them.
 
-    def __init__(self, arrays: Iterable[Any]):
+    >>> import numpy as np
+    >>> given = Uniforms([np.array([[0.25, 0.75]])])
+    >>> given(np.empty((1, 2)))
+    array([[0.25, 0.75]])
+    """
+
+    def __init__(self, arrays: Iterable[ArrayLike]):
         self.arrays = iter(arrays)
 
     def next(self) -> None:
         """The next sweep: the numbers simply go on."""
 
     def __call__(self, out: Array) -> Array:
+        """Fill `out` with the next array. Raises `ArgumentError` where none is left, or its shape is another."""
         given = next(self.arrays, None)
         if given is None or np.shape(given) != out.shape:
             found = "none is left" if given is None else f"the next has shape {np.shape(given)}"
@@ -111,12 +125,12 @@ class Uniforms:
         return out
 
 
-def as_random(rng: Any) -> Rng | Uniforms:
-    """An `Rng`, `Uniforms`, or whatever of NumPy's generators the caller has."""
+def as_random(rng: Rng | Uniforms | np.random.Generator | None) -> Rng | Uniforms:
+    """The `rng` of a caller, a generator of NumPy as an `Rng` seeded from it. Raises `ArgumentError` for anything else."""
     if isinstance(rng, Rng | Uniforms):
         return rng
     if isinstance(rng, np.random.Generator):
         return Rng(rng)
     if rng is None:
-        raise ArgumentError("rng is required: rng=ed.Rng(seed), made once, goes on from call to call")
-    raise ArgumentError("rng is an ed.Rng(seed) or a numpy.random.Generator")
+        raise ArgumentError("rng is required: make rng = ed.Rng(seed) once, and give it to every call")
+    raise ArgumentError("rng must be an ed.Rng(seed) or a numpy.random.Generator")

@@ -29,7 +29,7 @@ CODES = {
         "A reserved word, the name of a function, or `range`, where a name is declared.",
         "Choose another name; names of domains, constraints and initialisers are free.",
     ),
-    "E0201": ("A name that nothing declares.", "Declare it, or correct it: the nearest known name is suggested."),
+    "E0201": ("A name that is not declared.", "Declare it, or correct it: the nearest known name is suggested."),
     "E0202": ("A name declared twice, or a second schedule.", "Rename or remove one of the two; the note shows the first."),
     "E0203": ("Dims, consts or abbreviations that depend on one another in a circle.", "Give one of them a number."),
     "E0204": (
@@ -40,7 +40,7 @@ CODES = {
     "E0206": ("An index that is bound and not used, bound twice, or hides a name.", "Leave it out, or take another letter."),
     "E0207": ("A subscript that can leave its axis.", "Bound the index, `i in range(n - 1)`, or wrap it, `(i + 1) % n`."),
     "E0208": (
-        "Too many or too few subscripts, or a subscript that is no integer combination of indices.",
+        "Too many or too few subscripts, or a subscript that is not an integer combination of indices.",
         "Subscript every axis once, with `i`, `i + 1`, `(i + 1) % n`, `i + p` or a number.",
     ),
     "E0209": (
@@ -49,11 +49,11 @@ CODES = {
     ),
     "E0210": ("An energy that is an array.", "Add its entries up, `sum(...)`, or contract with `@`."),
     "E0211": (
-        "A size that is no positive integer, or an array that is too large or has too many axes.",
+        "A size that is not a positive integer, or an array that is too large or has too many axes.",
         "Set the dim with `-D`, or write a whole number.",
     ),
     "E0212": (
-        "A domain, constraint, function, generator or argument that does not exist, or a number that is none.",
+        "A domain, constraint, function, generator or argument that does not exist, or a value that is not a number.",
         "Take one of those listed; for a number, look for a division by zero or an overflow.",
     ),
     "E0213": ("A constraint that does not fit the shape or the value.", "Declare a square matrix, or a value within the constraint."),
@@ -61,8 +61,8 @@ CODES = {
     "E0301": ("A block of the schedule whose units depend on one another.", "Put them into two blocks, or visit the layer by parts: `x*`."),
     "E0302": ("A schedule that misses or repeats a layer, or names one that is never sampled.", "List every sampled layer once."),
     "E0303": (
-        "A directed part that does not factorise given the right, or arrows in a circle.",
-        "Remove the coupling among what is drawn, or use `--`.",
+        "A directed part whose targets are coupled with one another, or arrows in a circle.",
+        "Remove the coupling among the targets, or use `--`.",
     ),
     "E0310": (
         "A conditional that has no closed form and cannot be integrated either: the innermost factor is shown.",
@@ -74,22 +74,22 @@ CODES = {
     ),
     "E0401": ("Data that do not fit the layer.", "Correct the row and column named, change the size with `-D`, or the domain."),
     "E0402": ("A graph that was not supplied, or an edge file that cannot be read.", 'Give it: `ed.load(..., graphs={"G": graph})`, or `edges("file.csv")`.'),
-    "E0403": ("A parameter, or a file of them, that does not fit the model.", "Use the run or the file of this model."),
-    "W0401": ("A parameter that no energy holds.", "Remove it; it would never be learned."),
+    "E0403": ("A parameter, or a file of a run, that does not fit the model.", "Use the parameters or the run of this model."),
+    "W0401": ("A parameter that stands in no energy.", "Remove it; it would never be learned."),
     "W0402": ("A full square of a symmetric parameter counts each pair twice.", "Write the factor 0.5, or `sum[i < k]`."),
-    "W0403": ("A layer that no energy holds.", "Remove it, or couple it."),
+    "W0403": ("A layer that stands in no energy.", "Remove it, or couple it."),
     "W0404": ("A hidden layer that is coupled to nothing.", "Couple it, or remove it."),
     "W0405": (
         "Every conditional is proper, but the joint density may not be normalisable for all parameters.",
-        "Nothing need be done while the couplings are small; it is checked when the model runs.",
+        "Nothing need be done while the couplings are small; the density is checked when the model is evaluated.",
     ),
     "W0406": (
-        "An energy adds a term once more that `layers` adds of its own.",
+        "An energy adds a term that `layers` has added already.",
         "Leave one of the two out: `explain` prints what `layers` stands for.",
     ),
     "W0407": (
-        "An energy that is not a number where its parameters begin: it divides by one that is 0 there, or takes its logarithm.",
-        "Begin elsewhere: `param T = 1`.",
+        "An energy that is not a number at the initial parameters: it divides by one that is 0 there, or takes its logarithm.",
+        "Choose another initial value: `param T = 1`.",
     ),
 }  # fmt: skip
 
@@ -145,9 +145,9 @@ def page() -> str:
     """The text of the page."""
     parts = [
         "# Errors and warnings",
-        "Every message names a code, the place, the rule and, where there is one, the way out. `E` is refused, `W` is worth knowing; "
-        "`# allow: W0402` at the end of a line silences a warning there. With `--json` they are data. The examples are "
-        "those of the tests: `python -m tests.errors_page` writes this page.",
+        "Every message has a code, the place, the rule and, where there is one, the way out. A code with `E` is an error; one with `W` "
+        "is a warning, and `# allow: W0402` at the end of a line silences it there. With `--json` messages are data. The "
+        "examples are those of the tests: `python -m tests.errors_page` writes this page.",
     ]
     for code, (rule, way) in CODES.items():
         shown = [_elsewhere(code)] if code in ELSEWHERE else _examples(code)

@@ -15,7 +15,8 @@ import numpy as np
 import energydsl.derive
 import energydsl.graph
 import energydsl.verification.certificate
-from energydsl.backends.numpy.printer import Printed, Printer
+from energydsl.backends.numpy.printer import Printer
+from energydsl.backends.text import Printed
 from energydsl.derive import conditionals
 from energydsl.derive.records import BlockPart
 from energydsl.domains import DOMAINS, FAMILIES

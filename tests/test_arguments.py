@@ -49,8 +49,8 @@ def test_a_source_is_a_word_a_path_a_list_or_a_dict(model: ed.Model, tmp_path: P
 
 MISTAKES: list[tuple[Callable[[ed.Model, ed.Run], Any], str]] = [
     (lambda m, r: ed.train(m, np.ones((3, 16))), r"train takes a program, model\.compile\(\), not a model"),
-    (lambda m, r: ed.train(r.program, BARS, method="pdc"), "method is one of .*, not 'pdc': did you mean `pcd`"),
-    (lambda m, r: ed.train(r.program, BARS, method=3), "method is one of"),
+    (lambda m, r: ed.train(r.program, BARS, method="pdc"), "method must be one of .*, not 'pdc': did you mean `pcd`"),
+    (lambda m, r: ed.train(r.program, BARS, method=3), "method must be one of"),
     (lambda m, r: ed.train(r.program, BARS, optimizer="adm"), "did you mean `adam`"),
     (lambda m, r: ed.SGD(schedule="lienar"), "did you mean `linear`"),
     (lambda m, r: ed.PCD(positive="gibs"), "did you mean `gibbs`"),

@@ -15,6 +15,8 @@ from tests import errors_page
 from tests.conftest import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# Files that a reader would write, and names of which only the part stands in a sentence.
+EXAMPLES = {"kernels.py", "energydsl/domains/NAME.py"}
 BLOCKS = [
     (p.name, kind, text) for p in PAGES for kind, text in re.findall(r"```(\w+)\n(.*?)```", p.read_text(), re.DOTALL)
 ]
@@ -70,6 +72,25 @@ def test_the_page_of_errors_is_up_to_date() -> None:
 def test_the_page_of_errors_has_every_code() -> None:
     sources = "".join(p.read_text() for p in (ROOT / "energydsl").rglob("*.py"))
     assert set(re.findall(r"[EW]0\d{3}", sources)) - {"E0000"} == set(errors_page.CODES)
+
+
+def test_the_reference_has_every_public_name() -> None:
+    text = (ROOT / "docs/api/index.rst").read_text()
+    assert set(ed.__all__) <= set(re.findall(r"auto\w+:: energydsl\.(\w+)$", text, re.MULTILINE))
+
+
+def test_files_that_the_docs_name_exist() -> None:
+    """A path in code or in a link is a file of the package, or of the repository."""
+    for page in [*PAGES, ROOT / "CONTRIBUTING.md"]:
+        text = page.read_text()
+        named = re.findall(r"`([\w./]+\.(?:py|cu|lark|md|sh|energy))`", text)
+        linked = re.findall(r"\]\(([\w./-]+)[)#]", text)
+        for name in named:
+            folders = (ROOT, ROOT / "energydsl", page.parent)
+            found = any((folder / name).exists() for folder in folders)
+            assert found or name in EXAMPLES, f"{page.name} names {name}"
+        for name in linked:
+            assert (page.parent / name).exists(), f"{page.name} links to {name}"
 
 
 def test_readme_names_every_command() -> None:

@@ -194,7 +194,7 @@ def test_mistakes_are_named(rbm: ed.Model, call: object, kind: type[Exception], 
 
 
 def test_an_unknown_backend_is_refused(rbm: ed.Model) -> None:
-    with pytest.raises(ed.ArgumentError, match="backend is one of"):
+    with pytest.raises(ed.ArgumentError, match="backend must be one of"):
         rbm.compile("torch")
 
 

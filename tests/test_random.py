@@ -97,7 +97,7 @@ def test_no_stream_is_used_for_two_things_at_the_start(rbm: ed.Model) -> None:
 def test_a_seed_is_a_whole_number(rbm: ed.Model, seed: object) -> None:
     program = rbm.compile("numpy")
     for call in (ed.Rng, program.init, lambda s: program.init_state({}, 2, s)):
-        with pytest.raises(ed.ArgumentError, match="seed is"):
+        with pytest.raises(ed.ArgumentError, match="seed must be"):
             call(seed)  # type: ignore[operator]
 
 

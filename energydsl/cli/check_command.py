@@ -11,12 +11,12 @@ from energydsl.cli.common import Failed, json_option, overrides, overrides_optio
 from energydsl.diagnostics import Diagnostic, EnergyError
 
 
-@click.command("check")
+@click.command("check", short_help="Report all errors and warnings in model files.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @overrides_options
 @json_option
 def command(files: tuple[str, ...], dims: dict[str, int], consts: dict[str, float], as_json: bool) -> None:
-    """Report every error and warning of model files (`-`: standard input)."""
+    """Report all errors and warnings in model files; `-` reads standard input."""
     found: list[dict[str, Any]] = []
     failed = False
     for file in files:

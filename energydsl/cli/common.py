@@ -9,16 +9,18 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from energydsl.api import Model
-from energydsl.diagnostics import EnergyError, ModelError, Source, render_all
+from energydsl.diagnostics import EnergyError, ModelError, Part, Source, render_all
 from energydsl.model.resolve import Overrides
+from energydsl.options import SPLITS, Backend, DType, Precision, Split
 from energydsl.syntax.parser import decode
 
 if TYPE_CHECKING:
@@ -26,11 +28,12 @@ if TYPE_CHECKING:
     from energydsl.learning.run import Run
     from energydsl.program import Program
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., None])
+Number = TypeVar("Number", int, float)
 FAULT, INTERNAL = 1, 3
 
 
-_COLOURS: dict[str, dict[str, Any]] = {
+_COLOURS: dict[Part, dict[str, Any]] = {
     "error": {"fg": "red", "bold": True},
     "warning": {"fg": "yellow", "bold": True},
     "note": {"fg": "cyan"},
@@ -40,7 +43,7 @@ _COLOURS: dict[str, dict[str, Any]] = {
 }
 
 
-def paint(text: str, part: str) -> str:
+def paint(text: str, part: Part) -> str:
     """Text for standard error, coloured by its part where that is a terminal, unless NO_COLOR is set (no-color.org)."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stderr.isatty():
         return text
@@ -54,7 +57,7 @@ class Failed(Exception):
 def json_option(function: Function) -> Function:
     """`--json`, and the errors of a command as exit statuses: 1 model or data at fault, 3 internal."""
 
-    @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output, nothing else.")
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, and nothing else.")
     @functools.wraps(function)
     def run(*args: Any, as_json: bool, **kwargs: Any) -> None:
         try:
@@ -111,84 +114,130 @@ def _report_internal(error: Exception, as_json: bool) -> None:
     message = f"internal error: {type(error).__name__}: {error}"
     if as_json:
         print_json({"ok": False, "diagnostics": [], "internal_error": message})
-    click.echo(f"{message}\nThis is a fault of energydsl, not of your model. ENERGYDSL_DEBUG=1 shows where.", err=True)
+    click.echo(
+        f"{message}\nThis is a fault of energydsl, not of your model. Set ENERGYDSL_DEBUG=1 to see where.", err=True
+    )
     if os.environ.get("ENERGYDSL_DEBUG"):
         traceback.print_exc()
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: object) -> object:
     """JSON has no NaN: null in its place."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {k: _finite(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def print_json(value: dict[str, Any]) -> None:
+def print_json(value: Mapping[str, object]) -> None:
+    """One JSON object on standard output; numbers that are not finite become null."""
     click.echo(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
 
 
 def overrides_options(function: Function) -> Function:
-    """`-D NAME=INT` and `-c NAME=REAL`."""
+    """`-D NAME=INTEGER` and `-c NAME=REAL`."""
     function = click.option(
-        "-D", "--dim", "dims", multiple=True, metavar="NAME=INT", callback=_pairs(int), help="Set a dim."
+        "-D",
+        "--dim",
+        "dims",
+        multiple=True,
+        metavar="NAME=INTEGER",
+        callback=_pairs(int),
+        help="Set a dim, e.g. J=64.",
     )(function)
     return click.option(
-        "-c", "--const", "consts", multiple=True, metavar="NAME=REAL", callback=_pairs(float), help="Set a const."
+        "-c",
+        "--const",
+        "consts",
+        multiple=True,
+        metavar="NAME=REAL",
+        callback=_pairs(float),
+        help="Set a const, e.g. t=0.5.",
     )(function)
 
 
-def data_of_run_options(function: Function) -> Function:
-    """What `data_of_run` takes."""
+@dataclass(frozen=True)
+class DataOptions:
+    """What `--data`, `--split`, `--binarise` and `--key` say."""
+
+    sources: tuple[str, ...]
+    split: Split
+    binarise: str | None
+    key: str | None
+
+    def load(self, run: Run) -> Data:
+        """The data, in the layers of a run's model; grey values are taken as in training where nothing else is said."""
+        from energydsl.data import load_data
+
+        rule = self.binarise or run.config["data"]["binarise"]
+        return load_data(run.program.model, self.sources, self.split, rule, self.key)
+
+
+def data_options(function: Function) -> Function:
+    """The options of `DataOptions`, which the command takes as `data`."""
+
+    @functools.wraps(function)
+    def run(
+        *args: Any, sources: tuple[str, ...], split: Split, binarise: str | None, key: str | None, **kwargs: Any
+    ) -> None:
+        function(*args, data=DataOptions(sources, split, binarise, key), **kwargs)
+
     for option in (
-        click.option("--key", help="Array of an .npz."),
-        click.option("--binarise", metavar="RULE", help="[default: that of the run]"),
+        click.option("--key", metavar="NAME", help="Name of the array in an .npz file."),
+        click.option(
+            "--binarise",
+            metavar="RULE",
+            help="How grey values become binary: threshold:0.5, sample or none.  [default: as the run was trained]",
+        ),
         click.option(
             "--split",
-            type=click.Choice(["train", "test"]),
+            type=click.Choice(SPLITS),
             default="test",
             show_default=True,
-            help="Of digits and MNIST folders.",
+            help="Which part of digits or of a folder in MNIST's format.",
         ),
-        click.option("--data", "sources", multiple=True, required=True, metavar="D", help="As for train."),
+        click.option(
+            "--data",
+            "sources",
+            multiple=True,
+            required=True,
+            metavar="D",
+            help="Data source, as for `energydsl train`.",
+        ),
     ):
-        function = option(function)
-    return function
+        run = option(run)
+    return run  # type: ignore[return-value]
 
 
 def run_or_model(target: str, dims: dict[str, int], consts: dict[str, float], as_json: bool) -> Run:
-    """The run in a folder; or the model of a file, where none of its parameters is learned."""
+    """The run in a folder; or the model in a file, where none of its parameters is to be learned."""
     from energydsl.inference.untrained import untrained
     from energydsl.learning.run_folder import open_run
 
     if target == "-" or Path(target).is_file():
         return untrained(read_model(target, dims, consts, as_json))
     if dims or consts:
-        raise click.UsageError("-D and -c belong to a model's file; a run has its sizes and constants")
+        raise click.UsageError(
+            "-D and -c can be given for a model file only; the sizes and constants of a run are fixed"
+        )
     return open_run(target)
 
 
-def data_of_run(run: Run, sources: tuple[str, ...], options: dict[str, Any]) -> Data:
-    """The data that `data_of_run_options` ask for, grey values taken as in the run."""
-    from energydsl.data import load_data
+def _pairs(kind: Callable[[str], Number]) -> Callable[..., dict[str, Number]]:
+    """Options NAME=VALUE."""
 
-    rule = options["binarise"] or run.config["data"]["binarise"]
-    return load_data(run.program.model, sources, options["split"], rule, options["key"])
-
-
-def _pairs(kind: Callable[[str], Any]) -> Callable[..., dict[str, Any]]:
-    def parse(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
-        found = {}
+    def parse(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, Number]:
+        found: dict[str, Number] = {}
         for text in values:
-            name, sign, number = text.partition("=")
-            try:
-                found[name.strip()] = kind(number)
-            except ValueError:
-                sign = ""
-            if not sign or not name.strip() or not math.isfinite(found.get(name.strip(), math.inf)):
-                what = "a whole number" if kind is int else "a number"
-                raise click.BadParameter(f"`{text}` is not NAME={what}")
+            name, _, value = text.partition("=")
+            number: Number | None = None
+            with suppress(ValueError):
+                number = kind(value)
+            if not name.strip() or number is None or not math.isfinite(number):
+                wanted = "NAME=INTEGER, e.g. J=64" if kind is int else "NAME=REAL, e.g. t=0.5"
+                raise click.BadParameter(f"expected {wanted}, not `{text}`")
+            found[name.strip()] = number
         return found
 
     return parse
@@ -206,6 +255,7 @@ def read_source(file: str) -> Source:
 
 
 def overrides(file: str, dims: dict[str, int], consts: dict[str, float]) -> Overrides:
+    """What `-D` and `-c` set; edge files are found beside the model's file."""
     folder = None if file == "-" else Path(file).parent
     return Overrides(dims, consts, {}, folder)
 
@@ -219,12 +269,14 @@ def read_model(file: str, dims: dict[str, int], consts: dict[str, float], as_jso
     return model
 
 
-def compiled(model: Model, quiet: bool, *options: str) -> Program:
-    """The program of a model. Says, once a user, what it costs that Numba is not there for `auto` to take."""
-    program = model.compile(*options)
-    if options[0] == "auto" and program.backend == "numpy" and model.worth_compiling and not quiet and _first_time():
+def compiled(
+    model: Model, quiet: bool, backend: Backend, dtype: DType = "float32", precision: Precision = "full"
+) -> Program:
+    """The program of a model. Where `auto` finds no Numba, a user is told once what that costs."""
+    program = model.compile(backend, dtype, precision)
+    if backend == "auto" and program.backend == "numpy" and model.worth_compiling and not quiet and _first_time():
         click.echo(
-            "note: without Numba sweeps and updates of this model take 2 to 5 times as long: "
+            "note: without Numba, sweeps and updates of this model take 2 to 5 times as long. To install it: "
             'pip install "energydsl[numba]"',
             err=True,
         )

@@ -15,7 +15,7 @@ import click
 
 from energydsl import defaults
 from energydsl.api import Model
-from energydsl.cli.common import compiled, json_option, print_json, progress, read_source
+from energydsl.cli.common import Number, compiled, json_option, print_json, progress, read_source
 from energydsl.cli.likelihoods import keep
 from energydsl.cli.reporting import reporting
 from energydsl.cli.training_options import greedy_of, method_of, optimizer_of, training_options
@@ -28,42 +28,58 @@ if TYPE_CHECKING:
     from energydsl.report.comparison import Variant
 
 
-def _grid(kind: type) -> Callable[..., dict[str, list[Any]]]:
+def _grid(kind: Callable[[str], Number]) -> Callable[..., dict[str, list[Number]]]:
     """Options NAME=VALUE,VALUE,..."""
 
-    def parse(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, list[Any]]:
-        found: dict[str, list[Any]] = {}
+    def parse(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, list[Number]]:
+        found: dict[str, list[Number]] = {}
         for text in values:
-            name, _, numbers = text.partition("=")
-            try:
-                found[name.strip()] = list(dict.fromkeys(kind(number) for number in numbers.split(",")))
-            except ValueError:
-                found[name.strip()] = [math.nan]
-            if not name.strip() or not all(math.isfinite(n) for n in found[name.strip()]):
-                what = "whole numbers" if kind is int else "numbers"
-                raise click.BadParameter(f"`{text}` is not NAME={what}, with commas between them")
+            name, _, listed = text.partition("=")
+            numbers: list[Number] = []
+            with contextlib.suppress(ValueError):
+                numbers = list(dict.fromkeys(kind(number) for number in listed.split(",")))
+            if not name.strip() or not numbers or not all(math.isfinite(n) for n in numbers):
+                wanted = "NAME=INTEGER,..., e.g. J=64,256" if kind is int else "NAME=REAL,..., e.g. t=0.5,1"
+                raise click.BadParameter(f"expected {wanted}, not `{text}`")
+            found[name.strip()] = numbers
         return found
 
     return parse
 
 
-@click.command("compare")
-@click.argument("files", nargs=-1, required=True)
+@click.command("compare", short_help="Train several models on the same data and compare them.")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
-    "-D", "--dim", "dims", multiple=True, metavar="NAME=INT,...", callback=_grid(int), help="Values of a dim."
+    "-D",
+    "--dim",
+    "dims",
+    multiple=True,
+    metavar="NAME=INTEGER,...",
+    callback=_grid(int),
+    help="Values of a dim to try, e.g. J=64,256.",
 )
 @click.option(
-    "-c", "--const", "consts", multiple=True, metavar="NAME=REAL,...", callback=_grid(float), help="Values of a const."
+    "-c",
+    "--const",
+    "consts",
+    multiple=True,
+    metavar="NAME=REAL,...",
+    callback=_grid(float),
+    help="Values of a const to try, e.g. t=0.5,1.",
 )
 @click.option(
-    "--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="How many seeds, from --seed on."
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many seeds to train with: --seed, --seed + 1, and so on.",
 )
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("runs/comparison"),
     show_default=True,
-    help="Folder of the runs, the table and the curves; what is there is gone on with.",
+    help="Folder for the runs, the table and the curves; runs that are there already are resumed.",
 )
 @training_options
 @json_option
@@ -77,7 +93,10 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Train every FILE, with every combination of -D and -c, under one budget; a table, and curves over one another."""
+    """Train every FILE, with every combination of the values of -D and -c, on the same data with the same settings.
+
+    Prints a table of the results and draws the curves of all of them in one picture.
+    """
     from energydsl.report.comparison import base_outcome, outcome, overrides, ranked, table, variants
     from energydsl.report.images import available, overlaid
 
@@ -110,15 +129,17 @@ def command(
         return
     click.echo(table(outcomes, base_rows))
     click.echo(
-        "+- of the nats: of log Z (sampling error) and over seeds; no difference: less than two errors, rows paired"
+        "+- is the standard error from the sampling of log Z and from the seeds. Differences are taken row by row; "
+        "none is shown where it is below two standard errors"
     )
     if any(o.effective is not None and o.chains and o.effective < 0.2 * o.chains for o in outcomes):
         click.echo(
-            "?: few chains carry this estimate, so it may flatter the model; energydsl eval with more --betas is firmer"
+            "?: few chains carry this estimate, so it may be too high; for a more precise estimate (slower) run "
+            "energydsl eval with more --betas"
         )
     if several:
         shown = "; ".join(f"{name}: {layers}" for name, layers in seen.items())
-        click.echo(f"these are probabilities of different layers, not to be compared with one another ({shown})")
+        click.echo(f"these are probabilities of different layers, which cannot be compared with one another ({shown})")
     click.echo(f"table: {out / 'comparison.csv'}" + (f", curves: {picture}" if picture else ""))
 
 
@@ -131,7 +152,7 @@ def _one(
     as_json: bool,
     options: dict[str, Any],
 ) -> tuple[Run, Evaluation | None, Evaluation | None, float | None]:
-    """One run, begun or gone on with; its evaluation on rows it has not seen, and that of independent units; labels wrong."""
+    """One run, begun or resumed; its evaluation on rows it has not seen, and that of independent units; the error rate of labels."""
     from energydsl.data import load_data
     from energydsl.inference.evaluate import baseline, evaluate
     from energydsl.inference.predict import predict
@@ -173,7 +194,7 @@ def _one(
             greedy=greedy_of(options),
         )
     if not run.finished:
-        click.echo(f"stopped in {folder} and saved. The same command goes on from here", err=True)
+        click.echo(f"stopped and saved in {folder}. Run the same command again to resume", err=True)
         sys.exit(128 + run.signal)
     what, rows = held_out(data, run.config, model.resolved, sources, options["key"])
     labels = [

@@ -8,31 +8,45 @@ from pathlib import Path
 import click
 
 from energydsl import defaults
-from energydsl.api import BACKENDS, DTYPES
 from energydsl.cli.common import json_option, overrides_options, print_json, read_model
 from energydsl.derive.directed.network import derivations
 from energydsl.diagnostics import EnergyError
+from energydsl.options import BACKENDS, DTYPES, Backend, DType
 
 
-@click.command("compile")
+@click.command("compile", short_help="Write the kernels of a model as a standalone Python module.")
 @click.argument("file")
-@click.option("--backend", type=click.Choice(BACKENDS[1:]), default=defaults.PRINTED_BACKEND, show_default=True)
-@click.option("--dtype", type=click.Choice(DTYPES), default=defaults.DTYPE, show_default=True)
-@click.option("-o", "out", type=click.Path(dir_okay=False, path_type=Path), help="Write the module here.")
+@click.option(
+    "--backend",
+    type=click.Choice(BACKENDS[1:]),
+    default=defaults.PRINTED_BACKEND,
+    show_default=True,
+    help="What the module runs on.",
+)
+@click.option(
+    "--dtype", type=click.Choice(DTYPES), default=defaults.DTYPE, show_default=True, help="Precision of its arrays."
+)
+@click.option(
+    "-o",
+    "out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the module into this file.  [default: standard output]",
+)
 @overrides_options
 @json_option
 def command(
     file: str,
-    backend: str,
-    dtype: str,
+    backend: Backend,
+    dtype: DType,
     out: Path | None,
     dims: dict[str, int],
     consts: dict[str, float],
     as_json: bool,
 ) -> None:
-    """Emit readable kernels that need only NumPy (or Numba, or CuPy); to standard output unless -o is given.
+    """Write the kernels of FILE as a readable Python module that needs only NumPy (or Numba, or CuPy).
 
-    A model with directed parts makes a module for each: kernels.py for the core, kernels_p_v_h1.py, ...
+    A model with directed parts gives one module for each of them: kernels.py for the core, kernels_p_v_h1.py for
+    p(v | h1), and so on.
     """
     from energydsl.backends.registry import printed
 

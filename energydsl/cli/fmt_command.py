@@ -13,13 +13,13 @@ from energydsl.diagnostics import EnergyError, Source
 from energydsl.syntax import parse, print_module
 
 
-@click.command("fmt")
+@click.command("fmt", short_help="Format model files and keep every comment.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--check", is_flag=True, help="Change nothing; exit 1 where something would change.")
-@click.option("--diff", is_flag=True, help="Change nothing; show what would change.")
+@click.option("--check", is_flag=True, help="Change nothing; exit with status 1 if a file would change.")
+@click.option("--diff", is_flag=True, help="Change nothing; print what would change.")
 @json_option
 def command(files: tuple[str, ...], check: bool, diff: bool, as_json: bool) -> None:
-    """Format model files in place (`-`: standard input to standard output)."""
+    """Format model files in place and keep every comment; `-` formats standard input to standard output."""
     changed = []
     for file in files:
         source = read_source(file)

@@ -9,13 +9,15 @@ import click
 from energydsl.cli.common import json_option, overrides_options, print_json, read_model
 
 
-@click.command("graph")
+@click.command("graph", short_help="Show which layers each term couples, and the Gibbs blocks.")
 @click.argument("file")
-@click.option("-o", "out", type=click.Path(dir_okay=False, path_type=Path), help="Draw it: .svg, .png or .pdf.")
+@click.option(
+    "-o", "out", type=click.Path(dir_okay=False, path_type=Path), help="Draw the graph into a file: .svg, .png or .pdf."
+)
 @overrides_options
 @json_option
 def command(file: str, out: Path | None, dims: dict[str, int], consts: dict[str, float], as_json: bool) -> None:
-    """Show which layers meet in which terms, and the Gibbs blocks."""
+    """Show which layers each term of the energy in FILE couples, and the Gibbs blocks."""
     model = read_model(file, dims, consts, as_json)
     blocks = [[str(part) for part in block] for block in model.schedule()]
     if out is not None:

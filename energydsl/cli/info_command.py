@@ -11,11 +11,11 @@ from energydsl.cli.common import json_option, print_json
 from energydsl.cli.likelihoods import describe
 
 
-@click.command("info")
+@click.command("info", short_help="Describe a run: its model, data, settings and results.")
 @click.argument("run")
 @json_option
 def command(run: str, as_json: bool) -> None:
-    """Describe a run folder."""
+    """Describe the run in a folder: its model, data, settings and results."""
     from energydsl.learning.evaluations import read_evaluations
     from energydsl.learning.methods import METHODS
     from energydsl.learning.optimizer import OPTIMIZERS
@@ -25,7 +25,8 @@ def command(run: str, as_json: bool) -> None:
     params = {n: list(a.shape) for n, a in opened.params.items()}
     assert opened.path is not None
     last = opened.history[-1] if opened.history else {}
-    facts: dict[str, Any] = {
+    evaluations = latest_of_each_kind(read_evaluations(opened.path))
+    facts = {
         "ok": True,
         "run": str(opened.path),
         "config": opened.config,
@@ -34,7 +35,7 @@ def command(run: str, as_json: bool) -> None:
         "seconds": opened.seconds,
         "finished": opened.finished,
         "last": last,
-        "evaluations": latest_of_each_kind(read_evaluations(opened.path)),
+        "evaluations": evaluations,
         "warnings": list(opened.warnings),
     }
     if as_json:
@@ -50,7 +51,7 @@ def command(run: str, as_json: bool) -> None:
     if "greedy" in config:
         stages = config["greedy"]
         click.echo(
-            f"first: greedy, {', '.join(map(str, stages['epochs']))} epochs a stage, lr {stages['optimizer']['lr']}"
+            f"greedy start: {', '.join(map(str, stages['epochs']))} epochs a stage, lr {stages['optimizer']['lr']}"
         )
     for what, known in (("method", METHODS), ("optimizer", OPTIMIZERS)):
         name = config[what]["name"]
@@ -60,12 +61,12 @@ def command(run: str, as_json: bool) -> None:
         ]
         click.echo(f"{what}: {name} ({', '.join(settings)})")
     click.echo(f"parameters: {', '.join(f'{n}{shape}' for n, shape in params.items())}")
-    state = "finished" if opened.finished else "not finished: --resume goes on"
+    state = "finished" if opened.finished else "not finished: `energydsl train` with --resume continues it"
     click.echo(f"{opened.updates} updates, {config['epochs']} epochs of {config['batch']} rows a batch, {state}")
     for key, value in last.items():
         if key not in ("epoch", "update") and value is not None:
             click.echo(f"  {key.replace('_', ' ')}: {value:.5g}")
-    for entry in facts["evaluations"]:
+    for entry in evaluations:
         click.echo(f"{_described(entry)}\n  {entry['date']}, at update {entry['updates']}")
 
 
@@ -80,7 +81,7 @@ def latest_of_each_kind(evaluations: list[dict[str, Any]]) -> list[dict[str, Any
 
 
 def _described(entry: dict[str, Any]) -> str:
-    """An evaluation in a line, as it was said when it was made."""
+    """An evaluation in one line, as it was printed when it was made."""
     name, part = entry["data"]["name"], entry.get("on")
     try:
         return describe(entry, f"{part} {name}" if part else name)

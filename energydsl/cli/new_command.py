@@ -11,12 +11,18 @@ from energydsl.cli.common import json_option, print_json
 from energydsl.diagnostics import EnergyError
 
 
-@click.command("new")
+@click.command("new", short_help="Write a model of the zoo into a file, or list them.")
 @click.argument("name", required=False)
-@click.option("-o", "out", type=click.Path(dir_okay=False), metavar="FILE", help="[default: NAME.energy; -: print it]")
+@click.option(
+    "-o",
+    "out",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="File to write; `-` prints the model.  [default: NAME.energy]",
+)
 @json_option
 def command(name: str | None, out: str | None, as_json: bool) -> None:
-    """Write the model NAME of the zoo into a file; without a NAME, list them."""
+    """Write the model NAME of the zoo into a file to start from; without a NAME, list the models."""
     if name is None:
         _list(as_json)
         return
@@ -29,7 +35,7 @@ def command(name: str | None, out: str | None, as_json: bool) -> None:
     elif out == "-":
         click.echo(text, nl=False)
     else:
-        click.echo(f"{path}: written; `energydsl explain {path}` shows what follows from it")
+        click.echo(f"{path}: written; `energydsl explain {path}` prints what follows from it")
 
 
 def _list(as_json: bool) -> None:
@@ -47,6 +53,6 @@ def _write(path: Path, text: str) -> None:
         with open(path, "x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise EnergyError(f"{path} exists; write to another file with -o") from None
+        raise EnergyError(f"{path} already exists; choose another file with -o") from None
     except OSError as error:
         raise EnergyError(f"cannot write {path}: {error.strerror}") from None

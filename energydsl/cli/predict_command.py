@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from energydsl import defaults
 from energydsl.cli.common import (
-    data_of_run,
-    data_of_run_options,
+    DataOptions,
+    data_options,
     json_option,
     overrides_options,
     print_json,
@@ -26,36 +26,44 @@ if TYPE_CHECKING:
 _SHOWN = 20
 
 
-@click.command("predict")
+@click.command("predict", short_help="Predict a visible layer from the others.")
 @click.argument("run")
-@click.option("--layer", required=True, help="The visible layer to predict from the others.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Probabilities of every row, as .csv.")
+@click.option("--layer", metavar="LAYER", required=True, help="The visible layer to predict from the others.")
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=defaults.SEED, show_default=True, help="Of the draws of grey values."
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the probabilities of every row into a .csv file.",
 )
-@data_of_run_options
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=defaults.SEED,
+    show_default=True,
+    help="Seed of the draws from grey values.",
+)
+@data_options
 @overrides_options
 @json_option
 def command(
     run: str,
-    sources: tuple[str, ...],
     layer: str,
     out: Path | None,
+    seed: int,
+    data: DataOptions,
     dims: dict[str, int],
     consts: dict[str, float],
     as_json: bool,
-    **options: Any,
 ) -> None:
-    """p(LAYER | the other visible layers) for every row: how often its likeliest state is wrong, and for what.
+    """Predict LAYER from the other visible layers in every row of data; print the error rate and confusion matrix.
 
-    RUN may be a model's file, where none of its parameters is learned.
+    RUN is the folder of a run. It may also be a model file none of whose parameters is to be learned.
     """
     from energydsl.inference.predict import predict
 
     opened = run_or_model(run, dims, consts, as_json)
-    data = data_of_run(opened, sources, options)
+    rows = data.load(opened)
     with progress("predicting", as_json) as bar:
-        found = predict(opened, data, layer, options["seed"], bar)
+        found = predict(opened, rows, layer, seed, bar)
     if out is not None:
         _write(out, found)
     result = {
@@ -74,9 +82,9 @@ def command(
         print_json({"ok": True, **result})
         return
     click.echo(
-        f"error {100 * found.error_rate:.2f} %{_error(found.error_rate_std, 100)} of {len(found.truth)} {data.name} rows  "
-        f"({found.method}; log p of the truth {found.mean_log_probability:.3f}"
-        f"{_error(found.mean_log_probability_std)} nats a row; +- over the rows)"
+        f"error {100 * found.error_rate:.2f} %{_error(found.error_rate_std, 100)} of {len(found.truth)} {rows.name} rows  "
+        f"({found.method}; mean log p(true state) {found.mean_log_probability:.3f}"
+        f"{_error(found.mean_log_probability_std)} nats; +- is the standard error over the rows)"
     )
     if len(found.states) <= _SHOWN:
         click.echo(_table(found))

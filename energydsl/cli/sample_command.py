@@ -6,38 +6,60 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from numpy.typing import NDArray
 
 from energydsl import defaults
-from energydsl.api import BACKENDS
 from energydsl.cli.common import compiled, json_option, overrides_options, print_json, progress, read_model
 from energydsl.data import readers, writers
 from energydsl.diagnostics import EnergyError
+from energydsl.options import BACKENDS, Backend
 
 if TYPE_CHECKING:
     from energydsl.learning.run import Run
+    from energydsl.program import Program
 
 
-@click.command("sample")
+@click.command("sample", short_help="Draw samples from a run or a model file.")
 @click.argument("run", metavar="RUN|FILE")
 @click.option(
     "-n",
     "count",
     type=click.IntRange(min=1),
-    help=f"Samples.  [default: one a row of a clamped file, else {defaults.SAMPLES}]",
+    help=f"Number of samples.  [default: one for each row of a clamped file, else {defaults.SAMPLES}]",
 )
 @click.option(
-    "--steps", type=click.IntRange(min=0), default=defaults.SAMPLE_SWEEPS, show_default=True, help="Gibbs sweeps."
+    "--steps",
+    type=click.IntRange(min=0),
+    default=defaults.SAMPLE_SWEEPS,
+    show_default=True,
+    help="Number of Gibbs sweeps.",
 )
-@click.option("--clamp", multiple=True, metavar="LAYER=VALUE", help="Hold a layer: y=3, or v=file.npy.")
-@click.option("-o", "out", type=click.Path(dir_okay=False, path_type=Path), help="Write an .npz of all layers.")
-@click.option("--image", type=click.Path(dir_okay=False, path_type=Path), help="Draw the visible layer as .png.")
-@click.option("--seed", type=click.IntRange(min=0), default=defaults.SEED, show_default=True)
+@click.option(
+    "--clamp",
+    multiple=True,
+    metavar="LAYER=VALUE",
+    help="Hold a layer at a value, y=3, or at the rows of a file, v=file.npy.",
+)
+@click.option(
+    "-o",
+    "out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the samples of all layers into an .npz file.",
+)
+@click.option(
+    "--image",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw the samples of the visible layer into a .png file.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=defaults.SEED, show_default=True, help="Random seed.")
 @click.option(
     "--params",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Parameters of FILE, an .npz of arrays by name.  [default: as they are initialised]",
+    help="Parameters for a model FILE: an .npz file of arrays by name.  [default: as they are initialised]",
 )
-@click.option("--backend", type=click.Choice(BACKENDS), help=f"For FILE.  [default: {defaults.BACKEND}]")
+@click.option(
+    "--backend", type=click.Choice(BACKENDS), help=f"Backend for a model FILE.  [default: {defaults.BACKEND}]"
+)
 @overrides_options
 @json_option
 def command(
@@ -48,17 +70,27 @@ def command(
     out: Path | None,
     image: Path | None,
     seed: int,
+    params: Path | None,
+    backend: Backend | None,
+    dims: dict[str, int],
+    consts: dict[str, float],
     as_json: bool,
-    **options: Any,
 ) -> None:
-    """Run Gibbs chains and keep their last states.
+    """Run Gibbs chains and keep their last states as samples.
 
-    Of a RUN from its persistent chains; of a model FILE from random states, with parameters as they are initialised, or
-    those of --params.
+    With the folder of a RUN the chains start from its persistent chains. With a model FILE they start from random states,
+    and the parameters are as they are initialised, or those of --params.
     """
     from energydsl.learning.sampling import chains, codes, rows_of
 
-    opened, held = _opened(run, seed, as_json, options), dict(_held(c) for c in clamp)
+    for_file = {"--params": params, "--backend": backend, "-D": dims, "-c": consts}
+    if run == "-" or Path(run).is_file():
+        opened = _begun(
+            compiled(read_model(run, dims, consts, as_json), as_json, backend or defaults.BACKEND), params, seed
+        )
+    else:
+        opened = _run(run, [name for name, value in for_file.items() if value])
+    held = dict(_held(c) for c in clamp)
     _writable(out, image, as_json)
     if image is not None:
         from energydsl.report.images import pictured
@@ -84,8 +116,8 @@ def command(
         assert sheet is not None
         write(image, sheet)
         written.append(str(image))
-    facts: dict[str, Any] = {n: {"shape": list(a.shape), "mean": float(a.mean())} for n, a in arrays.items()}
     if as_json:
+        facts = {n: {"shape": list(a.shape), "mean": float(a.mean())} for n, a in arrays.items()}
         print_json(
             {
                 "ok": True,
@@ -97,27 +129,26 @@ def command(
             }
         )
         return
-    for name, fact in facts.items():
-        click.echo(f"{name}: {tuple(fact['shape'])}, mean {fact['mean']:.4f}")
+    for name, array in arrays.items():
+        click.echo(f"{name}: {array.shape}, mean {array.mean():.4f}")
     for path in written:
         click.echo(f"written: {path}")
 
 
-def _opened(target: str, seed: int, as_json: bool, options: dict[str, Any]) -> Run:
-    """The run in a folder; or a model file with parameters, as a run that has not begun."""
+def _run(folder: str, given: list[str]) -> Run:
+    """The run in a folder, with which nothing may be given that is for a model file."""
     from energydsl.learning.run_folder import open_run
+
+    if given:
+        raise click.UsageError(f"{' and '.join(given)} can be given for a model file only, and {folder} is not one")
+    return open_run(folder)
+
+
+def _begun(program: Program, params: Path | None, seed: int) -> Run:
+    """A run of a model file that has not begun, with the parameters of a file or as they are initialised."""
     from energydsl.learning.sampling import as_run
 
-    given = [name for name, value in options.items() if value]
-    if target != "-" and not Path(target).is_file():
-        if given:
-            names = {"dims": "-D", "consts": "-c"}
-            shown = ", ".join(names.get(n, f"--{n}") for n in given)
-            raise click.UsageError(f"{shown}: for a model file only, and {target} is none")
-        return open_run(target)
-    model = read_model(target, options["dims"], options["consts"], as_json)
-    params = readers.arrays(Path(options["params"])) if options["params"] else None
-    return as_run(compiled(model, as_json, options["backend"] or defaults.BACKEND), params, seed)
+    return as_run(program, None if params is None else readers.arrays(params), seed)
 
 
 def _writable(out: Path | None, image: Path | None, as_json: bool) -> None:
@@ -129,10 +160,11 @@ def _writable(out: Path | None, image: Path | None, as_json: bool) -> None:
         click.echo("nothing will be written: -o s.npz keeps the samples, --image s.png draws them", err=True)
 
 
-def _held(text: str) -> tuple[str, Any]:
+def _held(text: str) -> tuple[str, float | NDArray[Any]]:
+    """What `--clamp` says: a layer, and its value or rows of values."""
     name, sign, value = text.partition("=")
     if not sign:
-        raise click.BadParameter(f"`{text}` is not LAYER=VALUE")
+        raise click.BadParameter(f"expected LAYER=VALUE, e.g. y=3, not `{text}`")
     try:
         return name, float(value)
     except ValueError:

@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from energydsl import defaults
-from energydsl.api import BACKENDS, DTYPES, PRECISIONS
 from energydsl.cli.common import Function
 from energydsl.diagnostics import ArgumentError
 from energydsl.learning.choice import chosen_method, chosen_optimizer
@@ -16,6 +15,7 @@ from energydsl.learning.methods import CD, METHODS, Method
 from energydsl.learning.optimizer import OPTIMIZERS, SCHEDULES, SGD, Optimizer
 from energydsl.learning.posterior import POSITIVE
 from energydsl.model.records import Resolved
+from energydsl.options import BACKENDS, DTYPES, PRECISIONS
 
 _SGD, _ADAM = (defaults.RATES[name] for name in ("sgd", "adam"))
 _TRAINING = (

@@ -7,24 +7,26 @@ import sys
 import click
 
 from energydsl import defaults
-from energydsl.api import BACKENDS
 from energydsl.cli.common import FAULT, INTERNAL, json_option, overrides_options, print_json, read_model
+from energydsl.options import BACKENDS, Backend
 
 
-@click.command("verify")
+@click.command("verify", short_help="Check what was derived against enumeration of all states.")
 @click.argument("file")
-@click.option("--seed", default=defaults.SEED, show_default=True, help="Of the random parameters and states.")
+@click.option("--seed", default=defaults.SEED, show_default=True, help="Seed of the random parameters and states.")
 @click.option(
     "--backend",
     type=click.Choice(BACKENDS[1:]),
     default=defaults.PRINTED_BACKEND,
     show_default=True,
-    help="Whose kernels.",
+    help="Backend whose kernels are checked.",
 )
 @overrides_options
 @json_option
-def command(file: str, seed: int, backend: str, dims: dict[str, int], consts: dict[str, float], as_json: bool) -> None:
-    """Prove what was derived from FILE against enumeration, on the model with its sizes shrunk."""
+def command(
+    file: str, seed: int, backend: Backend, dims: dict[str, int], consts: dict[str, float], as_json: bool
+) -> None:
+    """Check what was derived from FILE against enumeration of all states, on the model at smaller sizes."""
     certificate = read_model(file, dims, consts, as_json).verify(seed, backend)
     if as_json:
         print_json(certificate.as_dict())

@@ -1,4 +1,4 @@
-"""Readers, one a format; each gives arrays, rows first. Nothing is ever unpickled, and only plain files are opened.
+"""Readers, one for each format; each gives arrays, rows first. Nothing is ever unpickled, and only plain files are opened.
 
 `fits` is called with an array's shape as soon as that is known, before anything is read whole; it raises `DataError` where
 the shape is not the wanted one.
@@ -19,13 +19,14 @@ import zlib
 from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from energydsl.diagnostics import DataError
 from energydsl.files import plain_file
+from energydsl.options import Split
 
 Array = NDArray[Any]
 Fits = Callable[[tuple[int, ...]], object]
@@ -43,29 +44,29 @@ def _any_shape(shape: tuple[int, ...]) -> None:
     """Every shape fits."""
 
 
-def digits(split: str) -> dict[str, Array]:
-    """The embedded digits: 3000 images of 28 x 28 for training and 500 for testing, grey values in [0, 1], and labels."""
+def digits(split: Split) -> dict[str, Array]:
+    """The embedded digits: `images`, (n, 28, 28), grey values in [0, 1], and `labels`, (n,); n is 3000 for training, 500 for testing."""
     with resources.as_file(resources.files("energydsl") / "data" / "digits.npz") as path, np.load(path) as file:
         images = file[f"{split}_images"].astype(np.float32) / np.float32(255)
         return {"images": images, "labels": file[f"{split}_labels"].astype(np.int64)}
 
 
 def pooled(images: Array) -> Array:
-    """28 x 28 images as 8 x 8: two pixels of margin cut off, 3 x 3 pixels averaged."""
+    """Images (n, 28, 28) as (n, 8, 8): two pixels of margin cut off, 3 x 3 pixels averaged."""
     return np.asarray(images[:, 2:26, 2:26].reshape(-1, 8, 3, 8, 3).mean(axis=(2, 4)))
 
 
 def bars_and_stripes(side: int) -> Array:
-    """All 2^(side + 1) patterns of full rows or full columns; blank and full occur twice (MacKay 2003, ch. 43)."""
+    """All 2^(side + 1) patterns of full rows or full columns, (n, side, side); blank and full occur twice (MacKay 2003, ch. 43)."""
     if not 1 <= side <= 12:
-        raise DataError.of("bars-and-stripes takes a side from 1 to 12: bars-and-stripes:4")
+        raise DataError.of("bars-and-stripes takes a side from 1 to 12, as in bars-and-stripes:4")
     bits = (np.arange(2**side)[:, None] >> np.arange(side)) & 1
     rows = np.repeat(bits[:, :, None], side, axis=2)
     return np.concatenate([rows, rows.transpose(0, 2, 1)]).astype(np.float32)
 
 
 def idx(path: Path, fits: Fits = _any_shape) -> Array:
-    """An array in the idx format of MNIST, gzipped or not."""
+    """The array of a file in the idx format of MNIST, gzipped or not, in the shape of its header."""
     with open(plain_file(path), "rb") as file:
         if file.peek(2)[:2] != b"\x1f\x8b":
             return _idx(file, path, path.stat().st_size, fits)
@@ -83,7 +84,7 @@ def _idx(file: IO[bytes] | gzip.GzipFile, path: Path, largest: int, fits: Fits) 
         raise DataError.of(f"{path} is not in the idx format")
     sizes, dtype = file.read(4 * head[3]), np.dtype(types[head[2]])
     if len(sizes) < 4 * head[3]:
-        raise DataError.of(f"{path} is cut short: its header is not whole")
+        raise DataError.of(f"{path} is cut short: its header is not complete")
     shape = struct.unpack(f">{head[3]}I", sizes)
     fits(shape)
     size = math.prod(shape) * dtype.itemsize
@@ -98,8 +99,8 @@ def _idx(file: IO[bytes] | gzip.GzipFile, path: Path, largest: int, fits: Fits) 
     return np.frombuffer(data, dtype).reshape(shape)
 
 
-def mnist(folder: Path, split: str, key: str, fits: Fits = _any_shape) -> Array:
-    """`images` (grey values in [0, 1]) or `labels` of a folder with MNIST's four files."""
+def mnist(folder: Path, split: Split, key: Literal["images", "labels"], fits: Fits = _any_shape) -> Array:
+    """`images`, (n, 28, 28), grey values in [0, 1], or `labels`, (n,), of a folder with MNIST's four files."""
     prefix = "train" if split == "train" else "t10k"
     kind = {"images": "images-idx3", "labels": "labels-idx1"}[key]
     candidates = [folder / f"{prefix}-{kind}-ubyte{end}" for end in ("", ".gz")]
@@ -111,23 +112,23 @@ def mnist(folder: Path, split: str, key: str, fits: Fits = _any_shape) -> Array:
 
 
 def npy(path: Path, fits: Fits = _any_shape) -> Array:
-    """The array of an .npy file."""
+    """The array of an .npy file, in its shape."""
     with open(plain_file(path), "rb") as file:
         return _array(file, path.stat().st_size, str(path), fits)
 
 
 def npz(path: Path, key: str | None, fits: Fits = _any_shape) -> Array:
-    """The array of an .npz that is named `key`, or its only one."""
+    """The array of an .npz file that is named `key`, or its only one, in its shape."""
     with _members(path) as (file, members):
         if key and key not in members:
-            raise DataError.of(f"{path} has no array `{key}`, but {', '.join(members)}")
+            raise DataError.of(f"{path} has no array `{key}`; it has {', '.join(members) or 'none'}")
         if not key and len(members) != 1:
             raise DataError.of(f"{path} holds {', '.join(members) or 'no array'}", 'choose one by its name: key="NAME"')
         return _member(file, members[key or next(iter(members))], path, fits)
 
 
 def arrays(path: Path) -> dict[str, Array]:
-    """All arrays of an .npz, by name."""
+    """All arrays of an .npz file, by name."""
     with _members(path) as (file, members):
         return {name: _member(file, member, path, _any_shape) for name, member in members.items()}
 
@@ -139,7 +140,7 @@ def _members(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.Zi
         with zipfile.ZipFile(plain_file(path)) as file:
             yield file, {m.filename.removesuffix(".npy"): m for m in file.infolist() if m.filename.endswith(".npy")}
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeDecodeError):
-        raise DataError.of(f"{path} is not an .npz of plain arrays") from None
+        raise DataError.of(f"{path} is not an .npz file of plain arrays") from None
 
 
 def _member(file: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, fits: Fits) -> Array:
@@ -169,7 +170,7 @@ def _array(file: IO[bytes], size: int, shown: str, fits: Fits) -> Array:
 
 
 def table(path: Path, fits: Fits = _any_shape) -> Array:
-    """Numbers of a .csv, columns set apart by commas; an empty cell, or nan, is missing (NaN).
+    """Numbers of a .csv file, (rows, columns), columns separated by commas; an empty cell, or nan, is missing (NaN).
 
     A first row without a number is a header. One of numbers is data, and one of both is refused, and so is 0, 1, 2, ... to
     the number of columns, which is how columns without names are written.
@@ -181,7 +182,7 @@ def table(path: Path, fits: Fits = _any_shape) -> Array:
                 if not width:
                     width = len(cells)
                     if width == 1 and re.search(r"\S[;\t ]\S", cells[0]):
-                        raise DataError.of(f"row {number} of {path} is one cell: columns are set apart by commas")
+                        raise DataError.of(f"row {number} of {path} is one cell: columns must be separated by commas")
                     fits((1, width))
                     if _is_header(cells, path, number):
                         continue
@@ -216,17 +217,19 @@ def _is_header(cells: list[str], path: Path, number: int) -> bool:
     if len(words) == len([cell for cell in cells if cell.strip()]) > 0:
         if len(set(words)) == len(words):
             return True
-        raise DataError.of(f"row {number} of {path}: `{words[0]}` is no number, and as a header names two columns")
+        raise DataError.of(
+            f"row {number} of {path}: `{words[0]}` is not a number, and as a header it would name two columns"
+        )
     if words:
         raise DataError.of(
             f"row {number} of {path} holds numbers and `{words[0]}`: it is neither a header nor data",
-            "name every column, or none; an empty cell is a missing number",
+            "name every column or none; an empty cell is a missing number",
         )
     named = cells if cells[0].strip() else cells[1:]
     if len(named) > 2 and named == [str(k) for k in range(len(named))]:
         raise DataError.of(
             f"row {number} of {path} is 0, 1, ..., {len(named) - 1}: a header of columns without names, or data?",
-            "take it out, or put a row of names above it",
+            "remove it, or put a row of names above it",
         )
     return False
 
@@ -240,14 +243,14 @@ def _numbers(cells: list[str], path: Path, number: int) -> list[float]:
     if None in found:
         column = found.index(None)
         raise DataError.of(
-            f"row {number}, column {column + 1} of {path}: `{cells[column]}` is no number",
-            "columns are set apart by commas; an empty cell is a missing number",
+            f"row {number}, column {column + 1} of {path}: `{cells[column]}` is not a number",
+            "columns are separated by commas; an empty cell is a missing number",
         )
     return found  # type: ignore[return-value]
 
 
 def _number(cell: str) -> float | None:
-    """The number of a cell; NaN where it is empty, None where it holds anything else. Python's 1_5 is no number."""
+    """The number of a cell; NaN where it is empty, None where it holds anything else. Python's 1_5 is not a number."""
     if _NUMBER.fullmatch(cell):
         return float(cell)
     word = cell.strip().lower()
@@ -257,7 +260,7 @@ def _number(cell: str) -> float | None:
 
 
 def parquet(path: Path, fits: Fits = _any_shape) -> Array:
-    """Columns of numbers of a .parquet file; a null is missing (NaN). Needs pyarrow."""
+    """Columns of numbers of a .parquet file, (rows, columns); a null is missing (NaN). Needs pyarrow."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq

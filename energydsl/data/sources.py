@@ -7,16 +7,17 @@ import math
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from energydsl.arrays import as_numbers
+from energydsl.arrays import Values, as_numbers
 from energydsl.data import readers
 from energydsl.diagnostics import ArgumentError, DataError, a_kind, one_of, suggestion
 from energydsl.domains import DOMAINS
 from energydsl.model.records import Layer, Resolved
+from energydsl.options import SPLITS, Split
 from energydsl.random import stream
 
 if TYPE_CHECKING:
@@ -25,14 +26,18 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 BINARISE = "threshold:T, sample or none"
 MISSING_CODE = -1
+# What chooses rows of an array: a slice, numbers of rows, or one truth value for each.
+Rows = slice | Array
+_ALL = slice(None)
 
 
 @dataclass(frozen=True)
 class Data:
-    """Arrays by layer (codes for categorical layers), and how grey values meet a binary layer.
+    """Arrays by layer, (rows, *shape of the layer), codes for categorical layers; and how grey values become binary.
 
-    binarise: None, a threshold that was applied, "sample" (drawn anew each epoch), or "none" (used as probabilities).
-    grey: the binary layers that are drawn. NaN, or the code -1, marks a missing entry, where these are imputed.
+    name: of the source, for reports. binarise: None, a threshold that was applied, "sample" (drawn anew each epoch), or
+    "none" (used as probabilities). grey: the binary layers that are drawn. NaN, or the code -1, marks a missing entry,
+    where these are imputed.
     """
 
     arrays: Mapping[str, Array]
@@ -43,8 +48,8 @@ class Data:
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))
 
-    def rows(self, index: Any) -> Data:
-        """Some of the rows."""
+    def rows(self, index: Rows) -> Data:
+        """The rows that an index of NumPy chooses."""
         return replace(self, arrays={n: a[index] for n, a in self.arrays.items()})
 
     def only(self, layers: Set[str]) -> Data:
@@ -67,12 +72,12 @@ class Data:
         """The arrays with grey values of binary layers drawn once, by a fixed seed."""
         return self.draw(np.random.default_rng(stream(seed, "grey values")))
 
-    def draw(self, rng: np.random.Generator, rows: Any = slice(None)) -> dict[str, Array]:
+    def draw(self, rng: np.random.Generator, rows: Rows = _ALL) -> dict[str, Array]:
         """The arrays of some rows, grey values of binary layers drawn."""
         return {n: _drawn(a[rows], rng) if n in self.grey else a[rows] for n, a in self.arrays.items()}
 
     def digest(self) -> str:
-        """A fingerprint of the values."""
+        """SHA-256 of names, shapes, types and values, as hexadecimal text."""
         hasher = hashlib.sha256()
         for name, array in sorted(self.arrays.items()):
             hasher.update(f"{name}{array.shape}{array.dtype}".encode())
@@ -108,17 +113,23 @@ def _drawn(array: Array, rng: np.random.Generator) -> Array:
 
 
 Sources = str | Path | Iterable[str | Path] | Mapping[str, str | Path]
+# Data as they may be given in Python: checked, as sources, as arrays by layer, or as the array of the only visible layer.
+Given = Data | Sources | Mapping[str, Values] | Values
 
 
-def as_data(model: Resolved, data: Any, binarise: str | None, split: str, impute: bool = False) -> Data:
+def as_data(model: Resolved, data: Given, binarise: str | None, split: Split, impute: bool = False) -> Data:
     """Data as they are given in Python: `Data`, arrays by layer, the array of the only visible layer, or sources."""
     if isinstance(data, Data):
         return data
-    values = list(data.values()) if isinstance(data, Mapping) else data if isinstance(data, list | tuple) else [data]
-    if values and all(isinstance(v, str | Path) for v in values):
+    if _are_sources(data):
         return load_data(model, data, split, binarise, impute=impute)
-    arrays = data if isinstance(data, Mapping) else {model.by_role("visible")[0]: data}
-    return from_arrays(model, arrays, binarise, impute=impute)
+    by_layer = data if isinstance(data, Mapping) else {model.by_role("visible")[0]: data}
+    return from_arrays(model, cast("Mapping[str, Values]", by_layer), binarise, impute=impute)
+
+
+def _are_sources(data: Given) -> TypeGuard[Sources]:
+    values = list(data.values()) if isinstance(data, Mapping) else data if isinstance(data, list | tuple) else [data]
+    return len(values) > 0 and all(isinstance(v, str | Path) for v in values)
 
 
 def _named(sources: Sources) -> tuple[str, ...]:
@@ -133,18 +144,27 @@ def _named(sources: Sources) -> tuple[str, ...]:
 def load_data(
     model: Model | Resolved,
     sources: Sources,
-    split: str = "train",
+    split: Split = "train",
     binarise: str | None = None,
     key: str | None = None,
     impute: bool = False,
 ) -> Data:
-    """The data that sources name: one, or several as `layer=source` or a dict by layer. Raises `DataError` (E0401).
+    """The data that sources name: one source, or several as `layer=source` or a dict by layer.
 
-    impute: entries may be missing (NaN). The embedded digits are drawn from their grey values where nothing else is said.
+    sources: "digits", "bars-and-stripes:4", or the path of a file or folder. split: the part of digits, or of a folder in
+    MNIST's format. binarise: how grey values become binary, "threshold:T", "sample" or "none" (taken as probabilities); the
+    embedded digits are sampled where nothing is said. key: the name of the array in an .npz file. impute: entries of
+    visible layers may be missing (NaN). Raises `DataError` (E0401), with row and column, for data that do not fit.
+
+    >>> import energydsl as ed
+    >>> model = ed.loads("visible v[16] : binary energy = sum(v)")
+    >>> data = ed.load_data(model, "bars-and-stripes:4")
+    >>> len(data), data.arrays["v"].shape
+    (32, (32, 16))
     """
     model = getattr(model, "resolved", model)
     if not isinstance(model, Resolved):
-        raise ArgumentError(f"load_data takes a model, as load gives it, not {a_kind(model)}")
+        raise ArgumentError(f"load_data takes a model, such as ed.load returns, not {a_kind(model)}")
     sources = _named(sources)
     if binarise is None and all(s.rpartition("=")[2].partition(":")[0] == "digits" for s in sources):
         binarise = "sample"
@@ -160,7 +180,9 @@ def load_data(
     if not chosen:
         raise DataError.of("no data were given", "name a source: digits, bars-and-stripes:4, or a file")
     if key and not any(_has_keys(source) for source, _ in chosen.values()):
-        raise ArgumentError(f"a key chooses an array of an .npz, of digits or of an idx folder; {sources[0]} has none")
+        raise ArgumentError(
+            f"a key names an array of an .npz file, of digits, or of a folder in MNIST's format; {sources[0]} has none"
+        )
     raw = {}
     for layer, (source, own_key) in chosen.items():
         raw[layer] = _read(source, model.layers[layer], split, own_key)
@@ -169,7 +191,7 @@ def load_data(
 
 
 def from_arrays(
-    model: Resolved, raw: Mapping[str, Any], binarise: str | None, name: str = "arrays", impute: bool = False
+    model: Resolved, raw: Mapping[str, Values], binarise: str | None, name: str = "arrays", impute: bool = False
 ) -> Data:
     """Arrays by layer, checked. What is masked is missing, as NaN is. Raises `DataError` (E0401)."""
     _check_rule(binarise)
@@ -181,7 +203,9 @@ def from_arrays(
     missing = [n for n, layer in model.layers.items() if layer.role != "hidden" and n not in raw]
     if missing:
         shown = ", ".join(f"`{n}`" for n in missing)
-        raise DataError.of(f"no data for {shown}", "give each layer its own, as in v=x.npy and y=labels.npy")
+        raise DataError.of(
+            f"no data for {shown}", "give each layer a source of its own, as in v=x.npy and y=labels.npy"
+        )
     arrays, used, grey = {}, None, set()
     for layer_name, values in raw.items():
         layer = model.layers[layer_name]
@@ -210,22 +234,22 @@ def _spread(model: Resolved, source: str, key: str) -> dict[str, tuple[str, str]
     if len(labelled) == 1 and len(images) == 1 and not source.endswith((".npy", ".csv", ".parquet")):
         return {images[0]: (source, "images"), labelled[0]: (source, "labels")}
     shown = " and ".join(f"{n}=..." for n in given)
-    raise DataError.of(f"the model has {len(given)} layers that take data", f"give each its source: {shown}")
+    raise DataError.of(f"the model has {len(given)} layers that take data", f"give each of them a source: {shown}")
 
 
 def _has_keys(source: str) -> bool:
     return source.partition(":")[0] == "digits" or source.endswith(".npz") or Path(source).is_dir()
 
 
-def _read(source: str, layer: Layer, split: str, key: str) -> Array:
-    one_of("split", split, ("train", "test"))
+def _read(source: str, layer: Layer, split: Split, key: str) -> Array:
+    one_of("split", split, SPLITS)
     kind, _, argument = source.partition(":")
     if kind == "digits":
         return _digits(layer, split, argument, key)
     if kind == "bars-and-stripes":
         side = argument or str(math.isqrt(layer.size))
         if not (side.isascii() and side.isdigit()):
-            raise DataError.of("bars-and-stripes takes a whole number: bars-and-stripes:4")
+            raise DataError.of("bars-and-stripes takes a whole number, as in bars-and-stripes:4")
         return readers.bars_and_stripes(int(side[:4]))
     path = Path(source)
     try:
@@ -234,9 +258,9 @@ def _read(source: str, layer: Layer, split: str, key: str) -> Array:
         raise DataError.of(f"cannot read {source}: {error.strerror or error}") from None
 
 
-def _digits(layer: Layer, split: str, argument: str, key: str) -> Array:
+def _digits(layer: Layer, split: Split, argument: str, key: str) -> Array:
     if argument not in ("", "8", "28"):
-        raise DataError.of("the embedded digits come as digits:28 or digits:8")
+        raise DataError.of("the embedded digits come in two sizes: digits:28 and digits:8")
     arrays = readers.digits(split)
     if _images_or_labels(layer, key) == "labels":
         return arrays["labels"]
@@ -244,20 +268,25 @@ def _digits(layer: Layer, split: str, argument: str, key: str) -> Array:
     return readers.pooled(arrays["images"]) if small else arrays["images"]
 
 
-def _images_or_labels(layer: Layer, key: str) -> str:
+def _images_or_labels(layer: Layer, key: str) -> Literal["images", "labels"]:
     if key not in ("", "images", "labels"):
-        raise DataError.of(f"there is no array `{key}`, but images and labels", suggestion(key, ("images", "labels")))
-    return key or ("labels" if layer.domain.name == "categorical" and layer.size == 1 else "images")
+        raise DataError.of(
+            f"there is no array `{key}`; there are images and labels", suggestion(key, ("images", "labels"))
+        )
+    if key:
+        return "labels" if key == "labels" else "images"
+    return "labels" if layer.domain.name == "categorical" and layer.size == 1 else "images"
 
 
-def _read_file(path: Path, split: str, key: str, layer: Layer) -> Array:
+def _read_file(path: Path, split: Split, key: str, layer: Layer) -> Array:
     def fits(shape: tuple[int, ...]) -> None:
         _layer_shape(layer, shape)
 
     if path.is_dir():
         return readers.mnist(path, split, _images_or_labels(layer, key), fits)
     if not path.exists():
-        raise DataError.of(f"there is no file {path}", "digits and bars-and-stripes:4 need no file")
+        known = suggestion(str(path), ("digits", "bars-and-stripes"))
+        raise DataError.of(f"there is no file {path}", known or "digits and bars-and-stripes:4 need no file")
     match path.suffix:
         case ".npy":
             return readers.npy(path, fits)
@@ -270,7 +299,7 @@ def _read_file(path: Path, split: str, key: str, layer: Layer) -> Array:
     if "idx" in path.name or path.suffix == ".gz":
         values = readers.idx(path, fits)
         return values / np.float32(255) if values.ndim == 3 else values
-    raise DataError.of(f"{path}: .npy, .npz, .csv, .parquet and idx files are read")
+    raise DataError.of(f"cannot read {path}: only .npy, .npz, .csv, .parquet and idx files are read")
 
 
 def _fitted(layer: Layer, values: Array, binarise: str | None, impute: bool = False) -> tuple[Array, str | None]:
@@ -281,7 +310,7 @@ def _fitted(layer: Layer, values: Array, binarise: str | None, impute: bool = Fa
         if not impute:
             raise DataError.of(
                 f"{_where(layer, bad)} is missing (NaN)",
-                "training with impute=True draws what is missing in visible layers; all else takes whole rows",
+                "training with impute=True draws what is missing in visible layers; everything else takes complete rows",
             )
         if DOMAINS[layer.domain.name].one_hot and values.shape[1:] == layer.energy_shape:
             lost = np.asarray(bad.any(axis=-1))
@@ -342,7 +371,7 @@ def _binary(layer: Layer, values: Array, binarise: str | None) -> tuple[Array, s
     if binarise is None:
         raise DataError.of(
             f"{_where(layer, grey)} is {_at(grey, values):g}, but `{layer.name}` is binary",
-            'say how grey values become binary: binarise="sample", threshold:0.5, or none (probabilities)',
+            'say how grey values become binary: binarise="sample", threshold:0.5, or none (taken as probabilities)',
         )
     if binarise in ("sample", "none"):
         return values.astype(np.float32), binarise
@@ -370,7 +399,7 @@ def _threshold(binarise: str) -> float:
     except ValueError:
         found = math.nan
     if kind != "threshold" or not 0 < found <= 1:
-        raise ArgumentError(f"binarise is {BINARISE}, with 0 < T <= 1; not {binarise}")
+        raise ArgumentError(f"binarise must be {BINARISE}, with 0 < T <= 1; not {binarise}")
     return found
 
 
@@ -380,7 +409,7 @@ def _spin(layer: Layer, values: Array, binarise: str | None) -> tuple[Array, str
     binary, rule = _binary(layer, values, binarise)
     if rule in ("sample", "none"):
         raise DataError.of(
-            f"`{layer.name}` holds spins: grey values meet it by threshold only", 'binarise="threshold:0.5"'
+            f"`{layer.name}` holds spins: grey values become spins by a threshold only", 'binarise="threshold:0.5"'
         )
     return binary * 2 - 1, rule
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def npz(file: str | IO[bytes] | Any, arrays: Mapping[str, Any], compressed: bool = True) -> None:
-    """An .npz of arrays by name; `np.savez` takes names as keywords, so that none could be called `file`.
+def npz(file: str | IO[bytes], arrays: Mapping[str, ArrayLike], compressed: bool = True) -> None:
+    """Write arrays by name into an .npz file; `np.savez` takes names as keywords, so that none could be called `file`.
 
     The same arrays give the same bytes: no entry says when it was made.
     """

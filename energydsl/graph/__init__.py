@@ -154,7 +154,7 @@ def colour_layers(layers: Iterable[str], pairs: Iterable[frozenset[str]]) -> lis
     graph: nx.Graph[str] = nx.Graph()
     ordered = list(layers)
     graph.add_nodes_from(ordered)
-    graph.add_edges_from(sorted(tuple(sorted(p)) for p in pairs if len(p) == 2 and p <= set(ordered)))
+    graph.add_edges_from(sorted((min(p), max(p)) for p in pairs if len(p) == 2 and p <= set(ordered)))
     if nx.is_bipartite(graph):
         colours: dict[str, int] = {}
         for component in nx.connected_components(graph):

@@ -1,4 +1,4 @@
-"""Annealed importance sampling (Neal 2001; Salakhutdinov & Murray 2008).
+"""Annealed importance sampling, AIS (Neal 2001; Salakhutdinov & Murray 2008).
 
 Chains go from independent units with the data's base rates (t = 0, Z known) to the model (t = 1) over
     E_t = (1 - t) E_base + t beta E,
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energydsl import defaults
+from energydsl.arrays import Values
 from energydsl.backends.interface import Arrays
 from energydsl.derive.free_energy import summable_sets
 from energydsl.derive.records import BlockPart
@@ -32,7 +33,7 @@ Base = Mapping[str, tuple[Array, ...]]
 Progress = Callable[[float], None]
 
 
-# Chains of different inputs that run side by side.
+# The most chains, of all rows of inputs, that run side by side.
 _TOGETHER = 1 << 13
 # The steps that are timed, after as many that compile what they need.
 _TIMED = 10
@@ -40,9 +41,10 @@ _TIMED = 10
 
 @dataclass(frozen=True)
 class LogPartition:
-    """log_z and its standard error; effective: the effective number of chains. An exact log_z has no error, and no chains.
+    """log Z in nats, its standard error, and of how many chains; an exact one has no error, and chains are None.
 
-    log_z_std is sampling error only: it knows nothing of modes that no chain has met.
+    log_z_std: sampling error only, relative error of the mean weight: it knows nothing of modes that no chain has met.
+    effective: the effective number of chains, (sum w)^2 / sum w^2 of their weights w (Neal 2001, section 4).
     """
 
     log_z: float
@@ -53,39 +55,49 @@ class LogPartition:
 
 def ais(
     program: Undirected,
-    params: Mapping[str, Any],
+    params: Mapping[str, Values],
     base: Base,
     betas: int = defaults.TEMPERATURES,
     chains: int = defaults.ANNEALED_CHAINS,
     seed: int = defaults.SEED,
     progress: Progress | None = None,
-    given: Mapping[str, Any] | None = None,
-    **scalars: Any,
+    given: Mapping[str, Values] | None = None,
+    *,
+    beta: float = 1.0,
+    weights: Mapping[str, float] | None = None,
+    consts: Mapping[str, float] | None = None,
 ) -> LogPartition:
-    """An estimate of log Z from `betas` temperatures and `chains` chains.
+    """An estimate of log Z, in nats, from `betas` temperatures and `chains` chains.
 
-    base: natural parameters of the base distribution by layer; layers without any start neutral. given: the input layers,
-    a batch of one row. The standard error follows from the log weights by the delta method; that of log Z is the relative
-    error of the mean weight. Raises `NotNormalisable` and `EstimateError` where there is no finite Z to estimate.
+    base: natural parameters of the base distribution, by layer one array for each statistic in the shape of the layer;
+    layers without any begin at their base rates without data. given: the input layers, a batch of one row. beta, weights of
+    energy terms and consts are those of the model at the end of the path. The standard error follows from the log weights by
+    the delta method; that of log Z is the relative error of the mean weight. Raises `NotNormalisable` and `EstimateError`
+    where there is no finite Z to estimate, `ArgumentError` where an input layer is not given.
     """
-    return ais_each(program, params, base, betas, chains, seed, progress, given, **scalars)[0]
+    return ais_each(
+        program, params, base, betas, chains, seed, progress, given, beta=beta, weights=weights, consts=consts
+    )[0]
 
 
 def ais_each(
     program: Undirected,
-    params: Mapping[str, Any],
+    params: Mapping[str, Values],
     base: Base,
     betas: int = defaults.TEMPERATURES,
     chains: int = defaults.ANNEALED_CHAINS,
     seed: int = defaults.SEED,
     progress: Progress | None = None,
-    given: Mapping[str, Any] | None = None,
-    **scalars: Any,
+    given: Mapping[str, Values] | None = None,
+    *,
+    beta: float = 1.0,
+    weights: Mapping[str, float] | None = None,
+    consts: Mapping[str, float] | None = None,
 ) -> list[LogPartition]:
-    """As `ais`, for every row of the input layers: `chains` chains each, those of many rows side by side."""
-    check_normalisable(program, params, **scalars)
+    """As `ais`, one estimate for every row of the input layers: `chains` chains each, those of many rows side by side."""
+    check_normalisable(program, params, beta=beta, weights=weights, consts=consts)
     p, rng = check_params(program, params), Rng(stream(seed, "annealing"))
-    path = _Path(program, p, base, scalars)
+    path = _Path(program, p, base, beta, weights, consts)
     inputs = _inputs(program, given or {})
     count = len(next(iter(inputs.values()))) if inputs else 1
     together, log_z_base = max(1, _TOGETHER // chains), path.log_z_base()
@@ -94,17 +106,17 @@ def ais_each(
         rows = min(together, count - start)
         held = {n: np.repeat(a[start : start + rows], chains, axis=0) for n, a in inputs.items()}
         part = part_of(progress, start / count, rows / count)
-        weights = _anneal(path, held, rows * chains, betas, rng, part)
-        found += [_summary(each, log_z_base) for each in weights.reshape(rows, chains)]
+        log_weights = _anneal(path, held, rows * chains, betas, rng, part)
+        found += [_summary(each, log_z_base) for each in log_weights.reshape(rows, chains)]
     return found
 
 
 def ais_seconds(
-    program: Undirected, params: Mapping[str, Any], base: Base, betas: int, chains: int, given: Mapping[str, Any]
+    program: Undirected, params: Mapping[str, Values], base: Base, betas: int, chains: int, given: Arrays
 ) -> float:
-    """How long `ais_each` will take, by a few steps for one row of the inputs."""
+    """How many seconds `ais_each` will take, measured by a few steps for one row of the inputs."""
     rows = len(next(iter(given.values()))) if given else 1
-    path = _Path(program, check_params(program, params), base, {})
+    path = _Path(program, check_params(program, params), base)
     held = {n: np.repeat(a[:1], chains, axis=0) for n, a in _inputs(program, given).items()}
     for _ in range(2):
         since = time.perf_counter()
@@ -112,7 +124,7 @@ def ais_seconds(
     return (time.perf_counter() - since) / _TIMED * betas * rows
 
 
-def _inputs(program: Undirected, given: Mapping[str, Any]) -> Arrays:
+def _inputs(program: Undirected, given: Mapping[str, Values]) -> Arrays:
     """The input layers, on the host."""
     names = program.model.by_role("input")
     for name in names:
@@ -122,7 +134,7 @@ def _inputs(program: Undirected, given: Mapping[str, Any]) -> Arrays:
 
 
 def part_of(progress: Progress | None, done: float, share: float) -> Progress | None:
-    """The progress of a part, as that of the whole."""
+    """The progress of a part, as that of the whole: from `done`, by `share`, both fractions."""
     return None if progress is None else lambda fraction: progress(done + share * fraction)
 
 
@@ -146,9 +158,9 @@ def _summary(log_weights: Array, log_z_base: float) -> LogPartition:
     bad = int(np.count_nonzero(np.isnan(log_weights) | (log_weights == np.inf)))
     if bad or not np.isfinite(log_weights).any():
         raise EstimateError(
-            f"annealing found no finite log Z: the weights of {bad or count} of {count} chains are not finite numbers. "
+            f"annealing found no finite log Z: the weights of {bad or count} of {count} chains are NaN or infinite. "
             "Either the joint density cannot be normalised at these parameters (Z is infinite), or they are too large "
-            "for this precision (float64 tells)"
+            "for this precision (float64 would show which)"
         )
     top = log_weights.max()
     weights = np.exp(log_weights - top)
@@ -161,9 +173,17 @@ def _summary(log_weights: Array, log_z_base: float) -> LogPartition:
 class _Path:
     """The family of distributions between base and model."""
 
-    def __init__(self, program: Undirected, params: Arrays, base: Base, scalars: Mapping[str, Any]):
+    def __init__(
+        self,
+        program: Undirected,
+        params: Arrays,
+        base: Base,
+        beta: float = 1.0,
+        weights: Mapping[str, float] | None = None,
+        consts: Mapping[str, float] | None = None,
+    ):
         self.program, self.params = program, params
-        self.scalars = {"beta": 1.0, **scalars}
+        self.beta, self.weights, self.consts = beta, weights, consts
         model = program.model
         self.base = {
             n: tuple(program.device(b) for b in base.get(n) or self._neutral(n)) for n in model.random_layers()
@@ -178,8 +198,8 @@ class _Path:
         self.first = self.out if set(first) <= set(self.parts) and program.sparse is None else ()
         if self.first:
             self.parts = (*first, *(part for part in self.parts if part not in first))
-        self.plain = program.settings(**{**self.scalars, "beta": 1.0})
-        self.tempered = program.settings(**self.scalars)
+        self.plain = program.settings(1.0, weights, consts)
+        self.tempered = program.settings(beta, weights, consts)
 
     def _neutral(self, name: str) -> tuple[Array, ...]:
         return base_rate(self.program, name, None)
@@ -188,8 +208,7 @@ class _Path:
         external = {n: tuple((1.0 - t) * b for b in fields) for n, fields in self.base.items()}
         if t == 1.0:
             external = {}
-        scalars = {**self.scalars, "beta": t * self.scalars["beta"]}
-        return self.program.settings(**scalars, external=external)
+        return self.program.settings(t * self.beta, self.weights, self.consts, external=external)
 
     def start(self, chains: int, held: Arrays, rng: Rng) -> Arrays:
         """Exact samples of the base, inputs as they are held."""
@@ -203,7 +222,6 @@ class _Path:
         As many layers are summed out as can be; their fields are found once, for both temperatures and for their draw.
         """
         program, kernels = self.program, self.program.kernels
-        beta = self.scalars["beta"]
         rest = rest_energy(program, self.params, x, self.tempered, self.out, base_measure=False)
         start = sum((external_energy(program, n, x[n], self.base[n]) for n in self.based), program.xp.zeros(len(rest)))
         gain = (before - after) * (start + rest.astype(np.float64))
@@ -212,7 +230,7 @@ class _Path:
             etas, same = self.tempered_layers[name].split_fields(self.params, x, self.plain, program.workspace)
             base = self.base[name]
             start_at, target = (
-                (t * beta, [t * beta * e + (1.0 - t) * b for e, b in zip(same, base, strict=True)])
+                (t * self.beta, [t * self.beta * e + (1.0 - t) * b for e, b in zip(same, base, strict=True)])
                 for t in (before, after)
             )
             gain += self.tempered_layers[name].log_partition_difference(etas, start_at, target)
@@ -235,6 +253,6 @@ class _Path:
 
 
 def log_z_units(program: Undirected, layer: str, fields: Sequence[Array]) -> float:
-    """log Z of a layer of independent units with these natural parameters."""
+    """log Z, in nats, of a layer of independent units with these natural parameters, one array for each statistic."""
     wide = [program.xp.asarray(f, np.float64)[None] for f in fields]
     return float(program.host(summed_log_partition(program, layer, wide))[0])

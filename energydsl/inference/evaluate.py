@@ -1,4 +1,4 @@
-"""Log-likelihood of data under a run: exactly where that is feasible, else by AIS, with what is not known about it."""
+"""Log-likelihood of data under a run: exact where that is feasible, else by AIS, with its errors."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from energydsl import defaults
 from energydsl.backends.interface import Arrays
-from energydsl.data.sources import Data, as_data
+from energydsl.data.sources import Data, Given, as_data
 from energydsl.derive.records import Verdict
 from energydsl.diagnostics import ArgumentError, DataError, EstimateError, NotApplicable, TooLarge, a_kind, one_of
 from energydsl.inference.ais import Base, LogPartition, Progress, ais_each, ais_seconds
 from energydsl.inference.scores import Scores, exact_scores, independent, least_log_z, scores, standard_error
+from energydsl.options import ESTIMATORS, Estimator
 from energydsl.program import Engine
 from energydsl.program.exact import check_normalisable, log_sum
 from energydsl.program.states import checked_arrays
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from energydsl.learning.run import Run
 
 Array = NDArray[Any]
-METHODS = ("auto", "exact", "ais")
 # An enumeration that takes so many seconds is not given up for annealing, however quick that is.
 _PATIENCE = 10.0
 # From so many seconds on it is known how long an enumeration will take.
@@ -39,20 +39,22 @@ _MOST_INPUTS = 1000
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean log-likelihood of `n` rows in nats, and what is not known about it.
+    """Mean log-likelihood of `n` rows, in nats, and its errors.
 
-    method: "exact"; "ais", where log Z is estimated; "bound", where it is exact but the latents are not summed out.
-    log_z: with inputs, the mean over the rows. log_z_std: its standard error: sampling error only.
+    method: "exact"; "ais", where log Z is estimated; "bound", where log Z is exact but the latents are not summed out.
+    log_z: log Z in nats; with inputs, the mean over the rows. log_z_std: its standard error, from sampling only: a mode that
+    no chain has met is not in it.
     log_likelihood_std: standard error of the estimate for just these rows: that of log Z, and of the draws of recognition.
-    rows_std: standard error of the mean over the rows, as draws from a larger population; None for one row. The total of
-    both is their root of squares.
-    bound: whether log_likelihood is a lower bound, by mean field or recognition; bound_std: its error over draws of recognition.
-    effective: effective number of chains of AIS, of `chains` in all; few of them make a doubtful estimate.
+    rows_std: standard error of the mean over the rows, as draws from a larger population; None for one row. The total error
+    is the root of the sum of both squares.
+    bound: whether log_likelihood is a lower bound, by mean field or recognition; bound_std: its standard error over draws of
+    recognition.
+    effective: effective number of chains of AIS, of `chains` in all; where it is small, the estimate is doubtful.
     settled: of a mean-field bound, the share of rows whose moments moved by less than 1e-6 in the last iteration.
-    rows: the log-likelihood of each row.
+    rows: the log-likelihood of each row, (n,).
     """
 
-    method: str
+    method: Literal["exact", "ais", "bound"]
     log_z: float
     log_z_std: float
     log_likelihood: float
@@ -67,13 +69,13 @@ class Evaluation:
     rows: Array | None = field(default=None, repr=False, compare=False)
 
     def as_dict(self) -> dict[str, Any]:
-        """All but the rows."""
+        """All figures but those of the single rows, as `--json` prints them."""
         return {n: v for n, v in vars(self).items() if n != "rows"}
 
 
 @dataclass(frozen=True)
 class Annealing:
-    """Settings of AIS."""
+    """Settings of AIS: numbers of temperatures and chains, and the seed."""
 
     betas: int = defaults.TEMPERATURES
     chains: int = defaults.ANNEALED_CHAINS
@@ -81,28 +83,38 @@ class Annealing:
 
     def __post_init__(self) -> None:
         if self.betas < 1 or self.chains < 2:
-            raise ArgumentError("AIS takes one temperature or more, and two chains or more")
+            raise ArgumentError(f"AIS takes at least 1 temperature and 2 chains, not {self.betas} and {self.chains}")
 
 
 def evaluate(
     run: Run,
-    data: Data | Mapping[str, Any] | Any,
-    method: str = "auto",
+    data: Given,
+    method: Estimator = "auto",
     betas: int = defaults.TEMPERATURES,
     chains: int = defaults.ANNEALED_CHAINS,
     seed: int = defaults.SEED,
     binarise: str | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """The mean log-likelihood of data.
+    """The mean log-likelihood of data under a run, in nats per row, with its errors.
 
-    method: "exact" (raises `TooLarge`), "ais", or "auto": exact, unless that takes more than ten seconds and longer than
-    annealing. Grey values of binary layers are drawn once, by `seed`. Raises `NotNormalisable` where the joint density has
-    no finite Z, and `EstimateError` where a figure is not finite, or contradicts the data at hand.
+    data: as for `train`; of sources with parts, the test part. method: "exact", "ais", or "auto": exact, unless that takes
+    more than ten seconds and longer than annealing. betas, chains: numbers of temperatures and chains of AIS. binarise: how
+    grey values of binary layers become binary, if not as in training; they are drawn once, by `seed`. progress: called with
+    the fraction done. Raises `TooLarge` where an exact sum was asked for that is not feasible, `NotApplicable` where AIS does
+    not fit the model, `NotNormalisable` where the joint density has no finite Z, `EstimateError` where a figure is not finite
+    or contradicts the data, and `DataError` for data that do not fit.
+
+    >>> import energydsl as ed
+    >>> text = "visible v[4] : binary hidden h[2] : binary param W[4, 2] energy = - v @ W @ h"
+    >>> run = ed.train(ed.loads(text).compile("numpy"), "bars-and-stripes:2", epochs=0)
+    >>> found = ed.evaluate(run, "bars-and-stripes:2")  # with W = 0, all 16 states have probability 1/16
+    >>> found.method, found.n, round(found.log_likelihood, 4)
+    ('exact', 8, -2.7726)
     """
     if not (hasattr(run, "program") and hasattr(run, "params")):
-        raise ArgumentError(f"evaluate takes a run, as train and open_run give it, not {a_kind(run)}")
-    one_of("method", method, METHODS)
+        raise ArgumentError(f"evaluate takes a run, such as train and open_run return, not {a_kind(run)}")
+    one_of("method", method, ESTIMATORS)
     annealing = Annealing(betas, chains, seed)
     x = _rows(run, data, seed, binarise)
     # What is not finite is refused in words.
@@ -111,24 +123,24 @@ def evaluate(
 
 
 def baseline(run: Run, data: Data, seed: int = defaults.SEED) -> Evaluation:
-    """The same rows under independent units with the base rates of the training data, exactly: what any model should beat."""
+    """The exact log-likelihood of the same rows under independent units with the base rates of the training data."""
     log_p = independent(run.program.engine, run.base, _rows(run, data, seed))
     return Evaluation(
         "exact", 0.0, 0.0, float(log_p.mean()), 0.0, len(log_p), rows_std=standard_error(log_p), rows=log_p
     )
 
 
-def _rows(run: Run, data: Data | Mapping[str, Any] | Any, seed: int, binarise: str | None = None) -> Arrays:
+def _rows(run: Run, data: Given, seed: int, binarise: str | None = None) -> Arrays:
     """The whole rows of data, grey values drawn, as arrays of the host in the shapes of the energy."""
     program = run.program.engine
     data = as_data(program.model, data, binarise or run.config["data"]["binarise"], "test")
     data = data.complete()
     if not len(data):
-        raise DataError.of("every row has a missing entry: a likelihood is that of whole rows")
+        raise DataError.of("every row has a missing entry, but a log-likelihood needs complete rows")
     return {n: program.host(a) for n, a in checked_arrays(program, data.drawn(seed)).items()}
 
 
-def _evaluated(run: Run, x: Arrays, method: str, annealing: Annealing, progress: Progress | None) -> Evaluation:
+def _evaluated(run: Run, x: Arrays, method: Estimator, annealing: Annealing, progress: Progress | None) -> Evaluation:
     program = run.program.engine
     core, params, base = core_of(program, run.params, run.base, x, annealing.seed)
     inputs, number = distinct_inputs(core, x)
@@ -165,15 +177,15 @@ def _evaluated(run: Run, x: Arrays, method: str, annealing: Annealing, progress:
 def core_of(
     program: Engine, params: Arrays, base: Base, x: Arrays | None = None, seed: int = 0
 ) -> tuple[Undirected, Mapping[str, Any], Base]:
-    """What log Z belongs to, its parameters, and where annealing starts: base rates, if need be those of the rows x.
+    """The program that log Z belongs to, its parameters, and the base rates where annealing starts, if need be those of x.
 
-    In a model with directed parts they are those of what is recognised from x.
+    In a model with directed parts it is the core, and the base rates are those of what is recognised from x.
     """
     return program.annealing_start(params, base, x or {}, Rng(stream(seed, "recognition for annealing")))
 
 
 def distinct_inputs(program: Engine, x: Arrays) -> tuple[Arrays, Array]:
-    """The different rows of the inputs, and which of them each row has; without inputs all have one."""
+    """The distinct rows of the input layers, and the number of the one that each row has, (rows,); 0 without inputs."""
     names = program.model.by_role("input")
     count = len(next(iter(x.values())))
     if not names:
@@ -188,11 +200,14 @@ def find_log_z(
     params: Mapping[str, Any],
     base: Base,
     inputs: Arrays,
-    method: str = "auto",
+    method: Estimator = "auto",
     annealing: Annealing | None = None,
     progress: Progress | None = None,
 ) -> list[LogPartition]:
-    """log Z, one for each row of the inputs: exactly, or by AIS, as the method says."""
+    """log Z, one for each row of the inputs, exactly or by AIS as `method` says.
+
+    Raises `NotNormalisable` where Z is infinite, and `TooLarge` for more than 1000 rows of inputs by AIS.
+    """
     annealing = annealing or Annealing()
     check_normalisable(program, params)
     units = tuple(program.model.random_layers())
@@ -207,8 +222,8 @@ def find_log_z(
     rows = len(next(iter(inputs.values()))) if inputs else 1
     if rows > _MOST_INPUTS:
         raise TooLarge(
-            f"log Z depends on the inputs, and the data hold {rows:,} different rows of them: as many annealings of "
-            f"{annealing.betas:,} temperatures; {_MOST_INPUTS:,} are the most. Take fewer rows"
+            f"log Z depends on the inputs, and the data hold {rows:,} different rows of them, each of which takes an "
+            f"annealing over {annealing.betas:,} temperatures; at most {_MOST_INPUTS:,} are made. Use fewer rows"
         )
     return ais_each(program, params, base, annealing.betas, annealing.chains, annealing.seed, progress, inputs)
 
@@ -217,20 +232,20 @@ def find_scores(
     program: Engine,
     params: Arrays,
     x: Arrays,
-    method: str,
+    method: Estimator,
     seed: int,
     seconds: Callable[[], float],
     progress: Progress | None = None,
 ) -> Scores:
-    """log p~ of each row: all latents summed out, where the method says so or a closed form does it; else a bound.
+    """log p~ of each row: exact where the method asks for it or a closed form gives it; else a lower bound.
 
-    seconds: how long annealing takes.
+    seconds: how long annealing takes. Raises `NotApplicable` where there is no bound.
     """
     found = _exactly(lambda watch: exact_scores(program, params, x, watch), method, progress, seconds)
     if found is None:
         verdict = _verdict(program)
         if not verdict.ok:
-            raise NotApplicable(f"ais does not fit this model: {verdict.why}")
+            raise NotApplicable(f"AIS does not fit this model: {verdict.why}")
         found = scores(program, params, x, seed)
     return found
 
@@ -239,7 +254,7 @@ Sum = TypeVar("Sum")
 
 
 def _exactly(
-    total: Callable[[Progress], Sum], method: str, progress: Progress | None, seconds: Callable[[], float]
+    total: Callable[[Progress], Sum], method: Estimator, progress: Progress | None, seconds: Callable[[], float]
 ) -> Sum | None:
     """An exact sum; None where it is not wanted, not feasible, or not worth its time. seconds: how long annealing takes."""
     if method == "ais":
@@ -258,7 +273,7 @@ class _Watch:
     def __init__(self, progress: Progress | None, seconds: Callable[[], float]):
         self.progress, self.seconds = progress, seconds
         self.first: tuple[float, float] | None = None
-        self.judged = False
+        self.decided = False
 
     def __call__(self, fraction: float) -> None:
         now = time.perf_counter()
@@ -268,8 +283,8 @@ class _Watch:
             return
         if self.progress is not None:
             self.progress(fraction)
-        if not self.judged:
-            self.judged = True
+        if not self.decided:
+            self.decided = True
             whole = (now - self.first[1]) / (fraction - self.first[0])
             if whole > _PATIENCE and whole > self.seconds():
                 raise TooLarge(f"the exact sum would take {whole:.0f} s; use AIS instead")
@@ -287,27 +302,28 @@ def _verdict(program: Engine) -> Verdict:
 
 
 def check_above_rows(program: Engine, x: Arrays, found: Scores, partition: LogPartition) -> float:
-    """log Z, no less than what the rows at hand weigh.
+    """log Z, at least what the distinct rows of data add up to.
 
-    Raises `EstimateError` where an estimate was less by more than sampling error: then annealing has missed a mode.
+    Raises `EstimateError` where an estimate is less by more than its sampling error: then annealing has missed a mode.
     """
     if partition.effective is None:
         return partition.log_z
     least = least_log_z(program, x, found)
     if partition.log_z + 4.0 * partition.log_z_std < least - 1e-5 * max(1.0, abs(least)):
         raise EstimateError(
-            f"annealing estimates log Z = {partition.log_z:.3f} +- {partition.log_z_std:.2g}, but the rows at hand alone "
-            f"weigh more: log Z is {least:.3f} at least. A mode of the model was never met (the error is that of sampling "
-            "only), so there is no estimate; an exact sum, or more temperatures and chains, may give one"
+            f"annealing estimates log Z = {partition.log_z:.3f} +- {partition.log_z_std:.2g}, but the rows of data alone "
+            f"show that log Z is {least:.3f} at least. The chains have missed a mode of the model, which the error, being "
+            "that of sampling only, does not show. For an estimate, use an exact sum, or more temperatures and chains"
         )
     return max(partition.log_z, least)
 
 
 def check_finite(rows: Array) -> None:
+    """Raises `EstimateError`, with the row, where a log-likelihood of (rows,) is not finite."""
     bad = np.flatnonzero(~np.isfinite(rows))
     if len(bad):
         raise EstimateError(
-            f"the log-likelihood of row {bad[0] + 1} is {rows[bad[0]]:g} ({len(bad)} of {len(rows)} rows are not finite "
-            "numbers): the parameters are not finite or too large, the row is impossible under the model, or the joint "
+            f"the log-likelihood of row {bad[0] + 1} is {rows[bad[0]]:g} ({len(bad)} of {len(rows)} rows are NaN or "
+            "infinite): the parameters are not finite or too large, the row is impossible under the model, or the joint "
             "density cannot be normalised"
         )

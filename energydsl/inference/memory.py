@@ -1,4 +1,4 @@
-"""Associative memory: patterns stored in the couplings of a model without latents, and recalled by going downhill (Hopfield 1982).
+"""Associative memory (Hopfield 1982): patterns stored in the couplings of a model without latents, and recalled by descent of the energy.
 
 Nothing here knows a Hopfield network: storing follows dE/dparam, recalling updates units to their likeliest values in the
 model's own blocks, so that the energy never rises where a block is one unit or uncoupled units.
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energydsl import defaults
+from energydsl.arrays import Values
 from energydsl.backends.interface import Arrays
 from energydsl.diagnostics import ArgumentError, NotApplicable
 from energydsl.domains import DOMAINS
@@ -28,7 +29,11 @@ _TRIALS = 10
 
 @dataclass(frozen=True)
 class Recall:
-    """state: where every row came to rest. energies: before and after each sweep, (sweeps + 1, rows). settled: by row."""
+    """What `recall` found.
+
+    state: by layer, (rows, *layer), the values after the last sweep. energies: E before the first and after each sweep,
+    (sweeps + 1, rows). settled: (rows,), whether the last sweep left a row as it was.
+    """
 
     state: Arrays
     energies: Array
@@ -47,18 +52,24 @@ class _Half:
 
 
 def store(
-    program: Program, patterns: Mapping[str, Any] | Any, noise: float = 0.2, most: int = 1000, seed: int = defaults.SEED
+    program: Program,
+    patterns: Mapping[str, Values] | Values,
+    noise: float = 0.2,
+    most: int = 1000,
+    seed: int = defaults.SEED,
 ) -> Arrays:
-    """Parameters that make every pattern a fixed point of `recall`, and draw cues with a fraction `noise` flipped to it.
+    """Parameters that make every pattern a fixed point of `recall`, which is reached from cues with some units flipped.
 
-    They begin at Hebb's rule, dE/dparam at the patterns against that at independent fair units. While a pattern, or a
-    flipped one, goes elsewhere, they move by dE/dparam at the pattern less that where it goes (Gardner's perceptron rule).
-    Raises `NotApplicable` for models with latents or inputs, and where `most` corrections leave a pattern unstable.
+    patterns: (patterns, *layer), or a dict by layer. noise: the fraction of units flipped in a cue, in [0, 0.5). most: the
+    largest number of corrections. The parameters begin at Hebb's rule: dE/dparam at the patterns less that at independent
+    fair units. While a pattern, or a cue, goes elsewhere, they move by dE/dparam at the pattern less that where it goes (the
+    perceptron rule of Gardner 1988). Raises `ArgumentError` for `noise` or `most` out of range, and `NotApplicable` for
+    models with latents or inputs, and where a pattern is still unstable after `most` corrections.
     """
     engine = program.engine
     _plain(engine)
     if not 0 <= noise < 0.5 or most < 0:
-        raise ArgumentError("noise lies in [0, 0.5), most is not negative")
+        raise ArgumentError("noise must lie in [0, 0.5), and most must not be negative")
     x = {n: engine.device(a) for n, a in visible_arrays(engine, patterns).items()}
     params = program.init(seed)
     count, rng = len(next(iter(x.values()))), np.random.default_rng(stream(seed, "flipped patterns"))
@@ -80,7 +91,7 @@ def store(
                 engine, params, learned, {n: a[rows] for n, a in x.items()}, {n: a[rows] for n, a in away.items()}, 1.0
             )
     if _wrong(_once(engine, params, x), x, engine).any():
-        raise NotApplicable(f"{count} patterns cannot be stored: not all are stable after {most} corrections")
+        raise NotApplicable(f"{count} patterns cannot be stored: some are still unstable after {most} corrections")
     return {n: engine.host(a) for n, a in params.items()}
 
 
@@ -102,12 +113,18 @@ def _wrong(after: Arrays, x: Arrays, program: Engine) -> Array:
     return wrong
 
 
-def recall(program: Program, params: Mapping[str, Any], cues: Mapping[str, Any] | Any, sweeps: int = 100) -> Recall:
-    """Where each cue comes to rest when every unit takes its likelier value in turn, and the energy on the way."""
+def recall(
+    program: Program, params: Mapping[str, Values], cues: Mapping[str, Values] | Values, sweeps: int = 100
+) -> Recall:
+    """Where each cue comes to rest when every unit takes its likelier value in turn, and the energy on the way.
+
+    cues: (rows, *layer), or a dict by layer. sweeps: the most that are made. Raises `ArgumentError` for fewer than one
+    sweep, and `NotApplicable` for models with latents or inputs.
+    """
     engine = program.engine
     _plain(engine)
     if sweeps < 1:
-        raise ArgumentError("recall takes one sweep or more")
+        raise ArgumentError(f"recall takes at least one sweep, not {sweeps}")
     p = check_params(engine, params)
     x = {n: engine.device(a) for n, a in visible_arrays(engine, cues).items()}
     energies = [engine.host(engine.energy(p, x, engine.settings()))]
@@ -127,7 +144,9 @@ def _plain(program: Engine) -> None:
     others = [n for n in model.layers if n not in model.by_role("visible")]
     many = [n for n in model.random_layers() if program.derived.conditionals[n].family not in ("bernoulli", "spin")]
     if others or many:
-        raise NotApplicable(f"an associative memory has visible two-valued units only, not `{(others + many)[0]}`")
+        raise NotApplicable(
+            f"an associative memory has only visible units of two values; `{(others + many)[0]}` has others"
+        )
 
 
 def _once(program: Engine, params: Arrays, x: Arrays) -> Arrays:

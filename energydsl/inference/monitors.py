@@ -24,6 +24,7 @@ class Likelihood:
         self.remarked = False
 
     def __call__(self, run: Run, rows: Data) -> dict[str, float]:
+        """`log_likelihood` and its standard error `log_likelihood_std`, in nats a row; nothing where there is none."""
         try:
             found = evaluate(run, rows)
         except EnergyError as error:

@@ -10,18 +10,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from energydsl import defaults
 from energydsl.backends.interface import Arrays
-from energydsl.data.sources import Data, as_data
+from energydsl.data.sources import Given, as_data
 from energydsl.derive.free_energy import log_states
 from energydsl.diagnostics import ArgumentError, suggestion
 from energydsl.domains import DOMAINS
 from energydsl.inference.scores import standard_error
+from energydsl.model.records import Layer
 from energydsl.program import Engine
 from energydsl.program.engine import MEAN_FIELD_ITERATIONS
 from energydsl.program.exact import joint_states
@@ -32,49 +33,58 @@ if TYPE_CHECKING:
     from energydsl.learning.run import Run
 
 Array = NDArray[Any]
+Method = Literal["exact", "mean field", "recognition", "recognition, mean field"]
 MOST_STATES = 4096
 _ROWS = 2048
+# How the layers of the core were found, and whether their sum is exact -> the name of the method.
+_METHODS: Mapping[tuple[str, bool], Method] = {
+    ("", True): "exact",
+    ("", False): "mean field",
+    ("recognition", True): "recognition",
+    ("recognition", False): "recognition, mean field",
+}
 # How far moments may still move where a mean-field bound is read.
 _SETTLED = 1e-4
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a layer is, given the other visible layers.
+    """p(layer | the other visible layers) for each row of data.
 
-    probabilities: (rows, states), states in the order of `states`. truth: the number of the state in the data, by row.
-    method: "exact" or "mean field"; in a model with directed parts "recognition" or "recognition, mean field". states: one line a state, the values of the layer's units.
+    method: "exact" or "mean field"; in a model with directed parts "recognition" or "recognition, mean field".
+    probabilities: (rows, states), states in the order of `states`. truth: (rows,), the number of the state in the data.
+    states: (states, units), the values of the layer's units; of a categorical layer, their codes.
     """
 
     layer: str
-    method: str
+    method: Method
     probabilities: Array
     truth: Array
     states: Array
 
     @property
     def predicted(self) -> Array:
-        """The likeliest state of each row."""
+        """The number of the likeliest state of each row, (rows,)."""
         return np.asarray(self.probabilities.argmax(axis=1))
 
     @property
     def error_rate(self) -> float:
-        """The fraction of rows whose likeliest state is another than the data's."""
+        """The fraction of rows whose likeliest state is not that of the data."""
         return float(np.mean(self.predicted != self.truth))
 
     @property
     def error_rate_std(self) -> float | None:
-        """Its standard error over the rows."""
+        """The standard error of `error_rate` over the rows; None for one row."""
         return standard_error(self.predicted != self.truth)
 
     @property
     def mean_log_probability(self) -> float:
-        """Mean log p(truth | the rest), in nats."""
+        """Mean of log p(true state | the other visible layers) over the rows, in nats."""
         return float(np.mean(self._log_probabilities()))
 
     @property
     def mean_log_probability_std(self) -> float | None:
-        """Its standard error over the rows."""
+        """The standard error of `mean_log_probability` over the rows; None for one row."""
         return standard_error(self._log_probabilities())
 
     def _log_probabilities(self) -> Array:
@@ -83,22 +93,24 @@ class Prediction:
 
     @property
     def confusion(self) -> Array:
-        """Counts of rows, (true state, predicted state)."""
+        """Numbers of rows by true state and predicted state, (states, states)."""
         size = len(self.states)
         return np.bincount(self.truth * size + self.predicted, minlength=size * size).reshape(size, size)
 
 
 def predict(
     run: Run,
-    data: Data | Mapping[str, Any],
+    data: Given,
     layer: str,
     seed: int = defaults.SEED,
     progress: Callable[[float], None] | None = None,
 ) -> Prediction:
-    """p(layer | the other visible layers) for each row of data, which holds the layer too. Grey values are drawn once.
+    """p(layer | the other visible layers) for each row of data, which holds the layer too.
 
-    Raises `ArgumentError` for a layer that is not visible, has more than 4096 joint states, or is the only one with data;
-    `NotApplicable` where directed parts or recognition are given the layer.
+    Exact where all hidden layers can be summed out in closed form (Larochelle & Bengio 2008, eq. 7), else from mean-field
+    bounds. Grey values are drawn once, by `seed`. Raises `ArgumentError` for a layer that is not visible, has more than 4096
+    joint states, or is the only one with data; `NotApplicable` where directed parts or recognition are given the layer;
+    `DataError` for data that do not fit.
     """
     program = run.program.engine
     record = _checked(program, layer)
@@ -108,10 +120,8 @@ def predict(
     found = program.host(states[layer])
     truth = _number(program.host(x[layer]).reshape(len(x[layer]), -1), found.reshape(len(found), -1), layer)
     problem = program.core_problem(check_params(program, run.params), x, layer)
-    core, params, x, method = problem.engine, problem.params, problem.data, problem.method
+    core, params, x = problem.engine, problem.params, problem.data
     exact = set(core.model.by_role("hidden")) <= set(core.derived.free_energy.summed_out)
-    if not exact:
-        method += ", mean field" if method else "mean field"
     rest = {n: a for n, a in x.items() if n != layer}
     count = len(truth)
     parts = []
@@ -121,18 +131,20 @@ def predict(
         if progress is not None:
             progress(min(1.0, (start + _ROWS) / count))
     codes = found.argmax(axis=-1) if DOMAINS[record.domain.name].one_hot else found
-    return Prediction(layer, method or "exact", np.concatenate(parts), truth, codes.reshape(len(codes), -1))
+    method = _METHODS[problem.method, exact]
+    return Prediction(layer, method, np.concatenate(parts), truth, codes.reshape(len(codes), -1))
 
 
-def _checked(program: Engine, layer: str) -> Any:
+def _checked(program: Engine, layer: str) -> Layer:
     known = program.model.by_role("visible")
     if layer not in known:
-        raise ArgumentError(f"there is no visible layer `{layer}`. {suggestion(layer, known)}".strip())
+        help = suggestion(layer, known) or f"visible are {', '.join(f'`{n}`' for n in known)}"
+        raise ArgumentError(f"there is no visible layer `{layer}`: {help}")
     if len(known) == 1 and not program.model.by_role("input"):
         raise ArgumentError(f"`{layer}` is the only layer with data: there is nothing to predict it from")
     record = program.model.layers[layer]
     if log_states([record]) > math.log2(MOST_STATES):
-        raise ArgumentError(f"`{layer}` has too many joint states to be predicted ({MOST_STATES} are the most)")
+        raise ArgumentError(f"`{layer}` has too many joint states to be predicted (at most {MOST_STATES})")
     return record
 
 
@@ -141,7 +153,7 @@ def _number(values: Array, states: Array, layer: str) -> Array:
     score = np.abs(values[:, None, :] - states[None, :, :]).max(axis=2)
     nearest = score.argmin(axis=1)
     if score[np.arange(len(values)), nearest].max(initial=0.0) > 1e-6:
-        raise ArgumentError(f"the data hold values of `{layer}` that are none of its states")
+        raise ArgumentError(f"the data of `{layer}` hold values that are none of its states")
     return np.asarray(nearest)
 
 

@@ -1,4 +1,4 @@
-"""log p~ of rows of data, all latents summed out: exactly, or from below, by mean field or by recognition.
+"""log p~ of rows of data, all latents summed out: exactly, or as a lower bound, by mean field or by recognition.
 
 Rows are arrays of the host; the programs copy what they need.
 """
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energydsl.backends.interface import Arrays
+from energydsl.data.sources import Rows
 from energydsl.domains import DOMAINS
 from energydsl.inference.ais import Base, Progress, log_z_units, part_of
 from energydsl.program import Engine
@@ -31,10 +32,11 @@ _DRAWS = 10
 
 @dataclass(frozen=True)
 class Scores:
-    """log p~(v) of each row.
+    """log p~(v) of each row, in nats.
 
-    bound: whether they are bounds from below. errors: of each row's bound, where it is a mean over draws of recognition,
-    else None. settled: of mean-field bounds, the share of rows whose moments moved by less than 1e-6 in the last iteration.
+    values: (rows,). bound: whether they are lower bounds. errors: (rows,), the standard error of each row's bound where it is
+    a mean over draws of recognition, else None. settled: of mean-field bounds, the share of rows whose moments moved by less
+    than 1e-6 in the last iteration, else None.
     """
 
     values: Array
@@ -42,8 +44,8 @@ class Scores:
     errors: Array | None = None
     settled: float | None = None
 
-    def rows(self, index: Any) -> Scores:
-        """Those of some rows."""
+    def rows(self, index: Rows) -> Scores:
+        """Those of some rows, chosen by an index of NumPy."""
         return Scores(self.values[index], self.bound, None if self.errors is None else self.errors[index], self.settled)
 
     @property
@@ -53,12 +55,15 @@ class Scores:
 
 
 def standard_error(values: Array) -> float | None:
-    """Of the mean over rows, as draws from a larger population; None for one row."""
+    """The standard error of the mean of (rows,) values, as draws from a larger population; None for one row."""
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
 
 
 def exact_scores(program: Engine, params: Arrays, x: Arrays, progress: Progress | None = None) -> Scores:
-    """The latents summed out exactly, in float64, some rows at a time. Raises `TooLarge` or `NotApplicable`."""
+    """The latents summed out exactly, in float64, some rows at a time.
+
+    x: by layer, (rows, *layer). Raises `TooLarge` or `NotApplicable` where that is not feasible.
+    """
     count = len(next(iter(x.values())))
     parts = []
     for k in range(0, count, _ROWS):
@@ -69,7 +74,7 @@ def exact_scores(program: Engine, params: Arrays, x: Arrays, progress: Progress 
 
 
 def scores(program: Engine, params: Arrays, x: Arrays, seed: int) -> Scores:
-    """In closed form where all latents can be summed out in it; else by recognition, or by mean field."""
+    """In closed form where all latents can be summed out so; else a bound by recognition, or by mean field."""
     if program.draws_its_bound:
         return _recognised(program, params, x, seed)
     if set(program.model.by_role("hidden")) <= set(program.derived.free_energy.summed_out):
@@ -102,9 +107,10 @@ def _by_mean_field(program: Engine, params: Arrays, x: Arrays) -> Scores:
 
 
 def least_log_z(program: Engine, x: Arrays, found: Scores) -> float:
-    """log of what the distinct rows weigh, which log Z is never below; -inf where a layer of them is continuous.
+    """log of the sum of p~ over the distinct rows, a lower bound of log Z, in nats; -inf where a layer is continuous.
 
-    A bound that was drawn counts four of its errors less. Rows with values between states (grey ones) do not count.
+    A bound that is a mean over draws counts less four of its standard errors. Rows with values between states (grey ones) do
+    not count.
     """
     visible = program.model.by_role("visible")
     states = [_on_states(program, n, x[n]) for n in visible]
@@ -130,7 +136,7 @@ def _on_states(program: Engine, layer: str, values: Array) -> Array:
 
 
 def independent(program: Engine, base: Base, x: Arrays) -> Array:
-    """log p of each row under independent units with these natural parameters, by layer: the model that learned nothing else."""
+    """log p of each row, (rows,), in nats, under independent units with the natural parameters `base`, by layer."""
     total: Array = np.zeros(len(next(iter(x.values()))))
     for name in program.model.by_role("visible"):
         owner = program.owner(name).in_float64

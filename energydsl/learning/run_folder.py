@@ -22,6 +22,7 @@ from energydsl.learning.checkpoint_arrays import check_alike, check_arrays, part
 from energydsl.learning.run import Base, Row, Run
 from energydsl.model.records import Graph
 from energydsl.model.resolve import Overrides
+from energydsl.options import Backend
 from energydsl.program import Engine
 from energydsl.program.initialise import base_rate
 from energydsl.random import Rng
@@ -38,7 +39,7 @@ def open_run(path: str | Path) -> Run:
     folder = files.folder_of(path, "a run")
     settings = config.read(folder)
     model = load_model(folder, settings)
-    there = "auto" if obstacle(settings["backend"]) else settings["backend"]
+    there: Backend = "auto" if obstacle(settings["backend"]) else settings["backend"]
     program = model.compile(there, settings["dtype"], settings.get("precision", "full") if there == "cupy" else "full")
     arrays, meta, warnings = latest(folder, program.engine, settings)
     return Run(

@@ -39,6 +39,11 @@ def sample(
     run: or a program, from whose random states chains begin; params: its parameters, by its initialisers where not given.
     clamp: values of layers that are held, one for all samples or one each (input layers must be given here); NaN where an
     entry is missing: it is drawn with the rest, given what is known.
+
+    >>> import energydsl as ed
+    >>> program = ed.zoo("ising", dims={"L": 4}).compile("numpy")
+    >>> ed.sample(program, n=2, steps=5)["s"].shape
+    (2, 4, 4)
     """
     if n < 1 or steps < 0:
         raise ArgumentError("n is at least 1, steps not negative")

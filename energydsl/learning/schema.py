@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from energydsl.api import BACKENDS, DTYPES, PRECISIONS
 from energydsl.diagnostics import ArgumentError
 from energydsl.learning.methods import METHODS
 from energydsl.learning.optimizer import OPTIMIZERS
+from energydsl.options import BACKENDS, DTYPES, PRECISIONS
 
 
 @dataclass(frozen=True)

@@ -364,11 +364,11 @@ class Directed(Engine):
         """The core, with the means of what is recognised from the data as its data."""
         core = self._core
         if layer not in core.model.layers:
-            raise NotApplicable(f"`{layer}` is drawn from its parents: only layers of the core are predicted")
+            raise NotApplicable(f"`{layer}` is drawn from its parents: only layers of the core can be predicted")
         for part in self._conditionals:
             if layer in part.factor.given:
                 raise NotApplicable(
-                    f"{part.factor.name} is given `{layer}`: only layers that stand in the core alone are predicted"
+                    f"{part.factor.name} is given `{layer}`: only layers that stand in the core alone can be predicted"
                 )
         count = len(next(iter(x.values())))
         found: dict[str, list[Array]] = {n: [] for n in core.model.layers if n not in core.model.by_role("hidden")}

@@ -10,13 +10,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from energydsl.backends.interface import Array, Arrays, CompiledModule, Fields, Random, Settings
 from energydsl.derive import Derived
 from energydsl.derive.records import BlockPart
+from energydsl.diagnostics import one_of
+from energydsl.options import BACKENDS, PRECISIONS, Backend, Precision
 from energydsl.random import Rng
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ class CoreProblem:
     engine: Undirected
     params: Arrays
     data: Arrays
-    method: str
+    method: Literal["", "recognition"]
 
 
 class Engine(ABC):
@@ -65,7 +67,9 @@ class Engine(ABC):
         self, derived: Derived, backend: str, dtype: str, precision: str, kernels: CompiledModule, source: str
     ):
         self.derived, self.model = derived, derived.model
-        self.backend, self.precision, self.dtype = backend, precision, np.dtype(dtype)
+        self.backend: Backend = one_of("backend", backend, BACKENDS)
+        self.precision: Precision = one_of("precision", precision, PRECISIONS)
+        self.dtype = np.dtype(dtype)
         self.kernels, self.source = kernels, source
         self.workspace = kernels.Workspace(self.dtype)
         self.xp: Any = kernels.xp

@@ -16,6 +16,7 @@ from energydsl.backends.interface import Array, Arrays, Fields
 from energydsl.derive import Derived
 from energydsl.diagnostics import ArgumentError, EnergyError, NotApplicable, whole_number
 from energydsl.model.records import Resolved
+from energydsl.options import Backend, Precision
 from energydsl.program import exact
 from energydsl.program.engine import MEAN_FIELD_ITERATIONS, Engine, MeanField, Progress
 from energydsl.program.initialise import initial_params
@@ -73,7 +74,7 @@ class Program:
         return self.engine.derived
 
     @property
-    def backend(self) -> str:
+    def backend(self) -> Backend:
         """The backend: "numpy", "numba" or "cupy"."""
         return self.engine.backend
 
@@ -83,7 +84,7 @@ class Program:
         return self.engine.dtype
 
     @property
-    def precision(self) -> str:
+    def precision(self) -> Precision:
         """The precision of large products on a GPU."""
         return self.engine.precision
 

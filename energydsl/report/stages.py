@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def show(model: Model, stage: str) -> str:
     """The record of a stage as text. Raises `ArgumentError` for an unknown stage."""
-    from energydsl.api import STAGES
+    from energydsl.options import STAGES
 
     if stage not in STAGES:
         raise ArgumentError(f"stages: {', '.join(STAGES)}")
@@ -60,11 +60,11 @@ def _graph(model: Model) -> str:
 
 
 def _kernels(model: Model) -> str:
-    from energydsl.kernels import lower
+    from energydsl.kernels import lower, select
     from energydsl.kernels.text import show_program
 
     return "\n\n".join(
-        f"# {name}\n{show_program(lower(d))}" if name else show_program(lower(d))
+        f"# {name}\n{show_program(select(lower(d)))}" if name else show_program(select(lower(d)))
         for name, d in derivations(model.derived)
     )
 

@@ -59,6 +59,7 @@ _OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "AT", "CARET"}
 
 
 def grammar_text() -> str:
+    """The grammar of the language, in Lark's notation."""
     return (folder("grammar") / "energy.lark").read_text(encoding="utf-8")
 
 
@@ -68,7 +69,7 @@ def _parser() -> lark.Lark:
 
 
 def decode(data: bytes, name: str) -> Source:
-    """Bytes of a file as a source; what is no UTF-8 is E0101."""
+    """The bytes of a file as a source. Raises `ModelError` (E0101) at the first byte that is not UTF-8."""
     try:
         return Source(name, data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -79,6 +80,7 @@ def decode(data: bytes, name: str) -> Source:
 
 
 def syntax_error(message: str, span: Span, help: str = "") -> Diagnostic:
+    """An E0101 at a place."""
     return Diagnostic("E0101", message, span, help)
 
 
@@ -305,6 +307,10 @@ def _check_tree(statement: tree.Statement) -> None:
             todo.append((part, level + 1, subscript if name == "base" else inside))
 
 
+# What Lark hands to a rule: tokens, nodes and tuples of them, None for what is optional and absent.
+Children = list[Any]
+
+
 class _Builder(lark.visitors.Transformer_NonRecursive[lark.Token, Any]):
     """Lark's tree to ours, one small method a rule, bottom-up."""
 
@@ -320,82 +326,82 @@ class _Builder(lark.visitors.Transformer_NonRecursive[lark.Token, Any]):
 
     # statements
 
-    def statement(self, c: list[Any]) -> Any:
+    def statement(self, c: Children) -> Any:
         return c[0]
 
-    def model(self, c: list[Any]) -> tree.ModelName:
+    def model(self, c: Children) -> tree.ModelName:
         return tree.ModelName(self.at(c[0]).to(self.at(c[1])), self.id(c[1]))
 
-    def _declaration(self, c: list[Any]) -> tree.Declaration:
+    def _declaration(self, c: Children) -> tree.Declaration:
         return tree.Declaration(self.at(c[0]).to(c[-1].span), str(c[0]), tuple(c[1:]))
 
     dim = const = layer = param = graph = let = _declaration
 
-    def _value_entry(self, c: list[Any]) -> tree.Entry:
+    def _value_entry(self, c: Children) -> tree.Entry:
         return tree.Entry(self.at(c[0]).to(c[1].span), self.id(c[0]), value=c[1])
 
     dim_entry = let_entry = _value_entry
 
-    def const_entry(self, c: list[Any]) -> tree.Entry:
+    def const_entry(self, c: Children) -> tree.Entry:
         return tree.Entry(self.at(c[0]).to(c[2].span), self.id(c[0]), constraints=c[1] or (), value=c[2])
 
-    def layer_entry(self, c: list[Any]) -> tree.Entry:
+    def layer_entry(self, c: Children) -> tree.Entry:
         return tree.Entry(self.at(c[0]).to(c[2].span), self.id(c[0]), axes=c[1] or (), domain=c[2])
 
-    def domain(self, c: list[Any]) -> tree.Domain:
+    def domain(self, c: Children) -> tree.Domain:
         end = c[1][-1].span if c[1] else self.at(c[0])
         return tree.Domain(self.at(c[0]).to(end), self.id(c[0]), c[1] or ())
 
-    def axes(self, c: list[Any]) -> tuple[Any, ...]:
+    def axes(self, c: Children) -> tuple[Any, ...]:
         return tuple(c)
 
-    def constraints(self, c: list[Any]) -> tuple[Any, ...]:
+    def constraints(self, c: Children) -> tuple[Any, ...]:
         return tuple(self.id(t) for t in c)
 
-    def param_entry(self, c: list[Any]) -> tree.Entry:
+    def param_entry(self, c: Children) -> tree.Entry:
         name, axes, constraints, value = c
         last = value or (constraints or [None])[-1] or (axes or [None])[-1]
         span = self.at(name).to(last.span if last else self.at(name))
         return tree.Entry(span, self.id(name), axes=axes or (), constraints=constraints or (), value=value)
 
-    def graph_entry(self, c: list[Any]) -> tree.Entry:
+    def graph_entry(self, c: Children) -> tree.Entry:
         return self.param_entry([c[0], c[1], None, c[2]])
 
-    def energy_plain(self, c: list[Any]) -> tree.Energy:
+    def energy_plain(self, c: Children) -> tree.Energy:
         return tree.Energy(self.at(c[0]).to(c[1].span), "energy", None, (), (), c[1])
 
-    def energy_named(self, c: list[Any]) -> tree.Energy:
+    def energy_named(self, c: Children) -> tree.Energy:
         return tree.Energy(self.at(c[0]).to(c[2].span), "energy", self.id(c[1]), (), (), c[2])
 
-    def energy_given(self, c: list[Any]) -> tree.Energy:
+    def energy_given(self, c: Children) -> tree.Energy:
         return tree.Energy(self.at(c[0]).to(c[3].span), str(c[0]), None, c[1], c[2], c[3])
 
     recognition = energy_given
 
-    def names(self, c: list[Any]) -> tuple[tree.Name, ...]:
+    def names(self, c: Children) -> tuple[tree.Name, ...]:
         return tuple(self.id(t) for t in c)
 
-    def schedule(self, c: list[Any]) -> tree.Schedule:
+    def schedule(self, c: Children) -> tree.Schedule:
         return tree.Schedule(self.at(c[0]).to(c[-1][-1][0].span), tuple(c[1:]))
 
-    def block(self, c: list[Any]) -> tuple[Any, ...]:
+    def block(self, c: Children) -> tuple[Any, ...]:
         return tuple(c)
 
-    def part(self, c: list[Any]) -> tuple[tree.Name, bool]:
+    def part(self, c: Children) -> tuple[tree.Name, bool]:
         return self.id(c[0]), c[1] is not None
 
-    def layers(self, c: list[Any]) -> tree.Layers:
+    def layers(self, c: Children) -> tree.Layers:
         return tree.Layers(self.at(c[0]).to(c[-1].span), tuple(c[1:]))
 
-    def chain(self, c: list[Any]) -> tree.Chain:
+    def chain(self, c: Children) -> tree.Chain:
         return tree.Chain(self.at(c[0]).to(c[-1].span), self.id(c[0]), tuple(c[1:]))
 
-    def hop(self, c: list[Any]) -> tree.Hop:
+    def hop(self, c: Children) -> tree.Hop:
         link, layer, weight = c
         name = self.id(weight) if weight is not None else None
         return tree.Hop(link[1].to((name or self.id(layer)).span), link[0], self.id(layer), name)
 
-    def link(self, c: list[Any]) -> tuple[str, Span]:
+    def link(self, c: Children) -> tuple[str, Span]:
         span = self.at(c[0]).to(self.at(c[1]))
         if span.end - span.start != 2:
             raise _Stop(syntax_error(f"write `{c[0]}{c[1]}` without a blank", span))
@@ -403,91 +409,91 @@ class _Builder(lark.visitors.Transformer_NonRecursive[lark.Token, Any]):
 
     # expressions
 
-    def expr(self, c: list[Any]) -> Any:
+    def expr(self, c: Children) -> Any:
         return tree.Sum(c[0].span.to(c[-1].span), c[0], _pairs(c)) if len(c) > 1 else c[0]
 
-    def sign(self, c: list[Any]) -> str:
+    def sign(self, c: Children) -> str:
         return str(c[0])
 
     times = sign
 
-    def product(self, c: list[Any]) -> Any:
+    def product(self, c: Children) -> Any:
         head = c[0]
         if len(c) == 1:
             return head.node if isinstance(head, _Factors) else head
         factors = head if isinstance(head, _Factors) else _Factors(head, [])
         return _Factors(factors.head, [*factors.tail, (c[1], c[2])]).node
 
-    def factors(self, c: list[Any]) -> Any:
+    def factors(self, c: Children) -> Any:
         factors = c[0] if isinstance(c[0], _Factors) else _Factors(c[0], [])
         factors.tail.append((c[1], c[2]))
         return factors
 
-    def reduce(self, c: list[Any]) -> tree.Reduce:
+    def reduce(self, c: Children) -> tree.Reduce:
         return tree.Reduce(self.at(c[0]).to(c[-1].span), tuple(c[1:-1]), c[-1])
 
-    def negate(self, c: list[Any]) -> tree.Negate:
+    def negate(self, c: Children) -> tree.Negate:
         return tree.Negate(self.at(c[0]).to(c[1].span), c[1])
 
-    def modulo(self, c: list[Any]) -> tree.Modulo:
+    def modulo(self, c: Children) -> tree.Modulo:
         if isinstance(c[0], lark.Token):
             return tree.Modulo(self.at(c[0]).to(c[-1].span), self.id(c[0]), c[-1])
         start = self.source.text.rindex("(", 0, c[0].span.start)
         return tree.Modulo(Span(self.source, start, c[-1].span.end), c[0], c[-1])
 
-    def raise_to(self, c: list[Any]) -> tree.Power:
+    def raise_to(self, c: Children) -> tree.Power:
         return tree.Power(c[0].span.to(c[2].span), c[0], c[2])
 
-    def transpose(self, c: list[Any]) -> tree.Transpose:
+    def transpose(self, c: Children) -> tree.Transpose:
         return tree.Transpose(c[0].span.to(self.at(c[1])), c[0])
 
-    def subscript(self, c: list[Any]) -> tree.Subscript:
+    def subscript(self, c: Children) -> tree.Subscript:
         return tree.Subscript(self._closed(c[0].span.to(c[-1].span)), c[0], tuple(c[1:]))
 
-    def number(self, c: list[Any]) -> tree.Number:
+    def number(self, c: Children) -> tree.Number:
         if float(c[0]) == float("inf"):
             raise _Stop(syntax_error("this number is too large", self.at(c[0])))
         return tree.Number(self.at(c[0]), str(c[0]))
 
-    def name(self, c: list[Any]) -> tree.Name:
+    def name(self, c: Children) -> tree.Name:
         return self.id(c[0])
 
-    def boolean(self, c: list[Any]) -> tree.Boolean:
+    def boolean(self, c: Children) -> tree.Boolean:
         return tree.Boolean(self.at(c[0]), c[0] == "true")
 
-    def string(self, c: list[Any]) -> tree.String:
+    def string(self, c: Children) -> tree.String:
         return tree.String(self.at(c[0]), str(c[0])[1:-1])
 
-    def call(self, c: list[Any]) -> tree.Call:
+    def call(self, c: Children) -> tree.Call:
         arguments = tuple(a for a in c[1:] if a is not None)
         span = self.at(c[0]).to(arguments[-1][1].span if arguments else self.at(c[0]))
         return tree.Call(self._closed(span), self.id(c[0]), arguments)
 
-    def total(self, c: list[Any]) -> tree.Call:
+    def total(self, c: Children) -> tree.Call:
         return tree.Call(self._closed(self.at(c[0]).to(c[1].span)), self.id(c[0]), (("", c[1]),))
 
-    def argument(self, c: list[Any]) -> tuple[str, Any]:
+    def argument(self, c: Children) -> tuple[str, Any]:
         return ("" if c[0] is None else str(c[0]), c[1])
 
-    def group(self, c: list[Any]) -> Any:
+    def group(self, c: Children) -> Any:
         """A node in parentheses spans them, so that what is built from it spans whole text."""
         closed = self._closed(c[0].span)
         start = self.source.text.rindex("(", 0, closed.start)
         return replace(c[0], span=Span(self.source, start, closed.end))
 
-    def binder_plain(self, c: list[Any]) -> tree.Binder:
+    def binder_plain(self, c: Children) -> tree.Binder:
         return tree.Binder(self.at(c[0]), (self.id(c[0]),))
 
-    def binder_less(self, c: list[Any]) -> tree.Binder:
+    def binder_less(self, c: Children) -> tree.Binder:
         return tree.Binder(self.at(c[0]).to(self.at(c[2])), (self.id(c[0]), self.id(c[2])), less=True)
 
-    def binder_range(self, c: list[Any]) -> tree.Binder:
+    def binder_range(self, c: Children) -> tree.Binder:
         if str(c[2]) != "range":
             raise _Stop(syntax_error(f"found `{c[2]}`, expected `range`", self.at(c[2]), "`i in range(n)`"))
         bounds = tuple(b for b in c[3:] if b is not None)
         return tree.Binder(self.at(c[0]).to(bounds[-1].span), (self.id(c[0]),), bounds=bounds)
 
-    def binder_edge(self, c: list[Any]) -> tree.Binder:
+    def binder_edge(self, c: Children) -> tree.Binder:
         names = (self.id(c[0]), self.id(c[1]))
         return tree.Binder(self.at(c[0]).to(self.at(c[3])), names, graph=self.id(c[3]))
 
@@ -515,5 +521,5 @@ class _Factors:
         return tree.Product(self.head.span.to(self.tail[-1][1].span), self.head, tuple(self.tail))
 
 
-def _pairs(c: list[Any]) -> tuple[tuple[str, Any], ...]:
+def _pairs(c: Children) -> tuple[tuple[str, Any], ...]:
     return tuple(zip(c[1::2], c[2::2], strict=True))

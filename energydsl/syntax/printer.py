@@ -20,14 +20,8 @@ _SUM, _PRODUCT, _UNARY, _POWER, _POSTFIX = range(5)
 def print_expr(node: tree.Expr) -> str:
     """One expression on one line."""
     match node:
-        case tree.Number(text=text):
-            return text
-        case tree.Name(id=id):
-            return id
-        case tree.Boolean(value=value):
-            return "true" if value else "false"
-        case tree.String(value=value):
-            return f'"{value}"'
+        case tree.Number() | tree.Name() | tree.Boolean() | tree.String():
+            return _word(node)
         case tree.Call(function=function, arguments=arguments):
             shown = [f"{k} = {print_expr(a)}" if k else print_expr(a) for k, a in arguments]
             return f"{function.id}({', '.join(shown)})"
@@ -49,6 +43,18 @@ def print_expr(node: tree.Expr) -> str:
         case tree.Sum():
             return " ".join(_terms(node))
     raise AssertionError(node)
+
+
+def _word(node: tree.Number | tree.Name | tree.Boolean | tree.String) -> str:
+    match node:
+        case tree.Number(text=text):
+            return text
+        case tree.Name(id=id):
+            return id
+        case tree.Boolean(value=value):
+            return "true" if value else "false"
+        case tree.String(value=value):
+            return f'"{value}"'
 
 
 def _at(node: tree.Expr, place: int) -> str:

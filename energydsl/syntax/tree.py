@@ -24,21 +24,29 @@ class Node:
 
 @dataclass(frozen=True)
 class Number(Node):
+    """A number as it was written: `0.5`, `1e-3`; `text` keeps its digits."""
+
     text: str
 
 
 @dataclass(frozen=True)
 class Name(Node):
+    """A name, in the normal form NFKC of Unicode."""
+
     id: str
 
 
 @dataclass(frozen=True)
 class Boolean(Node):
+    """`true` or `false`, as an argument of a generator."""
+
     value: bool
 
 
 @dataclass(frozen=True)
 class String(Node):
+    """A quoted string, without its quotes: the file of `edges("file.csv")`."""
+
     value: str
 
 
@@ -52,28 +60,38 @@ class Call(Node):
 
 @dataclass(frozen=True)
 class Subscript(Node):
+    """`base[indices]`, one index for each axis."""
+
     base: Expr
     indices: tuple[Expr, ...]
 
 
 @dataclass(frozen=True)
 class Transpose(Node):
+    """`operand'`, the transpose of a matrix."""
+
     operand: Expr
 
 
 @dataclass(frozen=True)
 class Power(Node):
+    """`base^exponent`, entry by entry."""
+
     base: Expr
     exponent: Expr
 
 
 @dataclass(frozen=True)
 class Negate(Node):
+    """`-operand`."""
+
     operand: Expr
 
 
 @dataclass(frozen=True)
 class Modulo(Node):
+    """`left % modulus`, which stands only in subscripts: a ring."""
+
     left: Expr
     modulus: Expr
 
@@ -122,6 +140,8 @@ class Binder(Node):
 
 @dataclass(frozen=True)
 class Domain(Node):
+    """The domain of a layer with its arguments: `categorical[10]`, `interval[a, b]`."""
+
     name: Name
     arguments: tuple[Expr, ...]
 
@@ -139,6 +159,8 @@ class Entry(Node):
 
 @dataclass(frozen=True)
 class ModelName(Node):
+    """`model name`, the first statement of a file."""
+
     name: Name
 
 
@@ -179,12 +201,16 @@ class Hop(Node):
 
 @dataclass(frozen=True)
 class Chain(Node):
+    """`a -- b -- c`: the layer that it starts at, and its steps."""
+
     start: Name
     hops: tuple[Hop, ...]
 
 
 @dataclass(frozen=True)
 class Layers(Node):
+    """`layers chain, chain`: the standard energy of layers in chains."""
+
     chains: tuple[Chain, ...]
 
 

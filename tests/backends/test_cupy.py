@@ -277,7 +277,7 @@ def test_precision_is_for_float32_on_the_device(stand_in: cupy.State) -> None:
     for backend, dtype in (("numpy", "float32"), ("cupy", "float64")):
         with pytest.raises(ed.EnergyError, match="precision tf32 is for float32 on the cupy backend"):
             model.compile(backend, dtype, precision="tf32")
-    with pytest.raises(ed.EnergyError, match="precision is one of full, tf32"):
+    with pytest.raises(ed.EnergyError, match="precision must be one of full, tf32"):
         model.compile("cupy", precision="fp8")
 
 

@@ -98,7 +98,7 @@ def test_a_stopped_comparison_is_gone_on_with(folder: Path, monkeypatch: pytest.
     monkeypatch.setattr(loop.Loop, "_measure", stop)
     result = run(*given)
     assert result.exit_code == 130
-    assert "The same command goes on from here" in result.stderr
+    assert "Run the same command again to resume" in result.stderr
     monkeypatch.undo()
     assert run(*given).exit_code == 0
     first = ed.open_run(folder / "o" / "plain" / "seed-0")
@@ -111,7 +111,7 @@ def test_a_stopped_comparison_is_gone_on_with(folder: Path, monkeypatch: pytest.
     [
         (("-D", "K=3"), "none of the files has a dim `K`", 1),
         (("-c", "t=3"), "none of the files has a const `t`. did you mean `T`?", 1),
-        (("-D", "J=3,x"), "is not NAME=whole numbers, with commas between them", 2),
+        (("-D", "J=3,x"), "expected NAME=INTEGER,..., e.g. J=64,256, not `J=3,x`", 2),
         (("-D", "J=0,4"), "", 1),
         (("--epochs", "-1"), "", 2),
     ],

@@ -55,7 +55,7 @@ def test_a_file_with_nothing_to_learn_predicts(chain: tuple[Path, Path]) -> None
     assert found["mean_log_probability_std"] == pytest.approx(log_p.std(ddof=1) / np.sqrt(50))
     assert found["error_rate"] == pytest.approx(np.mean(agree < 0))
     assert found["error_rate_std"] == pytest.approx(np.std(agree < 0, ddof=1) / np.sqrt(50))
-    assert "+- over the rows" in run("predict", file, "--data", data, "--layer", "y").stdout
+    assert "+- is the standard error over the rows" in run("predict", file, "--data", data, "--layer", "y").stdout
 
 
 def test_what_is_to_be_learned_is_trained_first(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_options_of_a_file_do_not_fit_a_run(tmp_path: Path) -> None:
     ed.train(program, np.eye(2), epochs=1, out=tmp_path / "run")
     result = run(tmp_path / "run", "-D", "I=3")
     assert result.exit_code == 2
-    assert "-D: for a model file only" in result.output
+    assert "-D can be given for a model file only" in result.output
     assert run(tmp_path / "run", "--steps", 1).exit_code == 0
     with pytest.raises(ed.ArgumentError, match="has its own params"):
         ed.sample(ed.open_run(tmp_path / "run"), params={})

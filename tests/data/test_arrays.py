@@ -83,7 +83,7 @@ def test_an_unknown_layer_is_named() -> None:
 @pytest.mark.parametrize("rule", ["foo", "threshold:nan", "threshold:0", "threshold:2", "threshold:1_0", "round"])
 def test_a_rule_for_grey_values_is_looked_at_whether_or_not_there_are_any(rule: str) -> None:
     binary = ed.loads("visible v[2] : binary\nenergy = sum(v)").resolved
-    with pytest.raises(ed.ArgumentError, match="binarise is threshold:T, sample or none"):
+    with pytest.raises(ed.ArgumentError, match="binarise must be threshold:T, sample or none"):
         from_arrays(binary, {"v": np.ones((1, 2))}, rule)
 
 

@@ -51,13 +51,13 @@ AMBIGUOUS = {
     ",0,1,2\n0,5,6,7\n": "row 1 of .*d.csv is 0, 1, ..., 2: a header",
     "a,b,c,1\n1,2,3,4\n": "row 1 of .*d.csv holds numbers and `a`: it is neither a header nor data",
     "1_5,2,3,4\n1,2,3,4\n": "row 1 of .*d.csv holds numbers and `1_5`",
-    "1,2,3,4\n1,1_5,3,4\n": "row 2, column 2 of .*d.csv: `1_5` is no number",
-    "1,2,3,4\n1,2,\u0661,4\n": "row 2, column 3 of .*d.csv: `\u0661` is no number",
-    "?,?,?,?\n1,2,3,4\n": r"row 1 of .*d.csv: `\?` is no number, and as a header names two columns",
-    "1;2;3;4\n": "row 1 of .*d.csv is one cell: columns are set apart by commas",
+    "1,2,3,4\n1,1_5,3,4\n": "row 2, column 2 of .*d.csv: `1_5` is not a number",
+    "1,2,3,4\n1,2,\u0661,4\n": "row 2, column 3 of .*d.csv: `\u0661` is not a number",
+    "?,?,?,?\n1,2,3,4\n": r"row 1 of .*d.csv: `\?` is not a number, and as a header it would name two columns",
+    "1;2;3;4\n": "row 1 of .*d.csv is one cell: columns must be separated by commas",
     "a,b,c\n1,2,3,4\n": "3 columns, the layer has 4",
     "w,x,y,z\n1,2,3\n": "row 2 of .*d.csv has 3 columns, the first has 4",
-    "1,2,3,4\n\n1,2,x,4\n": "row 3, column 3 of .*d.csv: `x` is no number",
+    "1,2,3,4\n\n1,2,x,4\n": "row 3, column 3 of .*d.csv: `x` is not a number",
     "1,2,3,nan\n": "row 1, column 4 of `v` is missing",
     "1,2,3,-inf\n": "row 1, column 4 of `v` is infinite",
     "1,2,3,1e999\n": "row 1, column 4 of `v` is infinite",
@@ -165,8 +165,8 @@ def test_a_key_is_used_or_refused(tmp_path: Path) -> None:
     with pytest.raises(ed.ArgumentError, match="x.npy has none"):
         rows(tmp_path / "x.npy", key="a")
     refused(tmp_path / "x.npz", "holds a, b\n.*key=")
-    refused(tmp_path / "x.npz", "no array `c`, but a, b", key="c")
-    with pytest.raises(ed.DataError, match="no array `label`, but images and labels"):
+    refused(tmp_path / "x.npz", "no array `c`; it has a, b", key="c")
+    with pytest.raises(ed.DataError, match="no array `label`; there are images and labels"):
         load_data(REAL, ["digits"], key="label")
 
 

@@ -122,7 +122,7 @@ def test_a_missing_unit_may_be_one_hot_or_a_code() -> None:
 CSV = {
     "0,1,0\n": "3 columns, the layer has 4 units",
     "0,1,0,1\n1,0,0\n": "row 2 of .*d.csv has 3 columns, the first has 4",
-    "a,b,c,d\n0,1,x,1\n": "row 2, column 3 of .*d.csv: `x` is no number",
+    "a,b,c,d\n0,1,x,1\n": "row 2, column 3 of .*d.csv: `x` is not a number",
     "0,1,0,1\n0,1,0,2\n": r"row 2, column 4 of `v` is 2, outside",
     "0,1,,1\n": r"row 1, column 3 of `v` is missing",
     "0,0.5,0,1\n": r"row 1, column 2 of `v` is 0.5, but `v` is binary",

@@ -13,7 +13,7 @@ import numpy as np
 from energydsl.api import Model
 from energydsl.backends.interface import Arrays
 from energydsl.data.sources import Data
-from energydsl.diagnostics import ArgumentError, NotApplicable, Source
+from energydsl.diagnostics import ArgumentError, NotApplicable, Source, one_of
 from energydsl.learning import checkpoint
 from energydsl.learning.greedy.record import Greedy
 from energydsl.learning.greedy.stages import stages
@@ -21,6 +21,7 @@ from energydsl.learning.methods import Method
 from energydsl.learning.optimizer.centred import centred_pairs
 from energydsl.learning.run import Report, Run
 from energydsl.model.resolve import Overrides
+from energydsl.options import DTYPES
 from energydsl.program import Engine, Program
 from energydsl.program.states import check_params
 from energydsl.random import Rng, seed_of, stream
@@ -57,7 +58,7 @@ def pretrain(
         raise ArgumentError(f"{len(greedy.epochs)} numbers of epochs for {len(todo)} stages")
     for number, stage in enumerate(todo, 1):
         own = Model(Source(f"{model.name}.energy", stage.text), given)
-        small = own.compile(engine.backend, engine.dtype.name, engine.precision)
+        small = own.compile(engine.backend, one_of("dtype", engine.dtype.name, DTYPES), engine.precision)
         sources = {n: stage.copies.get(n, n) for n in _taken(own)}
         rows = data.only(set(sources.values()))
         if stage.copies:  # copies hold the same draw, so grey values are drawn once

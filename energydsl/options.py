@@ -1,0 +1,21 @@
+"""The words that options take, once for Python and the command line: each is a type, and the tuple of its values."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Backend = Literal["auto", "numpy", "numba", "cupy"]
+DType = Literal["float32", "float64"]
+Precision = Literal["full", "tf32", "bf16x2", "bf16x3"]
+Stage = Literal["syntax", "model", "energy", "graph", "derived", "kernels", "source"]
+Format = Literal["text", "latex", "json"]
+Split = Literal["train", "test"]
+Estimator = Literal["auto", "exact", "ais"]
+
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
+DTYPES: tuple[DType, ...] = get_args(DType)
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+STAGES: tuple[Stage, ...] = get_args(Stage)
+FORMATS: tuple[Format, ...] = get_args(Format)
+SPLITS: tuple[Split, ...] = get_args(Split)
+ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
