@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "energydsl"
 ORDER = [
-    "diagnostics", "files", "arrays", "syntax", "model", "domains", "energy", "graph", "derive", "kernels", "backends",
+    "diagnostics", "limits", "files", "arrays", "syntax", "functions", "domains", "model", "energy", "graph", "derive", "kernels", "backends",
     "random", "program", "verification", "api", "data", "learning", "inference", "report", "sklearn", "cli",
 ]  # fmt: skip
 # Below these, an import inside a function may point up: the driver and `Model` load what they need on demand.

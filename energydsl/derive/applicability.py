@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from energydsl import limits
 from energydsl.derive.records import Conditional, Verdict
 from energydsl.model.records import Resolved
-
-MAX_LOG_STATES = 24.0
 
 
 def applicability(
@@ -57,8 +56,8 @@ def directed(model: Resolved, unrecognised: str, log2_states: float, core_states
         "wake-sleep", "objective", visible and recognised, "untied recognition weights" if recognised else why
     )
     free = Verdict("free_energy", "estimator", False, "latents below and above meet in the data")
-    exact = log2_states <= MAX_LOG_STATES and core_states <= MAX_LOG_STATES
-    size = f"2^{log2_states:.4g} states of the latents" + ("" if exact else f", more than 2^{MAX_LOG_STATES:.0f}")
+    exact = log2_states <= limits.LOG2_STATES and core_states <= limits.LOG2_STATES
+    size = f"2^{log2_states:.4g} states of the latents" + ("" if exact else f", more than 2^{limits.LOG2_STATES:.0f}")
     bound = "a bound by recognition, log Z of the core by annealing" if recognised else why
     chains = "chains run in the core only: use wake-sleep"
     return (
@@ -88,9 +87,9 @@ def _mean_field(conditionals: Mapping[str, Conditional], hidden: tuple[str, ...]
 def _exact(log2_states: float) -> Verdict:
     if math.isinf(log2_states):
         return Verdict("exact", "estimator", False, "a layer of an infinite domain cannot be summed out")
-    ok = log2_states <= MAX_LOG_STATES
+    ok = log2_states <= limits.LOG2_STATES
     size = f"2^{log2_states:.4g} states to enumerate"
-    return Verdict("exact", "estimator", ok, size if ok else f"{size}, more than 2^{MAX_LOG_STATES:.0f}")
+    return Verdict("exact", "estimator", ok, size if ok else f"{size}, more than 2^{limits.LOG2_STATES:.0f}")
 
 
 def _ais(inputs: tuple[str, ...], fits: bool, why: str) -> Verdict:

@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 
+from energydsl import limits
 from energydsl.derive.records import Conditional, FreeEnergy
 from energydsl.domains import DOMAINS
 from energydsl.energy.terms import Energy
@@ -30,7 +31,7 @@ _CUMULANT = {
 def summable_sets(model: Resolved, energy: Energy, candidates: Sequence[str]) -> list[tuple[str, ...]]:
     """All sets of candidate layers that can be summed out together, the empty one included."""
     pairs = interactions(energy)
-    single = [n for n in candidates if frozenset((n,)) not in pairs][:12]
+    single = [n for n in candidates if frozenset((n,)) not in pairs][: limits.SUMMABLE_LAYERS]
     return [
         chosen
         for count in range(len(single) + 1)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl import limits
 from energydsl.data.sources import Data, as_data
 from energydsl.derive.records import Verdict
 from energydsl.diagnostics import ArgumentError, DataError, EstimateError, NotApplicable, TooLarge, a_kind, one_of
@@ -30,8 +31,6 @@ METHODS = ("auto", "exact", "ais")
 _PATIENCE = 10.0
 # From so many seconds on it is known how long an enumeration will take.
 _TELLING = 0.2
-# Different rows of inputs, each of which has a log Z of its own.
-_MOST_INPUTS = 1000
 
 
 @dataclass(frozen=True)
@@ -211,10 +210,10 @@ def find_log_z(
     if found is not None:
         return [LogPartition(float(value), 0.0, None, None) for value in found]
     rows = len(next(iter(inputs.values()))) if inputs else 1
-    if rows > _MOST_INPUTS:
+    if rows > limits.INPUT_ROWS:
         raise TooLarge(
             f"log Z depends on the inputs, and the data hold {rows:,} different rows of them: as many annealings of "
-            f"{annealing.betas:,} temperatures; {_MOST_INPUTS:,} are the most. Take fewer rows"
+            f"{annealing.betas:,} temperatures; {limits.INPUT_ROWS:,} are the most. Take fewer rows"
         )
     return ais_each(program, params, base, annealing.betas, annealing.chains, annealing.seed, progress, inputs)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl import limits
 from energydsl.data.sources import Data, as_data
 from energydsl.derive.free_energy import log_states
 from energydsl.diagnostics import ArgumentError, NotApplicable, suggestion
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from energydsl.learning.loop import Run
 
 Array = NDArray[Any]
-MOST_STATES = 4096
 _ROWS = 2048
 # How far moments may still move where a mean-field bound is read.
 _SETTLED = 1e-4
@@ -148,8 +148,10 @@ def _checked(program: Program, layer: str) -> Any:
     if len(known) == 1 and not program.model.by_role("input"):
         raise ArgumentError(f"`{layer}` is the only layer with data: there is nothing to predict it from")
     record = program.model.layers[layer]
-    if log_states([record]) > math.log2(MOST_STATES):
-        raise ArgumentError(f"`{layer}` has too many joint states to be predicted ({MOST_STATES} are the most)")
+    if log_states([record]) > math.log2(limits.PREDICTED_STATES):
+        raise ArgumentError(
+            f"`{layer}` has too many joint states to be predicted ({limits.PREDICTED_STATES} are the most)"
+        )
     return record
 
 

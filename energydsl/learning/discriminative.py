@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from energydsl import limits
 from energydsl.derive.free_energy import log_states
 from energydsl.diagnostics import ArgumentError, NotApplicable, suggestion
 from energydsl.program.undirected import Arrays, Program
-
-MOST_STATES = 256
 
 
 class Discriminative:
@@ -28,8 +27,8 @@ class Discriminative:
         known = model.by_role("visible")
         if layer not in known:
             raise ArgumentError(f"there is no visible layer `{layer}` to predict. {suggestion(layer, known)}".strip())
-        if log_states([model.layers[layer]]) > math.log2(MOST_STATES):
-            raise NotApplicable(f"`{layer}` has too many joint states ({MOST_STATES} are the most)")
+        if log_states([model.layers[layer]]) > math.log2(limits.DISCRIMINATED_STATES):
+            raise NotApplicable(f"`{layer}` has too many joint states ({limits.DISCRIMINATED_STATES} are the most)")
         self.out = program.derived.free_energy.summed_out
         left = [n for n in model.by_role("hidden") if n not in self.out]
         if left:

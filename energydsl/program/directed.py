@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from energydsl import limits
 from energydsl.derive.directed.network import Factor, Network
 from energydsl.derive.records import Schedule
 from energydsl.diagnostics import ArgumentError, NotApplicable, TooLarge
-from energydsl.program.undirected import MAX_LOG2_STATES, Array, Arrays, MeanField, Program, by_layer
+from energydsl.program.undirected import Array, Arrays, MeanField, Program, by_layer
 from energydsl.random import as_random
 
 
@@ -228,7 +229,7 @@ class DirectedProgram(Program):
         return self.core.log_partition(self.core_params(p), inputs, progress, **scalars)
 
     def _cheapest(self, over: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        if self.derived.log2_states > MAX_LOG2_STATES:
+        if self.derived.log2_states > limits.LOG2_STATES:
             raise TooLarge(f"the exact sum would enumerate 2^{self.derived.log2_states:.4g} states of the latents")
         return (), over
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl import limits
 from energydsl.arrays import as_numbers
 from energydsl.backends.numpy import loader as numpy_backend
 from energydsl.backends.numpy.printer import Printed, Printer
@@ -55,11 +56,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 Arrays = dict[str, Array]
 
-MAX_LOG2_STATES = 24.0
-_CHUNK = 1 << 13
 _ROWS = 512
-# More units than this have a precision matrix too large to be looked at.
-_MOST_QUADRATIC = 4096
 # Sweeps after which latents that do not factorise given data have forgotten where they began, nearly.
 _SETTLING = 10
 
@@ -714,7 +711,7 @@ class Program:
         """
         layers = coupled_quadratic(self.model, self.derived.energy)
         size = sum(self.model.layers[n].size for n in layers)
-        if not layers or size > _MOST_QUADRATIC:
+        if not layers or size > limits.QUADRATIC_UNITS:
             return
         if self.dtype != np.float64:
             self.in_float64.check_normalisable(params, **scalars)
@@ -810,8 +807,8 @@ class Program:
         if not listed:
             return self.host(self._log_weights(p, x or {"": self.xp.zeros((1, 0))}, s, out))
         count, size = (len(next(iter(x.values()))) if x else 1), self._state_count(listed)
-        together = max(1, _CHUNK // size)
-        starts, chunks = range(0, count, together), -(-size // _CHUNK)
+        together = max(1, limits.STATES_AT_ONCE // size)
+        starts, chunks = range(0, count, together), -(-size // limits.STATES_AT_ONCE)
         result = np.empty(count)
         for piece, start in enumerate(starts):
             here = {n: a[start : start + together] for n, a in x.items()}
@@ -842,7 +839,7 @@ class Program:
         if math.isinf(size):
             names = ", ".join(f"`{n}`" for n in listed if not DOMAINS[layers[n].domain.name].finite)
             raise NotApplicable(f"no exact sum: {names} can be neither summed out with the others nor enumerated")
-        if size > MAX_LOG2_STATES:
+        if size > limits.LOG2_STATES:
             names = ", ".join(f"`{n}`" for n in listed)
             raise TooLarge(f"the exact sum would enumerate 2^{size:.4g} states of {names}; use AIS instead")
         return best, listed
@@ -856,8 +853,8 @@ class Program:
         """All joint states of finite layers, in chunks."""
         layers = [self.model.layers[n] for n in listed]
         total = self._state_count(listed)
-        for start in range(0, total, _CHUNK):
-            number = np.arange(start, min(start + _CHUNK, total), dtype=np.int64)
+        for start in range(0, total, limits.STATES_AT_ONCE):
+            number = np.arange(start, min(start + limits.STATES_AT_ONCE, total), dtype=np.int64)
             chunk: Arrays = {}
             for layer, base in zip(layers, _radix(layers), strict=True):
                 digits = np.empty((len(number), layer.size), np.int64)
