@@ -11,14 +11,15 @@ from collections.abc import Callable, Set
 from dataclasses import dataclass
 from typing import Any
 
-from energydsl.domains.density import BUMP, FUNCTIONS, WALL, Density
+from energydsl.domains.density import BUMP, SHAPES, WALL, Density
 from energydsl.domains.scalar import AXIS, Op, Scalar, Var, variables
+from energydsl.functions import WRITTEN
 
 ETA1, ETA2, UNIFORM, LOW, HIGH = Var("eta1"), Var("eta2"), Var("u"), Var("low"), Var("high")
 
 # Functions of one unit: all, the smooth ones that can be integrated on R, and "" for a power that is not natural.
-ANY = frozenset({"", "exp", "log", "sqrt", "abs", "tanh", "sigmoid", "softplus", "sin", "cos", "lgamma"})
-SMOOTH = frozenset(FUNCTIONS) - {"", BUMP, WALL}
+ANY = frozenset({"", *WRITTEN})
+SMOOTH = frozenset(SHAPES) - {"", BUMP, WALL}
 
 Arguments = tuple[float, ...]
 # No bound on that side.

@@ -12,7 +12,6 @@ from energydsl.model.expressions import Expression, Shape
 from energydsl.syntax import tree
 
 CONSTRAINTS = ("positive", "nonnegative", "symmetric", "zero_diagonal", "frozen")
-FUNCTIONS = ("exp", "log", "sqrt", "abs", "tanh", "sigmoid", "softplus", "sin", "cos", "lgamma")
 # name -> number of arguments
 DOMAINS = {
     "binary": 0,

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from energydsl.diagnostics import Diagnostic, ModelError, Note, Span, suggestion
+from energydsl.functions import WRITTEN
 from energydsl.model import expressions as ex
 from energydsl.model import graphs as graph_sizes
 from energydsl.model import layer_graph, records
@@ -102,7 +103,7 @@ class _Resolver:
         for statement in declarations:
             for entry in statement.entries:
                 name = entry.name.id
-                if name in records.FUNCTIONS or name == "range":
+                if name in WRITTEN or name == "range":
                     what = "`range`" if name == "range" else f"`{name}` is a function and"
                     message = f"{what} cannot be a name"
                     self.problems.append(Diagnostic("E0102", message, entry.name.span, "choose another name"))

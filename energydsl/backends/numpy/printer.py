@@ -18,16 +18,17 @@ from importlib.resources import files
 
 import numpy as np
 
-from energydsl.domains.density import FUNCTIONS, Density
+from energydsl.domains.density import SHAPES, Density
 from energydsl.domains.scalar import Num, Op, Scalar, Var, substitute
 from energydsl.energy.targets import output
 from energydsl.energy.terms import BASE, Predicate
+from energydsl.functions import FUNCTIONS
 from energydsl.kernels.program import BATCH, Access, Contract, Define, Kernel, KernelProgram, LayerKernels, Section
 from energydsl.model.indices import EdgeEnd, Index, Wrap
 
 Lines = list[str]
-_FUNCTIONS = {"exp", "log", "sqrt", "abs", "tanh", "sin", "cos", "sign", "negative", "add", "subtract", "multiply"}
-_FUNCTIONS |= {"divide", "less", "power", "floor", "log1p"}
+_FUNCTIONS = {f.name for f in FUNCTIONS.values() if f.array.startswith("np.")}
+_FUNCTIONS |= {"negative", "add", "subtract", "multiply", "divide", "less", "power"}
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ class Printer:
     def density(layer: LayerKernels, density: Density) -> Lines:
         """The statistics of a layer without a closed form, in numbers."""
         rows = [
-            (number, FUNCTIONS.index(f.function), f.power, *f.polynomial)
+            (number, SHAPES.index(f.function), f.power, *f.polynomial)
             for number, statistic in enumerate(density.statistics)
             for f in statistic
         ]
