@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from energydsl.domains.own_terms import bias_alone
 from energydsl.domains.scalar import apply
 from energydsl.domains.table import ETA1, UNIFORM, Domain, Family
 
@@ -19,4 +20,13 @@ BERNOULLI = Family(
     formula="sigmoid({eta1})",
     mean_to_natural=lambda mean, _: np.log(mean / (1.0 - mean)),
 )
-BINARY = Domain("binary", "{0, 1}", (BERNOULLI,), points=(0.0, 1.0), nonnegative=True, values=lambda _: (0.0, 1.0))
+BINARY = Domain(
+    name="binary",
+    support="{0, 1}",
+    families=(BERNOULLI,),
+    own_terms=bias_alone,
+    points=(0.0, 1.0),
+    nonnegative=True,
+    grey=True,
+    values=lambda _: (0.0, 1.0),
+)

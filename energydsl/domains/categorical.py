@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from energydsl.domains.own_terms import bias_alone
 from energydsl.domains.scalar import apply
 from energydsl.domains.table import ETA1, UNIFORM, Domain, Family
 
@@ -19,4 +20,14 @@ STATES = Family(
     formula="softmax_{state}({eta1})",
     mean_to_natural=lambda mean, _: np.log(mean),
 )
-CATEGORICAL = Domain("categorical", "one-hot", (STATES,), points=(0.0, 1.0), one_hot=True, nonnegative=True)
+CATEGORICAL = Domain(
+    name="categorical",
+    support="one-hot",
+    families=(STATES,),
+    own_terms=bias_alone,
+    arguments=("size",),
+    points=(0.0, 1.0),
+    one_hot=True,
+    nonnegative=True,
+    states=lambda arguments: int(arguments[0]),
+)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from energydsl.domains.own_terms import held_by_factorials
 from energydsl.domains.scalar import apply
 from energydsl.domains.table import ETA1, UNBOUNDED, UNIFORM, Domain, Family
 
@@ -41,6 +42,7 @@ COUNT = Domain(
     name="count",
     support="0, 1, 2, ...",
     families=(POISSON, GEOMETRIC),
+    own_terms=held_by_factorials,
     finite=False,
     nonnegative=True,
     functions=frozenset({"lgamma"}),

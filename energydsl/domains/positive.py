@@ -1,5 +1,6 @@
 """Units in [0, inf): Exponential with rate -eta1 > 0, or with a quadratic term Normal truncated at 0."""
 
+from energydsl.domains.own_terms import held_by_a_square
 from energydsl.domains.scalar import apply
 from energydsl.domains.table import ETA1, SMOOTH, UNBOUNDED, UNIFORM, Domain, Family
 from energydsl.domains.truncated import TRUNCATED_NORMAL
@@ -23,6 +24,7 @@ POSITIVE = Domain(
     name="positive",
     support="[0, inf)",
     families=(EXPONENTIAL, TRUNCATED_NORMAL),
+    own_terms=held_by_a_square,
     finite=False,
     nonnegative=True,
     integer_valued=False,

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from energydsl.domains.own_terms import bias_alone
 from energydsl.domains.scalar import apply
 from energydsl.domains.table import ETA1, UNIFORM, Domain, Family
 
@@ -21,4 +22,11 @@ SPINS = Family(
     formula="sigmoid(2 ({eta1}))",
     mean_to_natural=lambda mean, _: np.arctanh(mean),
 )
-SPIN = Domain("spin", "{-1, +1}", (SPINS,), points=(-1.0, 1.0), values=lambda _: (-1.0, 1.0))
+SPIN = Domain(
+    name="spin",
+    support="{-1, +1}",
+    families=(SPINS,),
+    own_terms=bias_alone,
+    points=(-1.0, 1.0),
+    values=lambda _: (-1.0, 1.0),
+)

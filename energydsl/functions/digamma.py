@@ -15,7 +15,8 @@ def _value(y: float) -> float:
             raise ValueError("digamma has poles at 0, -1, -2, ...")
         below += 1.0 / y
         y += 1.0
-    return math.log(y) - 0.5 / y - sum(b * y ** (-2.0 * k) for k, b in enumerate(_SERIES, start=1)) - below
+    series = sum(b / (y * y) ** k for k, b in enumerate(_SERIES, start=1))
+    return math.log(y) - 0.5 / y - series - below
 
 
 DIGAMMA = ElementaryFunction(name="digamma", value=_value, array="digamma")

@@ -120,7 +120,7 @@ def recall(program: Program, params: Mapping[str, Any], cues: Mapping[str, Any] 
 def _plain(program: Program) -> None:
     model = program.model
     others = [n for n in model.layers if n not in model.by_role("visible")]
-    many = [n for n in model.random_layers() if program.derived.conditionals[n].family not in ("bernoulli", "spin")]
+    many = [n for n in model.random_layers() if not DOMAINS[model.layers[n].domain.name].two_valued]
     if others or many:
         raise NotApplicable(f"an associative memory has visible two-valued units only, not `{(others + many)[0]}`")
 

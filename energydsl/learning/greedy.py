@@ -23,6 +23,7 @@ from energydsl.derive import Derived
 from energydsl.derive.directed.network import Factor, Network
 from energydsl.derive.directed.split import inlined, names, take_apart, written
 from energydsl.diagnostics import ArgumentError, NotApplicable, Source
+from energydsl.domains import DOMAINS
 from energydsl.learning import defaults
 from energydsl.learning.centred import centred_pairs
 from energydsl.learning.methods import CD, Method
@@ -267,7 +268,7 @@ def pretrain(
         if stage.latent:
             rng = Rng(stream(seed, "greedy latents", number))
             means = _means(small, run.params, rows.drawn(seed), stage.latent, rng)
-            grey = data.grey | {n for n in stage.latent if model.layers[n].domain.name == "binary"}
+            grey = data.grey | {n for n in stage.latent if DOMAINS[model.layers[n].domain.name].grey}
             data = Data({**data.arrays, **means}, data.name, "sample" if grey else data.binarise, grey)
     return params, None
 

@@ -389,9 +389,7 @@ class Program:
     def _check_bounds(self, name: str, values: Array) -> None:
         """Values lie between the bounds of their domain (means of units do too). Raises `DataError` (E0401)."""
         domain = self.model.layers[name].domain
-        low, high = (0.0, 1.0) if domain.name == "categorical" else DOMAINS[domain.name].bounds(domain.arguments)
-        low, high = DOMAINS[domain.name].points or (low, high)
-        outside = ~((values >= low) & (values <= high))
+        outside = ~DOMAINS[domain.name].admits_means(values, domain.arguments)
         if outside.any():
             raise DataError.of(f"a value of `{name}` is {values[outside].flat[0]:g}, outside its domain {domain}")
 

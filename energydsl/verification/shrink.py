@@ -220,7 +220,7 @@ def _map_sizes(module: tree.Module, change: Callable[[tree.Expr], tree.Expr]) ->
             return replace(e, value=change(e.value))
         axes = tuple(map(change, e.axes))
         domain = e.domain
-        if domain is not None and domain.name.id in ("categorical", "integer"):
+        if domain is not None and domain.name.id in DOMAINS and DOMAINS[domain.name.id].states:
             domain = replace(domain, arguments=(*domain.arguments[:-1], *map(change, domain.arguments[-1:])))
         value = e.value
         if keyword == "graph" and isinstance(value, tree.Call):
