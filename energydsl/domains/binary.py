@@ -4,7 +4,7 @@ import numpy as np
 
 from energydsl.domains.own_terms import bias_alone
 from energydsl.domains.scalar import apply
-from energydsl.domains.table import ETA1, UNIFORM, Domain, Family
+from energydsl.domains.table import ETA1, UNIFORM, Domain, Family, Written
 
 _mean = apply("sigmoid", ETA1)
 
@@ -17,7 +17,9 @@ BERNOULLI = Family(
     sample=apply("less", UNIFORM, _mean),
     entropy=apply("softplus", ETA1) - ETA1 * _mean,
     mode=apply("step", ETA1),
-    formula="sigmoid({eta1})",
+    formula=Written("sigmoid"),
+    log_partition_formula=Written("softplus"),
+    mean_formula=Written("sigmoid"),
     mean_to_natural=lambda mean, _: np.log(mean / (1.0 - mean)),
 )
 BINARY = Domain(

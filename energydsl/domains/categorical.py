@@ -4,7 +4,7 @@ import numpy as np
 
 from energydsl.domains.own_terms import bias_alone
 from energydsl.domains.scalar import apply
-from energydsl.domains.table import ETA1, UNIFORM, Domain, Family
+from energydsl.domains.table import ETA1, UNIFORM, Domain, Family, Written
 
 _mean = apply("softmax_last", ETA1)
 
@@ -17,7 +17,9 @@ STATES = Family(
     sample=apply("choose_last", ETA1, UNIFORM),
     entropy=apply("entropy_last", ETA1),
     mode=apply("choose_last", 1e4 * ETA1, 0.5),
-    formula="softmax_{state}({eta1})",
+    formula=Written("softmax", by_state=True),
+    log_partition_formula=Written("logsumexp"),
+    mean_formula=Written("softmax"),
     mean_to_natural=lambda mean, _: np.log(mean),
 )
 CATEGORICAL = Domain(

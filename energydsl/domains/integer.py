@@ -3,7 +3,7 @@
 from energydsl import limits
 from energydsl.domains.own_terms import bias_alone
 from energydsl.domains.scalar import apply
-from energydsl.domains.table import ANY, ETA1, LOW, UNIFORM, Arguments, Domain, Family, ordered
+from energydsl.domains.table import ANY, ETA1, LOW, UNIFORM, Arguments, Domain, Family, Written, ordered
 
 
 def _values(arguments: Arguments) -> tuple[float, ...]:
@@ -31,7 +31,8 @@ TABLE = Family(
     sample=apply("pick_last", ETA1, UNIFORM, LOW),
     entropy=apply("entropy_last", ETA1),
     mode=apply("largest_last", ETA1, LOW),
-    formula="softmax_{state}({eta1})",
+    formula=Written("softmax", by_state=True),
+    log_partition_formula=Written("logsumexp"),
 )
 
 INTEGER = Domain(

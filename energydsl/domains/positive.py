@@ -2,7 +2,7 @@
 
 from energydsl.domains.own_terms import held_by_a_square
 from energydsl.domains.scalar import apply
-from energydsl.domains.table import ETA1, SMOOTH, UNBOUNDED, UNIFORM, Domain, Family
+from energydsl.domains.table import ETA1, SMOOTH, UNBOUNDED, UNIFORM, Domain, Family, Written
 from energydsl.domains.truncated import TRUNCATED_NORMAL
 
 _mean = -1.0 / ETA1
@@ -17,7 +17,7 @@ EXPONENTIAL = Family(
     sample=apply("log1p", -UNIFORM) / ETA1,
     entropy=1.0 - apply("log", -ETA1),
     mode=0.0 * ETA1,
-    formula="Exponential(rate = {minus1})",
+    formula=Written("Exponential", (-ETA1,), ("rate",)),
     mean_to_natural=lambda mean, _: -1.0 / mean,
 )
 POSITIVE = Domain(

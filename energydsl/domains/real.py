@@ -19,7 +19,6 @@ NORMAL = Family(
     sample=_mean + apply("sqrt", _variance) * apply("ndtri", UNIFORM),
     entropy=0.5 * apply("log", 2.0 * math.pi * math.e * _variance),
     mode=_mean,
-    formula="Normal(mean = ({eta1}) / ({precision}), variance = 1 / ({precision}))",
     mean_to_natural=lambda mean, eta2: -2.0 * mean * eta2,
 )
 REAL = Domain(

@@ -4,7 +4,7 @@ import numpy as np
 
 from energydsl.domains.own_terms import bias_alone
 from energydsl.domains.scalar import apply
-from energydsl.domains.table import ETA1, UNIFORM, Domain, Family
+from energydsl.domains.table import ETA1, UNIFORM, Domain, Family, Written
 
 _double = 2.0 * ETA1
 _log_partition = apply("softplus", _double) - ETA1
@@ -19,7 +19,9 @@ SPINS = Family(
     sample=2.0 * apply("less", UNIFORM, apply("sigmoid", _double)) - 1.0,
     entropy=_log_partition - ETA1 * _mean,
     mode=2.0 * apply("step", ETA1) - 1.0,
-    formula="sigmoid(2 ({eta1}))",
+    formula=Written("sigmoid", (_double,)),
+    log_partition_formula=Written("log 2cosh"),
+    mean_formula=Written("tanh"),
     mean_to_natural=lambda mean, _: np.arctanh(mean),
 )
 SPIN = Domain(

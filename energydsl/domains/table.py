@@ -34,6 +34,16 @@ UNBOUNDED = float("inf")
 
 
 @dataclass(frozen=True)
+class Written:
+    """A function of the natural parameters as it is shown: name(arguments), some with names; by_state: for one of its states."""
+
+    function: str
+    arguments: tuple[Scalar, ...] = (ETA1,)
+    names: tuple[str, ...] = ()
+    by_state: bool = False
+
+
+@dataclass(frozen=True)
 class Family:
     """A family of conditionals: formulas in eta1, eta2, the uniform number u, and the bounds low and high of the domain.
 
@@ -42,6 +52,8 @@ class Family:
     factorial_base: h(x) = 1 / x!, the base measure `lgamma(x + 1)`; else h = 1.
     entropy: -<log(p / h)>, so that -<beta E without base measure> + entropy bounds log Z.
     mean_to_natural: eta1 of a mean (and eta2) in closed form; None where it is searched for.
+    formula: how the density, or the probability of the upper value, is shown; None where its mean and variance are, or its statistics.
+    log_partition_formula, mean_formula: how these are shown; None where they have no short name.
     density: its statistics where there is no closed form; powers is then empty.
     """
 
@@ -53,10 +65,12 @@ class Family:
     sample: Scalar
     entropy: Scalar
     mode: Scalar
-    formula: str
     confining_power: int = 0
     factorial_base: bool = False
     mean_to_natural: Callable[[Any, Any], Any] | None = None
+    formula: Written | None = None
+    log_partition_formula: Written | None = None
+    mean_formula: Written | None = None
     density: Density | None = None
 
     @property
@@ -68,6 +82,11 @@ class Family:
     def one_hot(self) -> bool:
         """Whether a unit's value is an indicator of its state."""
         return isinstance(self.sample, Op) and self.sample.name == "choose_last"
+
+    @property
+    def truncated(self) -> bool:
+        """Whether its formulas ask for the bounds of the domain."""
+        return not self.parameter_per_state and bool({"low", "high"} & variables(self.sample))
 
     @property
     def local(self) -> bool:
