@@ -116,7 +116,7 @@ class Domain:
     """Where the units of a layer live.
 
     support: its values, for people. families: in the order in which they are tried.
-    arguments: what stands in its brackets, one word each: "size", "integer" or "number".
+    arguments: what stands in its brackets, one word each: "size", "whole" (a number) or "number".
     problem: what is wrong with arguments, or nothing.
     own_terms: what a layer of it adds of its own in a graph of layers.
     points: for a unit of two values, those; every function of it is then linear in it.

@@ -2,4 +2,4 @@
 
 from energydsl.functions.table import ElementaryFunction
 
-SIGN = ElementaryFunction(name="sign", value=lambda y: float((y > 0) - (y < 0)), derivative=(), array="np.sign")
+SIGN = ElementaryFunction(name="sign", value=lambda y: float(y > 0) - float(y < 0), derivative=(), array="np.sign")

@@ -196,7 +196,7 @@ class _Resolver:
     def _domain_argument(self, kind: str, node: tree.Expr) -> float:
         if kind == "size":
             return self.dims.size(node, "the number of states")
-        return self.dims.integer(node, "a bound") if kind == "integer" else self._bound(node)
+        return self.dims.integer(node, "a bound") if kind == "whole" else self._bound(node)
 
     def _bound(self, node: tree.Expr) -> float:
         return float(evaluate(node, self.dims.lookup))
