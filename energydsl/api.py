@@ -53,7 +53,7 @@ from energydsl.syntax.resources import folder
 if TYPE_CHECKING:
     import networkx as nx
 
-    from energydsl.program.undirected import Program
+    from energydsl.program import Program
     from energydsl.verification.certificate import Certificate
 
 BACKENDS = ("auto", "numpy", "numba", "cupy")
@@ -174,7 +174,9 @@ class Model:
         precision: of large float32 products on a GPU: "full"; "tf32", factors rounded to 11 bits; "bf16x2" and "bf16x3",
         factors as sums of two or three 8-bit numbers. `docs/performance.md` has their errors.
         """
-        from energydsl.program.undirected import Program
+        from energydsl.program import Program
+        from energydsl.program.directed import Directed
+        from energydsl.program.undirected import Undirected
 
         one_of("dtype", dtype, DTYPES)
         one_of("precision", precision, PRECISIONS)
@@ -182,13 +184,8 @@ class Model:
         if precision != "full" and (chosen != "cupy" or dtype != "float32"):
             raise ArgumentError(f"precision {precision} is for float32 on the cupy backend, not {dtype} on {chosen}")
         if isinstance(self.derived, Network):
-            from energydsl.program.directed import DirectedProgram
-
-            program: Program = DirectedProgram(self.derived, chosen, dtype, precision)
-        else:
-            program = Program(self.derived, chosen, dtype, precision)
-        program.origin = self
-        return program
+            return Program(Directed(self.derived, chosen, dtype, precision), self)
+        return Program(Undirected(self.derived, chosen, dtype, precision), self)
 
     def _backend(self, backend: str) -> str:
         """The backend that is meant. Raises `EnergyError` where it cannot be used here."""

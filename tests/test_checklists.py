@@ -10,6 +10,7 @@ import pytest
 
 import energydsl as ed
 from energydsl.api import BACKENDS
+from energydsl.backends import registry
 from energydsl.domains import DOMAINS, FAMILIES, Domain
 from energydsl.domains.scalar import AXIS, Op, Scalar
 from energydsl.functions import FUNCTIONS, WRITTEN, ElementaryFunction
@@ -18,17 +19,12 @@ from energydsl.verification import oracle
 from tests.domains.test_identities import CASES
 
 ROOT = Path(__file__).resolve().parents[1]
-NUMPY = "visible v[2] : binary\nhidden h[2] : binary\nlayers v -- h"
+RBM = "visible v[2] : binary\nhidden h[2] : binary\nlayers v -- h"
 
 
 def source(backend: str) -> str:
-    return ed.loads(NUMPY).compile(backend, "float64").source if backend == "numpy" else emitted(backend)
-
-
-def emitted(backend: str) -> str:
-    from energydsl.program.undirected import emit
-
-    return emit(ed.loads(NUMPY).derived, "float64", backend).text
+    """The module of a small model as a backend prints it, runtime and all."""
+    return registry.printed(ed.loads(RBM).derived, "float64", backend).text
 
 
 # --- a function
@@ -50,7 +46,7 @@ def check_function(function: ElementaryFunction) -> None:
         assert function.unit, f"a domain uses `{name}`, so kernels of one unit need a name of it: `unit`"
     if function.unit:
         for backend in ("numba", "cupy"):
-            assert f"{function.unit}(" in emitted(backend), f"the {backend} runtime does not define {function.unit}"
+            assert f"{function.unit}(" in source(backend), f"the {backend} runtime does not define {function.unit}"
 
 
 def used_by_units() -> set[str]:
@@ -145,6 +141,7 @@ def test_a_family_without_its_pieces_is_told_which(monkeypatch: pytest.MonkeyPat
 
 
 def check_backend(name: str) -> None:
+    assert name in registry.TABLE, f"backend {name} needs a line in energydsl/backends/registry.py"
     folder = ROOT / "energydsl" / "backends" / name
     for file in ("printer.py", "loader.py"):
         assert (folder / file).exists(), f"backend {name} needs energydsl/backends/{name}/{file}"
@@ -160,7 +157,7 @@ def test_a_backend_has_all_its_pieces(name: str) -> None:
 
 
 def test_a_backend_without_a_piece_is_told_which() -> None:
-    with pytest.raises(AssertionError, match="printer"):
+    with pytest.raises(AssertionError, match="registry"):
         check_backend("opencl")
 
 

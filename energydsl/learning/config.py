@@ -13,6 +13,7 @@ import numpy as np
 
 import energydsl
 from energydsl.api import BACKENDS, DTYPES, PRECISIONS
+from energydsl.backends.interface import Array
 from energydsl.data.sources import Data
 from energydsl.diagnostics import ArgumentError
 from energydsl.graph import edges_of
@@ -21,7 +22,7 @@ from energydsl.learning.greedy import Greedy
 from energydsl.learning.methods import METHODS, Method
 from energydsl.learning.optimizers import OPTIMIZERS, Optimizer
 from energydsl.model.records import Resolved
-from energydsl.program.undirected import Array, Program
+from energydsl.program import Engine
 
 FILE = "config.json"
 # Graphs that the text alone does not fix: from outside, or drawn by a version of NetworkX.
@@ -33,7 +34,7 @@ _COMPARED_APART = ("text", "graphs")
 
 
 def config_of(
-    program: Program,
+    program: Engine,
     data: Data,
     method: Method,
     optimizer: Optimizer,

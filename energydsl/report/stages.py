@@ -70,7 +70,7 @@ def _kernels(model: Model) -> str:
 
 
 def _source(model: Model) -> str:
-    from energydsl.program.undirected import emit
+    from energydsl.backends.registry import printed
 
-    texts = ((name, emit(derived).text) for name, derived in derivations(model.derived))
+    texts = ((name, printed(derived).text) for name, derived in derivations(model.derived))
     return "\n\n".join(f"# ===== {name}\n{text}" if name else text for name, text in texts)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energydsl import limits
+from energydsl.backends.interface import Arrays
 from energydsl.derive import Derived, derive
 from energydsl.derive.directed.network import Network
 from energydsl.derive.records import BlockPart, Schedule
@@ -28,8 +29,13 @@ from energydsl.energy.canonical import additive
 from energydsl.graph import edges_of
 from energydsl.kernels.lower import ALWAYS, CHEAPER, NEVER, keeps_factored
 from energydsl.model.records import Layer, Param, Resolved
-from energydsl.program.directed import DirectedProgram
-from energydsl.program.undirected import Arrays, Program
+from energydsl.program import Program
+from energydsl.program.directed import Directed
+from energydsl.program.gradients import weighted_gradient
+from energydsl.program.initialise import constrained
+from energydsl.program.marginals import statistics
+from energydsl.program.states import check_params, layer_arrays
+from energydsl.program.undirected import Undirected
 from energydsl.random import Rng, Uniforms
 from energydsl.verification.oracle import Oracle, enumerate_states, log_factorial, quadrature, unit_values
 
@@ -159,7 +165,8 @@ def _sizes(model: Resolved) -> str:
 
 def _joint_error(network: Network, seed: int, backend: str) -> float:
     """log p(x) of every state, and -E - log Z, against the oracle's energies, normalised part by part."""
-    program = DirectedProgram(network, backend, "float64")
+    engine = Directed(network, backend, "float64")
+    program = Program(engine)
     rng, model = np.random.default_rng(seed), network.model
     params = {n: random_param(p, rng) for n, p in model.params.items()}
     units = model.random_layers()
@@ -173,10 +180,11 @@ def _joint_error(network: Network, seed: int, backend: str) -> float:
     worst = 0.0
     for beta in (0.7, 1.0):
         log_z = float(np.asarray(program.log_partition(params, given, beta=beta)))
-        found = program.host(program.log_joint(params, x, beta=beta)) - log_z
+        p, state = check_params(engine, params), layer_arrays(engine, x)
+        found = engine.host(engine.log_weights(p, state, engine.settings(beta), ())) - log_z
         wanted = _log_joint(network, params, x, codes, beta)
         worst = max(worst, _largest(found - wanted), abs(float(np.logaddexp.reduce(found))))
-    return max(worst, _largest(-program.host(program.energy(params, x)) - log_z - wanted))
+    return max(worst, _largest(-engine.host(program.energy(params, x)) - log_z - wanted))
 
 
 def _log_joint(network: Network, params: Arrays, x: Arrays, codes: Mapping[str, Array], beta: float) -> Array:
@@ -208,7 +216,7 @@ def random_param(param: Param, rng: np.random.Generator) -> Array:
     value = rng.normal(0.0, 0.6, param.shape)
     if "positive" in param.constraints:
         value = rng.uniform(0.6, 1.4, param.shape)
-    return Program.constrain(param, np.asarray(value))
+    return constrained(param, np.asarray(value))
 
 
 class _Setting:
@@ -224,8 +232,9 @@ class _Setting:
     def __init__(self, derived: Derived, seed: int, backend: str = "numpy", factored: str = CHEAPER):
         self.derived, self.model = derived, derived.model
         self.rng = np.random.default_rng(seed)
-        self.program = Program(derived, backend, "float64", factored=factored)
-        self.host = self.program.host
+        self.engine = Undirected(derived, backend, "float64", factored=factored)
+        self.program = Program(self.engine)
+        self.host = self.engine.host
         self.params = {n: random_param(p, self.rng) for n, p in self.model.params.items()}
         self.beta = 0.7
         self.weights = {label: float(self.rng.uniform(0.8, 1.2)) for label in self.model.labels}
@@ -270,7 +279,9 @@ class _Setting:
         """The units a part updates."""
         if part.kind != "colours":
             return list(range(self.model.layers[part.layer].size))
-        return [int(k) for k in self.host(getattr(self.program.kernels, f"UNITS__{part.layer}")[part.colour])]
+        units = self.engine.kernels.layers[part.layer].units
+        assert units is not None
+        return [int(k) for k in self.host(units[part.colour])]
 
     # --- what was exercised
 
@@ -291,9 +302,9 @@ class _Setting:
 
     def gradient_error(self, check: str, state: Arrays, row: Array, function: Any) -> float:
         """Largest gap between the kernels' weighted gradient and central differences of `function`, any entry."""
-        s = self.program.settings(**self.scalars)
-        p, x = self.program.check_params(self.params), self.program.layer_arrays(state)
-        gradients = self.program.weighted_gradient(p, x, s, self.program.device(row))
+        s = self.engine.settings(**self.scalars)
+        p, x = check_params(self.engine, self.params), layer_arrays(self.engine, state)
+        gradients = weighted_gradient(self.engine, p, x, s, self.engine.device(row))
         found = {n: self.host(g) for n, g in gradients.items()}
         worst = 0.0
         # A difference of two energies is no more exact than they are, so its rounding is the unit of the error.
@@ -372,8 +383,8 @@ class _Trial(_Setting):
             logits = eta[0].reshape(self.rows, layer.size, -1)
         else:
             flat = [e.reshape(self.rows, layer.size, 1) for e in eta]
-            statistics = [self.host(t) for t in self.program.statistics(name, self.program.device(values))]
-            logits = np.asarray(sum(e * t for e, t in zip(flat, statistics, strict=True)))
+            found = [self.host(t) for t in statistics(self.engine, name, self.engine.device(values))]
+            logits = np.asarray(sum(e * t for e, t in zip(flat, found, strict=True)))
         return np.asarray(logits - log_factorial(values) if family.factorial_base else logits)
 
     def etas(self, name: str) -> tuple[Array, ...]:
@@ -382,12 +393,11 @@ class _Trial(_Setting):
         if self.derived.parts[name].kind != "scan":
             found = self.program.natural_parameters(self.params, self.x, name, **self.scalars)
             return tuple(self.host(e) for e in found)
-        kernels, s = self.program.kernels, self.program.settings(**self.scalars)
-        p, x = self.program.check_params(self.params), self.program.layer_arrays(self.x)
+        kernels, s = self.engine.kernels, self.engine.settings(**self.scalars)
+        p, x = check_params(self.engine, self.params), layer_arrays(self.engine, self.x)
         etas = []
-        for field in self.derived.conditionals[name].fields:
-            unit = getattr(kernels, f"unit_eta{field.number}__{name}")
-            columns = [self.host(unit(p, x, s, self.program.workspace, *at)) for at in np.ndindex(*layer.shape)]
+        for unit in kernels.layers[name].unit_fields:
+            columns = [self.host(unit(p, x, s, self.engine.workspace, *at)) for at in np.ndindex(*layer.shape)]
             etas.append(np.stack(columns, axis=1).reshape(self.rows, *layer.field_shape))
         return tuple(etas)
 
@@ -463,8 +473,8 @@ class _Trial(_Setting):
         layer = self.model.layers[name]
         if not DOMAINS[layer.domain.name].finite:
             return np.asarray(logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True))
-        eta = [self.program.device(e) for e in self.etas(name)]
-        log_partition = self.host(getattr(self.program.kernels, f"log_partition__{name}")(*eta))
+        eta = [self.engine.device(e) for e in self.etas(name)]
+        log_partition = self.host(self.engine.kernels.layers[name].log_partition(*eta))
         return np.asarray(logits - log_partition.reshape(self.rows, layer.size, 1))
 
     def draw_error(self) -> float:
@@ -485,10 +495,10 @@ class _Trial(_Setting):
                 mean = self.host(self.program.mean(self.params, one, part.layer, **self.scalars))
                 drawn = (len(self.units_of(part)),) if part.kind == "colours" else layer.shape
                 uniform = np.broadcast_to(spread.reshape(-1, *(1,) * len(drawn)), (count, *drawn))
-                s = self.program.settings(**self.scalars)
-                p, state = self.program.check_params(self.params), self.program.layer_arrays(x)
-                self.program.kernels.update(
-                    str(part), p, state, s, Uniforms([uniform]), self.program.kernels.Workspace(np.float64)
+                s = self.engine.settings(**self.scalars)
+                p, state = check_params(self.engine, self.params), layer_arrays(self.engine, x)
+                self.engine.kernels.update(
+                    part, p, state, s, Uniforms([uniform]), self.engine.kernels.Workspace(np.float64)
                 )
                 x[part.layer] = self.host(state[part.layer])
                 free = self.units_of(part)[:1] if part.kind == "scan" else self.units_of(part)
@@ -575,13 +585,12 @@ class _Trial(_Setting):
         for row in self.rng.integers(0, self.rows, 4):
             one = {n: v[row : row + 1].astype(float) for n, v in self.x.items()}
             eta = self.program.natural_parameters(self.params, one, name, **self.scalars)
+            kernels = self.engine.kernels.layers[name]
             log_partition, mean, variance, entropy, mode = (
-                np.broadcast_to(
-                    self.host(getattr(self.program.kernels, f"{what}__{name}")(*eta)), (1, *layer.shape)
-                ).ravel()
-                for what in ("log_partition", "mean", "variance", "entropy", "mode")
+                np.broadcast_to(self.host(formula(*eta)), (1, *layer.shape)).ravel()
+                for formula in (kernels.log_partition, kernels.mean, kernels.variance, kernels.entropy, kernels.mode)
             )
-            first = [self.host(t)[0] for t in self.program.statistics(name, self.program.device(places[:1]))]
+            first = [self.host(t)[0] for t in statistics(self.engine, name, self.engine.device(places[:1]))]
             exponents = sum(self.host(e).ravel() * t for e, t in zip(eta, first, strict=True))
             exponents = exponents - (log_factorial(places[0]) if weighted else 0.0)
             for unit in range(layer.size):
@@ -614,8 +623,8 @@ class _Trial(_Setting):
             return 1.0
         one = {n: v[:8].astype(float) for n, v in self.x.items()}
         eta = self.program.natural_parameters(self.params, one, name, **self.scalars)
-        mode = getattr(self.program.kernels, f"mode__{name}")(*eta)
-        terms = zip(eta, self.program.statistics(name, mode), strict=True)
+        mode = self.engine.kernels.layers[name].mode(*eta)
+        terms = zip(eta, statistics(self.engine, name, mode), strict=True)
         return max(1.0, 1e-6 * _largest(sum(abs(self.host(e) * self.host(t)) for e, t in terms)))
 
     # --- 6
@@ -694,7 +703,7 @@ class _Sample(_Setting):
                 for row in range(_ROWS):
                     one = tuple(self.host(e)[row : row + 1] for e in etas)
                     ends = (x[name][row : row + 1] for x in (self.x, moved))
-                    worst = max(worst, abs(_gain(self.program, layer, int(unit), one, *ends) + float(gap[row])))
+                    worst = max(worst, abs(_gain(self.engine, layer, int(unit), one, *ends) + float(gap[row])))
         return worst / self.scale
 
     def mixed_difference_error(self) -> float:
@@ -743,9 +752,9 @@ def _sweeps_error(derived: Derived, seed: int, backend: str) -> float:
     start = trial.program.init_state(trial.params, 50, seed, {n: v[:1] for n, v in trial.inputs.items()})
     states = []
     for name in ("numpy", backend):
-        program = Program(derived, name, "float64")
+        program = Program(Undirected(derived, name, "float64"))
         after = program.gibbs(trial.params, start, 3, rng=Rng(seed), **trial.scalars)
-        states.append({n: program.host(a) for n, a in after.items()})
+        states.append({n: program.engine.host(a) for n, a in after.items()})
     return max(_largest(states[0][n] - states[1][n]) for n in states[0])
 
 
@@ -758,9 +767,10 @@ def _full_size(derived: Derived, seed: int) -> Iterator[Check]:
     ):
         return
     rng = np.random.default_rng(seed)
-    program = Program(derived, "numpy", "float64")
+    engine = Undirected(derived, "numpy", "float64")
+    program = Program(engine)
     params = {
-        n: Program.constrain(p, np.asarray(rng.normal(0, 0.1, p.shape) + ("positive" in p.constraints)))
+        n: constrained(p, np.asarray(rng.normal(0, 0.1, p.shape) + ("positive" in p.constraints)))
         for n, p in model.params.items()
     }
     given = {n: rng.random((1, *model.layers[n].energy_shape)) for n in model.by_role("input")}
@@ -771,7 +781,7 @@ def _full_size(derived: Derived, seed: int) -> Iterator[Check]:
             continue
         etas = program.natural_parameters(params, state, name)
         for unit in rng.integers(0, layer.size, 3):
-            moved, gain = _flipped(program, layer, state[name], int(unit), etas)
+            moved, gain = _flipped(engine, layer, state[name], int(unit), etas)
             after = {**state, name: moved}
             change = program.energy(params, after) - program.energy(params, state)
             scale = max(1.0, *(abs(float(program.energy(params, x)[0])) for x in (state, after)))
@@ -787,7 +797,9 @@ def _full_size(derived: Derived, seed: int) -> Iterator[Check]:
         yield Check("no field moves inside a colour", colour, 1e-12)
 
 
-def _flipped(program: Program, layer: Layer, values: Array, unit: int, etas: tuple[Array, ...]) -> tuple[Array, float]:
+def _flipped(
+    engine: Undirected, layer: Layer, values: Array, unit: int, etas: tuple[Array, ...]
+) -> tuple[Array, float]:
     """A layer with one unit moved to another value, and the gain in sum_k eta_k T_k + log h."""
     domain = DOMAINS[layer.domain.name]
     moved = values.copy()
@@ -798,19 +810,19 @@ def _flipped(program: Program, layer: Layer, values: Array, unit: int, etas: tup
     else:
         low, high = domain.points or domain.bounds(layer.domain.arguments)
         flat[0, unit] = low + high - before if np.isfinite(high) else before + 1.0
-    return moved, _gain(program, layer, unit, etas, values, moved)
+    return moved, _gain(engine, layer, unit, etas, values, moved)
 
 
-def _gain(program: Program, layer: Layer, unit: int, etas: tuple[Array, ...], old: Array, new: Array) -> float:
+def _gain(engine: Undirected, layer: Layer, unit: int, etas: tuple[Array, ...], old: Array, new: Array) -> float:
     """The gain in sum_k eta_k T_k + log h of one unit from one state to another."""
-    family = program.derived.conditionals[layer.name].distribution
-    before, after = (np.asarray(program.host(x)).reshape(layer.size, -1)[unit] for x in (old, new))
+    family = engine.derived.conditionals[layer.name].distribution
+    before, after = (np.asarray(engine.host(x)).reshape(layer.size, -1)[unit] for x in (old, new))
     gain = float((log_factorial(before) - log_factorial(after)).sum()) if family.factorial_base else 0.0
     if family.parameter_per_state and not family.one_hot:
         low, _ = DOMAINS[layer.domain.name].bounds(layer.domain.arguments)
         table = etas[0].reshape(layer.size, -1)[unit]
         return gain + float(table[int(after[0] - low)] - table[int(before[0] - low)])
-    ends = (program.statistics(layer.name, program.device(x)) for x in (before, after))
+    ends = (statistics(engine, layer.name, engine.device(x)) for x in (before, after))
     for eta, old, new in zip(etas, *ends, strict=True):
-        gain += float(((program.host(new) - program.host(old)) * eta.reshape(layer.size, -1)[unit]).sum())
+        gain += float(((engine.host(new) - engine.host(old)) * eta.reshape(layer.size, -1)[unit]).sum())
     return gain
