@@ -180,12 +180,12 @@ class Domain:
         grey: probabilities are admitted too, where the domain takes them.
         """
         low, high = self.interval(arguments)
+        if self.two_valued and not (grey and self.grey):
+            return np.asarray((values == low) | (values == high))
         if self.one_hot and self.states is not None:
             low, high = 0.0, self.states(arguments) - 1.0
         with np.errstate(invalid="ignore"):
             fits = (values >= low) & (values <= high) & np.isfinite(values)
-            if self.two_valued and not (grey and self.grey):
-                return np.asarray(np.isin(values, (low, high)))
             if self.integer_valued and not (grey and self.grey):
                 fits &= values == np.floor(values)
         return np.asarray(fits)
