@@ -60,11 +60,11 @@ def _graph(model: Model) -> str:
 
 
 def _kernels(model: Model) -> str:
-    from energydsl.kernels import lower
+    from energydsl.kernels import lower, select
     from energydsl.kernels.text import show_program
 
     return "\n\n".join(
-        f"# {name}\n{show_program(lower(d))}" if name else show_program(lower(d))
+        f"# {name}\n{show_program(select(lower(d)))}" if name else show_program(select(lower(d)))
         for name, d in derivations(model.derived)
     )
 
