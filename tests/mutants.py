@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -25,6 +26,7 @@ from energydsl.domains.table import ETA1, ETA2, HIGH, LOW, UNIFORM
 from energydsl.energy import canonical, rules, statistics, targets, terms
 from energydsl.energy.expand import Expander
 from energydsl.energy.terms import At, Energy, Term
+from energydsl.functions import FUNCTIONS
 from energydsl.graph import UnitColouring
 from energydsl.model.indices import Index
 from energydsl.program import exact, gradients, marginals
@@ -72,6 +74,7 @@ GEOMETRIC = "visible n[2] : count\nparam a[2] : positive = 1\nenergy = a @ n"
 FACTORED = "dim I = 60, J = 50, F = 40\nvisible v[I] : binary\nhidden h[J] : spin\nparam A[I, F], B[I, F], C[J, F]\nenergy = - sum((v @ A) * (v @ B) * (h @ C))"
 BINOMIAL = "visible n[2] : integer[0, 4]\nhidden h[2] : binary\nparam W[2, 2]\nenergy = sum(lgamma(n + 1)) + sum(lgamma(5 - n)) - n @ W @ h"
 ORDINAL = "visible x[2] : integer[-1, 2]\nhidden h[2] : binary\nparam W[2, 2], d[2]\nenergy = sum(d * x^2) - x @ W @ h"
+SQUASHED = "visible v[3] : binary\nparam w[3] = 0.5\nenergy = - sigmoid(0.7) * sum(v * tanh(w))"
 INPUT = "input x[3] : real\nvisible v[3] : binary\nparam A[3, 3], b[3]\nenergy = - b @ v - x @ A @ v"
 
 
@@ -108,6 +111,11 @@ def family(name: str, **changes: Any) -> Patch:
             monkeypatch.setitem(DOMAINS, domain.name, replace(domain, families=changed))
 
     return patch
+
+
+def function(name: str, **changes: Any) -> Patch:
+    """An entry of the table of elementary functions, changed."""
+    return lambda monkeypatch: monkeypatch.setitem(FUNCTIONS, name, replace(FUNCTIONS[name], **changes))
 
 
 def energy(change: Callable[[Term], Term | None]) -> Patch:
@@ -361,6 +369,8 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     # gradients
     "power rule without the exponent": (CURVED, set_to(targets, "_derivatives", no_power_rule)),
     "chain rule forgotten": (CURVED, set_to(targets, "_slopes", no_chain_rule)),
+    "derivative of a function of the table wrong": (SQUASHED, function("tanh", derivative=((1.0, ()),))),
+    "value of a function of the table wrong": (SQUASHED, function("sigmoid", value=math.tanh)),
     "gradient of a symmetric matrix doubled": (HOPFIELD, set_to(gradients, "projected", doubled_symmetric)),
     "gradient with the wrong sign": (RBM, set_to(energydsl.derive._gradients, "merge", lambda f: lambda parts, rules: f(flipped_part(rules, tuple(parts)), rules))),
 }  # fmt: skip

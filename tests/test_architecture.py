@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from energydsl.domains import DOMAINS, FAMILIES
+from energydsl.functions import WRITTEN
+
 PACKAGE = Path(__file__).resolve().parents[1] / "energydsl"
 ORDER = [
-    "diagnostics", "options", "defaults", "files", "arrays", "syntax", "model", "domains", "energy", "graph", "derive", "kernels", "backends",
+    "diagnostics", "options", "limits", "defaults", "files", "arrays", "syntax", "functions", "domains", "model", "energy", "graph", "derive", "kernels", "backends",
     "random", "program", "verification", "api", "data", "learning", "inference", "report", "sklearn", "cli",
 ]  # fmt: skip
 # Below these, an import inside a function may point up: the driver and `Model` load what they need on demand.
@@ -85,6 +89,92 @@ def test_nothing_is_unpickled_and_nothing_reads_a_global_seed() -> None:
         assert "allow_pickle=True" not in text
         assert "import pickle" not in text
         assert "np.random.seed" not in text
+
+
+# Names that stand for nothing but a domain or a family; others ("positive", "count", "normal") are words of other tables too.
+OF_DOMAINS = ({*DOMAINS} | {*FAMILIES}) - {"positive", "count", "normal", "exponential", "table"}
+ASKED = re.compile(r"(domain|family|distribution)(\.name)?(\.id)?$|\.family$")
+
+
+def constants(node: ast.AST) -> set[str]:
+    """The strings of a literal, alone or in a tuple, list or set."""
+    parts = node.elts if isinstance(node, ast.Tuple | ast.List | ast.Set) else [node]
+    return {p.value for p in parts if isinstance(p, ast.Constant) and isinstance(p.value, str)}
+
+
+def domains_asked_for(text: str) -> list[str]:
+    """Places in a module that ask for a domain, or a family, by name: comparisons, cases, tables and subscripts."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        names: set[str] = set()
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            names = {n for side in sides for n in constants(side)}
+            if not any(ASKED.search(ast.unparse(side)) for side in sides):
+                names &= OF_DOMAINS
+        elif isinstance(node, ast.MatchValue):
+            names = constants(node.value) & OF_DOMAINS
+        elif isinstance(node, ast.Dict):
+            names = {n for key in node.keys if key for n in constants(key)} & OF_DOMAINS
+        elif isinstance(node, ast.Subscript):
+            names = constants(node.slice) & OF_DOMAINS
+        if names:
+            found.append(f"line {getattr(node, 'lineno', '?')}: {', '.join(sorted(names))}")
+    return found
+
+
+def functions_listed(text: str) -> list[str]:
+    """Literals of a module that list elementary functions by name."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        keys = [k for k in node.keys if k] if isinstance(node, ast.Dict) else [node]
+        names = {n for key in keys for n in constants(key)} & set(WRITTEN)
+        if len(names) > 3:
+            found.append(f"line {node.lineno}: {', '.join(sorted(names))}")  # type: ignore[attr-defined]
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_nothing_asks_for_a_domain_by_name(path: Path) -> None:
+    if part(path) == "domains" or path.name == "oracle.py":
+        return
+    asked = domains_asked_for(path.read_text())
+    assert not asked, f"{path} asks for a domain by name; let its file in domains/ say what is asked: {asked}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_nothing_lists_functions_by_name(path: Path) -> None:
+    if part(path) == "functions" or path.name == "oracle.py":
+        return
+    listed = functions_listed(path.read_text())
+    assert not listed, f"{path} lists functions by name; let functions/ say what is asked: {listed}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'if layer.domain.name == "binary": pass',
+        'found = domain.name in ("spin", "real")',
+        'if entry.domain.name.id != "positive": pass',
+        'between = "truncated" in family.name',
+        'many = conditional.family not in ("bernoulli",)',
+        'match kind:\n    case "categorical": pass',
+        'means = {"poisson": 1}',
+        'low, high = DOMAINS["interval"].bounds(a)',
+    ],
+)
+def test_asking_for_a_domain_by_name_is_found(text: str) -> None:
+    assert domains_asked_for(text)
+
+
+def test_other_tables_may_have_words_of_domains() -> None:
+    text = 'if "positive" in param.constraints or kind == "normal": rule = {"positive": 1, "normal": 2}["positive"]'
+    assert not domains_asked_for(text)
+
+
+def test_listing_functions_is_found() -> None:
+    assert functions_listed('known = {"exp", "log", "sqrt", "tanh"}')
+    assert functions_listed('known = {"exp": 1, "log": 2, "sqrt": 3, "tanh": 4}')
 
 
 def test_import_is_light() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from energydsl.domains.scalar import Num, Op, Scalar, Var
+from energydsl.functions import FUNCTIONS
 
 # Operations that every language writes between their arguments.
 INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "less": "<", "power": "**"}
@@ -32,5 +33,6 @@ def scalar(node: Scalar, variables: Mapping[str, str], choice: str) -> str:
         case Op(name=name, arguments=(left, right)) if name in INFIX:
             return f"({scalar(left, variables, choice)} {INFIX[name]} {scalar(right, variables, choice)})"
         case Op(name=name, arguments=arguments):
-            return f"unit_{name}({', '.join(scalar(a, variables, choice) for a in arguments)})"
+            function = FUNCTIONS[name].unit if name in FUNCTIONS else f"unit_{name}"
+            return f"{function}({', '.join(scalar(a, variables, choice) for a in arguments)})"
     raise AssertionError(node)

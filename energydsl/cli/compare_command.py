@@ -197,11 +197,7 @@ def _one(
         click.echo(f"stopped and saved in {folder}. Run the same command again to resume", err=True)
         sys.exit(128 + run.signal)
     what, rows = held_out(data, run.config, model.resolved, sources, options["key"])
-    labels = [
-        n
-        for n in model.resolved.by_role("visible")
-        if model.layers[n].domain.name == "categorical" and model.layers[n].size == 1
-    ]
+    labels = [n for n in model.resolved.by_role("visible") if model.layers[n].is_label]
     wrong = predict(run, rows, labels[0]).error_rate if len(labels) == 1 else None
     found = least = None
     try:

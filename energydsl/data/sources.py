@@ -229,7 +229,7 @@ def _spread(model: Resolved, source: str, key: str) -> dict[str, tuple[str, str]
         return {given[0]: (source, key)}
     if source.endswith(".npz") and not key:
         return {n: (source, n) for n in given}
-    labelled = [n for n in given if model.layers[n].domain.name == "categorical" and model.layers[n].size == 1]
+    labelled = [n for n in given if model.layers[n].is_label]
     images = [n for n in given if n not in labelled]
     if len(labelled) == 1 and len(images) == 1 and not source.endswith((".npy", ".csv", ".parquet")):
         return {images[0]: (source, "images"), labelled[0]: (source, "labels")}
@@ -275,7 +275,7 @@ def _images_or_labels(layer: Layer, key: str) -> Literal["images", "labels"]:
         )
     if key:
         return "labels" if key == "labels" else "images"
-    return "labels" if layer.domain.name == "categorical" and layer.size == 1 else "images"
+    return "labels" if layer.is_label else "images"
 
 
 def _read_file(path: Path, split: Split, key: str, layer: Layer) -> Array:
@@ -322,14 +322,11 @@ def _fitted(layer: Layer, values: Array, binarise: str | None, impute: bool = Fa
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise DataError.of(f"{_where(layer, ~np.isfinite(values))} is infinite")
     domain = DOMAINS[layer.domain.name]
-    if domain.name == "binary":
-        return _binary(layer, values, binarise)
-    if domain.name == "spin":
-        return _spin(layer, values, binarise)
     if domain.one_hot:
         return _codes(layer, values), None
-    low, high = domain.bounds(layer.domain.arguments)
-    outside = (values < low) | (values > high) | ((values != np.floor(values)) if domain.integer_valued else False)
+    if domain.two_valued:
+        return _two_valued(layer, values, binarise)
+    outside = ~domain.admits(values, layer.domain.arguments)
     if outside.any():
         what = "a whole number " if domain.integer_valued else ""
         raise DataError.of(f"{_where(layer, outside)} is {_at(outside, values):g}, not {what}in {layer.domain}")
@@ -359,7 +356,21 @@ def _at(bad: Array, values: Array) -> float:
     return float(values[tuple(np.argwhere(bad)[0])])
 
 
-def _binary(layer: Layer, values: Array, binarise: str | None) -> tuple[Array, str | None]:
+def _two_valued(layer: Layer, values: Array, binarise: str | None) -> tuple[Array, str | None]:
+    """Values of units of two values as they are, or bits and grey values made such."""
+    domain = DOMAINS[layer.domain.name]
+    if domain.admits(values, layer.domain.arguments).all():
+        return values.astype(np.float32), None
+    bits, rule = _bits(layer, values, binarise)
+    if rule in ("sample", "none") and not domain.grey:
+        raise DataError.of(
+            f"`{layer.name}` holds spins: grey values meet it by threshold only", 'binarise="threshold:0.5"'
+        )
+    return domain.from_bits(bits), rule
+
+
+def _bits(layer: Layer, values: Array, binarise: str | None) -> tuple[Array, str | None]:
+    """0 and 1, or grey values between them where `binarise` keeps these; and the rule that was needed."""
     outside = (values < 0) | (values > 1)
     if outside.any():
         raise DataError.of(
@@ -403,25 +414,14 @@ def _threshold(binarise: str) -> float:
     return found
 
 
-def _spin(layer: Layer, values: Array, binarise: str | None) -> tuple[Array, str | None]:
-    if np.isin(values, (-1, 1)).all():
-        return values.astype(np.float32), None
-    binary, rule = _binary(layer, values, binarise)
-    if rule in ("sample", "none"):
-        raise DataError.of(
-            f"`{layer.name}` holds spins: grey values become spins by a threshold only", 'binarise="threshold:0.5"'
-        )
-    return binary * 2 - 1, rule
-
-
 def _codes(layer: Layer, values: Array) -> Array:
-    states = layer.energy_shape[-1]
+    domain, states = DOMAINS[layer.domain.name], layer.energy_shape[-1]
     if values.shape[1:] == layer.energy_shape:
-        wrong = (values.sum(axis=-1) != 1) | ~np.isin(values, (0, 1)).all(axis=-1)
+        wrong = np.asarray(~domain.admits_indicators(values).all(axis=-1))
         if wrong.any():
             raise DataError.of(f"{_where(layer, wrong)} is not one-hot")
         return np.asarray(values.argmax(axis=-1))
-    bad = (values < 0) | (values >= states) | (values != np.floor(values))
+    bad = ~domain.admits(values, layer.domain.arguments)
     if bad.any():
         raise DataError.of(f"{_where(layer, bad)} is {_at(bad, values):g}, not a state from 0 to {states - 1}")
     return values.astype(np.int64)

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from energydsl import limits
 from energydsl.derive.records import Conditional, Verdict
 from energydsl.model.records import Resolved
-
-MAX_LOG_STATES = 24.0
 
 Fit = tuple[bool, str]
 
@@ -120,9 +119,9 @@ def _mean_field(facts: Facts) -> Fit:
 def _exact(facts: Facts) -> Fit:
     if math.isinf(facts.log2_states) and not facts.directed:
         return False, "a layer of an infinite domain cannot be summed out"
-    ok = max(facts.log2_states, facts.core_log2_states) <= MAX_LOG_STATES
+    ok = max(facts.log2_states, facts.core_log2_states) <= limits.LOG2_STATES
     what = "of the latents" if facts.directed else "to enumerate"
-    return ok, f"2^{facts.log2_states:.4g} states {what}" + ("" if ok else f", more than 2^{MAX_LOG_STATES:.0f}")
+    return ok, f"2^{facts.log2_states:.4g} states {what}" + ("" if ok else f", more than 2^{limits.LOG2_STATES:.0f}")
 
 
 def _ais(facts: Facts) -> Fit:

@@ -17,11 +17,24 @@ from energydsl.derive.records import Conditional, Field
 from energydsl.diagnostics import Diagnostic
 from energydsl.domains import DOMAINS, Domain, Family
 from energydsl.energy.expand import check_power, value_of
+from energydsl.energy.formula import (
+    PLUS,
+    Call,
+    Equation,
+    Formula,
+    Number,
+    Probability,
+    Product,
+    Sum,
+    Symbol,
+    Word,
+)
+from energydsl.energy.formula_text import as_text
+from energydsl.energy.notation import Letters, filled, sum_formula, term_formula
 from energydsl.energy.rules import Rules
 from energydsl.energy.statistics import Statistic, power_of, statistics_of
 from energydsl.energy.targets import UNIT, VALUE, Contribution, by_unit, by_value, merge, output, statistic
-from energydsl.energy.terms import BASE, At, Energy, Function, Monomial, Predicate, Term, entries, with_entry
-from energydsl.energy.text import Letters, show_sum
+from energydsl.energy.terms import BASE, At, Atom, Energy, Function, Monomial, Predicate, Term, entries, with_entry
 from energydsl.model.constants import DiagnosticError
 from energydsl.model.indices import EdgeEnd, Index
 from energydsl.model.records import Layer, Resolved
@@ -99,9 +112,9 @@ def conditional(model: Resolved, energy: Energy, layer: Layer, coupled_by: int |
         fields = tuple(_field(energy, layer, n + 1, s, rules, letters) for n, s in enumerate(statistics))
     linear = not by_table or all(_linear_in(t, layer.name) for t in touching if t.label != BASE)
     linear &= not family.density
-    text = _text(model, layer, family, fields, statistics, letters, coupled_by is None)
+    formula = _formula(model, layer, family, fields, statistics, letters, coupled_by is None)
     sampler = _sampler(layer, statistics, letters) if family.density else ""
-    return Conditional(layer.name, family, fields, coupled_by is None, linear, coupled_by, terms, text, sampler)
+    return Conditional(layer.name, family, fields, coupled_by is None, linear, coupled_by, terms, formula, sampler)
 
 
 def _power(power: int) -> Statistic:
@@ -112,17 +125,17 @@ def _sampler(layer: Layer, statistics: list[Statistic], letters: Letters) -> str
     """How a density without a closed form is drawn, and what has none."""
     domain = DOMAINS[layer.domain.name]
     odd = [s for s in statistics if power_of(s) not in domain.powers]
-    shown = ", ".join(_statistic_text(layer, s, letters).removeprefix("+ ") for s in odd)
+    shown = ", ".join(as_text(_statistic_formula(layer, s, letters)) for s in odd)
     why = f"no family of domain {domain.name} holds {shown}" if odd else "its precision is not provably positive"
     return f"inversion of its distribution function, integrated on panels: {why}"
 
 
-def _statistic_text(layer: Layer, found: Statistic, letters: Letters) -> str:
+def _statistic_formula(layer: Layer, found: Statistic, letters: Letters) -> Formula:
     """A statistic of the unit in the letters of its layer."""
     unit = At("layer", layer.name, tuple(Index.of(output(k)) for k in range(len(layer.shape))))
     names = {output(k): n for k, n in enumerate(letters.target(layer.name))}
     factors = tuple((with_entry(a, UNIT, unit), e) for a, e in found)
-    return show_sum([(Monomial(1.0, factors=factors), names)], letters, layer.name)
+    return term_formula(Monomial(1.0, factors=factors), names, letters, layer.name)[1]
 
 
 def _linear_in(term: Term, layer: str) -> bool:
@@ -137,7 +150,7 @@ def _table(energy: Energy, layer: Layer, rules: Rules, letters: Letters) -> Fiel
             if unit.name == layer.name and term.label != BASE:
                 parts += by_value(term.label, term.monomial, unit, layer.field_shape, number, rules)
     merged = merge(parts, rules)
-    return Field(layer.name, 1, merged, show_parts(merged, layer, letters))
+    return Field(layer.name, 1, merged, parts_formula(merged, layer, letters))
 
 
 def _field(energy: Energy, layer: Layer, place: int, wanted: Statistic, rules: Rules, letters: Letters) -> Field:
@@ -147,22 +160,24 @@ def _field(energy: Energy, layer: Layer, place: int, wanted: Statistic, rules: R
             if unit.name == layer.name and term.label != BASE and statistic(term.monomial, unit) == wanted:
                 parts += by_unit(term.label, term.monomial, unit, layer.energy_shape, number, rules)
     merged = merge(parts, rules)
-    return Field(layer.name, place, merged, show_parts(merged, layer, letters))
+    return Field(layer.name, place, merged, parts_formula(merged, layer, letters))
 
 
-def show_parts(parts: tuple[Contribution, ...], layer: Layer, letters: Letters, scale: Monomial | None = None) -> str:
-    """A field as text in the letters of its layer; `scale` multiplies every part."""
+def parts_formula(
+    parts: tuple[Contribution, ...], layer: Layer, letters: Letters, scale: Monomial | None = None
+) -> Sum:
+    """A field in the letters of its layer; `scale` multiplies every part."""
     names = letters.target(layer.name)
     outputs = {output(k): name for k, name in enumerate(names)}
     shown = []
     for part in parts:
-        monomial = part.monomial if scale is None else _cancelled(part.monomial.times(scale), letters.model)
+        monomial = part.monomial if scale is None else _cancelled(part.monomial.times(scale))
         if part.solved:
             shown.append((monomial, outputs))
         else:
             mapping, conditions = _aimed(part, names)
             shown.append((replace(monomial, predicates=monomial.predicates + conditions), {**outputs, **mapping}))
-    return show_sum(shown, letters, layer.name)
+    return sum_formula(shown, letters, layer.name)
 
 
 def _aimed(part: Contribution, names: list[str]) -> tuple[dict[str, str], tuple[Predicate, ...]]:
@@ -180,15 +195,14 @@ def _aimed(part: Contribution, names: list[str]) -> tuple[dict[str, str], tuple[
     return mapping, tuple(conditions)
 
 
-def _cancelled(monomial: Monomial, model: Resolved) -> Monomial:
-    exponents: dict[object, float] = {}
+def _cancelled(monomial: Monomial) -> Monomial:
+    exponents: dict[Atom, float] = {}
     for atom, exponent in monomial.factors:
         exponents[atom] = exponents.get(atom, 0.0) + exponent
-    factors = tuple((a, e) for a, e in exponents.items() if e)
-    return Monomial(monomial.coefficient, monomial.loops, monomial.predicates, factors)  # type: ignore[arg-type]
+    return replace(monomial, factors=tuple((a, e) for a, e in exponents.items() if e))
 
 
-def _text(
+def _formula(
     model: Resolved,
     layer: Layer,
     family: Family,
@@ -196,56 +210,65 @@ def _text(
     statistics: list[Statistic],
     letters: Letters,
     factorises: bool,
-) -> str:
+) -> Equation:
     domain, names = DOMAINS[layer.domain.name], letters.target(layer.name)
-    site = names[: len(layer.shape)]
     own = names[: len(layer.energy_shape)]
-    unit = layer.name + (f"_{''.join(own)}" if own else "")
-    others = {
-        a.name for f in fields for p in f.parts for x, _ in p.monomial.factors for a in entries(x) if _is_layer(a)
-    }
-    given = [n for n in model.layers if n in others and n != layer.name]
+    entries_of = (x for f in fields for p in f.parts for factor, _ in p.monomial.factors for x in entries(factor))
+    others = {a.name for a in entries_of if a.kind in ("layer", "input")}
+    given = [Symbol(n) for n in model.layers if n in others and n != layer.name]
     if not factorises:
-        given.insert(0, f"{layer.name}_-{''.join(site)}")
-    bar = f" | {', '.join(given)}" if given else ""
-    low, high = domain.bounds(layer.domain.arguments)
-    between = f" on [{low:g}, {high:g}]" if "truncated" in family.name else ""
-    between = between.replace("inf]", "inf)")
+        given.insert(0, _symbol(layer, names[: len(layer.shape)], others=True))
+    left = Probability("p", (_symbol(layer, own),), tuple(given))
+    bounds = domain.bounds(layer.domain.arguments)
     if family.density:
-        within = "" if math.isinf(high - low) and low < 0.0 else f" on [{low:g}, {high:g}]".replace("inf]", "inf)")
-        exponent = " + ".join(
-            f"{_factor_text(f)}{_statistic_text(layer, s, letters)}" for f, s in zip(fields, statistics, strict=True)
-        )
-        return f"p({unit}{bar}) ~ exp({exponent}){within}".replace("+ -", "- ")
-    if family.powers == (1, 2):
-        return f"p({unit}{bar}) = {_normal_text(model, layer, fields, letters)}{between}"
-    value = "" if domain.points is None else f" = {'+1' if domain.points[0] < 0 else '1'}"
+        return Equation(left, _exponential(layer, fields, statistics, letters), "~", _shown_bounds(*bounds))
+    within = bounds if family.truncated else None
+    if family.formula is None:
+        return _normal(left, layer, fields, letters, within)
     state = names[-1] if family.parameter_per_state else ""
+    value = "" if domain.points is None else "+1" if domain.points[0] < 0 else "1"
     if state and not family.one_hot:
-        value = f" = {state}"
-    minus = show_parts(fields[0].parts, layer, letters, Monomial(-1.0))
-    formula = family.formula.format(eta1=fields[0].text, minus1=minus, state=state)
-    return f"p({unit}{value}{bar}) = {formula}{between}"
+        value = state
+    return Equation(replace(left, value=value), filled(family.formula, fields[0].formula, state), within=within)
 
 
-def _factor_text(field: Field) -> str:
-    if field.text in ("1", "-1"):
-        return field.text.replace("1", "")
-    return f"({field.text}) " if " " in field.text else f"{field.text} "
+def _symbol(layer: Layer, names: list[str], others: bool = False) -> Symbol:
+    return Symbol(layer.name, tuple(map(Index.of, names)), "layer", others)
 
 
-def _is_layer(atom: At) -> bool:
-    return atom.kind in ("layer", "input")
+def _shown_bounds(low: float, high: float) -> tuple[float, float] | None:
+    return None if math.isinf(high - low) and low < 0.0 else (low, high)
 
 
-def _normal_text(model: Resolved, layer: Layer, fields: tuple[Field, ...], letters: Letters) -> str:
+def _exponential(layer: Layer, fields: tuple[Field, ...], statistics: list[Statistic], letters: Letters) -> Call:
+    """exp of all fields times their statistics."""
+    pairs = zip(fields, statistics, strict=True)
+    terms = [_weighted(f.formula, _statistic_formula(layer, s, letters)) for f, s in pairs]
+    return Call("exp", (Sum(tuple(terms)),))
+
+
+def _weighted(field: Sum, statistic: Formula) -> tuple[str, Formula]:
+    """A field times its statistic, with its sign; in brackets where it is more than one word."""
+    if " " in as_text(field):
+        return PLUS, Product((Call("", (field,)), statistic))
+    sign, factor = field.terms[0] if field.terms else (PLUS, Number(0.0))
+    return sign, statistic if factor == Number(1.0) else Product((factor, statistic))
+
+
+def _normal(
+    left: Probability, layer: Layer, fields: tuple[Field, ...], letters: Letters, within: tuple[float, float] | None
+) -> Equation:
     """Mean and variance; a precision of one factor is divided into the mean, as it is in the textbook."""
     linear, square = fields
     single = square.parts[0].monomial if len(square.parts) == 1 and square.parts[0].solved else None
     if single is not None and not single.loops and not single.predicates:
         inverse = Monomial(-0.5 / single.coefficient, factors=tuple((a, -e) for a, e in single.factors))
         names = {output(k): n for k, n in enumerate(letters.target(layer.name))}
-        variance = show_sum([(inverse, names)], letters, layer.name)
-        return f"Normal(mean = {show_parts(linear.parts, layer, letters, inverse)}, variance = {variance})"
-    doubled = show_parts(square.parts, layer, letters, Monomial(-2.0))
-    return f"Normal(mean = ({linear.text}) / precision, variance = 1 / precision), precision = {doubled}"
+        mean = parts_formula(linear.parts, layer, letters, inverse)
+        variance = sum_formula([(inverse, names)], letters, layer.name)
+        return Equation(left, Call("Normal", (mean, variance), ("mean", "variance")), within=within)
+    precision = Word("precision")
+    mean_over = Product((Call("", (linear.formula,)),), (precision,))
+    shown = Call("Normal", (mean_over, Product((), (precision,))), ("mean", "variance"))
+    doubled = parts_formula(square.parts, layer, letters, Monomial(-2.0))
+    return Equation(left, shown, within=within, where=(precision, doubled))

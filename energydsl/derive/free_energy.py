@@ -11,26 +11,20 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 
+from energydsl import limits
 from energydsl.derive.records import Conditional, FreeEnergy
 from energydsl.domains import DOMAINS
+from energydsl.energy.formula import MINUS, PLUS, Call, Equation, Formula, Number, Sum, Summation, Symbol
+from energydsl.energy.notation import Letters, filled, sum_formula
 from energydsl.energy.terms import Energy
-from energydsl.energy.text import Letters, show_sum
 from energydsl.graph import interactions
 from energydsl.model.records import Layer, Resolved
-
-_CUMULANT = {
-    "bernoulli": "softplus({0})",
-    "spin": "log 2cosh({0})",
-    "categorical": "logsumexp({0})",
-    "table": "logsumexp({0})",
-    "poisson": "exp({0})",
-}
 
 
 def summable_sets(model: Resolved, energy: Energy, candidates: Sequence[str]) -> list[tuple[str, ...]]:
     """All sets of candidate layers that can be summed out together, the empty one included."""
     pairs = interactions(energy)
-    single = [n for n in candidates if frozenset((n,)) not in pairs][:12]
+    single = [n for n in candidates if frozenset((n,)) not in pairs][: limits.SUMMABLE_LAYERS]
     return [
         chosen
         for count in range(len(single) + 1)
@@ -46,15 +40,20 @@ def free_energy(model: Resolved, energy: Energy, conditionals: Mapping[str, Cond
     letters = Letters(model)
     nothing: dict[str, str] = {}
     rest = [(t.monomial, nothing) for t in energy.terms if not t.monomial.layers() & set(best)]
-    arguments = [n for n in model.layers if n not in best]
-    text = f"F({', '.join(arguments)}) = {show_sum(rest, letters)}"
+    arguments = tuple(Symbol(n) for n in model.layers if n not in best)
+    terms = [*(sum_formula(rest, letters).terms or [(PLUS, Number(0.0))])]
     for name in best:
-        conditional = conditionals[name]
-        names = letters.target(name)[: len(model.layers[name].shape)]
-        over = f"sum_{''.join(names)} " if names else ""
-        inside = ", ".join(f.text for f in conditional.fields)
-        text += f" - {over}{_CUMULANT.get(conditional.family, 'A({0})').format(inside)}"
-    return FreeEnergy(best, text)
+        binders = tuple(letters.target(name)[: len(model.layers[name].shape)])
+        cumulant = log_partition_formula(conditionals[name])
+        terms.append((MINUS, Summation(binders, (), cumulant, bare=True) if binders else cumulant))
+    return FreeEnergy(best, Equation(Call("F", arguments), Sum(tuple(terms))))
+
+
+def log_partition_formula(conditional: Conditional) -> Formula:
+    """A of the fields of a layer, by the name of the function it is."""
+    fields = tuple(f.formula for f in conditional.fields)
+    written = conditional.distribution.log_partition_formula
+    return filled(written, fields[0]) if written else Call("A", fields)
 
 
 def log_states(layers: Sequence[Layer]) -> float:

@@ -6,10 +6,12 @@ The gradient of the mean log-likelihood is -<dE/dparam>_data + <dE/dparam>_model
 from __future__ import annotations
 
 from energydsl.derive.records import Gradient
+from energydsl.energy.formula import Derivative, Equation, Symbol
+from energydsl.energy.notation import Letters, sum_formula
 from energydsl.energy.rules import Rules
 from energydsl.energy.targets import Contribution, by_param, merge, output
 from energydsl.energy.terms import At, Energy, entries
-from energydsl.energy.text import Letters, show_sum
+from energydsl.model.indices import Index
 from energydsl.model.records import Param, Resolved
 
 
@@ -20,18 +22,16 @@ def gradient(model: Resolved, energy: Energy, param: Param) -> Gradient:
     for number, term in enumerate(energy.terms):
         parts += by_param(term.label, term.monomial, param.name, param.shape, number, rules)
     merged = merge(parts, rules)
-    return Gradient(param.name, merged, _text(param, merged, Letters(model)))
+    return Gradient(param.name, merged, _formula(param, merged, Letters(model)))
 
 
-def _text(param: Param, parts: tuple[Contribution, ...], letters: Letters) -> str:
+def _formula(param: Param, parts: tuple[Contribution, ...], letters: Letters) -> Equation:
     names = _axis_letters(param, parts, letters)
     outputs = {output(k): name for k, name in enumerate(names)}
     if param.graph and "o0" in outputs:
-        outputs["o0.0"], outputs["o0.1"] = "i", "k"
-    shown = [(p.monomial, outputs if p.solved else {}) for p in parts]
-    subscript = "ik" if param.graph else "".join(names)
-    name = f"{param.name}_{subscript}" if subscript else param.name
-    return f"dE/d{name} = {show_sum(shown, letters)}"
+        outputs["o0.0"], outputs["o0.1"] = names = ["i", "k"]
+    total = sum_formula([(p.monomial, outputs if p.solved else {}) for p in parts], letters)
+    return Equation(Derivative(Symbol(param.name, tuple(map(Index.of, names)), "param")), total)
 
 
 def _axis_letters(param: Param, parts: tuple[Contribution, ...], letters: Letters) -> list[str]:

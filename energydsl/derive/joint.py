@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from energydsl.derive.families import family_of
-from energydsl.derive.signs import NONNEGATIVE, POSITIVE, UNKNOWN, sign_of_factors
+from energydsl.derive.signs import sign_of_factors
 from energydsl.diagnostics import Diagnostic
 from energydsl.domains import DOMAINS, Domain, Family
 from energydsl.energy.statistics import degree_of, power_of
 from energydsl.energy.targets import statistic
 from energydsl.energy.terms import Energy
+from energydsl.functions import NONNEGATIVE, POSITIVE, UNKNOWN
 from energydsl.model.constants import DiagnosticError
 from energydsl.model.records import Layer, Resolved
 

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from energydsl.diagnostics import Span
 from energydsl.domains import DOMAINS
 from energydsl.energy.canonical import additive
+from energydsl.functions import FUNCTIONS, NONNEGATIVE
 from energydsl.model import expressions as ex
 from energydsl.model.records import Resolved
-
-_FUNCTIONS = {"abs", "exp", "sqrt", "sigmoid", "softplus"}
 
 
 def never_negative_parts(model: Resolved) -> Iterator[Span]:
@@ -28,7 +27,7 @@ def _never_negative(node: ex.Expression, model: Resolved) -> bool:
         case ex.Raised(base=base, exponent=exponent):
             return exponent % 2 == 0 or _never_negative(base, model)
         case ex.Applied(function=function):
-            return function in _FUNCTIONS
+            return FUNCTIONS[function].sign >= NONNEGATIVE
         case ex.Reference(kind=kind, name=name):
             return _nonnegative(kind, name, model)
         case ex.EdgeElement(param=param):

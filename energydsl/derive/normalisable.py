@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from energydsl.derive.never_negative import never_negative_parts
-from energydsl.derive.signs import POSITIVE, UNKNOWN, sign_of_factors
+from energydsl.derive.signs import sign_of_factors
 from energydsl.diagnostics import Diagnostic, Note
 from energydsl.domains import DOMAINS, Family
 from energydsl.domains.density import Density
@@ -21,6 +21,7 @@ from energydsl.energy.rules import Rules
 from energydsl.energy.statistics import Statistic, degree_of, power_of, statistics_of
 from energydsl.energy.targets import by_unit, others, statistic
 from energydsl.energy.terms import At, Monomial, Term
+from energydsl.functions import POSITIVE, UNKNOWN
 from energydsl.graph import Integers, places
 from energydsl.model.records import Layer, Resolved
 

@@ -6,13 +6,14 @@ x being all units of these layers; P must hang on no other unit, eta and the res
 
 from __future__ import annotations
 
+from energydsl.domains import DOMAINS
 from energydsl.energy.terms import At, Energy, Monomial, entries
 from energydsl.model.records import Resolved
 
 
 def coupled_quadratic(model: Resolved, energy: Energy) -> tuple[str, ...]:
     """The real layers of which this holds; none where no two of their units meet, as P is then diagonal."""
-    chosen = {n for n, layer in model.random_layers().items() if layer.domain.name == "real"}
+    chosen = {n for n, layer in model.random_layers().items() if DOMAINS[layer.domain.name].whole_line}
     while guilty := {n for t in energy.terms for n in _other_than_quadratic(t.monomial, chosen)}:
         chosen -= guilty
     meet = any(sum(unit.name in chosen for unit in t.monomial.distinct_units()) > 1 for t in energy.terms)

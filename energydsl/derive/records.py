@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from energydsl.domains import Family
+from energydsl.energy.formula import Equation, Formula, Sum
+from energydsl.energy.formula_text import as_text
 from energydsl.energy.targets import Contribution
 
 
@@ -15,7 +17,11 @@ class Field:
     layer: str
     number: int
     parts: tuple[Contribution, ...]
-    text: str = field(compare=False)
+    formula: Sum = field(compare=False)
+
+    @property
+    def text(self) -> str:
+        return as_text(self.formula)
 
 
 @dataclass(frozen=True)
@@ -36,8 +42,12 @@ class Conditional:
     linear: bool
     coupled_by: int | None
     terms: tuple[int, ...]
-    text: str = field(compare=False)
+    formula: Equation = field(compare=False)
     sampler: str = field(default="", compare=False)
+
+    @property
+    def text(self) -> str:
+        return as_text(self.formula)
 
     @property
     def family(self) -> str:
@@ -69,7 +79,11 @@ class Gradient:
 
     param: str
     parts: tuple[Contribution, ...]
-    text: str = field(compare=False)
+    formula: Equation = field(compare=False)
+
+    @property
+    def text(self) -> str:
+        return as_text(self.formula)
 
     def __str__(self) -> str:
         return self.text
@@ -80,7 +94,11 @@ class FreeEnergy:
     """F = -log sum over `summed_out` of exp(-beta E), as a function of all other layers."""
 
     summed_out: tuple[str, ...]
-    text: str = field(compare=False)
+    formula: Formula = field(compare=False)
+
+    @property
+    def text(self) -> str:
+        return as_text(self.formula)
 
     def __str__(self) -> str:
         return self.text

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from energydsl.domains import DOMAINS
 from energydsl.energy.terms import At, Atom, Monomial
+from energydsl.functions import FUNCTIONS, NONNEGATIVE, POSITIVE, UNKNOWN
 from energydsl.model.records import Resolved
-
-POSITIVE, NONNEGATIVE, UNKNOWN = 2, 1, 0
 
 
 def sign_of_factors(monomial: Monomial, model: Resolved) -> int:
@@ -25,11 +24,8 @@ def _power_sign(atom: Atom, exponent: float, model: Resolved) -> int:
 
 def _atom_sign(atom: Atom, model: Resolved) -> int:
     if not isinstance(atom, At):
-        if atom.function in ("exp", "sigmoid", "softplus"):
-            return POSITIVE
-        if atom.function in ("abs", "sqrt"):
-            return max(NONNEGATIVE, _sum_sign(atom.argument, model))
-        return _sum_sign(atom.argument, model) if not atom.function else UNKNOWN
+        function = FUNCTIONS[atom.function]
+        return max(function.sign, _sum_sign(atom.argument, model) if function.keeps_sign else UNKNOWN)
     if atom.kind in ("layer", "input"):
         spec = model.layers[atom.name].domain
         domain = DOMAINS[spec.name]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from energydsl.diagnostics import Diagnostic, Note
 from energydsl.energy.terms import At, Atom, Energy, Monomial, entries
+from energydsl.functions import FUNCTIONS
 from energydsl.model.records import Resolved
 
 
@@ -36,14 +37,13 @@ def _value(atom: Atom, model: Resolved) -> float | None:
             return model.consts[atom.name].value
         init = model.params[atom.name].init if atom.kind == "param" else None
         return init.arguments["value"] if init is not None and init.kind == "number" else None
+    function = FUNCTIONS[atom.function]
     values = [_product(m, model) for m in atom.argument]
     known = [v for v in values if v is not None]
-    if len(known) < len(values) or atom.function not in ("", "log"):
+    if len(known) < len(values) or not (atom.function == "" or function.positive_only):
         return None
     total = sum(known)
-    if not atom.function:
-        return total
-    return math.log(total) if total > 0 else math.nan
+    return math.nan if function.positive_only and not total > 0 else function.value(total)
 
 
 def _product(monomial: Monomial, model: Resolved) -> float | None:

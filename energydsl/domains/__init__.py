@@ -11,6 +11,7 @@ from energydsl.domains.spin import SPIN
 from energydsl.domains.table import ANY as ANY
 from energydsl.domains.table import Domain as Domain
 from energydsl.domains.table import Family as Family
+from energydsl.domains.table import Written as Written
 
 DOMAINS = {d.name: d for d in (BINARY, SPIN, CATEGORICAL, REAL, POSITIVE, INTERVAL, COUNT, INTEGER)}
 FAMILIES = {f.name: f for d in DOMAINS.values() for f in d.families}

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from energydsl.domains.own_terms import bias_alone
 from energydsl.domains.scalar import apply
-from energydsl.domains.table import ETA1, UNIFORM, Domain, Family
+from energydsl.domains.table import ETA1, UNIFORM, Domain, Family, Written
 
 _mean = apply("sigmoid", ETA1)
 
@@ -16,7 +17,18 @@ BERNOULLI = Family(
     sample=apply("less", UNIFORM, _mean),
     entropy=apply("softplus", ETA1) - ETA1 * _mean,
     mode=apply("step", ETA1),
-    formula="sigmoid({eta1})",
+    formula=Written("sigmoid"),
+    log_partition_formula=Written("softplus"),
+    mean_formula=Written("sigmoid"),
     mean_to_natural=lambda mean, _: np.log(mean / (1.0 - mean)),
 )
-BINARY = Domain("binary", "{0, 1}", (BERNOULLI,), points=(0.0, 1.0), nonnegative=True, values=lambda _: (0.0, 1.0))
+BINARY = Domain(
+    name="binary",
+    support="{0, 1}",
+    families=(BERNOULLI,),
+    own_terms=bias_alone,
+    points=(0.0, 1.0),
+    nonnegative=True,
+    grey=True,
+    values=lambda _: (0.0, 1.0),
+)

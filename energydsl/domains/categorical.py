@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from energydsl.domains.own_terms import bias_alone
 from energydsl.domains.scalar import apply
-from energydsl.domains.table import ETA1, UNIFORM, Domain, Family
+from energydsl.domains.table import ETA1, UNIFORM, Domain, Family, Written
 
 _mean = apply("softmax_last", ETA1)
 
@@ -16,7 +17,19 @@ STATES = Family(
     sample=apply("choose_last", ETA1, UNIFORM),
     entropy=apply("entropy_last", ETA1),
     mode=apply("choose_last", 1e4 * ETA1, 0.5),
-    formula="softmax_{state}({eta1})",
+    formula=Written("softmax", by_state=True),
+    log_partition_formula=Written("logsumexp"),
+    mean_formula=Written("softmax"),
     mean_to_natural=lambda mean, _: np.log(mean),
 )
-CATEGORICAL = Domain("categorical", "one-hot", (STATES,), points=(0.0, 1.0), one_hot=True, nonnegative=True)
+CATEGORICAL = Domain(
+    name="categorical",
+    support="one-hot",
+    families=(STATES,),
+    own_terms=bias_alone,
+    arguments=("size",),
+    points=(0.0, 1.0),
+    one_hot=True,
+    nonnegative=True,
+    states=lambda arguments: int(arguments[0]),
+)

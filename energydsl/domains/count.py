@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from energydsl.domains.own_terms import held_by_factorials
 from energydsl.domains.scalar import apply
-from energydsl.domains.table import ETA1, UNBOUNDED, UNIFORM, Domain, Family
+from energydsl.domains.table import ETA1, UNBOUNDED, UNIFORM, Domain, Family, Written
 
 # exp(eta), but what a draw of any backend can hold.
 _rate = apply("poisson_rate", ETA1)
@@ -18,7 +19,8 @@ POISSON = Family(
     sample=apply("poisson_draw", ETA1, UNIFORM),
     entropy=_rate - ETA1 * _rate,
     mode=apply("floor", _rate),
-    formula="Poisson(rate = exp({eta1}))",
+    formula=Written("Poisson", (apply("exp", ETA1),), ("rate",)),
+    log_partition_formula=Written("exp"),
     mean_to_natural=lambda mean, _: np.log(mean),
 )
 
@@ -34,13 +36,14 @@ GEOMETRIC = Family(
     sample=apply("floor", apply("log1p", -UNIFORM) / ETA1),
     entropy=-apply("log1mexp", ETA1) - ETA1 * _mean,
     mode=0.0 * ETA1,
-    formula="Geometric(ratio = exp({eta1}))",
+    formula=Written("Geometric", (apply("exp", ETA1),), ("ratio",)),
     mean_to_natural=lambda mean, _: -np.log1p(1.0 / mean),
 )
 COUNT = Domain(
     name="count",
     support="0, 1, 2, ...",
     families=(POISSON, GEOMETRIC),
+    own_terms=held_by_factorials,
     finite=False,
     nonnegative=True,
     functions=frozenset({"lgamma"}),

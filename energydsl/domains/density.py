@@ -20,14 +20,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# In the order of their numbers in the kernels; 0 is the polynomial itself.
+from energydsl.functions import FUNCTIONS
+
+# What is known of exp where it stands alone: that it is bounded, or that it is of a line and has a factor that only lowers it.
 BUMP, WALL = "bump", "wall"
-FUNCTIONS = ("", "abs", "tanh", "sigmoid", "softplus", "sin", "cos", "exp", BUMP, WALL)
-# Those that grow with their argument; exp is bounded here, or is a wall that no coupling leans against.
-GROWING = {"abs", "softplus"}
-# Bounds of |f'| and |f''|.
-_SLOPES = {"abs": (1.0, 0.0), "tanh": (1.0, 0.77), "sigmoid": (0.25, 0.0963), "softplus": (1.0, 0.25)}
-_SLOPES |= {"sin": (1.0, 1.0), "cos": (1.0, 1.0)}
+# In the order of their numbers in the kernels; 0 is the polynomial itself.
+_KNOWN = sorted((f for f in FUNCTIONS.values() if f.integrated is not None), key=lambda f: f.integrated or 0)
+SHAPES = (*(f.name for f in _KNOWN), BUMP, WALL)
 
 # The largest value of exp that panels can follow, and the most panels a unit may need to follow its functions.
 _LARGEST, _MOST = 3e4, 2000
@@ -126,7 +125,7 @@ def integrable(statistics: Sequence[Statistic], powers: Sequence[int], low: floa
     rate: Polynomial = ()
     for number, statistic in enumerate(statistics):
         for factor in statistic:
-            if factor.function not in ("", "abs", BUMP, WALL):
+            if _bends(factor):
                 rate = _largest(rate, _derivative(_sizes(factor.polynomial)))
         if math.isfinite(largest) and _at(rate, largest) * (high - low) > _MOST:
             raise OutOfReach(number, "it varies too fast for an interval as wide as this")
@@ -145,7 +144,7 @@ def _holds(statistic: Statistic, power: int, low: float) -> tuple[int, float]:
     if power > 0 and (power % 2 == 0 or low >= 0.0):
         return power, 1.0
     first = statistic[0]
-    if len(statistic) == 1 and first.function == "abs" and first.power == 1 and len(first.polynomial) == 2:
+    if len(statistic) == 1 and _absolute(first) and first.power == 1 and len(first.polynomial) == 2:
         return 1, abs(first.polynomial[1])
     return 0, 0.0
 
@@ -153,10 +152,10 @@ def _holds(statistic: Statistic, power: int, low: float) -> tuple[int, float]:
 def _alone(statistic: Statistic, low: float, high: float) -> Statistic:
     """exp alone as what the kernels bound: a bump, or a wall where it is of a line that has no bound."""
     first, *rest = statistic
-    if first.function != "exp" or rest:
+    if not FUNCTIONS[first.function].outgrows or rest:
         return statistic
     unbounded = math.isinf(_most(first.polynomial, low, high))
-    kind = "exp" if unbounded and len(first.polynomial) > 2 else WALL if unbounded else BUMP
+    kind = first.function if unbounded and len(first.polynomial) > 2 else WALL if unbounded else BUMP
     return (Factor(kind, 1, _scaled(first.power, first.polynomial)),)
 
 
@@ -171,9 +170,9 @@ def _most(p: Polynomial, low: float, high: float) -> float:
 def _kinks(number: int, statistic: Statistic) -> list[float]:
     found = []
     for factor in statistic:
-        if factor.function == "abs":
+        if _absolute(factor):
             if len(factor.polynomial) != 2:
-                raise OutOfReach(number, "abs takes a unit times a number plus a number")
+                raise OutOfReach(number, f"{factor.function} takes a unit times a number plus a number")
             found.append(-factor.polynomial[0] / factor.polynomial[1])
     return found
 
@@ -198,17 +197,35 @@ def _bounds_of(number: int, factor: Factor, low: float, high: float) -> tuple[Po
     slope, bend = _derivative(value), _derivative(_derivative(value))
     if not factor.function:
         return value, slope, bend
-    if factor.function == "exp":
-        if math.isinf(high - low):
-            raise OutOfReach(number, "exp outgrows every power, unless it stands alone and is bounded, or of a line")
-        top = _exp(number, _most(factor.polynomial, low, high))
-        return (top,), _scaled(top, slope), _scaled(top, _plus(_times(slope, slope), bend))
     if factor.function in (BUMP, WALL):  # a wall, which only lowers, counts by its value at 0
         most = factor.polynomial[0] if factor.function == WALL else _most(factor.polynomial, low, high)
         return (_exp(number, most),), (), ()
-    first, second = _SLOPES[factor.function]
-    size = {"abs": value, "softplus": _plus((math.log(2.0),), value)}.get(factor.function, (1.0,))
-    return size, _scaled(first, slope), _plus(_scaled(second, _times(slope, slope)), _scaled(first, bend))
+    function = FUNCTIONS[factor.function]
+    if function.outgrows:
+        if math.isinf(high - low):
+            raise OutOfReach(
+                number, f"{function.name} outgrows every power, unless it stands alone and is bounded, or of a line"
+            )
+        top = _exp(number, _most(factor.polynomial, low, high))
+        return (top,), _scaled(top, slope), _scaled(top, _plus(_times(slope, slope), bend))
+    bounds = function.bounds
+    assert bounds is not None, f"the table of functions has no bounds of {function.name}"
+    size = _plus((bounds.size,), value) if bounds.grows else (bounds.size,)
+    return (
+        size,
+        _scaled(bounds.slope, slope),
+        _plus(_scaled(bounds.bend, _times(slope, slope)), _scaled(bounds.slope, bend)),
+    )
+
+
+def _bends(factor: Factor) -> bool:
+    """Whether a factor is a function that varies along its argument, and that no bound on a panel takes care of."""
+    return factor.function not in ("", BUMP, WALL) and not _absolute(factor)
+
+
+def _absolute(factor: Factor) -> bool:
+    """Whether a factor grows like the size of its polynomial, and has a kink where that is 0."""
+    return factor.function not in (BUMP, WALL) and FUNCTIONS[factor.function].absolute
 
 
 def _exp(number: int, most: float) -> float:

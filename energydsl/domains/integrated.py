@@ -18,6 +18,5 @@ def integrated(density: Density) -> Family:
         sample=apply("density_draw", *given, UNIFORM),
         entropy=apply("density_entropy", *given),
         mode=apply("density_mode", *given),
-        formula="exp({eta1})",
         density=density,
     )

@@ -2,6 +2,7 @@
 
 import math
 
+from energydsl.domains.own_terms import around_the_bias
 from energydsl.domains.scalar import apply
 from energydsl.domains.table import ETA1, ETA2, SMOOTH, UNIFORM, Domain, Family
 
@@ -18,7 +19,15 @@ NORMAL = Family(
     sample=_mean + apply("sqrt", _variance) * apply("ndtri", UNIFORM),
     entropy=0.5 * apply("log", 2.0 * math.pi * math.e * _variance),
     mode=_mean,
-    formula="Normal(mean = ({eta1}) / ({precision}), variance = 1 / ({precision}))",
     mean_to_natural=lambda mean, eta2: -2.0 * mean * eta2,
 )
-REAL = Domain("real", "R", (NORMAL,), finite=False, integer_valued=False, functions=SMOOTH, integrated=True)
+REAL = Domain(
+    name="real",
+    support="R",
+    families=(NORMAL,),
+    own_terms=around_the_bias,
+    finite=False,
+    integer_valued=False,
+    functions=SMOOTH,
+    integrated=True,
+)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-UNARY = {"exp", "log", "sqrt", "tanh", "sigmoid", "softplus", "ndtri", "negative", "abs", "sign", "sin", "cos"}
-UNARY |= {"lgamma", "digamma", "step", "floor", "expm1", "log1p", "log1mexp"}
+from energydsl.functions import FUNCTIONS
+
+UNARY = {"negative", *FUNCTIONS} - {""}
 BINARY = {"add", "subtract", "multiply", "divide", "less", "power"}
 AXIS = {"softmax_last", "logsumexp_last", "choose_last", "entropy_last", "pick_last", "largest_last"}
 AXIS |= {"mean_last", "variance_last"}

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from energydsl.domains.own_terms import bias_alone
 from energydsl.domains.scalar import apply
-from energydsl.domains.table import ETA1, UNIFORM, Domain, Family
+from energydsl.domains.table import ETA1, UNIFORM, Domain, Family, Written
 
 _double = 2.0 * ETA1
 _log_partition = apply("softplus", _double) - ETA1
@@ -18,7 +19,16 @@ SPINS = Family(
     sample=2.0 * apply("less", UNIFORM, apply("sigmoid", _double)) - 1.0,
     entropy=_log_partition - ETA1 * _mean,
     mode=2.0 * apply("step", ETA1) - 1.0,
-    formula="sigmoid(2 ({eta1}))",
+    formula=Written("sigmoid", (_double,)),
+    log_partition_formula=Written("log 2cosh"),
+    mean_formula=Written("tanh"),
     mean_to_natural=lambda mean, _: np.arctanh(mean),
 )
-SPIN = Domain("spin", "{-1, +1}", (SPINS,), points=(-1.0, 1.0), values=lambda _: (-1.0, 1.0))
+SPIN = Domain(
+    name="spin",
+    support="{-1, +1}",
+    families=(SPINS,),
+    own_terms=bias_alone,
+    points=(-1.0, 1.0),
+    values=lambda _: (-1.0, 1.0),
+)

@@ -6,7 +6,7 @@ and a draw solves log r(a) - log r(a + d) + d (d + 2 a) / 2 = -log(1 - u (1 - S(
 """
 
 from energydsl.domains.scalar import apply
-from energydsl.domains.table import ETA1, ETA2, HIGH, LOW, UNIFORM, Family
+from energydsl.domains.table import ETA1, ETA2, HIGH, LOW, UNIFORM, Family, Written
 
 _given = (ETA1, ETA2, LOW, HIGH)
 _log = apply("truncated_normal_log", *_given)
@@ -23,7 +23,6 @@ TRUNCATED_NORMAL = Family(
     sample=apply("truncated_normal_draw", *_given, UNIFORM),
     entropy=apply("truncated_normal_entropy", *_given),
     mode=apply("clip", -0.5 * ETA1 / ETA2, LOW, HIGH),
-    formula="Normal(mean = ({eta1}) / ({precision}), variance = 1 / ({precision}))",
 )
 
 _short = (ETA1, LOW, HIGH)
@@ -39,5 +38,5 @@ TRUNCATED_EXPONENTIAL = Family(
     sample=apply("truncated_exponential_draw", *_short, UNIFORM),
     entropy=apply("truncated_exponential_entropy", *_short),
     mode=LOW + (HIGH - LOW) * apply("step", ETA1),
-    formula="Exponential(rate = {minus1})",
+    formula=Written("Exponential", (-ETA1,), ("rate",)),
 )

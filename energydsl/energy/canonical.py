@@ -12,9 +12,10 @@ from dataclasses import replace
 
 from energydsl.diagnostics import Diagnostic, ModelError, Note, Span
 from energydsl.energy.expand import MAX_MONOMIALS, Expander, is_number
+from energydsl.energy.formula_text import as_text
+from energydsl.energy.notation import Letters, term_formula
 from energydsl.energy.rules import Rules, TooMuch, collect, order
 from energydsl.energy.terms import BASE, At, Energy, Function, Loop, Monomial, Predicate, Term, with_entry
-from energydsl.energy.text import Letters, show_monomial
 from energydsl.model import expressions as ex
 from energydsl.model.constants import DiagnosticError
 from energydsl.model.indices import Index, Wrap
@@ -75,7 +76,7 @@ def _repeated(found: Mapping[tuple[str, Monomial], tuple[float, list[Span]]], le
     for (label, m), (_, spans) in found.items():
         if label != LABEL and m in own:
             note = Note("this `layers` adds it already", own[m][0])
-            message = f"this adds {show_monomial(m, {}, letters)[1]} to the same term of `layers`"
+            message = f"this adds {as_text(term_formula(m, {}, letters)[1])} to the same term of `layers`"
             help = "`explain` prints what `layers` stands for; leave one of the two out, or allow it"
             warnings.append(Diagnostic("W0406", message, spans[0], help, (note,)))
     return warnings

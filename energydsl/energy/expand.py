@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from energydsl.diagnostics import Span
 from energydsl.domains import ANY, Domain
 from energydsl.energy.rules import Rules, collect
 from energydsl.energy.terms import At, Atom, Function, Loop, Monomial, Predicate, atom_binders, entries
+from energydsl.functions import FUNCTIONS
 from energydsl.model import expressions as ex
 from energydsl.model.constants import DiagnosticError
 from energydsl.model.indices import EdgeEnd, Index
@@ -21,19 +22,6 @@ from energydsl.model.indices import EdgeEnd, Index
 MAX_MONOMIALS = 5000
 # Beyond it a number written in an energy is refused: it may still be multiplied by what a derivation brings.
 LARGEST = 1e300
-
-_NUMBERS: dict[str, Callable[[float], float]] = {
-    "exp": math.exp,
-    "log": math.log,
-    "sqrt": math.sqrt,
-    "abs": abs,
-    "tanh": math.tanh,
-    "sin": math.sin,
-    "cos": math.cos,
-    "lgamma": math.lgamma,
-    "sigmoid": lambda x: 0.5 * (1.0 + math.tanh(0.5 * x)),
-    "softplus": lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x))),
-}
 
 Binding = Mapping[str, Index]
 
@@ -277,7 +265,7 @@ def _function(function: str, argument: list[Monomial], exponent: float, span: Sp
     if all(not m.factors and not m.loops for m in argument):
         value = sum(m.coefficient for m in argument)
         try:
-            result = (_NUMBERS[function](value) if function else value) ** exponent
+            result = FUNCTIONS[function].value(value) ** exponent
             if isinstance(result, complex) or not math.isfinite(result):
                 raise ValueError
         except (ValueError, ZeroDivisionError, OverflowError):

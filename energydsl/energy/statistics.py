@@ -6,11 +6,12 @@ from collections.abc import Iterable
 
 from energydsl.diagnostics import Span
 from energydsl.domains import DOMAINS, Family
-from energydsl.domains.density import GROWING, Factor, OutOfReach, Unbounded, integrable
+from energydsl.domains.density import Factor, OutOfReach, Unbounded, integrable
 from energydsl.domains.integrated import integrated
 from energydsl.energy.targets import UNIT, statistic
 from energydsl.energy.terms import BASE, At, Atom, Function, Term, entries
 from energydsl.energy.terms import Factor as TermFactor
+from energydsl.functions import FUNCTIONS
 from energydsl.model.constants import DiagnosticError
 from energydsl.model.records import Layer
 
@@ -41,7 +42,7 @@ def degree_of(found: Statistic) -> float:
         inner = 1.0
         if isinstance(atom, Function):
             powers = [e for m in atom.argument for a, e in m.factors if a == UNIT]
-            inner = max(powers, default=0.0) if atom.function in GROWING else 0.0
+            inner = max(powers, default=0.0) if FUNCTIONS[atom.function].grows else 0.0
         total += inner * exponent
     return total
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from energydsl.energy.rules import Rules, collect
 from energydsl.energy.terms import At, Factor, Function, Loop, Monomial, Predicate, entries, with_entry
+from energydsl.functions import FUNCTIONS
 from energydsl.model.indices import Index, Wrap, wrapped
 
 # The loop over the values of a unit.
@@ -97,24 +98,9 @@ def _derivatives(monomial: Monomial, param: str, fresh: Iterator[int]) -> Iterab
 
 def _slopes(atom: Function) -> list[tuple[float, tuple[Factor, ...]]]:
     """f'(argument) as a sum of (coefficient, factors)."""
-
-    def of(name: str, exponent: float = 1.0) -> tuple[Factor, ...]:
-        return ((Function(name, atom.argument), exponent),)
-
-    table: dict[str, list[tuple[float, tuple[Factor, ...]]]] = {
-        "": [(1.0, ())],
-        "exp": [(1.0, of("exp"))],
-        "log": [(1.0, of("", -1.0))],
-        "sqrt": [(0.5, of("", -0.5))],
-        "abs": [(1.0, of("sign"))],
-        "tanh": [(1.0, ()), (-1.0, of("tanh", 2.0))],
-        "sigmoid": [(1.0, of("sigmoid")), (-1.0, of("sigmoid", 2.0))],
-        "softplus": [(1.0, of("sigmoid"))],
-        "sin": [(1.0, of("cos"))],
-        "cos": [(-1.0, of("sin"))],
-        "lgamma": [(1.0, of("digamma"))],
-    }
-    return table[atom.function]
+    derivative = FUNCTIONS[atom.function].derivative
+    assert derivative is not None, f"the table of functions has no derivative of {atom.function}"
+    return [(c, tuple((Function(name, atom.argument), e) for name, e in product)) for c, product in derivative]
 
 
 def aim(

@@ -17,6 +17,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl import limits
 from energydsl.diagnostics import ArgumentError, Diagnostic, ModelError
 from energydsl.energy.rules import Rules
 from energydsl.energy.terms import At, Energy, Monomial, entries
@@ -24,7 +25,6 @@ from energydsl.model.indices import EdgeEnd, Index, Wrap
 from energydsl.model.records import Graph, Resolved
 
 Integers = NDArray[np.int64]
-MAX_PAIRS = 4_000_000
 
 
 # --- edges -------------------------------------------------------------------------------------------------------
@@ -222,7 +222,7 @@ class Places:
 def places(model: Resolved, monomial: Monomial) -> Places | None:
     """Where the loops of a monomial go; None where there are too many places to list, or a graph was not supplied."""
     count = math.prod(loop.high - loop.low for loop in monomial.loops)
-    if count > MAX_PAIRS or any(model.graphs[g].kind == "absent" for g in _graphs(monomial)):
+    if count > limits.PLACES_OF_A_TERM or any(model.graphs[g].kind == "absent" for g in _graphs(monomial)):
         return None
     grids = np.meshgrid(*(np.arange(loop.low, loop.high) for loop in monomial.loops), indexing="ij")
     every = Places(model, count, {loop.name: g.ravel() for loop, g in zip(monomial.loops, grids, strict=True)})
@@ -367,7 +367,7 @@ def lattice_colours(shape: tuple[int, ...], offsets: list[Offset]) -> Integers |
     Two colours by parity if the rings are even; three for nearest neighbours on odd rings; else the smallest modulus m
     with a linear colouring sum(a_k i_k) mod m.
     """
-    if math.prod(shape) > 1 << 28:
+    if math.prod(shape) > limits.COLOURED_UNITS:
         return None
     rings = tuple(any(o.rings[k] for o in offsets) for k in range(len(shape)))
     for modulus in range(2, 13):

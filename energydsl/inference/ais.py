@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from energydsl import defaults
+from energydsl import defaults, limits
 from energydsl.arrays import Values
 from energydsl.backends.interface import Arrays
 from energydsl.derive.free_energy import summable_sets
@@ -33,8 +33,6 @@ Base = Mapping[str, tuple[Array, ...]]
 Progress = Callable[[float], None]
 
 
-# The most chains, of all rows of inputs, that run side by side.
-_TOGETHER = 1 << 13
 # The steps that are timed, after as many that compile what they need.
 _TIMED = 10
 
@@ -100,7 +98,7 @@ def ais_each(
     path = _Path(program, p, base, beta, weights, consts)
     inputs = _inputs(program, given or {})
     count = len(next(iter(inputs.values()))) if inputs else 1
-    together, log_z_base = max(1, _TOGETHER // chains), path.log_z_base()
+    together, log_z_base = max(1, limits.STATES_AT_ONCE // chains), path.log_z_base()
     found = []
     for start in range(0, count, together):
         rows = min(together, count - start)

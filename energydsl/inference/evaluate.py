@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from energydsl import defaults
+from energydsl import defaults, limits
 from energydsl.backends.interface import Arrays
 from energydsl.data.sources import Data, Given, as_data
 from energydsl.derive.records import Verdict
@@ -33,8 +33,6 @@ Array = NDArray[Any]
 _PATIENCE = 10.0
 # From so many seconds on it is known how long an enumeration will take.
 _TELLING = 0.2
-# Different rows of inputs, each of which has a log Z of its own.
-_MOST_INPUTS = 1000
 
 
 @dataclass(frozen=True)
@@ -220,10 +218,10 @@ def find_log_z(
     if found is not None:
         return [LogPartition(float(value), 0.0, None, None) for value in found]
     rows = len(next(iter(inputs.values()))) if inputs else 1
-    if rows > _MOST_INPUTS:
+    if rows > limits.INPUT_ROWS:
         raise TooLarge(
             f"log Z depends on the inputs, and the data hold {rows:,} different rows of them, each of which takes an "
-            f"annealing over {annealing.betas:,} temperatures; at most {_MOST_INPUTS:,} are made. Use fewer rows"
+            f"annealing over {annealing.betas:,} temperatures; at most {limits.INPUT_ROWS:,} are made. Use fewer rows"
         )
     return ais_each(program, params, base, annealing.betas, annealing.chains, annealing.seed, progress, inputs)
 

@@ -142,7 +142,7 @@ def recall(
 def _plain(program: Engine) -> None:
     model = program.model
     others = [n for n in model.layers if n not in model.by_role("visible")]
-    many = [n for n in model.random_layers() if program.derived.conditionals[n].family not in ("bernoulli", "spin")]
+    many = [n for n in model.random_layers() if not DOMAINS[model.layers[n].domain.name].two_valued]
     if others or many:
         raise NotApplicable(
             f"an associative memory has only visible units of two values; `{(others + many)[0]}` has others"

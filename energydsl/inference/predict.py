@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from energydsl import defaults
+from energydsl import defaults, limits
 from energydsl.backends.interface import Arrays
 from energydsl.data.sources import Given, as_data
 from energydsl.derive.free_energy import log_states
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 Method = Literal["exact", "mean field", "recognition", "recognition, mean field"]
-MOST_STATES = 4096
 _ROWS = 2048
 # How the layers of the core were found, and whether their sum is exact -> the name of the method.
 _METHODS: Mapping[tuple[str, bool], Method] = {
@@ -143,8 +142,8 @@ def _checked(program: Engine, layer: str) -> Layer:
     if len(known) == 1 and not program.model.by_role("input"):
         raise ArgumentError(f"`{layer}` is the only layer with data: there is nothing to predict it from")
     record = program.model.layers[layer]
-    if log_states([record]) > math.log2(MOST_STATES):
-        raise ArgumentError(f"`{layer}` has too many joint states to be predicted (at most {MOST_STATES})")
+    if log_states([record]) > math.log2(limits.PREDICTED_STATES):
+        raise ArgumentError(f"`{layer}` has too many joint states to be predicted (at most {limits.PREDICTED_STATES})")
     return record
 
 

@@ -127,12 +127,10 @@ def _on_states(program: Engine, layer: str, values: Array) -> Array:
     """Which rows are states of a layer that has states to count."""
     record = program.model.layers[layer]
     domain = DOMAINS[record.domain.name]
-    flat = values.reshape(len(values), -1)
-    if domain.one_hot:
-        return np.asarray(np.isin(flat, (0, 1)).all(axis=1))
-    if domain.values is not None:
-        return np.asarray(np.isin(flat, domain.values(record.domain.arguments)).all(axis=1))
-    return np.asarray((flat == np.floor(flat)).all(axis=1) if domain.integer_valued else np.zeros(len(flat), bool))
+    if not domain.integer_valued:
+        return np.zeros(len(values), bool)
+    fits = domain.admits_indicators(values) if domain.one_hot else domain.admits(values, record.domain.arguments)
+    return np.asarray(fits.reshape(len(values), -1).all(axis=1))
 
 
 def independent(program: Engine, base: Base, x: Arrays) -> Array:

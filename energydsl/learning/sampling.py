@@ -115,8 +115,8 @@ def _clamped(run: Run, name: str, value: Any, n: int, fill: Rng) -> tuple[Array,
     if array.shape == layer.shape and array.shape:
         array = array[None]
     domain = DOMAINS[layer.domain.name]
-    if domain.name == "spin" and np.isin(array[~np.isnan(array)], (0, 1)).all():
-        array = 2.0 * array - 1.0
+    if domain.two_valued and np.isin(array[~np.isnan(array)], (0, 1)).all():
+        array = domain.from_bits(array)
     wrong = outside(layer, array)
     if wrong.any():
         raise ArgumentError(f"`{name}` is held at {array[wrong].flat[0]:g}, which is not in {layer.domain}")

@@ -131,11 +131,13 @@ class Index:
             total = total + coefficient * part
         return total
 
-    def show(self, name: Callable[[Atom], str] = str) -> str:
+    def show(self, name: Callable[[Atom], str] = str, modulo: str = "%") -> str:
         """The index as text, binders named by `name`."""
         text = ""
         for atom, coefficient in self.terms:
-            inner = f"({atom.inner.show(name)}) % {atom.modulus}" if isinstance(atom, Wrap) else name(atom)
+            inner = (
+                f"({atom.inner.show(name, modulo)}) {modulo} {atom.modulus}" if isinstance(atom, Wrap) else name(atom)
+            )
             size = "" if abs(coefficient) == 1 else f"{abs(coefficient)}*"
             sign = " - " if coefficient < 0 else " + "
             text += (sign if text else "-" * (coefficient < 0)) + size + inner

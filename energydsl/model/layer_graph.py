@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from energydsl.diagnostics import Span
+from energydsl.domains import DOMAINS
+from energydsl.domains.own_terms import bias_alone
 from energydsl.syntax import tree
 
 LABEL = "layers"
@@ -96,19 +98,9 @@ class _Expansion:
         rate = tree.Call(at, tree.Name(at, "base_rate"), (("", layer),)) if role == "visible" else None
         self._declare(bias, self._axes(entry), rate)
         unit = tree.Name(at, layer.id)
-        product = _total(at, tree.Product(at, bias, (("*", unit),)))
-        kind = entry.domain.name.id if entry.domain else ""
-        if kind == "real":
-            square = tree.Power(at, tree.Sum(at, unit, (("-", bias),)), tree.Number(at, "2"))
-            return [("+", tree.Product(at, tree.Number(at, "0.5"), (("*", _total(at, square)),)))]
-        if kind == "positive":
-            square = tree.Power(at, unit, tree.Number(at, "2"))
-            return [("+", tree.Product(at, tree.Number(at, "0.5"), (("*", _total(at, square)),))), ("-", product)]
-        if kind == "count":
-            shifted = tree.Sum(at, unit, (("+", tree.Number(at, "1")),))
-            measure = tree.Call(at, tree.Name(at, "lgamma"), (("", shifted),))
-            return [("+", _total(at, measure)), ("-", product)]
-        return [("-", product)]
+        domain = DOMAINS.get(entry.domain.name.id) if entry.domain else None
+        own = domain.own_terms if domain else bias_alone  # an unknown domain is refused elsewhere
+        return own(at, unit, bias)
 
     def _coupling(self, a: tree.Name, b: tree.Name, hop: tree.Hop, default: str) -> tuple[str, tree.Expr]:
         """`- sum[..] a[..] * W[.., ..] * b[..]`, as a matrix form where both layers are vectors."""
@@ -136,7 +128,8 @@ class _Expansion:
     @staticmethod
     def _axes(entry: tree.Entry) -> tuple[tree.Expr, ...]:
         domain = entry.domain
-        return entry.axes + (domain.arguments if domain and domain.name.id == "categorical" else ())
+        known = DOMAINS.get(domain.name.id) if domain else None
+        return entry.axes + (domain.arguments if domain and known and known.one_hot else ())
 
 
 def _unnamed(hop: tree.Hop) -> tree.Hop:
@@ -158,10 +151,6 @@ def _energy(
 
 def _element(base: tree.Name, indices: list[tree.Name]) -> tree.Expr:
     return tree.Subscript(base.span, base, tuple(indices)) if indices else base
-
-
-def _total(at: Span, operand: tree.Expr) -> tree.Expr:
-    return tree.Call(at, tree.Name(at, "sum"), (("", operand),))
 
 
 def _normal(at: Span) -> tree.Expr:

@@ -8,22 +8,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from energydsl.diagnostics import Diagnostic, Span
+from energydsl.domains import DOMAINS
 from energydsl.model.expressions import Expression, Shape
 from energydsl.syntax import tree
 
 CONSTRAINTS = ("positive", "nonnegative", "symmetric", "zero_diagonal", "frozen")
-FUNCTIONS = ("exp", "log", "sqrt", "abs", "tanh", "sigmoid", "softplus", "sin", "cos", "lgamma")
-# name -> number of arguments
-DOMAINS = {
-    "binary": 0,
-    "spin": 0,
-    "categorical": 1,
-    "real": 0,
-    "positive": 0,
-    "interval": 2,
-    "count": 0,
-    "integer": 2,
-}
 
 
 @dataclass(frozen=True)
@@ -53,20 +42,23 @@ class Layer:
     @property
     def energy_shape(self) -> Shape:
         """The shape the layer has in the energy: a categorical layer adds a last axis of its states."""
-        return self.shape + ((int(self.domain.arguments[0]),) if self.domain.name == "categorical" else ())
+        return self.field_shape if DOMAINS[self.domain.name].one_hot else self.shape
 
     @property
     def field_shape(self) -> Shape:
         """The shape of its natural parameters: a categorical or integer layer has one for each value."""
-        if self.domain.name != "integer":
-            return self.energy_shape
-        low, high = self.domain.arguments
-        return (*self.shape, int(high - low) + 1)
+        states = DOMAINS[self.domain.name].states
+        return self.shape if states is None else (*self.shape, states(self.domain.arguments))
 
     @property
     def size(self) -> int:
         """The number of units."""
         return math.prod(self.shape)
+
+    @property
+    def is_label(self) -> bool:
+        """Whether it is a class label: a single one-hot unit."""
+        return DOMAINS[self.domain.name].one_hot and self.size == 1
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from types import MappingProxyType
 from typing import Any
 
 from energydsl.diagnostics import Diagnostic, ModelError, Note, Span, suggestion
+from energydsl.domains import DOMAINS
+from energydsl.functions import WRITTEN
 from energydsl.model import expressions as ex
 from energydsl.model import graphs as graph_sizes
 from energydsl.model import layer_graph, records
@@ -24,8 +26,6 @@ _INITIALISERS = {"normal": ("mean", "sd"), "uniform": ("low", "high")}
 MAX_UNITS = 1 << 40
 # NumPy's arrays have 32; one is for rows, one for states.
 MAX_AXES = 30
-# Values of an integer unit.
-MAX_VALUES = 65536
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class _Resolver:
         for statement in declarations:
             for entry in statement.entries:
                 name = entry.name.id
-                if name in records.FUNCTIONS or name == "range":
+                if name in WRITTEN or name == "range":
                     what = "`range`" if name == "range" else f"`{name}` is a function and"
                     message = f"{what} cannot be a name"
                     self.problems.append(Diagnostic("E0102", message, entry.name.span, "choose another name"))
@@ -180,28 +180,25 @@ class _Resolver:
 
     def _domain(self, domain: tree.Domain) -> records.DomainSpec:
         name = domain.name.id
-        if name not in records.DOMAINS:
-            help = suggestion(name, records.DOMAINS) or f"domains: {', '.join(records.DOMAINS)}"
+        known = DOMAINS.get(name)
+        if known is None:
+            help = suggestion(name, DOMAINS) or f"domains: {', '.join(DOMAINS)}"
             raise DiagnosticError("E0212", f"unknown domain `{name}`", domain.name.span, help)
-        if len(domain.arguments) != records.DOMAINS[name]:
-            wanted = {0: "no arguments", 1: f"one: {name}[K]", 2: f"two: {name}[a, b]"}[records.DOMAINS[name]]
+        if len(domain.arguments) != len(known.arguments):
+            wanted = {0: "no arguments", 1: f"one: {name}[K]", 2: f"two: {name}[a, b]"}[len(known.arguments)]
             raise DiagnosticError("E0212", f"domain `{name}` takes {wanted}", domain.span)
-        if name == "categorical":
-            return records.DomainSpec(name, (self.dims.size(domain.arguments[0], "the number of states"),))
-        if not domain.arguments:
-            return records.DomainSpec(name)
-        number = self.dims.integer if name == "integer" else self._bound
-        low, high = (number(a, "a bound") for a in domain.arguments)
-        if not low < high:
-            what = "leave one value" if low == high else "are not in order"
-            raise DiagnosticError("E0212", f"the bounds of `{name}` {what}", domain.span)
-        if name == "integer" and high - low > MAX_VALUES:
-            raise DiagnosticError(
-                "E0212", f"an integer unit has at most {MAX_VALUES} values; a table holds them all", domain.span
-            )
-        return records.DomainSpec(name, (low, high))
+        pairs = zip(known.arguments, domain.arguments, strict=True)
+        arguments = tuple(self._domain_argument(kind, node) for kind, node in pairs)
+        if problem := known.problem(arguments):
+            raise DiagnosticError("E0212", problem, domain.span)
+        return records.DomainSpec(name, arguments)
 
-    def _bound(self, node: tree.Expr, what: str) -> float:
+    def _domain_argument(self, kind: str, node: tree.Expr) -> float:
+        if kind == "size":
+            return self.dims.size(node, "the number of states")
+        return self.dims.integer(node, "a bound") if kind == "whole" else self._bound(node)
+
+    def _bound(self, node: tree.Expr) -> float:
         return float(evaluate(node, self.dims.lookup))
 
     def _graph(self, _: str, entry: tree.Entry) -> records.Graph:

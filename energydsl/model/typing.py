@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from energydsl.diagnostics import Diagnostic, Note, Span, suggestion
+from energydsl.functions import WRITTEN
 from energydsl.model import expressions as ex
 from energydsl.model.constants import DiagnosticError, Dims, evaluate
 from energydsl.model.indices import Index, wrapped
-from energydsl.model.records import FUNCTIONS, Const, Graph, Layer, Param
+from energydsl.model.records import Const, Graph, Layer, Param
 from energydsl.syntax import tree
 
 
@@ -130,8 +131,8 @@ class _Typer:
 
     def _call(self, node: tree.Call) -> ex.Expression | None:
         name = node.function.id
-        if name != "sum" and name not in FUNCTIONS:
-            help = suggestion(name, FUNCTIONS) or f"functions: {', '.join(FUNCTIONS)}, sum"
+        if name != "sum" and name not in WRITTEN:
+            help = suggestion(name, WRITTEN) or f"functions: {', '.join(WRITTEN)}, sum"
             raise DiagnosticError("E0212", f"unknown function `{name}`", node.function.span, help)
         if len(node.arguments) != 1 or node.arguments[0][0]:
             raise DiagnosticError("E0212", f"`{name}` takes one argument", node.span)

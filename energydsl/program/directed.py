@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from energydsl import limits
 from energydsl.backends.interface import Array, Arrays, Fields, Random, Settings
 from energydsl.backends.numpy.runtime import Moments
 from energydsl.derive.directed.network import Factor, Network
 from energydsl.derive.records import BlockPart
 from energydsl.diagnostics import ArgumentError, NotApplicable, TooLarge, suggestion
 from energydsl.program.engine import Base, CoreProblem, Engine, MeanField
-from energydsl.program.exact import MAX_LOG2_STATES
 from energydsl.program.gradients import add_gradient, weighted_gradient
 from energydsl.program.initialise import base_rate
 from energydsl.program.marginals import summed_out
@@ -230,7 +230,7 @@ class Directed(Engine):
 
     def cheapest_sum(self, over: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """All layers are enumerated. Raises `TooLarge`."""
-        if self.derived.log2_states > MAX_LOG2_STATES:
+        if self.derived.log2_states > limits.LOG2_STATES:
             raise TooLarge(f"the exact sum would enumerate 2^{self.derived.log2_states:.4g} states of the latents")
         return (), over
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from energydsl import limits
 from energydsl.backends.interface import Array, Arrays
 from energydsl.derive.free_energy import log_states, summable_sets
 from energydsl.derive.quadratic import coupled_quadratic
@@ -18,11 +19,7 @@ from energydsl.program.engine import Engine, Progress
 from energydsl.program.states import by_layer, check_params, checked_state, one_hot, random_layer, random_state
 from energydsl.random import Rng, stream
 
-MAX_LOG2_STATES = 24.0
-_CHUNK = 1 << 13
 _ROWS = 512
-# More units than this have a precision matrix too large to be looked at.
-_MOST_QUADRATIC = 4096
 
 
 def log_partition(
@@ -79,8 +76,8 @@ def log_sum(
     if not listed:
         return engine.host(engine.log_weights(p, x or {"": engine.xp.zeros((1, 0))}, s, out))
     count, size = (len(next(iter(x.values()))) if x else 1), _state_count(engine, listed)
-    together = max(1, _CHUNK // size)
-    starts, chunks = range(0, count, together), -(-size // _CHUNK)
+    together = max(1, limits.STATES_AT_ONCE // size)
+    starts, chunks = range(0, count, together), -(-size // limits.STATES_AT_ONCE)
     result = np.empty(count)
     for piece, start in enumerate(starts):
         here = {n: a[start : start + together] for n, a in x.items()}
@@ -108,7 +105,7 @@ def cheapest_sum(engine: Engine, over: tuple[str, ...]) -> tuple[tuple[str, ...]
     if math.isinf(size):
         names = ", ".join(f"`{n}`" for n in listed if not DOMAINS[layers[n].domain.name].finite)
         raise NotApplicable(f"no exact sum: {names} can be neither summed out with the others nor enumerated")
-    if size > MAX_LOG2_STATES:
+    if size > limits.LOG2_STATES:
         names = ", ".join(f"`{n}`" for n in listed)
         raise TooLarge(f"the exact sum would enumerate 2^{size:.4g} states of {names}; use AIS instead")
     return best, listed
@@ -118,8 +115,8 @@ def joint_states(engine: Engine, listed: tuple[str, ...]) -> Iterator[Arrays]:
     """All joint states of finite layers, in chunks."""
     layers = [engine.model.layers[n] for n in listed]
     total = _state_count(engine, listed)
-    for start in range(0, total, _CHUNK):
-        number = np.arange(start, min(start + _CHUNK, total), dtype=np.int64)
+    for start in range(0, total, limits.STATES_AT_ONCE):
+        number = np.arange(start, min(start + limits.STATES_AT_ONCE, total), dtype=np.int64)
         chunk: Arrays = {}
         for layer, base in zip(layers, _radix(layers), strict=True):
             digits = np.empty((len(number), layer.size), np.int64)
@@ -179,7 +176,7 @@ def check_normalisable(engine: Engine, params: Mapping[str, Any], **scalars: Any
     core = engine.core
     layers = coupled_quadratic(core.model, core.derived.energy)
     size = sum(core.model.layers[n].size for n in layers)
-    if not layers or size > _MOST_QUADRATIC:
+    if not layers or size > limits.QUADRATIC_UNITS:
         return
     if engine.dtype != np.float64:
         check_normalisable(engine.in_float64, params, **scalars)

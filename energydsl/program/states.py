@@ -150,9 +150,7 @@ def checked_state(engine: Engine, state: Mapping[str, Any], needed: Iterable[str
 def _check_bounds(layer: Layer, values: Array) -> None:
     """Values lie between the bounds of their domain (means of units do too). Raises `DataError` (E0401)."""
     domain = layer.domain
-    low, high = (0.0, 1.0) if domain.name == "categorical" else DOMAINS[domain.name].bounds(domain.arguments)
-    low, high = DOMAINS[domain.name].points or (low, high)
-    outside = ~((values >= low) & (values <= high))
+    outside = ~DOMAINS[domain.name].admits_means(values, domain.arguments)
     if outside.any():
         raise DataError.of(f"a value of `{layer.name}` is {values[outside].flat[0]:g}, outside its domain {domain}")
 

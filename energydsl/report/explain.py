@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from energydsl.derive.records import Conditional, Schedule
+from energydsl.energy.formula import Call, Equation, Formula, Probability, Sum, Symbol, mapped
+from energydsl.energy.formula_html import as_html as html
+from energydsl.energy.formula_latex import as_latex as latex
+from energydsl.energy.formula_text import as_text as text_of
+from energydsl.energy.notation import Letters, filled, term_formula
 from energydsl.energy.terms import BASE
-from energydsl.energy.text import Letters, show_monomial
+from energydsl.model.indices import Index
 from energydsl.syntax import tree
 from energydsl.syntax.printer import print_expr, print_statement
 
@@ -31,7 +36,7 @@ def as_json(model: Model) -> dict[str, Any]:
         "expanded": expanded(model),
         "own_terms": own_terms(model),
         "mean_field": mean_field(model),
-        "recognition": {c.layer: f"q{c.text[1:]}" for c in recognition(model)},
+        "recognition": {c.layer: c.text for c in recognition(model)},
     }
 
 
@@ -70,9 +75,9 @@ def terms(model: Model) -> list[tuple[str, str, str]]:
     letters = Letters(model.resolved)
     found = []
     for term in model.energy.terms:
-        sign, text = show_monomial(term.monomial, {}, letters)
+        sign, formula = term_formula(term.monomial, {}, letters)
         label = "base measure" if term.label == BASE else term.label
-        found.append((label, f"{sign} {text}", ", ".join(dict.fromkeys(map(str, term.spans)))))
+        found.append((label, f"{sign} {text_of(formula)}", ", ".join(dict.fromkeys(map(str, term.spans)))))
     return found
 
 
@@ -114,7 +119,7 @@ def as_text(model: Model) -> str:
         *(f"  + log sum_{{{', '.join(p.targets)}}} exp(-E[{_bar(p)}])" for p in _conditional(model)),
     ]
     parts += ["", "conditionals", *(f"  {c}" for c in model.conditionals.values())]
-    parts += [f"  q{str(c)[1:]}" for c in recognition(model)]
+    parts += [f"  {c}" for c in recognition(model)]
     parts += [f"  {line}" for line in _couplings(model)]
     parts += [f"  `{c.layer}` is drawn by {c.sampler}" for c in model.conditionals.values() if c.sampler]
     parts += ["", "Gibbs blocks"]
@@ -135,9 +140,6 @@ def as_text(model: Model) -> str:
     return "\n".join(parts)
 
 
-_MEANS = {"bernoulli": "sigmoid({})", "spin": "tanh({})", "categorical": "softmax({})"}
-
-
 def mean_field(model: Model) -> list[str]:
     """mu = E[T] at the fields of the moments, for latents that do not factorise given data; else nothing is approximated."""
     hidden = model.resolved.by_role("hidden")
@@ -145,21 +147,31 @@ def mean_field(model: Model) -> list[str]:
     apart = len(blocks) < 2 and all(part.kind == "whole" for block in blocks for part in block)
     if model.factorisation or not hidden or apart or not all(model.conditionals[n].linear for n in hidden):
         return []
+
+    def moment(symbol: Symbol) -> Symbol:
+        return replace(symbol, name=f"mu_{symbol.name}") if symbol.name in hidden else symbol
+
     letters, found = Letters(model.resolved), []
-    moments = re.compile(rf"\b({'|'.join(map(re.escape, hidden))})(?=[_\[ )]|$)")
     for name in hidden:
-        conditional = model.conditionals[name]
-        fields = ", ".join(moments.sub(r"mu_\1", f.text) for f in conditional.fields)
-        names = "".join(letters.target(name)[: len(model.layers[name].energy_shape)])
-        unit = f"mu_{name}_{names}" if names else f"mu_{name}"
-        found.append(f"{unit} = {_MEANS.get(conditional.family, f'mean of {conditional.family}({{}})').format(fields)}")
+        family = model.conditionals[name].distribution
+        fields: tuple[Sum, ...] = tuple(mapped(f.formula, moment) for f in model.conditionals[name].fields)
+        names = letters.target(name)[: len(model.layers[name].energy_shape)]
+        unit = moment(Symbol(name, tuple(map(Index.of, names)), "layer"))
+        mean = filled(family.mean_formula, fields[0]) if family.mean_formula else Call(f"mean of {family.name}", fields)
+        found.append(text_of(Equation(unit, mean)))
     return found
 
 
 def recognition(model: Model) -> list[Conditional]:
-    """The conditionals of recognition parts, those nearest to the data first."""
+    """The conditionals q of recognition parts, those nearest to the data first."""
     factorisation = model.factorisation.recognition if model.factorisation else ()
-    return [p.derive().conditionals[n] for p in factorisation for n in p.targets]
+    return [_as_recognition(p.derive().conditionals[n]) for p in factorisation for n in p.targets]
+
+
+def _as_recognition(conditional: Conditional) -> Conditional:
+    left = conditional.formula.left
+    assert isinstance(left, Probability)
+    return replace(conditional, formula=replace(conditional.formula, left=replace(left, letter="q")))
 
 
 def _layer_line(model: Model, name: str) -> str:
@@ -211,53 +223,17 @@ def _schedule(model: Model, schedule: Schedule) -> str:
 
 def as_latex(model: Model) -> str:
     """The conditionals, gradients and free energy as LaTeX, for `align*`."""
-    lines = [c.text for c in model.conditionals.values()]
-    lines += [f"q{c.text[1:]}" for c in recognition(model)]
-    lines += [g.text for g in model.gradients.values()]
-    lines.append(model.free_energy.text)
-    names = sorted([*model.layers, *model.params, *model.resolved.consts], key=len, reverse=True)
-    return "\\begin{align*}\n" + " \\\\\n".join(_to_latex(line, names) for line in lines) + "\n\\end{align*}"
+    lines = " \\\\\n".join(map(latex, _equations(model)))
+    return f"\\begin{{align*}}\n{lines}\n\\end{{align*}}"
 
 
-def _to_latex(text: str, names: list[str]) -> str:
-    """Formula text to LaTeX: names, subscripts, sums, functions."""
-    text = re.sub(r"sum_\{([^}]*)\}", r"\\sum_{\1}", text)
-    text = re.sub(r"sum_([A-Za-z]+)\b", r"\\sum_{\1}", text)
-    text = re.sub(r"\bdE/d", r"\\partial E/\\partial ", text)
-    known = "|".join(re.escape(n) for n in names)
-    if known:
-        text = re.sub(rf"(?<![\w\\])({known})_(-?[A-Za-z]+)\b", lambda m: f"{_name(m[1])}_{{{m[2]}}}", text)
-        text = re.sub(rf"(?<![\w\\{{])({known})(?![\w}}])\[([^\]]*)\]", lambda m: f"{_name(m[1])}_{{{m[2]}}}", text)
-        text = re.sub(rf"(?<![\w\\{{])({known})(?![\w}}_])", lambda m: _name(m[1]), text)
-    for function in ("softplus", "logsumexp", "sigmoid", "softmax", "Normal", "mean", "variance", "precision"):
-        text = re.sub(rf"(?<!\\)\b{function}\b", lambda m: rf"\operatorname{{{m[0]}}}", text)
-    text = text.replace("log 2cosh", r"\log 2\cosh").replace("%", r"\bmod ").replace(" | ", r" \mid ")
-    text = text.replace("!=", r"\ne ").replace(" ~ exp", r" &\propto \exp")
-    if r"\propto" in text:
-        return text
-    one = "= 1" in text.split(")")[0]
-    return re.sub(r"\) = ", ") &= ", text, count=1) if one else re.sub(r" = ", " &= ", text, count=1)
+def as_html(model: Model) -> str:
+    """The conditionals, gradients and free energy as HTML, one paragraph each."""
+    return "\n".join(f"<p>{html(e)}</p>" for e in _equations(model))
 
 
-_GREEK = (
-    "alpha",
-    "beta",
-    "gamma",
-    "delta",
-    "epsilon",
-    "lambda",
-    "mu",
-    "nu",
-    "rho",
-    "sigma",
-    "tau",
-    "theta",
-    "phi",
-    "psi",
-)
-
-
-def _name(name: str) -> str:
-    if name in _GREEK:
-        return f"\\{name}"
-    return name if len(name) == 1 else rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
+def _equations(model: Model) -> list[Formula]:
+    """All that `explain` states as equations, in its order."""
+    conditionals = [*model.conditionals.values(), *recognition(model)]
+    gradients = model.gradients.values()
+    return [*(c.formula for c in conditionals), *(g.formula for g in gradients), model.free_energy.formula]

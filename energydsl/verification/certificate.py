@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl import limits
 from energydsl.backends.interface import Arrays
 from energydsl.derive import Derived, derive
 from energydsl.derive.directed.network import Network
@@ -41,8 +42,6 @@ from energydsl.verification.oracle import Oracle, enumerate_states, log_factoria
 Array = NDArray[Any]
 
 # Stand-ins for the values of a unit of infinitely many, in (0, 1) before they are moved into its domain.
-# The most joint places over which the oracle integrates.
-_MOST_PLACES = 4e6
 _POINTS = np.array([0.175, 0.55, 0.725])
 _STEP = 1e-5
 # Entries of a parameter that are differentiated, chosen at random where there are more.
@@ -542,7 +541,7 @@ class _Trial(_Setting):
         """log of the sum (and integral) over layers of exp(-beta E), for each held row, by the oracle."""
         layers = {n: self.model.layers[n] for n in over}
         rules = {n: self.rule(n) if not DOMAINS[a.domain.name].finite else _listed(a) for n, a in layers.items()}
-        if math.prod(float(len(rules[n][0])) ** a.size for n, a in layers.items()) > _MOST_PLACES:
+        if math.prod(float(len(rules[n][0])) ** a.size for n, a in layers.items()) > limits.INTEGRATED_PLACES:
             raise TooLarge("an integral over several units takes too many places; those over one are checked")
         values, codes = enumerate_states(layers, {n: places for n, (places, _) in rules.items()})
         count = len(next(iter(values.values()))) if values else 1

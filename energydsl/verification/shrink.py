@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,30 +20,13 @@ from energydsl.diagnostics import ModelError
 from energydsl.domains import DOMAINS
 from energydsl.energy import canonicalise
 from energydsl.energy.terms import Energy
+from energydsl.limits import SMALL_MODELS, VERIFIED_STATES, SmallModel
 from energydsl.model.records import Resolved
 from energydsl.model.resolve import Overrides, resolve
 from energydsl.syntax import tree
 
-MAX_STATES = 8192
 _TRIES = 4000
 _ENOUGH = 40
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a small model may be.
-
-    infinite: units of infinite domains. integrated: those of layers that are summed out, which the oracle integrates over at
-    once. alone: whether a layer of several units may shrink to a single one.
-    """
-
-    infinite: int
-    integrated: int
-    alone: bool = False
-
-
-# Tried in turn.
-LIMITS = (Limits(4, 2), Limits(8, 8), Limits(4, 2, alone=True))
 
 
 def shrink(module: tree.Module, overrides: Overrides) -> tuple[Resolved, Overrides, bool]:
@@ -56,15 +39,15 @@ def shrink(module: tree.Module, overrides: Overrides) -> tuple[Resolved, Overrid
     graphs = {n: g for n, g in overrides.graphs.items() if g.nodes <= 6}
     rest = Overrides({}, overrides.consts, graphs, overrides.folder)
     own = resolve(module, replace(rest, graphs=overrides.graphs))
-    if _fits(own, own, LIMITS[0]):
+    if _fits(own, own, SMALL_MODELS[0]):
         return own, replace(rest, graphs=overrides.graphs), True
     atoms = list(dict.fromkeys(_atoms(module)))
     kept = {str(v) for v in overrides.dims.values()}
     named = _subscripts(module)
     large = set(overrides.graphs) - set(graphs)
-    for limits in LIMITS:
+    for most in SMALL_MODELS:
         for fixed in dict.fromkeys((frozenset(kept | named), frozenset(kept))):
-            found = _smaller(module, rest, atoms, fixed, named, large, partial(_fits, own=own, limits=limits))
+            found = _smaller(module, rest, atoms, fixed, named, large, partial(_fits, own=own, most=most))
             if found is not None:
                 return found, rest, True
     return own, replace(rest, graphs=overrides.graphs), False
@@ -106,15 +89,15 @@ def _couplings(energy: Energy) -> Counter[Coupling]:
     return Counter((t.label, tuple(sorted(u.name for u in t.monomial.distinct_units()))) for t in energy.terms)
 
 
-def _fits(model: Resolved, own: Resolved, limits: Limits) -> bool:
+def _fits(model: Resolved, own: Resolved, most: SmallModel) -> bool:
     """Whether a small model can be listed, is refused for nothing, and has all that the model has at its own sizes."""
     infinite = {n: a.size for n, a in model.random_layers().items() if not DOMAINS[a.domain.name].finite}
-    if sum(infinite.values()) > limits.infinite or _states(model) > MAX_STATES:
+    if sum(infinite.values()) > most.infinite or _states(model) > VERIFIED_STATES:
         return False
-    if not limits.alone and any(a.size == 1 < own.layers[n].size for n, a in model.random_layers().items()):
+    if not most.alone and any(a.size == 1 < own.layers[n].size for n, a in model.random_layers().items()):
         return False
     if model.directed:
-        return sum(infinite.values()) <= limits.integrated
+        return sum(infinite.values()) <= most.integrated
     try:
         energy = canonicalise(model)[0]
         if any(d.severity == "error" for d in check(model, energy)):
@@ -124,7 +107,7 @@ def _fits(model: Resolved, own: Resolved, limits: Limits) -> bool:
     if _couplings(energy) != _couplings(canonicalise(own)[0]):
         return False
     sets = summable_sets(model, energy, list(infinite))
-    return max(sum(infinite[n] for n in chosen) for chosen in sets) <= limits.integrated
+    return max(sum(infinite[n] for n in chosen) for chosen in sets) <= most.integrated
 
 
 def _assignments(count: int) -> Iterator[tuple[int, ...]]:
@@ -237,7 +220,7 @@ def _map_sizes(module: tree.Module, change: Callable[[tree.Expr], tree.Expr]) ->
             return replace(e, value=change(e.value))
         axes = tuple(map(change, e.axes))
         domain = e.domain
-        if domain is not None and domain.name.id in ("categorical", "integer"):
+        if domain is not None and domain.name.id in DOMAINS and DOMAINS[domain.name.id].states:
             domain = replace(domain, arguments=(*domain.arguments[:-1], *map(change, domain.arguments[-1:])))
         value = e.value
         if keyword == "graph" and isinstance(value, tree.Call):

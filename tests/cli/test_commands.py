@@ -174,7 +174,7 @@ def test_training_follows_the_likelihood(tmp_path: Path, monkeypatch: pytest.Mon
         "visible v[40] : binary\nhidden h[30] : binary\ninput x[2] : real\nparam U[2, 30]\nlayers v -- h\nenergy = - x @ U @ h"
     )
     np.savez(tmp_path / "d.npz", v=np.ones((300, 40)), x=np.arange(600).reshape(300, 2) / 600)
-    monkeypatch.setattr("energydsl.inference.evaluate._MOST_INPUTS", 20)
+    monkeypatch.setattr("energydsl.limits.INPUT_ROWS", 20)
     asked = ("--data", tmp_path / "d.npz", "--out", tmp_path / "q", "--epochs", 2, "--evaluate-every", 1)
     said = run("train", tmp_path / "m.energy", *asked)
     assert said.exit_code == 0

@@ -130,7 +130,7 @@ def test_too_many_different_inputs_are_refused_with_the_cost(monkeypatch: pytest
     model = ed.load(ROOT / "models/gated.energy", dims={"X": 3, "Y": 3, "H": 2})
     rows = {"x": [[0, 0, 0], [0, 0, 1], [0, 1, 1]], "y": np.zeros((3, 3))}
     run = ed.train(model.compile(), rows, ed.CD(), epochs=0)
-    monkeypatch.setattr(evaluation, "_MOST_INPUTS", 2)
+    monkeypatch.setattr("energydsl.limits.INPUT_ROWS", 2)
     with pytest.raises(ed.TooLarge, match="3 different rows"):
         ed.evaluate(run, rows, method="ais")
 

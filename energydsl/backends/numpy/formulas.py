@@ -8,17 +8,19 @@ from collections import Counter
 from energydsl.backends.scalar_text import INFIX
 from energydsl.backends.text import Lines
 from energydsl.domains.scalar import Num, Op, Scalar, Var
+from energydsl.functions import FUNCTIONS
 
-_NUMPY = {"exp", "log", "sqrt", "abs", "tanh", "sin", "cos", "sign", "negative", "add", "subtract", "multiply"}
-_NUMPY |= {"divide", "less", "power", "floor", "log1p"}
+# Operators that are functions of NumPy where they write into an array.
+_OPERATORS = {"negative", "add", "subtract", "multiply", "divide", "less", "power"}
 # Functions that take `out`.
 _WRITING = ("sigmoid", "tanh", "softmax_last", "multiply")
 
 
 def call(name: str, arguments: list[str], out: str = "") -> str:
     """A call of a function of NumPy or of the runtime."""
-    prefix = "np." if name in _NUMPY else ""
-    return f"{prefix}{name}({', '.join([*arguments, *([f'out={out}'] if out else [])])})"
+    known = FUNCTIONS.get(name)
+    function = known.array if known else f"np.{name}" if name in _OPERATORS else name
+    return f"{function}({', '.join([*arguments, *([f'out={out}'] if out else [])])})"
 
 
 def expression(node: Scalar) -> str:

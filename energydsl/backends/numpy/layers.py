@@ -8,7 +8,7 @@ import re
 from energydsl.backends.numpy.formulas import InPlace, assignment, expression
 from energydsl.backends.numpy.steps import Steps, align, times
 from energydsl.backends.text import Lines, comment, function, listed
-from energydsl.domains.density import FUNCTIONS, Density
+from energydsl.domains.density import SHAPES, Density
 from energydsl.kernels.program import BATCH, Draw, Kernel, LayerKernels, Moments, Scan, Section
 
 
@@ -45,7 +45,7 @@ class LayerPrinter:
     def density(layer: LayerKernels, density: Density) -> Lines:
         """The statistics of a layer without a closed form, in numbers."""
         rows = [
-            (number, FUNCTIONS.index(f.function), f.power, *f.polynomial)
+            (number, SHAPES.index(f.function), f.power, *f.polynomial)
             for number, statistic in enumerate(density.statistics)
             for f in statistic
         ]
@@ -258,21 +258,25 @@ def put_units(layer: LayerKernels) -> str:
 
 
 def sample_function(name: str, body: Lines) -> Lines:
+    """The function that draws a layer from the state."""
     doc = f"Draw `{name}` given all other layers, into x; and its moments into `means` if that is given."
     return function(f"sample__{name}", "p, x, s, random, w, colour=None, means=None", doc, body)
 
 
 def split_function(name: str, body: Lines) -> Lines:
+    """The function that gives the fields of a layer in two."""
     doc = f"Fields of `{name}` in two: one varies with the chains, the other is the same for all."
     return function(f"split_fields__{name}", "p, x, s, w", doc, body)
 
 
 def difference_function(layer: LayerKernels, log_partition: str, bounds: str) -> Lines:
+    """The function that compares the log-partitions of a layer at two temperatures."""
     doc = f"What the log-partitions of `{layer.layer}` gain from before to after, each (scale, offsets)."
     call = f"log_partition_difference({log_partition}, etas, before, after, {layer.shape!r}{bounds})"
     return function(f"log_partition_difference__{layer.layer}", "etas, before, after", doc, [f"    return {call}"])
 
 
 def draw_tempered_function(name: str, body: Lines) -> Lines:
+    """The function that draws a layer at a temperature."""
     doc = f"Draw `{name}` at natural parameters scale * eta + offset; at: (scale, offsets)."
     return function(f"draw_tempered__{name}", "etas, at, random, out, w", doc, body)

@@ -14,6 +14,21 @@ from energydsl.derive.free_energy import log_states
 from energydsl.derive.records import BlockPart, FreeEnergy, Gradient, Schedule
 from energydsl.diagnostics import Diagnostic
 from energydsl.energy import canonicalise
+from energydsl.energy.formula import (
+    MINUS,
+    Call,
+    Derivative,
+    Equation,
+    Formula,
+    Listing,
+    Mean,
+    Probability,
+    Product,
+    Sentence,
+    Sum,
+    symbols,
+)
+from energydsl.energy.formula_text import as_text
 from energydsl.energy.terms import Energy
 from energydsl.graph import downwards
 from energydsl.model import resolve
@@ -34,10 +49,15 @@ class Factor:
     @property
     def name(self) -> str:
         """`p(v | h1)`, `q(h1 | v)`, or `core`."""
+        return as_text(self.probability) if self.probability else "core"
+
+    @property
+    def probability(self) -> Probability | None:
+        """The distribution of its targets; None for the core."""
         if not self.targets:
-            return "core"
+            return None
         letter = "p" if self.keyword == "energy" else "q"
-        return f"{letter}({', '.join(self.targets)} | {', '.join(self.given)})"
+        return Probability(letter, symbols(self.targets), symbols(self.given))
 
     def derive(self) -> Derived:
         return _derive.derive(self.model, self.energy)
@@ -124,17 +144,30 @@ def _unrecognised(model: Resolved, parts: Factorisation) -> str:
 def _gradient(model: Resolved, parts: Factorisation, every: Energy, param: Param) -> Gradient:
     """dE/dparam; in a part, less its mean under p(targets | given), whose normaliser holds the parameter too."""
     whole = gradients.gradient(model, every, param)
-    name, _, _ = whole.text.partition(" = ")
-    texts = []
+    left = whole.formula.left
+    terms: list[tuple[str, Formula]] = []
+    assert isinstance(left, Derivative)
     for factor in parts:
-        of_factor = gradients.gradient(model, factor.energy, param)
-        if not of_factor.parts:
+        inside = gradients.gradient(model, factor.energy, param).formula.right
+        assert isinstance(inside, Sum)
+        if not inside.terms:
             continue
-        inside = of_factor.text.partition(" = ")[2]
-        texts.append(f"{inside} - <{inside}>_{factor.name}" if factor.targets else inside)
+        terms += inside.terms
+        if factor.probability:
+            terms.append((MINUS, Mean(inside, factor.probability)))
         if factor.keyword == "recognition":
-            name = name.replace("dE/", f"d(-log {factor.name})/")
-    return replace(whole, text=f"{name} = {' + '.join(texts).replace('+ -', '- ') or '0'}")
+            left = replace(left, of=factor.probability)
+    return replace(whole, formula=Equation(left, Sum(tuple(terms))))
+
+
+def _log_likelihood(model: Resolved, parts: Factorisation, core: Derived) -> Sentence:
+    """What log p of the data is a sum of."""
+    visible, hidden = model.by_role("visible"), model.by_role("hidden")
+    factors = [Probability("p", symbols(core.model.random_layers()))]
+    factors += [p.probability for p in parts.generative if p.probability]
+    bound = ": bounded by recognition" if parts.recognition else ""
+    data = Call("p", symbols(visible))
+    return Sentence(("log ", data, " sums ", Product(tuple(factors)), " over ", Listing(symbols(hidden)), bound))
 
 
 def derive_network(model: Resolved, energy: Energy, parts: Factorisation) -> Network:
@@ -148,9 +181,6 @@ def derive_network(model: Resolved, energy: Energy, parts: Factorisation) -> Net
         units |= {n: derived.parts[n] for n in factor.targets}
     named = {n: conditionals[n] for n in model.random_layers()}
     hidden = model.by_role("hidden")
-    factors = [p.name for p in parts.generative]
-    text = f"log p({', '.join(model.by_role('visible'))}) sums p({', '.join(core.model.random_layers())}) {' '.join(factors)}"
-    text += f" over {', '.join(hidden)}: bounded by recognition" if parts.recognition else f" over {', '.join(hidden)}"
     states = log_states([model.layers[n] for n in hidden])
     couplings = core.couplings.union(*(d.couplings for d in drawn), *(p.derive().couplings for p in parts.recognition))
     every = Energy(energy.terms + tuple(t for p in parts.recognition for t in p.energy.terms))
@@ -160,7 +190,7 @@ def derive_network(model: Resolved, energy: Energy, parts: Factorisation) -> Net
         conditionals=MappingProxyType(named),
         parts=MappingProxyType({n: units[n] for n in model.random_layers()}),
         gradients=MappingProxyType({n: _gradient(model, parts, every, p) for n, p in model.params.items()}),
-        free_energy=FreeEnergy((), text),
+        free_energy=FreeEnergy((), _log_likelihood(model, parts, core)),
         log2_states=states,
         verdicts=directed_verdicts(model, _unrecognised(model, parts), states, core.log2_states),
         couplings=couplings,

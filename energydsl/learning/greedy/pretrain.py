@@ -14,6 +14,7 @@ from energydsl.api import Model
 from energydsl.backends.interface import Arrays
 from energydsl.data.sources import Data
 from energydsl.diagnostics import ArgumentError, NotApplicable, Source, one_of
+from energydsl.domains import DOMAINS
 from energydsl.learning import checkpoint
 from energydsl.learning.greedy.record import Greedy
 from energydsl.learning.greedy.stages import stages
@@ -81,7 +82,7 @@ def pretrain(
         if stage.latent:
             rng = Rng(stream(seed, "greedy latents", number))
             means = _means(small, run.params, rows.drawn(seed), stage.latent, rng)
-            grey = data.grey | {n for n in stage.latent if model.layers[n].domain.name == "binary"}
+            grey = data.grey | {n for n in stage.latent if DOMAINS[model.layers[n].domain.name].grey}
             data = Data({**data.arrays, **means}, data.name, "sample" if grey else data.binarise, grey)
     return params, None
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from energydsl import limits
 from energydsl.backends.interface import Array, Arrays, Settings
 from energydsl.backends.numpy.runtime import Moments
 from energydsl.derive import Derived
@@ -28,8 +29,6 @@ from energydsl.program.initialise import base_rate
 from energydsl.program.marginals import rest_energy
 from energydsl.program.mean_field import has_second_moments
 from energydsl.random import Rng
-
-MOST_STATES = 256
 
 
 @dataclass
@@ -118,8 +117,8 @@ def _check(derived: Derived, layer: str) -> None:
     known = model.by_role("visible")
     if layer not in known:
         raise ArgumentError(f"there is no visible layer `{layer}` to predict. {suggestion(layer, known)}".strip())
-    if log_states([model.layers[layer]]) > math.log2(MOST_STATES):
-        raise NotApplicable(f"`{layer}` has too many joint states ({MOST_STATES} are the most)")
+    if log_states([model.layers[layer]]) > math.log2(limits.DISCRIMINATED_STATES):
+        raise NotApplicable(f"`{layer}` has too many joint states ({limits.DISCRIMINATED_STATES} are the most)")
     out = derived.free_energy.summed_out
     left = [n for n in model.by_role("hidden") if n not in out]
     if left:

@@ -1,0 +1,16 @@
+"""|y|: the derivative is the sign of y."""
+
+from energydsl.functions.table import NONNEGATIVE, Bounds, ElementaryFunction
+
+ABS = ElementaryFunction(
+    name="abs",
+    value=abs,
+    derivative=((1.0, (("sign", 1.0),)),),
+    array="np.abs",
+    written=4,
+    sign=NONNEGATIVE,
+    keeps_sign=True,
+    bounds=Bounds(size=0.0, slope=1.0, bend=0.0, grows=True),
+    integrated=1,
+    absolute=True,
+)

@@ -1,0 +1,15 @@
+"""sin(y)."""
+
+import math
+
+from energydsl.functions.table import Bounds, ElementaryFunction
+
+SIN = ElementaryFunction(
+    name="sin",
+    value=math.sin,
+    derivative=((1.0, (("cos", 1.0),)),),
+    array="np.sin",
+    written=8,
+    bounds=Bounds(size=1.0, slope=1.0, bend=1.0),
+    integrated=5,
+)

@@ -1,0 +1,65 @@
+"""What is known of an elementary function: its value, derivative, sign and bounds, and what every backend calls it.
+
+Nothing else in the package lists functions by name: the language, the derivations, the domains and the printers read
+`FUNCTIONS`. (The oracle of `verify` has its own, as it shares no code with what it checks.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+# Proved signs, the stronger the larger.
+POSITIVE, NONNEGATIVE, UNKNOWN = 2, 1, 0
+
+# A product of functions of one argument y, each to a power: (("", -1.0),) is 1 / y.
+Product = tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Bounds that hold for every y: |f(y)| <= size (+ |y| where it grows), |f'(y)| <= slope, |f''(y)| <= bend."""
+
+    size: float
+    slope: float
+    bend: float
+    grows: bool = False
+
+
+@dataclass(frozen=True)
+class ElementaryFunction:
+    """One function of a number.
+
+    name: as it is written in a model; "" is the number itself, for a power that is not natural.
+    value: f(y) of a Python or NumPy number. Raises `ValueError` or `OverflowError` where it is none, as `math` does.
+    derivative: f'(y) as a sum of (coefficient, product of functions of y); None where no derivation needs it.
+    array: what a printed module calls it, over arrays. unit: what kernels of one unit call it; "" where no domain needs it.
+    written: its place among the functions that a model may hold, from 1 on; 0 for those that only derivations bring.
+    sign: a sign of f(y) that holds for every y. keeps_sign: whether f(y) has at least the sign of y.
+    positive_only: whether f(y) is a number for y > 0 only.
+    bounds: for every y; None where there are none.
+    integrated: its number in the kernels that integrate densities on panels; None where they do not know it.
+    outgrows: whether it outgrows every power of y.
+    absolute: whether it grows like |y| on both sides, from a kink at 0: it may hold the mass of a density.
+    latex: what LaTeX calls it.
+    """
+
+    name: str
+    value: Callable[[float], float]
+    derivative: tuple[tuple[float, Product], ...] | None = None
+    array: str = ""
+    unit: str = ""
+    written: int = 0
+    sign: int = UNKNOWN
+    keeps_sign: bool = False
+    positive_only: bool = False
+    bounds: Bounds | None = None
+    integrated: int | None = None
+    outgrows: bool = False
+    absolute: bool = False
+    latex: str = ""
+
+    @property
+    def grows(self) -> bool:
+        """Whether it is bounded by its argument, not by a number."""
+        return self.bounds is not None and self.bounds.grows

@@ -1,0 +1,48 @@
+"""How much is enumerated, and no more: every limit of a list of states, places or rows that the package makes.
+
+Read as `limits.NAME` where it is needed, so that one assignment moves it everywhere.
+"""
+
+from dataclasses import dataclass
+
+# log2 of the joint states that an exact sum may list, in `evaluate`, in `Program.log_partition` and in what `explain` says of them.
+LOG2_STATES = 24.0
+# Joint states of one layer: that `predict` compares, and that discriminative training does, for each row of a batch.
+PREDICTED_STATES = 4096
+DISCRIMINATED_STATES = 256
+# Values of one unit of a domain that has a natural parameter for each.
+VALUES_OF_A_UNIT = 65536
+# Layers of which all sets are tried for what is best summed out.
+SUMMABLE_LAYERS = 12
+# Rows of inputs that differ: each has a log partition of its own, estimated apart.
+INPUT_ROWS = 1000
+# Units whose joint precision matrix is looked at.
+QUADRATIC_UNITS = 4096
+
+# States of a small model that `verify` lists, and joint places over which its oracle integrates.
+VERIFIED_STATES = 8192
+INTEGRATED_PLACES = 4e6
+
+
+@dataclass(frozen=True)
+class SmallModel:
+    """What a small model for `verify` may be.
+
+    infinite: units of infinite domains. integrated: those of layers that are summed out, which the oracle integrates over at
+    once. alone: whether a layer of several units may shrink to a single one.
+    """
+
+    infinite: int
+    integrated: int
+    alone: bool = False
+
+
+# Tried in turn.
+SMALL_MODELS = (SmallModel(4, 2), SmallModel(8, 8), SmallModel(4, 2, alone=True))
+
+# Places of the loops of one term that are listed to see which units meet, and units of a lattice that is coloured.
+PLACES_OF_A_TERM = 4_000_000
+COLOURED_UNITS = 1 << 28
+
+# States, or chains, worked on at once: memory, not a limit of what can be done.
+STATES_AT_ONCE = 1 << 13
