@@ -51,8 +51,7 @@ from energydsl.syntax.parser import decode, parse
 from energydsl.syntax.resources import folder
 
 if TYPE_CHECKING:
-    import networkx as nx
-
+    from energydsl.graph.terms import TermGraph
     from energydsl.program.undirected import Program
     from energydsl.verification.certificate import Certificate
 
@@ -111,9 +110,9 @@ class Model:
         return self.resolved.params
 
     @cached_property
-    def graph(self) -> nx.Graph[str]:
+    def graph(self) -> TermGraph:
         """Bipartite graph of layers and energy terms."""
-        from energydsl.graph import term_graph
+        from energydsl.graph.terms import term_graph
 
         return term_graph(self.resolved, self.energy)
 
@@ -308,7 +307,7 @@ def _overrides(
 ) -> Overrides:
     records = {}
     for name, graph in (graphs or {}).items():
-        from energydsl.graph import pairs_of
+        from energydsl.graph.edges import pairs_of
 
         pairs, nodes = pairs_of(graph, name)
         records[name] = from_pairs(name, pairs, nodes, None)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import energydsl.derive
-import energydsl.graph
+import energydsl.graph.colouring
 import energydsl.program.undirected
 import energydsl.verification.certificate
 from energydsl.backends.numpy.printer import Printed
@@ -25,7 +25,7 @@ from energydsl.domains.table import ETA1, ETA2, HIGH, LOW, UNIFORM
 from energydsl.energy import canonical, rules, statistics, targets, terms
 from energydsl.energy.expand import Expander
 from energydsl.energy.terms import At, Energy, Term
-from energydsl.graph import UnitColouring
+from energydsl.graph.colouring import UnitColouring
 from energydsl.model.indices import Index
 from energydsl.program.directed import Conditional, DirectedProgram
 from energydsl.program.undirected import Program
@@ -308,7 +308,7 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "all layers in one block": (RBM, schedule(one_block)),
     "two blocks for an odd cycle of layers": (TRIANGLE, schedule(lambda blocks: (*blocks[:1], tuple(p for b in blocks[1:] for p in b)))),
     "coupled units drawn together": (HOPFIELD, set_to(energydsl.derive, "unit_colouring", whole_parts)),
-    "checkerboard on an odd torus": (ISING, set_to(energydsl.graph, "lattice_colours", two_colours_by_parity)),
+    "checkerboard on an odd torus": (ISING, set_to(energydsl.graph.colouring, "lattice_colours", two_colours_by_parity)),
     "one colour for a graph": (GLASS, set_to(energydsl.derive, "unit_colouring", whole_parts)),
     "a layer never visited": (RBM, schedule(lambda blocks: blocks[:1])),
     "colours of the layer visited as a whole": (RING, schedule(whole_layers)),

@@ -18,7 +18,7 @@ ORDER = [
 DRIVERS = {"api", "__init__", "__main__"}
 THIRD_PARTY = {
     "lark": {"syntax/parser.py"},
-    "networkx": {"graph/", "api.py"},
+    "networkx": {"graph/"},
     "scipy": {"verification/oracle.py"},
     "click": {"cli"},
     "rich": {"cli"},

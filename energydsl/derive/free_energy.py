@@ -15,7 +15,7 @@ from energydsl.derive.records import Conditional, FreeEnergy
 from energydsl.domains import DOMAINS
 from energydsl.energy.terms import Energy
 from energydsl.energy.text import Letters, show_sum
-from energydsl.graph import interactions
+from energydsl.graph.terms import interactions
 from energydsl.model.records import Layer, Resolved
 
 _CUMULANT = {

@@ -15,7 +15,7 @@ import energydsl
 from energydsl.api import BACKENDS, DTYPES, PRECISIONS
 from energydsl.data.sources import Data
 from energydsl.diagnostics import ArgumentError
-from energydsl.graph import edges_of
+from energydsl.graph.edges import edges_of
 from energydsl.learning import defaults, files
 from energydsl.learning.greedy import Greedy
 from energydsl.learning.methods import METHODS, Method

@@ -40,7 +40,7 @@ from energydsl.diagnostics import (
 from energydsl.domains import DOMAINS
 from energydsl.domains.density import Density
 from energydsl.energy.terms import BASE
-from energydsl.graph import edges_of
+from energydsl.graph.edges import edges_of
 from energydsl.kernels import lower
 from energydsl.kernels.lower import CHEAPER
 from energydsl.kernels.program import KernelProgram

@@ -277,7 +277,7 @@ def draw_graph(path: Path, model: Any) -> None:
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
-    from energydsl.graph import layer_layout
+    from energydsl.graph.drawing import layer_layout
 
     visits: dict[str, list[int]] = {}
     for k, block in enumerate(model.schedule()):

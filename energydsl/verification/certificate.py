@@ -24,7 +24,7 @@ from energydsl.diagnostics import NotApplicable, TooLarge
 from energydsl.domains import DOMAINS
 from energydsl.energy import canonicalise
 from energydsl.energy.canonical import additive
-from energydsl.graph import edges_of
+from energydsl.graph.edges import edges_of
 from energydsl.kernels.lower import ALWAYS, CHEAPER, NEVER, keeps_factored
 from energydsl.model.records import Layer, Param, Resolved
 from energydsl.program.directed import DirectedProgram

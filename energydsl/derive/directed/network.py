@@ -15,7 +15,7 @@ from energydsl.derive.records import BlockPart, FreeEnergy, Gradient, Schedule
 from energydsl.diagnostics import Diagnostic
 from energydsl.energy import canonicalise
 from energydsl.energy.terms import Energy
-from energydsl.graph import downwards
+from energydsl.graph.arrows import downwards
 from energydsl.model import resolve
 from energydsl.model.records import Directed, Param, Resolved
 from energydsl.model.resolve import Overrides
