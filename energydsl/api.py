@@ -53,7 +53,7 @@ from energydsl.syntax.resources import folder
 if TYPE_CHECKING:
     from energydsl.graph.terms import TermGraph
     from energydsl.program.undirected import Program
-    from energydsl.verification.certificate import Certificate
+    from energydsl.verification.records import Certificate
 
 BACKENDS = ("auto", "numpy", "numba", "cupy")
 # Parameters and units from which `auto` takes compiled kernels, and a device.

@@ -20,7 +20,7 @@ def command(file: str, seed: int, backend: str, dims: dict[str, int], consts: di
     """Prove what was derived from FILE against enumeration, on the model with its sizes shrunk."""
     certificate = read_model(file, dims, consts, as_json).verify(seed, backend)
     if as_json:
-        print_json(certificate.as_dict())
+        print_json(dict(certificate.as_dict()))
     else:
         click.echo(str(certificate))
     if not certificate.ok:
