@@ -17,7 +17,7 @@ NAME = "draws follow the conditionals"
 # Places of the rule for the integral over the uniform number.
 _COUNT = 4000
 # States from which units are drawn, chosen at random.
-_STARTS = 3
+_STARTS = 2
 
 
 def draws(case: Listed) -> Iterator[Check]:
