@@ -18,7 +18,7 @@ from dense import HIDDEN, VISIBLE, update
 from harness import Row, Work, table, write_json
 
 import energydsl as ed
-from energydsl.api import PRECISIONS
+from energydsl.backends.choice import PRECISIONS
 from energydsl.learning.methods import CD
 
 RBM = f"visible v[{VISIBLE}] : binary\nhidden h[{HIDDEN}] : binary\nlayers v -- h"

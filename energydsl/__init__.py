@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from energydsl.program.undirected import Program as Program
     from energydsl.random import Rng as Rng
     from energydsl.random import Uniforms as Uniforms
+    from energydsl.verification.records import Certificate
 
-__version__ = "0.1.0"
+from energydsl.version import __version__ as __version__
 
 _WHERE = {
     "api": ("Model", "load", "loads", "zoo"),
@@ -84,6 +85,6 @@ def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
 
 
-def verify(model: Model) -> Any:
+def verify(model: Model) -> Certificate:
     """The derivation certificate of a model."""
     return model.verify()

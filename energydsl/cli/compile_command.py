@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from energydsl.api import BACKENDS, DTYPES
+from energydsl.backends.choice import BACKENDS, DTYPES
 from energydsl.cli.common import json_option, overrides_options, print_json, read_model
 from energydsl.derive.directed.network import derivations
 from energydsl.diagnostics import EnergyError

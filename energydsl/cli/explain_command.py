@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from energydsl.api import STAGES
 from energydsl.cli.common import json_option, overrides_options, print_json, read_model
+from energydsl.compiler import STAGES
 from energydsl.report.costs import as_text as cost_text
 from energydsl.report.costs import costs
 
@@ -35,7 +35,7 @@ def command(
         else:
             click.echo(text)
     elif cost:
-        found = costs(model)
+        found = costs(model.compiled)
         if as_json:
             print_json({"ok": True, **found})
         else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from energydsl.api import BACKENDS
+from energydsl.backends.choice import BACKENDS
 from energydsl.cli.common import compiled, json_option, overrides_options, print_json, progress, read_model
 from energydsl.data import readers, writers
 from energydsl.diagnostics import EnergyError
@@ -61,7 +61,7 @@ def command(
     opened, held = _opened(run, seed, as_json, options), dict(_held(c) for c in clamp)
     _writable(out, image, as_json)
     if image is not None:
-        from energydsl.report.images import pictured
+        from energydsl.report.sheets import pictured
 
         if pictured(opened.program.model) is None:
             raise EnergyError("no visible layer has the shape of an image")
@@ -78,9 +78,10 @@ def command(
             raise EnergyError(f"cannot write {out}: {error.strerror}") from None
         written.append(str(out))
     if image is not None:
-        from energydsl.report.images import sample_sheet, write
+        from energydsl.learning.pictures import sheet_of
+        from energydsl.report.sheets import write
 
-        sheet = sample_sheet(opened, state, held)
+        sheet = sheet_of(opened, state, held)
         assert sheet is not None
         write(image, sheet)
         written.append(str(image))

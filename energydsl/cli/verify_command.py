@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from energydsl.api import BACKENDS
+from energydsl.backends.choice import BACKENDS
 from energydsl.cli.common import FAULT, INTERNAL, json_option, overrides_options, print_json, read_model
 
 

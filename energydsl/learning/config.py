@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-import energydsl
-from energydsl.api import BACKENDS, DTYPES, PRECISIONS
+from energydsl.backends.choice import BACKENDS, DTYPES, PRECISIONS
 from energydsl.data.sources import Data
 from energydsl.diagnostics import ArgumentError
 from energydsl.graph.edges import edges_of
@@ -22,6 +21,7 @@ from energydsl.learning.methods import METHODS, Method
 from energydsl.learning.optimizers import OPTIMIZERS, Optimizer
 from energydsl.model.records import Resolved
 from energydsl.program.undirected import Array, Program
+from energydsl.version import __version__
 
 FILE = "config.json"
 # Graphs that the text alone does not fix: from outside, or drawn by a version of NetworkX.
@@ -50,7 +50,7 @@ def config_of(
         raise ArgumentError("validation is a fraction, at least 0 and below 1")
     model = program.model
     config = {
-        "energydsl": energydsl.__version__,
+        "energydsl": __version__,
         "model": model.name,
         "text": files.digest(model.module.source.text),
         "dims": dict(model.dims),

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-import energydsl
-from energydsl.api import Model, obstacle
+from energydsl.api import Model
+from energydsl.backends.choice import obstacle
 from energydsl.diagnostics import EnergyError, Source
 from energydsl.learning import checkpoint, config, files
 from energydsl.learning.lock import locked
@@ -29,6 +29,7 @@ from energydsl.model.records import Graph
 from energydsl.model.resolve import Overrides
 from energydsl.program.undirected import Array, Arrays, Program
 from energydsl.random import Rng
+from energydsl.version import __version__
 
 MODEL, GRAPHS, BASE, METRICS, EVALUATIONS = "model.energy", "graphs.npz", "base.npz", "metrics.csv", "evaluation.json"
 _log = logging.getLogger(__name__)
@@ -375,7 +376,7 @@ def keep_evaluation(run: Run, found: Mapping[str, Any], data: Any, settings: Map
         return "it is not a finite number"
     entry = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "energydsl": energydsl.__version__,
+        "energydsl": __version__,
         "updates": run.updates,
         "data": {"name": data.name, "rows": len(data)},
         "settings": dict(settings),

@@ -12,21 +12,24 @@ from energydsl.syntax import tree
 from energydsl.syntax.printer import print_expr, print_statement
 
 if TYPE_CHECKING:
-    from energydsl.api import Model
+    from energydsl.compiler import Checked, Compiled
     from energydsl.derive.directed.network import Factor
 
 
-def as_json(model: Model) -> dict[str, Any]:
+def as_json(model: Compiled) -> dict[str, Any]:
     """The keys that `explain --json` promises."""
     return {
         "ok": True,
-        "model": model.name,
-        "layers": {n: _layer(model, n) for n in model.layers},
-        "schedule": _names(model.schedule()),
-        "schedule_clamped": _names(model.schedule(_visible(model))),
-        "gradients": {n: str(g) for n, g in model.gradients.items()},
-        "free_energy": {"summed_out": list(model.free_energy.summed_out), "text": model.free_energy.text},
-        "applicability": {v.name: {"kind": v.kind, "ok": v.ok, "why": v.why} for v in model.applicability()},
+        "model": model.resolved.name,
+        "layers": {n: _layer(model, n) for n in model.resolved.layers},
+        "schedule": _names(model.derived.schedule(frozenset())),
+        "schedule_clamped": _names(model.derived.schedule(frozenset(_visible(model)))),
+        "gradients": {n: str(g) for n, g in model.derived.gradients.items()},
+        "free_energy": {
+            "summed_out": list(model.derived.free_energy.summed_out),
+            "text": model.derived.free_energy.text,
+        },
+        "applicability": {v.name: {"kind": v.kind, "ok": v.ok, "why": v.why} for v in model.derived.verdicts},
         "terms": [{"label": label, "text": text, "from": origin} for label, text, origin in terms(model)],
         "expanded": expanded(model),
         "own_terms": own_terms(model),
@@ -35,10 +38,10 @@ def as_json(model: Model) -> dict[str, Any]:
     }
 
 
-def _layer(model: Model, name: str) -> dict[str, Any]:
-    layer = model.layers[name]
+def _layer(model: Compiled, name: str) -> dict[str, Any]:
+    layer = model.resolved.layers[name]
     facts: dict[str, Any] = {"role": layer.role, "domain": str(layer.domain), "shape": list(layer.shape)}
-    derived = model.conditionals.get(name)
+    derived = model.derived.conditionals.get(name)
     if derived is None:
         return facts | dict.fromkeys(("family", "factorises", "field", "conditional", "sampler"))
     return facts | {
@@ -57,7 +60,7 @@ def field_text(conditional: Conditional) -> str:
     return ", ".join(f"eta{k} = {f.text}" for k, f in enumerate(conditional.fields, start=1))
 
 
-def _visible(model: Model) -> tuple[str, ...]:
+def _visible(model: Checked) -> tuple[str, ...]:
     return model.resolved.by_role("visible")
 
 
@@ -65,7 +68,7 @@ def _names(schedule: Schedule) -> list[list[str]]:
     return [[str(part) for part in block] for block in schedule]
 
 
-def terms(model: Model) -> list[tuple[str, str, str]]:
+def terms(model: Checked) -> list[tuple[str, str, str]]:
     """Each canonical term: its label, its text, and where it was written."""
     letters = Letters(model.resolved)
     found = []
@@ -76,12 +79,12 @@ def terms(model: Model) -> list[tuple[str, str, str]]:
     return found
 
 
-def expanded(model: Model) -> list[str]:
+def expanded(model: Checked) -> list[str]:
     """The ordinary declarations that `layers` statements stand for."""
     return [print_statement(s) for s in model.resolved.expanded]
 
 
-def own_terms(model: Model) -> dict[str, str]:
+def own_terms(model: Checked) -> dict[str, str]:
     """What `layers` statements add for each layer alone: its bias, and what its domain needs to be normalisable."""
     found: dict[str, str] = {}
     for statement in model.resolved.expanded:
@@ -90,7 +93,7 @@ def own_terms(model: Model) -> dict[str, str]:
         value = statement.value
         parts = [("+", value.head), *value.tail] if isinstance(value, tree.Sum) else [("+", value)]
         for sign, part in parts:
-            met = {n.id for n in tree.names(part)} & model.layers.keys()
+            met = {n.id for n in tree.names(part)} & model.resolved.layers.keys()
             if len(met) == 1:
                 (layer,) = met
                 text = f"{'- ' if sign == '-' else ''}{print_expr(part)}".replace("-sum", "- sum", 1)
@@ -98,13 +101,16 @@ def own_terms(model: Model) -> dict[str, str]:
     return found
 
 
-def as_text(model: Model) -> str:
+def as_text(model: Compiled) -> str:
     """The lecture notes of a model."""
-    parts = [f"model {model.name}"]
-    parts += ["", *(_layer_line(model, n) for n in model.layers)]
+    parts = [f"model {model.resolved.name}"]
+    parts += ["", *(_layer_line(model, n) for n in model.resolved.layers)]
     if expanded(model):
         parts += ["", "`layers` stands for", *(f"  {line}" for s in expanded(model) for line in s.split("\n"))]
-        parts += [f"  `{n}`, {model.layers[n].domain}, has its own term {text}" for n, text in own_terms(model).items()]
+        parts += [
+            f"  `{n}`, {model.resolved.layers[n].domain}, has its own term {text}"
+            for n, text in own_terms(model).items()
+        ]
     rows = terms(model)
     wide = max((len(text) for _, text, _ in rows), default=0)
     parts += [
@@ -113,65 +119,67 @@ def as_text(model: Model) -> str:
         *(f"  {text:<{min(wide, 70)}}   [{label}] {origin}" for label, text, origin in rows),
         *(f"  + log sum_{{{', '.join(p.targets)}}} exp(-E[{_bar(p)}])" for p in _conditional(model)),
     ]
-    parts += ["", "conditionals", *(f"  {c}" for c in model.conditionals.values())]
+    parts += ["", "conditionals", *(f"  {c}" for c in model.derived.conditionals.values())]
     parts += [f"  q{str(c)[1:]}" for c in recognition(model)]
     parts += [f"  {line}" for line in _couplings(model)]
-    parts += [f"  `{c.layer}` is drawn by {c.sampler}" for c in model.conditionals.values() if c.sampler]
+    parts += [f"  `{c.layer}` is drawn by {c.sampler}" for c in model.derived.conditionals.values() if c.sampler]
     parts += ["", "Gibbs blocks"]
-    parts += [f"  nothing clamped: {_schedule(model, model.schedule())}"]
+    parts += [f"  nothing clamped: {_schedule(model, model.derived.schedule(frozenset()))}"]
     if _visible(model) and not model.factorisation:
-        parts += [f"  data clamped:    {_schedule(model, model.schedule(_visible(model))) or 'nothing is free'}"]
+        parts += [
+            f"  data clamped:    {_schedule(model, model.derived.schedule(frozenset(_visible(model)))) or 'nothing is free'}"
+        ]
     parts += [f"  {line}" for line in _visits(model)]
-    if _visible(model) and any(v.kind == "objective" and v.ok for v in model.applicability()):
+    if _visible(model) and any(v.kind == "objective" and v.ok for v in model.derived.verdicts):
         parts += ["", "likelihood gradient, positive phase minus negative phase (at beta = 1)"]
         parts += ["  d(-log p)/dparam = <dE/dparam>_data - <dE/dparam>_model"]
-    parts += ["", "gradients", *(f"  {g}" for g in model.gradients.values())]
+    parts += ["", "gradients", *(f"  {g}" for g in model.derived.gradients.values())]
     if equations := mean_field(model):
         parts += ["", "mean field, with moments mu of the latents", *(f"  {e}" for e in equations)]
-    out = ", ".join(model.free_energy.summed_out) or "nothing"
-    parts += ["", f"free energy, summed out: {out}", f"  {model.free_energy}"]
+    out = ", ".join(model.derived.free_energy.summed_out) or "nothing"
+    parts += ["", f"free energy, summed out: {out}", f"  {model.derived.free_energy}"]
     parts += ["", "what fits this model"]
-    parts += [f"  {v.name:<12} {'yes' if v.ok else 'no':<4} {v.why}" for v in model.applicability()]
+    parts += [f"  {v.name:<12} {'yes' if v.ok else 'no':<4} {v.why}" for v in model.derived.verdicts]
     return "\n".join(parts)
 
 
 _MEANS = {"bernoulli": "sigmoid({})", "spin": "tanh({})", "categorical": "softmax({})"}
 
 
-def mean_field(model: Model) -> list[str]:
+def mean_field(model: Compiled) -> list[str]:
     """mu = E[T] at the fields of the moments, for latents that do not factorise given data; else nothing is approximated."""
     hidden = model.resolved.by_role("hidden")
-    blocks = model.schedule(_visible(model))
+    blocks = model.derived.schedule(frozenset(_visible(model)))
     apart = len(blocks) < 2 and all(part.kind == "whole" for block in blocks for part in block)
-    if model.factorisation or not hidden or apart or not all(model.conditionals[n].linear for n in hidden):
+    if model.factorisation or not hidden or apart or not all(model.derived.conditionals[n].linear for n in hidden):
         return []
     letters, found = Letters(model.resolved), []
     moments = re.compile(rf"\b({'|'.join(map(re.escape, hidden))})(?=[_\[ )]|$)")
     for name in hidden:
-        conditional = model.conditionals[name]
+        conditional = model.derived.conditionals[name]
         fields = ", ".join(moments.sub(r"mu_\1", f.text) for f in conditional.fields)
-        names = "".join(letters.target(name)[: len(model.layers[name].energy_shape)])
+        names = "".join(letters.target(name)[: len(model.resolved.layers[name].energy_shape)])
         unit = f"mu_{name}_{names}" if names else f"mu_{name}"
         found.append(f"{unit} = {_MEANS.get(conditional.family, f'mean of {conditional.family}({{}})').format(fields)}")
     return found
 
 
-def recognition(model: Model) -> list[Conditional]:
+def recognition(model: Compiled) -> list[Conditional]:
     """The conditionals of recognition parts, those nearest to the data first."""
     factorisation = model.factorisation.recognition if model.factorisation else ()
     return [p.derive().conditionals[n] for p in factorisation for n in p.targets]
 
 
-def _layer_line(model: Model, name: str) -> str:
-    layer = model.layers[name]
+def _layer_line(model: Compiled, name: str) -> str:
+    layer = model.resolved.layers[name]
     shape = "".join(f"[{', '.join(layer.axes)}]") if layer.axes else ""
     sizes = " x ".join(map(str, layer.shape)) or "1"
     return f"  {layer.role:<8} {name}{shape} : {layer.domain}   ({sizes} unit{'s' if layer.size != 1 else ''})"
 
 
-def _couplings(model: Model) -> list[str]:
+def _couplings(model: Compiled) -> list[str]:
     found = []
-    for conditional in model.conditionals.values():
+    for conditional in model.derived.conditionals.values():
         if conditional.coupled_by is not None:
             term = model.energy.terms[conditional.coupled_by]
             text = term.spans[0].text if term.spans else ""
@@ -179,7 +187,7 @@ def _couplings(model: Model) -> list[str]:
     return found
 
 
-def _visits(model: Model) -> list[str]:
+def _visits(model: Compiled) -> list[str]:
     found = []
     for name, parts in model.derived.parts.items():
         if parts.kind == "colours":
@@ -189,7 +197,7 @@ def _visits(model: Model) -> list[str]:
     return found
 
 
-def _conditional(model: Model) -> tuple[Factor, ...]:
+def _conditional(model: Checked) -> tuple[Factor, ...]:
     """The conditional parts of a model, those drawn first first."""
     return model.factorisation.generative if model.factorisation else ()
 
@@ -199,7 +207,7 @@ def _bar(factor: Factor) -> str:
     return f"{', '.join(factor.targets)} | {', '.join(factor.given)}"
 
 
-def _schedule(model: Model, schedule: Schedule) -> str:
+def _schedule(model: Compiled, schedule: Schedule) -> str:
     """Blocks in order; a directed layer with what it is drawn from."""
     given = {n: p.given for p in _conditional(model) for n in p.targets}
     texts = []
@@ -209,13 +217,13 @@ def _schedule(model: Model, schedule: Schedule) -> str:
     return ", then ".join(texts)
 
 
-def as_latex(model: Model) -> str:
+def as_latex(model: Compiled) -> str:
     """The conditionals, gradients and free energy as LaTeX, for `align*`."""
-    lines = [c.text for c in model.conditionals.values()]
+    lines = [c.text for c in model.derived.conditionals.values()]
     lines += [f"q{c.text[1:]}" for c in recognition(model)]
-    lines += [g.text for g in model.gradients.values()]
-    lines.append(model.free_energy.text)
-    names = sorted([*model.layers, *model.params, *model.resolved.consts], key=len, reverse=True)
+    lines += [g.text for g in model.derived.gradients.values()]
+    lines.append(model.derived.free_energy.text)
+    names = sorted([*model.resolved.layers, *model.resolved.params, *model.resolved.consts], key=len, reverse=True)
     return "\\begin{align*}\n" + " \\\\\n".join(_to_latex(line, names) for line in lines) + "\n\\end{align*}"
 
 

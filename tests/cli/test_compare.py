@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 import energydsl as ed
 from energydsl.cli.main import cli
 from energydsl.inference.evaluate import Evaluation
-from energydsl.report.comparison import Outcome, difference, outcome, table, variants
+from energydsl.report.comparison import Outcome, Trained, difference, outcome, table, variants
 from energydsl.syntax import parse
 
 RBM = "dim I = 9, J = 4\nconst T : positive = 1.0\nvisible v[I] : binary\nhidden h[J] : binary\nparam W[I, J] = normal(sd = 0.1), b[I] = base_rate(v), c[J]\nenergy = - (b @ v + c @ h + v @ W @ h) / T"
@@ -147,8 +147,7 @@ def evaluation(value: float, std: float) -> Evaluation:
 
 
 def test_error_bars_hold_both_the_spread_and_the_estimates_own() -> None:
-    rows = np.repeat(np.eye(9), 5, axis=0)
-    made = ed.train(ed.loads(PLAIN).compile(), rows, epochs=1)
+    made = Trained(18, 10, 1.0, 0.1)
     one = outcome("a", [made], [evaluation(-3.0, 0.3)])
     assert one.std == pytest.approx(0.3)
     apart = outcome("a", [made, made], [evaluation(-3.0, 0.1), evaluation(-4.0, 0.1)])

@@ -1,0 +1,42 @@
+"""Which backends there are, whether one can be used here, and which one `auto` means."""
+
+from __future__ import annotations
+
+from energydsl.backends.cupy import loader as cupy_backend
+from energydsl.backends.numba import loader as numba_backend
+from energydsl.diagnostics import EnergyError, one_of
+
+BACKENDS = ("auto", "numpy", "numba", "cupy")
+DTYPES = ("float32", "float64")
+PRECISIONS = ("full", "tf32", "bf16x2", "bf16x3")
+# Parameters and units from which `auto` takes compiled kernels, and a device.
+_COMPILED_FROM, _DEVICE_FROM = 256, 10_000
+
+
+def obstacle(backend: str) -> str:
+    """Why a backend cannot be used here, and the way out; empty where it can."""
+    if backend == "cupy":
+        return cupy_backend.obstacle()
+    if backend == "numba" and not numba_backend.installed():
+        return 'backend `numba` needs its packages: pip install "energydsl[numba]"'
+    return ""
+
+
+def chosen(backend: str, size: int) -> str:
+    """The backend that is meant for a model of so many parameters and units.
+
+    Raises `ArgumentError` where there is none of that name, `EnergyError` where it cannot be used here.
+    """
+    one_of("backend", backend, BACKENDS)
+    if found := obstacle(backend):
+        raise EnergyError(found)
+    if backend != "auto":
+        return backend
+    if size >= _DEVICE_FROM and not cupy_backend.obstacle():
+        return "cupy"
+    return "numba" if worth_compiling(size) and numba_backend.installed() else "numpy"
+
+
+def worth_compiling(size: int) -> bool:
+    """Whether `auto` takes compiled kernels for a model of so many parameters and units, where there are any."""
+    return size >= _COMPILED_FROM
