@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from energydsl.learning.optimizers import SGD as SGD
     from energydsl.learning.optimizers import Adam as Adam
     from energydsl.learning.sampling import sample as sample
-    from energydsl.program.undirected import Program as Program
+    from energydsl.program.program import Program as Program
     from energydsl.random import Rng as Rng
     from energydsl.random import Uniforms as Uniforms
     from energydsl.verification.records import Certificate
@@ -66,7 +66,7 @@ _WHERE = {
     "learning.methods": ("CD", "MCMC", "PCD", "WakeSleep"),
     "learning.optimizers": ("SGD", "Adam"),
     "learning.sampling": ("sample",),
-    "program.undirected": ("Program",),
+    "program.program": ("Program",),
     "random": ("Rng", "Uniforms"),
 }
 _HOME = {name: module for module, names in _WHERE.items() for name in names}

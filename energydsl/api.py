@@ -36,7 +36,7 @@ from energydsl.syntax.parser import decode
 from energydsl.syntax.resources import folder
 
 if TYPE_CHECKING:
-    from energydsl.program.undirected import Program
+    from energydsl.program import Program
     from energydsl.verification.records import Certificate
 
 
@@ -174,14 +174,14 @@ class Model:
         precision: of large float32 products on a GPU: "full"; "tf32", factors rounded to 11 bits; "bf16x2" and "bf16x3",
         factors as sums of two or three 8-bit numbers. `docs/performance.md` has their errors.
         """
+        from energydsl.program import Program
+
         one_of("dtype", dtype, DTYPES)
         one_of("precision", precision, PRECISIONS)
         backend = chosen(backend, self._size)
         if precision != "full" and (backend != "cupy" or dtype != "float32"):
             raise ArgumentError(f"precision {precision} is for float32 on the cupy backend, not {dtype} on {backend}")
-        program = compiler.generate(self.compiled, backend, dtype, precision)
-        program.origin = self
-        return program
+        return Program(compiler.generate(self.compiled, backend, dtype, precision), self)
 
     @property
     def _size(self) -> int:

@@ -36,7 +36,7 @@ from energydsl.model.resolve import Overrides, allowed
 from energydsl.syntax import parse, tree
 
 if TYPE_CHECKING:
-    from energydsl.program.undirected import Program
+    from energydsl.program import Engine
     from energydsl.verification.records import Certificate
 
 STAGES = ("syntax", "model", "energy", "graph", "derived", "kernels", "source")
@@ -106,14 +106,14 @@ def derive(checked: Checked) -> Compiled:
     return Compiled(**vars(checked), graph=graph, derived=derived)
 
 
-def generate(compiled: Compiled, backend: str, dtype: str, precision: str) -> Program:
-    """A program of kernels: lowered, printed and loaded for one backend. Raises `ModelError` (E0402)."""
-    from energydsl.program.directed import DirectedProgram
-    from energydsl.program.undirected import Program
+def generate(compiled: Compiled, backend: str, dtype: str, precision: str) -> Engine:
+    """The kernels of a model: lowered, printed and loaded for one backend. Raises `ModelError` (E0402)."""
+    from energydsl.program.directed import Directed
+    from energydsl.program.undirected import Undirected
 
     if isinstance(compiled.derived, Network):
-        return DirectedProgram(compiled.derived, backend, dtype, precision)
-    return Program(compiled.derived, backend, dtype, precision)
+        return Directed(compiled.derived, backend, dtype, precision)
+    return Undirected(compiled.derived, backend, dtype, precision)
 
 
 def verify(compiled: Compiled, seed: int, backend: str) -> Certificate:

@@ -23,6 +23,7 @@ from energydsl.learning import defaults
 from energydsl.learning.choice import chosen_method, default_optimizer
 from energydsl.learning.loop import Run, train
 from energydsl.learning.optimizers import OPTIMIZERS
+from energydsl.program.states import checked_arrays
 from energydsl.random import seed_of
 
 Array = NDArray[Any]
@@ -145,9 +146,9 @@ class EnergyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if not hidden:
             return np.asarray(X)
         moments = self.program_.mean_field(self.params_, {self._visible: X}).moments
-        return np.concatenate([self.program_.host(moments[n]).reshape(len(X), -1) for n in hidden], axis=1).astype(
-            X.dtype
-        )
+        return np.concatenate(
+            [self.program_.engine.host(moments[n]).reshape(len(X), -1) for n in hidden], axis=1
+        ).astype(X.dtype)
 
     def score_samples(self, X: Any) -> Array:
         """log p(v) of each row, normalised; a bound from below where the latents cannot be summed out.
@@ -156,8 +157,8 @@ class EnergyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
-        program, partition = self.program_, self.log_partition()
-        x = {n: program.host(a) for n, a in program.checked_arrays({self._visible: X}).items()}
+        program, partition = self.program_.engine, self.log_partition()
+        x = {n: program.host(a) for n, a in checked_arrays(program, {self._visible: X}).items()}
         with np.errstate(all="ignore"):
             found = scores(program, self.params_, x, self._seed)
         check_above_rows(program, x, found, partition)
@@ -176,7 +177,7 @@ class EnergyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         for array in self.params_.values():
             digest.update(np.ascontiguousarray(array).tobytes())
         if getattr(self, "_log_z", ("", None))[0] != digest.hexdigest():
-            core, params, base = core_of(self.program_, self.params_, self._base)
+            core, params, base = core_of(self.program_.engine, self.params_, self._base)
             with np.errstate(all="ignore"):
                 [found] = find_log_z(core, params, base, {}, "auto", Annealing(self.betas, seed=self._seed))
             self._log_z = digest.hexdigest(), found

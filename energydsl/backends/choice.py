@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from energydsl.backends.cupy import loader as cupy_backend
-from energydsl.backends.numba import loader as numba_backend
+from energydsl.backends.registry import TABLE
 from energydsl.diagnostics import EnergyError, one_of
 
-BACKENDS = ("auto", "numpy", "numba", "cupy")
+BACKENDS = ("auto", *TABLE)
 DTYPES = ("float32", "float64")
 PRECISIONS = ("full", "tf32", "bf16x2", "bf16x3")
 # Parameters and units from which `auto` takes compiled kernels, and a device.
@@ -15,11 +14,7 @@ _COMPILED_FROM, _DEVICE_FROM = 256, 10_000
 
 def obstacle(backend: str) -> str:
     """Why a backend cannot be used here, and the way out; empty where it can."""
-    if backend == "cupy":
-        return cupy_backend.obstacle()
-    if backend == "numba" and not numba_backend.installed():
-        return 'backend `numba` needs its packages: pip install "energydsl[numba]"'
-    return ""
+    return TABLE[backend].obstacle() if backend in TABLE else ""
 
 
 def chosen(backend: str, size: int) -> str:
@@ -32,9 +27,9 @@ def chosen(backend: str, size: int) -> str:
         raise EnergyError(found)
     if backend != "auto":
         return backend
-    if size >= _DEVICE_FROM and not cupy_backend.obstacle():
+    if size >= _DEVICE_FROM and not obstacle("cupy"):
         return "cupy"
-    return "numba" if worth_compiling(size) and numba_backend.installed() else "numpy"
+    return "numba" if worth_compiling(size) and not obstacle("numba") else "numpy"
 
 
 def worth_compiling(size: int) -> bool:

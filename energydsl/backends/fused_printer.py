@@ -40,7 +40,7 @@ class FusedPrinter(Printer):
                 f"    draw({kernel!r}, {', '.join(taken)}{', None' * (2 - len(taken))}, random, new, {count}{bounds})",
                 f'    x["{name}"].reshape(rows(x), -1{inner})[:, units] = new',
             ]
-        square = f'means["{name}^2"]' if len(layer.fields) > 1 else "None"
+        square = f'means.second["{name}"]' if len(layer.fields) > 1 else "None"
         lines.append(f'    moments = (None, None) if means is None else (means["{name}"], {square})')
         product = self.fused(layer)
         if product is None:

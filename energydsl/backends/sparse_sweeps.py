@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import ModuleType
+from collections.abc import Sequence
 from typing import Any
 
-from numpy.typing import NDArray
-
+from energydsl.backends.interface import Array, Arrays, CompiledModule, Part
 from energydsl.domains import FAMILIES
 from energydsl.kernels.program import KernelProgram
 from energydsl.kernels.sparse import Entries, SparsePlan
-
-Array = NDArray[Any]
-Arrays = Mapping[str, Array]
 
 KINDS = tuple(name for name, family in FAMILIES.items() if family.local)
 
@@ -21,7 +16,7 @@ KINDS = tuple(name for name, family in FAMILIES.items() if family.local)
 class SparseSweeps:
     """The plan of a model, its arrays on the backend, and what its values are for given parameters."""
 
-    def __init__(self, plan: SparsePlan, program: KernelProgram, kernels: ModuleType):
+    def __init__(self, plan: SparsePlan, program: KernelProgram, kernels: CompiledModule):
         self.plan, self.kernels, self.layers = plan, kernels, program.layers
         self.xp, self.float = kernels.xp, kernels.DTYPE
         self.order = self.xp.asarray(plan.order)
@@ -35,19 +30,19 @@ class SparseSweeps:
     def _entries(self) -> list[Entries]:
         return [e for _, e in (*self._fixed(), *self.plan.fields)]
 
-    def knows(self, parts: list[str]) -> bool:
+    def knows(self, parts: Sequence[Part]) -> bool:
         """Whether all parts of a sweep are parts of the plan."""
-        return all(p.rstrip("*") in self.plan.parts for p in parts)
+        return all((p.layer, p.colour) in self.plan.parts for p in parts)
 
-    def sweep(self, p: Arrays, x: Arrays, s: Any, random: Any, parts: list[str], steps: int) -> None:
+    def sweep(self, p: Arrays, x: Arrays, s: Any, random: Any, parts: Sequence[Part], steps: int) -> None:
         """Run sweeps in place; the stream goes on as if every part had been drawn by itself."""
         raise NotImplementedError
 
-    def _row(self, part: str, block: int) -> list[int]:
-        found = self.plan.parts[part.rstrip("*")]
+    def _row(self, part: Part, block: int) -> list[int]:
+        found = self.plan.parts[part.layer, part.colour]
         layer = self.layers[found.layer]
         states = layer.states or 1
-        return [KINDS.index(layer.family.name), found.first, found.count, states, part.endswith("*"), block]
+        return [KINDS.index(layer.family.name), found.first, found.count, states, part.kind == "scan", block]
 
     def _bound(self, p: Arrays, s: Any) -> tuple[Array, Array, Array]:
         """Static fields, second natural parameters and values of entries for given parameters and settings."""

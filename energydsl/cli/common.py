@@ -24,7 +24,7 @@ from energydsl.syntax.parser import decode
 if TYPE_CHECKING:
     from energydsl.data.sources import Data
     from energydsl.learning.loop import Run
-    from energydsl.program.undirected import Program
+    from energydsl.program import Program
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 FAULT, INTERNAL = 1, 3

@@ -33,10 +33,10 @@ def command(
 
     A model with directed parts makes a module for each: kernels.py for the core, kernels_p_v_h1.py, ...
     """
-    from energydsl.program.undirected import emit
+    from energydsl.backends.registry import printed
 
     parts = derivations(read_model(file, dims, consts, as_json).derived)
-    sources = {name: emit(derived, dtype, backend).text for name, derived in parts}
+    sources = {name: printed(derived, dtype, backend).text for name, derived in parts}
     written = {}
     for name, source in sources.items() if out is not None else ():
         assert out is not None

@@ -174,7 +174,7 @@ def command(
         options["impute"],
     )
     method, optimizer = method_of(model, options), optimizer_of(model, options)
-    for sentence in scales.described(program, data):
+    for sentence in scales.described(program.engine, data):
         click.echo(f"note: {sentence}", err=True)
     folder = out or Path("runs") / model.name
     with heeded(), reporting(as_json, options["epochs"]) as report:

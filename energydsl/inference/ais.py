@@ -15,10 +15,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl.backends.interface import Arrays
 from energydsl.derive.free_energy import summable_sets
+from energydsl.derive.records import BlockPart
 from energydsl.diagnostics import ArgumentError, EstimateError
 from energydsl.learning import defaults
-from energydsl.program.undirected import Arrays, Program
+from energydsl.program.exact import check_normalisable
+from energydsl.program.initialise import base_rate
+from energydsl.program.marginals import external_energy, rest_energy, summed_log_partition
+from energydsl.program.states import check_params, checked_arrays, random_state
+from energydsl.program.undirected import Undirected
 from energydsl.random import Rng, stream
 
 Array = NDArray[Any]
@@ -46,7 +52,7 @@ class LogPartition:
 
 
 def ais(
-    program: Program,
+    program: Undirected,
     params: Mapping[str, Any],
     base: Base,
     betas: int = defaults.TEMPERATURES,
@@ -66,7 +72,7 @@ def ais(
 
 
 def ais_each(
-    program: Program,
+    program: Undirected,
     params: Mapping[str, Any],
     base: Base,
     betas: int = 10_000,
@@ -77,8 +83,8 @@ def ais_each(
     **scalars: Any,
 ) -> list[LogPartition]:
     """As `ais`, for every row of the input layers: `chains` chains each, those of many rows side by side."""
-    program.check_normalisable(params, **scalars)
-    p, rng = program.check_params(params), Rng(stream(seed, "annealing"))
+    check_normalisable(program, params, **scalars)
+    p, rng = check_params(program, params), Rng(stream(seed, "annealing"))
     path = _Path(program, p, base, scalars)
     inputs = _inputs(program, given or {})
     count = len(next(iter(inputs.values()))) if inputs else 1
@@ -94,11 +100,11 @@ def ais_each(
 
 
 def ais_seconds(
-    program: Program, params: Mapping[str, Any], base: Base, betas: int, chains: int, given: Mapping[str, Any]
+    program: Undirected, params: Mapping[str, Any], base: Base, betas: int, chains: int, given: Mapping[str, Any]
 ) -> float:
     """How long `ais_each` will take, by a few steps for one row of the inputs."""
     rows = len(next(iter(given.values()))) if given else 1
-    path = _Path(program, program.check_params(params), base, {})
+    path = _Path(program, check_params(program, params), base, {})
     held = {n: np.repeat(a[:1], chains, axis=0) for n, a in _inputs(program, given).items()}
     for _ in range(2):
         since = time.perf_counter()
@@ -106,13 +112,13 @@ def ais_seconds(
     return (time.perf_counter() - since) / _TIMED * betas * rows
 
 
-def _inputs(program: Program, given: Mapping[str, Any]) -> Arrays:
+def _inputs(program: Undirected, given: Mapping[str, Any]) -> Arrays:
     """The input layers, on the host."""
     names = program.model.by_role("input")
     for name in names:
         if name not in given:
             raise ArgumentError(f"log Z depends on the input `{name}`: ais(..., given={{'{name}': values}})")
-    return {n: program.host(a) for n, a in program.checked_arrays({n: given[n] for n in names}).items()}
+    return {n: program.host(a) for n, a in checked_arrays(program, {n: given[n] for n in names}).items()}
 
 
 def part_of(progress: Progress | None, done: float, share: float) -> Progress | None:
@@ -155,7 +161,7 @@ def _summary(log_weights: Array, log_z_base: float) -> LogPartition:
 class _Path:
     """The family of distributions between base and model."""
 
-    def __init__(self, program: Program, params: Arrays, base: Base, scalars: Mapping[str, Any]):
+    def __init__(self, program: Undirected, params: Arrays, base: Base, scalars: Mapping[str, Any]):
         self.program, self.params = program, params
         self.scalars = {"beta": 1.0, **scalars}
         model = program.model
@@ -165,18 +171,18 @@ class _Path:
         sets = summable_sets(model, program.derived.energy, list(model.random_layers()))
         self.out = max(sets, key=lambda s: sum(model.layers[n].size for n in s))
         self.based = [n for n in self.base if n not in self.out]
-        self.parts = program.parts()
+        layers = program.kernels.layers
+        self.tempered_layers = {n: tempered for n in self.out if (tempered := layers[n].tempered) is not None}
+        first, self.parts = [BlockPart(n) for n in self.out], program.parts()
         # The layers summed out are drawn first, so that their fields serve twice.
-        if all(n in self.parts for n in self.out) and program.sparse is None:
-            self.parts = [*self.out, *(part for part in self.parts if part not in self.out)]
-            self.first = self.out
-        else:
-            self.first = ()
+        self.first = self.out if set(first) <= set(self.parts) and program.sparse is None else ()
+        if self.first:
+            self.parts = (*first, *(part for part in self.parts if part not in first))
         self.plain = program.settings(**{**self.scalars, "beta": 1.0})
         self.tempered = program.settings(**self.scalars)
 
     def _neutral(self, name: str) -> tuple[Array, ...]:
-        return self.program.base_rate(name, None)
+        return base_rate(self.program, name, None)
 
     def settings(self, t: float) -> Any:
         external = {n: tuple((1.0 - t) * b for b in fields) for n, fields in self.base.items()}
@@ -187,7 +193,7 @@ class _Path:
 
     def start(self, chains: int, held: Arrays, rng: Rng) -> Arrays:
         """Exact samples of the base, inputs as they are held."""
-        x = self.program.init_state({}, chains, 0, held)
+        x = random_state(self.program, chains, Rng(stream(0, "initial state")), held)
         self.program.sweep(self.params, x, self.settings(0.0), rng, self.parts)
         return x
 
@@ -198,18 +204,18 @@ class _Path:
         """
         program, kernels = self.program, self.program.kernels
         beta = self.scalars["beta"]
-        rest = program.marginal_rest(self.params, x, self.tempered, self.out, weighed=False)
-        start = sum((program.external_energy(n, x[n], self.base[n]) for n in self.based), program.xp.zeros(len(rest)))
+        rest = rest_energy(program, self.params, x, self.tempered, self.out, base_measure=False)
+        start = sum((external_energy(program, n, x[n], self.base[n]) for n in self.based), program.xp.zeros(len(rest)))
         gain = (before - after) * (start + rest.astype(np.float64))
         fields, targets = {}, {}
         for name in self.out:
-            etas, same = getattr(kernels, f"split_fields__{name}")(self.params, x, self.plain, program.workspace)
+            etas, same = self.tempered_layers[name].split_fields(self.params, x, self.plain, program.workspace)
             base = self.base[name]
             start_at, target = (
                 (t * beta, [t * beta * e + (1.0 - t) * b for e, b in zip(same, base, strict=True)])
                 for t in (before, after)
             )
-            gain += getattr(kernels, f"log_partition_difference__{name}")(etas, start_at, target)
+            gain += self.tempered_layers[name].log_partition_difference(etas, start_at, target)
             fields[name], targets[name] = etas, target
         if last:
             return gain
@@ -218,7 +224,7 @@ class _Path:
             return gain
         rng.next()  # type: ignore[no-untyped-call]
         for name in self.first:
-            getattr(kernels, f"draw_tempered__{name}")(fields[name], targets[name], rng, x[name], program.workspace)
+            self.tempered_layers[name].draw(fields[name], targets[name], rng, x[name], program.workspace)
         settings = self.settings(after)
         for part in self.parts[len(self.first) :]:
             kernels.update(part, self.params, x, settings, rng, program.workspace)
@@ -228,7 +234,7 @@ class _Path:
         return sum(log_z_units(self.program, name, fields) for name, fields in self.base.items())
 
 
-def log_z_units(program: Program, layer: str, fields: Sequence[Array]) -> float:
+def log_z_units(program: Undirected, layer: str, fields: Sequence[Array]) -> float:
     """log Z of a layer of independent units with these natural parameters."""
     wide = [program.xp.asarray(f, np.float64)[None] for f in fields]
-    return float(program.host(program.summed_log_partition(layer, wide))[0])
+    return float(program.host(summed_log_partition(program, layer, wide))[0])

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl.backends.interface import Arrays
 from energydsl.data.sources import Data, as_data
 from energydsl.derive.records import Verdict
 from energydsl.diagnostics import ArgumentError, DataError, EstimateError, NotApplicable, TooLarge, a_kind, one_of
 from energydsl.inference.ais import Base, LogPartition, Progress, ais_each, ais_seconds
 from energydsl.inference.scores import Scores, exact_scores, independent, least_log_z, scores, standard_error
 from energydsl.learning import defaults
-from energydsl.program.directed import DirectedProgram
-from energydsl.program.undirected import Arrays, Program
+from energydsl.program import Engine
+from energydsl.program.exact import check_normalisable, log_sum
+from energydsl.program.states import checked_arrays
+from energydsl.program.undirected import Undirected
 from energydsl.random import Rng, stream
 
 if TYPE_CHECKING:
@@ -109,7 +112,7 @@ def evaluate(
 
 def baseline(run: Run, data: Data, seed: int = 0) -> Evaluation:
     """The same rows under independent units with the base rates of the training data, exactly: what any model should beat."""
-    log_p = independent(run.program, run.base, _rows(run, data, seed))
+    log_p = independent(run.program.engine, run.base, _rows(run, data, seed))
     return Evaluation(
         "exact", 0.0, 0.0, float(log_p.mean()), 0.0, len(log_p), rows_std=standard_error(log_p), rows=log_p
     )
@@ -117,16 +120,16 @@ def baseline(run: Run, data: Data, seed: int = 0) -> Evaluation:
 
 def _rows(run: Run, data: Data | Mapping[str, Any] | Any, seed: int, binarise: str | None = None) -> Arrays:
     """The whole rows of data, grey values drawn, as arrays of the host in the shapes of the energy."""
-    program = run.program
+    program = run.program.engine
     data = as_data(program.model, data, binarise or run.config["data"]["binarise"], "test")
     data = data.complete()
     if not len(data):
         raise DataError.of("every row has a missing entry: a likelihood is that of whole rows")
-    return {n: program.host(a) for n, a in program.checked_arrays(data.drawn(seed)).items()}
+    return {n: program.host(a) for n, a in checked_arrays(program, data.drawn(seed)).items()}
 
 
 def _evaluated(run: Run, x: Arrays, method: str, annealing: Annealing, progress: Progress | None) -> Evaluation:
-    program = run.program
+    program = run.program.engine
     core, params, base = core_of(program, run.params, run.base, x, annealing.seed)
     inputs, number = distinct_inputs(core, x)
     partitions = find_log_z(core, params, base, inputs, method, annealing, progress)
@@ -160,25 +163,16 @@ def _evaluated(run: Run, x: Arrays, method: str, annealing: Annealing, progress:
 
 
 def core_of(
-    program: Program, params: Arrays, base: Base, x: Arrays | None = None, seed: int = 0
-) -> tuple[Program, Arrays, Base]:
+    program: Engine, params: Arrays, base: Base, x: Arrays | None = None, seed: int = 0
+) -> tuple[Undirected, Mapping[str, Any], Base]:
     """What log Z belongs to, its parameters, and where annealing starts: base rates, if need be those of the rows x.
 
     In a model with directed parts they are those of what is recognised from x.
     """
-    if not isinstance(program, DirectedProgram):
-        rates = {n: program.base_rate(n, x[n]) for n in program.model.by_role("visible") if x and n not in base}
-        return program, params, {**base, **rates}
-    p, core = program.check_params(params), program.core
-    state = {n: program.device(a) for n, a in (x or {}).items()}
-    if not state or not _verdict(program).ok:
-        return core, program.core_params(p), {}
-    program.recognise(p, state, program.settings(), Rng(stream(seed, "recognition for annealing")))
-    found = {n: core.base_rate(n, program.host(state[n])) for n in core.model.by_role("visible")}
-    return core, program.core_params(p), found
+    return program.annealing_start(params, base, x or {}, Rng(stream(seed, "recognition for annealing")))
 
 
-def distinct_inputs(program: Program, x: Arrays) -> tuple[Arrays, Array]:
+def distinct_inputs(program: Engine, x: Arrays) -> tuple[Arrays, Array]:
     """The different rows of the inputs, and which of them each row has; without inputs all have one."""
     names = program.model.by_role("input")
     count = len(next(iter(x.values())))
@@ -190,8 +184,8 @@ def distinct_inputs(program: Program, x: Arrays) -> tuple[Arrays, Array]:
 
 
 def find_log_z(
-    program: Program,
-    params: Arrays,
+    program: Undirected,
+    params: Mapping[str, Any],
     base: Base,
     inputs: Arrays,
     method: str = "auto",
@@ -200,10 +194,10 @@ def find_log_z(
 ) -> list[LogPartition]:
     """log Z, one for each row of the inputs: exactly, or by AIS, as the method says."""
     annealing = annealing or Annealing()
-    program.check_normalisable(params)
+    check_normalisable(program, params)
     units = tuple(program.model.random_layers())
     found = _exactly(
-        lambda watch: program.log_sum(params, inputs, units, watch),
+        lambda watch: log_sum(program, params, inputs, units, watch),
         method,
         progress,
         _seconds(program, params, base, inputs, annealing),
@@ -220,7 +214,7 @@ def find_log_z(
 
 
 def find_scores(
-    program: Program,
+    program: Engine,
     params: Arrays,
     x: Arrays,
     method: str,
@@ -281,16 +275,18 @@ class _Watch:
                 raise TooLarge(f"the exact sum would take {whole:.0f} s; use AIS instead")
 
 
-def _seconds(program: Program, params: Arrays, base: Base, inputs: Arrays, annealing: Annealing) -> Callable[[], float]:
+def _seconds(
+    program: Undirected, params: Mapping[str, Any], base: Base, inputs: Arrays, annealing: Annealing
+) -> Callable[[], float]:
     """How long annealing takes, measured when it is asked for."""
     return lambda: ais_seconds(program, params, base, annealing.betas, annealing.chains, inputs)
 
 
-def _verdict(program: Program) -> Verdict:
+def _verdict(program: Engine) -> Verdict:
     return next(v for v in program.derived.verdicts if v.name == "ais")
 
 
-def check_above_rows(program: Program, x: Arrays, found: Scores, partition: LogPartition) -> float:
+def check_above_rows(program: Engine, x: Arrays, found: Scores, partition: LogPartition) -> float:
     """log Z, no less than what the rows at hand weigh.
 
     Raises `EstimateError` where an estimate was less by more than sampling error: then annealing has missed a mode.

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl.backends.interface import Arrays
 from energydsl.diagnostics import ArgumentError, NotApplicable
 from energydsl.domains import DOMAINS
-from energydsl.program.undirected import Arrays, Program
+from energydsl.program import Engine, Program
+from energydsl.program.states import check_params, visible_arrays
 from energydsl.random import stream
 
 Array = NDArray[Any]
@@ -52,35 +54,36 @@ def store(
     flipped one, goes elsewhere, they move by dE/dparam at the pattern less that where it goes (Gardner's perceptron rule).
     Raises `NotApplicable` for models with latents or inputs, and where `most` corrections leave a pattern unstable.
     """
-    _plain(program)
+    engine = program.engine
+    _plain(engine)
     if not 0 <= noise < 0.5 or most < 0:
         raise ArgumentError("noise lies in [0, 0.5), most is not negative")
-    x = {n: program.device(a) for n, a in program.visible_arrays(patterns).items()}
+    x = {n: engine.device(a) for n, a in visible_arrays(engine, patterns).items()}
     params = program.init(seed)
     count, rng = len(next(iter(x.values()))), np.random.default_rng(stream(seed, "flipped patterns"))
-    learned = [n for n, p in program.model.params.items() if not {"positive", "frozen"} & set(p.constraints)]
-    params |= {n: program.xp.zeros_like(params[n]) for n in learned}
-    _move(program, params, learned, x, program.init_state(params, max(1000, 10 * count), seed), float(count))
+    learned = [n for n, p in engine.model.params.items() if not {"positive", "frozen"} & set(p.constraints)]
+    params |= {n: engine.xp.zeros_like(params[n]) for n in learned}
+    _move(engine, params, learned, x, program.init_state(params, max(1000, 10 * count), seed), float(count))
     right = 0
     for _ in range(most):
-        stable = _wrong(_once(program, params, x), x, program)
-        after = _once(program, params, _flipped(program, x, noise, rng))
-        lost = _wrong(after, x, program)
+        stable = _wrong(_once(engine, params, x), x, engine)
+        after = _once(engine, params, _flipped(engine, x, noise, rng))
+        lost = _wrong(after, x, engine)
         right = 0 if stable.any() or lost.any() else right + 1
         if right == _TRIALS:
             break
-        away = after if not stable.any() else _once(program, params, x)
-        rows = program.xp.asarray(np.flatnonzero(stable if stable.any() else lost))
+        away = after if not stable.any() else _once(engine, params, x)
+        rows = engine.xp.asarray(np.flatnonzero(stable if stable.any() else lost))
         if len(rows):
             _move(
-                program, params, learned, {n: a[rows] for n, a in x.items()}, {n: a[rows] for n, a in away.items()}, 1.0
+                engine, params, learned, {n: a[rows] for n, a in x.items()}, {n: a[rows] for n, a in away.items()}, 1.0
             )
-    if _wrong(_once(program, params, x), x, program).any():
+    if _wrong(_once(engine, params, x), x, engine).any():
         raise NotApplicable(f"{count} patterns cannot be stored: not all are stable after {most} corrections")
-    return {n: program.host(a) for n, a in params.items()}
+    return {n: engine.host(a) for n, a in params.items()}
 
 
-def _flipped(program: Program, x: Arrays, noise: float, rng: np.random.Generator) -> Arrays:
+def _flipped(program: Engine, x: Arrays, noise: float, rng: np.random.Generator) -> Arrays:
     """The patterns with some units at their other value."""
     found = {}
     for name, values in x.items():
@@ -90,7 +93,7 @@ def _flipped(program: Program, x: Arrays, noise: float, rng: np.random.Generator
     return found
 
 
-def _wrong(after: Arrays, x: Arrays, program: Program) -> Array:
+def _wrong(after: Arrays, x: Arrays, program: Engine) -> Array:
     """The rows that differ."""
     wrong = np.zeros(len(next(iter(x.values()))), bool)
     for name, values in x.items():
@@ -100,24 +103,25 @@ def _wrong(after: Arrays, x: Arrays, program: Program) -> Array:
 
 def recall(program: Program, params: Mapping[str, Any], cues: Mapping[str, Any] | Any, sweeps: int = 100) -> Recall:
     """Where each cue comes to rest when every unit takes its likelier value in turn, and the energy on the way."""
-    _plain(program)
+    engine = program.engine
+    _plain(engine)
     if sweeps < 1:
         raise ArgumentError("recall takes one sweep or more")
-    p = program.check_params(params)
-    x = {n: program.device(a) for n, a in program.visible_arrays(cues).items()}
-    energies = [program.host(program.energy(p, x))]
+    p = check_params(engine, params)
+    x = {n: engine.device(a) for n, a in visible_arrays(engine, cues).items()}
+    energies = [engine.host(engine.energy(p, x, engine.settings()))]
     still = np.zeros(len(energies[0]), bool)
     for _ in range(sweeps):
-        after = _once(program, p, x)
-        still = ~_wrong(after, x, program)
+        after = _once(engine, p, x)
+        still = ~_wrong(after, x, engine)
         x = after
-        energies.append(program.host(program.energy(p, x)))
+        energies.append(engine.host(engine.energy(p, x, engine.settings())))
         if still.all():
             break
-    return Recall({n: program.host(a) for n, a in x.items()}, np.array(energies), still)
+    return Recall({n: engine.host(a) for n, a in x.items()}, np.array(energies), still)
 
 
-def _plain(program: Program) -> None:
+def _plain(program: Engine) -> None:
     model = program.model
     others = [n for n in model.layers if n not in model.by_role("visible")]
     many = [n for n in model.random_layers() if program.derived.conditionals[n].family not in ("bernoulli", "spin")]
@@ -125,14 +129,14 @@ def _plain(program: Program) -> None:
         raise NotApplicable(f"an associative memory has visible two-valued units only, not `{(others + many)[0]}`")
 
 
-def _once(program: Program, params: Arrays, x: Arrays) -> Arrays:
+def _once(program: Engine, params: Arrays, x: Arrays) -> Arrays:
     after = {n: program.xp.array(a) for n, a in x.items()}
     program.sweep(params, after, program.settings(), _Half(), program.parts())
     return after
 
 
-def _move(program: Program, params: Arrays, learned: list[str], towards: Arrays, away: Arrays, scale: float) -> None:
+def _move(program: Engine, params: Arrays, learned: list[str], towards: Arrays, away: Arrays, scale: float) -> None:
     """Lower the energy of some states against that of others."""
-    down, up = (program.energy_gradient(params, state) for state in (towards, away))
+    down, up = (program.energy_gradient(params, state, program.settings()) for state in (towards, away))
     for name in learned:
         params[name] = params[name] - scale * (down[name] - up[name])

@@ -15,13 +15,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl.backends.interface import Arrays
 from energydsl.data.sources import Data, as_data
 from energydsl.derive.free_energy import log_states
-from energydsl.diagnostics import ArgumentError, NotApplicable, suggestion
+from energydsl.diagnostics import ArgumentError, suggestion
 from energydsl.domains import DOMAINS
 from energydsl.inference.scores import standard_error
-from energydsl.program.directed import DirectedProgram
-from energydsl.program.undirected import Arrays, Program
+from energydsl.program import Engine
+from energydsl.program.engine import MEAN_FIELD_ITERATIONS
+from energydsl.program.exact import joint_states
+from energydsl.program.marginals import summed_out
+from energydsl.program.states import check_params, checked_arrays
 
 if TYPE_CHECKING:
     from energydsl.learning.loop import Run
@@ -95,53 +99,31 @@ def predict(
     Raises `ArgumentError` for a layer that is not visible, has more than 4096 joint states, or is the only one with data;
     `NotApplicable` where directed parts or recognition are given the layer.
     """
-    program = run.program
+    program = run.program.engine
     record = _checked(program, layer)
     data = as_data(program.model, data, run.config["data"]["binarise"], "test")
-    x = program.checked_arrays(data.drawn(seed))
-    [states] = program.states((layer,))
+    x = checked_arrays(program, data.drawn(seed))
+    [states] = joint_states(program, (layer,))
     found = program.host(states[layer])
     truth = _number(program.host(x[layer]).reshape(len(x[layer]), -1), found.reshape(len(found), -1), layer)
-    params, method = program.check_params(run.params), ""
-    if isinstance(program, DirectedProgram):
-        program, params, x = _core(program, params, x, layer)
-        method = "recognition"
-    exact = set(program.model.by_role("hidden")) <= set(program.derived.free_energy.summed_out)
+    problem = program.core_problem(check_params(program, run.params), x, layer)
+    core, params, x, method = problem.engine, problem.params, problem.data, problem.method
+    exact = set(core.model.by_role("hidden")) <= set(core.derived.free_energy.summed_out)
     if not exact:
         method += ", mean field" if method else "mean field"
     rest = {n: a for n, a in x.items() if n != layer}
     count = len(truth)
     parts = []
     for start in range(0, count, _ROWS):
-        some = {n: program.device(a[start : start + _ROWS]) for n, a in rest.items()}
-        parts.append(_chances(program, params, some, states, exact))
+        some = {n: core.device(a[start : start + _ROWS]) for n, a in rest.items()}
+        parts.append(_chances(core, params, some, states, exact))
         if progress is not None:
             progress(min(1.0, (start + _ROWS) / count))
     codes = found.argmax(axis=-1) if DOMAINS[record.domain.name].one_hot else found
     return Prediction(layer, method or "exact", np.concatenate(parts), truth, codes.reshape(len(codes), -1))
 
 
-def _core(program: DirectedProgram, params: Arrays, x: Arrays, layer: str) -> tuple[Program, Arrays, Arrays]:
-    """The core of a directed model, with the means of what is recognised from the data as its data."""
-    core = program.core
-    if layer not in core.model.layers:
-        raise NotApplicable(f"`{layer}` is drawn from its parents: only layers of the core are predicted")
-    for part in (*program.generative, *program.recognition):
-        if layer in part.factor.given:
-            raise NotApplicable(
-                f"{part.factor.name} is given `{layer}`: only layers that stand in the core alone are predicted"
-            )
-    count = len(next(iter(x.values())))
-    parts: dict[str, list[Array]] = {n: [] for n in core.model.layers if n not in core.model.by_role("hidden")}
-    for start in range(0, count, _ROWS):
-        state = {n: program.device(a[start : start + _ROWS]) for n, a in x.items()}
-        program.recognise(params, state, program.settings(), None, means=True)
-        for name in parts:
-            parts[name].append(program.host(state[name]))
-    return core, program.core_params(params), {n: np.concatenate(a) for n, a in parts.items()}
-
-
-def _checked(program: Program, layer: str) -> Any:
+def _checked(program: Engine, layer: str) -> Any:
     known = program.model.by_role("visible")
     if layer not in known:
         raise ArgumentError(f"there is no visible layer `{layer}`. {suggestion(layer, known)}".strip())
@@ -162,7 +144,7 @@ def _number(values: Array, states: Array, layer: str) -> Array:
     return np.asarray(nearest)
 
 
-def _chances(program: Program, params: Arrays, rest: Arrays, states: Arrays, exact: bool) -> Array:
+def _chances(program: Engine, params: Arrays, rest: Arrays, states: Arrays, exact: bool) -> Array:
     """softmax over states of -F(rest, state), or of its mean-field bound, (rows, states)."""
     [(layer, values)] = states.items()
     rows = len(next(iter(rest.values())))
@@ -172,9 +154,9 @@ def _chances(program: Program, params: Arrays, rest: Arrays, states: Arrays, exa
         x = {**rest, layer: program.xp.array(program.xp.broadcast_to(values[k : k + 1], (rows, *values.shape[1:])))}
         if exact:
             with program.single_threaded_blas():
-                logits[:, k] = -program.host(program.summed_out(params, x, settings, out))
+                logits[:, k] = -program.host(summed_out(program, params, x, settings, out))
         else:
-            logits[:, k] = program.host(program.mean_field(params, x, _SETTLED).bound)
+            logits[:, k] = program.host(program.mean_field(params, x, settings, _SETTLED, MEAN_FIELD_ITERATIONS).bound)
     logits -= logits.max(axis=1, keepdims=True)
     weights = np.exp(np.maximum(logits, -700.0))
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))

@@ -11,10 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl.backends.interface import Arrays
 from energydsl.domains import DOMAINS
 from energydsl.inference.ais import Base, Progress, log_z_units, part_of
-from energydsl.program.directed import DirectedProgram
-from energydsl.program.undirected import Arrays, Program
+from energydsl.program import Engine
+from energydsl.program.engine import MEAN_FIELD_ITERATIONS
+from energydsl.program.exact import log_unnormalised
+from energydsl.program.marginals import external_energy
+from energydsl.program.states import check_params, layer_arrays
 from energydsl.random import Rng, stream
 
 Array = NDArray[Any]
@@ -53,49 +57,51 @@ def standard_error(values: Array) -> float | None:
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
 
 
-def exact_scores(program: Program, params: Arrays, x: Arrays, progress: Progress | None = None) -> Scores:
+def exact_scores(program: Engine, params: Arrays, x: Arrays, progress: Progress | None = None) -> Scores:
     """The latents summed out exactly, in float64, some rows at a time. Raises `TooLarge` or `NotApplicable`."""
     count = len(next(iter(x.values())))
     parts = []
     for k in range(0, count, _ROWS):
         rows = {n: a[k : k + _ROWS] for n, a in x.items()}
         part = part_of(progress, k / count, min(_ROWS, count - k) / count)
-        parts.append(program.log_unnormalised(params, rows, part))
+        parts.append(log_unnormalised(program, params, rows, part))
     return Scores(np.concatenate(parts))
 
 
-def scores(program: Program, params: Arrays, x: Arrays, seed: int) -> Scores:
+def scores(program: Engine, params: Arrays, x: Arrays, seed: int) -> Scores:
     """In closed form where all latents can be summed out in it; else by recognition, or by mean field."""
-    if isinstance(program, DirectedProgram):
+    if program.draws_its_bound:
         return _recognised(program, params, x, seed)
     if set(program.model.by_role("hidden")) <= set(program.derived.free_energy.summed_out):
         return exact_scores(program, params, x)
     return _by_mean_field(program, params, x)
 
 
-def _recognised(program: DirectedProgram, params: Arrays, x: Arrays, seed: int) -> Scores:
+def _recognised(program: Engine, params: Arrays, x: Arrays, seed: int) -> Scores:
     """The mean over a few draws of recognition, and its error."""
     count, rng = len(next(iter(x.values()))), Rng(stream(seed, "recognition for a bound"))
-    draws = []
+    p, draws = check_params(program, params), []
     for k in range(0, count, _ROWS):
         rows = {n: program.device(a[k : k + _ROWS]) for n, a in x.items()}
-        draws.append(np.stack([program.host(program.bound(params, rows, rng)[0]) for _ in range(_DRAWS)]))
+        draws.append(np.stack([program.host(program.bound(p, rows, rng)[0]) for _ in range(_DRAWS)]))
     every = np.concatenate(draws, axis=1).astype(np.float64)
     return Scores(every.mean(axis=0), True, every.std(axis=0, ddof=1) / np.sqrt(_DRAWS))
 
 
-def _by_mean_field(program: Program, params: Arrays, x: Arrays) -> Scores:
+def _by_mean_field(program: Engine, params: Arrays, x: Arrays) -> Scores:
     count = len(next(iter(x.values())))
-    found = [
-        program.in_float64.mean_field(params, {n: a[k : k + _ROWS] for n, a in x.items()}, _SETTLED)
-        for k in range(0, count, _ROWS)
-    ]
+    exact = program.in_float64
+    p, s = check_params(exact, params), exact.settings()
+    found = []
+    for k in range(0, count, _ROWS):
+        rows = layer_arrays(exact, {n: a[k : k + _ROWS] for n, a in x.items()})
+        found.append(exact.mean_field(p, rows, s, _SETTLED, MEAN_FIELD_ITERATIONS))
     settled = np.concatenate([f.residuals for f in found]) <= _SETTLED
     values = np.concatenate([program.host(f.bound) for f in found])
     return Scores(values, True, None, float(settled.mean()))
 
 
-def least_log_z(program: Program, x: Arrays, found: Scores) -> float:
+def least_log_z(program: Engine, x: Arrays, found: Scores) -> float:
     """log of what the distinct rows weigh, which log Z is never below; -inf where a layer of them is continuous.
 
     A bound that was drawn counts four of its errors less. Rows with values between states (grey ones) do not count.
@@ -111,7 +117,7 @@ def least_log_z(program: Program, x: Arrays, found: Scores) -> float:
     return float(np.logaddexp.reduce(values[first]))
 
 
-def _on_states(program: Program, layer: str, values: Array) -> Array:
+def _on_states(program: Engine, layer: str, values: Array) -> Array:
     """Which rows are states of a layer that has states to count."""
     record = program.model.layers[layer]
     domain = DOMAINS[record.domain.name]
@@ -123,15 +129,14 @@ def _on_states(program: Program, layer: str, values: Array) -> Array:
     return np.asarray((flat == np.floor(flat)).all(axis=1) if domain.integer_valued else np.zeros(len(flat), bool))
 
 
-def independent(program: Program, base: Base, x: Arrays) -> Array:
+def independent(program: Engine, base: Base, x: Arrays) -> Array:
     """log p of each row under independent units with these natural parameters, by layer: the model that learned nothing else."""
     total: Array = np.zeros(len(next(iter(x.values()))))
     for name in program.model.by_role("visible"):
-        owner = program.owner(name) if isinstance(program, DirectedProgram) else program
-        owner = owner.in_float64
+        owner = program.owner(name).in_float64
         fields = tuple(owner.host(f) for f in base[name])
         values = owner.device(x[name])
-        total = total + owner.host(owner.external_energy(name, values, fields)) - log_z_units(owner, name, fields)
+        total = total + owner.host(external_energy(owner, name, values, fields)) - log_z_units(owner, name, fields)
         if owner.derived.conditionals[name].distribution.factorial_base:
             flat = values.reshape(len(values), -1)
             total = total - owner.host(owner.xp.asarray(owner.kernels.lgamma(flat + 1.0)).sum(axis=1))

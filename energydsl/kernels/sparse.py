@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl.derive import Derived
+from energydsl.graph.edges import edges_of
 from energydsl.kernels.program import BATCH, Access, Contract, Kernel, KernelProgram, Section
 from energydsl.model.indices import Index
 
@@ -164,7 +166,7 @@ class SparsePart:
 class SparsePlan:
     """A whole model as one sparse matrix. Slots of a part are contiguous.
 
-    parts: by name, "s:0" a colour or "h" a layer; `first` counts slots. layers: the slot of every entry of a layer.
+    parts: by layer and colour, 0 where there are no colours; `first` counts slots. layers: the slot of every entry of a layer.
     rows: (slots + 1) where the entries of each slot start; source: slots. order: entries as they come from `fields`,
     sorted by slot; static: the entries without a source, and their slots; second: those of the second natural
     parameter, all of them static. until: where the run of a slot ends, in which each slot has the entries of the one
@@ -172,7 +174,7 @@ class SparsePlan:
     """
 
     slots: int
-    parts: Mapping[str, SparsePart]
+    parts: Mapping[tuple[str, int], SparsePart]
     layers: Mapping[str, Integers]
     fields: tuple[tuple[str, Entries], ...]
     rows: Integers
@@ -186,6 +188,14 @@ class SparsePlan:
     def run(self) -> float:
         """The mean length of a run, weighted by its slots."""
         return float(np.mean(self.until - np.arange(self.slots))) if self.slots else 0.0
+
+
+def sparse_plan(derived: Derived, program: KernelProgram) -> SparsePlan | None:
+    """The model as one sparse matrix, or None."""
+    model = derived.model
+    shapes = {n: p.shape for n, p in model.params.items()} | {n: x.energy_shape for n, x in model.layers.items()}
+    colours = {n: parts.colours for n, parts in derived.parts.items() if parts.colours is not None}
+    return plan(program, shapes, {n: edges_of(g) for n, g in model.graphs.items()}, colours)
 
 
 def plan(
@@ -205,7 +215,7 @@ def plan(
             if entries is None or (number == 1 and any(e.layer for e in entries)):
                 return None
             (second if number else fields).extend((name, e) for e in entries)
-    parts: dict[str, SparsePart] = {}
+    parts: dict[tuple[str, int], SparsePart] = {}
     layers: dict[str, Integers] = {}
     top = 0
     for name in shapes:
@@ -215,8 +225,8 @@ def plan(
         units = math.prod(program.layers[name].shape) if name in program.layers else math.prod(shape)
         states = math.prod(shape) // max(units, 1)
         slot = np.empty((units, states), np.int64)
-        for part, order in _orders(name, units, colours.get(name)):
-            parts[part] = SparsePart(name, top, len(order), order)
+        for colour, order in enumerate(_orders(units, colours.get(name))):
+            parts[name, colour] = SparsePart(name, top, len(order), order)
             slot[order] = top + np.arange(len(order) * states).reshape(-1, states)
             top += len(order) * states
         layers[name] = slot.ravel()
@@ -258,13 +268,14 @@ def _runs(rows: Integers, source: Integers, kinds: Integers) -> Integers:
     return np.repeat(ends, np.diff(np.append(starts, slots)))
 
 
-def _orders(name: str, units: int, colours: Integers | None) -> Iterator[tuple[str, Integers]]:
+def _orders(units: int, colours: Integers | None) -> Iterator[Integers]:
+    """The units of each colour, in order."""
     if colours is None:
-        yield name, np.arange(units)
+        yield np.arange(units)
         return
     flat = colours.ravel()
     for colour in range(int(flat.max()) + 1):
-        yield f"{name}:{colour}", np.flatnonzero(flat == colour)
+        yield np.flatnonzero(flat == colour)
 
 
 def _joined(arrays: Iterator[Integers]) -> Integers:

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from energydsl.backends.interface import Arrays
 from energydsl.derive.records import Gradient
 from energydsl.diagnostics import NotApplicable
 from energydsl.energy.targets import Contribution, output
 from energydsl.energy.terms import At
-from energydsl.program.undirected import Arrays, Program
+from energydsl.program import Engine
+from energydsl.program.gradients import projected
 
 _RATE = 0.01
 
@@ -34,7 +36,7 @@ class _Pair:
     b: Layers
 
 
-def biases(program: Program, learned: list[str]) -> dict[Layers, tuple[str, float]]:
+def biases(program: Engine, learned: list[str]) -> dict[Layers, tuple[str, float]]:
     """The parameter whose gradient is a multiple of some layers' sum, and the factor, by these layers."""
     found: dict[Layers, tuple[str, float]] = {}
     for name in learned:
@@ -44,7 +46,7 @@ def biases(program: Program, learned: list[str]) -> dict[Layers, tuple[str, floa
     return found
 
 
-def centred_pairs(program: Program, learned: list[str]) -> list[_Pair]:
+def centred_pairs(program: Engine, learned: list[str]) -> list[_Pair]:
     """The couplings that can be centred: of layers with biases."""
     known, factors = biases(program, learned), {n: _factors(program.derived.gradients[n]) for n in learned}
     found = [_Pair(n, f[0], *f[1]) for n, f in factors.items() if f is not None and len(f[1]) == 2]
@@ -54,7 +56,7 @@ def centred_pairs(program: Program, learned: list[str]) -> list[_Pair]:
 class Centring:
     """The couplings and biases of a model that can be centred, and the offsets."""
 
-    def __init__(self, program: Program, learned: list[str]):
+    def __init__(self, program: Engine, learned: list[str]):
         self.program, self.biases = program, biases(program, learned)
         self.pairs = centred_pairs(program, learned)
         if not self.pairs:
@@ -84,7 +86,7 @@ class Centring:
             whole = found[pair.param].reshape(len(a), len(b))
             whole -= (pair.factor / factor_a) * (gradients[bias_a].reshape(-1, 1) * b)
             whole -= (pair.factor / factor_b) * (a[:, None] * gradients[bias_b].reshape(1, -1))
-            found[pair.param] = self.program.project(self.program.model.params[pair.param], found[pair.param])
+            found[pair.param] = projected(self.program, self.program.model.params[pair.param], found[pair.param])
             whole = found[pair.param].reshape(len(a), len(b))
             found[bias_a] -= (pair.factor / factor_a) * (whole * b).sum(axis=1).reshape(found[bias_a].shape)
             found[bias_b] -= (pair.factor / factor_b) * (whole * a[:, None]).sum(axis=0).reshape(found[bias_b].shape)

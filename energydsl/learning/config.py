@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from energydsl.backends.choice import BACKENDS, DTYPES, PRECISIONS
+from energydsl.backends.interface import Array
 from energydsl.data.sources import Data
 from energydsl.diagnostics import ArgumentError
 from energydsl.graph.edges import edges_of
@@ -20,7 +21,7 @@ from energydsl.learning.greedy import Greedy
 from energydsl.learning.methods import METHODS, Method
 from energydsl.learning.optimizers import OPTIMIZERS, Optimizer
 from energydsl.model.records import Resolved
-from energydsl.program.undirected import Array, Program
+from energydsl.program import Engine
 from energydsl.version import __version__
 
 FILE = "config.json"
@@ -33,7 +34,7 @@ _COMPARED_APART = ("text", "graphs")
 
 
 def config_of(
-    program: Program,
+    program: Engine,
     data: Data,
     method: Method,
     optimizer: Optimizer,

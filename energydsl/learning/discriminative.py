@@ -13,9 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from energydsl.backends.interface import Arrays
+from energydsl.backends.numpy.runtime import Moments
 from energydsl.derive.free_energy import log_states
 from energydsl.diagnostics import ArgumentError, NotApplicable, suggestion
-from energydsl.program.undirected import Arrays, Program
+from energydsl.program import Engine
+from energydsl.program.exact import joint_states
+from energydsl.program.gradients import add_gradient, weighted_gradient
+from energydsl.program.initialise import base_rate
+from energydsl.program.marginals import rest_energy
+from energydsl.program.mean_field import has_second_moments
 
 MOST_STATES = 256
 
@@ -23,7 +30,7 @@ MOST_STATES = 256
 class Discriminative:
     """The batch of all rows with all states of a layer, and the gradient it gives."""
 
-    def __init__(self, program: Program, layer: str, batch: int):
+    def __init__(self, program: Engine, layer: str, batch: int):
         model = program.model
         known = model.by_role("visible")
         if layer not in known:
@@ -40,16 +47,14 @@ class Discriminative:
         if odd:
             raise NotApplicable(f"p({layer} | ...) has no exact gradient: `{odd[0]}` enters by more than x and x^2")
         self.program, self.layer, self.batch = program, layer, batch
-        [states] = program.states((layer,))
+        [states] = joint_states(program, (layer,))
         self.states = program.host(states[layer])
         self.count = len(self.states)
         rows, xp = batch * self.count, program.xp
-        self.x: Arrays = {n: xp.zeros((rows, *a.energy_shape), program.dtype) for n, a in model.layers.items()}
-        self.x[layer][...] = xp.asarray(np.repeat(self.states, batch, axis=0), program.dtype)
-        for name in self.out:
-            if 2 in program.derived.conditionals[name].distribution.powers:
-                self.x[f"{name}^2"] = xp.zeros_like(self.x[name])
-        self.neutral = {n: [program.device(b) for b in program.base_rate(n, None)] for n in self.out}
+        x = {n: xp.zeros((rows, *a.energy_shape), program.dtype) for n, a in model.layers.items()}
+        x[layer][...] = xp.asarray(np.repeat(self.states, batch, axis=0), program.dtype)
+        self.x = Moments(x, {n: xp.zeros_like(x[n]) for n in self.out if has_second_moments(program, n)})
+        self.neutral = {n: [program.device(b) for b in base_rate(program, n, None)] for n in self.out}
         self.truth: Any = xp.zeros((self.count, batch), program.dtype)
         self.row: Any = xp.zeros(rows, program.dtype)
         self.settings = program.settings()
@@ -69,17 +74,16 @@ class Discriminative:
 
     def step(self, params: Arrays) -> None:
         """Fill in the means of the latents and the weights of the rows."""
-        kernels, xp = self.program.kernels, self.program.xp
-        logits = -self.program.marginal_rest(params, self.x, self.settings, self.out)
+        layers, xp = self.program.kernels.layers, self.program.xp
+        logits = -rest_energy(self.program, params, self.x, self.settings, self.out)
         for name in self.out:
-            etas, same = getattr(kernels, f"split_fields__{name}")(
-                params, self.x, self.settings, self.program.workspace
-            )
-            logits = logits + getattr(kernels, f"log_partition_difference__{name}")(
-                etas, (0.0, self.neutral[name]), (1.0, list(same))
-            )
+            tempered = layers[name].tempered
+            assert tempered is not None, "what is summed out is drawn whole"
+            etas, same = tempered.split_fields(params, self.x, self.settings, self.program.workspace)
+            start, end = (0.0, self.neutral[name]), (1.0, list(same))
+            logits = logits + tempered.log_partition_difference(etas, start, end)
             whole = [eta + offset for eta, offset in zip(etas, same, strict=True)]
-            getattr(kernels, f"moments__{name}")(self.x, *whole)
+            layers[name].moments(self.x, *whole)
         logits = logits.reshape(self.count, self.batch)
         weights = xp.exp(logits - logits.max(axis=0, keepdims=True))
         p = weights / weights.sum(axis=0, keepdims=True)
@@ -87,8 +91,8 @@ class Discriminative:
 
     def gradient(self, params: Arrays, names: list[str]) -> Arrays:
         """d(-log p(y | v))/dparam, the mean over the rows of the batch."""
-        return self.program.weighted_gradient(params, self.x, self.settings, self.row, names)
+        return weighted_gradient(self.program, params, self.x, self.settings, self.row, names)
 
     def add_gradient(self, params: Arrays, name: str, factor: Any) -> None:
-        """Add a multiple of a gradient onto its parameter; it is one of `DIRECT`."""
-        self.program.add_gradient(params, name, self.x, self.settings, self.row * factor)
+        """Add a multiple of a gradient onto its parameter; it is one of `direct`."""
+        add_gradient(self.program, params, name, self.x, self.settings, self.row * factor)

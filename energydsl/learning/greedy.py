@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from energydsl.api import Model
+from energydsl.backends.interface import Arrays
 from energydsl.data.sources import Data
 from energydsl.derive import Derived
 from energydsl.derive.directed.network import Factor, Network
@@ -29,7 +30,8 @@ from energydsl.learning.methods import CD, Method
 from energydsl.learning.optimizers import SGD, Optimizer
 from energydsl.model.records import Resolved
 from energydsl.model.resolve import Overrides
-from energydsl.program.undirected import Arrays, Program
+from energydsl.program import Engine, Program
+from energydsl.program.states import check_params
 from energydsl.random import Rng, seed_of, stream
 from energydsl.syntax import tree
 from energydsl.syntax.printer import print_module
@@ -67,7 +69,7 @@ class Stage:
     copies: Mapping[str, str] = field(default_factory=dict)
 
 
-def stages(program: Program) -> list[Stage]:
+def stages(program: Engine) -> list[Stage]:
     """The stages of a model, from the data upwards. Raises `NotApplicable`."""
     derived = program.derived
     if not isinstance(derived, Network):
@@ -216,7 +218,7 @@ def _additive(node: tree.Expr, sign: str) -> Iterator[tuple[str, tree.Expr]]:
 
 
 def pretrain(
-    program: Program,
+    program: Engine,
     data: Data,
     greedy: Greedy,
     params: Arrays,
@@ -254,7 +256,7 @@ def pretrain(
         going_on = resume and out is not None and bool(checkpoints(out))
         epochs = greedy.epochs[min(number, len(greedy.epochs)) - 1]
         run = train(
-            small, rows, _fitting(greedy.method, small), greedy.optimizer, epochs, out, seed_of(seed, "greedy stage", number),
+            small, rows, _fitting(greedy.method, small.engine), greedy.optimizer, epochs, out, seed_of(seed, "greedy stage", number),
             batch=batch, validation=0.0, resume=going_on, report=_reported(report, f"stage {number}/{len(todo)}", epochs),
         )  # fmt: skip
         if not run.finished:
@@ -272,7 +274,7 @@ def pretrain(
     return params, None
 
 
-def _fitting(method: Method, program: Program) -> Method:
+def _fitting(method: Method, program: Engine) -> Method:
     """The method, not centred for a stage that has nothing to centre."""
     return (
         method
@@ -292,12 +294,13 @@ def _taken(model: Model) -> list[str]:
 
 def _means(program: Program, params: Arrays, x: Mapping[str, Any], wanted: Sequence[str], rng: Rng) -> dict[str, Any]:
     """Conditional means of latents given data, and latents drawn where these are coupled; some rows at a time."""
-    p, settings = program.check_params(params), program.settings()
+    engine = program.engine
+    p, settings = check_params(engine, params), engine.settings()
     count = len(next(iter(x.values())))
     found: dict[str, list[Any]] = {n: [] for n in wanted}
     for start in range(0, count, _ROWS):
         rows = {n: a[start : start + _ROWS] for n, a in x.items()}
-        state = program.with_latents(p, rows, settings, rng)
+        state = engine.with_latents(p, rows, settings, rng)
         for name in wanted:
-            found[name].append(program.host(program.mean(p, state, name)).astype(np.float32))
+            found[name].append(engine.host(program.mean(p, state, name)).astype(np.float32))
     return {n: np.concatenate(parts) for n, parts in found.items()}

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energydsl.api import Model
+from energydsl.backends.interface import Arrays
 from energydsl.data.sources import Data, as_data, load_data
 from energydsl.diagnostics import ArgumentError, EnergyError, TrainingError, a_kind, whole_number
 from energydsl.domains import DOMAINS
@@ -35,8 +36,10 @@ from energydsl.learning.run import Run as Run
 from energydsl.learning.run import open_run as open_run
 from energydsl.learning.start import check_start
 from energydsl.learning.wake_sleep import WakeSleepPhases
-from energydsl.program.directed import DirectedProgram
-from energydsl.program.undirected import Arrays, Program
+from energydsl.program import Program
+from energydsl.program.directed import Directed
+from energydsl.program.initialise import base_rate, initial_params
+from energydsl.program.states import check_params, checked_arrays, layer_arrays
 from energydsl.random import Rng, stream
 
 Array = NDArray[Any]
@@ -101,15 +104,16 @@ def train(
     if resume and folder is None:
         raise ArgumentError("resume needs the run's folder: out=...")
     method, optimizer = chosen_method(program.model, method), chosen_optimizer(program.model, optimizer)
-    applicable(program, method)
+    engine = program.engine
+    applicable(engine, method)
     data = as_data(program.model, data, binarise, "train", method.impute)
-    config = config_of(program, data, method, optimizer, epochs, batch, validation, seed, greedy)
+    config = config_of(engine, data, method, optimizer, epochs, batch, validation, seed, greedy)
     with _reserved(folder, resume), interrupt.heeded() as taken:
         stopped = None
         if greedy is not None and not (resume and folder is not None and checkpoint.found(folder)):
             visible = data.filled(seed).only(set(program.model.by_role("visible"))).arrays
-            first = program.init(seed, visible) if params is None else program.check_params(params)
-            params, stopped = pretrain(program, data, greedy, first, seed, batch, folder, resume, report)
+            first = program.init(seed, visible) if params is None else check_params(engine, params)
+            params, stopped = pretrain(engine, data, greedy, first, seed, batch, folder, resume, report)
             resume = False
         if stopped is None:
             training = _Training(program, data, method, optimizer, config, params)
@@ -149,24 +153,25 @@ def _reserved(folder: Path | None, resume: bool) -> Iterator[None]:
 class _Training:
     def __init__(
         self,
-        program: Program,
+        whole: Program,
         data: Data,
         method: Method,
         optimizer: Optimizer,
         config: dict[str, Any],
         params: Mapping[str, Any] | None,
     ):
-        self.program, self.optimizer, self.config = program, optimizer, config
+        program = whole.engine
+        self.whole, self.program, self.optimizer, self.config = whole, program, optimizer, config
         self.seed: int = config["seed"]
         self.data, self.held_out = _split(data, config["validation"], self.seed)
         self.batch = min(config["batch"], len(self.data))
         self.rng = Rng(stream(self.seed, "chains of training"))
-        whole = program.checked_arrays(self.data.filled(self.seed).arrays)
-        visible = {n: whole[n] for n in program.model.by_role("visible")}
+        rows = checked_arrays(program, self.data.filled(self.seed).arrays)
+        visible = {n: rows[n] for n in program.model.by_role("visible")}
         floors, self.scales = scales.floors(program, visible), scales.scales(program.derived)
         self.phases: Phases | WakeSleepPhases
-        if isinstance(program, DirectedProgram):
-            assert isinstance(method, WakeSleep)
+        if isinstance(method, WakeSleep):
+            assert isinstance(program, Directed)
             self.phases = WakeSleepPhases(program, method, self.batch, self.rng, floors)
         else:
             self.phases = Phases(program, method, self.batch, self.rng, floors)
@@ -175,10 +180,10 @@ class _Training:
         if method.predict:
             self.sources.append(Discriminative(program, method.predict, self.batch))
         self.imputed = method.impute
-        self.base = {n: program.base_rate(n, a) for n, a in visible.items()}
-        start = program.init(self.seed, visible) if params is None else program.check_params(params)
+        self.base = {n: base_rate(program, n, a) for n, a in visible.items()}
+        start = initial_params(program, self.seed, visible) if params is None else check_params(program, params)
         self.params: Arrays = {n: program.xp.array(a) for n, a in start.items()}
-        check_start(program, self.params, whole, Rng(stream(self.seed, "look at the start")))
+        check_start(program, self.params, rows, Rng(stream(self.seed, "look at the start")))
         self.learned = [n for n, p in program.model.params.items() if "frozen" not in p.constraints]
         self.slots: Slots = optimizer.init({n: self.params[n] for n in self.learned}, program.xp.zeros_like)
         self.lr, self.scale_lr = program.xp.zeros((), program.dtype), program.xp.zeros((), program.dtype)
@@ -239,7 +244,7 @@ class _Training:
 
     def _as_it_is(self, finished: bool, stopped_by: int = 0) -> Run:
         return Run(
-            self.program,
+            self.whole,
             {n: np.array(self.program.host(a)) for n, a in self.params.items()},
             self.config,
             self.history,
@@ -261,7 +266,7 @@ class _Training:
             draws = stream(self.seed, "grey values of a batch", self.epoch, number)
             rng = np.random.Generator(np.random.SFC64(draws))
             chosen = self.data.draw(rng, rows)
-            yield chosen if self.imputed else self.program.checked_arrays(chosen)
+            yield chosen if self.imputed else checked_arrays(self.program, chosen)
 
     @property
     def total(self) -> int:
@@ -431,7 +436,7 @@ class _Training:
         return data.rows(np.sort(rows))
 
     def _sample_rows(self, data: Data) -> Arrays:
-        return self.program.layer_arrays(self._chosen(data).drawn(self.seed))
+        return layer_arrays(self.program, self._chosen(data).drawn(self.seed))
 
     def _free_energy(self, x: Arrays) -> float:
         """Mean F(v); where latents remain, the upper bound on it."""

@@ -16,16 +16,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl.backends.interface import Arrays
+from energydsl.backends.numpy.runtime import Moments
 from energydsl.derive.records import Schedule
 from energydsl.diagnostics import NotApplicable
 from energydsl.learning.methods import CD, MCMC, PCD, Method
-from energydsl.program.undirected import Arrays, Program
+from energydsl.program import Engine
+from energydsl.program.gradients import add_gradient, weighted_gradient
+from energydsl.program.mean_field import has_second_moments, initial_moments, mean_field_sweeps
+from energydsl.program.states import initialise_missing, random_state
 from energydsl.random import Rng
 
 Array = NDArray[Any]
 
 
-def applicable(program: Program, method: Method) -> None:
+def applicable(program: Engine, method: Method) -> None:
     """Raises `NotApplicable` where a method does not fit a model."""
     verdict = next(v for v in program.derived.verdicts if v.name == method.name)
     if not verdict.ok:
@@ -42,7 +47,7 @@ class Phases:
     """
 
     def __init__(
-        self, program: Program, method: Method, batch: int, rng: Rng, floors: Mapping[str, Array] = MappingProxyType({})
+        self, program: Engine, method: Method, batch: int, rng: Rng, floors: Mapping[str, Array] = MappingProxyType({})
     ):
         self.program, self.method, self.rng = program, method, rng
         self.floors = {n: program.device(f) for n, f in floors.items() if n in program.model.layers}
@@ -53,9 +58,7 @@ class Phases:
         self.copied: list[str] = []
         self.chains = method.chains if isinstance(method, PCD | MCMC) and not self.inputs else batch
         rows = batch + self.chains
-        self.both: Arrays = {
-            n: program.xp.zeros((rows, *layer.energy_shape), program.dtype) for n, layer in model.layers.items()
-        }
+        both = {n: program.xp.zeros((rows, *layer.energy_shape), program.dtype) for n, layer in model.layers.items()}
         self.row = program.xp.full(rows, 1.0 / batch, program.dtype)
         self.row[batch:] = -1.0 / self.chains
         self.keep: Arrays = {}
@@ -65,7 +68,8 @@ class Phases:
         self.settles = method.positive == "mean-field" and bool(self.hidden)
         positive = set(self.hidden) if self.settles else self._averaged(self.positive_schedule) & set(self.hidden)
         negative = self._averaged(self.negative_schedule)
-        self._add_second_moments(positive | negative | set(self.floors))
+        squared = [n for n in sorted(positive | negative | set(self.floors)) if has_second_moments(program, n)]
+        self.both = Moments(both, {n: program.xp.zeros_like(both[n]) for n in squared})
         self.positive, self.positive_means = self._side(slice(0, batch), positive)
         self.negative, self.negative_means = self._side(slice(batch, rows), negative)
         if isinstance(method, CD):
@@ -78,23 +82,12 @@ class Phases:
         known = self.program.derived.conditionals
         return {p.layer for p in schedule[-1] if p.kind == "whole" and known[p.layer].linear} if schedule else set()
 
-    def _add_second_moments(self, layers: set[str]) -> None:
-        for name in sorted(layers):
-            if self.program.squared(name):
-                self.both[f"{name}^2"] = self.program.xp.zeros_like(self.both[name])
-
-    def _side(self, rows: slice, averaged: set[str]) -> tuple[Arrays, Arrays]:
+    def _side(self, rows: slice, averaged: set[str]) -> tuple[Arrays, Moments]:
         """Samples and means of one phase; both are views of the shared rows where that does not mix them up."""
-        samples: Arrays = {}
-        means: Arrays = {}
-        for name in self.program.model.layers:
-            view = self.both[name][rows]
-            samples[name] = self.program.xp.zeros_like(view) if name in averaged else view
-            if name in averaged:
-                means[name] = view
-                if f"{name}^2" in self.both:
-                    means[f"{name}^2"] = self.both[f"{name}^2"][rows]
-        return samples, means
+        views = {n: self.both[n][rows] for n in self.program.model.layers}
+        samples = {n: self.program.xp.zeros_like(a) if n in averaged else a for n, a in views.items()}
+        squares = {n: a[rows] for n, a in self.both.second.items() if n in averaged}
+        return samples, Moments({n: a for n, a in views.items() if n in averaged}, squares)
 
     def _start_at_data(self, averaged: set[str]) -> None:
         """CD: the negative phase goes on from the samples of the positive one; what it draws first need not be copied."""
@@ -108,7 +101,7 @@ class Phases:
     def restart(self) -> None:
         """Random chains."""
         given = {n: self.negative[n] for n in self.inputs}
-        fresh = self.program.random_state(self.chains, self.rng, given)
+        fresh = random_state(self.program, self.chains, self.rng, given)
         for name, array in fresh.items():
             self.negative[name][...] = array
 
@@ -121,7 +114,7 @@ class Phases:
     def load(self, data: Arrays) -> None:
         """Copy one batch of data to where the phases read it."""
         if self.method.impute:
-            data, known = self.program.initialise_missing(data, self.rng)
+            data, known = initialise_missing(self.program, data, self.rng)
             everything = {n: self.program.xp.ones(data[n].shape, bool) for n in data if n not in self.inputs}
             self.keep = {**everything, **known}
         for name, array in data.items():
@@ -135,7 +128,7 @@ class Phases:
         if self.settles:
             self._settle(params)
         elif self.method.impute:
-            self._sweeps(params, self.positive, {}, self.positive_schedule, self.method.latent_sweeps, self.keep)
+            self._sweeps(params, self.positive, None, self.positive_schedule, self.method.latent_sweeps, self.keep)
             self._average(params)
         elif self.hidden:
             self._sweeps(params, self.positive, self.positive_means, self.positive_schedule, self._latent_sweeps())
@@ -149,10 +142,10 @@ class Phases:
 
     def _settle(self, params: Arrays) -> None:
         """Mean field of the latents given data, from where it always starts (Salakhutdinov & Hinton 2009, sec. 2.1)."""
-        x = {**self.positive, **self.positive_means}
-        self.program.initial_moments(x, self.hidden)
-        parts = [str(part) for block in self.positive_schedule for part in block]
-        self.program.mean_field_sweeps(params, x, self.settings, parts, self.method.latent_sweeps)
+        x = Moments({**self.positive, **self.positive_means}, self.positive_means.second)
+        initial_moments(self.program, x, self.hidden)
+        parts = [part for block in self.positive_schedule for part in block]
+        mean_field_sweeps(self.program, params, x, self.settings, parts, self.method.latent_sweeps)
 
     def _latent_sweeps(self) -> int:
         """One exact pass where the latents form one block, else several sweeps from where they were left."""
@@ -160,34 +153,38 @@ class Phases:
         return 1 if exact else self.method.latent_sweeps
 
     def _sweeps(
-        self, params: Arrays, x: Arrays, means: Arrays, schedule: Schedule, count: int, keep: Arrays | None = None
+        self,
+        params: Arrays,
+        x: Arrays,
+        means: Moments | None,
+        schedule: Schedule,
+        count: int,
+        keep: Arrays | None = None,
     ) -> None:
-        parts = [str(part) for block in schedule for part in block]
+        parts = [part for block in schedule for part in block]
         self.program.sweep(params, x, self.settings, self.rng, parts, count, means, keep)
 
     def _average(self, params: Arrays) -> None:
         """Moments of the latents drawn last, given all that was drawn."""
-        kernels, program = self.program.kernels, self.program
+        layers, workspace = self.program.kernels.layers, self.program.workspace
         for name in self.positive_means:
-            if not name.endswith("^2"):
-                kernels.MEANS[name](params, self.positive, self.settings, program.workspace, self.positive_means)
+            layers[name].means(params, self.positive, self.settings, workspace, self.positive_means)
 
     def _fill_second_moments(self) -> None:
         """Squares of the samples in a phase that does not average the layer."""
-        for name in self.both:
-            if name.endswith("^2"):
-                layer, half = name[:-2], self.batch
-                if name not in self.positive_means:
-                    self.program.xp.square(self.both[layer][:half], out=self.both[name][:half])
-                if layer in self.floors:
-                    self.both[name][:half] += self.floors[layer]
-                if name not in self.negative_means:
-                    self.program.xp.square(self.both[layer][half:], out=self.both[name][half:])
+        half = self.batch
+        for name, squares in self.both.second.items():
+            if name not in self.positive_means.second:
+                self.program.xp.square(self.both[name][:half], out=squares[:half])
+            if name in self.floors:
+                squares[:half] += self.floors[name]
+            if name not in self.negative_means.second:
+                self.program.xp.square(self.both[name][half:], out=squares[half:])
 
     @property
     def direct(self) -> set[str]:
         """Parameters whose gradient is one product, so that it can be added onto them as it is made."""
-        return set(self.program.kernels.DIRECT)
+        return set(self.program.kernels.direct)
 
     @property
     def repeatable(self) -> bool:
@@ -196,11 +193,11 @@ class Phases:
 
     def gradient(self, params: Arrays, names: list[str]) -> Arrays:
         """d(-log p)/dparam, estimated from the rows as they are."""
-        return self.program.weighted_gradient(params, self.both, self.settings, self.row, names)
+        return weighted_gradient(self.program, params, self.both, self.settings, self.row, names)
 
     def add_gradient(self, params: Arrays, name: str, factor: Any) -> None:
-        """Add a multiple of a gradient onto its parameter; it is one of `DIRECT`."""
-        self.program.add_gradient(params, name, self.both, self.settings, self.row * factor)
+        """Add a multiple of a gradient onto its parameter; it is one of `direct`."""
+        add_gradient(self.program, params, name, self.both, self.settings, self.row * factor)
 
     def state(self) -> Arrays:
         """What the next step needs: the chains, and latents that are carried over."""

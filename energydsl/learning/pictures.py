@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from energydsl.backends.interface import Arrays
 from energydsl.learning.run import Run
 from energydsl.learning.sampling import chains, visible_means
-from energydsl.program.undirected import Arrays
 from energydsl.report.curves import curves
 from energydsl.report.figures import available
 from energydsl.report.sheets import TILES, Sheet, filter_sheet, pictured, sample_sheet, write

@@ -21,13 +21,16 @@ import numpy as np
 
 from energydsl.api import Model
 from energydsl.backends.choice import obstacle
+from energydsl.backends.interface import Array, Arrays
 from energydsl.diagnostics import EnergyError, Source
 from energydsl.learning import checkpoint, config, files
 from energydsl.learning.lock import locked
 from energydsl.learning.states import outside
 from energydsl.model.records import Graph
 from energydsl.model.resolve import Overrides
-from energydsl.program.undirected import Array, Arrays, Program
+from energydsl.program import Engine, Program
+from energydsl.program.initialise import base_rate
+from energydsl.program.states import check_params
 from energydsl.random import Rng
 from energydsl.version import __version__
 
@@ -71,13 +74,13 @@ def open_run(path: str | Path) -> Run:
     model = load_model(folder, settings)
     there = "auto" if obstacle(settings["backend"]) else settings["backend"]
     program = model.compile(there, settings["dtype"], settings.get("precision", "full") if there == "cupy" else "full")
-    arrays, meta, warnings = latest(folder, program, settings)
+    arrays, meta, warnings = latest(folder, program.engine, settings)
     return Run(
         program,
         part(arrays, "param/"),
         settings,
         history_until(folder, meta),
-        read_base(folder, program, settings),
+        read_base(folder, program.engine, settings),
         part(arrays, "chain/negative/"),
         folder,
         meta["update"],
@@ -109,7 +112,7 @@ def part(arrays: Arrays, prefix: str) -> Arrays:
 # --- beginning and going on
 
 
-def begin(folder: Path, program: Program, settings: dict[str, Any], base: Base) -> None:
+def begin(folder: Path, program: Engine, settings: dict[str, Any], base: Base) -> None:
     """Write what training begins with. Raises `EnergyError` where there is a run already."""
     if (folder / config.FILE).exists() and checkpoint.found(folder):
         raise EnergyError(f'{folder} holds a run already: go on with resume=True, or choose another out="FOLDER"')
@@ -121,7 +124,7 @@ def begin(folder: Path, program: Program, settings: dict[str, Any], base: Base) 
     files.write_json(folder / config.FILE, settings)
 
 
-def resume(folder: Path, program: Program, settings: dict[str, Any]) -> Base:
+def resume(folder: Path, program: Engine, settings: dict[str, Any]) -> Base:
     """Make sure that what is gone on with is what was begun; its base rates. Raises `EnergyError` with what differs."""
     if not (folder / config.FILE).exists():
         raise EnergyError(f"{folder} holds no run to resume")
@@ -194,11 +197,11 @@ def _in_order(edges: Array) -> bool:
     return bool((edges[:, 0] >= 0).all() and (edges[:, 0] < edges[:, 1]).all())
 
 
-def read_base(folder: Path, program: Program, settings: Mapping[str, Any]) -> Base:
+def read_base(folder: Path, program: Engine, settings: Mapping[str, Any]) -> Base:
     """The base rates of the visible layers."""
     path = folder / BASE
     arrays = files.read_arrays(path)
-    neutral = {n: program.base_rate(n, None) for n in program.model.by_role("visible")}
+    neutral = {n: base_rate(program, n, None) for n in program.model.by_role("visible")}
     if {n: a.shape for n, a in arrays.items()} != {n: a.shape for n, a in _flat(neutral).items()}:
         raise files.invalid(f"{path} does not hold the base rates of {', '.join(f'`{n}`' for n in neutral)}")
     for name, array in arrays.items():
@@ -259,7 +262,7 @@ def write_metrics(folder: Path, history: Iterable[Row]) -> None:
 
 
 def latest(
-    folder: Path, program: Program, settings: Mapping[str, Any], alike: Arrays | None = None
+    folder: Path, program: Engine, settings: Mapping[str, Any], alike: Arrays | None = None
 ) -> tuple[Arrays, dict[str, Any], tuple[str, ...]]:
     """Arrays and meta data of the newest checkpoint that fits the run, and what was wrong with newer ones.
 
@@ -292,7 +295,7 @@ def _check_meta(folder: Path, settings: Mapping[str, Any], meta: dict[str, Any])
     Rng().restore(meta["rng"])
 
 
-def check_arrays(program: Program, arrays: Arrays) -> None:
+def check_arrays(program: Engine, arrays: Arrays) -> None:
     """Every array of a checkpoint is one of this model: type, shape, finite numbers, values of its domain. Raises `DataError`."""
     for name, array in arrays.items():
         if array.dtype != program.dtype:
@@ -301,7 +304,7 @@ def check_arrays(program: Program, arrays: Arrays) -> None:
             raise files.invalid(f"`{name}` holds values that are not finite numbers")
         kind, _, rest = name.partition("/")
         _PARTS.get(kind, _stranger)(program, name, rest, array)
-    program.check_params(part(arrays, "param/"))
+    check_params(program, part(arrays, "param/"))
     chains = part(arrays, "chain/negative/")
     for name in program.model.layers:
         if name not in chains:
@@ -310,11 +313,11 @@ def check_arrays(program: Program, arrays: Arrays) -> None:
         raise files.invalid("its chains are of different numbers")
 
 
-def _stranger(program: Program, name: str, rest: str, array: Array) -> None:
+def _stranger(program: Engine, name: str, rest: str, array: Array) -> None:
     raise files.invalid(f"it holds `{name}`, which is nothing of this model")
 
 
-def _check_param(program: Program, name: str, rest: str, array: Array) -> None:
+def _check_param(program: Engine, name: str, rest: str, array: Array) -> None:
     param = program.model.params.get(rest.partition("/")[0])
     if param is None:
         _stranger(program, name, rest, array)
@@ -322,7 +325,7 @@ def _check_param(program: Program, name: str, rest: str, array: Array) -> None:
         raise files.invalid(f"`{name}` has shape {array.shape}, not {param.shape}")
 
 
-def _check_offset(program: Program, name: str, rest: str, array: Array) -> None:
+def _check_offset(program: Engine, name: str, rest: str, array: Array) -> None:
     layer = program.model.layers.get(rest)
     if layer is None:
         _stranger(program, name, rest, array)
@@ -330,7 +333,7 @@ def _check_offset(program: Program, name: str, rest: str, array: Array) -> None:
         raise files.invalid(f"`{name}` has shape {array.shape}, not {layer.energy_shape}")
 
 
-def _check_chains(program: Program, name: str, rest: str, array: Array) -> None:
+def _check_chains(program: Engine, name: str, rest: str, array: Array) -> None:
     """States of a layer, rows first; of one that was never drawn, zeros."""
     layer = program.model.layers.get(rest.rpartition("/")[2])
     if layer is None:
@@ -342,7 +345,7 @@ def _check_chains(program: Program, name: str, rest: str, array: Array) -> None:
         raise files.invalid(f"`{name}` holds {array[wrong].flat[0]:g}, which is not in {layer.domain}")
 
 
-_PARTS: Mapping[str, Callable[[Program, str, str, Array], None]] = {
+_PARTS: Mapping[str, Callable[[Engine, str, str, Array], None]] = {
     "param": _check_param,
     "slot": _check_param,
     "offset": _check_offset,

@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energydsl.arrays import as_numbers
+from energydsl.backends.interface import Arrays
 from energydsl.diagnostics import ArgumentError, DataError, a_kind
 from energydsl.domains import DOMAINS
 from energydsl.learning import defaults
 from energydsl.learning.run import Run
 from energydsl.learning.start import check_start
 from energydsl.learning.states import outside
-from energydsl.program.undirected import Arrays, Program
+from energydsl.program import Program
+from energydsl.program.states import check_drawn, check_params, initialise_missing, random_state
 from energydsl.random import Rng, stream
 
 Array = NDArray[Any]
@@ -47,8 +49,8 @@ def sample(
 def as_run(run: Run | Program, params: Mapping[str, Any] | None, seed: int) -> Run:
     """A run as it is; a program with parameters as a run that has not begun."""
     if isinstance(run, Program):
-        found = run.init(seed) if params is None else run.check_params(params)
-        return Run(run, {n: np.array(run.host(a)) for n, a in found.items()}, {})
+        found = run.init(seed) if params is None else check_params(run.engine, params)
+        return Run(run, {n: np.array(run.engine.host(a)) for n, a in found.items()}, {})
     if not isinstance(run, Run):
         raise ArgumentError(f"samples are of a run or of a program, model.compile(), not of {a_kind(run)}")
     if params is not None:
@@ -65,7 +67,7 @@ def chains(
     progress: Callable[[float], None] | None = None,
 ) -> Arrays:
     """As `sample`, with categorical layers one-hot."""
-    program, params = run.program, run.program.check_params(run.params)
+    program, params = run.program.engine, check_params(run.program.engine, run.params)
     held, keep = {}, {}
     fill = Rng(stream(seed, "missing entries of clamped values"))
     for name, value in (clamp or {}).items():
@@ -76,7 +78,7 @@ def chains(
     for name in program.model.by_role("input"):
         if name not in held:
             raise ArgumentError(f"`{name}` is an input: give it a value, clamp={{'{name}': ...}}")
-    state = program.init_state(params, n, seed, held)
+    state = random_state(program, n, Rng(stream(seed, "initial state")), held)
     inputs = {name: state[name] for name in program.model.by_role("input")}
     check_start(program, params, inputs, Rng(stream(seed, "look at the start")), gradients=False)
     for name, array in run.chains.items():
@@ -89,7 +91,7 @@ def chains(
         program.sweep(params, state, settings, rng, parts, min(_AT_ONCE, steps - done), None, keep)
         if progress is not None:
             progress(done / steps)
-    program.check_drawn(state)
+    check_drawn(program, state)
     return {name: program.host(array) for name, array in state.items()}
 
 
@@ -113,7 +115,7 @@ def _clamped(run: Run, name: str, value: Any, n: int, fill: Rng) -> tuple[Array,
     wrong = outside(layer, array)
     if wrong.any():
         raise ArgumentError(f"`{name}` is held at {array[wrong].flat[0]:g}, which is not in {layer.domain}")
-    values, known = run.program.initialise_missing({name: array}, fill)
+    values, known = initialise_missing(run.program.engine, {name: array}, fill)
     if len(values[name]) not in (1, n):
         raise ArgumentError(f"{len(values[name])} values of `{name}` for {n} samples")
     if name in known and layer.role == "input":
@@ -139,4 +141,6 @@ def codes(run: Run, state: Arrays) -> Arrays:
 
 def visible_means(run: Run, state: Arrays) -> Arrays:
     """Conditional means of the visible layers: smoother pictures than samples."""
-    return {n: run.program.host(run.program.mean(run.params, state, n)) for n in run.program.model.by_role("visible")}
+    return {
+        n: run.program.engine.host(run.program.mean(run.params, state, n)) for n in run.program.model.by_role("visible")
+    }

@@ -25,7 +25,7 @@ from energydsl.domains import DOMAINS
 from energydsl.energy.terms import At, entries
 from energydsl.learning.optimizers import Scale
 from energydsl.model.records import Resolved
-from energydsl.program.undirected import Program
+from energydsl.program import Engine
 
 Array = NDArray[Any]
 _OWN, _OF_LAYER = 0.01, 0.03
@@ -60,7 +60,7 @@ def _holding(conditional: Conditional) -> Field:
     return conditional.fields[number]
 
 
-def floors(program: Program, data: Mapping[str, Array]) -> dict[str, Array]:
+def floors(program: Engine, data: Mapping[str, Array]) -> dict[str, Array]:
     """f^2 of every unit of the visible layers whose precisions are learned, by layer."""
     found = {}
     for name in _with_learned_precisions(program):
@@ -69,7 +69,7 @@ def floors(program: Program, data: Mapping[str, Array]) -> dict[str, Array]:
     return found
 
 
-def described(program: Program, data: Data) -> list[str]:
+def described(program: Engine, data: Data) -> list[str]:
     """What is to be said of units that hardly vary, a sentence a layer."""
     said = []
     for name in _with_learned_precisions(program):
@@ -89,7 +89,7 @@ def _spread(rows: Array) -> tuple[Array, float]:
     return variance, _OF_LAYER**2 * (float(variance.mean()) or 1.0)
 
 
-def _with_learned_precisions(program: Program) -> list[str]:
+def _with_learned_precisions(program: Engine) -> list[str]:
     """The visible layers of Normal units, whole or truncated, whose squares stand with parameters that are learned."""
     params, found = program.model.params, []
     for name in program.model.by_role("visible"):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from energydsl.backends.interface import Array
 from energydsl.domains import DOMAINS
 from energydsl.model.records import Layer
-from energydsl.program.undirected import Array
 
 
 def outside(layer: Layer, array: Array, grey: bool = True) -> Array:

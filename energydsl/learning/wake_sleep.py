@@ -14,11 +14,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from energydsl.backends.interface import Arrays
 from energydsl.diagnostics import NotApplicable
 from energydsl.learning.methods import CD, PCD, Method, WakeSleep
 from energydsl.learning.phases import Phases
-from energydsl.program.directed import Contrast, DirectedProgram
-from energydsl.program.undirected import Arrays, Program
+from energydsl.program import Engine
+from energydsl.program.directed import Contrast, Directed
 from energydsl.random import Rng
 
 Array = NDArray[Any]
@@ -31,7 +32,7 @@ class WakeSleepPhases:
 
     def __init__(
         self,
-        program: DirectedProgram,
+        program: Directed,
         method: WakeSleep,
         batch: int,
         rng: Rng,
@@ -60,9 +61,9 @@ class WakeSleepPhases:
     @property
     def direct(self) -> set[str]:
         """Parameters of one part alone whose gradient is one product, so that it can be added as it is made."""
-        owners = [self.core.program, *(p.part.program for p in self.parts)]
+        owners = [self.core.program, *(p.part.engine for p in self.parts)]
         held = [n for program in owners for n in program.model.params]
-        return {n for program in owners for n in program.kernels.DIRECT if held.count(n) == 1}
+        return {n for program in owners for n in program.kernels.direct if held.count(n) == 1}
 
     def take(self, chains: Arrays) -> None:
         """Go on from the dreams of another run."""
@@ -95,14 +96,14 @@ class WakeSleepPhases:
         total: Arrays = {}
         found = [self.core.gradient(self.program.core_params(params), self._own(self.program.core, wanted))]
         for part in self.parts:
-            found.append(part.gradient(params, self._own(part.part.program, wanted)))
+            found.append(part.gradient(params, self._own(part.part.engine, wanted)))
         for gradients in found:
             for name, gradient in gradients.items():
                 total[name] = total[name] + gradient if name in total else gradient
         return total
 
     @staticmethod
-    def _own(program: Program, wanted: set[str]) -> list[str]:
+    def _own(program: Engine, wanted: set[str]) -> list[str]:
         return [n for n in program.model.params if n in wanted]
 
     def add_gradient(self, params: Arrays, name: str, factor: Any) -> None:
@@ -110,7 +111,7 @@ class WakeSleepPhases:
         if name in self.program.core.model.params:
             self.core.add_gradient(self.program.core_params(params), name, factor)
         for part in self.parts:
-            if name in part.part.program.model.params:
+            if name in part.part.engine.model.params:
                 part.add_gradient(params, name, factor)
 
     def state(self) -> Arrays:

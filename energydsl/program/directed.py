@@ -1,4 +1,4 @@
-"""A program for a model with directed parts: one ordinary program for the core, one for each conditional part.
+"""The engine of a model with directed parts: one ordinary engine for the core, one for each conditional part.
 
     p(x) = p_core(x_core) prod_parts p(targets | given),   q(latents | data) = prod_recognition q(targets | given)
 
@@ -7,67 +7,80 @@ Every part is a model whose given layers are inputs, so each method here is a lo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from types import MappingProxyType, SimpleNamespace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from energydsl.backends.interface import Array, Arrays, Fields, Random, Settings
+from energydsl.backends.numpy.runtime import Moments
 from energydsl.derive.directed.network import Factor, Network
-from energydsl.derive.records import Schedule
-from energydsl.diagnostics import ArgumentError, NotApplicable, TooLarge
-from energydsl.program.undirected import MAX_LOG2_STATES, Array, Arrays, MeanField, Program, by_layer
-from energydsl.random import as_random
+from energydsl.derive.records import BlockPart
+from energydsl.diagnostics import ArgumentError, NotApplicable, TooLarge, suggestion
+from energydsl.program.engine import Base, CoreProblem, Engine, MeanField
+from energydsl.program.exact import MAX_LOG2_STATES
+from energydsl.program.gradients import add_gradient, weighted_gradient
+from energydsl.program.initialise import base_rate
+from energydsl.program.marginals import summed_out
+from energydsl.program.mean_field import has_second_moments
+from energydsl.program.states import check_params, random_state
+from energydsl.program.undirected import Undirected
+from energydsl.random import Rng, as_random
+
+_ROWS = 1000
 
 
 @dataclass(frozen=True)
 class Conditional:
-    """p(targets | given), or q, as a program."""
+    """p(targets | given), or q, as an engine."""
 
     factor: Factor
-    program: Program
+    engine: Undirected
 
     @property
     def targets(self) -> tuple[str, ...]:
+        """The layers it draws."""
         return self.factor.targets
 
     def params(self, params: Mapping[str, Any]) -> Arrays:
         """The parameters it has."""
-        return {n: params[n] for n in self.program.model.params}
+        return {n: params[n] for n in self.engine.model.params}
 
     def inputs(self, x: Mapping[str, Array]) -> Arrays:
         """The layers it is given."""
-        return {n: x[n] for n in self.program.model.by_role("input")}
+        return {n: x[n] for n in self.engine.model.by_role("input")}
 
-    def draw(self, params: Arrays, x: Arrays, random: Any, settings: Any, means: bool = False) -> None:
+    def draw(self, params: Arrays, x: Arrays, random: Random | None, settings: Settings, means: bool = False) -> None:
         """Draw the targets given their parents, into x; or put their means there."""
-        program = self.program
+        engine = self.engine
         state = self.inputs(x)
         rows = len(next(iter(state.values())))
         for name in self.targets:
-            layer = program.model.layers[name]
-            state[name] = x[name] if name in x else program.xp.empty((rows, *layer.energy_shape), program.dtype)
+            layer = engine.model.layers[name]
+            state[name] = x[name] if name in x else engine.xp.empty((rows, *layer.energy_shape), engine.dtype)
         p = self.params(params)
         if means:
             for name in self.targets:
-                eta = getattr(program.kernels, f"fields__{name}")(p, state, settings, program.workspace)
-                state[name][...] = getattr(program.kernels, f"mean__{name}")(*eta)
+                kernels = engine.kernels.layers[name]
+                state[name][...] = kernels.mean(*kernels.fields(p, state, settings, engine.workspace))
         else:
-            program.sweep(p, state, settings, random, [str(part) for block in self.schedule for part in block])
+            assert random is not None
+            engine.sweep(p, state, settings, random, self.parts)
         x.update({n: state[n] for n in self.targets})
 
     @cached_property
-    def schedule(self) -> Schedule:
-        return self.program.derived.schedule(frozenset(self.program.model.by_role("input")))
+    def parts(self) -> tuple[BlockPart, ...]:
+        """The targets, in the order in which they are drawn."""
+        return self.engine.parts(self.engine.model.by_role("input"))
 
-    def log_probability(self, params: Mapping[str, Any], x: Mapping[str, Array], settings: Any) -> Array:
-        """log p(targets | given), shape (rows,)."""
-        program, p = self.program, self.params(params)
+    def log_probability(self, params: Mapping[str, Any], x: Mapping[str, Array], settings: Settings) -> Array:
+        """log p(targets | given), (rows,)."""
+        engine, p = self.engine, self.params(params)
         state = {**self.inputs(x), **{n: x[n] for n in self.targets}}
-        whole: Array = program.summed_out(p, state, settings, self.targets) - program.summed_out(p, state, settings, ())
-        return whole
+        return summed_out(engine, p, state, settings, self.targets) - summed_out(engine, p, state, settings, ())
 
 
 class Contrast:
@@ -79,193 +92,165 @@ class Contrast:
     """
 
     def __init__(self, part: Conditional, batch: int, floors: Mapping[str, Array] = MappingProxyType({})):
-        program = part.program
-        self.floors = {n: program.device(floors[n]) for n in part.targets if n in floors}
-        odd = [n for n in part.targets if not program.derived.conditionals[n].linear]
+        engine = part.engine
+        self.floors = {n: engine.device(floors[n]) for n in part.targets if n in floors}
+        odd = [n for n in part.targets if not engine.derived.conditionals[n].linear]
         if odd:
             raise NotApplicable(f"{part.factor.name}: `{odd[0]}` enters by more than x and x^2")
-        coupled = [n for n in part.targets if not program.derived.conditionals[n].factorises]
+        coupled = [n for n in part.targets if not engine.derived.conditionals[n].factorises]
         assert not coupled, "refused as E0303"
         self.part, self.batch = part, batch
-        self.both: Arrays = {
-            n: program.xp.zeros((2 * batch, *layer.energy_shape), program.dtype)
-            for n, layer in program.model.layers.items()
-        }
-        self.squared = [n for n in part.targets if 2 in program.derived.conditionals[n].distribution.powers]
-        for name in self.squared:
-            self.both[f"{name}^2"] = program.xp.zeros_like(self.both[name])
-        self.row: Any = program.xp.full(2 * batch, 1.0 / batch, program.dtype)
+        both = {n: engine.xp.zeros((2 * batch, *x.energy_shape), engine.dtype) for n, x in engine.model.layers.items()}
+        squared = [n for n in part.targets if has_second_moments(engine, n)]
+        self.both = Moments(both, {n: engine.xp.zeros_like(both[n]) for n in squared})
+        self.row: Any = engine.xp.full(2 * batch, 1.0 / batch, engine.dtype)
         self.row[batch:] *= -1.0
-        self.settings = program.settings()
+        self.settings = engine.settings()
 
-    def fill(self, params: Arrays, x: Arrays, settings: Any) -> None:
+    def fill(self, params: Arrays, x: Arrays, settings: Settings) -> None:
         """Take the states, and find the means of the targets given their parents."""
-        program, batch, self.settings = self.part.program, self.batch, settings
-        for name in program.model.layers:
+        engine, batch, self.settings = self.part.engine, self.batch, settings
+        for name in engine.model.layers:
             self.both[name][:batch] = x[name]
             if name not in self.part.targets:
                 self.both[name][batch:] = x[name]
-        for name in self.squared:
-            program.xp.square(x[name], out=self.both[f"{name}^2"][:batch])
+        for name, squares in self.both.second.items():
+            engine.xp.square(x[name], out=squares[:batch])
             if name in self.floors:
-                self.both[f"{name}^2"][:batch] += self.floors[name]
-        state = {n: a[batch:] for n, a in self.both.items()}
+                squares[:batch] += self.floors[name]
+        second = {n: a[batch:] for n, a in self.both.second.items()}
+        state = Moments({n: a[batch:] for n, a in self.both.items()}, second)
         p = self.part.params(params)
         for name in self.part.targets:
-            getattr(program.kernels, f"means__{name}")(p, state, settings, program.workspace, state)
+            engine.kernels.layers[name].means(p, state, settings, engine.workspace, state)
 
     def gradient(self, params: Arrays, names: list[str]) -> Arrays:
-        program = self.part.program
-        return program.weighted_gradient(self.part.params(params), self.both, self.settings, self.row, names)
+        """The contrast, the mean over the states, by parameter."""
+        return weighted_gradient(self.part.engine, self.part.params(params), self.both, self.settings, self.row, names)
 
     def add_gradient(self, params: Arrays, name: str, factor: Any) -> None:
-        self.part.program.add_gradient(self.part.params(params), name, self.both, self.settings, self.row * factor)
+        """Add a multiple of it onto a parameter."""
+        row = self.row * factor
+        add_gradient(self.part.engine, self.part.params(params), name, self.both, self.settings, row)
 
 
-class DirectedProgram(Program):
-    """The callable form of a model with directed parts.
+@dataclass(frozen=True)
+class DirectedSettings:
+    """Run-time scalars of the core, and of each part by its name."""
 
-    gibbs: sweeps of the core, then everything below it drawn from its parents. mean, sample and natural_parameters of a
-    layer: in the part that draws it, given its parents (in the core: given the others of the core).
+    core: Settings
+    parts: Mapping[str, Settings]
+    beta: float
+
+
+class Directed(Engine):
+    """Sweeps of the core, then everything below it drawn from its parents.
+
+    The conditional of a layer is that of the part that draws it, given its parents (in the core: given the others of the core).
     """
 
     def __init__(self, derived: Network, backend: str = "numpy", dtype: str = "float32", precision: str = "full"):
         self.network = derived
-        self.derived = derived
-        self.model = derived.model
-        self.backend, self.precision = backend, precision
-        self.dtype = np.dtype(dtype)
-        self.core = Program(derived.core, backend, dtype, precision)
+        self._core = Undirected(derived.core, backend, dtype, precision)
         self.generative, self.recognition = (
-            tuple(Conditional(p, Program(p.derive(), backend, dtype, precision)) for p in parts)
-            for parts in (derived.factorisation.generative, derived.factorisation.recognition)
+            tuple(Conditional(f, Undirected(f.derive(), backend, dtype, precision)) for f in factors)
+            for factors in (derived.factorisation.generative, derived.factorisation.recognition)
         )
-        self.kernels, self.workspace, self.xp = self.core.kernels, self.core.workspace, self.core.xp
-        titles = [("core", self.core), *((c.factor.name, c.program) for c in (*self.generative, *self.recognition))]
-        self.source = "\n\n".join(f"# ===== {name}\n{program.source}" for name, program in titles)
-
-    @cached_property
-    def in_float64(self) -> DirectedProgram:
-        """The same model in float64, for what must be exact."""
-        return self if self.dtype == np.float64 else DirectedProgram(self.network, self.backend, "float64")
+        titles = [("core", self._core), *((c.factor.name, c.engine) for c in self._conditionals)]
+        source = "\n\n".join(f"# ===== {name}\n{engine.source}" for name, engine in titles)
+        super().__init__(derived, backend, dtype, precision, self._core.kernels, source)
+        self.workspace = self._core.workspace
 
     @property
-    def sparse(self) -> None:
-        """The whole is never one sparse matrix; its parts may be."""
+    def _conditionals(self) -> tuple[Conditional, ...]:
+        return (*self.generative, *self.recognition)
 
-    def owner(self, layer: str) -> Program:
-        """The program of the part that draws a layer."""
-        self._check_unit_layer(layer)
-        return next((c.program for c in self.generative if layer in c.targets), self.core)
+    @cached_property
+    def in_float64(self) -> Directed:
+        """The same model in float64, for what must be exact."""
+        return self if self.dtype == np.float64 else Directed(self.network, self.backend, "float64")
 
-    def core_params(self, params: Mapping[str, Any]) -> Arrays:
-        """The parameters of the core."""
-        return {n: params[n] for n in self.core.model.params}
+    @property
+    def core(self) -> Undirected:
+        """The undirected part at the top."""
+        return self._core
+
+    @property
+    def mixes_by_blocks(self) -> bool:
+        """Recognition draws the latents below the core; those of the core are drawn as in any model."""
+        return self._core.mixes_by_blocks
+
+    def owner(self, layer: str) -> Undirected:
+        """The engine of the part that draws a layer. Raises `ArgumentError` for a layer that is not random."""
+        known = self.derived.conditionals
+        if layer not in known:
+            raise ArgumentError(f"there is no random layer `{layer}`. {suggestion(layer, known)}".strip())
+        return next((c.engine for c in self.generative if layer in c.targets), self._core)
 
     def settings(
         self,
         beta: float = 1.0,
         weights: Mapping[str, float] | None = None,
         consts: Mapping[str, float] | None = None,
-        external: Mapping[str, tuple[Array, ...]] | None = None,
-    ) -> Any:
+        external: Mapping[str, Fields] | None = None,
+    ) -> DirectedSettings:
         """Run-time scalars of all parts; weights are those of the core's energy terms."""
-        core = self.core.settings(beta, weights, consts, external)
-        parts = {c.factor.name: c.program.settings(beta, None, consts) for c in (*self.generative, *self.recognition)}
-        return SimpleNamespace(core=core, parts=parts, beta=beta)
+        core = self._core.settings(beta, weights, consts, external)
+        parts = {c.factor.name: c.engine.settings(beta, None, consts) for c in self._conditionals}
+        return DirectedSettings(core, parts, beta)
 
-    def _natural(self, layer: str, mean: Array, *second: Array, states: Array | None = None) -> Array:
-        owner = self.owner(layer)
-        natural = super()._natural if owner is self.core else owner._natural
-        return natural(layer, mean, *second, states=states)
+    def _core_state(self, x: Arrays) -> Arrays:
+        return {n: x[n] for n in self._core.model.layers}
 
-    # --- energies and probabilities
+    # --- energies
 
-    def energy(self, params: Mapping[str, Any], state: Mapping[str, Any], **scalars: Any) -> Array:
-        """E(x) = E of the core - sum over parts of log p(targets | given), shape (chains,), so that p(x) = exp(-E(x)) / Z.
+    def energy(self, p: Arrays, x: Arrays, s: DirectedSettings) -> Array:
+        """E(x) = E of the core - sum over parts of log p(targets | given), (chains,), so that p(x) = exp(-E(x)) / Z.
 
         beta multiplies the energies of parts before they are normalised, and not that of the core.
         """
-        p, x, s = self.check_params(params), self._state(state, self.model.layers), self.settings(**scalars)
-        total = self.core.energy(self.core_params(p), {n: x[n] for n in self.core.model.layers}, **scalars)
+        total = self._core.energy(self.core_params(p), self._core_state(x), s.core)
         for part in self.generative:
             total = total - part.log_probability(p, x, s.parts[part.factor.name])
         return total
 
     def term_energies(self, p: Arrays, x: Arrays) -> dict[str, Array]:
         """E of the core by term, and -log p(targets | given) of each generative part by its name."""
-        found = self.core.term_energies(self.core_params(p), {n: x[n] for n in self.core.model.layers})
-        s = self.settings()
+        found, s = self._core.term_energies(self.core_params(p), self._core_state(x)), self.settings()
         return found | {c.factor.name: -c.log_probability(p, x, s.parts[c.factor.name]) for c in self.generative}
 
-    def log_joint(self, params: Mapping[str, Any], state: Mapping[str, Any], **scalars: Any) -> Array:
-        """log p(x) + log Z of the core, shape (chains,)."""
-        p, x, s = self.check_params(params), self._state(state, self.model.layers), self.settings(**scalars)
-        return self._log_joint(p, x, s)
+    def free_energy(self, p: Arrays, x: Arrays, s: DirectedSettings) -> Array:
+        """-log p(x) Z of all layers, (chains,): nothing is summed out."""
+        return -self.log_weights(p, x, s, ())
 
-    def _log_joint(self, p: Arrays, x: Arrays, s: Any) -> Array:
-        total = -self.core.summed_out(self.core_params(p), {n: x[n] for n in self.core.model.layers}, s.core, ())
+    def log_weights(self, p: Arrays, x: Arrays, s: DirectedSettings, out: tuple[str, ...]) -> Array:
+        """log of p(x) times Z of the core: nothing is summed out."""
+        total = -summed_out(self._core, self.core_params(p), self._core_state(x), s.core, ())
         return sum((c.log_probability(p, x, s.parts[c.factor.name]) for c in self.generative), total)
 
-    def free_energy(self, params: Mapping[str, Any], state: Mapping[str, Any], **scalars: Any) -> Array:
-        """-log p(x) Z of all layers, shape (chains,): nothing is summed out."""
-        return -self.log_joint(params, state, **scalars)
-
-    def check_normalisable(self, params: Mapping[str, Any], **scalars: Any) -> None:
-        """That of the core; the parts below it are normalised."""
-        self.core.check_normalisable(self.core_params(self.check_params(params)), **scalars)
-
-    def log_partition(
-        self,
-        params: Mapping[str, Any],
-        given: Mapping[str, Any] | None = None,
-        progress: Callable[[float], None] | None = None,
-        **scalars: Any,
-    ) -> float | Array:
-        """Exact log Z of the core; the parts below it are normalised."""
-        p = self.check_params(params)
-        inputs = {n: a for n, a in by_layer({} if given is None else given, ()).items() if n in self.core.model.layers}
-        return self.core.log_partition(self.core_params(p), inputs, progress, **scalars)
-
-    def _cheapest(self, over: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def cheapest_sum(self, over: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """All layers are enumerated. Raises `TooLarge`."""
         if self.derived.log2_states > MAX_LOG2_STATES:
             raise TooLarge(f"the exact sum would enumerate 2^{self.derived.log2_states:.4g} states of the latents")
         return (), over
 
-    def _log_weights(self, p: Arrays, x: Arrays, s: Any, out: tuple[str, ...]) -> Array:
-        """log of p(x) times Z of the core: nothing is summed out."""
-        return self._log_joint(p, x, s)
-
-    def mean_field(self, *_: Any, **__: Any) -> MeanField:
-        raise NotApplicable("mean field is for undirected models; here recognition approximates the latents")
+    def energy_gradient(self, p: Arrays, x: Arrays, s: DirectedSettings) -> Arrays:
+        """Batch mean of G with dE = sum(G * dparam): in a part, dE/dparam less its mean under p(targets | given)."""
+        total = {n: self.xp.zeros_like(a) for n, a in p.items()}
+        found = [self._core.energy_gradient(self.core_params(p), self._core_state(x), s.core)]
+        for part in self.generative:
+            contrast = Contrast(part, len(next(iter(x.values()))))
+            contrast.fill(p, x, s.parts[part.factor.name])
+            found.append(contrast.gradient(p, list(part.engine.model.params)))
+        for gradients in found:
+            for name, gradient in gradients.items():
+                total[name] = total[name] + gradient
+        return total
 
     # --- draws
 
-    def natural_parameters(
-        self, params: Mapping[str, Any], state: Mapping[str, Any], layer: str, **scalars: Any
-    ) -> tuple[Array, ...]:
-        """beta times the fields of a layer in the part that draws it."""
-        p, owner = self.check_params(params), self.owner(layer)
-        kept = {n: a for n, a in by_layer(state, ()).items() if n in owner.model.layers}
-        return owner.natural_parameters({n: p[n] for n in owner.model.params}, kept, layer, **scalars)
-
-    def _given_rest(
-        self, params: Mapping[str, Any], state: Mapping[str, Any], layer: str, what: str, scalars: Mapping[str, Any]
-    ) -> Array:
-        p, owner = self.check_params(params), self.owner(layer)
-        kept = {n: a for n, a in by_layer(state, ()).items() if n in owner.model.layers}
-        return owner._given_rest({n: p[n] for n in owner.model.params}, kept, layer, what, scalars)
-
-    def sample(
-        self, params: Mapping[str, Any], state: Mapping[str, Any], layer: str, rng: Any, **scalars: Any
-    ) -> Array:
-        """A draw of a layer in the part that draws it."""
-        p, owner = self.check_params(params), self.owner(layer)
-        kept = {n: a for n, a in by_layer(state, ()).items() if n in owner.model.layers}
-        return owner.sample({n: p[n] for n in owner.model.params}, kept, layer, rng, **scalars)
-
-    def parts(self, clamp: Iterable[str] = ()) -> list[str]:
-        """The parts of a sweep: those of the core, then the directed layers downwards, as `<v`."""
+    def parts(self, clamp: Iterable[str] = ()) -> tuple[BlockPart, ...]:
+        """The parts of a sweep: those of the core, then the directed layers downwards."""
         clamped = frozenset(clamp)
         for name in clamped:
             if name not in self.model.layers:
@@ -278,84 +263,119 @@ class DirectedProgram(Program):
                     f"`{held[0]}` is drawn from `{free[0]}`: with it held, what lies above has no closed-form "
                     "conditional; clamp layers of the core, or use recognition"
                 )
-        core = self.core.parts(clamped & set(self.core.model.layers))
-        return [*core, *(f"<{n}" for c in self.generative for n in c.targets if n not in clamped)]
+        core = self._core.parts(clamped & set(self._core.model.layers))
+        return (*core, *(BlockPart(n) for c in self.generative for n in c.targets if n not in clamped))
 
     def sweep(
         self,
         p: Arrays,
         x: Arrays,
-        s: Any,
-        random: Any,
-        parts: list[str],
+        s: DirectedSettings,
+        random: Random,
+        parts: Sequence[BlockPart],
         steps: int = 1,
-        means: Arrays | None = None,
+        means: Moments | None = None,
         keep: Arrays | None = None,
     ) -> None:
         """Sweeps of the core in place, then the directed layers drawn from their parents."""
-        core = [part for part in parts if not part.startswith("<")]
-        below = [n for n in keep or () if n not in self.core.model.layers]
+        core = [part for part in parts if part.layer in self._core.model.layers]
+        below = [n for n in keep or () if n not in self._core.model.layers]
         if below:
             raise NotApplicable(f"`{below[0]}` is drawn from its parents: it is held as a whole or not at all")
         if core:
-            inner = {n: x[n] for n in self.core.model.layers}
-            self.core.sweep(self.core_params(p), inner, s.core, random, core, steps, None, keep)
-        wanted = {part[1:] for part in parts if part.startswith("<")}
-        for part in self.generative:
-            if set(part.targets) & wanted:
-                part.draw(p, x, random, s.parts[part.factor.name])
+            self._core.sweep(self.core_params(p), self._core_state(x), s.core, random, core, steps, None, keep)
+        wanted = {part.layer for part in parts} - set(self._core.model.layers)
+        for conditional in self.generative:
+            if set(conditional.targets) & wanted:
+                conditional.draw(p, x, random, s.parts[conditional.factor.name])
 
-    def recognise(self, p: Arrays, x: Arrays, s: Any, random: Any, means: bool = False) -> None:
+    def recognise(self, p: Arrays, x: Arrays, s: DirectedSettings, random: Random | None, means: bool = False) -> None:
         """Draw what is recognised from the data upwards, into x; or put means there."""
         for part in self.recognition:
             part.draw(p, x, random, s.parts[part.factor.name], means)
 
-    def generate(self, p: Arrays, x: Arrays, s: Any, random: Any) -> None:
+    def generate(self, p: Arrays, x: Arrays, s: DirectedSettings, random: Random) -> None:
         """Draw the directed layers downwards, into x."""
         for part in self.generative:
             part.draw(p, x, random, s.parts[part.factor.name])
 
-    def with_latents(self, p: Arrays, x: Arrays, s: Any, random: Any) -> Arrays:
+    def with_latents(self, p: Arrays, x: Arrays, s: DirectedSettings, random: Rng) -> Arrays:
         """The data, and latents recognised once."""
-        state = dict(x)
+        core, state = self._core, dict(x)
         self.recognise(p, state, s, random)
         count = len(next(iter(x.values())))
-        fresh = self.core.random_state(count, random, {n: state[n] for n in self.core.model.layers if n in state})
-        visible = frozenset(self.core.model.by_role("visible"))
-        inner = {**fresh, **{n: self.xp.array(state[n]) for n in self.core.model.layers if n in state}}
-        if self.core.model.by_role("hidden"):
-            self.core.sweep(self.core_params(p), inner, s.core, random, self.core.parts(visible))
+        known = {n: state[n] for n in core.model.layers if n in state}
+        inner = random_state(core, count, random, known) | {n: self.xp.array(a) for n, a in known.items()}
+        if core.model.by_role("hidden"):
+            core.sweep(self.core_params(p), inner, s.core, random, core.parts(core.model.by_role("visible")))
         return state | inner
 
-    def reconstruction(self, p: Arrays, state: Arrays, s: Any) -> Iterator[tuple[str, Array]]:
-        """Means of the visible layers given the latents."""
+    def reconstruction(self, p: Arrays, state: Arrays, s: DirectedSettings) -> Iterator[tuple[str, Array]]:
+        """Means of the visible layers given their parents."""
         for name in self.model.by_role("visible"):
-            yield name, self.mean(p, state, name)
+            owner = self.owner(name)
+            own = {n: p[n] for n in owner.model.params}
+            eta = owner.fields(own, {n: state[n] for n in owner.model.layers}, name, owner.settings())
+            yield name, self.xp.array(self.xp.broadcast_to(owner.kernels.layers[name].mean(*eta), state[name].shape))
 
-    def bound(self, params: Mapping[str, Any], x: Arrays, rng: Any = None) -> tuple[Array, bool]:
-        """log p(data) + log Z of the core from below, shape (rows,): one draw of <log p - log q> under recognition."""
-        if not all(v.ok for v in self.derived.verdicts if v.name == "wake-sleep"):
+    # --- likelihoods
+
+    def bound(self, p: Arrays, x: Arrays, rng: Rng | None = None) -> tuple[Array, bool]:
+        """log p(data) + log Z of the core from below, (rows,): one draw of <log p - log q> under recognition."""
+        if not self._recognised:
             return self.xp.full(len(next(iter(x.values()))), np.nan), True
-        p, s, state = self.check_params(params), self.settings(), dict(x)
+        s, state, core = self.settings(), dict(x), self._core
         self.recognise(p, state, s, as_random(rng))
-        visible = {n: state[n] for n in self.core.model.layers if n in state}
-        total, _ = self.core.bound(self.core_params(p), visible)
+        known = {n: state[n] for n in core.model.layers if n in state}
+        total, _ = core.bound(self.core_params(p), known)
         for part in self.generative:
             total = total + part.log_probability(p, state, s.parts[part.factor.name])
         for part in self.recognition:
             total = total - part.log_probability(p, state, s.parts[part.factor.name])
         return total, True
 
-    def energy_gradient(self, params: Mapping[str, Any], state: Mapping[str, Any], **scalars: Any) -> Arrays:
-        """Batch mean of G with dE = sum(G * dparam): in a part, dE/dparam less its mean under p(targets | given)."""
-        p, x, s = self.check_params(params), self._state(state, self.model.layers), self.settings(**scalars)
-        total = {n: self.xp.zeros_like(a) for n, a in p.items()}
-        found = [self.core.energy_gradient(self.core_params(p), {n: x[n] for n in self.core.model.layers}, **scalars)]
-        for part in self.generative:
-            contrast = Contrast(part, len(next(iter(x.values()))))
-            contrast.fill(p, x, s.parts[part.factor.name])
-            found.append(contrast.gradient(p, list(part.program.model.params)))
-        for gradients in found:
-            for name, gradient in gradients.items():
-                total[name] = total[name] + gradient
-        return total
+    @property
+    def _recognised(self) -> bool:
+        """Whether all latents can be recognised from the data."""
+        return all(v.ok for v in self.derived.verdicts if v.name == "wake-sleep")
+
+    @property
+    def draws_its_bound(self) -> bool:
+        """Yes: recognition is drawn from."""
+        return True
+
+    def mean_field(self, p: Arrays, x: Arrays, s: Any, tolerance: float, max_iterations: int) -> MeanField:
+        """Raises `NotApplicable`."""
+        raise NotApplicable("mean field is for undirected models; here recognition approximates the latents")
+
+    def annealing_start(
+        self, params: Mapping[str, Any], base: Base, data: Arrays, random: Rng
+    ) -> tuple[Undirected, Mapping[str, Any], Base]:
+        """The core, and the base rates of what is recognised from the data."""
+        p, core = check_params(self, params), self._core
+        state = {n: self.device(a) for n, a in data.items()}
+        if not state or not self._recognised:
+            return core, self.core_params(p), {}
+        self.recognise(p, state, self.settings(), random)
+        rates = {n: base_rate(core, n, self.host(state[n])) for n in core.model.by_role("visible")}
+        return core, self.core_params(p), rates
+
+    def core_problem(self, p: Arrays, x: Arrays, layer: str) -> CoreProblem:
+        """The core, with the means of what is recognised from the data as its data."""
+        core = self._core
+        if layer not in core.model.layers:
+            raise NotApplicable(f"`{layer}` is drawn from its parents: only layers of the core are predicted")
+        for part in self._conditionals:
+            if layer in part.factor.given:
+                raise NotApplicable(
+                    f"{part.factor.name} is given `{layer}`: only layers that stand in the core alone are predicted"
+                )
+        count = len(next(iter(x.values())))
+        found: dict[str, list[Array]] = {n: [] for n in core.model.layers if n not in core.model.by_role("hidden")}
+        for start in range(0, count, _ROWS):
+            state = {n: self.device(a[start : start + _ROWS]) for n, a in x.items()}
+            self.recognise(p, state, self.settings(), None, means=True)
+            for name, arrays in found.items():
+                arrays.append(self.host(state[name]))
+        data = {n: np.concatenate(a) for n, a in found.items()}
+        return CoreProblem(core, self.core_params(p), data, "recognition")

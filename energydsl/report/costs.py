@@ -12,7 +12,7 @@ from energydsl.derive.directed.network import derivations
 from energydsl.kernels import lower
 from energydsl.kernels.cost import Cost, KernelCost, cost_of
 from energydsl.kernels.lower import NEVER
-from energydsl.program.undirected import sparse_plan
+from energydsl.kernels.sparse import sparse_plan
 
 
 def costs(model: Compiled) -> dict[str, Any]:

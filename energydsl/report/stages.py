@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from energydsl.backends.registry import printed
 from energydsl.compiler import Checked, Compiled
 from energydsl.derive.directed.network import derivations
 from energydsl.graph.terms import term_graph
@@ -50,9 +51,7 @@ def _kernels(model: Compiled) -> str:
 
 
 def _source(model: Compiled) -> str:
-    from energydsl.program.undirected import emit
-
-    texts = ((name, emit(derived).text) for name, derived in derivations(model.derived))
+    texts = ((name, printed(derived).text) for name, derived in derivations(model.derived))
     return "\n\n".join(f"# ===== {name}\n{text}" if name else text for name, text in texts)
 
 

@@ -9,20 +9,21 @@ from functools import cached_property
 from typing import Any, TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
 
+from energydsl.backends.interface import Array, Arrays
 from energydsl.derive import Derived
 from energydsl.derive.records import BlockPart, Schedule
 from energydsl.domains import DOMAINS
 from energydsl.graph.edges import edges_of
 from energydsl.kernels.lower import CHEAPER
 from energydsl.model.records import Layer, Param, Resolved
-from energydsl.program.undirected import Arrays, Program
+from energydsl.program import Program
+from energydsl.program.initialise import constrained
+from energydsl.program.undirected import Undirected
 from energydsl.random import stream
 from energydsl.verification.oracle import Oracle, enumerate_states, quadrature, unit_values
 from energydsl.verification.rounding import largest
 
-Array = NDArray[Any]
 # A unit: its layer, and its number there in flat order.
 Unit = tuple[str, int]
 # Stand-ins for the values of a unit of infinitely many, in (0, 1) before they are moved into its domain.
@@ -49,7 +50,7 @@ class Setting:
 
     seed: int
     derived: Derived
-    program: Program
+    engine: Undirected
     oracle: Oracle
     params: Arrays
     scalars: Scalars
@@ -60,6 +61,11 @@ class Setting:
     def model(self) -> Resolved:
         """The model, with its sizes as they are here."""
         return self.derived.model
+
+    @cached_property
+    def program(self) -> Program:
+        """The kernels as a user calls them."""
+        return Program(self.engine)
 
     @property
     def units(self) -> Mapping[str, Layer]:
@@ -77,7 +83,7 @@ class Setting:
 
     def host(self, array: Any) -> Array:
         """Values as a NumPy array."""
-        return self.program.host(array)
+        return self.engine.host(array)
 
     def with_inputs(self, states: Mapping[str, Array], rows: int) -> Arrays:
         """States with the inputs in every row."""
@@ -87,7 +93,9 @@ class Setting:
         """The units a part updates, in flat order."""
         if part.kind != "colours":
             return list(range(self.model.layers[part.layer].size))
-        return [int(k) for k in self.host(getattr(self.program.kernels, f"UNITS__{part.layer}")[part.colour])]
+        units = self.engine.kernels.layers[part.layer].units
+        assert units is not None
+        return [int(k) for k in self.host(units[part.colour])]
 
     def blocks_of(self, schedule: Schedule) -> Iterator[list[Unit]]:
         """Units that are updated together; a scanned layer gives one block a unit."""
@@ -205,7 +213,7 @@ def random_param(param: Param, rng: np.random.Generator) -> Array:
     value = rng.normal(0.0, 0.6, param.shape)
     if "positive" in param.constraints:
         value = rng.uniform(0.6, 1.4, param.shape)
-    return Program.constrain(param, np.asarray(value))
+    return constrained(param, np.asarray(value))
 
 
 def some_states(derived: Derived, seed: int, backend: str = "numpy", factored: str = CHEAPER) -> Case:
@@ -235,7 +243,7 @@ def _setting(derived: Derived, seed: int, backend: str, factored: str) -> Settin
     return Setting(
         seed=seed,
         derived=derived,
-        program=Program(derived, backend, "float64", factored=factored),
+        engine=Undirected(derived, backend, "float64", factored=factored),
         oracle=Oracle(model, {n: edges_of(g) for n, g in model.graphs.items()}, consts, weights),
         params=params,
         scalars={"beta": _BETA, "weights": weights, "consts": consts},

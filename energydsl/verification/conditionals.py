@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from energydsl.backends.interface import Array
 from energydsl.domains import DOMAINS
-from energydsl.verification.case import Array, Listed
+from energydsl.program.marginals import statistics
+from energydsl.program.states import check_params, layer_arrays
+from energydsl.verification.case import Listed
 from energydsl.verification.oracle import log_factorial
 
 
@@ -14,12 +17,11 @@ def sampler_fields(case: Listed, name: str) -> tuple[Array, ...]:
     layer = case.model.layers[name]
     if case.derived.parts[name].kind != "scan":
         return case.natural_parameters(case.x, name)
-    kernels, s = case.program.kernels, case.program.settings(**case.scalars)
-    p, x = case.program.check_params(case.params), case.program.layer_arrays(case.x)
+    engine, s = case.engine, case.engine.settings(**case.scalars)
+    p, x = check_params(engine, case.params), layer_arrays(engine, case.x)
     etas = []
-    for field in case.derived.conditionals[name].fields:
-        unit = getattr(kernels, f"unit_eta{field.number}__{name}")
-        columns = [case.host(unit(p, x, s, case.program.workspace, *at)) for at in np.ndindex(*layer.shape)]
+    for unit in engine.kernels.layers[name].unit_fields:
+        columns = [case.host(unit(p, x, s, engine.workspace, *at)) for at in np.ndindex(*layer.shape)]
         etas.append(np.stack(columns, axis=1).reshape(case.rows, *layer.field_shape))
     return tuple(etas)
 
@@ -33,8 +35,8 @@ def log_conditionals(case: Listed, name: str) -> Array:
         logits = eta[0].reshape(case.rows, layer.size, -1)
     else:
         flat = [e.reshape(case.rows, layer.size, 1) for e in eta]
-        statistics = [case.host(t) for t in case.program.statistics(name, case.program.device(values))]
-        logits = np.asarray(sum(e * t for e, t in zip(flat, statistics, strict=True)))
+        found = [case.host(t) for t in statistics(case.engine, name, case.engine.device(values))]
+        logits = np.asarray(sum(e * t for e, t in zip(flat, found, strict=True)))
     return np.asarray(logits - log_factorial(values) if family.factorial_base else logits)
 
 
@@ -43,6 +45,6 @@ def normalised(case: Listed, name: str) -> Array:
     logits, layer = log_conditionals(case, name), case.model.layers[name]
     if not DOMAINS[layer.domain.name].finite:
         return np.asarray(logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True))
-    eta = [case.program.device(e) for e in sampler_fields(case, name)]
-    log_partition = case.host(getattr(case.program.kernels, f"log_partition__{name}")(*eta))
+    eta = [case.engine.device(e) for e in sampler_fields(case, name)]
+    log_partition = case.host(case.engine.kernels.layers[name].log_partition(*eta))
     return np.asarray(logits - log_partition.reshape(case.rows, layer.size, 1))

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from energydsl.backends.interface import Array, Arrays
 from energydsl.derive import Derived
 from energydsl.domains import DOMAINS
 from energydsl.model.records import Layer
-from energydsl.program.undirected import Arrays, Program
-from energydsl.verification.case import Array, generator
+from energydsl.program import Program
+from energydsl.program.initialise import constrained
+from energydsl.program.undirected import Undirected
+from energydsl.verification.case import generator
 from energydsl.verification.log_odds import log_odds
 from energydsl.verification.records import Check
 from energydsl.verification.rounding import largest
@@ -43,28 +46,29 @@ class _Move:
 
 def _moves(derived: Derived, seed: int) -> Iterator[_Move]:
     rng, model = generator(seed, _USE), derived.model
-    program = Program(derived, "numpy", "float64")
+    engine = Undirected(derived, "numpy", "float64")
     params = {
-        n: Program.constrain(p, np.asarray(rng.normal(0, 0.1, p.shape) + ("positive" in p.constraints)))
+        n: constrained(p, np.asarray(rng.normal(0, 0.1, p.shape) + ("positive" in p.constraints)))
         for n, p in model.params.items()
     }
     given = {n: rng.random((1, *model.layers[n].energy_shape)) for n in model.by_role("input")}
-    state = program.init_state(params, 1, seed, given)
+    state = Program(engine).init_state(params, 1, seed, given)
     for name, layer in model.random_layers().items():
         if derived.parts[name].kind == "scan" and layer.size > _MOST_SCANNED:
             continue
-        etas = program.natural_parameters(params, state, name)
+        etas = Program(engine).natural_parameters(params, state, name)
         for unit in rng.integers(0, layer.size, _UNITS):
-            yield _move(program, params, state, layer, int(unit), etas)
+            yield _move(engine, params, state, layer, int(unit), etas)
 
 
-def _move(program: Program, params: Arrays, state: Arrays, layer: Layer, unit: int, etas: tuple[Array, ...]) -> _Move:
+def _move(engine: Undirected, params: Arrays, state: Arrays, layer: Layer, unit: int, etas: tuple[Array, ...]) -> _Move:
     after = {**state, layer.name: _moved(layer, state[layer.name], unit)}
+    program = Program(engine)
     before_energy, after_energy = (float(program.energy(params, x)[0]) for x in (state, after))
-    gain = log_odds(program, layer, unit, etas, state[layer.name], after[layer.name])
+    gain = log_odds(engine, layer, unit, etas, state[layer.name], after[layer.name])
     scale = max(1.0, abs(before_energy), abs(after_energy))
     odds = largest((after_energy - before_energy + gain) / scale)
-    colours = program.derived.parts[layer.name].colours
+    colours = engine.derived.parts[layer.name].colours
     if colours is None:
         return _Move(odds, 0.0)
     new = program.natural_parameters(params, after, layer.name)[0]

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from energydsl.backends.interface import Array, Arrays
 from energydsl.model.records import Param
-from energydsl.program.undirected import Arrays
-from energydsl.verification.case import Array, Case
+from energydsl.program.gradients import weighted_gradient
+from energydsl.program.states import check_params, layer_arrays
+from energydsl.verification.case import Case
 from energydsl.verification.records import Check
 from energydsl.verification.rounding import STEP, largest, of_slopes
 
@@ -56,9 +58,9 @@ def gradient_check(case: Case, name: str, x: Arrays, row: Array, value: Callable
 
 def _gradients(case: Case, x: Arrays, row: Array) -> Arrays:
     """The kernels' gradient with one weight a state."""
-    s = case.program.settings(**case.scalars)
-    p, state = case.program.check_params(case.params), case.program.layer_arrays(x)
-    return {n: case.host(g) for n, g in case.program.weighted_gradient(p, state, s, case.program.device(row)).items()}
+    engine, s = case.engine, case.engine.settings(**case.scalars)
+    p, state = check_params(engine, case.params), layer_arrays(engine, x)
+    return {n: case.host(g) for n, g in weighted_gradient(engine, p, state, s, engine.device(row)).items()}
 
 
 def _slopes(case: Case, name: str, gradients: Arrays, x: Arrays, value: Callable[[Array], float]) -> Iterator[_Slope]:

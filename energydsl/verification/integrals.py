@@ -7,9 +7,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from energydsl.backends.interface import Array
 from energydsl.diagnostics import TooLarge
 from energydsl.domains import DOMAINS
-from energydsl.verification.case import Array, Listed
+from energydsl.program.marginals import statistics
+from energydsl.verification.case import Listed
 from energydsl.verification.oracle import enumerate_states
 from energydsl.verification.rounding import largest, of_exponents
 
@@ -42,6 +44,6 @@ def exponent_rounding(case: Listed, name: str) -> float:
         return 1.0
     one = {n: v[:8].astype(float) for n, v in case.x.items()}
     eta = case.program.natural_parameters(case.params, one, name, **case.scalars)
-    mode = getattr(case.program.kernels, f"mode__{name}")(*eta)
-    terms = zip(eta, case.program.statistics(name, mode), strict=True)
+    mode = case.engine.kernels.layers[name].mode(*eta)
+    terms = zip(eta, statistics(case.engine, name, mode), strict=True)
     return of_exponents(largest(sum(abs(case.host(e) * case.host(t)) for e, t in terms)))

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from energydsl.backends.interface import Array, Arrays
 from energydsl.derive.directed.network import Factor, Network
 from energydsl.domains import DOMAINS
 from energydsl.graph.edges import edges_of
-from energydsl.program.directed import DirectedProgram
-from energydsl.program.undirected import Arrays
-from energydsl.verification.case import Array, generator, random_param
+from energydsl.program import Program
+from energydsl.program.directed import Directed
+from energydsl.program.states import check_params, layer_arrays
+from energydsl.verification.case import generator, random_param
 from energydsl.verification.oracle import Oracle, enumerate_states, unit_values
 from energydsl.verification.records import Check
 from energydsl.verification.rounding import largest
@@ -28,7 +30,8 @@ def joint(network: Network, seed: int, backend: str) -> Check:
 
 
 def _error(network: Network, seed: int, backend: str) -> float:
-    program = DirectedProgram(network, backend, "float64")
+    engine = Directed(network, backend, "float64")
+    program = Program(engine)
     rng, model = generator(seed, _USE), network.model
     params = {n: random_param(p, rng) for n, p in model.params.items()}
     units = model.random_layers()
@@ -38,12 +41,13 @@ def _error(network: Network, seed: int, backend: str) -> float:
     x = {**states, **{n: np.repeat(a, rows, axis=0) for n, a in inputs.items()}}
     given = {n: a[0] for n, a in inputs.items()}
     errors = []
+    p, state = check_params(engine, params), layer_arrays(engine, x)
     for beta in (0.7, 1.0):
         log_z = float(np.asarray(program.log_partition(params, given, beta=beta)))
-        found = program.host(program.log_joint(params, x, beta=beta)) - log_z
+        found = engine.host(engine.log_weights(p, state, engine.settings(beta), ())) - log_z
         wanted = _log_joint(network, params, x, codes, beta)
         errors += [largest(found - wanted), largest(np.logaddexp.reduce(found))]
-    return max(*errors, largest(-program.host(program.energy(params, x)) - log_z - wanted))
+    return max(*errors, largest(-engine.host(program.energy(params, x)) - log_z - wanted))
 
 
 def _log_joint(network: Network, params: Arrays, x: Arrays, codes: Mapping[str, Array], beta: float) -> Array:

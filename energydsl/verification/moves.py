@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from energydsl.program.undirected import Arrays
-from energydsl.verification.case import Array, Setting
+from energydsl.backends.interface import Array, Arrays
+from energydsl.verification.case import Setting
 
 
 def another_value(case: Setting, name: str) -> Array:

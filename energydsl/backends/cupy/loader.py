@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.util
 from functools import lru_cache
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from energydsl.backends.interface import CompiledModule
 from energydsl.backends.numpy.loader import execute
 
 if TYPE_CHECKING:
@@ -41,9 +42,9 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def load(printed: Printed) -> ModuleType:
+def load(printed: Printed) -> CompiledModule:
     """The module of a generated source, over a runtime that is loaded once."""
-    return execute(printed.model, runtime(printed.runtime).__dict__)
+    return cast(CompiledModule, execute(printed.model, runtime(printed.runtime).__dict__))
 
 
 @lru_cache(maxsize=8)

@@ -15,7 +15,9 @@ import functools
 import math
 import threading
 import zlib
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import cupy as np  # the names of NumPy, for arrays on the device
 import numpy

@@ -9,8 +9,9 @@ import sys
 import threading
 from functools import lru_cache
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from energydsl.backends.interface import CompiledModule
 from energydsl.backends.kernel_cache import as_file
 from energydsl.backends.numpy.loader import execute
 
@@ -27,9 +28,14 @@ def installed() -> bool:
     return all(importlib.util.find_spec(name) is not None for name in ("numba", "threadpoolctl"))
 
 
-def load(printed: Printed) -> ModuleType:
+def obstacle() -> str:
+    """Why this backend cannot be used here, and the way out; empty where it can."""
+    return "" if installed() else 'backend `numba` needs its packages: pip install "energydsl[numba]"'
+
+
+def load(printed: Printed) -> CompiledModule:
     """The module of a generated source, over a runtime that is loaded once."""
-    return execute(printed.model, runtime(printed.runtime).__dict__)
+    return cast(CompiledModule, execute(printed.model, runtime(printed.runtime).__dict__))
 
 
 def runtime(text: str) -> ModuleType:

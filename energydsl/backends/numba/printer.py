@@ -24,7 +24,9 @@ import os
 import threading
 import zlib
 from collections import namedtuple
+from collections.abc import Callable
 from types import FunctionType, SimpleNamespace
+from typing import NamedTuple
 
 import numba
 import numpy as np

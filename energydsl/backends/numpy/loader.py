@@ -7,16 +7,18 @@ import linecache
 from collections.abc import Mapping
 from functools import lru_cache
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+
+from energydsl.backends.interface import CompiledModule
 
 if TYPE_CHECKING:
     from energydsl.backends.numpy.printer import Printed
 
 
 @lru_cache(maxsize=64)
-def load(printed: Printed) -> ModuleType:
+def load(printed: Printed) -> CompiledModule:
     """The module of a generated source; the same text is loaded once."""
-    return execute(printed.text, {})
+    return cast(CompiledModule, execute(printed.text, {}))
 
 
 def execute(source: str, names: Mapping[str, Any]) -> ModuleType:

@@ -12,12 +12,13 @@ import math
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 
 import numpy as np
 
+from energydsl.derive.records import BlockPart, Schedule
 from energydsl.domains.density import FUNCTIONS, Density
 from energydsl.domains.scalar import Num, Op, Scalar, Var, substitute
 from energydsl.energy.targets import output
@@ -92,7 +93,7 @@ class Printer:
     consts: Mapping[str, float]
     edges: Mapping[str, np.ndarray]
     colours: Mapping[str, np.ndarray]
-    schedules: Mapping[str, Sequence[Sequence[str]]]
+    schedules: Mapping[str, Schedule]
     dtype: str
     precision: str = "full"
     constants: dict[str, str] = field(default_factory=dict)
@@ -110,7 +111,15 @@ class Printer:
             "import threading",
             "import zlib",
         ]
-        head += ["from types import SimpleNamespace", "", "import numpy as np", "", ""]
+        head += [
+            "from collections.abc import Callable",
+            "from types import SimpleNamespace",
+            "from typing import NamedTuple",
+            "",
+            "import numpy as np",
+            "",
+            "",
+        ]
         return "\n".join([*head, body_of("numpy/runtime.py", "xp = np")])
 
     @staticmethod
@@ -297,12 +306,12 @@ class Printer:
         arguments = ", ".join(layer.etas)
         lines = [
             f"def moments__{name}(means, {arguments}):",
-            f'    """Write the conditional moments of `{name}` into `means`."""',
+            f'    """Write the conditional moments of `{name}` into `means`, a Moments."""',
             f"    {_into(bound(layer.family.mean, layer), f'means[{name!r}]')}",
         ]
         if layer.squared:
             variance = _plain(bound(layer.family.variance, layer))
-            lines.append(f'    np.add(means["{name}"] ** 2, {variance}, out=means["{name}^2"])')
+            lines.append(f'    np.add(means["{name}"] ** 2, {variance}, out=means.second["{name}"])')
         return [
             *lines,
             "",
@@ -792,43 +801,31 @@ class Printer:
     # --- sweeps
 
     def tables(self) -> Lines:
-        updates = []
-        for layer in self.program.layers.values():
-            name = layer.layer
-            updates.append(f'    "{name}": sample__{name},')
-            if layer.unit_fields:
-                updates.append(f'    "{name}*": scan__{name},')
-        table = [f"    {k!r}: {[list(b) for b in v]!r}," for k, v in self.schedules.items()]
+        """The functions of the model by layer and parameter, its schedules, and sweeps."""
+        schedules = [
+            f"    {key!r}: [{', '.join('[' + ', '.join(map(_part, block)) + ']' for block in blocks)}],"
+            for key, blocks in self.schedules.items()
+        ]
         names = list(self.program.gradients)
+        layers = [line for layer in self.program.layers.values() for line in self.members(layer)]
         return [
             "",
             "",
-            "UPDATES = {",
-            *updates,
+            "layers = {",
+            *layers,
             "}",
+            f"gradients = {{{', '.join(f'{n!r}: gradient__{n}' for n in names)}}}",
+            "# those that can be added onto the parameter itself: gradients['W'](p, x, s, -rate * weights, w, p['W'])",
+            f"direct = {[n for n in names if self.one_product(self.program.gradients[n])]!r}",
             "# Gibbs blocks when nothing is clamped, and with data clamped",
             "SCHEDULES = {",
-            *table,
-            "}",
-            f"GRADIENTS = {{{', '.join(f'{n!r}: gradient__{n}' for n in names)}}}",
-            "# those that can be added onto the parameter itself: gradient_W(p, x, s, -rate * weights, w, p['W'])",
-            f"DIRECT = {[n for n in names if self.one_product(self.program.gradients[n])]!r}",
-            "",
-            "",
-            "MEANS = {",
-            *(f'    "{n}": means__{n},' for n in self.program.layers),
+            *schedules,
             "}",
             "",
             "",
             "def update(part, p, x, s, random, w, means=None):",
-            '    """Draw one part of a block: `h`, a colour `s:0`, or `x*` unit by unit; moments of a whole layer into means."""',
-            '    name, _, colour = part.partition(":")',
-            "    if colour:",
-            "        UPDATES[name](p, x, s, random, w, int(colour))",
-            "    elif means is not None:",
-            "        UPDATES[name](p, x, s, random, w, None, means)",
-            "    else:",
-            "        UPDATES[name](p, x, s, random, w)",
+            '    """Draw one Part of a block; the moments of a whole layer into means."""',
+            "    return draw_part(layers[part.layer], part, p, x, s, random, w, means)",
             "",
             "",
             "def gibbs(p, x, steps, random, s=None, w=None, schedule=None):",
@@ -842,6 +839,32 @@ class Printer:
             "                    update(part, p, x, s, random, w)",
             "    return x",
         ]
+
+    def members(self, layer: LayerKernels) -> Lines:
+        """The entry of a layer in the table of layers."""
+        name = layer.layer
+        found = ["fields", "sample", "moments", "means", "log_partition", "mean", "variance", "entropy", "mode"]
+        lines = [f"        {what}={what}__{name}," for what in found]
+        if layer.unit_fields:
+            lines.append(f"        unit_fields=({', '.join(f'unit_{k.name}__{name}' for k in layer.unit_fields)},),")
+            lines.append(f"        scan=scan__{name},")
+        if name in self.colours:
+            lines.append(f"        units=UNITS__{name},")
+        else:
+            tempered = ", ".join(
+                f"{what}__{name}" for what in ("split_fields", "log_partition_difference", "draw_tempered")
+            )
+            lines.append(f"        tempered=Tempered({tempered}),")
+        if layer.family.density:
+            lines.append(f"        density=DENSITY__{name},")
+        return [f'    "{name}": Layer(', *lines, "    ),"]
+
+
+def _part(part: BlockPart) -> str:
+    """A part of a block as text."""
+    if part.kind == "whole":
+        return f'Part("{part.layer}")'
+    return f'Part("{part.layer}", "{part.kind}"' + (f", {part.colour})" if part.kind == "colours" else ")")
 
 
 def _kept(letters: tuple[str, ...], needed: Iterable[str]) -> tuple[str, ...]:

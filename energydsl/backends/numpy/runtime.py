@@ -5,7 +5,9 @@ import contextlib
 import math
 import threading
 import zlib
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -184,6 +186,64 @@ def settings_of(labels, defaults, beta, weights, consts, external):
     )
 
 
+class Part(NamedTuple):
+    """What is drawn together: a layer ("whole"), the units of one colour of it ("colours"), or all units in turn ("scan")."""
+
+    layer: str
+    kind: str = "whole"
+    colour: int = 0
+
+
+class Tempered(NamedTuple):
+    """What annealing asks of a layer between two temperatures, from fields that are found once."""
+
+    split_fields: Callable
+    log_partition_difference: Callable
+    draw: Callable
+
+
+class Layer(NamedTuple):
+    """The kernels of a layer.
+
+    fields(p, x, s, w), and unit_fields for one unit at a time: natural parameters. sample, scan: draws into the state.
+    moments(means, *fields), means(p, x, s, w, means): conditional moments into a Moments. log_partition, mean, variance,
+    entropy, mode: of every unit, functions of the fields. units: those of each colour. density: statistics without a closed form.
+    """
+
+    fields: Callable
+    sample: Callable
+    moments: Callable
+    means: Callable
+    log_partition: Callable
+    mean: Callable
+    variance: Callable
+    entropy: Callable
+    mode: Callable
+    unit_fields: tuple = ()
+    scan: Callable | None = None
+    units: list | None = None
+    tempered: Tempered | None = None
+    density: object = None
+
+
+def draw_part(layer, part, p, x, s, random, w, means=None):
+    """Draw one part of a block; the moments of a whole layer into means."""
+    if part.kind == "scan":
+        layer.scan(p, x, s, random, w)
+    elif part.kind == "colours":
+        layer.sample(p, x, s, random, w, part.colour)
+    else:
+        layer.sample(p, x, s, random, w, None, means)
+
+
+class Moments(dict):
+    """First moments by layer, where a state has values; second: those of the squares, of layers that have them as a statistic."""
+
+    def __init__(self, first: dict, second: dict) -> None:
+        super().__init__(first)
+        self.second = dict(second)
+
+
 def rows(x):
     """The number of chains of a state."""
     return len(next(iter(x.values())))
@@ -191,8 +251,8 @@ def rows(x):
 
 def square(x, name):
     """Second moments of a layer: those in the state if it holds means, else the squares of its values."""
-    moments = x.get(name + "^2")
-    return x[name] ** 2 if moments is None else moments
+    second = getattr(x, "second", {})
+    return second[name] if name in second else x[name] ** 2
 
 
 def axis(low, high, position, rank):

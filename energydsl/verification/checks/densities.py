@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from energydsl.backends.interface import Array, Arrays
 from energydsl.domains import DOMAINS
-from energydsl.program.undirected import Arrays
-from energydsl.verification.case import Array, Listed
+from energydsl.program.marginals import statistics
+from energydsl.verification.case import Listed
 from energydsl.verification.integrals import exponent_rounding
 from energydsl.verification.oracle import log_factorial
 from energydsl.verification.records import Check
@@ -53,20 +54,20 @@ def _formulas(case: Listed, name: str, row: int) -> _Formulas:
     one: Arrays = {n: v[row : row + 1].astype(float) for n, v in case.x.items()}
     eta = case.program.natural_parameters(case.params, one, name, **case.scalars)
 
-    def values(what: str) -> Array:
-        found = case.host(getattr(case.program.kernels, f"{what}__{name}")(*eta))
-        return np.broadcast_to(found, (1, *layer.shape)).ravel()
+    def values(formula: Callable[..., Array]) -> Array:
+        return np.broadcast_to(case.host(formula(*eta)), (1, *layer.shape)).ravel()
 
+    kernels = case.engine.kernels.layers[name]
     place = case.rules[name][0][:1]
-    statistics = [case.host(t)[0] for t in case.program.statistics(name, case.program.device(place))]
-    first = np.asarray(sum(case.host(e).ravel() * t for e, t in zip(eta, statistics, strict=True)))
+    at_place = [case.host(t)[0] for t in statistics(case.engine, name, case.engine.device(place))]
+    first = np.asarray(sum(case.host(e).ravel() * t for e, t in zip(eta, at_place, strict=True)))
     return _Formulas(
         row,
-        values("log_partition"),
-        values("mean"),
-        values("variance"),
-        values("entropy"),
-        values("mode"),
+        values(kernels.log_partition),
+        values(kernels.mean),
+        values(kernels.variance),
+        values(kernels.entropy),
+        values(kernels.mode),
         first - _log_base(case, name, place),
     )
 

@@ -49,7 +49,7 @@ def sampled_differences(case: Case) -> Iterator[Check]:
             for row in range(case.rows):
                 one = slice(row, row + 1)
                 odds = log_odds(
-                    case.program, layer, int(unit), tuple(e[one] for e in etas), case.x[name][one], moved[name][one]
+                    case.engine, layer, int(unit), tuple(e[one] for e in etas), case.x[name][one], moved[name][one]
                 )
                 worst = max(worst, largest(odds + gap[row]))
     yield Check(NAME, worst / case.scale, TOLERANCE)

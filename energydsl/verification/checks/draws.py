@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from energydsl.backends.interface import Array, Arrays
 from energydsl.derive.records import BlockPart
-from energydsl.program.undirected import Arrays
+from energydsl.program.states import check_params, layer_arrays
 from energydsl.random import Uniforms
-from energydsl.verification.case import Array, Listed
+from energydsl.verification.case import Listed
 from energydsl.verification.records import Check
 from energydsl.verification.rounding import largest
 
@@ -60,11 +61,11 @@ def _error(case: Listed, one: Arrays, part: BlockPart) -> float:
 
 def _drawn(case: Listed, one: Arrays, part: BlockPart, uniform: Array) -> Array:
     """A layer after one part of a sweep from the same state in every row, with one uniform number a row; (rows, *layer)."""
-    layer, kernels = case.model.layers[part.layer], case.program.kernels
+    layer, engine = case.model.layers[part.layer], case.engine
     shape = (len(case.units_of(part)),) if part.kind == "colours" else layer.shape
     numbers = np.broadcast_to(uniform.reshape(-1, *(1,) * len(shape)), (_COUNT, *shape))
     x = {n: np.repeat(v, _COUNT, axis=0) for n, v in one.items()}
-    s = case.program.settings(**case.scalars)
-    p, state = case.program.check_params(case.params), case.program.layer_arrays(x)
-    kernels.update(str(part), p, state, s, Uniforms([numbers]), kernels.Workspace(np.float64))
+    p, state = check_params(engine, case.params), layer_arrays(engine, x)
+    s, workspace = engine.settings(**case.scalars), engine.kernels.Workspace(np.float64)
+    engine.kernels.update(part, p, state, s, Uniforms([numbers]), workspace)
     return case.host(state[part.layer])

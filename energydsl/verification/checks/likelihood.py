@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from energydsl.verification.case import Array, Listed
+from energydsl.backends.interface import Array
+from energydsl.verification.case import Listed
 from energydsl.verification.gradients import gradient_check
 from energydsl.verification.records import Check
 

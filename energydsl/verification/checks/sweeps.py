@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from energydsl.verification.case import Array, Listed, Unit
+from energydsl.backends.interface import Array
+from energydsl.verification.case import Listed, Unit
 from energydsl.verification.conditionals import normalised
 from energydsl.verification.records import Check
 from energydsl.verification.rounding import largest, of_weights

@@ -1,0 +1,75 @@
+"""The table of backends: how each prints, loads and sweeps, and why it cannot be used here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from energydsl.backends.cupy import loader as cupy_loader
+from energydsl.backends.cupy.printer import CupyPrinter
+from energydsl.backends.cupy.sweeps import CupySweeps
+from energydsl.backends.interface import CompiledModule
+from energydsl.backends.numba import loader as numba_loader
+from energydsl.backends.numba.printer import NumbaPrinter
+from energydsl.backends.numba.sweeps import NumbaSweeps
+from energydsl.backends.numpy import loader as numpy_loader
+from energydsl.backends.numpy.printer import Printed, Printer
+from energydsl.backends.sparse_sweeps import SparseSweeps
+from energydsl.derive import Derived
+from energydsl.graph.edges import edges_of
+from energydsl.kernels import lower
+from energydsl.kernels.lower import CHEAPER
+
+
+@dataclass(frozen=True)
+class Backend:
+    """printer: of modules; load: a printed module; sweeps: on sparse matrices; obstacle: why it cannot be used here, or ""."""
+
+    printer: type[Printer]
+    load: Callable[[Printed], CompiledModule]
+    sweeps: type[SparseSweeps] | None
+    obstacle: Callable[[], str]
+
+
+TABLE = {
+    "numpy": Backend(Printer, numpy_loader.load, None, lambda: ""),
+    "numba": Backend(NumbaPrinter, numba_loader.load, NumbaSweeps, numba_loader.obstacle),
+    "cupy": Backend(CupyPrinter, cupy_loader.load, CupySweeps, cupy_loader.obstacle),
+}
+
+
+def printed(
+    derived: Derived,
+    dtype: str = "float32",
+    backend: str = "numpy",
+    precision: str = "full",
+    factored: str = CHEAPER,
+) -> Printed:
+    """The text of the kernels of a derived model, a standalone module."""
+    model = derived.model
+    colours = {
+        n: parts.colours.reshape(model.layers[n].shape)
+        for n, parts in derived.parts.items()
+        if parts.colours is not None
+    }
+    visible = frozenset(model.by_role("visible"))
+    printer = TABLE[backend].printer(
+        lower(derived, factored),
+        {n: c.value for n, c in model.consts.items()},
+        {n: edges_of(g) for n, g in model.graphs.items()},
+        colours,
+        {"free": derived.schedule(frozenset()), "clamped": derived.schedule(visible)},
+        dtype,
+        precision,
+    )
+    return printer.module()
+
+
+def load(backend: str, text: Printed) -> CompiledModule:
+    """The compiled module of a printed one."""
+    return TABLE[backend].load(text)
+
+
+def sweeps(backend: str) -> type[SparseSweeps] | None:
+    """The sweeps on sparse matrices that a backend has, if any."""
+    return TABLE[backend].sweeps

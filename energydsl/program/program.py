@@ -1,0 +1,281 @@
+"""`Program`: a compiled model, ready to run. Parameters, clamps, beta, weights and consts are arguments of its methods.
+
+Arrays are batch first. A state is a dict of all layers, inputs included; a categorical layer is one-hot over a last axis,
+and integer codes are accepted wherever a state is. Arrays that come out are those of the backend: NumPy's, or CuPy's on
+the device; arrays of the host are taken anywhere, and copied there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from energydsl.backends.interface import Array, Arrays, Fields
+from energydsl.derive import Derived
+from energydsl.diagnostics import ArgumentError, EnergyError, NotApplicable, whole_number
+from energydsl.model.records import Resolved
+from energydsl.program import exact
+from energydsl.program.engine import MEAN_FIELD_ITERATIONS, Engine, MeanField, Progress
+from energydsl.program.initialise import initial_params
+from energydsl.program.states import (
+    by_layer,
+    check_drawn,
+    check_params,
+    checked_state,
+    no_density,
+    random_state,
+)
+from energydsl.random import Rng, as_random, stream
+
+Weights = Mapping[str, float] | None
+Params = Mapping[str, Any]
+State = Mapping[str, Any]
+
+
+class Origin(Protocol):
+    """What compiles to a program: a `Model`."""
+
+    def compile(self, backend: Any, dtype: Any, precision: Any) -> Program:
+        """The program again."""
+
+
+class Program:
+    """Callable kernels of one model for one backend and precision.
+
+    engine: what the program stands on, for code that loops over checked arguments. origin: what compiles to it, from which
+    a copy or an unpickled one is compiled again.
+
+    Wherever the energy E enters, `beta`, `weights` (by energy term) and `consts` are keyword arguments, by default those
+    of the energy as it is written. What does not fit raises `ArgumentError`, `DataError` (E0401 a state, E0403 parameters).
+
+    Threads may call one program at once, each with an `Rng` and states of its own; and so may forked processes, but on a GPU.
+    """
+
+    def __init__(self, engine: Engine, origin: Origin | None = None):
+        self.engine = engine
+        self.origin = origin
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.origin is None:
+            raise NotApplicable("a part of a program is not pickled or copied by itself, but with the whole")
+        return _compiled, (self.origin, self.backend, self.dtype.name, self.precision)
+
+    @property
+    def model(self) -> Resolved:
+        """The model: layers, parameters, constants."""
+        return self.engine.model
+
+    @property
+    def derived(self) -> Derived:
+        """Everything that was derived from the energy."""
+        return self.engine.derived
+
+    @property
+    def backend(self) -> str:
+        """The backend: "numpy", "numba" or "cupy"."""
+        return self.engine.backend
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The precision of all arrays: float32 or float64."""
+        return self.engine.dtype
+
+    @property
+    def precision(self) -> str:
+        """The precision of large products on a GPU."""
+        return self.engine.precision
+
+    @property
+    def source(self) -> str:
+        """The generated kernels, as text."""
+        return self.engine.source
+
+    # --- parameters and states
+
+    def init(self, seed: int = 0, data: Mapping[str, Any] | Any = None) -> Arrays:
+        """Initial parameters by their initialisers, constraints applied. `data`: visible layers, for base rates."""
+        return initial_params(self.engine, whole_number("seed", seed), data)
+
+    def init_state(self, params: Params, batch: int, seed: int = 0, given: State | None = None) -> Arrays:
+        """A random state: units independent, without regard to the energy; layers in `given` (inputs!) are kept."""
+        if batch < 1:
+            raise ArgumentError("a state has one row or more")
+        return random_state(self.engine, batch, Rng(stream(seed, "initial state")), given)
+
+    # --- energies
+
+    def energy(
+        self, params: Params, state: State, *, beta: float = 1.0, weights: Weights = None, consts: Weights = None
+    ) -> Array:
+        """E(x), shape (chains,): the energy itself, not times beta."""
+        p, x = check_params(self.engine, params), checked_state(self.engine, state, self.model.layers)
+        return self.engine.energy(p, x, self.engine.settings(beta, weights, consts))
+
+    def free_energy(
+        self, params: Params, state: State, *, beta: float = 1.0, weights: Weights = None, consts: Weights = None
+    ) -> Array:
+        """F = -log sum over the summed-out layers of exp(-beta E), shape (chains,); takes all other layers."""
+        out = self.derived.free_energy.summed_out
+        x = checked_state(self.engine, state, [n for n in self.model.layers if n not in out])
+        return self.engine.free_energy(
+            check_params(self.engine, params), x, self.engine.settings(beta, weights, consts)
+        )
+
+    def energy_gradient(
+        self, params: Params, state: State, *, beta: float = 1.0, weights: Weights = None, consts: Weights = None
+    ) -> Arrays:
+        """Batch mean of G with dE = sum(G * dparam) for every change that the constraints admit, by parameter."""
+        p, x = check_params(self.engine, params), checked_state(self.engine, state, self.model.layers)
+        return self.engine.energy_gradient(p, x, self.engine.settings(beta, weights, consts))
+
+    def log_partition(
+        self,
+        params: Params,
+        given: State | None = None,
+        progress: Progress | None = None,
+        *,
+        beta: float = 1.0,
+        weights: Weights = None,
+        consts: Weights = None,
+    ) -> float | Array:
+        """Exact log Z(beta), by enumerating the cheapest side; `given`: the input layers, one value or many.
+
+        With directed parts, that of the core: the parts below it are normalised. progress: takes the fraction done.
+        Raises `TooLarge` with the cost, `NotApplicable` where a layer can be neither summed out nor enumerated, and
+        `NotNormalisable` where Z is infinite.
+        """
+        scalars = {"beta": beta, "weights": weights, "consts": consts}
+        return exact.log_partition(self.engine, params, given, progress, **scalars)
+
+    def mean_field(
+        self,
+        params: Params,
+        data: State,
+        tolerance: float = 1e-6,
+        max_iterations: int = MEAN_FIELD_ITERATIONS,
+        *,
+        beta: float = 1.0,
+        weights: Weights = None,
+        consts: Weights = None,
+    ) -> MeanField:
+        """Fully factorised approximation of p(latents | data), and the bound on log p~(data) it gives.
+
+        Raises `NotApplicable` for directed parts, without latents, and where units enter by more than x and x^2.
+        """
+        engine, hidden = self.engine, self.model.by_role("hidden")
+        p, s = check_params(engine, params), engine.settings(beta, weights, consts)
+        x = checked_state(engine, data, [n for n in self.model.layers if n not in hidden]) if hidden else {}
+        return engine.mean_field(p, x, s, tolerance, max_iterations)
+
+    # --- conditionals and draws
+
+    def natural_parameters(
+        self,
+        params: Params,
+        state: State,
+        layer: str,
+        *,
+        beta: float = 1.0,
+        weights: Weights = None,
+        consts: Weights = None,
+    ) -> Fields:
+        """beta times the fields of a layer, one array a statistic, each (chains, *layer), in the part that draws it."""
+        owner = self.engine.owner(layer)
+        p = check_params(self.engine, params)
+        needed = [n for n in owner.model.layers if n != layer or not owner.derived.conditionals[layer].factorises]
+        x = checked_state(owner, self._own(owner, state), needed)
+        return owner.fields({n: p[n] for n in owner.model.params}, x, layer, owner.settings(beta, weights, consts))
+
+    def mean(
+        self,
+        params: Params,
+        state: State,
+        layer: str,
+        *,
+        beta: float = 1.0,
+        weights: Weights = None,
+        consts: Weights = None,
+    ) -> Array:
+        """Conditional mean of each unit of a layer given all other units; shape (chains, *layer)."""
+        eta = self.natural_parameters(params, state, layer, beta=beta, weights=weights, consts=consts)
+        return self._of_units(layer, eta, self.engine.owner(layer).kernels.layers[layer].mean(*eta))
+
+    def variance(
+        self,
+        params: Params,
+        state: State,
+        layer: str,
+        *,
+        beta: float = 1.0,
+        weights: Weights = None,
+        consts: Weights = None,
+    ) -> Array:
+        """Conditional variance of each unit of a layer given all other units; shape (chains, *layer)."""
+        eta = self.natural_parameters(params, state, layer, beta=beta, weights=weights, consts=consts)
+        return self._of_units(layer, eta, self.engine.owner(layer).kernels.layers[layer].variance(*eta))
+
+    def _of_units(self, layer: str, eta: Fields, found: Array) -> Array:
+        """An array of its own over all units. Raises `EnergyError` where there is no density."""
+        engine = self.engine
+        if not engine.all(~engine.xp.isnan(found)):
+            raise EnergyError(no_density(engine, layer))
+        shape = (len(eta[0]), *self.model.layers[layer].energy_shape)
+        return engine.xp.array(engine.xp.broadcast_to(found, shape))  # type: ignore[no-any-return]
+
+    def _own(self, owner: Engine, state: State) -> State:
+        """A state without the layers that a part of the model does not have."""
+        others = self.model.layers.keys() - owner.model.layers.keys()
+        return {n: a for n, a in by_layer(state, ()).items() if n not in others}
+
+    def sample(
+        self,
+        params: Params,
+        state: State,
+        layer: str,
+        rng: Rng | np.random.Generator,
+        *,
+        beta: float = 1.0,
+        weights: Weights = None,
+        consts: Weights = None,
+    ) -> Array:
+        """A draw of a layer given the others, in its own blocks; shape (chains, *layer)."""
+        owner = self.engine.owner(layer)
+        p, s = check_params(self.engine, params), owner.settings(beta, weights, consts)
+        coupled = not owner.derived.conditionals[layer].factorises
+        x = checked_state(owner, self._own(owner, state), [n for n in owner.model.layers if n != layer or coupled])
+        shape = (len(next(iter(x.values()))), *owner.model.layers[layer].energy_shape)
+        x[layer] = owner.xp.array(x[layer]) if coupled else owner.xp.empty(shape, owner.dtype)
+        owner.draw_layer({n: p[n] for n in owner.model.params}, x, s, layer, as_random(rng))
+        check_drawn(owner, x)
+        return x[layer]
+
+    def gibbs(
+        self,
+        params: Params,
+        state: State,
+        steps: int = 1,
+        clamp: Iterable[str] = (),
+        rng: Rng | np.random.Generator | None = None,
+        *,
+        beta: float = 1.0,
+        weights: Weights = None,
+        consts: Weights = None,
+    ) -> Arrays:
+        """A new state after `steps` sweeps; layers in `clamp`, and inputs, are held.
+
+        rng: an `Rng`, or a generator of NumPy's; it goes on from call to call, so make it once, before a loop.
+        """
+        engine = self.engine
+        p, s = check_params(engine, params), engine.settings(beta, weights, consts)
+        parts = engine.parts(clamp)
+        x = {n: engine.xp.array(a) for n, a in checked_state(engine, state, self.model.layers).items()}
+        engine.sweep(p, x, s, as_random(rng), parts, steps)
+        check_drawn(engine, x)
+        return x
+
+
+def _compiled(model: Origin, backend: str, dtype: str, precision: str) -> Program:
+    """A program from the pickled form of one."""
+    return model.compile(backend, dtype, precision)
