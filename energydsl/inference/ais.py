@@ -20,11 +20,11 @@ from energydsl.derive.free_energy import summable_sets
 from energydsl.derive.records import BlockPart
 from energydsl.diagnostics import ArgumentError, EstimateError
 from energydsl.learning import defaults
+from energydsl.program.engine import CoreEngine, Engine
 from energydsl.program.exact import check_normalisable
 from energydsl.program.initialise import base_rate
 from energydsl.program.marginals import external_energy, rest_energy, summed_log_partition
 from energydsl.program.states import check_params, checked_arrays, random_state
-from energydsl.program.undirected import Undirected
 from energydsl.random import Rng, stream
 
 Array = NDArray[Any]
@@ -52,7 +52,7 @@ class LogPartition:
 
 
 def ais(
-    program: Undirected,
+    program: CoreEngine,
     params: Mapping[str, Any],
     base: Base,
     betas: int = defaults.TEMPERATURES,
@@ -72,7 +72,7 @@ def ais(
 
 
 def ais_each(
-    program: Undirected,
+    program: CoreEngine,
     params: Mapping[str, Any],
     base: Base,
     betas: int = 10_000,
@@ -100,7 +100,7 @@ def ais_each(
 
 
 def ais_seconds(
-    program: Undirected, params: Mapping[str, Any], base: Base, betas: int, chains: int, given: Mapping[str, Any]
+    program: CoreEngine, params: Mapping[str, Any], base: Base, betas: int, chains: int, given: Mapping[str, Any]
 ) -> float:
     """How long `ais_each` will take, by a few steps for one row of the inputs."""
     rows = len(next(iter(given.values()))) if given else 1
@@ -112,7 +112,7 @@ def ais_seconds(
     return (time.perf_counter() - since) / _TIMED * betas * rows
 
 
-def _inputs(program: Undirected, given: Mapping[str, Any]) -> Arrays:
+def _inputs(program: CoreEngine, given: Mapping[str, Any]) -> Arrays:
     """The input layers, on the host."""
     names = program.model.by_role("input")
     for name in names:
@@ -161,7 +161,7 @@ def _summary(log_weights: Array, log_z_base: float) -> LogPartition:
 class _Path:
     """The family of distributions between base and model."""
 
-    def __init__(self, program: Undirected, params: Arrays, base: Base, scalars: Mapping[str, Any]):
+    def __init__(self, program: CoreEngine, params: Arrays, base: Base, scalars: Mapping[str, Any]):
         self.program, self.params = program, params
         self.scalars = {"beta": 1.0, **scalars}
         model = program.model
@@ -234,7 +234,7 @@ class _Path:
         return sum(log_z_units(self.program, name, fields) for name, fields in self.base.items())
 
 
-def log_z_units(program: Undirected, layer: str, fields: Sequence[Array]) -> float:
+def log_z_units(program: Engine, layer: str, fields: Sequence[Array]) -> float:
     """log Z of a layer of independent units with these natural parameters."""
     wide = [program.xp.asarray(f, np.float64)[None] for f in fields]
     return float(program.host(summed_log_partition(program, layer, wide))[0])
