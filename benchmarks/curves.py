@@ -18,8 +18,13 @@ import energydsl as ed
 def sweep(text: str, chains: int, sweeps: int = 1) -> Work:
     program = ed.loads(text).compile("numba")
     params = program.init(0)
-    x, settings, rng, parts = program.init_state(params, chains), program.settings(), ed.Rng(0), program.parts()
-    return lambda: program.sweep(params, x, settings, rng, parts, sweeps)
+    x, settings, rng, parts = (
+        program.init_state(params, chains),
+        program.engine.settings(),
+        ed.Rng(0),
+        program.engine.parts(),
+    )
+    return lambda: program.engine.sweep(params, x, settings, rng, parts, sweeps)
 
 
 def rbm(units: int) -> str:

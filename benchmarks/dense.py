@@ -57,11 +57,11 @@ def update(model: str, method: Method, batch: int, backend: str) -> Work:
     v = images(batch)
     optimizer = ed.SGD(lr=1e-3)
     data = from_arrays(program.model, {"v": v}, None)
-    config = config_of(program, data, method, optimizer, 10**9, batch, 0.0, 0)
+    config = config_of(program.engine, data, method, optimizer, 10**9, batch, 0.0, 0)
     training = _Training(program, data, method, optimizer, config, None)
 
     def run() -> None:
-        with program.single_threaded_blas():
+        with program.engine.single_threaded_blas():
             training._update({"v": v})
 
     return run
@@ -70,18 +70,23 @@ def update(model: str, method: Method, batch: int, backend: str) -> Work:
 def gibbs(chains: int, backend: str) -> Work:
     program = ed.load(MODELS / "rbm.energy").compile(backend)
     params = program.init(0)
-    x, settings, rng, parts = program.init_state(params, chains), program.settings(), Rng(0), program.parts()
-    return lambda: program.sweep(params, x, settings, rng, parts)
+    x, settings, rng, parts = (
+        program.init_state(params, chains),
+        program.engine.settings(),
+        Rng(0),
+        program.engine.parts(),
+    )
+    return lambda: program.engine.sweep(params, x, settings, rng, parts)
 
 
 def ais(chains: int, backend: str) -> Work:
     program = ed.load(MODELS / "rbm.energy").compile(backend)
-    path = _Path(program, program.init(0), {"v": (np.random.default_rng(1).normal(-1, 1, VISIBLE),)}, {})
+    path = _Path(program.engine, program.init(0), {"v": (np.random.default_rng(1).normal(-1, 1, VISIBLE),)}, {})
     rng = Rng(0)
     x = path.start(chains, {}, rng)
 
     def run() -> None:
-        with program.single_threaded_blas():
+        with program.engine.single_threaded_blas():
             path.step(x, 0.5, 0.5001, rng, False)
 
     return run

@@ -20,6 +20,7 @@ from harness import Row, Work, table, write_json
 import energydsl as ed
 from energydsl.backends.choice import PRECISIONS
 from energydsl.learning.methods import CD
+from energydsl.program.states import check_params
 
 RBM = f"visible v[{VISIBLE}] : binary\nhidden h[{HIDDEN}] : binary\nlayers v -- h"
 GLASS = (
@@ -51,12 +52,12 @@ def measured(work: Work, wait: Callable[[], object], rounds: int = 9, seconds: f
 def sweeps(program: ed.Program, chains: int) -> Work:
     """STEPS free sweeps of fresh random chains with random parameters."""
     rng = np.random.default_rng(0)
-    params = program.check_params(
-        {n: rng.normal(0, 0.1, p.shape) if p.shape else 0.4 for n, p in program.model.params.items()}
+    params = check_params(
+        program.engine, {n: rng.normal(0, 0.1, p.shape) if p.shape else 0.4 for n, p in program.model.params.items()}
     )
     x, stream = program.init_state(params, chains), ed.Rng(1)
-    settings, parts = program.settings(), program.parts()
-    return lambda: program.sweep(params, x, settings, stream, parts, STEPS)
+    settings, parts = program.engine.settings(), program.engine.parts()
+    return lambda: program.engine.sweep(params, x, settings, stream, parts, STEPS)
 
 
 def dense_sweeps(precision: str, chains: int) -> Work:

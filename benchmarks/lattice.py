@@ -44,8 +44,13 @@ def couplings(graph: nx.Graph, gaussian: bool) -> np.ndarray:
 def ours(model: ed.Model, backend: str, sweeps: int) -> Work:
     program = model.compile(backend)
     params = program.init(0)
-    x, settings, rng, parts = program.init_state(params, CHAINS), program.settings(), ed.Rng(0), program.parts()
-    return lambda: program.sweep(params, x, settings, rng, parts, sweeps)
+    x, settings, rng, parts = (
+        program.init_state(params, CHAINS),
+        program.engine.settings(),
+        ed.Rng(0),
+        program.engine.parts(),
+    )
+    return lambda: program.engine.sweep(params, x, settings, rng, parts, sweeps)
 
 
 def thrml(graph: nx.Graph, gaussian: bool, sweeps: int) -> Work | None:

@@ -69,7 +69,7 @@ class Rng(Stream):
         else:
             given = [whole_number("a seed", k) for k in np.atleast_1d(np.asarray(seed, object))]
             seed = given if np.ndim(seed) else given[0]
-        super().__init__(seed, chain)  # type: ignore[no-untyped-call]
+        super().__init__(seed, chain)
 
     def integers(self, low: int, high: int, shape: tuple[int, ...]) -> Array:
         """Whole numbers from low to high - 1."""

@@ -14,9 +14,8 @@ import numpy as np
 
 import energydsl.derive
 import energydsl.graph.colouring
-import energydsl.program.undirected
 import energydsl.verification.certificate
-from energydsl.backends.numpy.printer import Printed
+from energydsl.backends.numpy.printer import Printed, Printer
 from energydsl.derive import conditionals
 from energydsl.derive.records import BlockPart
 from energydsl.domains import DOMAINS, FAMILIES
@@ -27,8 +26,9 @@ from energydsl.energy.expand import Expander
 from energydsl.energy.terms import At, Energy, Term
 from energydsl.graph.colouring import UnitColouring
 from energydsl.model.indices import Index
-from energydsl.program.directed import Conditional, DirectedProgram
-from energydsl.program.undirected import Program
+from energydsl.program import exact, gradients, marginals
+from energydsl.program.directed import Conditional, Directed
+from energydsl.program.marginals import summed_out
 
 lowering = importlib.import_module("energydsl.kernels.lower")
 Patch = Callable[[Any], None]
@@ -93,8 +93,7 @@ def without_parts(original: Any) -> Any:
 def lost_below(original: Any) -> Any:
     def mutant(self: Any, beta: float = 1.0, *args: Any, **kwargs: Any) -> Any:
         found = original(self, beta, *args, **kwargs)
-        found.parts = original(self, 1.0, *args, **kwargs).parts
-        return found
+        return replace(found, parts=original(self, 1.0, *args, **kwargs).parts)
 
     return mutant
 
@@ -142,7 +141,7 @@ def source(old: str, new: str, count: int = -1) -> Patch:
 
         return mutant
 
-    return set_to(energydsl.program.undirected.Printer, "module", make)
+    return set_to(Printer, "module", make)
 
 
 def fields(change: Callable[[Any, tuple[Any, ...]], tuple[Any, ...]]) -> Patch:
@@ -230,8 +229,8 @@ def no_chain_rule(original: Any) -> Any:
 
 
 def doubled_symmetric(original: Any) -> Any:
-    def mutant(program: Any, param: Any, gradient: Any) -> Any:
-        found = original(program, param, gradient)
+    def mutant(engine: Any, param: Any, gradient: Any) -> Any:
+        found = original(engine, param, gradient)
         return found * 2 if "symmetric" in param.constraints else found
 
     return mutant
@@ -331,9 +330,9 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "interval drawn from the wrong end": (BOUNDED, family("truncated_exponential", sample=apply("truncated_exponential_draw", -ETA1, LOW, HIGH, UNIFORM))),
     "rate taken for its logarithm": (POISSON, family("poisson", mean=ETA1)),
     "Poisson drawn at twice the rate": (POISSON, family("poisson", sample=apply("poisson_draw", ETA1 + 0.693, UNIFORM))),
-    "base measure multiplied by beta": (POISSON, set_to(Program, "exponent", lambda f: staticmethod(lambda terms, s: f(terms, s) + (s.beta - 1.0) * terms.get("", 0.0)))),
+    "base measure multiplied by beta": (POISSON, set_to(marginals, "exponent", lambda f: (lambda terms, s: f(terms, s) + (s.beta - 1.0) * terms.get("", 0.0)))),
     "geometric counted from one": (GEOMETRIC, family("geometric", sample=1.0 + FAMILIES["geometric"].sample)),
-    "factorial of a finite layer left untempered": (BINOMIAL, set_to(Program, "exponent", lambda f: staticmethod(lambda terms, s: f(terms, s) + 0.1 * (1.0 - s.beta) * terms["energy"]))),
+    "factorial of a finite layer left untempered": (BINOMIAL, set_to(marginals, "exponent", lambda f: (lambda terms, s: f(terms, s) + 0.1 * (1.0 - s.beta) * terms["energy"]))),
     "table counted from zero": (ORDINAL, family("table", sample=apply("pick_last", ETA1, UNIFORM, 0.0))),
     "values of a table shifted": (ORDINAL, source("np.arange(-1, ", "1.0 + np.arange(-1, ")),
     # products of sums
@@ -349,18 +348,18 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "panels left coarse": (QUARTIC, source("0.25, 5.0, 2.0, 1e-15", "25.0, 500.0, 200.0, 1e-15")),
     "drawn evenly within a panel": (QUARTIC, source("for _ in range(_NEWTON):", "for _ in range(0):")),
     # directed parts
-    "conditional part not normalised": (BELIEF, set_to(Conditional, "log_probability", lambda f: lambda self, p, x, s: -self.program.summed_out(self.params(p), {n: x[n] for n in self.program.model.layers}, s, ()))),
-    "beta lost in the directed parts": (BELIEF, set_to(DirectedProgram, "settings", lambda f: lost_below(f))),
-    "a directed part left out of the joint": (BELIEF, set_to(DirectedProgram, "log_joint", lambda f: without_parts(f))),
+    "conditional part not normalised": (BELIEF, set_to(Conditional, "log_probability", lambda f: lambda self, p, x, s: -summed_out(self.engine, self.params(p), {n: x[n] for n in self.engine.model.layers}, s, ()))),
+    "beta lost in the directed parts": (BELIEF, set_to(Directed, "settings", lambda f: lost_below(f))),
+    "a directed part left out of the joint": (BELIEF, set_to(Directed, "log_weights", lambda f: without_parts(f))),
     # beta, weights, kernels
     "beta lost in one direction": (RBM, source('scale = s.beta * s.weights["energy"]', 'scale = s.weights["energy"]', 1)),
     "term weight lost in the field": (NAMED, source('s.weights["coupling"]', "1.0", 1)),
-    "beta lost in the free energy": (RBM, set_to(Program, "exponent", lambda f: staticmethod(lambda terms, s: f(terms, s) / s.beta))),
+    "beta lost in the free energy": (RBM, set_to(marginals, "exponent", lambda f: (lambda terms, s: f(terms, s) / s.beta))),
     "input forgotten": (INPUT, fields(lambda r, parts: tuple(p for p in parts if len(p.monomial.factors) < 2))),
-    "a unit left out of log Z": (DBM, set_to(Program, "states", half_of_the_states)),
+    "a unit left out of log Z": (DBM, set_to(exact, "joint_states", half_of_the_states)),
     # gradients
     "power rule without the exponent": (CURVED, set_to(targets, "_derivatives", no_power_rule)),
     "chain rule forgotten": (CURVED, set_to(targets, "_slopes", no_chain_rule)),
-    "gradient of a symmetric matrix doubled": (HOPFIELD, set_to(Program, "project", doubled_symmetric)),
+    "gradient of a symmetric matrix doubled": (HOPFIELD, set_to(gradients, "projected", doubled_symmetric)),
     "gradient with the wrong sign": (RBM, set_to(energydsl.derive._gradients, "merge", lambda f: lambda parts, rules: f(flipped_part(rules, tuple(parts)), rules))),
 }  # fmt: skip

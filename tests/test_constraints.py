@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import energydsl as ed
+from energydsl.program.states import check_params
 from tests.standin import cupy as standin
 
 TEXT = """
@@ -64,7 +65,7 @@ def program() -> Any:
 @pytest.mark.parametrize(("name", "value", "words"), BROKEN)
 def test_what_breaks_a_constraint_is_named(program: Any, name: str, value: Any, words: str) -> None:
     with pytest.raises(ed.DataError, match=words) as caught:
-        program.check_params({**program.init(0), name: value})
+        check_params(program.engine, {**program.init(0), name: value})
     assert caught.value.diagnostics[0].code == "E0403"
 
 
@@ -87,31 +88,31 @@ def test_what_keeps_the_constraints_is_taken_as_it_is(program: Any) -> None:
         ("g", 0),
         ("b", [1, 2, 3]),
     ):
-        found = program.check_params({**program.init(0), name: value})
+        found = check_params(program.engine, {**program.init(0), name: value})
         np.testing.assert_array_equal(found[name], np.asarray(value, np.float32))
 
 
 @pytest.mark.parametrize("at", [(0, 599), (599, 0), (300, 10), (255, 256), (598, 599)])
 def test_symmetry_is_seen_across_blocks(at: tuple[int, int]) -> None:
     large = ed.loads("visible s[600] : spin\nparam J[600, 600] : symmetric\nenergy = - s @ J @ s").compile("numpy")
-    large.check_params({"J": LARGE})
+    check_params(large.engine, {"J": LARGE})
     value = LARGE.copy()
     value[at] += 0.01
     with pytest.raises(ed.DataError, match="symmetric"):
-        large.check_params({"J": value})
+        check_params(large.engine, {"J": value})
 
 
 def test_parameters_on_a_device_are_checked_there() -> None:
     with standin.installed():
         there = MODEL.compile("cupy", "float32")
         params = there.init(0)
-        there.check_params(params)
+        check_params(there.engine, params)
         for name, value, words in BROKEN:
             with pytest.raises(ed.DataError, match=words):
-                there.check_params({**params, name: value})
+                check_params(there.engine, {**params, name: value})
         for name, value in (("t", [1, -1]), ("t", [1, NAN]), ("J", TRIANGLE), ("J", TRIANGLE.T), ("J", np.eye(3))):
             with pytest.raises(ed.DataError, match=f"`{name}`"):
-                there.check_params({**params, name: there.xp.asarray(value, np.float32)})
+                check_params(there.engine, {**params, name: there.engine.xp.asarray(value, np.float32)})
 
 
 def test_a_graph_without_edges_has_nothing_to_check() -> None:

@@ -9,6 +9,8 @@ import zipfile
 from pathlib import Path
 
 import energydsl
+from energydsl.backends.cupy.cuda import PIECES
+from energydsl.backends.runtime_text import CUPY, NUMBA, NUMPY
 from tests.conftest import ROOT, ZOO
 
 CODE = "import energydsl as ed; print(ed.loads('visible v[2] : binary\\nenergy = sum(v)').conditionals['v']); print(ed.zoo('rbm', dims={'J': 3}))"
@@ -44,6 +46,7 @@ def test_wheel(tmp_path: Path) -> None:
     assert "energydsl/grammar/energy.lark" in names
     assert "energydsl/data/digits.npz" in names
     assert "energydsl/py.typed" in names
+    assert {f"energydsl/backends/{piece}" for piece in (*PIECES, *NUMPY, *NUMBA, *CUPY)} <= set(names)
     assert {Path(n).stem for n in names if n.startswith("energydsl/models/")} == {p.stem for p in ZOO}
     found = subprocess.run(
         [

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import energydsl as ed
-from energydsl.backends.numpy import runtime as numpy_runtime
+from energydsl.backends.numpy.runtime.stream import philox
 from energydsl.random import STREAMS, stream
 
 # kat_vectors of Random123 (Salmon et al. 2011): counter, key, result.
@@ -27,7 +27,7 @@ VECTORS = [
 @pytest.mark.parametrize(("counter", "key", "result"), VECTORS)
 def test_random123_vectors(counter: tuple[int, ...], key: tuple[int, int], result: tuple[int, ...]) -> None:
     words = np.array(counter, np.uint64)[:, None]
-    numpy_runtime.philox(words, list(key), np.empty((2, 1), np.uint64))
+    philox(words, list(key), np.empty((2, 1), np.uint64))
     assert tuple(int(w[0]) for w in words) == result
 
 

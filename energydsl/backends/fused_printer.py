@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 
-from energydsl.backends.numpy.printer import Lines, Printer, body_of, comment, defined
-from energydsl.domains import FAMILIES
+from energydsl.backends.numpy.printer import Lines, Printer, comment
 from energydsl.kernels.program import BATCH, LayerKernels
 
 
@@ -130,13 +129,3 @@ class FusedPrinter(Printer):
             f'    if "{layer.layer}" in s.external:',
             f'        base = base + s.external["{layer.layer}"][0]',
         ]
-
-
-def runtimes(own: str, first: str, unused: frozenset[str] = frozenset()) -> Lines:
-    """The text of the NumPy runtime but for what the own runtime defines anew, and that of the own one."""
-    return [body_of("numpy/runtime.py", "xp = np", defined(own) | unused), "", "", body_of(own, first)]
-
-
-def tables() -> str:
-    """The statement that names the families with one field a value, whose values are no indicators."""
-    return f"TABLES = {[n for n, f in FAMILIES.items() if f.parameter_per_state and not f.one_hot]!r}"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from energydsl.backends.numpy.printer import INFIX
 from energydsl.domains.scalar import Num, Op, Scalar, Var
+
+# Operations that every language writes between their arguments.
+INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "less": "<", "power": "**"}
 
 
 def scalar(node: Scalar, variables: Mapping[str, str], choice: str) -> str:

@@ -222,7 +222,7 @@ class _Path:
         if not self.first:
             program.sweep(self.params, x, self.settings(after), rng, self.parts)
             return gain
-        rng.next()  # type: ignore[no-untyped-call]
+        rng.next()
         for name in self.first:
             self.tempered_layers[name].draw(fields[name], targets[name], rng, x[name], program.workspace)
         settings = self.settings(after)

@@ -208,7 +208,7 @@ def random_layer(engine: Engine, layer: Layer, batch: int, rng: Rng) -> Array:
     uniform = rng(np.empty(shape, engine.dtype))
     if domain.bounded:
         return np.asarray(low + (high - low) * uniform, engine.dtype)
-    normal = np.asarray(ndtri(uniform))  # type: ignore[no-untyped-call]
+    normal = np.asarray(ndtri(uniform))
     return np.abs(normal) if domain.nonnegative else normal
 
 

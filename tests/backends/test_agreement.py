@@ -12,6 +12,8 @@ import energydsl as ed
 from energydsl.domains import DOMAINS
 from energydsl.inference.ais import ais
 from energydsl.learning.phases import Phases
+from energydsl.program.initialise import base_rate, constrained
+from energydsl.program.states import check_params
 
 # What float32 sums in another order may differ by, and how many draws may fall on the other side of a comparison.
 CLOSE = {"float32": {"rtol": 2e-4, "atol": 2e-4}, "float64": {"rtol": 1e-10, "atol": 1e-10}}
@@ -25,14 +27,14 @@ def pair(model: ed.Model, dtype: str, fast: str) -> tuple[ed.Program, ed.Program
 
 
 def on_host(program: ed.Program, arrays: Arrays) -> Arrays:
-    return {n: np.array(program.host(a)) for n, a in arrays.items()}
+    return {n: np.array(program.engine.host(a)) for n, a in arrays.items()}
 
 
 def start(program: ed.Program, batch: int) -> tuple[Arrays, Arrays]:
     """Random parameters and states, on the host."""
     rng = np.random.default_rng(3)
     params = {
-        n: program.constrain(program.model.params[n], rng.normal(0, 0.3, p.shape) + p).astype(program.dtype)
+        n: constrained(program.model.params[n], rng.normal(0, 0.3, p.shape) + p).astype(program.dtype)
         for n, p in on_host(program, program.init(1)).items()
     }
     layers = program.model.layers
@@ -55,7 +57,7 @@ def test_sweeps_energies_and_gradients(zoo_path: Path, dtype: str, fast: str) ->
     for program in pair(model, dtype, fast):
         params, state = start(program, 20)
         after = on_host(program, program.gibbs(params, state, 1, rng=ed.Rng(5), beta=0.7))
-        energy = program.host(program.energy(params, state))
+        energy = program.engine.host(program.energy(params, state))
         results.append((after, energy, on_host(program, program.energy_gradient(params, state))))
     plain, other = results
     same_state(other[0], plain[0], model, dtype)
@@ -83,7 +85,7 @@ def test_families_of_the_other_domains(name: str, dtype: str, fast: str) -> None
     for program in pair(model, dtype, fast):
         params, state = start(program, 30)
         after = on_host(program, program.gibbs(params, state, 1, rng=ed.Rng(5), beta=0.7))
-        found.append((after, ais(program, params, {}, betas=20, chains=10).log_z))
+        found.append((after, ais(program.engine, params, {}, betas=20, chains=10).log_z))
     same_state(found[1][0], found[0][0], model, dtype)
     np.testing.assert_allclose(found[1][1], found[0][1], rtol=1e-9 if dtype == "float64" else 2e-2)
 
@@ -97,9 +99,9 @@ def test_both_phases(zoo_path: Path, method: Any, dtype: str, fast: str) -> None
     found = []
     for program in pair(model, dtype, fast):
         params, state = start(program, 40)
-        phases = Phases(program, method, 40, ed.Rng(7))
+        phases = Phases(program.engine, method, 40, ed.Rng(7))
         phases.load({n: state[n] for n in (*model.resolved.by_role("visible"), *model.resolved.by_role("input"))})
-        phases.step(program.check_params(params))
+        phases.step(check_params(program.engine, params))
         found.append(on_host(program, phases.both))
     for name, array in found[0].items():
         differ = np.abs(found[1][name] - array) > 1e-3 + 1e-5 * np.abs(array)  # squares of latents are up to 2000
@@ -144,8 +146,8 @@ def test_explicit_uniform_numbers(fast: str) -> None:
     params = program.init(1)
     state = program.init_state(params, 4)
     u = np.random.default_rng(0).random((4, 2))
-    mean = program.host(program.mean(params, state, "h"))
-    found = program.host(program.sample(params, state, "h", ed.Uniforms([u])))
+    mean = program.engine.host(program.mean(params, state, "h"))
+    found = program.engine.host(program.sample(params, state, "h", ed.Uniforms([u])))
     np.testing.assert_array_equal(found, (u < mean).astype(float))
 
 
@@ -161,11 +163,11 @@ def test_gain_along_a_path(kind: str, dtype: str, fast: str) -> None:
     for program in pair(ed.loads(text), dtype, fast):
         params = program.init(0)
         x = program.init_state(params, 7)
-        kernels, s = program.kernels, program.settings()
-        etas, same = kernels.split_fields__h(params, x, s, program.workspace)
-        base = [program.device(b) for b in program.base_rate("h", None)]
+        kernels, s = program.engine.kernels, program.engine.settings()
+        etas, same = kernels.layers["h"].tempered.split_fields(params, x, s, program.engine.workspace)
+        base = [program.engine.device(b) for b in base_rate(program.engine, "h", None)]
         ends = [(t, [t * e + (1 - t) * b for e, b in zip(same, base, strict=True)]) for t in (0.3, 0.4)]
-        gains.append(program.host(kernels.log_partition_difference__h(etas, *ends)))
+        gains.append(program.engine.host(kernels.layers["h"].tempered.log_partition_difference(etas, *ends)))
     np.testing.assert_allclose(gains[1], gains[0], rtol=1e-3 if dtype == "float32" else 1e-10, atol=1e-5)
 
 

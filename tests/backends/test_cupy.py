@@ -15,12 +15,14 @@ import pytest
 import energydsl as ed
 from energydsl.backends.cupy import cuda as cuda_printer
 from energydsl.backends.cupy import loader as cupy_backend
-from energydsl.backends.cupy import printer as cupy_printer
+from energydsl.backends.runtime_text import cupy_runtime
 from energydsl.data.sources import from_arrays
 from energydsl.domains import FAMILIES
 from energydsl.inference.ais import ais
 from energydsl.inference.evaluate import baseline
 from energydsl.learning.loop import Run, _Training
+from energydsl.program.initialise import base_rate
+from energydsl.program.states import layer_arrays
 from tests.backends.test_agreement import on_host, start
 from tests.standin import cupy, nvrtc
 
@@ -133,14 +135,14 @@ def test_only_the_data_are_copied_once_training_runs(stand_in: cupy.State) -> No
     assert stand_in.copies - before == 10
     assert len(stand_in.launched) - launches <= 10 * 12
     program, params, state = work.program, work.params, on_host(work.program, work.phases.negative)
-    x = program.layer_arrays(state)
+    x = layer_arrays(program.engine, state)
     before = stand_in.copies
-    program.sweep(params, x, program.settings(), ed.Rng(0), program.parts(), 20)
+    program.engine.sweep(params, x, program.engine.settings(), ed.Rng(0), program.engine.parts(), 20)
     assert stand_in.copies == before
     copies = []
     for betas in (10, 100):
         before = stand_in.copies
-        ais(program, params, {}, betas=betas, chains=5)
+        ais(program.engine, params, {}, betas=betas, chains=5)
         copies.append(stand_in.copies - before)
     assert copies[0] == copies[1]
 
@@ -204,7 +206,7 @@ def test_what_cannot_be_recorded_is_called_as_before(device: str) -> None:
 
     def reads() -> Any:
         found = plain()
-        work.program.host(work.params["b_v"])
+        work.program.engine.host(work.params["b_v"])
         return found
 
     step.function = reads
@@ -212,15 +214,15 @@ def test_what_cannot_be_recorded_is_called_as_before(device: str) -> None:
         work._update(data)
     assert step.graph is None
     assert step.refused
-    assert np.isfinite(work.program.host(work.params["b_v"])).all()
+    assert np.isfinite(work.program.engine.host(work.params["b_v"])).all()
 
 
 def test_arrays_of_other_shapes_are_kept(stand_in: cupy.State) -> None:
     """A recorded update has their addresses."""
     program = ed.loads(RBM).compile("cupy")
-    first = program.workspace("a", (2, 3))
-    program.workspace("a", (4, 3))
-    assert program.workspace("a", (2, 3)) is first
+    first = program.engine.workspace("a", (2, 3))
+    program.engine.workspace("a", (4, 3))
+    assert program.engine.workspace("a", (2, 3)) is first
 
 
 # --- products
@@ -232,7 +234,7 @@ ERRORS = {"full": 2e-7, "tf32": 5e-4, "bf16x2": 1.6e-5, "bf16x3": 4e-7}
 @pytest.mark.parametrize("precision", ERRORS)
 def test_products_and_their_errors(device: str, precision: str, small: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """In every layout, added or not, with weights; the relative norm of the error against float64."""
-    kernels = ed.loads(RBM).compile("cupy", precision=precision).kernels
+    kernels = ed.loads(RBM).compile("cupy", precision=precision).engine.kernels
     monkeypatch.setitem(kernels.matmul.__globals__, "SMALL", 1 << 40 if small else 0)
     rng = np.random.default_rng(1)
     for m, n, k in ((33, 65, 70), (1, 5, 3), (64, 32, 32), (7, 1, 40), (1, 1, 1)):
@@ -261,7 +263,7 @@ def close(found: Any, wanted: np.ndarray, error: float) -> None:
 
 def test_bf16_terms_are_exact_for_states(device: str) -> None:
     """0, 1, -1 are bf16 numbers, so only the other factor is rounded: to 2^-16 with two terms."""
-    kernels = ed.loads(RBM).compile("cupy", precision="bf16x2").kernels
+    kernels = ed.loads(RBM).compile("cupy", precision="bf16x2").engine.kernels
     x = (np.random.default_rng(0).integers(0, 2, (5, 7)) * 2.0 - 1).astype(np.float32)
     high, low = kernels.split(kernels.np.asarray(x), 2)
     np.testing.assert_array_equal((high.get().astype(np.uint32) << 16).view(np.float32), x)
@@ -303,7 +305,7 @@ MODELS = {
 def wrong() -> bool:
     """Whether any model trains, anneals or multiplies otherwise on the stand-in than with NumPy, or fails."""
     cuda_printer.cuda_source.cache_clear()
-    cupy_printer.runtime_text.cache_clear()
+    cupy_runtime.cache_clear()
     cupy_backend.runtime.cache_clear()
     for text in MODELS.values():
         model, results = ed.loads(text), []
@@ -315,12 +317,12 @@ def wrong() -> bool:
             params = {n: a + 0.1 for n, a in on_host(program, work.params).items()}
             state = on_host(program, work.phases.negative)
             after = on_host(program, program.gibbs(params, state, 2, rng=ed.Rng(1)))
-            estimate = ais(program, params, {}, betas=5, chains=5).log_z
+            estimate = ais(program.engine, params, {}, betas=5, chains=5).log_z
             results.append({**on_host(program, work.params), **after, "log_z": np.float64(estimate)})
         for name, wanted in results[0].items():
             if not np.mean(np.abs(results[1][name] - wanted) < 1e-3) > 0.99:
                 return True
-    kernels, ones = ed.loads(RBM).compile("cupy").kernels, np.ones((3, 3), np.float32)
+    kernels, ones = ed.loads(RBM).compile("cupy").engine.kernels, np.ones((3, 3), np.float32)
     out = kernels.np.asarray(ones)
     a = kernels.np.asarray(ones)
     return not np.allclose(kernels.matmul(a, a, out=out, add=True).get(), 4.0)
@@ -336,14 +338,14 @@ def test_mutants_of_the_cuda_source_are_caught(
 ) -> None:
     old, new = SOURCES[name]
     read = cuda_printer.source_of
-    assert read("cupy/runtime.cu").count(old) >= 1
+    assert sum(read(piece).count(old) for piece in cuda_printer.PIECES) >= 1
     monkeypatch.setattr(cuda_printer, "source_of", lambda file: read(file).replace(old, new))
     try:
         assert wrong()
     finally:
         monkeypatch.undo()
         cuda_printer.cuda_source.cache_clear()
-        cupy_printer.runtime_text.cache_clear()
+        cupy_runtime.cache_clear()
 
 
 # --- where there is no GPU
@@ -446,7 +448,7 @@ def test_the_stand_in_refuses_the_host(stand_in: cupy.State) -> None:
 
 
 def test_the_stand_in_checks_the_arguments_of_kernels(stand_in: cupy.State) -> None:
-    kernels = ed.loads(RBM).compile("cupy").kernels
+    kernels = ed.loads(RBM).compile("cupy").engine.kernels
     moved = kernels.np.zeros(1, np.uint32)
     kernels.DEVICE("move_on", 1, moved, np.uint32(2))
     assert moved.get()[0] == 2
@@ -488,7 +490,7 @@ def test_likelihoods_are_those_of_numpy(name: str, stand_in: cupy.State) -> None
         given = {n: np.repeat(np.eye(2), 10, axis=0) for n in program.model.by_role("input")}
         state = ed.loads(LIKELIHOODS[name]).compile("numpy", "float64").init_state({}, 20, 0, given)
         rows = {n: state[n] for n, layer in program.model.layers.items() if layer.role != "hidden"}
-        run = Run(program, params, {"data": {"binarise": None}}, base={"v": program.base_rate("v", rows["v"])})
+        run = Run(program, params, {"data": {"binarise": None}}, base={"v": base_rate(program.engine, "v", rows["v"])})
         judged = [ed.evaluate(run, rows, method, betas=30, chains=20) for method in ("auto", "ais")]
         judged.append(baseline(run, from_arrays(program.model, rows, None)))
         found.append([each.rows for each in judged])

@@ -10,7 +10,9 @@ from scipy import integrate, optimize
 
 import energydsl as ed
 from energydsl.domains.density import OutOfReach, integrable
-from energydsl.program.undirected import Program
+from energydsl.program import Program
+from energydsl.program.marginals import statistics
+from energydsl.program.undirected import Undirected
 
 QUARTIC = "x : real\nparam b\nconst g : positive = 1, m = -1\nenergy = g * x^4 + m * x^2 - b * x"
 SHARP = "x : real\nparam b\nconst g : positive = 1\nenergy = g * x^2 - b * abs(2 * x - 1)"
@@ -79,16 +81,16 @@ WHAT = ("log_partition", "mean", "variance", "entropy", "mode")
 
 
 def program_of(name: str, backend: str = "numpy") -> Program:
-    return Program(ed.loads("visible " + CASES[name][0]).derived, backend, "float64")
+    return Program(Undirected(ed.loads("visible " + CASES[name][0]).derived, backend, "float64"))
 
 
 def etas_of(name: str, program: Program) -> list[np.ndarray]:
     """The natural parameters in the order of the program's statistics."""
-    _, etas, statistics, (low, high), _ = CASES[name]
+    _, etas, functions, (low, high), _ = CASES[name]
     x = np.linspace(max(low, -1.3), min(high, 1.9), 7)
     found = []
-    for values in program.statistics("x", program.device(x)):
-        place = next(k for k, t in enumerate(statistics) if np.allclose(t(x), program.host(values)))
+    for values in statistics(program.engine, "x", program.engine.device(x)):
+        place = next(k for k, t in enumerate(functions) if np.allclose(t(x), program.engine.host(values)))
         found.append(np.array(etas[place]))
     return found
 
@@ -120,8 +122,10 @@ def exact(name: str, row: int) -> tuple[np.ndarray, np.ndarray, float]:
 def test_moments_against_integrals(name: str, backend: str) -> None:
     program = program_of(name, backend)
     assert program.derived.conditionals["x"].family == "density"
-    etas = [program.device(e) for e in etas_of(name, program)]
-    log, mean, variance, entropy, mode = (program.host(getattr(program.kernels, f"{what}__x")(*etas)) for what in WHAT)
+    etas = [program.engine.device(e) for e in etas_of(name, program)]
+    log, mean, variance, entropy, mode = (
+        program.engine.host(getattr(program.engine.kernels.layers["x"], what)(*etas)) for what in WHAT
+    )
     _, given, statistics, _, _ = CASES[name]
     for row in range(len(LARGE)):
         x, p, log_z = exact(name, row)
@@ -141,8 +145,12 @@ def test_draws_invert_the_distribution_function(name: str, backend: str) -> None
     etas = etas_of(name, program)
     u = np.concatenate([[1e-9, 1e-4], np.linspace(0.01, 0.99, 23), [1 - 1e-4, 1 - 1e-9]])
     for row in range(len(LARGE)):
-        given = [program.device(np.repeat(e[row], len(u))) for e in etas]
-        drawn = program.host(program.kernels.density_draw(program.kernels.DENSITY__x, *given, program.device(u)))
+        given = [program.engine.device(np.repeat(e[row], len(u))) for e in etas]
+        drawn = program.engine.host(
+            program.engine.kernels.density_draw(
+                program.engine.kernels.layers["x"].density, *given, program.engine.device(u)
+            )
+        )
         assert (np.diff(drawn) >= 0).all()
         x, p, _ = exact(name, row)
         below = np.concatenate([[0.0], np.cumsum(p)])[np.searchsorted(x, drawn)]
@@ -157,9 +165,11 @@ def test_backends_agree_to_rounding(name: str, backend: str) -> None:
     u = rng.random(len(etas[0]))
     for what in ("log", "mean", "variance", "entropy", "draw"):
         given = [*etas, u] if what == "draw" else etas
-        wanted = getattr(plain.kernels, f"density_{what}")(plain.kernels.DENSITY__x, *given)
-        found = getattr(program.kernels, f"density_{what}")(program.kernels.DENSITY__x, *map(program.device, given))
-        np.testing.assert_allclose(program.host(found), wanted, rtol=1e-9, atol=1e-10)
+        wanted = getattr(plain.engine.kernels, f"density_{what}")(plain.engine.kernels.layers["x"].density, *given)
+        found = getattr(program.engine.kernels, f"density_{what}")(
+            program.engine.kernels.layers["x"].density, *map(program.engine.device, given)
+        )
+        np.testing.assert_allclose(program.engine.host(found), wanted, rtol=1e-9, atol=1e-10)
 
 
 def test_what_is_no_density_is_not_a_number(backend: str) -> None:
@@ -167,15 +177,19 @@ def test_what_is_no_density_is_not_a_number(backend: str) -> None:
     etas = [np.array([0.0, np.nan, 0.0, np.inf])] * 2 + [np.array([0.0, -1.0, 1.0, -1.0])]
     for what in ("log", "mean", "variance", "draw"):
         given = [*etas, np.full(4, 0.5)] if what == "draw" else etas
-        found = getattr(program.kernels, f"density_{what}")(program.kernels.DENSITY__x, *map(program.device, given))
-        assert np.isnan(program.host(found)).all()
+        found = getattr(program.engine.kernels, f"density_{what}")(
+            program.engine.kernels.layers["x"].density, *map(program.engine.device, given)
+        )
+        assert np.isnan(program.engine.host(found)).all()
 
 
 def test_a_wall_that_gives_way_leaves_what_was_before_it(backend: str) -> None:
     """Without its factor an exp is not there, however far units reach; with one of the wrong sign there is no density."""
     program = program_of("walls", backend)
-    etas = [program.device(np.array(e)) for e in ([0.2, 0.2], [-1e-6, -1e-6], [0.0, 1e-9], [0.0, 0.0])]
-    mean, variance = (program.host(getattr(program.kernels, f"{what}__x")(*etas)) for what in ("mean", "variance"))
+    etas = [program.engine.device(np.array(e)) for e in ([0.2, 0.2], [-1e-6, -1e-6], [0.0, 1e-9], [0.0, 0.0])]
+    mean, variance = (
+        program.engine.host(getattr(program.engine.kernels.layers["x"], what)(*etas)) for what in ("mean", "variance")
+    )
     np.testing.assert_allclose([mean[0], variance[0]], [1e5, 5e5], rtol=1e-9)
     assert np.isnan([mean[1], variance[1]]).all()
 
@@ -192,13 +206,15 @@ def test_a_wall_that_gives_way_leaves_what_was_before_it(backend: str) -> None:
 )
 def test_a_narrow_exp_in_a_wide_density(text: str, etas: tuple[float, float], backend: str) -> None:
     """An exp costs panels only where it is something: neither NaN nor a draw from nowhere."""
-    program = Program(ed.loads("visible " + text).derived, backend, "float64")
-    given = [program.device(np.full(2000, e)) for e in etas]
-    log, mean, variance = (program.host(getattr(program.kernels, f"{w}__x")(*given))[0] for w in WHAT[:3])
+    program = Program(Undirected(ed.loads("visible " + text).derived, backend, "float64"))
+    given = [program.engine.device(np.full(2000, e)) for e in etas]
+    log, mean, variance = (
+        program.engine.host(getattr(program.engine.kernels.layers["x"], w)(*given))[0] for w in WHAT[:3]
+    )
     low = 0.0 if "positive" in text else -60.0 / np.sqrt(-etas[0])
     x = np.linspace(low, -60.0 / etas[0] if low == 0.0 else -low, 4_000_001)
-    values = program.statistics("x", program.device(x))
-    f = sum(e * program.host(t) for e, t in zip(etas, values, strict=True))
+    values = statistics(program.engine, "x", program.engine.device(x))
+    f = sum(e * program.engine.host(t) for e, t in zip(etas, values, strict=True))
     p = np.exp(f - f.max())
     step = x[1] - x[0]
     assert log == pytest.approx(np.log(p.sum() * step) + f.max(), abs=1e-4)
@@ -206,7 +222,11 @@ def test_a_narrow_exp_in_a_wide_density(text: str, etas: tuple[float, float], ba
     assert mean == pytest.approx(p @ x, rel=1e-4, abs=1e-6)
     assert variance == pytest.approx(p @ (x - p @ x) ** 2, rel=1e-4)
     u = (np.arange(2000) + 0.5) / 2000
-    drawn = program.host(program.kernels.density_draw(program.kernels.DENSITY__x, *given, program.device(u)))
+    drawn = program.engine.host(
+        program.engine.kernels.density_draw(
+            program.engine.kernels.layers["x"].density, *given, program.engine.device(u)
+        )
+    )
     assert drawn.mean() == pytest.approx(mean, abs=0.01 * np.sqrt(variance))
     assert drawn.var() == pytest.approx(variance, rel=0.05)
 
@@ -216,8 +236,8 @@ def test_no_mass_is_ever_missed() -> None:
     program = program_of("quartic")
     scale = 1e8
     linear, square, fourth = (np.array([v]) for v in (0.3, 2 * scale, -scale))
-    log = program.kernels.log_partition__x(linear, square, fourth)[0]
-    variance = program.kernels.variance__x(linear, square, fourth)[0]
+    log = program.engine.kernels.layers["x"].log_partition(linear, square, fourth)[0]
+    variance = program.engine.kernels.layers["x"].variance(linear, square, fourth)[0]
     peaks = [float(optimize.newton(lambda x: 0.3 + 4 * scale * (x - x**3), s)) for s in (-1.0, 1.0)]
     width = 0.5 * np.log(2 * np.pi / (8 * scale))
     assert log == pytest.approx(scale + np.logaddexp(-0.3, 0.3) + width, rel=1e-12)
@@ -231,7 +251,7 @@ def test_the_rotor_is_von_mises() -> None:
 
     program = program_of("rotor")
     sizes = np.array([0.1, 1.0, 8.0, 40.0])
-    found = program.kernels.log_partition__x(*(sizes * s for s in (np.cos(0.7), np.sin(0.7))))
+    found = program.engine.kernels.layers["x"].log_partition(*(sizes * s for s in (np.cos(0.7), np.sin(0.7))))
     np.testing.assert_allclose(found, np.log(2 * np.pi * special.ive(0, sizes)) + sizes, rtol=1e-11)
 
 
@@ -255,7 +275,7 @@ def test_chains_of_a_quartic_field_follow_it() -> None:
 def program_chains(model: ed.Model, chains: int) -> np.ndarray:
     program = model.compile("numpy", dtype="float64")
     state = program.init_state({}, chains, 0)
-    program.sweep({}, state, program.settings(), ed.Rng(3), program.parts(), 12)
+    program.engine.sweep({}, state, program.engine.settings(), ed.Rng(3), program.engine.parts(), 12)
     return np.asarray(state["x"])
 
 

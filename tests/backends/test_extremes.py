@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import energydsl as ed
+from energydsl.backends.numpy.runtime import Moments
 
 Arrays = dict[str, Any]
 SIZES = [1e-30, 1e-3, 1.0, 1e3, 1e10, 1e30]
@@ -54,18 +55,23 @@ def found(backend: str, dtype: str, domain: str, energy: str, given: Arrays) -> 
     count = len(next(iter(given.values())))
     params = ", ".join(f"{n}[{count}]{' : positive = 1' if n == 'd' else ''}" for n in given)
     program = ed.loads(f"visible x[{count}] : {domain}\nparam {params}\nenergy = {energy}").compile(backend, dtype)
-    kernels, shape = program.kernels, (len(U), count)
-    p = {n: program.device(a) for n, a in given.items()}
-    x = {"x": program.xp.zeros(shape, program.dtype)}
-    settings, workspace = program.settings(), kernels.Workspace(program.dtype)
-    means = {n: program.xp.zeros(shape, program.dtype) for n in ("x", "x^2")}
+    kernels, shape = program.engine.kernels, (len(U), count)
+    p = {n: program.engine.device(a) for n, a in given.items()}
+    x = {"x": program.engine.xp.zeros(shape, program.dtype)}
+    settings, workspace = program.engine.settings(), kernels.Workspace(program.dtype)
+    first, second = ({"x": program.engine.xp.zeros(shape, program.dtype)} for _ in range(2))
+    means = Moments(first, second)
     with np.errstate(all="ignore"):
-        eta = [program.xp.array(e) for e in kernels.fields__x(p, x, settings, workspace)]
-        result = {what: getattr(kernels, f"{what}__x")(*eta) for what in WHAT}
+        eta = [program.engine.xp.array(e) for e in kernels.layers["x"].fields(p, x, settings, workspace)]
+        result = {what: getattr(kernels.layers["x"], what)(*eta) for what in WHAT}
         uniform = np.repeat(U[:, None], count, axis=1).astype(dtype)
-        kernels.sample__x(p, x, settings, ed.Uniforms([uniform]), workspace, None, means)
-    result = {n: np.broadcast_to(program.host(a), shape)[0] for n, a in result.items()}
-    return {**result, "draw": np.array(program.host(x["x"])), "fused mean": np.array(program.host(means["x"]))[0]}
+        kernels.layers["x"].sample(p, x, settings, ed.Uniforms([uniform]), workspace, None, means)
+    result = {n: np.broadcast_to(program.engine.host(a), shape)[0] for n, a in result.items()}
+    return {
+        **result,
+        "draw": np.array(program.engine.host(x["x"])),
+        "fused mean": np.array(program.engine.host(means["x"]))[0],
+    }
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -140,5 +146,5 @@ def test_a_quartic_far_from_zero_takes_few_panels(offset: float, backend: str) -
     p /= p.sum(axis=1, keepdims=True)
     wanted, spread = offset + p @ (4 * x), p @ (4 * x) ** 2 - (p @ (4 * x)) ** 2
     close = 1e-14 * offset**4
-    np.testing.assert_allclose(program.host(program.mean(params, state, "x"))[0], wanted, atol=1e-6 + close)
-    np.testing.assert_allclose(program.host(program.variance(params, state, "x"))[0], spread, atol=1e-6 + close)
+    np.testing.assert_allclose(program.engine.host(program.mean(params, state, "x"))[0], wanted, atol=1e-6 + close)
+    np.testing.assert_allclose(program.engine.host(program.variance(params, state, "x"))[0], spread, atol=1e-6 + close)

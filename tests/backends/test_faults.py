@@ -46,7 +46,7 @@ def test_variances_of_rows_that_differ(rows: int, backend: str) -> None:
     program = ed.loads(RIGHT["rows of one field"]).compile(backend, "float64")
     params = program.init(0)
     state = program.init_state(params, rows, 0)
-    found = np.array(program.host(program.variance(params, state, "x")))
+    found = np.array(program.engine.host(program.variance(params, state, "x")))
     wanted = np.ones((3, 4))
     wanted[0] = 1 / np.array([2, 3, 3, 2])
     np.testing.assert_allclose(found, np.broadcast_to(wanted, found.shape), rtol=1e-12)
@@ -60,7 +60,7 @@ def test_the_square_belongs_to_one_unit(rows: int, backend: str) -> None:
     params = program.init(0)
     v = np.random.default_rng(0).normal(size=(rows, 100))
     wanted = np.r_[1 / 41, np.ones(99)]
-    found = np.array(program.host(program.variance(params, {"v": v}, "v")))
+    found = np.array(program.engine.host(program.variance(params, {"v": v}, "v")))
     np.testing.assert_allclose(found, np.broadcast_to(wanted, found.shape), rtol=1e-12)
     log_z = 0.5 * np.log(2 * np.pi * wanted).sum()
     np.testing.assert_allclose(program.log_partition(params), log_z, rtol=1e-10)
@@ -70,7 +70,7 @@ def test_beta_multiplies_the_factorials_of_a_finite_layer(backend: str) -> None:
     program = ed.loads(RIGHT["tempered table"]).compile(backend, "float64")
     params = program.init(0)
     state = program.init_state(params, 3, 0)
-    np.testing.assert_allclose(program.host(program.mean(params, state, "x", beta=0.5)), 8.0, rtol=1e-12)
+    np.testing.assert_allclose(program.engine.host(program.mean(params, state, "x", beta=0.5)), 8.0, rtol=1e-12)
 
 
 @pytest.mark.parametrize("weight", [0.2, 0.8])
@@ -88,7 +88,9 @@ def test_an_absolute_value_holds_what_a_square_leaves(weight: float, backend: st
     program = ed.loads(RIGHT["sparse coding"]).compile(backend, "float64")
     params = {**program.init(0), "W": np.full((4, 3), weight), "l": np.array(0.7)}
     state = {"x": np.array([[1.0, -2.0, 0.5, 3.0]]), "h": np.zeros((1, 3))}
-    mean, variance = (np.array(program.host(f(params, state, "h")))[0, 0] for f in (program.mean, program.variance))
+    mean, variance = (
+        np.array(program.engine.host(f(params, state, "h")))[0, 0] for f in (program.mean, program.variance)
+    )
     wide = min(200.0, 50.0 / max(weight, 1e-9) + 20.0)
     h = np.unique(np.concatenate([np.linspace(-wide, wide, 2_000_001), np.linspace(-0.1, 0.1, 2_000_001)]))
     log_p = -0.5 * ((state["x"].T - weight * h) ** 2).sum(axis=0) - 0.7 * np.abs(h)

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 import energydsl as ed
-from energydsl.backends.numpy.printer import defined, source_of
+from energydsl.backends.rooms import defined, source_of
+from energydsl.backends.runtime_text import CUPY, NUMBA, NUMPY
 
-RUNTIMES = ("numpy/runtime.py", "numba/runtime.py", "cupy/runtime.py")
+ROOMS = tuple(dict.fromkeys((*NUMPY, *NUMBA, *CUPY)))
 DOMAINS = ("integer[0, 2]", "binary", "real", "spin", "positive", "count", "interval[-1, 1]", "integer[0, 2]")
 OWN = {"real": "0.5 * sum({0}^2)", "positive": "sum({0}^2)", "count": "sum(lgamma({0} + 1))"}
 # Keys and arguments of the files that a run writes.
@@ -52,15 +53,15 @@ def text_of(names: list[str]) -> str:
 def suspects() -> tuple[str, ...]:
     """All names that the runtimes define or use, inside functions too, and what Python knows."""
     found = {*keyword.kwlist, *dir(builtins), "self"}
-    for runtime in RUNTIMES:
-        for node in ast.walk(ast.parse(source_of(runtime))):
+    for room in ROOMS:
+        for node in ast.walk(ast.parse(source_of(room))):
             match node:
                 case ast.Name(id=name) | ast.arg(arg=name) | ast.Attribute(attr=name):
                     found.add(name)
                 case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
                     found.add(name)
     program = ed.loads(text_of(plain())).compile("numpy")
-    found |= {n.partition("__")[0] for n in vars(program.kernels)} | set(dir(program))
+    found |= {n.partition("__")[0] for n in vars(program.engine.kernels)} | set(dir(program))
     # What is put before or behind a name of the user's, as if it were a part of one.
     joined = {f"{a}_{b}" for a in ("moved", "draw", "mean", "eta1", "u", "new") for b in ("moved", "x", "_x", "last")}
     return tuple(sorted(n for n in found | joined if n.isidentifier() and declarable(n)))
@@ -96,7 +97,7 @@ def figures(text: str, backend: str) -> list[np.ndarray]:
     found = [program.energy(params, state), *state.values(), *program.energy_gradient(params, state).values()]
     found += [f(params, state, n) for n in state for f in (program.mean, program.variance)]
     found += [program.free_energy(params, state)]
-    return [np.array(program.host(a)) for a in found]
+    return [np.array(program.engine.host(a)) for a in found]
 
 
 def same(text: str, backend: str, wanted: list[np.ndarray]) -> None:
@@ -106,8 +107,7 @@ def same(text: str, backend: str, wanted: list[np.ndarray]) -> None:
 
 def test_no_runtime_has_a_name_of_the_users_kind() -> None:
     """Names of a model's own functions are `what__name`; no runtime may define one with two underscores inside."""
-    for runtime in RUNTIMES:
-        assert not [n for n in defined(runtime) if "__" in n.strip("_")], runtime
+    assert not [n for n in defined(ROOMS) if "__" in n.strip("_")]
 
 
 def test_every_name_in_every_role(backend: str) -> None:

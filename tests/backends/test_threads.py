@@ -91,11 +91,11 @@ def test_blas_is_held_in_any_thread() -> None:
 
     program = ed.loads(MODELS["dense"]).compile("numba")
     before = threads()
-    with program.single_threaded_blas():
+    with program.engine.single_threaded_blas():
         assert threads() == {1}
 
     def work(k: int) -> set[int]:
-        with program.single_threaded_blas():
+        with program.engine.single_threaded_blas():
             return threads()
 
     for _ in range(2):
@@ -131,7 +131,7 @@ print("right")
 POOL = """
 import multiprocessing
 wanted = [work(k) for k in range(3)]
-with program.single_threaded_blas(), multiprocessing.get_context("fork").Pool(2) as pool:
+with program.engine.single_threaded_blas(), multiprocessing.get_context("fork").Pool(2) as pool:
     found = pool.map(work, range(3))
 assert all(map(same, found, wanted))
 assert all(same(work(k), wanted[k]) for k in range(3)), "the parent goes on"

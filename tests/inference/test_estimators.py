@@ -12,7 +12,10 @@ from energydsl.inference import evaluate as evaluation
 from energydsl.inference.ais import ais
 from energydsl.inference.scores import independent
 from energydsl.learning.loop import Run
-from energydsl.program.undirected import Program
+from energydsl.program import Program
+from energydsl.program.exact import joint_states, log_unnormalised
+from energydsl.program.initialise import base_rate
+from energydsl.program.states import layer_arrays
 from tests.conftest import ROOT
 
 MODELS = {
@@ -34,7 +37,7 @@ def test_ais_agrees_with_enumeration_within_its_error_bar(name: str) -> None:
     for seed in range(20):
         program = ed.loads(MODELS[name]).compile(dtype="float64")
         params = program.init(seed)
-        found = ais(program, params, {}, betas=200, chains=50, seed=seed)
+        found = ais(program.engine, params, {}, betas=200, chains=50, seed=seed)
         scores.append((found.log_z - program.log_partition(params)) / found.log_z_std)
     assert abs(np.mean(scores)) < 1.0
     assert np.mean(np.abs(scores) < 2) >= 0.8
@@ -46,7 +49,7 @@ def test_sweeps_leave_exact_samples_exact(name: str) -> None:
     program = ed.loads(MODELS[name]).compile(dtype="float64")
     params = program.init(3)
     names = tuple(program.model.random_layers())
-    states = {n: np.concatenate([c[n] for c in program.states(names)]) for n in names}
+    states = {n: np.concatenate([c[n] for c in joint_states(program.engine, names)]) for n in names}
     logits = -program.energy(params, states)
     p = np.exp(logits - np.logaddexp.reduce(logits))
     count = 40_000
@@ -139,8 +142,8 @@ def test_conditional_models_are_evaluated_exactly_row_by_row() -> None:
     run = ed.train(model.compile(dtype="float64"), rows, ed.CD(), epochs=1, batch=4)
     found = ed.evaluate(run, rows, method="exact")
     every = {"x": np.repeat(rows["x"], 8, axis=0), "y": np.tile((np.arange(8)[:, None] >> np.arange(3)) & 1, (8, 1))}
-    scores = run.program.log_unnormalised(run.params, every).reshape(8, 8)
-    here = run.program.log_unnormalised(run.params, rows) - np.logaddexp.reduce(scores, axis=1)
+    scores = log_unnormalised(run.program.engine, run.params, every).reshape(8, 8)
+    here = log_unnormalised(run.program.engine, run.params, rows) - np.logaddexp.reduce(scores, axis=1)
     assert found.log_likelihood == pytest.approx(here.mean())
 
 
@@ -169,14 +172,14 @@ def a_run(text: str, seed: int = 0, rows: int = 30, scale: float = 1.0) -> tuple
     params = {n: rng.normal(0.0, scale, p.shape) for n, p in program.model.params.items()}
     state = program.init_state(params, rows, seed)
     x = {n: state[n] for n in program.model.by_role("visible")}
-    base = {n: program.base_rate(n, a) for n, a in x.items()}
+    base = {n: base_rate(program.engine, n, a) for n, a in x.items()}
     return Run(program, params, {"data": {"binarise": None}}, base=base), x
 
 
 def test_every_error_is_there_and_has_its_name() -> None:
     run, x = a_run(MODELS["rbm"], rows=50)
     exact, found = ed.evaluate(run, x, "exact"), ed.evaluate(run, x, "ais", betas=100)
-    rows = run.program.log_unnormalised(run.params, x) - run.program.log_partition(run.params)
+    rows = log_unnormalised(run.program.engine, run.params, x) - run.program.log_partition(run.params)
     np.testing.assert_allclose(exact.rows, rows)
     for each in (exact, found):
         assert each.rows_std == pytest.approx(rows.std(ddof=1) / np.sqrt(50))
@@ -193,7 +196,7 @@ def test_a_bound_by_recognition_has_the_error_of_its_draws_and_is_not_called_exa
     """log Z of independent units is exact at once, the bound is not: seeds differ as much as the error says."""
     run, x = a_run(RECOGNISED, rows=20)
     program = run.program
-    found = [evaluation.find_scores(program, run.params, x, "ais", k, float) for k in range(200)]
+    found = [evaluation.find_scores(program.engine, run.params, x, "ais", k, float) for k in range(200)]
     means, errors = np.array([f.values.mean() for f in found]), np.array([f.mean_error for f in found])
     assert np.std(means) == pytest.approx(np.sqrt(np.mean(errors**2)), rel=0.2)
     one = ed.evaluate(run, x, "ais", betas=20)
@@ -238,7 +241,7 @@ def test_real_units_without_a_joint_density_have_no_likelihood(text: str, least:
         for call in (
             lambda: ed.evaluate(run, rows, betas=20),  # noqa: B023
             lambda: ed.evaluate(run, rows, "exact"),  # noqa: B023
-            lambda: ais(program, params, {}, betas=20),  # noqa: B023
+            lambda: ais(program.engine, params, {}, betas=20),  # noqa: B023
             lambda: program.log_partition(params),  # noqa: B023
         ):
             with pytest.raises(ed.NotNormalisable, match=f"of {names} cannot be normalised"):
@@ -248,7 +251,7 @@ def test_real_units_without_a_joint_density_have_no_likelihood(text: str, least:
 def test_the_gaussian_pair_has_the_log_z_of_its_determinant() -> None:
     program = ed.loads(PAIR).compile("numpy", "float64")
     w = np.array([[0.5, -0.2], [0.3, 0.6]])
-    found = ais(program, {"W": w}, {}, betas=500, chains=200)
+    found = ais(program.engine, {"W": w}, {}, betas=500, chains=200)
     wanted = 2 * np.log(2 * np.pi) - 0.5 * np.linalg.slogdet(np.eye(2) - w.T @ w)[1]
     assert found.log_z == pytest.approx(wanted, abs=4 * found.log_z_std)
 
@@ -266,7 +269,7 @@ def test_log_z_below_what_the_rows_weigh_is_refused() -> None:
     """A narrow mode behind a wide valley: every chain stays where the base rates of other rows put it."""
     text = "visible v[20] : binary\nhidden h : binary\nparam W[20], c\nenergy = - c * h - sum[i] W[i]*v[i]*h"
     program = ed.loads(text).compile("numpy", "float64")
-    base = {"v": program.base_rate("v", None)}
+    base = {"v": base_rate(program.engine, "v", None)}
     run = Run(program, {"W": np.full(20, 20.0), "c": -378.0}, {"data": {"binarise": None}}, base=base)
     ones = np.ones((5, 20))
     assert ed.evaluate(run, ones, "exact").log_likelihood == pytest.approx(0.0, abs=1e-3)
@@ -313,9 +316,9 @@ def test_independent_units_at_base_rates_are_normalised(name: str) -> None:
     program = ed.loads(text).compile("numpy")
     values = {"binary": [0, 1], "spin": [-1, 1], "categorical[3]": [0, 1, 2], "integer[-1, 2]": [-1, 0, 1, 2]}
     states = np.array(values.get(domain, range(120)), float)[:, None]
-    data = program.layer_arrays({"x": states[np.array([0, 1, 1, 1, 0, 1])]})["x"]
-    base = {"x": program.base_rate("x", data)}
-    log_p = independent(program, base, program.layer_arrays({"x": states}))
+    data = layer_arrays(program.engine, {"x": states[np.array([0, 1, 1, 1, 0, 1])]})["x"]
+    base = {"x": base_rate(program.engine, "x", data)}
+    log_p = independent(program.engine, base, layer_arrays(program.engine, {"x": states}))
     assert np.logaddexp.reduce(log_p) == pytest.approx(0.0, abs=1e-5)
 
 
@@ -325,8 +328,8 @@ def test_independent_units_at_base_rates_are_normalised(name: str) -> None:
 def test_independent_densities_at_base_rates_are_normalised(domain: str, energy: str) -> None:
     program = ed.loads(f"visible x[1] : {domain}\nparam b[1]\nenergy = {energy}").compile("numpy")
     low, high = {"real": (-9.0, 9.0), "positive": (0.0, 40.0)}.get(domain, (-1.0, 2.0))
-    data = program.layer_arrays({"x": np.array([[0.2], [0.7], [1.1]])})["x"]
-    base = {"x": program.base_rate("x", data)}
+    data = layer_arrays(program.engine, {"x": np.array([[0.2], [0.7], [1.1]])})["x"]
+    base = {"x": base_rate(program.engine, "x", data)}
     grid = np.linspace(low, high, 200_001)
-    density = np.exp(independent(program, base, program.layer_arrays({"x": grid[:, None]})))
+    density = np.exp(independent(program.engine, base, layer_arrays(program.engine, {"x": grid[:, None]})))
     assert np.trapezoid(density, grid) == pytest.approx(1.0, abs=1e-3)

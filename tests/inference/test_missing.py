@@ -14,6 +14,10 @@ import energydsl as ed
 from energydsl.backends.numba import loader as numba_backend
 from energydsl.cli.main import cli
 from energydsl.learning.phases import Phases
+from energydsl.program.exact import log_unnormalised
+from energydsl.program.gradients import projected
+from energydsl.program.initialise import constrained
+from energydsl.program.states import initialise_missing
 
 MODELS = {
     "rbm": "visible v[4] : binary\nhidden h[3] : binary\nlayers v -- h",
@@ -28,11 +32,9 @@ BACKENDS = ["numpy", pytest.param("numba", marks=pytest.mark.skipif(not numba_ba
 def a_run(name: str, backend: str) -> ed.Run:
     program = ed.loads(MODELS[name]).compile(backend)
     rng = np.random.default_rng(2)
-    params = {
-        n: program.constrain(program.model.params[n], rng.normal(0, 0.9, a.shape)) for n, a in program.init().items()
-    }
+    params = {n: constrained(program.model.params[n], rng.normal(0, 0.9, a.shape)) for n, a in program.init().items()}
     rows = program.init_state(params, 4, 0)
-    return ed.train(program, {"v": program.host(rows["v"])}, epochs=0, params=params, validation=0.0)
+    return ed.train(program, {"v": program.engine.host(rows["v"])}, epochs=0, params=params, validation=0.0)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -62,7 +64,7 @@ def test_missing_entries_have_their_distribution_given_the_known_ones(name: str,
                 for c in itertools.product(values, repeat=len(gaps))
             ]
         )
-        log_p = program.log_unnormalised(run.params, {"v": full})
+        log_p = log_unnormalised(program.engine, run.params, {"v": full})
         p = np.exp(log_p - np.logaddexp.reduce(log_p))
         shares = np.array([(found == state).all(axis=1).mean() for state in full])
         np.testing.assert_allclose(shares, p, atol=4 * np.sqrt(0.25 / each))
@@ -142,7 +144,7 @@ def test_training_with_missing_entries_follows_the_likelihood_of_what_is_known(n
         row[rng.integers(0, size)] = np.nan
         patterns.append(row)
     rows = np.repeat(patterns, 500, axis=0)
-    phases = Phases(program, ed.PCD(k=5, chains=2000, impute=True, latent_sweeps=10), len(rows), ed.Rng(0))
+    phases = Phases(program.engine, ed.PCD(k=5, chains=2000, impute=True, latent_sweeps=10), len(rows), ed.Rng(0))
     total = {n: np.zeros(a.shape) for n, a in params.items()}
     for step in range(50):
         phases.load({"v": rows})
@@ -155,14 +157,14 @@ def test_training_with_missing_entries_follows_the_likelihood_of_what_is_known(n
         found = []
         for row in patterns:
             whole = np.where(np.isnan(row), np.array(values)[:, None], row)
-            found.append(np.logaddexp.reduce(program.log_unnormalised(p, {"v": whole})))
+            found.append(np.logaddexp.reduce(log_unnormalised(program.engine, p, {"v": whole})))
         return float(np.mean(found) - program.log_partition(p))
 
     for n, a in params.items():
         for at in list(np.ndindex(*a.shape))[:4]:
             change = np.zeros(a.shape)
             change[at] = 1
-            change = np.asarray(program.project(program.model.params[n], change))
+            change = np.asarray(projected(program.engine, program.model.params[n], change))
             exact = -(score({**params, n: a + 1e-5 * change}) - score({**params, n: a - 1e-5 * change})) / 2e-5
             assert abs((total[n] * change).sum() - exact) < 0.03, (n, at)
 
@@ -217,7 +219,7 @@ def test_missing_entries_are_imputed_only_when_asked(tmp_path: Path) -> None:
 def test_missing_entries_are_filled_anew_from_the_stream_at_hand() -> None:
     program = ed.loads("visible v[200] : binary\nparam b[200]\nenergy = -b @ v").compile("numpy")
     gaps, rng = {"v": np.full((3, 200), np.nan)}, ed.Rng(0)
-    fills = [program.initialise_missing(gaps, rng)[0]["v"] for _ in range(2)] + [
-        program.initialise_missing(gaps, ed.Rng(1))[0]["v"]
+    fills = [initialise_missing(program.engine, gaps, rng)[0]["v"] for _ in range(2)] + [
+        initialise_missing(program.engine, gaps, ed.Rng(1))[0]["v"]
     ]
     assert not any(np.array_equal(a, b) for a, b in zip(fills, fills[1:], strict=False))

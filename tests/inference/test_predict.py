@@ -12,6 +12,7 @@ from click.testing import CliRunner
 import energydsl as ed
 from energydsl.cli.main import cli
 from energydsl.learning.loop import Run
+from energydsl.program.exact import joint_states
 from energydsl.verification.oracle import Oracle, enumerate_states, unit_values
 
 LABEL = "visible v[4] : binary\nvisible y : categorical[3]\nhidden h[3] : {hidden}\nlayers v -- h, y -- h"
@@ -40,7 +41,7 @@ def by_enumeration(run: Run, rows: dict[str, Any]) -> np.ndarray:
     model = run.program.model
     layers = {n: model.layers[n] for n in model.by_role("hidden")}
     hidden, _ = enumerate_states(layers, {n: unit_values(layer) for n, layer in layers.items()})
-    [labels] = run.program.states(("y",))
+    [labels] = joint_states(run.program.engine, ("y",))
     oracle = Oracle(model, {}, {}, {})
     found = np.empty((len(rows["y"]), len(labels["y"])))
     count = len(next(iter(hidden.values()))) if hidden else 1

@@ -12,7 +12,8 @@ import energydsl as ed
 from energydsl.backends.numba import loader as numba_backend
 from energydsl.inference.scores import scores
 from energydsl.learning.loop import Run
-from energydsl.program.undirected import Program
+from energydsl.program import Program
+from energydsl.program.states import layer_arrays
 from tests.generators import models
 
 SETTINGS = {"deadline": None, "derandomize": True, "suppress_health_check": list(HealthCheck)}
@@ -33,21 +34,21 @@ def results(program: Program, params: dict[str, Any], state: dict[str, Any]) -> 
     found = {
         "energy": program.energy(params, state),
         "free energy": program.free_energy(params, state),
-        "score": scores(program, params, program.layer_arrays(rows), 0).values,
+        "score": scores(program.engine, params, layer_arrays(program.engine, rows), 0).values,
     }
     for name in program.model.random_layers():
         found[f"mean of {name}"] = program.mean(params, state, name)
         found[f"variance of {name}"] = program.variance(params, state, name)
         for k, eta in enumerate(program.natural_parameters(params, state, name)):
             found[f"eta{k + 1} of {name}"] = eta
-    return {n: program.host(a) for n, a in found.items()}
+    return {n: program.engine.host(a) for n, a in found.items()}
 
 
 def holds(text: str, backend: str) -> None:
     program = ed.loads(text).compile(backend, "float64")
     params = program.init(1)
     units = {layer.size for layer in program.model.random_layers().values()}
-    state = {n: program.host(a) for n, a in program.init_state(params, 7, 3).items()}
+    state = {n: program.engine.host(a) for n, a in program.init_state(params, 7, 3).items()}
     with np.errstate(all="ignore"):
         try:
             whole = results(program, params, state)

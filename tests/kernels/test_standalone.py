@@ -30,9 +30,9 @@ x = dict(np.load("state.npz"))
 before = {{n: a.copy() for n, a in x.items()}}
 k.gibbs(p, x, 2, rng)
 assert all(np.isfinite(a).all() for a in x.values())
-assert any((x[n] != before[n]).any() for n in k.MEANS)
+assert any((x[n] != before[n]).any() for n in k.layers)
 e = k.energy(p, x, k.settings())
-g = {{n: f(p, x, k.settings(), np.full(k.rows(x), 1 / k.rows(x), k.DTYPE), k.Workspace()) for n, f in k.GRADIENTS.items()}}
+g = {{n: f(p, x, k.settings(), np.full(k.rows(x), 1 / k.rows(x), k.DTYPE), k.Workspace()) for n, f in k.gradients.items()}}
 np.savez("out.npz", energy=sum(e.values()), **{{"x_" + n: a for n, a in x.items()}}, **{{"g_" + n: a for n, a in g.items()}})
 """
 
@@ -107,10 +107,10 @@ def test_sampling_loop_allocates_nothing_large() -> None:
     program = ed.loads("visible v[500] : binary\nhidden h[400] : binary\nlayers v -- h").compile()
     params = program.init()
     state = program.init_state(params, 200)
-    rng, settings, parts = ed.Rng(0), program.settings(), program.parts()
-    program.sweep(params, state, settings, rng, parts, 2)
+    rng, settings, parts = ed.Rng(0), program.engine.settings(), program.engine.parts()
+    program.engine.sweep(params, state, settings, rng, parts, 2)
     tracemalloc.start()
-    program.sweep(params, state, settings, rng, parts, 5)
+    program.engine.sweep(params, state, settings, rng, parts, 5)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 200 * 400 * 4 / 4, "less than a quarter of one layer"

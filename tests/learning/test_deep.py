@@ -15,7 +15,8 @@ from energydsl.learning.centred import Centring
 from energydsl.learning.greedy import stages
 from energydsl.learning.phases import Phases
 from energydsl.learning.wake_sleep import WakeSleepPhases
-from energydsl.program.directed import DirectedProgram
+from energydsl.program.directed import Directed
+from energydsl.program.gradients import projected, weighted_gradient
 from tests.conftest import ROOT
 from tests.learning.test_learning import two_patterns
 
@@ -35,17 +36,17 @@ def test_wake_sleep_raises_the_exact_likelihood(chains: int) -> None:
 def test_each_part_follows_the_gradient_of_its_own_likelihood() -> None:
     """Of p at the states that were recognised, of q at those that were dreamt: against finite differences."""
     program = ed.loads(BELIEF_NET).compile("numpy", "float64")
-    assert isinstance(program, DirectedProgram)
+    assert isinstance(program.engine, Directed)
     rng = np.random.default_rng(0)
     params = {n: rng.normal(0, 0.5, a.shape) for n, a in program.init().items()}
-    phases = WakeSleepPhases(program, ed.WakeSleep(), 8, ed.Rng(1))
+    phases = WakeSleepPhases(program.engine, ed.WakeSleep(), 8, ed.Rng(1))
     phases.load({"v": two_patterns(False)[:8].astype(float)})
     phases.step(params)
     found = phases.gradient(params, list(params))
-    settings = program.settings()
-    for part in (*program.generative, *program.recognition):
-        states = phases.wake if part in program.generative else phases.negative
-        for name in part.program.model.params:
+    settings = program.engine.settings()
+    for part in (*program.engine.generative, *program.engine.recognition):
+        states = phases.wake if part in program.engine.generative else phases.negative
+        for name in part.engine.model.params:
             for at in list(np.ndindex(*params[name].shape))[:5]:
                 sides = []
                 for step in (1e-5, -1e-5):
@@ -67,7 +68,7 @@ def test_a_stack_of_directed_pairs_ties_recognition_to_generation() -> None:
 def test_stages_of_a_deep_machine_make_up_for_the_side_they_lack() -> None:
     """At the ends of a chain one side is doubled, by a copy; in the middle both are, and the weights halved."""
     text = "visible v[6] : binary\nhidden a[5] : binary\nhidden b[4] : binary\nhidden c[3] : binary\nlayers v -- a -- b -- c"
-    bottom, middle, top = stages(ed.loads(text).compile("numpy"))
+    bottom, middle, top = stages(ed.loads(text).compile("numpy").engine)
     assert bottom.copies == {"v_copy": "v"}
     assert ("W_a_b", "W_a_b", 0.5) in middle.gives
     assert [("b_b", "b_b", 1.0) in s.gives for s in (bottom, middle, top)] == [False, True, True]
@@ -87,7 +88,7 @@ def test_the_energy_of_a_deep_machine_is_half_the_sum_of_its_stages(links: str) 
     x = {n: rng.integers(0, 2, (20, 6 if n == "v" else 4)) for n in names}
     parts: dict[str, list[Any]] = {}
     total = np.zeros(20)
-    for stage in stages(program):
+    for stage in stages(program.engine):
         part = ed.loads(stage.text).compile("numpy", "float64")
         params = {n: rng.normal(size=p.shape) for n, p in part.model.params.items()}
         total += part.energy(params, {n: x[n.removesuffix("_copy")] for n in part.model.layers}) / 2
@@ -126,11 +127,11 @@ def test_a_stage_with_nothing_to_centre_is_trained_as_it_is() -> None:
 def test_a_constrained_coupling_moves_the_biases_by_the_step_that_is_taken(constraint: str) -> None:
     text = f"visible v[3] : binary\nhidden h[3] : binary\nparam W[3, 3] : {constraint}\nlayers v -- h (W)"
     program, rng = ed.loads(text).compile("numpy", "float64"), np.random.default_rng(4)
-    params, centring = program.init(), Centring(program, ["W", "b_v", "b_h"])
+    params, centring = program.init(), Centring(program.engine, ["W", "b_v", "b_h"])
     centring.offsets.update(v=rng.random(3), h=rng.random(3))
     state, row = program.init_state(params, 4, 1), np.array([0.5, 0.5, -0.25, -0.75])
-    found = centring.apply(dict(program.weighted_gradient(params, state, program.settings(), row)))
-    np.testing.assert_array_equal(found["W"], program.project(program.model.params["W"], found["W"].copy()))
+    found = centring.apply(dict(weighted_gradient(program.engine, params, state, program.engine.settings(), row)))
+    np.testing.assert_array_equal(found["W"], projected(program.engine, program.model.params["W"], found["W"].copy()))
     np.testing.assert_allclose(found["b_v"], -row @ state["v"] - found["W"] @ centring.offsets["h"], atol=1e-12)
 
 
@@ -149,7 +150,7 @@ def test_latents_of_every_domain_are_stacked_and_centred(domain: str) -> None:
 @pytest.mark.parametrize("name", ["dbm", "dbn", "rbm", "label_rbm"])
 def test_stages_of_the_zoo_are_models_and_give_every_parameter(name: str) -> None:
     model = ed.load(ROOT / f"models/{name}.energy")
-    found = stages(model.compile("numpy"))
+    found = stages(model.compile("numpy").engine)
     for stage in found:
         ed.loads(stage.text)
     assert {n for s in found for n, _, _ in s.gives} == set(model.params)
@@ -176,7 +177,7 @@ def test_recognition_that_no_stage_can_begin_says_so() -> None:
         "energy v | h = - v @ W @ h\nenergy = - h @ U @ g\nrecognition h | v = - h @ R @ v"
     )
     with pytest.raises(ed.NotApplicable, match="no value for `R`"):
-        stages(ed.loads(text).compile("numpy"))
+        stages(ed.loads(text).compile("numpy").engine)
     assert stages(ed.loads(text.replace("R[2, 3]", "R[3, 2]").replace("h @ R @ v", "v @ R @ h")).compile("numpy"))
 
 
@@ -204,7 +205,7 @@ def test_the_positive_phase_by_mean_field_holds_its_moments() -> None:
     rng = np.random.default_rng(0)
     params = {n: rng.normal(0, 0.5, a.shape) for n, a in program.init().items()}
     v = two_patterns(False)[:8].astype(float)
-    phases = Phases(program, ed.PCD(positive="mean-field", latent_sweeps=200), 8, ed.Rng(0))
+    phases = Phases(program.engine, ed.PCD(positive="mean-field", latent_sweeps=200), 8, ed.Rng(0))
     phases.load({"v": v})
     phases.step(params)
     wanted = program.mean_field(params, {"v": v}, tolerance=1e-12).moments
@@ -228,7 +229,7 @@ def test_the_centred_gradient_is_that_of_the_centred_energy(domain: str) -> None
     program = ed.loads(MACHINE.replace("binary", domain)).compile("numpy", "float64")
     rng = np.random.default_rng(2)
     params = {n: rng.normal(size=a.shape) for n, a in program.init().items()}
-    centring = Centring(program, list(params))
+    centring = Centring(program.engine, list(params))
     offsets = {n: rng.random(a.shape) for n, a in centring.offsets.items()}
     centring.offsets.update(offsets)
     state = program.init_state(params, 5, 1)
@@ -255,7 +256,7 @@ def test_the_centred_gradient_is_that_of_the_centred_energy(domain: str) -> None
     wanted["b_v"] = slope["b_v"] - slope["W_v_h1"] @ offsets["h1"]
     wanted["b_h1"] = slope["b_h1"] - slope["W_v_h1"].T @ offsets["v"] - slope["W_h1_h2"] @ offsets["h2"]
     wanted["b_h2"] = slope["b_h2"] - slope["W_h1_h2"].T @ offsets["h1"]
-    plain = program.weighted_gradient(params, state, program.settings(), row)
+    plain = weighted_gradient(program.engine, params, state, program.engine.settings(), row)
     found = centring.apply({n: np.array(g) for n, g in plain.items()})
     for name, value in wanted.items():
         np.testing.assert_allclose(found[name], value, atol=1e-10, err_msg=name)
@@ -270,11 +271,11 @@ def test_copies_of_a_layer_are_centred_together() -> None:
     program = ed.loads(text).compile("numpy", "float64")
     rng = np.random.default_rng(3)
     params = {n: rng.normal(size=a.shape) for n, a in program.init().items()}
-    centring = Centring(program, list(params))
+    centring = Centring(program.engine, list(params))
     m, k, q = (rng.random(n) for n in (3, 3, 2))
     centring.offsets.update(v=m, w=k, h=q)
     state, row = program.init_state(params, 4, 1), np.array([0.5, 0.5, -0.25, -0.75])
-    found = centring.apply(dict(program.weighted_gradient(params, state, program.settings(), row)))
+    found = centring.apply(dict(weighted_gradient(program.engine, params, state, program.engine.settings(), row)))
     v, w, h = (state[n] for n in ("v", "w", "h"))
     slope = -np.einsum("r,ri,rj->ij", row, v - m + w - k, h - q)
     np.testing.assert_allclose(found["W"], slope, atol=1e-12)
@@ -284,7 +285,7 @@ def test_copies_of_a_layer_are_centred_together() -> None:
 
 def test_offsets_start_at_the_means_that_are_met_first() -> None:
     program = ed.loads(MACHINE).compile("numpy", "float64")
-    centring = Centring(program, list(program.init()))
+    centring = Centring(program.engine, list(program.init()))
     rng, met = np.random.default_rng(5), []
     for update in range(300):
         state = {n: rng.random((10, *a.shape)) ** 3 for n, a in centring.offsets.items()}

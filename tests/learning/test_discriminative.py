@@ -24,7 +24,7 @@ LEARNED = {**MODELS, "real latents": GAUSS, "one-hot latents": LABEL.format(hidd
 def test_the_gradient_is_that_of_the_exact_log_probability(name: str, backend: str) -> None:
     run, rows = a_run(LEARNED[name], 0.7)
     program = ed.loads(LEARNED[name]).compile(backend, "float64")
-    source = Discriminative(program, "y", 30)
+    source = Discriminative(program.engine, "y", 30)
     source.load(rows)
     source.step(run.params)
     found = {n: np.array(g) for n, g in source.gradient(run.params, list(run.params)).items()}

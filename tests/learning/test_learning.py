@@ -13,6 +13,9 @@ from energydsl.data import load_data
 from energydsl.data.sources import from_arrays
 from energydsl.learning.loop import Run
 from energydsl.learning.phases import Phases
+from energydsl.program.exact import log_unnormalised
+from energydsl.program.gradients import projected
+from energydsl.program.initialise import constrained
 from tests.conftest import RBM, ROOT
 
 
@@ -90,7 +93,7 @@ def test_every_method_raises_the_exact_likelihood(name: str, method: Any) -> Non
     after = ed.evaluate(run, data, method="exact").log_likelihood
     assert after > before + 0.5
     for param in program.model.params.values():
-        np.testing.assert_array_equal(run.params[param.name], program.constrain(param, run.params[param.name]))
+        np.testing.assert_array_equal(run.params[param.name], constrained(param, run.params[param.name]))
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -99,11 +102,11 @@ def test_the_estimated_gradient_is_right_on_average(name: str) -> None:
     program = ed.loads(MODELS[name]).compile(dtype="float64")
     rng = np.random.default_rng(1)
     params = {
-        n: program.constrain(program.model.params[n], rng.normal(0, 0.4, a.shape) + (n == "s"))
+        n: constrained(program.model.params[n], rng.normal(0, 0.4, a.shape) + (n == "s"))
         for n, a in program.init().items()
     }
     data = two_patterns("v[6] : spin" in MODELS[name])[:8].astype(float)
-    phases = Phases(program, ed.PCD(k=5, chains=2000, latent_sweeps=20), 2000, ed.Rng(0))
+    phases = Phases(program.engine, ed.PCD(k=5, chains=2000, latent_sweeps=20), 2000, ed.Rng(0))
     rows = np.repeat(data, 250, axis=0)
     for _ in range(20):
         phases.load({"v": rows})
@@ -119,11 +122,13 @@ def test_the_estimated_gradient_is_right_on_average(name: str) -> None:
         for at in list(np.ndindex(*a.shape))[:6]:
             change = np.zeros(a.shape)
             change[at] = 1
-            change = np.asarray(program.project(program.model.params[n], change))
+            change = np.asarray(projected(program.engine, program.model.params[n], change))
             scores = []
             for sign in (h, -h):
                 moved = {**params, n: a + sign * change}
-                scores.append(program.log_unnormalised(moved, {"v": data}).mean() - program.log_partition(moved))
+                scores.append(
+                    log_unnormalised(program.engine, moved, {"v": data}).mean() - program.log_partition(moved)
+                )
             exact = -(scores[0] - scores[1]) / (2 * h)
             assert abs((total[n] * change).sum() - exact) < 0.02, (n, at)
 
@@ -244,9 +249,9 @@ def test_a_product_added_onto_a_parameter_is_a_step(zoo_path: Path, dtype: str) 
 
 def test_products_are_added_onto_parameters_where_that_is_the_step() -> None:
     rbm = ed.loads("visible v[4] : binary\nhidden h[3] : binary\nlayers v -- h").compile("numpy")
-    assert "W_v_h" in rbm.kernels.DIRECT
+    assert "W_v_h" in rbm.engine.kernels.direct
     gauss = ed.load(ROOT / "models/gaussian_rbm.energy").compile("numpy")
-    assert "sigma" not in gauss.kernels.DIRECT
+    assert "sigma" not in gauss.engine.kernels.direct
     param = rbm.model.params["W_v_h"]
     assert ed.SGD().direct(param, True)
     assert not ed.SGD(momentum=0.5).direct(param, True)

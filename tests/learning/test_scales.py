@@ -55,7 +55,7 @@ def test_units_that_never_vary_keep_a_scale_of_three_percent_of_the_layer() -> N
     rows[:, :3] = 0.5
     run = ed.train(program, rows, epochs=60, validation=0.0)
     least = 0.03 * np.sqrt(rows.var(axis=0).mean())
-    np.testing.assert_allclose(np.sqrt(floors(program, {"v": rows})["v"][:3]), least)
+    np.testing.assert_allclose(np.sqrt(floors(program.engine, {"v": rows})["v"][:3]), least)
     np.testing.assert_allclose(run.params["s"][:3], least, rtol=0.3)
     np.testing.assert_allclose(run.params["s"][3:], rows[:, 3:].std(axis=0), rtol=0.2)
 

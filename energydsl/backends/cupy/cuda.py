@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from energydsl.backends.numpy import runtime as numpy_runtime
-from energydsl.backends.numpy.printer import source_of
+from energydsl.backends.numpy.runtime import functions, quadrature, quantile
+from energydsl.backends.rooms import source_of
 from energydsl.backends.scalar_text import scalar
 from energydsl.domains import FAMILIES, Family
 from energydsl.domains.scalar import Scalar
@@ -23,47 +23,67 @@ _PART += ", const int* rows, const int* source, const FLOAT* value"
 _STREAM = "word k0, word k1, word block, word sweep, const word* moved, word chain"
 
 
+# The pieces of the CUDA runtime, each below those it calls.
+PIECES = tuple(
+    f"cupy/runtime/{piece}.cu"
+    for piece in (
+        "types", "functions", "truncated", "counts", "stream", "choice", "draws", "updates", "products", "terms", "sparse",
+        "panels", "integrals",
+    )
+)  # fmt: skip
+# Coefficients of the normal quantile, above and below the line, in its three regions.
+_QUANTILE = {
+    "CENTRE": quantile.QUANTILE_CENTRE,
+    "NEAR": quantile.QUANTILE_NEAR,
+    "FAR": quantile.QUANTILE_FAR,
+}
+# How densities are integrated: the numbers that the pieces know as PANEL_ and these names.
+_PANEL = {
+    "DEEP": quadrature.PANEL_DEEP,
+    "CURVED": quadrature.PANEL_CURVED,
+    "STEEP": quadrature.PANEL_STEEP,
+    "FAST": quadrature.PANEL_FAST,
+    "NARROW": quadrature.PANEL_NARROW,
+    "WILD": quadrature.PANEL_WILD,
+    "NEARER": quadrature.PANEL_NEARER,
+    "ROUGH": quadrature.PANEL_ROUGH,
+    "STACK": quadrature.PANEL_STACK,
+    "MOST": quadrature.PANEL_MOST,
+    "NEWTON": quadrature.PANEL_NEWTON,
+    "GRID": quadrature.PANEL_GRID,
+    "FINER": quadrature.PANEL_FINER,
+    "LOW": quadrature.PANEL_LOW,
+    "HIGH": quadrature.PANEL_HIGH,
+    "BUMP": quadrature.BUMP,
+    "WALL": quadrature.WALL,
+}
+
+
 @lru_cache
 def cuda_source(dtype: str) -> str:
     """All kernels for "float32" or "float64", as one text."""
-    head = [
+    kernels = [text for family in FAMILIES.values() for text in _kernels(family)]
+    return "\n".join([*_numbers(dtype), "", *(source_of(piece) for piece in PIECES), *kernels])
+
+
+def _numbers(dtype: str) -> list[str]:
+    """What the pieces are told: the precision, and the numbers that they share with the other runtimes."""
+    lines = [
         f"typedef {'float' if dtype == 'float32' else 'double'} FLOAT;",
         f"#define SINGLE {int(dtype == 'float32')}",
     ]
-    for name in ("CENTRE", "NEAR", "FAR"):
-        for part, numbers in zip(("ABOVE", "BELOW"), getattr(numpy_runtime, f"_{name}"), strict=True):
-            head.append(f"static __device__ const double {name}_{part}[8] = {{{', '.join(map(repr, numbers))}}};")
-    mills = numpy_runtime._MILLS
-    head.append(f"enum {{ MILLS_COUNT = {len(mills)} }};")
-    head.append(f"static __device__ const double MILLS[MILLS_COUNT] = {{{', '.join(map(repr, mills))}}};")
-    rule = ", ".join(f"{{{place!r}, {weight!r}}}" for place, weight in numpy_runtime._RULE.tolist())
-    head.append(f"static __device__ const double RULE[8][2] = {{{rule}}};")
-    for name in (
-        "DEEP",
-        "CURVED",
-        "STEEP",
-        "FAST",
-        "NARROW",
-        "WILD",
-        "NEARER",
-        "ROUGH",
-        "STACK",
-        "MOST",
-        "NEWTON",
-        "GRID",
-        "FINER",
-        "LOW",
-        "HIGH",
-        "BUMP",
-        "WALL",
-    ):
-        head.append(f"#define PANEL_{name} {getattr(numpy_runtime, f'_{name}')!r}")
-    runtime = source_of("cupy/runtime.cu")
-    kernels = [text for family in FAMILIES.values() for text in _kernels(family)]
-    return "\n".join([*head, "", runtime, *kernels])
+    for name, halves in _QUANTILE.items():
+        for half, numbers in zip(("ABOVE", "BELOW"), halves, strict=True):
+            lines.append(f"static __device__ const double {name}_{half}[8] = {{{', '.join(map(repr, numbers))}}};")
+    lines.append(f"enum {{ MILLS_COUNT = {len(functions.MILLS)} }};")
+    lines.append(f"static __device__ const double MILLS[MILLS_COUNT] = {{{', '.join(map(repr, functions.MILLS))}}};")
+    rule = ", ".join(f"{{{place!r}, {weight!r}}}" for place, weight in quadrature.GAUSS_LEGENDRE.tolist())
+    lines.append(f"static __device__ const double RULE[8][2] = {{{rule}}};")
+    return [*lines, *(f"#define PANEL_{name} {number!r}" for name, number in _PANEL.items())]
 
 
 def _kernels(family: Family) -> list[str]:
+    """The struct of a family, and its kernels: draw, product and draw, difference of log partitions, sweep, scan."""
     kernel, name = family.name, f"{family.name}_units"
     structure, fused = [], []
     if family.one_hot:
@@ -113,6 +133,7 @@ extern "C" __global__ void {how}_{kernel}({_PART}, {_STREAM}) {{
 
 
 def _product_draw(kernel: str, name: str) -> str:
+    """The kernel that multiplies two matrices and draws from its own tile of the product."""
     return f"""\
 extern "C" __global__ void product_draw_{kernel}({_PRODUCT}, {_FIELDS}, {_RANDOM}, {_TARGET}) {{
   Product factors{{a, b, nullptr, am, ak, bk, bn, rows, entries, k}};
@@ -125,6 +146,7 @@ extern "C" __global__ void product_draw_{kernel}({_PRODUCT}, {_FIELDS}, {_RANDOM
 
 
 def _struct(family: Family, name: str) -> str:
+    """The formulas of a family as functions of one unit."""
     lines = [f"struct {name} {{"]
     for what in ("log_partition", "mean", "variance", "sample"):
         arguments = "FLOAT eta1, FLOAT eta2, double low, double high" + (", FLOAT u" if what == "sample" else "")
@@ -134,4 +156,5 @@ def _struct(family: Family, name: str) -> str:
 
 
 def _text(formula: Scalar) -> str:
+    """A formula of one unit in CUDA."""
     return scalar(formula, {n: n for n in ("eta1", "eta2", "u", "low", "high")}, "({test} ? FLOAT(1.0) : FLOAT(0.0))")

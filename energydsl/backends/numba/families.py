@@ -1,0 +1,161 @@
+"""The kernels of the families for Numba: one that draws a layer, one that compares log partitions, and one for lanes.
+
+They are printed from the scalar formulas of the families (`domains/`). Uniform number, sample and moments of a chain come
+from one pass over its units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from energydsl.backends.scalar_text import scalar
+from energydsl.domains import Family
+from energydsl.domains.scalar import Scalar
+
+Lines = list[str]
+
+
+def kernels_of(families: Mapping[str, Family]) -> Lines:
+    """All kernels, and the tables DRAWS and GAINS by which the runtime finds them by the names of families."""
+    kernels = [line for family in families.values() for line in [*_draw(family), "", "", *_gain(family), "", ""]]
+    tables = (("DRAWS", "draw"), ("GAINS", "gain"))
+    found = [f"{table} = {{{', '.join(f'{f!r}: {what}_{f}' for f in families)}}}" for table, what in tables]
+    return [*kernels, *_lane_draw(families), "", "", *found]
+
+
+def _draw(family: Family) -> Lines:
+    """The kernel of one family over (chains, units); `given` holds explicit uniform numbers or nothing."""
+    lines = [
+        "@parallel(fastmath=FAST, error_model='numpy')",
+        f"def draw_{family.name}(",
+        "    eta1, eta2, base, scale, given, k0, k1, block, sweep, chain, states, low, high, out, mean, square, parts,",
+        "    address, a, lda, trans_a, b, ldb, trans_b, inner, add,",
+        "):",
+        f'    """{family.name} units: samples and moments from their fields."""',
+        "    rows, entries = out.shape",
+        "    scale = FLOAT(scale)",
+        f"    units = entries{' // states' if family.one_hot else ''}",
+        *(["    entries = units * states"] if family.parameter_per_state else []),
+        "    count = (units + WORDS - 1) // WORDS",
+        "    for t in prange(parts):",
+        "        top, bottom = edge(rows, t, parts), edge(rows, t + 1, parts)",
+        "        if address != 0:",
+        "            piece(address, a, lda, trans_a, b, ldb, trans_b, inner, eta1, top, bottom, add)",
+        "        u, e = np.empty(count * WORDS, FLOAT), np.empty(entries, FLOAT)",
+        "        words = np.empty((WORDS, padded(count)), FLOAT)",
+        "        for r in range(top, bottom):",
+        "            if len(given) > 0:",
+        "                u[:units] = given[r]",
+        "            else:",
+        "                uniforms(u, words, count, chain + r, block, sweep, k0, k1)",
+        "            f, o = eta1[r if len(eta1) > 1 else 0], out[r]",
+        "            if len(base) > 0:",
+        "                c = base[r if len(base) > 1 else 0]",
+        "                for j in range(entries):",
+        "                    e[j] = scale * f[j] + c[j]",
+        "            else:",
+        "                for j in range(entries):",
+        "                    e[j] = scale * f[j]",
+    ]
+    if len(family.powers) > 1:
+        lines.append("            g = eta2[r if len(eta2) > 1 else 0]")
+    if family.one_hot:
+        return [
+            *lines,
+            "            for j in range(units):",
+            "                unit_choose(e, j * states, states, u[j], o)",
+            "            if len(mean) > 0:",
+            "                for j in range(units):",
+            "                    unit_softmax(e, j * states, states, mean[r])",
+        ]
+    if family.parameter_per_state:
+        return [
+            *lines,
+            "            for j in range(units):",
+            "                o[j] = FLOAT(low + unit_pick(e, j * states, states, u[j]))",
+            "            if len(mean) > 0:",
+            "                for j in range(units):",
+            "                    mean[r, j] = unit_mean(e, j * states, states, low)",
+        ]
+    lines += [
+        "            for j in range(units):",
+        f"                o[j] = {_text(family.sample)}",
+        "            if len(mean) > 0:",
+        "                m = mean[r]",
+        "                for j in range(units):",
+        f"                    m[j] = {_text(family.mean)}",
+    ]
+    if len(family.powers) > 1:
+        lines += [
+            "            if len(square) > 0:",
+            "                v, m = square[r], mean[r]",
+            "                for j in range(units):",
+            f"                    v[j] = m[j] * m[j] + {_text(family.variance)}",
+        ]
+    return lines
+
+
+def _gain(family: Family) -> Lines:
+    """What the log-partitions of a family gain where fields f, g move from s f + c, s g + d to t f + c2, t g + d2."""
+    lines = [
+        "@parallel(fastmath=FAST, error_model='numpy')",
+        f"def gain_{family.name}(eta1, eta2, c, d, s, c2, d2, t, states, low, high, out, parts):",
+        "    entries = eta1.shape[1]",
+        "    for n in prange(parts):",
+        "        a, b = np.empty(entries, FLOAT), np.empty(entries, FLOAT)",
+        "        for r in range(len(out) * n // parts, len(out) * (n + 1) // parts):",
+        "            f = eta1[r if len(eta1) > 1 else 0]",
+    ]
+    if len(family.powers) > 1:
+        lines.append("            g = eta2[r if len(eta2) > 1 else 0]")
+    lines += [
+        "            for j in range(entries):",
+        "                a[j] = s * f[j] + c[0, j]",
+        "                b[j] = t * f[j] + c2[0, j]",
+        "            total = FLOAT(0.0)",
+    ]
+    if family.parameter_per_state:
+        lines += [
+            "            for j in range(0, entries, states):",
+            "                total += unit_logsumexp(b, j, states) - unit_logsumexp(a, j, states)",
+        ]
+    else:
+        before, after = (
+            {"eta1": f"{x}[j]", "eta2": y, "low": "low", "high": "high"}
+            for x, y in (("a", "(s * g[j] + d[0, j])"), ("b", "(t * g[j] + d2[0, j])"))
+        )
+        lines += [
+            "            for j in range(entries):",
+            f"                total += {_text(family.log_partition, after)} - {_text(family.log_partition, before)}",
+        ]
+    return [*lines, "            out[r] = total"]
+
+
+def _lane_draw(families: Mapping[str, Family]) -> Lines:
+    """Units of any family for some chains at once; `kind` is the number of the family in the table."""
+    lines = [
+        "@njit(fastmath=FAST, error_model='numpy')",
+        "def lane_draw(kind, e, second, g, slot, u, units, states, lanes, o):",
+        '    """Draw units from their fields e: (units, states, lanes)."""',
+    ]
+    for number, family in enumerate(f for f in families.values() if f.local):
+        lines.append(f"    if kind == {number}:")
+        if family.one_hot:
+            lines.append("        lane_choose(e, u, units, states, lanes, o)")
+            continue
+        if len(family.powers) > 1:
+            lines += [
+                "        for m in range(units):",
+                "            for k in range(lanes):",
+                "                g[m * lanes + k] = second[slot + m]",
+            ]
+        lines += ["        for j in range(units * lanes):", f"            o[j] = {_text(family.sample)}"]
+    return lines
+
+
+_VARIABLES = {"eta1": "e[j]", "eta2": "g[j]", "u": "u[j]", "low": "low", "high": "high"}
+
+
+def _text(formula: Scalar, variables: Mapping[str, str] = _VARIABLES) -> str:
+    """A formula of the unit j."""
+    return scalar(formula, variables, "(FLOAT(1.0) if {test} else FLOAT(0.0))")

@@ -1,0 +1,38 @@
+"""Products of arrays, and the step of an optimiser."""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+
+from energydsl.backends.numpy.runtime.arrays import Array
+
+tensordot = np.tensordot
+einsum = np.einsum
+single_threaded_blas = contextlib.nullcontext
+
+
+def matmul(a: Array, b: Array, out: Array | None = None, add: bool = False, row: Array | None = None) -> Array:
+    """The product of two matrices (m, k) and (k, n), into `out` (added to it where `add`).
+
+    row: weights (k,) of the axis that is summed over. Either side may be a vector, as for np.matmul.
+    """
+    if row is not None:
+        b = b * (row if b.ndim == 1 else row[:, None])
+    if add:
+        out += np.matmul(a, b)
+        return out
+    return np.matmul(a, b, out=out)
+
+
+def axpy(value: Array, direction: Array, factor: float) -> tuple[float, float]:
+    """value += factor * direction, in place; the sums of squares of the direction and of the new value."""
+    np.add(value, value.dtype.type(factor) * direction, out=value)
+    return square_sum(direction), square_sum(value)
+
+
+def square_sum(array: Array) -> float:
+    """The sum of squares of all entries."""
+    flat = np.reshape(array, -1)
+    return float(flat @ flat)
