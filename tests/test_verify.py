@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,9 @@ from tests.mutants import MUTANTS
 
 
 def test_zoo(zoo_path: Path) -> None:
-    started = time.perf_counter()
     certificate = ed.load(zoo_path).verify()
     assert certificate.ok, str(certificate)
     assert len(certificate.checks) >= 8
-    assert time.perf_counter() - started < 10
 
 
 def test_there_are_enough_mutants() -> None:
