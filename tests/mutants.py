@@ -15,7 +15,8 @@ import numpy as np
 import energydsl.derive
 import energydsl.graph.colouring
 import energydsl.verification.certificate
-from energydsl.backends.numpy.printer import Printed, Printer
+from energydsl.backends.numpy.printer import Printer
+from energydsl.backends.text import Printed
 from energydsl.derive import conditionals
 from energydsl.derive.records import BlockPart
 from energydsl.domains import DOMAINS, FAMILIES
@@ -343,10 +344,10 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "power of a statistic lost": (QUARTIC, set_to(statistics, "_factor", lambda f: lambda a, e, *rest: f(a, 1.0, *rest))),
     "statistics of one unit mixed up": (QUARTIC, source("for e, t in zip(eta, self.density.each(x), strict=True)", "for e, t in zip(eta[::-1], self.density.each(x), strict=True)")),
     "mass that no panel holds": (QUARTIC, source("np.log(self.mass)", "np.log(0.99 * self.mass)")),
-    "far wells dropped": (QUARTIC, source("_FAST, _NARROW = 40.0", "_FAST, _NARROW = 4.0")),
+    "far wells dropped": (QUARTIC, source("PANEL_DEEP = 40.0", "PANEL_DEEP = 4.0")),
     "wall put too near": (COX, source("(np.log(most / ", "(np.log(0.02 * most / ")),
     "panels left coarse": (QUARTIC, source("0.25, 5.0, 2.0, 1e-15", "25.0, 500.0, 200.0, 1e-15")),
-    "drawn evenly within a panel": (QUARTIC, source("for _ in range(_NEWTON):", "for _ in range(0):")),
+    "drawn evenly within a panel": (QUARTIC, source("for _ in range(PANEL_NEWTON):", "for _ in range(0):")),
     # directed parts
     "conditional part not normalised": (BELIEF, set_to(Conditional, "log_probability", lambda f: lambda self, p, x, s: -summed_out(self.engine, self.params(p), {n: x[n] for n in self.engine.model.layers}, s, ()))),
     "beta lost in the directed parts": (BELIEF, set_to(Directed, "settings", lambda f: lost_below(f))),

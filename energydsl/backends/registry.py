@@ -13,11 +13,11 @@ from energydsl.backends.numba import loader as numba_loader
 from energydsl.backends.numba.printer import NumbaPrinter
 from energydsl.backends.numba.sweeps import NumbaSweeps
 from energydsl.backends.numpy import loader as numpy_loader
-from energydsl.backends.numpy.printer import Printed, Printer
+from energydsl.backends.numpy.printer import Printer
 from energydsl.backends.sparse_sweeps import SparseSweeps
+from energydsl.backends.text import Printed
 from energydsl.derive import Derived
-from energydsl.graph.edges import edges_of
-from energydsl.kernels import lower
+from energydsl.kernels import lower, select, verify
 from energydsl.kernels.lower import CHEAPER
 
 
@@ -46,23 +46,8 @@ def printed(
     factored: str = CHEAPER,
 ) -> Printed:
     """The text of the kernels of a derived model, a standalone module."""
-    model = derived.model
-    colours = {
-        n: parts.colours.reshape(model.layers[n].shape)
-        for n, parts in derived.parts.items()
-        if parts.colours is not None
-    }
-    visible = frozenset(model.by_role("visible"))
-    printer = TABLE[backend].printer(
-        lower(derived, factored),
-        {n: c.value for n, c in model.consts.items()},
-        {n: edges_of(g) for n, g in model.graphs.items()},
-        colours,
-        {"free": derived.schedule(frozenset()), "clamped": derived.schedule(visible)},
-        dtype,
-        precision,
-    )
-    return printer.module()
+    program = verify(select(lower(derived, factored)))
+    return TABLE[backend].printer(program, dtype, precision).module()
 
 
 def load(backend: str, text: Printed) -> CompiledModule:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from energydsl.kernels.program import BATCH, Contract, Define, Kernel, KernelProgram, Section
+from energydsl.kernels.program import BATCH, Access, Contract, Define, Kernel, KernelProgram, Matmul, Section, Step
 from energydsl.kernels.sparse import SparsePlan
 
 _NUMBER = 4
@@ -75,29 +75,35 @@ def _field(layer: str, kernel: Kernel, sparse: SparsePlan | None, params: Mappin
 def _kernel(name: str, kernel: Kernel, params: Mapping[str, tuple[int, ...]]) -> KernelCost:
     operations = sum(_operations(s.steps, s.sizes) for s in kernel.sections)
     kinds = list(dict.fromkeys(kind for s in kernel.sections if (kind := _structure(s))))
-    read = {a.name for s in kernel.sections for a in _accesses(s.steps) if a is not None and a.source == "p"}
+    read = {a.name for s in kernel.sections for a in _accesses(s.steps) if a.source == "p"}
     size = sum(math.prod(params[n]) for n in read)
     return KernelCost(name, " + ".join(kinds) or "constant", operations, _NUMBER * size)
 
 
-def _accesses(steps: Iterable[Define | Contract]) -> list:  # type: ignore[type-arg]
-    return [a for step in steps if isinstance(step, Contract) for a in (step.left, step.right)]
+def _accesses(steps: Iterable[Step]) -> list[Access]:
+    return [a for step in steps if not isinstance(step, Define) for a in _factors(step)]
 
 
-def _operations(steps: Iterable[Define | Contract], sizes: Mapping[str, tuple[int, int]]) -> int:
+def _factors(step: Contract | Matmul) -> list[Access]:
+    if isinstance(step, Matmul):
+        return [step.left.access, step.right.access]
+    return [step.left] if step.right is None else [step.left, step.right]
+
+
+def _operations(steps: Iterable[Step], sizes: Mapping[str, tuple[int, int]]) -> int:
     total = 0
     for step in steps:
         if isinstance(step, Define):
             total += sum(_operations(s.steps, s.sizes) for s in step.sections)
             continue
-        letters = {*step.left.letters, *(step.right.letters if step.right else ())} - {BATCH}
+        letters = {x for a in _factors(step) for x in a.letters} - {BATCH}
         total += 2 * math.prod(sizes[x][1] - sizes[x][0] for x in letters)
     return total
 
 
 def _structure(section: Section) -> str:
     """How a section that varies with the chains is computed by the plain kernels."""
-    found = [a for a in _accesses(section.steps) if a is not None]
+    found = _accesses(section.steps)
     batched = any(BATCH in a.letters for a in found)
     if not batched:
         return ""
@@ -106,10 +112,11 @@ def _structure(section: Section) -> str:
     if any(a.indices is not None for a in found):
         return "gather over the grid"
     last = section.steps[-1]
-    assert isinstance(last, Contract)
-    if last.right is None:
+    assert not isinstance(last, Define)
+    left, *others = _factors(last)
+    if not others:
         return "sum over the layer"
-    if "row" in (last.left.source, last.right.source):
+    if "row" in (left.source, others[0].source):
         return "sum over chains"
-    shared = set(last.left.letters) & set(last.right.letters) - set(last.letters)
+    shared = set(left.letters) & set(others[0].letters) - set(last.letters)
     return "matrix product" if shared else "elementwise product"

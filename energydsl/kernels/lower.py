@@ -11,10 +11,24 @@ from types import MappingProxyType
 from energydsl.derive import Derived
 from energydsl.derive.records import Conditional, Field
 from energydsl.domains import DOMAINS
+from energydsl.domains.scalar import Num, Scalar, Var, substitute
 from energydsl.energy.rules import Rules, without_idle_loops
 from energydsl.energy.targets import Contribution, joined, output
 from energydsl.energy.terms import At, Atom, Function, Loop, Monomial, Term, atom_binders
-from energydsl.kernels.program import BATCH, Access, Contract, Define, Kernel, KernelProgram, LayerKernels, Section
+from energydsl.graph.edges import edges_of
+from energydsl.kernels.program import (
+    BATCH,
+    Access,
+    Contract,
+    Define,
+    Draw,
+    Kernel,
+    KernelProgram,
+    LayerKernels,
+    Moments,
+    Scan,
+    Section,
+)
 from energydsl.model.indices import Index
 from energydsl.model.records import Layer, Resolved
 
@@ -25,20 +39,32 @@ _SEARCHED = 9
 
 Sizes = dict[str, tuple[int, int]]
 # Whether products of sums that hold a layer twice are kept as they are.
+_FORMULAS = ("log_partition", "entropy", "mean", "variance", "mode")
 CHEAPER, ALWAYS, NEVER = "cheaper", "always", "never"
 
 
 def lower(derived: Derived, factored: str = CHEAPER) -> KernelProgram:
     """The kernels of a derived model; factored: whether products of sums stay such, "cheaper" where that pays."""
-    lowering = _Lowering(derived.model, derived, factored)
+    model = derived.model
+    lowering = _Lowering(model, derived, factored)
+    visible = frozenset(model.by_role("visible"))
     return KernelProgram(
-        name=derived.model.name,
-        labels=derived.model.labels,
-        layers=MappingProxyType(
-            {n: lowering.layer(derived.model.layers[n], c) for n, c in derived.conditionals.items()}
-        ),
+        name=model.name,
+        labels=model.labels,
+        layers=MappingProxyType({n: lowering.layer(model.layers[n], c) for n, c in derived.conditionals.items()}),
         energy=lowering.energy(),
-        gradients=MappingProxyType({n: lowering.gradient(n) for n in derived.model.params}),
+        gradients=MappingProxyType({n: lowering.gradient(n) for n in model.params}),
+        shapes=MappingProxyType(
+            {n: p.shape for n, p in model.params.items()} | {n: x.energy_shape for n, x in model.layers.items()}
+        ),
+        consts=MappingProxyType({n: c.value for n, c in model.consts.items()}),
+        edges=MappingProxyType({n: edges_of(g) for n, g in model.graphs.items()}),
+        colours=MappingProxyType(
+            {n: c.colours.reshape(model.layers[n].shape) for n, c in derived.parts.items() if c.colours is not None}
+        ),
+        schedules=MappingProxyType(
+            {"free": derived.schedule(frozenset()), "clamped": derived.schedule(visible)},
+        ),
     )
 
 
@@ -54,20 +80,40 @@ class _Lowering:
         self.factored = factored
 
     def layer(self, layer: Layer, conditional: Conditional) -> LayerKernels:
-        scanned = self.derived.parts[layer.name].kind == "scan"
-        fixed = tuple(output(k) for k in range(len(layer.shape)))
-        origin = self._origin(self.derived.energy.terms[n] for n in conditional.terms)
+        family = conditional.distribution
+        low, high = DOMAINS[layer.domain.name].bounds(layer.domain.arguments)
+        numbers = {"low": Num(low), "high": Num(high), "density": Var(f"DENSITY__{layer.name}")}
+
+        def bounded(what: str) -> Scalar:
+            """A formula of the family with the bounds of the layer as numbers."""
+            return substitute(getattr(family, what), numbers)
+
+        fields = tuple(self._field(layer, f, ()) for f in conditional.fields)
+        etas = tuple(kernel.name for kernel in fields)
+        site = tuple(output(k) for k in range(len(layer.shape)))
+        scan = None
+        if self.derived.parts[layer.name].kind == "scan":
+            units = tuple(self._field(layer, f, site) for f in conditional.fields)
+            scan = Scan(layer.name, layer.shape, units, site, bounded("sample"))
+        overwritten = frozenset({"u", *(kernel.name for kernel in fields if kernel.held)})
         return LayerKernels(
-            layer.name,
-            conditional.distribution,
-            *DOMAINS[layer.domain.name].bounds(layer.domain.arguments),
-            layer.shape,
-            layer.energy_shape,
-            layer.field_shape,
-            tuple(self._field(layer, f, ()) for f in conditional.fields),
-            tuple(self._field(layer, f, fixed) for f in conditional.fields) if scanned else (),
-            conditional.text,
-            origin,
+            layer=layer.name,
+            family=family,
+            low=low,
+            high=high,
+            shape=layer.shape,
+            energy_shape=layer.energy_shape,
+            field_shape=layer.field_shape,
+            fields=fields,
+            draw=Draw(layer.name, etas, bounded("sample"), overwritten),
+            moments=Moments(
+                layer.name, etas, bounded("mean"), bounded("variance") if family.powers == (1, 2) else None
+            ),
+            scan=scan,
+            coloured=self.derived.parts[layer.name].colours is not None,
+            formulas=MappingProxyType({what: bounded(what) for what in _FORMULAS}),
+            equation=conditional.text,
+            origin=self._origin(self.derived.energy.terms[n] for n in conditional.terms),
         )
 
     def _field(self, layer: Layer, field: Field, fixed: tuple[str, ...]) -> Kernel:
@@ -75,7 +121,9 @@ class _Lowering:
         letters = tuple(output(k) for k in range(len(shape)))
         sections = [s for p in field.parts for s in self._aimed(p, shape, fixed, row=False)]
         sections.sort(key=lambda s: (not s.batched, not _one_product(s)))
-        return Kernel(f"eta{field.number}", field.text, letters, shape, tuple(sections))
+        batched = any(s.batched for s in sections)
+        held = not fixed and (field is self.derived.conditionals[layer.name].fields[0] or batched)
+        return Kernel(f"eta{field.number}", field.text, letters, shape, tuple(sections), held)
 
     def gradient(self, param: str) -> Kernel:
         gradient = self.derived.gradients[param]

@@ -5,23 +5,35 @@ What it can say, and all it can say:
     Access    read an array: a layer x, a parameter p, a const c, the values of a unit, row weights, a mask, an earlier
               value; whole, or gathered at index expressions; raised to a power
     Define    a new value: a function of a sum of products (coefficients such as 1 / sqrt(1 + a))
-    Contract  the product of two values, summed over the axes nothing later needs
+    Contract  the product of two values, summed over the axes nothing later needs; or a sum of one value
+    Matmul    a contraction of two arrays that are matrices as they lie in memory
     Section   a chain of contractions whose result, times a number and a term weight, is added to an output,
-              aligned by axes or scattered at computed places
+              aligned by axes or scattered at computed places; or whose last product is written straight into it
+    Draw      the units of a layer from their natural parameters and uniform numbers
+    Moments   the conditional mean of every unit of a layer and, where it is a statistic, of its square
+    Scan      the units of a layer drawn one after the other, each from its own natural parameters
 
-An axis is a letter with a size; BATCH is the axis of chains. A kernel is a list of sections that add up.
+An axis is a letter with a size; BATCH is the axis of chains. A kernel is a list of sections that add up. `lower` makes
+contractions, `select` turns those that are matrix products into `Matmul`, `verify` checks shapes and axes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
+from energydsl.derive.records import Schedule
 from energydsl.domains import Family
+from energydsl.domains.scalar import Scalar
 from energydsl.energy.terms import Predicate
 from energydsl.model.indices import Index
 
 BATCH = "B"
+
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -58,21 +70,79 @@ class Contract:
 
 
 @dataclass(frozen=True)
+class Matrix:
+    """An array as a matrix, without a copy: the axes that the product keeps, and those that it sums over.
+
+    As they lie in memory, one group comes after the other. transposed: whether the matrix has them the other way round.
+    """
+
+    access: Access
+    free: tuple[str, ...]
+    summed: tuple[str, ...]
+    transposed: bool
+
+
+@dataclass(frozen=True)
+class Matmul:
+    """`out = left @ right`, over the free axes of both, then in the order of `letters`.
+
+    weighted: whether the axis of chains, which is summed over, is multiplied by the row weights.
+    """
+
+    out: str
+    left: Matrix
+    right: Matrix
+    letters: tuple[str, ...]
+    weighted: bool = False
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The axes of the product as it is made."""
+        return self.left.free + self.right.free
+
+    @property
+    def flat(self) -> bool:
+        """Whether the product is a matrix or vector with the axes of the result, and needs no other shape."""
+        return len(self.left.free) <= 1 and len(self.right.free) <= 1
+
+    def fits(self, letters: tuple[str, ...]) -> bool:
+        """Whether it can be written into an array with these axes, seen as a matrix."""
+        return self.order == self.letters == letters and (self.flat or len(self.left.free) == 1)
+
+
+Step = Define | Contract | Matmul
+
+
+@dataclass(frozen=True)
 class Section:
     """One monomial of an output: steps, result, factor, term weight, and where it goes.
 
     target: None where the axes of the result are those of the output; else the index expressions it is scattered at.
+    direct: whether its last step is a `Matmul` that is written, or added, straight into the output.
     """
 
     label: str
     coefficient: float
-    steps: tuple[Define | Contract, ...]
+    steps: tuple[Step, ...]
     result: Access | None
     sizes: Mapping[str, tuple[int, int]]
     target: tuple[Index, ...] | None
     flat: bool
     layers: tuple[str, ...]
     origin: str
+    direct: bool = False
+
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """The axes of the result."""
+        return self.result.letters if self.result else ()
+
+    @property
+    def product(self) -> Matmul | None:
+        """Its last step, where that is a matrix product and the result."""
+        last = self.steps[-1] if self.steps else None
+        here = isinstance(last, Matmul) and self.result is not None and self.result.name == last.out
+        return last if here and isinstance(last, Matmul) else None
 
     @property
     def batched(self) -> bool:
@@ -81,24 +151,84 @@ class Section:
 
 @dataclass(frozen=True)
 class Kernel:
-    """One output: its axes after BATCH (where it has that), shape, and the sections that add up to it."""
+    """One output: its axes after BATCH (where it has that), shape, and the sections that add up to it.
+
+    held: whether the output is an array over chains that is kept from call to call. onto: whether the output, a gradient, can
+    be added onto the parameter itself as it is made.
+    """
 
     name: str
     equation: str
     letters: tuple[str, ...]
     shape: tuple[int, ...]
     sections: tuple[Section, ...]
+    held: bool = False
+    onto: bool = False
 
     @property
     def batched(self) -> bool:
+        """Whether the output varies with the chains."""
         return any(s.batched for s in self.sections)
+
+    @property
+    def label(self) -> str | None:
+        """The energy term of all sections, where they have but one."""
+        labels = {s.label for s in self.sections}
+        return next(iter(labels)) if len(labels) == 1 else None
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The units of a layer from natural parameters and uniform numbers u.
+
+    formula: in eta1, eta2 and u. overwritten: those of them that are arrays over chains and units of their own.
+    """
+
+    layer: str
+    etas: tuple[str, ...]
+    formula: Scalar
+    overwritten: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """The conditional mean of every unit and, where it is a statistic, that of its square: formulas in eta1 and eta2."""
+
+    layer: str
+    etas: tuple[str, ...]
+    mean: Scalar
+    variance: Scalar | None
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The units of a layer of this shape in turn: the fields of one unit, at the letters `site`, and its draw."""
+
+    layer: str
+    shape: tuple[int, ...]
+    fields: tuple[Kernel, ...]
+    site: tuple[str, ...]
+    formula: Scalar
+
+
+@dataclass(frozen=True)
+class Affine:
+    """A field that is scale * (a sum of matrix products) + what is the same for all chains, all of one energy term.
+
+    Its last product can be left to the kernel that draws.
+    """
+
+    label: str
+    products: tuple[Section, ...]
+    constant: tuple[Section, ...]
 
 
 @dataclass(frozen=True)
 class LayerKernels:
-    """The fields of a layer, one kernel a statistic; `unit_fields` for one unit at a time where it is scanned.
+    """What is done with the units of a layer: fields, one kernel a statistic, draws, moments.
 
-    low, high: the bounds of its units.
+    low, high: the bounds of its units. scan: where its units are drawn one by one. coloured: whether they are drawn colour by
+    colour. formulas: of every unit, by name, in eta1 and eta2. affine: eta1, where it is of that form.
     """
 
     layer: str
@@ -109,19 +239,19 @@ class LayerKernels:
     energy_shape: tuple[int, ...]
     field_shape: tuple[int, ...]
     fields: tuple[Kernel, ...]
-    unit_fields: tuple[Kernel, ...]
+    draw: Draw
+    moments: Moments
+    scan: Scan | None
+    coloured: bool
+    formulas: Mapping[str, Scalar]
     equation: str
     origin: str
+    affine: Affine | None = None
 
     @property
     def states(self) -> int:
         """How many natural parameters a unit has, one for each value; 0 where it has one a statistic."""
         return self.field_shape[-1] if self.field_shape != self.shape else 0
-
-    @property
-    def squared(self) -> bool:
-        """Whether its second moments are statistics too."""
-        return self.family.powers == (1, 2)
 
     @property
     def etas(self) -> tuple[str, ...]:
@@ -131,10 +261,27 @@ class LayerKernels:
 
 @dataclass(frozen=True)
 class KernelProgram:
-    """All kernels of a model."""
+    """All kernels of a model, and the data that they stand on.
+
+    shapes: of parameters, layers and inputs as they stand in the energy. consts: by name. edges: of each graph, two unit
+    numbers an edge. colours: of the units of coloured layers. schedules: Gibbs blocks, "free" and with data "clamped".
+    """
 
     name: str
     labels: tuple[str, ...]
     layers: Mapping[str, LayerKernels]
     energy: Kernel
     gradients: Mapping[str, Kernel]
+    shapes: Mapping[str, tuple[int, ...]]
+    consts: Mapping[str, float]
+    edges: Mapping[str, Integers] = field(compare=False)
+    colours: Mapping[str, Integers] = field(compare=False)
+    schedules: Mapping[str, Schedule] = field(compare=False)
+
+    def kernels(self) -> Iterator[Kernel]:
+        """Every kernel."""
+        for layer in self.layers.values():
+            yield from layer.fields
+            yield from layer.scan.fields if layer.scan else ()
+        yield self.energy
+        yield from self.gradients.values()

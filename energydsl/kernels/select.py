@@ -88,9 +88,9 @@ def _matrix(access: Access, summed: tuple[str, ...], free_first: bool) -> Matrix
     """An array as a matrix whose rows are the free axes (free_first) or the summed ones; None where that needs a copy."""
     free = _free(access, summed)
     if access.letters == free + summed:
-        return Matrix(access, free, summed, transposed=not free_first)
+        return Matrix(access, free, summed, transposed=bool(free) and not free_first)
     if access.letters == summed + free:
-        return Matrix(access, free, summed, transposed=free_first)
+        return Matrix(access, free, summed, transposed=bool(free) and free_first)
     return None
 
 

@@ -19,8 +19,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from energydsl.derive import Derived
-from energydsl.graph.edges import edges_of
 from energydsl.kernels.program import BATCH, Access, Contract, Kernel, KernelProgram, Section
 from energydsl.model.indices import Index
 
@@ -190,28 +188,16 @@ class SparsePlan:
         return float(np.mean(self.until - np.arange(self.slots))) if self.slots else 0.0
 
 
-def sparse_plan(derived: Derived, program: KernelProgram) -> SparsePlan | None:
-    """The model as one sparse matrix, or None."""
-    model = derived.model
-    shapes = {n: p.shape for n, p in model.params.items()} | {n: x.energy_shape for n, x in model.layers.items()}
-    colours = {n: parts.colours for n, parts in derived.parts.items() if parts.colours is not None}
-    return plan(program, shapes, {n: edges_of(g) for n, g in model.graphs.items()}, colours)
-
-
-def plan(
-    program: KernelProgram,
-    shapes: Mapping[str, tuple[int, ...]],
-    edges: Mapping[str, Integers],
-    colours: Mapping[str, Integers],
-) -> SparsePlan | None:
-    """The model as a sparse matrix; None where a layer's field is not sparse. colours: of the units of some layers."""
+def sparse_plan(program: KernelProgram) -> SparsePlan | None:
+    """The model as a sparse matrix, from the program as it was lowered; None where a layer's field is not sparse."""
+    shapes = program.shapes
     fields: list[tuple[str, Entries]] = []
     second: list[tuple[str, Entries]] = []
     for name, layer in program.layers.items():
         if not layer.family.local:
             return None
         for number, kernel in enumerate(layer.fields):
-            entries = entries_of(kernel, bool(layer.unit_fields), shapes, edges)
+            entries = entries_of(kernel, layer.scan is not None, shapes, program.edges)
             if entries is None or (number == 1 and any(e.layer for e in entries)):
                 return None
             (second if number else fields).extend((name, e) for e in entries)
@@ -225,7 +211,7 @@ def plan(
         units = math.prod(program.layers[name].shape) if name in program.layers else math.prod(shape)
         states = math.prod(shape) // max(units, 1)
         slot = np.empty((units, states), np.int64)
-        for colour, order in enumerate(_orders(units, colours.get(name))):
+        for colour, order in enumerate(_orders(units, program.colours.get(name))):
             parts[name, colour] = SparsePart(name, top, len(order), order)
             slot[order] = top + np.arange(len(order) * states).reshape(-1, states)
             top += len(order) * states

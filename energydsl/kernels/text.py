@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from energydsl.kernels.program import Access, Contract, Kernel, KernelProgram, Section
+from energydsl.kernels.program import Access, Contract, Define, Kernel, KernelProgram, Matmul, Matrix, Section
 
 
 def show_program(program: KernelProgram) -> str:
     """All kernels of a program."""
     lines: list[str] = []
     for layer in program.layers.values():
-        for kernel in (*layer.fields, *layer.unit_fields):
-            one = " of one unit" if kernel in layer.unit_fields else ""
-            lines += _kernel(kernel, f"{kernel.name}[{layer.layer}]{one}")
+        for kernel in layer.fields:
+            lines += _kernel(kernel, f"{kernel.name}[{layer.layer}]")
+        for kernel in layer.scan.fields if layer.scan else ():
+            lines += _kernel(kernel, f"{kernel.name}[{layer.layer}] of one unit")
+        lines += _units(layer.layer, layer.draw.etas, layer.family.name, layer.scan is not None, layer.coloured)
     lines += _kernel(program.energy, "energy")
     for name, kernel in program.gradients.items():
         lines += _kernel(kernel, f"gradient[{name}]")
     return "\n".join(lines)
+
+
+def _units(layer: str, etas: tuple[str, ...], family: str, scanned: bool, coloured: bool) -> list[str]:
+    fields = ", ".join(etas)
+    how = "scan" if scanned else "draw by colour" if coloured else "draw"
+    return [f"{layer} = {how} {family}({fields}; u)", f"moments[{layer}] = {family}({fields})"]
 
 
 def _kernel(kernel: Kernel, title: str) -> list[str]:
@@ -28,15 +36,25 @@ def _kernel(kernel: Kernel, title: str) -> list[str]:
 def _section(section: Section) -> list[str]:
     lines = []
     for step in section.steps:
-        if isinstance(step, Contract):
-            right = f" * {_access(step.right)}" if step.right else ""
-            lines.append(f"{step.out} = {_access(step.left)}{right} | {' '.join(step.letters)}")
-            continue
-        lines += [f"{line}" for inner in step.sections for line in _section(inner)]
-        lines.append(f"{step.out} = {step.function or 'sum'}(...) | {' '.join(step.letters)}")
+        match step:
+            case Define():
+                lines += [line for inner in step.sections for line in _section(inner)]
+                lines.append(f"{step.out} = {step.function or 'sum'}(...) | {' '.join(step.letters)}")
+            case Contract():
+                right = f" * {_access(step.right)}" if step.right else ""
+                lines.append(f"{step.out} = {_access(step.left)}{right} | {' '.join(step.letters)}")
+            case Matmul():
+                weights = " weighted" if step.weighted else ""
+                product = f"{_matrix(step.left)} @ {_matrix(step.right)}"
+                lines.append(f"{step.out} = {product}{weights} | {' '.join(step.letters)}")
     result = _access(section.result) if section.result else "1"
     where = "" if section.target is None else f" at [{', '.join(i.show() for i in section.target)}]"
-    return [*lines, f"+= {section.coefficient:g} * {result}{where}   {section.label} {section.origin}".rstrip()]
+    into = " in place" if section.direct else ""
+    return [*lines, f"+= {section.coefficient:g} * {result}{where}{into}   {section.label} {section.origin}".rstrip()]
+
+
+def _matrix(matrix: Matrix) -> str:
+    return f"{_access(matrix.access)}'" if matrix.transposed else _access(matrix.access)
 
 
 def _access(access: Access) -> str:

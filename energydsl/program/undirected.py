@@ -66,7 +66,7 @@ class Undirected(CoreEngine):
         if sweeps is None:
             return None
         program = lower(self.derived)
-        plan = sparse_plan(self.derived, program)
+        plan = sparse_plan(program)
         return None if plan is None else sweeps(plan, program, self.kernels)
 
     @property

@@ -38,7 +38,7 @@ def _cost(derived: Derived) -> Cost:
     for name, part in derivations(derived):
         program = lower(part)
         shapes = {n: p.shape for n, p in part.model.params.items()}
-        cost = cost_of(program, sparse_plan(part, program), shapes)
+        cost = cost_of(program, sparse_plan(program), shapes)
         wide = cost_of(lower(part, NEVER), None, shapes)
         found.append((f"{name} " if name else "", _beside(cost, wide)))
     return Cost(

@@ -14,7 +14,9 @@ from energydsl.backends.numba import loader as numba_backend
 from energydsl.backends.sparse_sweeps import SparseSweeps
 from energydsl.energy.terms import Predicate
 from energydsl.kernels import lower, sparse
-from energydsl.program.undirected import sparse_plan
+from energydsl.kernels.sparse import sparse_plan
+from energydsl.program.initialise import constrained
+from energydsl.program.states import check_params
 from tests.backends.test_agreement import on_host
 
 needs_numba = pytest.mark.skipif(not numba_backend.installed(), reason="numba is not installed")
@@ -41,14 +43,14 @@ NOT_SPARSE = {
 
 
 def plan_of(model: ed.Model) -> Any:
-    return sparse_plan(model.derived, lower(model.derived))
+    return sparse_plan(lower(model.derived))
 
 
 def setting(model: ed.Model, chains: int, dtype: str) -> tuple[Any, Any, Any]:
     program = model.compile("numpy", dtype)
     rng = np.random.default_rng(2)
     params = {
-        n: program.constrain(program.model.params[n], rng.normal(0, 0.5, p.shape)).astype(dtype)
+        n: constrained(program.model.params[n], rng.normal(0, 0.5, p.shape)).astype(dtype)
         for n, p in program.init(0).items()
     }
     return program, params, program.init_state(params, chains)
@@ -59,9 +61,9 @@ def test_the_matrix_applied_to_a_state_is_the_field(name: str) -> None:
     model = ed.loads(SPARSE[name])
     found = plan_of(model)
     program, params, state = setting(model, 3, "float64")
-    s = program.settings(beta=0.7, weights=dict.fromkeys(program.model.labels, 1.3))
+    s = program.engine.settings(beta=0.7, weights=dict.fromkeys(program.model.labels, 1.3))
 
-    sweeps = SparseSweeps(found, lower(model.derived), program.kernels)
+    sweeps = SparseSweeps(found, lower(model.derived), program.engine.kernels)
     base, _, value = sweeps._bound(params, s)
     x = np.zeros((3, found.slots))
     for layer, slots in found.layers.items():
@@ -101,7 +103,7 @@ def test_clamped_layers_stay_and_the_stream_goes_on(fast: str) -> None:
     rngs = ed.Rng(1), ed.Rng(1)
     for program, rng in zip((plain, other), rngs, strict=True):
         after = program.gibbs(params, state, 2, clamp={"v"}, rng=rng)
-        np.testing.assert_array_equal(program.host(after["v"]), state["v"])
+        np.testing.assert_array_equal(program.engine.host(after["v"]), state["v"])
     assert rngs[0].state() == rngs[1].state()
     after = on_host(other, other.gibbs(params, state, 2, rng=rngs[1]))
     np.testing.assert_array_equal(plain.gibbs(params, state, 2, rng=rngs[0])["h"], after["h"])
@@ -114,10 +116,10 @@ def test_external_fields_reach_the_sparse_kernels(fast: str) -> None:
     field = np.random.default_rng(0).normal(size=(6, 8))
     states = []
     for program in (plain, other):
-        x = {n: program.xp.array(a) for n, a in state.items()}
-        s = program.settings(external={"s": (program.device(field),)})
-        program.sweep(program.check_params(params), x, s, ed.Rng(3), program.parts(), 2)
-        states.append(program.host(x["s"]))
+        x = {n: program.engine.xp.array(a) for n, a in state.items()}
+        s = program.engine.settings(external={"s": (program.engine.device(field),)})
+        program.engine.sweep(check_params(program.engine, params), x, s, ed.Rng(3), program.engine.parts(), 2)
+        states.append(program.engine.host(x["s"]))
     np.testing.assert_array_equal(*states)
 
 

@@ -11,7 +11,7 @@ from energydsl.backends.interface import CompiledModule
 from energydsl.backends.numpy.loader import execute
 
 if TYPE_CHECKING:
-    from energydsl.backends.numpy.printer import Printed
+    from energydsl.backends.text import Printed
 
 INSTALL = 'pip install "cupy-cuda12x[ctk]", or "cupy-cuda13x[ctk]", whichever CUDA the driver has (nvidia-smi says)'
 

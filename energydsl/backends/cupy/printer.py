@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from energydsl.backends.fused_printer import FusedPrinter
+from energydsl.backends.fused_layers import FusedLayers
+from energydsl.backends.numpy.printer import Printer
 from energydsl.backends.runtime_text import cupy_runtime
 
 
-class CupyPrinter(FusedPrinter):
+class CupyPrinter(Printer):
     """The module of a model over the CuPy runtime."""
+
+    layer_printer = FusedLayers
 
     def runtime(self) -> str:
         """The text of the runtime."""

@@ -16,7 +16,7 @@ from energydsl.backends.kernel_cache import as_file
 from energydsl.backends.numpy.loader import execute
 
 if TYPE_CHECKING:
-    from energydsl.backends.numpy.printer import Printed
+    from energydsl.backends.text import Printed
 
 
 # A runtime is loaded once, by whichever thread asks first.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from energydsl.backends.fused_printer import FusedPrinter
+from energydsl.backends.fused_layers import FusedLayers
+from energydsl.backends.numpy.printer import Printer
 from energydsl.backends.runtime_text import numba_runtime
 
 
-class NumbaPrinter(FusedPrinter):
+class NumbaPrinter(Printer):
     """The module of a model over the Numba runtime."""
+
+    layer_printer = FusedLayers
 
     def runtime(self) -> str:
         """The text of the runtime."""

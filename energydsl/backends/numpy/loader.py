@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from energydsl.backends.interface import CompiledModule
 
 if TYPE_CHECKING:
-    from energydsl.backends.numpy.printer import Printed
+    from energydsl.backends.text import Printed
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,278 @@
+"""The functions of a layer as NumPy: fields, moments, draws, and what annealing asks of it."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from energydsl.backends.numpy.formulas import InPlace, assignment, expression
+from energydsl.backends.numpy.steps import Steps, align, times
+from energydsl.backends.text import Lines, comment, function, listed
+from energydsl.domains.density import FUNCTIONS, Density
+from energydsl.kernels.program import BATCH, Draw, Kernel, LayerKernels, Moments, Scan, Section
+
+
+class LayerPrinter:
+    """What prints the functions of a layer."""
+
+    def __init__(self, steps: Steps):
+        self.steps = steps
+
+    def layer(self, layer: LayerKernels) -> Lines:
+        """All functions of a layer."""
+        name = layer.layer
+        lines: Lines = ["", "", f"# {comment(layer.equation)}", f"# from {comment(layer.origin)}"]
+        if layer.family.density:
+            lines += self.density(layer, layer.family.density)
+        for kernel in layer.fields:
+            lines += self.field(layer, kernel)
+        for kernel in layer.scan.fields if layer.scan else ():
+            lines += self.unit_field(layer, kernel)
+        arguments = ", ".join(f"{eta}__{name}(p, x, s, w)" for eta in layer.etas)
+        lines += function(
+            f"fields__{name}", "p, x, s, w", f"Natural parameters of `{name}`.", [f"    return ({arguments},)"]
+        )
+        lines += self.moments(layer.moments)
+        lines += self.sample(layer)
+        lines += self.tempered(layer) if not layer.coloured else []
+        lines += self.scan(layer.scan) if layer.scan else []
+        for what, formula in layer.formulas.items():
+            body = [f"    return {expression(formula)}"]
+            lines += function(f"{what}__{name}", ", ".join(layer.etas), f"{what} of every unit of `{name}`.", body)
+        return lines
+
+    @staticmethod
+    def density(layer: LayerKernels, density: Density) -> Lines:
+        """The statistics of a layer without a closed form, in numbers."""
+        rows = [
+            (number, FUNCTIONS.index(f.function), f.power, *f.polynomial)
+            for number, statistic in enumerate(density.statistics)
+            for f in statistic
+        ]
+        given = [len(density.statistics), rows, density.growth, (*density.bend, density.rate), density.holds]
+        given += [layer.low, layer.high, density.breaks]
+        text = ", ".join(re.sub(r"\binf\b", "math.inf", repr(g)) for g in given)
+        return [f"DENSITY__{layer.layer} = Density({text})"]
+
+    def field(self, layer: LayerKernels, kernel: Kernel) -> Lines:
+        """eta of a layer. Linear fields are held in the workspace; others stay small where they do not vary."""
+        held, shape = kernel.held, listed(kernel.shape)
+        letters = (BATCH, *kernel.letters) if held else kernel.letters
+        body, started = [], False
+        if held:
+            body.append(f'    eta = w("{kernel.name}:{layer.layer}", (rows(x), {shape}))')
+        elif any(s.target is not None for s in kernel.sections):
+            body, started = [f"    eta = np.zeros(({shape}), DTYPE)"], True
+        for section in kernel.sections:
+            weight = "" if kernel.label is not None else f's.weights["{section.label}"]'
+            body += self.added(section, kernel, letters, weight, started)
+            started = True
+        if not started:
+            body.append("    eta[...] = 0.0" if held else "    eta = np.zeros((), DTYPE)")
+        body += self.at_beta(layer, kernel)
+        return function(f"{kernel.name}__{layer.layer}", "p, x, s, w", comment(kernel.equation), body)
+
+    def added(self, section: Section, kernel: Kernel, letters: tuple[str, ...], weight: str, started: bool) -> Lines:
+        """A section of a field, added to those before it."""
+        if section.direct:
+            steps, left, right = self.steps.factors(section)
+            flat = "eta" if len(letters) <= 2 else "eta.reshape(len(eta), -1)"
+            lines = [*steps, f"    matmul({left}, {right}, out={flat}{', add=True' if started else ''})"]
+            return lines if started else lines + _rescaled("eta", section.coefficient, weight)
+        steps, value = self.steps.value(section, {})
+        value = times(value, section, weight)
+        if section.target is not None:
+            zero = [] if started else ["    eta[...] = 0.0"]
+            return [*steps, *zero, *self.steps.scatter(section, letters, kernel.shape, "eta", value)]
+        value = align(value, section.letters, letters)
+        if kernel.held:
+            return [*steps, f"    eta += {value}" if started else f"    eta[...] = {value}"]
+        start = "" if section.letters else "np.zeros((), DTYPE) + "
+        return [*steps, f"    eta = {'eta + ' if started else start}{value}"]
+
+    @staticmethod
+    def at_beta(layer: LayerKernels, kernel: Kernel) -> Lines:
+        """A field times beta, and what is added to it from outside."""
+        scale, number = _scale(kernel), layer.etas.index(kernel.name)
+        if not kernel.held:
+            return [
+                f"    eta = eta * ({scale})",
+                f'    return eta + s.external["{layer.layer}"][{number}] if "{layer.layer}" in s.external else eta',
+            ]
+        return [
+            f"    scale = {scale}",
+            "    if scale != 1.0:",
+            "        eta *= scale",
+            f'    if "{layer.layer}" in s.external:',
+            f'        eta += s.external["{layer.layer}"][{number}]',
+            "    return eta",
+        ]
+
+    def unit_field(self, layer: LayerKernels, kernel: Kernel) -> Lines:
+        """eta of one unit of a layer that is scanned: the same sum with the unit's indices held fixed."""
+        assert layer.scan is not None
+        sites, number = layer.scan.site, layer.etas.index(kernel.name)
+        at = ", ".join(sites)
+        letters = tuple(x for x in (BATCH, *kernel.letters) if x not in sites)
+        body = [f"    eta = np.zeros(({listed(('rows(x)', *layer.field_shape[len(layer.shape) :]))}), DTYPE)"]
+        for section in kernel.sections:
+            weight = "" if kernel.label is not None else f's.weights["{section.label}"]'
+            steps, value = self.steps.value(section, {} if section.target is not None else {x: x for x in sites})
+            value = times(value, section, weight)
+            if section.target is None:
+                body += [*steps, f"    eta += {align(value, section.letters, letters)}"]
+                continue
+            body.append(f"    whole = np.zeros((rows(x), {listed(layer.field_shape)}), DTYPE)")
+            body += steps + self.steps.scatter(section, (BATCH, *kernel.letters), kernel.shape, "whole", value)
+            body.append(f"    eta += whole[:, {at}]")
+        external = f's.external["{layer.layer}"][{number}]'
+        if sites:
+            external = f"np.broadcast_to({external}, (rows(x), *{layer.field_shape!r}))[:, {at}]"
+        body += [
+            f"    eta *= {_scale(kernel)}",
+            f'    if "{layer.layer}" in s.external:',
+            f"        eta += {external}",
+            "    return eta",
+        ]
+        return function(f"unit_{kernel.name}__{layer.layer}", f"p, x, s, w, {at}", comment(kernel.equation), body)
+
+    # --- moments and draws
+
+    def moments(self, moments: Moments) -> Lines:
+        """The conditional moments of a layer, from its fields and from the state."""
+        name = moments.layer
+        body = [f"    {assignment(moments.mean, f'means[{name!r}]')}"]
+        if moments.variance is not None:
+            variance = expression(moments.variance)
+            body.append(f'    np.add(means["{name}"] ** 2, {variance}, out=means.second["{name}"])')
+        doc = f"Write the conditional moments of `{name}` into `means`, a Moments."
+        given = f"Conditional moments of `{name}` given all other layers, into `means`."
+        return [
+            *function(f"moments__{name}", ", ".join(["means", *moments.etas]), doc, body),
+            *function(
+                f"means__{name}",
+                "p, x, s, w, means",
+                given,
+                [f"    moments__{name}(means, *fields__{name}(p, x, s, w))"],
+            ),
+        ]
+
+    def sample(self, layer: LayerKernels) -> Lines:
+        """A draw of a layer, or of a colour of it, from the state."""
+        name, etas = layer.layer, layer.etas
+        body = [
+            f"    {', '.join(etas)}, = fields__{name}(p, x, s, w)",
+            "    if means is not None:",
+            f"        moments__{name}(means, {', '.join(etas)})",
+        ]
+        if layer.coloured:
+            body += self.units(layer)
+            uniform = f'fill(random, w(f"u{{colour}}:{name}", (rows(x), len(units))))'
+            body += [f"    draw__{name}({fields_at_units(layer)}, {uniform}, new, w)", put_units(layer)]
+        else:
+            body.append(f'    draw__{name}({", ".join(etas)}, {uniform_numbers(layer, "rows(x)")}, x["{name}"], w)')
+        return self.draw(layer.draw) + sample_function(name, body)
+
+    @staticmethod
+    def units(layer: LayerKernels) -> Lines:
+        """The units of a colour, and an array for their values."""
+        name, inner = layer.layer, _inner(layer)
+        return [
+            f"    units = UNITS__{name}[colour] if colour is not None else np.arange({math.prod(layer.shape)})",
+            f'    new = w(f"new{{colour}}:{name}", (rows(x), len(units){inner}))',
+        ]
+
+    @staticmethod
+    def draw(draw: Draw) -> Lines:
+        """One draw from the fields and uniform numbers, both overwritten."""
+        return function(
+            f"draw__{draw.layer}",
+            f"{', '.join(draw.etas)}, u, new, w",
+            f"Draw units of `{draw.layer}` from their fields and uniform numbers; these may be overwritten.",
+            InPlace(draw.layer, draw.overwritten, "new").statements(draw.formula),
+        )
+
+    @staticmethod
+    def scan(scan: Scan) -> Lines:
+        """Every unit in turn, each given the newest values of all others."""
+        name, sites = scan.layer, scan.site
+        at = ", ".join(sites)
+        body = [
+            f'    uniform = fill(random, w("u:{name}", (rows(x), {listed(scan.shape)})))',
+            f"    for {at}{',' if len(sites) == 1 else ''} in np.ndindex({', '.join(map(str, scan.shape))}):",
+            *(f"        {k.name} = unit_{k.name}__{name}(p, x, s, w, {at})" for k in scan.fields),
+            f"        u = uniform[:, {at}]",
+            f"        new = {expression(scan.formula)}",
+            f'        x["{name}"][:, {at}] = new if keep is None else np.where(keep[:, {at}], x["{name}"][:, {at}], new)',
+        ]
+        doc = f"Draw the units of `{name}` one after the other, into x, but for entries that `keep` marks."
+        return function(f"scan__{name}", "p, x, s, random, w, keep=None", doc, body)
+
+    # --- annealing
+
+    def tempered(self, layer: LayerKernels) -> Lines:
+        """What annealing asks of a layer between a base distribution and the model, from fields found once."""
+        draw = [f"    draw__{layer.layer}(*moved(etas, at), {uniform_numbers(layer, 'len(out)')}, out, w)"]
+        return [
+            *self.split_fields(layer),
+            *difference_function(layer, f"log_partition__{layer.layer}", ""),
+            *draw_tempered_function(layer.layer, draw),
+        ]
+
+    def split_fields(self, layer: LayerKernels) -> Lines:
+        """The fields as they are, and nothing that is the same for all chains."""
+        zeros = ", ".join("0.0" for _ in layer.fields)
+        return split_function(layer.layer, [f"    return fields__{layer.layer}(p, x, s, w), ({zeros},)"])
+
+
+def _scale(kernel: Kernel) -> str:
+    """beta, times the weight of the only energy term of a field."""
+    return f's.beta * s.weights["{kernel.label}"]' if kernel.label is not None else "s.beta"
+
+
+def _rescaled(name: str, coefficient: float, weight: str) -> Lines:
+    """A factor put on what was just written."""
+    lines = [f"    {name} *= {coefficient!r}"] if coefficient != 1.0 else []
+    return lines + ([f"    if {weight} != 1.0:", f"        {name} *= {weight}"] if weight else [])
+
+
+def _inner(layer: LayerKernels) -> str:
+    """The axes of a unit's value, with the comma before them."""
+    return "".join(f", {n}" for n in layer.energy_shape[len(layer.shape) :])
+
+
+def uniform_numbers(layer: LayerKernels, rows: str) -> str:
+    """Uniform numbers for all units."""
+    return f'fill(random, w("u:{layer.layer}", ({rows}{"".join(f", {n}" for n in layer.shape)},)))'
+
+
+def fields_at_units(layer: LayerKernels) -> str:
+    """The fields at the units of a colour."""
+    states = layer.field_shape[len(layer.shape) :]
+    return ", ".join(f"at_units({eta}, units, {layer.shape!r}, {states!r})" for eta in layer.etas)
+
+
+def put_units(layer: LayerKernels) -> str:
+    """The statement that puts new values of the units of a colour into the state."""
+    return f'    x["{layer.layer}"].reshape(rows(x), -1{_inner(layer)})[:, units] = new'
+
+
+def sample_function(name: str, body: Lines) -> Lines:
+    doc = f"Draw `{name}` given all other layers, into x; and its moments into `means` if that is given."
+    return function(f"sample__{name}", "p, x, s, random, w, colour=None, means=None", doc, body)
+
+
+def split_function(name: str, body: Lines) -> Lines:
+    doc = f"Fields of `{name}` in two: one varies with the chains, the other is the same for all."
+    return function(f"split_fields__{name}", "p, x, s, w", doc, body)
+
+
+def difference_function(layer: LayerKernels, log_partition: str, bounds: str) -> Lines:
+    doc = f"What the log-partitions of `{layer.layer}` gain from before to after, each (scale, offsets)."
+    call = f"log_partition_difference({log_partition}, etas, before, after, {layer.shape!r}{bounds})"
+    return function(f"log_partition_difference__{layer.layer}", "etas, before, after", doc, [f"    return {call}"])
+
+
+def draw_tempered_function(name: str, body: Lines) -> Lines:
+    doc = f"Draw `{name}` at natural parameters scale * eta + offset; at: (scale, offsets)."
+    return function(f"draw_tempered__{name}", "etas, at, random, out, w", doc, body)
