@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from energydsl.program.program import Program as Program
     from energydsl.random import Rng as Rng
     from energydsl.random import Uniforms as Uniforms
-    from energydsl.verification.certificate import Certificate
+    from energydsl.verification.records import Certificate
 
-__version__ = "0.1.0"
+from energydsl.version import __version__ as __version__
 
 _WHERE = {
     "api": ("Model", "load", "loads", "zoo"),

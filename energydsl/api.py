@@ -1,18 +1,4 @@
-"""The driver: from text to a ready program, one function a stage.
-
-| stage     | function                        | from -> to                                                        |
-|-----------|---------------------------------|-------------------------------------------------------------------|
-| syntax    | `syntax.parse`                  | `Source` -> `Module`, the tree, one for one with the text          |
-| model     | `model.resolve`                 | `Module` -> `Resolved`: names bound, shapes and ranges known       |
-| energy    | `energy.canonicalise`           | `Resolved` -> `Energy`: an ordered sum of monomials                |
-| graph     | `graph.term_graph`              | `Energy` -> bipartite NetworkX graph of layers and terms           |
-| derived   | `derive.derive`                 | `Energy` -> `Derived`: conditionals, blocks, gradients, free energy |
-| kernels   | `kernels.lower`                 | `Derived` -> `KernelProgram`: contractions over named axes         |
-| source    | `backends.numpy_printer`        | `KernelProgram` -> text of a module                                |
-| `Program` | `program.Program`               | loads the text; parameters, clamps, beta, weights are arguments    |
-
-Each stage is a function from one frozen record to the next; `explain --emit STAGE` prints any of them.
-"""
+"""Models for Python: `load`, `loads` and `zoo` make a `Model`, which asks the compiler for what follows from it."""
 
 from __future__ import annotations
 
@@ -24,11 +10,10 @@ from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from energydsl import defaults
-from energydsl import derive as _derive
-from energydsl.backends.cupy import loader as cupy_backend
-from energydsl.backends.numba import loader as numba_backend
-from energydsl.derive.directed.network import Factorisation, Network, derive_network, factorise
+from energydsl import compiler, defaults
+from energydsl.backends.choice import chosen, worth_compiling
+from energydsl.derive import Derived
+from energydsl.derive.directed.network import Factorisation
 from energydsl.derive.records import Conditional, FreeEnergy, Gradient, Schedule, Verdict
 from energydsl.diagnostics import (
     ArgumentError,
@@ -36,55 +21,31 @@ from energydsl.diagnostics import (
     EnergyError,
     ModelError,
     Source,
-    in_order,
     one_of,
     suggestion,
     whole_number,
 )
-from energydsl.energy import canonicalise
-from energydsl.energy.canonical import canonical_terms
-from energydsl.energy.rules import TooMuch
-from energydsl.model import resolve
+from energydsl.energy.terms import Energy
+from energydsl.graph.edges import pairs_of
+from energydsl.graph.terms import TermGraph, term_graph
 from energydsl.model.graphs import from_pairs
-from energydsl.model.records import EnergyTerm, Layer, Param, Resolved
-from energydsl.model.resolve import Overrides, allowed
-from energydsl.options import BACKENDS, DTYPES, FORMATS, PRECISIONS, Backend, DType, Format, Precision, Stage
-from energydsl.syntax.parser import decode, parse
+from energydsl.model.records import Layer, Param, Resolved
+from energydsl.model.resolve import Overrides
+from energydsl.options import DTYPES, FORMATS, PRECISIONS, STAGES, Backend, DType, Format, Precision, Stage
+from energydsl.syntax import tree
+from energydsl.syntax.parser import decode
 from energydsl.syntax.resources import folder
 
 if TYPE_CHECKING:
-    import networkx as nx
-
     from energydsl.program import Program
-    from energydsl.verification.certificate import Certificate
-
-# Parameters and units from which `auto` takes compiled kernels, and a device.
-_COMPILED_FROM, _DEVICE_FROM = 256, 10_000
+    from energydsl.verification.records import Certificate
 
 
 class Model:
     """A checked model and everything that is derived from it, on demand."""
 
     def __init__(self, source: Source, overrides: Overrides):
-        self.source = source
-        self.overrides = overrides
-        self.module = parse(source)
-        self.resolved = resolve(self.module, overrides)
-        self.energy, energy_warnings = canonicalise(self.resolved)
-        self.factorisation: Factorisation | None = None
-        found = [*self.resolved.warnings, *energy_warnings]
-        if self.resolved.directed:
-            found += _derive.check_directed(self.resolved, self.energy)
-            if not any(d.severity == "error" for d in found):
-                self.factorisation, problems = factorise(self.resolved, overrides)
-                found += problems
-                self.energy, _ = canonical_terms(self.resolved, _generative(self.resolved))
-        else:
-            found += _derive.check(self.resolved, self.energy)
-        errors = [d for d in found if d.severity == "error"]
-        if errors:
-            raise ModelError(errors)
-        self.warnings = tuple(in_order(d for d in found if not allowed(self.module, d)))
+        self.checked = compiler.check(source, overrides)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled and copied as the text, the overrides, and graphs as they were read: it is derived again."""
@@ -93,6 +54,51 @@ class Model:
 
     def __repr__(self) -> str:
         return f"<energydsl model {self.name}: {', '.join(self.layers)}>"
+
+    @cached_property
+    def compiled(self) -> compiler.Compiled:
+        """The record of all that was derived. Raises `ModelError` (E0402, or E0310 where it outgrows any use)."""
+        return compiler.derive(self.checked)
+
+    @property
+    def source(self) -> Source:
+        """The text."""
+        return self.checked.source
+
+    @property
+    def overrides(self) -> Overrides:
+        """The dims, consts and graphs that were set from outside."""
+        return self.checked.overrides
+
+    @property
+    def module(self) -> tree.Module:
+        """The tree of the text."""
+        return self.checked.module
+
+    @property
+    def resolved(self) -> Resolved:
+        """The model with every name bound and every shape known."""
+        return self.checked.resolved
+
+    @property
+    def energy(self) -> Energy:
+        """The canonical energy; with directed parts, that of the joint distribution."""
+        return self.checked.energy
+
+    @property
+    def factorisation(self) -> Factorisation | None:
+        """The parts of a model with directed parts."""
+        return self.checked.factorisation
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """What the model is warned for, in the order of the text."""
+        return self.checked.warnings
+
+    @property
+    def derived(self) -> Derived:
+        """Everything derived. Raises `ModelError` (E0402, or E0310 where it outgrows any use)."""
+        return self.compiled.derived
 
     @property
     def name(self) -> str:
@@ -110,22 +116,9 @@ class Model:
         return self.resolved.params
 
     @cached_property
-    def graph(self) -> nx.Graph[str]:
+    def graph(self) -> TermGraph:
         """Bipartite graph of layers and energy terms."""
-        from energydsl.graph import term_graph
-
         return term_graph(self.resolved, self.energy)
-
-    @cached_property
-    def derived(self) -> _derive.Derived:
-        """Everything derived. Raises `ModelError` (E0402, or E0310 where it outgrows any use)."""
-        try:
-            if self.factorisation is not None:
-                return derive_network(self.resolved, self.energy, self.factorisation)
-            return _derive.derive(self.resolved, self.energy)
-        except TooMuch:
-            message = "what follows from this energy has more terms than can be handled"
-            raise ModelError([Diagnostic("E0310", message, self.energy.terms[-1].spans[0])]) from None
 
     @property
     def conditionals(self) -> Mapping[str, Conditional]:
@@ -165,14 +158,18 @@ class Model:
         from energydsl.report import explain
 
         one_of("format", format, FORMATS)
-        found: str | dict[str, Any] = getattr(explain, f"as_{format}")(self)
-        return found
+        if format == "json":
+            return explain.as_json(self.compiled)
+        return (explain.as_latex if format == "latex" else explain.as_text)(self.compiled)
 
     def emit(self, stage: Stage) -> str:
-        """Any stage of the compiler as text."""
-        from energydsl.report.stages import show
+        """Any stage of the compiler as text. Raises `ArgumentError` for an unknown stage."""
+        from energydsl.report import stages
 
-        return show(self, stage)
+        one_of("stage", stage, STAGES)
+        if stage in stages.OF_CHECKED:
+            return stages.OF_CHECKED[stage](self.checked)
+        return stages.OF_COMPILED[stage](self.compiled)
 
     def compile(
         self,
@@ -194,70 +191,27 @@ class Model:
         ('numpy', 'float64')
         """
         from energydsl.program import Program
-        from energydsl.program.directed import Directed
-        from energydsl.program.undirected import Undirected
 
         one_of("dtype", dtype, DTYPES)
         one_of("precision", precision, PRECISIONS)
-        chosen = self._backend(backend)
-        if precision != "full" and (chosen != "cupy" or dtype != "float32"):
-            raise ArgumentError(f"precision {precision} is for float32 on the cupy backend, not {dtype} on {chosen}")
-        if isinstance(self.derived, Network):
-            return Program(Directed(self.derived, chosen, dtype, precision), self)
-        return Program(Undirected(self.derived, chosen, dtype, precision), self)
-
-    def _backend(self, backend: Backend) -> Backend:
-        """The backend that is meant. Raises `EnergyError` where it cannot be used here."""
-        one_of("backend", backend, BACKENDS)
-        if found := obstacle(backend):
-            raise EnergyError(found)
-        if backend != "auto":
-            return backend
-        if self._size >= _DEVICE_FROM and not cupy_backend.obstacle():
-            return "cupy"
-        return "numba" if self.worth_compiling and numba_backend.installed() else "numpy"
+        backend = chosen(backend, self._size)
+        if precision != "full" and (backend != "cupy" or dtype != "float32"):
+            raise ArgumentError(f"precision {precision} is for float32 on the cupy backend, not {dtype} on {backend}")
+        return Program(compiler.generate(self.compiled, backend, dtype, precision), self)
 
     @property
     def _size(self) -> int:
+        """Entries of all parameters and units of all layers."""
         return sum(math.prod(p.shape) for p in self.params.values()) + sum(x.size for x in self.layers.values())
 
     @property
     def worth_compiling(self) -> bool:
         """Whether `auto` takes compiled kernels for a model of this size, where there are any."""
-        return self._size >= _COMPILED_FROM
+        return worth_compiling(self._size)
 
     def verify(self, seed: int = defaults.SEED, backend: Backend = defaults.PRINTED_BACKEND) -> Certificate:
         """The derivation certificate of this model, with the kernels of a backend."""
-        from energydsl.verification.certificate import certify, certify_network
-        from energydsl.verification.shrink import shrink
-
-        seed = whole_number("seed", seed)
-        small, overrides, listed = shrink(self.module, self.overrides)
-        if isinstance(self.derived, Network):
-            parts, _ = factorise(small, overrides)
-            energy, _ = canonical_terms(small, _generative(small))
-            network = derive_network(small, energy, parts)
-            return certify_network(self.derived, network, listed, seed, self._backend(backend))
-        return certify(self.derived, small, listed, seed, self._backend(backend))
-
-
-def _generative(model: Resolved) -> tuple[EnergyTerm, ...]:
-    """The energies of the joint distribution: undirected ones, and conditional ones by what they say."""
-    conditional = (
-        EnergyTerm(f"{', '.join(d.targets)} | {', '.join(d.given)}", d.expression, d.span)
-        for d in model.directed
-        if d.keyword == "energy"
-    )
-    return (*model.energies, *conditional)
-
-
-def obstacle(backend: str) -> str:
-    """Why a backend cannot be used here, and the way out; empty where it can."""
-    if backend == "cupy":
-        return cupy_backend.obstacle()
-    if backend == "numba" and not numba_backend.installed():
-        return 'backend `numba` needs its packages: pip install "energydsl[numba]"'
-    return ""
+        return compiler.verify(self.compiled, whole_number("seed", seed), chosen(backend, self._size))
 
 
 def load(
@@ -327,7 +281,7 @@ def zoo_text(name: str) -> str:
 def check(source: Source, overrides: Overrides) -> list[Diagnostic]:
     """All diagnostics of a model, errors and warnings."""
     try:
-        return list(Model(source, overrides).warnings)
+        return list(compiler.check(source, overrides).warnings)
     except ModelError as error:
         return list(error.diagnostics)
 
@@ -340,8 +294,6 @@ def _overrides(
 ) -> Overrides:
     records = {}
     for name, graph in (graphs or {}).items():
-        from energydsl.graph import pairs_of
-
         pairs, nodes = pairs_of(graph, name)
         records[name] = from_pairs(name, pairs, nodes, None)
     sizes = {n: int(v) if v == int(v) else v for n, v in _numbers("dim", dims).items()}

@@ -39,6 +39,7 @@ STREAMS: Mapping[str, int] = MappingProxyType(
         "missing entries of clamped values": 22,
         "recognition for annealing": 31,
         "recognition for a bound": 32,
+        "certificate": 40,
         "grey values": 77,
         "missing entries": 78,
     }

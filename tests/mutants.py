@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import energydsl.derive
-import energydsl.graph
+import energydsl.graph.colouring
 import energydsl.verification.certificate
 from energydsl.backends.numpy.printer import Printer
 from energydsl.backends.text import Printed
@@ -27,7 +27,7 @@ from energydsl.energy import canonical, rules, statistics, targets, terms
 from energydsl.energy.expand import Expander
 from energydsl.energy.terms import At, Energy, Term
 from energydsl.functions import FUNCTIONS
-from energydsl.graph import UnitColouring
+from energydsl.graph.colouring import UnitColouring
 from energydsl.model.indices import Index
 from energydsl.program import exact, gradients, marginals
 from energydsl.program.directed import Conditional, Directed
@@ -316,7 +316,7 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "all layers in one block": (RBM, schedule(one_block)),
     "two blocks for an odd cycle of layers": (TRIANGLE, schedule(lambda blocks: (*blocks[:1], tuple(p for b in blocks[1:] for p in b)))),
     "coupled units drawn together": (HOPFIELD, set_to(energydsl.derive, "unit_colouring", whole_parts)),
-    "checkerboard on an odd torus": (ISING, set_to(energydsl.graph, "lattice_colours", two_colours_by_parity)),
+    "checkerboard on an odd torus": (ISING, set_to(energydsl.graph.colouring, "lattice_colours", two_colours_by_parity)),
     "one colour for a graph": (GLASS, set_to(energydsl.derive, "unit_colouring", whole_parts)),
     "a layer never visited": (RBM, schedule(lambda blocks: blocks[:1])),
     "colours of the layer visited as a whole": (RING, schedule(whole_layers)),
@@ -352,10 +352,10 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "power of a statistic lost": (QUARTIC, set_to(statistics, "_factor", lambda f: lambda a, e, *rest: f(a, 1.0, *rest))),
     "statistics of one unit mixed up": (QUARTIC, source("for e, t in zip(eta, self.density.each(x), strict=True)", "for e, t in zip(eta[::-1], self.density.each(x), strict=True)")),
     "mass that no panel holds": (QUARTIC, source("np.log(self.mass)", "np.log(0.99 * self.mass)")),
-    "far wells dropped": (QUARTIC, source("_FAST, _NARROW = 40.0", "_FAST, _NARROW = 4.0")),
+    "far wells dropped": (QUARTIC, source("PANEL_DEEP = 40.0", "PANEL_DEEP = 4.0")),
     "wall put too near": (COX, source("(np.log(most / ", "(np.log(0.02 * most / ")),
     "panels left coarse": (QUARTIC, source("0.25, 5.0, 2.0, 1e-15", "25.0, 500.0, 200.0, 1e-15")),
-    "drawn evenly within a panel": (QUARTIC, source("for _ in range(_NEWTON):", "for _ in range(0):")),
+    "drawn evenly within a panel": (QUARTIC, source("for _ in range(PANEL_NEWTON):", "for _ in range(0):")),
     # directed parts
     "conditional part not normalised": (BELIEF, set_to(Conditional, "log_probability", lambda f: lambda self, p, x, s: -summed_out(self.engine, self.params(p), {n: x[n] for n in self.engine.model.layers}, s, ()))),
     "beta lost in the directed parts": (BELIEF, set_to(Directed, "settings", lambda f: lost_below(f))),

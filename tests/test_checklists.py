@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 import energydsl as ed
-from energydsl.api import BACKENDS
 from energydsl.backends import registry
 from energydsl.domains import DOMAINS, FAMILIES, Domain
 from energydsl.domains.scalar import AXIS, Op, Scalar
 from energydsl.functions import FUNCTIONS, WRITTEN, ElementaryFunction
 from energydsl.learning.methods import METHODS
+from energydsl.options import BACKENDS
 from energydsl.verification import oracle
 from tests.domains.test_identities import CASES
 

@@ -20,12 +20,12 @@ from energydsl.cli.likelihoods import keep
 from energydsl.cli.reporting import reporting
 from energydsl.cli.training_options import greedy_of, method_of, optimizer_of, training_options
 from energydsl.diagnostics import EnergyError
+from energydsl.report.comparison import Trained, Variant, base_outcome, outcome, overrides, ranked, table, variants
 from energydsl.syntax import parse
 
 if TYPE_CHECKING:
     from energydsl.inference.evaluate import Evaluation
     from energydsl.learning.run import Run
-    from energydsl.report.comparison import Variant
 
 
 def _grid(kind: Callable[[str], Number]) -> Callable[..., dict[str, list[Number]]]:
@@ -97,8 +97,8 @@ def command(
 
     Prints a table of the results and draws the curves of all of them in one picture.
     """
-    from energydsl.report.comparison import base_outcome, outcome, overrides, ranked, table, variants
-    from energydsl.report.images import available, overlaid
+    from energydsl.report.curves import overlaid
+    from energydsl.report.figures import available
 
     texts = {file: read_source(file) for file in dict.fromkeys(files)}
     chosen = variants({file: parse(text) for file, text in texts.items()}, dims, consts)
@@ -110,7 +110,7 @@ def command(
         numbers = range(options["seed"], options["seed"] + seeds)
         found = [_one(variant, models[variant.name], sources, seed, out, as_json, options) for seed in numbers]
         runs, judged[variant.name], bases[variant.name], errors = (list(each) for each in zip(*found, strict=True))
-        outcomes.append(outcome(variant.name, runs, judged[variant.name], errors))
+        outcomes.append(outcome(variant.name, [_trained(run) for run in runs], judged[variant.name], errors))
         histories[variant.name] = [run.history for run in runs]
     seen = {v.name: ", ".join(models[v.name].resolved.by_role("visible")) for v in chosen}
     several = len(set(seen.values())) > 1
@@ -209,6 +209,13 @@ def _one(
     else:
         keep(run, {"on": what, **found.as_dict()}, rows, betas=defaults.TEMPERATURES)
     return run, found, least, wrong
+
+
+def _trained(run: Run) -> Trained:
+    """What a run took and reached, for the table."""
+    learned = [p for p in run.program.model.params.values() if "frozen" not in p.constraints]
+    entries = sum(math.prod(p.shape) for p in learned)
+    return Trained(entries, run.updates, run.seconds, run.history[-1]["reconstruction_error"])
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:

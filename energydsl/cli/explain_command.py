@@ -37,7 +37,7 @@ def command(
         else:
             click.echo(text)
     elif cost:
-        found = costs(model)
+        found = costs(model.compiled)
         if as_json:
             print_json({"ok": True, **found})
         else:

@@ -21,9 +21,9 @@ def command(file: str, out: Path | None, dims: dict[str, int], consts: dict[str,
     model = read_model(file, dims, consts, as_json)
     blocks = [[str(part) for part in block] for block in model.schedule()]
     if out is not None:
-        from energydsl.report.images import draw_graph
+        from energydsl.report.layer_graph import draw_graph
 
-        draw_graph(out, model)
+        draw_graph(out, model.compiled)
     if as_json:
         nodes = [{"name": n, **data} for n, data in model.graph.nodes(data=True)]
         print_json({"ok": True, "nodes": nodes, "edges": [list(e) for e in model.graph.edges], "blocks": blocks})

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-import energydsl
 from energydsl.diagnostics import Diagnostic, suggestion
+from energydsl.version import __version__
 
 COMMANDS = (
     "new",
@@ -84,7 +84,7 @@ def _usage_errors(as_json: bool) -> Iterator[None]:
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(energydsl.__version__, prog_name="energydsl")
+@click.version_option(__version__, prog_name="energydsl")
 def cli() -> None:
     """Write one energy; compile, verify, train, sample and evaluate what follows from it."""
 

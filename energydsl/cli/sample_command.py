@@ -93,7 +93,7 @@ def command(
     held = dict(_held(c) for c in clamp)
     _writable(out, image, as_json)
     if image is not None:
-        from energydsl.report.images import pictured
+        from energydsl.report.sheets import pictured
 
         if pictured(opened.program.model) is None:
             raise EnergyError("no visible layer has the shape of an image")
@@ -110,9 +110,10 @@ def command(
             raise EnergyError(f"cannot write {out}: {error.strerror}") from None
         written.append(str(out))
     if image is not None:
-        from energydsl.report.images import sample_sheet, write
+        from energydsl.learning.pictures import sheet_of
+        from energydsl.report.sheets import write
 
-        sheet = sample_sheet(opened, state, held)
+        sheet = sheet_of(opened, state, held)
         assert sheet is not None
         write(image, sheet)
         written.append(str(image))

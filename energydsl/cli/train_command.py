@@ -134,7 +134,8 @@ def _interrupted(result: dict[str, Any], as_json: bool, folder: Path, number: in
 
 def _draw(run: Run) -> list[Path]:
     """The pictures of a run, or a remark why there are none: training is done, and its evaluation is still to come."""
-    from energydsl.report.images import available, draw_run
+    from energydsl.learning.pictures import draw_run
+    from energydsl.report.figures import available
 
     if not available():
         click.echo('no pictures: pip install "energydsl[plots]" draws samples, filters and curves', err=True)

@@ -29,7 +29,7 @@ def command(
     """Check what was derived from FILE against enumeration of all states, on the model at smaller sizes."""
     certificate = read_model(file, dims, consts, as_json).verify(seed, backend)
     if as_json:
-        print_json(certificate.as_dict())
+        print_json(dict(certificate.as_dict()))
     else:
         click.echo(str(certificate))
     if not certificate.ok:

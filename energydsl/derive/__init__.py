@@ -17,7 +17,8 @@ from energydsl.derive.records import Conditional, FreeEnergy, Gradient, Schedule
 from energydsl.diagnostics import Diagnostic
 from energydsl.energy.canonical import canonical_terms
 from energydsl.energy.terms import Energy
-from energydsl.graph import UnitColouring, interactions, unit_colouring
+from energydsl.graph.colouring import UnitColouring, unit_colouring
+from energydsl.graph.terms import interactions
 from energydsl.model.records import EnergyTerm, Resolved
 
 

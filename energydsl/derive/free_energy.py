@@ -17,7 +17,7 @@ from energydsl.domains import DOMAINS
 from energydsl.energy.formula import MINUS, PLUS, Call, Equation, Formula, Number, Sum, Summation, Symbol
 from energydsl.energy.notation import Letters, filled, sum_formula
 from energydsl.energy.terms import Energy
-from energydsl.graph import interactions
+from energydsl.graph.terms import interactions
 from energydsl.model.records import Layer, Resolved
 
 

@@ -22,7 +22,8 @@ from energydsl.energy.statistics import Statistic, degree_of, power_of, statisti
 from energydsl.energy.targets import by_unit, others, statistic
 from energydsl.energy.terms import At, Monomial, Term
 from energydsl.functions import POSITIVE, UNKNOWN
-from energydsl.graph import Integers, places
+from energydsl.graph.edges import Integers
+from energydsl.graph.places import places
 from energydsl.model.records import Layer, Resolved
 
 

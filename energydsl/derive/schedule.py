@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from energydsl.derive.records import BlockPart, Schedule
 from energydsl.diagnostics import Diagnostic, Note
 from energydsl.energy.terms import Energy
-from energydsl.graph import UnitColouring, colour_layers, interactions
+from energydsl.graph.colouring import UnitColouring, colour_layers
+from energydsl.graph.terms import interactions
 from energydsl.model.records import Resolved, ScheduleBlock
 
 

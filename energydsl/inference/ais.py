@@ -21,11 +21,11 @@ from energydsl.backends.interface import Arrays
 from energydsl.derive.free_energy import summable_sets
 from energydsl.derive.records import BlockPart
 from energydsl.diagnostics import ArgumentError, EstimateError
+from energydsl.program.engine import CoreEngine, Engine
 from energydsl.program.exact import check_normalisable
 from energydsl.program.initialise import base_rate
 from energydsl.program.marginals import external_energy, rest_energy, summed_log_partition
 from energydsl.program.states import check_params, checked_arrays, random_state
-from energydsl.program.undirected import Undirected
 from energydsl.random import Rng, stream
 
 Array = NDArray[Any]
@@ -52,7 +52,7 @@ class LogPartition:
 
 
 def ais(
-    program: Undirected,
+    program: CoreEngine,
     params: Mapping[str, Values],
     base: Base,
     betas: int = defaults.TEMPERATURES,
@@ -79,7 +79,7 @@ def ais(
 
 
 def ais_each(
-    program: Undirected,
+    program: CoreEngine,
     params: Mapping[str, Values],
     base: Base,
     betas: int = defaults.TEMPERATURES,
@@ -110,7 +110,7 @@ def ais_each(
 
 
 def ais_seconds(
-    program: Undirected, params: Mapping[str, Values], base: Base, betas: int, chains: int, given: Arrays
+    program: CoreEngine, params: Mapping[str, Values], base: Base, betas: int, chains: int, given: Arrays
 ) -> float:
     """How many seconds `ais_each` will take, measured by a few steps for one row of the inputs."""
     rows = len(next(iter(given.values()))) if given else 1
@@ -122,7 +122,7 @@ def ais_seconds(
     return (time.perf_counter() - since) / _TIMED * betas * rows
 
 
-def _inputs(program: Undirected, given: Mapping[str, Values]) -> Arrays:
+def _inputs(program: CoreEngine, given: Mapping[str, Values]) -> Arrays:
     """The input layers, on the host."""
     names = program.model.by_role("input")
     for name in names:
@@ -173,7 +173,7 @@ class _Path:
 
     def __init__(
         self,
-        program: Undirected,
+        program: CoreEngine,
         params: Arrays,
         base: Base,
         beta: float = 1.0,
@@ -250,7 +250,7 @@ class _Path:
         return sum(log_z_units(self.program, name, fields) for name, fields in self.base.items())
 
 
-def log_z_units(program: Undirected, layer: str, fields: Sequence[Array]) -> float:
+def log_z_units(program: Engine, layer: str, fields: Sequence[Array]) -> float:
     """log Z, in nats, of a layer of independent units with these natural parameters, one array for each statistic."""
     wide = [program.xp.asarray(f, np.float64)[None] for f in fields]
     return float(program.host(summed_log_partition(program, layer, wide))[0])

@@ -20,9 +20,9 @@ from energydsl.inference.ais import Base, LogPartition, Progress, ais_each, ais_
 from energydsl.inference.scores import Scores, exact_scores, independent, least_log_z, scores, standard_error
 from energydsl.options import ESTIMATORS, Estimator
 from energydsl.program import Engine
+from energydsl.program.engine import CoreEngine
 from energydsl.program.exact import check_normalisable, log_sum
 from energydsl.program.states import checked_arrays
-from energydsl.program.undirected import Undirected
 from energydsl.random import Rng, stream
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def _evaluated(run: Run, x: Arrays, method: Estimator, annealing: Annealing, pro
 
 def core_of(
     program: Engine, params: Arrays, base: Base, x: Arrays | None = None, seed: int = 0
-) -> tuple[Undirected, Mapping[str, Any], Base]:
+) -> tuple[CoreEngine, Mapping[str, Any], Base]:
     """The program that log Z belongs to, its parameters, and the base rates where annealing starts, if need be those of x.
 
     In a model with directed parts it is the core, and the base rates are those of what is recognised from x.
@@ -194,7 +194,7 @@ def distinct_inputs(program: Engine, x: Arrays) -> tuple[Arrays, Array]:
 
 
 def find_log_z(
-    program: Undirected,
+    program: CoreEngine,
     params: Mapping[str, Any],
     base: Base,
     inputs: Arrays,
@@ -289,7 +289,7 @@ class _Watch:
 
 
 def _seconds(
-    program: Undirected, params: Mapping[str, Any], base: Base, inputs: Arrays, annealing: Annealing
+    program: CoreEngine, params: Mapping[str, Any], base: Base, inputs: Arrays, annealing: Annealing
 ) -> Callable[[], float]:
     """How long annealing takes, measured when it is asked for."""
     return lambda: ais_seconds(program, params, base, annealing.betas, annealing.chains, inputs)

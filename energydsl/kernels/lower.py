@@ -15,7 +15,7 @@ from energydsl.domains.scalar import Num, Scalar, Var, substitute
 from energydsl.energy.rules import Rules, without_idle_loops
 from energydsl.energy.targets import Contribution, joined, output
 from energydsl.energy.terms import At, Atom, Function, Loop, Monomial, Term, atom_binders
-from energydsl.graph import edges_of
+from energydsl.graph.edges import edges_of
 from energydsl.kernels.program import (
     BATCH,
     Access,

@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-import energydsl
 from energydsl import defaults
 from energydsl.backends.interface import Array
 from energydsl.data.sources import Data
 from energydsl.diagnostics import ArgumentError
-from energydsl.graph import edges_of
+from energydsl.graph.edges import edges_of
 from energydsl.learning import files
 from energydsl.learning.greedy import Greedy
 from energydsl.learning.methods import Method
@@ -23,6 +22,7 @@ from energydsl.learning.optimizer import Optimizer
 from energydsl.learning.schema import SCHEMA, problem
 from energydsl.model.records import Resolved
 from energydsl.program import Engine
+from energydsl.version import __version__
 
 FILE = "config.json"
 # Graphs that the text alone does not fix: from outside, or drawn by a version of NetworkX.
@@ -51,7 +51,7 @@ def config_of(
         raise ArgumentError("validation is a fraction, at least 0 and below 1")
     model = program.model
     config = {
-        "energydsl": energydsl.__version__,
+        "energydsl": __version__,
         "model": model.name,
         "text": files.digest(model.module.source.text),
         "dims": dict(model.dims),

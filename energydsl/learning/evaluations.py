@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import energydsl
 from energydsl.diagnostics import EnergyError
 from energydsl.learning import files, schema
 from energydsl.learning.lock import locked
 from energydsl.learning.run import Run
+from energydsl.version import __version__
 
 FILE = "evaluation.json"
 
@@ -29,7 +29,7 @@ def keep_evaluation(run: Run, found: Mapping[str, Any], data: Any, settings: Map
         return "it is not a finite number"
     entry = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "energydsl": energydsl.__version__,
+        "energydsl": __version__,
         "updates": run.updates,
         "data": {"name": data.name, "rows": len(data)},
         "settings": dict(settings),

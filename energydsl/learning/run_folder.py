@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from energydsl.api import Model, obstacle
+from energydsl.api import Model
+from energydsl.backends.choice import obstacle
 from energydsl.backends.interface import Array, Arrays
 from energydsl.diagnostics import EnergyError, Source
 from energydsl.learning import checkpoint, config, files, metrics, schema

@@ -23,7 +23,7 @@ from energydsl.random import Rng
 
 if TYPE_CHECKING:
     from energydsl.backends.numpy.runtime import Moments
-    from energydsl.program.undirected import Undirected
+    from energydsl.backends.sparse_sweeps import SparseSweeps
 
 # The most iterations of mean field, unless said otherwise.
 MEAN_FIELD_ITERATIONS = 500
@@ -50,7 +50,7 @@ class CoreProblem:
     data: what its visible layers are given the data of the whole. method: how they were found, "" where they are the data.
     """
 
-    engine: Undirected
+    engine: CoreEngine
     params: Arrays
     data: Arrays
     method: Literal["", "recognition"]
@@ -101,7 +101,7 @@ class Engine(ABC):
 
     @property
     @abstractmethod
-    def core(self) -> Undirected:
+    def core(self) -> CoreEngine:
         """The undirected part: what log Z belongs to, and what Gibbs sweeps run in."""
 
     @property
@@ -114,7 +114,7 @@ class Engine(ABC):
         return {n: params[n] for n in self.core.model.params}
 
     @abstractmethod
-    def owner(self, layer: str) -> Undirected:
+    def owner(self, layer: str) -> CoreEngine:
         """The engine of the part that draws a layer. Raises `ArgumentError` for a layer that is not random."""
 
     @abstractmethod
@@ -210,9 +210,26 @@ class Engine(ABC):
     @abstractmethod
     def annealing_start(
         self, params: Mapping[str, Any], base: Base, data: Arrays, random: Rng
-    ) -> tuple[Undirected, Mapping[str, Any], Base]:
+    ) -> tuple[CoreEngine, Mapping[str, Any], Base]:
         """What log Z belongs to, its parameters, and where annealing starts: base rates, if need be those of the data."""
 
     @abstractmethod
     def core_problem(self, p: Arrays, x: Arrays, layer: str) -> CoreProblem:
         """The undirected model in which a visible layer is predicted. Raises `NotApplicable`."""
+
+
+class CoreEngine(Engine):
+    """The engine of an undirected model, or of one part of a model: its conditionals are those of its own energy."""
+
+    @property
+    @abstractmethod
+    def sparse(self) -> SparseSweeps | None:
+        """Sweeps on a sparse matrix, where the model is one and the backend has them."""
+
+    @abstractmethod
+    def fields(self, p: Arrays, x: Arrays, layer: str, s: Settings) -> Fields:
+        """beta times the natural parameters of a layer, one array a statistic, each broadcast to (chains, *layer)."""
+
+    @abstractmethod
+    def draw_layer(self, p: Arrays, x: Arrays, s: Settings, layer: str, random: Random) -> None:
+        """Draw a layer given the others, in its own blocks, into x."""

@@ -21,7 +21,7 @@ from energydsl.kernels import lower
 from energydsl.kernels.lower import CHEAPER
 from energydsl.kernels.sparse import sparse_plan
 from energydsl.program import exact, mean_field
-from energydsl.program.engine import Base, CoreProblem, Engine, MeanField
+from energydsl.program.engine import Base, CoreEngine, CoreProblem, MeanField
 from energydsl.program.gradients import weighted_gradient
 from energydsl.program.initialise import base_rate
 from energydsl.program.marginals import summed_out, total_energy
@@ -32,7 +32,7 @@ from energydsl.random import Rng
 _SETTLING = 10
 
 
-class Undirected(Engine):
+class Undirected(CoreEngine):
     """The kernels of one energy.
 
     factored: whether products of sums stay such in the kernels, `kernels.lower.CHEAPER` where that pays.

@@ -7,16 +7,16 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from energydsl.diagnostics import ArgumentError, suggestion
-from energydsl.inference.evaluate import Evaluation
-from energydsl.learning.run import Run
 from energydsl.model.resolve import Overrides
 from energydsl.syntax import tree
 
+Array = NDArray[np.float64]
 Grid = Mapping[str, Sequence[float]]
 # Columns of the table that are words, not numbers.
 _TEXTS = (5, 6, 7, 8)
@@ -77,6 +77,41 @@ def overrides(variant: Variant) -> Overrides:
     return Overrides(variant.dims, variant.consts, {}, Path(variant.file).parent)
 
 
+class Estimate(Protocol):
+    """A mean log-likelihood of rows in nats, as `evaluate` gives it.
+
+    log_likelihood_std: of the estimate for just these rows; rows_std: over rows as draws from a larger population. bound:
+    whether it is a lower bound. effective: effective number of `chains` of AIS. rows: the log-likelihood of each row.
+    """
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def log_likelihood(self) -> float: ...
+    @property
+    def log_likelihood_std(self) -> float: ...
+    @property
+    def rows_std(self) -> float | None: ...
+    @property
+    def bound(self) -> bool: ...
+    @property
+    def effective(self) -> float | None: ...
+    @property
+    def chains(self) -> int | None: ...
+    @property
+    def rows(self) -> Array | None: ...
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What one run took and reached. parameters: entries of all learned parameters."""
+
+    parameters: int
+    updates: int
+    seconds: float
+    reconstruction_error: float
+
+
 @dataclass(frozen=True)
 class Difference:
     """By how many nats a row one likelihood is above another, the same rows paired; shown: by more than two errors."""
@@ -89,7 +124,7 @@ class Difference:
         return f"{self.value:+.3f} +- {self.std:.2g}" if self.shown else "no difference shown"
 
 
-def difference(mine: Sequence[Evaluation], other: Sequence[Evaluation]) -> Difference:
+def difference(mine: Sequence[Estimate], other: Sequence[Estimate]) -> Difference:
     """Of the means over seeds. A lower bound is never shown to be below another, as it may be above."""
     pairs = list(zip(mine, other, strict=True))
     gaps = [a.log_likelihood - b.log_likelihood for a, b in pairs]
@@ -101,7 +136,7 @@ def difference(mine: Sequence[Evaluation], other: Sequence[Evaluation]) -> Diffe
     return Difference(value, std, abs(value) > 2.0 * std and not any(e.bound for e in below))
 
 
-def _paired_variance(a: Evaluation, b: Evaluation) -> float:
+def _paired_variance(a: Estimate, b: Estimate) -> float:
     """Of the mean difference over rows."""
     if a.rows is None or b.rows is None or len(a.rows) != len(b.rows):
         return (a.rows_std or 0.0) ** 2 + (b.rows_std or 0.0) ** 2
@@ -148,25 +183,23 @@ class Outcome:
 
 def outcome(
     name: str,
-    runs: Sequence[Run],
-    evaluations: Sequence[Evaluation | None],
+    runs: Sequence[Trained],
+    evaluations: Sequence[Estimate | None],
     errors: Sequence[float | None] = (),
 ) -> Outcome:
     """Sums up the runs of one variant, one a seed."""
-    program = runs[0].program
-    learned = [p for p in program.model.params.values() if "frozen" not in p.constraints]
     seconds = sum(r.seconds for r in runs)
     known = _known(evaluations)
     complete = bool(known) and len(known) == len(runs)
     effective = [e.effective for e in known if e.effective is not None]
     return Outcome(
         name,
-        sum(math.prod(p.shape) for p in learned),
+        runs[0].parameters,
         len(runs),
         runs[0].updates,
         seconds / len(runs),
         sum(r.updates for r in runs) / max(seconds, 1e-9),
-        float(np.mean([r.history[-1]["reconstruction_error"] for r in runs])),
+        float(np.mean([r.reconstruction_error for r in runs])),
         float(np.mean([e.log_likelihood for e in known])) if complete else None,
         _standard_error([e.log_likelihood for e in known], [e.log_likelihood_std for e in known]) if complete else None,
         any(e.bound for e in known),
@@ -180,8 +213,8 @@ def outcome(
 
 def ranked(
     outcomes: Iterable[Outcome],
-    evaluations: Mapping[str, Sequence[Evaluation | None]],
-    baselines: Mapping[str, Sequence[Evaluation | None]],
+    evaluations: Mapping[str, Sequence[Estimate | None]],
+    baselines: Mapping[str, Sequence[Estimate | None]],
 ) -> list[Outcome]:
     """The best likelihood first, those without one last; each against the best and against independent units."""
     ordered = _by_likelihood(outcomes)
@@ -196,11 +229,11 @@ def ranked(
     return found
 
 
-def _known(evaluations: Sequence[Evaluation | None]) -> list[Evaluation]:
+def _known(evaluations: Sequence[Estimate | None]) -> list[Estimate]:
     return [e for e in evaluations if e is not None]
 
 
-def base_outcome(name: str, evaluations: Sequence[Evaluation | None]) -> dict[str, Any]:
+def base_outcome(name: str, evaluations: Sequence[Estimate | None]) -> dict[str, Any]:
     """Independent units at base rates, as a row of the table."""
     evaluations = _known(evaluations)
     values = [e.log_likelihood for e in evaluations]
@@ -213,7 +246,7 @@ def base_outcome(name: str, evaluations: Sequence[Evaluation | None]) -> dict[st
     }
 
 
-def _rows_std(evaluations: Sequence[Evaluation]) -> float | None:
+def _rows_std(evaluations: Sequence[Estimate]) -> float | None:
     found = [e.rows_std for e in evaluations if e.rows_std is not None]
     return float(np.sqrt(np.mean(np.square(found)))) if found else None
 

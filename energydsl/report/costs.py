@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from energydsl.compiler import Compiled
 from energydsl.derive import Derived
 from energydsl.derive.directed.network import derivations
 from energydsl.kernels import lower
@@ -13,11 +14,8 @@ from energydsl.kernels.cost import Cost, KernelCost, cost_of
 from energydsl.kernels.lower import NEVER
 from energydsl.kernels.sparse import sparse_plan
 
-if TYPE_CHECKING:
-    from energydsl.api import Model
 
-
-def costs(model: Model) -> dict[str, Any]:
+def costs(model: Compiled) -> dict[str, Any]:
     """Costs as a dict: operations a chain, bytes (in float32), the largest number of chains for this machine's memory."""
     cost = _cost(model.derived)
     memory = _memory()

@@ -17,21 +17,24 @@ from energydsl.syntax import tree
 from energydsl.syntax.printer import print_expr, print_statement
 
 if TYPE_CHECKING:
-    from energydsl.api import Model
+    from energydsl.compiler import Checked, Compiled
     from energydsl.derive.directed.network import Factor
 
 
-def as_json(model: Model) -> dict[str, Any]:
+def as_json(model: Compiled) -> dict[str, Any]:
     """The keys that `explain --json` promises."""
     return {
         "ok": True,
-        "model": model.name,
-        "layers": {n: _layer(model, n) for n in model.layers},
-        "schedule": _names(model.schedule()),
-        "schedule_clamped": _names(model.schedule(_visible(model))),
-        "gradients": {n: str(g) for n, g in model.gradients.items()},
-        "free_energy": {"summed_out": list(model.free_energy.summed_out), "text": model.free_energy.text},
-        "applicability": {v.name: {"kind": v.kind, "ok": v.ok, "why": v.why} for v in model.applicability()},
+        "model": model.resolved.name,
+        "layers": {n: _layer(model, n) for n in model.resolved.layers},
+        "schedule": _names(model.derived.schedule(frozenset())),
+        "schedule_clamped": _names(model.derived.schedule(frozenset(_visible(model)))),
+        "gradients": {n: str(g) for n, g in model.derived.gradients.items()},
+        "free_energy": {
+            "summed_out": list(model.derived.free_energy.summed_out),
+            "text": model.derived.free_energy.text,
+        },
+        "applicability": {v.name: {"kind": v.kind, "ok": v.ok, "why": v.why} for v in model.derived.verdicts},
         "terms": [{"label": label, "text": text, "from": origin} for label, text, origin in terms(model)],
         "expanded": expanded(model),
         "own_terms": own_terms(model),
@@ -40,10 +43,10 @@ def as_json(model: Model) -> dict[str, Any]:
     }
 
 
-def _layer(model: Model, name: str) -> dict[str, Any]:
-    layer = model.layers[name]
+def _layer(model: Compiled, name: str) -> dict[str, Any]:
+    layer = model.resolved.layers[name]
     facts: dict[str, Any] = {"role": layer.role, "domain": str(layer.domain), "shape": list(layer.shape)}
-    derived = model.conditionals.get(name)
+    derived = model.derived.conditionals.get(name)
     if derived is None:
         return facts | dict.fromkeys(("family", "factorises", "field", "conditional", "sampler"))
     return facts | {
@@ -62,7 +65,7 @@ def field_text(conditional: Conditional) -> str:
     return ", ".join(f"eta{k} = {f.text}" for k, f in enumerate(conditional.fields, start=1))
 
 
-def _visible(model: Model) -> tuple[str, ...]:
+def _visible(model: Checked) -> tuple[str, ...]:
     return model.resolved.by_role("visible")
 
 
@@ -70,7 +73,7 @@ def _names(schedule: Schedule) -> list[list[str]]:
     return [[str(part) for part in block] for block in schedule]
 
 
-def terms(model: Model) -> list[tuple[str, str, str]]:
+def terms(model: Checked) -> list[tuple[str, str, str]]:
     """Each canonical term: its label, its text, and where it was written."""
     letters = Letters(model.resolved)
     found = []
@@ -81,12 +84,12 @@ def terms(model: Model) -> list[tuple[str, str, str]]:
     return found
 
 
-def expanded(model: Model) -> list[str]:
+def expanded(model: Checked) -> list[str]:
     """The ordinary declarations that `layers` statements stand for."""
     return [print_statement(s) for s in model.resolved.expanded]
 
 
-def own_terms(model: Model) -> dict[str, str]:
+def own_terms(model: Checked) -> dict[str, str]:
     """What `layers` statements add for each layer alone: its bias, and what its domain needs to be normalisable."""
     found: dict[str, str] = {}
     for statement in model.resolved.expanded:
@@ -95,7 +98,7 @@ def own_terms(model: Model) -> dict[str, str]:
         value = statement.value
         parts = [("+", value.head), *value.tail] if isinstance(value, tree.Sum) else [("+", value)]
         for sign, part in parts:
-            met = {n.id for n in tree.names(part)} & model.layers.keys()
+            met = {n.id for n in tree.names(part)} & model.resolved.layers.keys()
             if len(met) == 1:
                 (layer,) = met
                 text = f"{'- ' if sign == '-' else ''}{print_expr(part)}".replace("-sum", "- sum", 1)
@@ -103,13 +106,16 @@ def own_terms(model: Model) -> dict[str, str]:
     return found
 
 
-def as_text(model: Model) -> str:
+def as_text(model: Compiled) -> str:
     """The lecture notes of a model."""
-    parts = [f"model {model.name}"]
-    parts += ["", *(_layer_line(model, n) for n in model.layers)]
+    parts = [f"model {model.resolved.name}"]
+    parts += ["", *(_layer_line(model, n) for n in model.resolved.layers)]
     if expanded(model):
         parts += ["", "`layers` stands for", *(f"  {line}" for s in expanded(model) for line in s.split("\n"))]
-        parts += [f"  `{n}`, {model.layers[n].domain}, has its own term {text}" for n, text in own_terms(model).items()]
+        parts += [
+            f"  `{n}`, {model.resolved.layers[n].domain}, has its own term {text}"
+            for n, text in own_terms(model).items()
+        ]
     rows = terms(model)
     wide = max((len(text) for _, text, _ in rows), default=0)
     parts += [
@@ -118,34 +124,36 @@ def as_text(model: Model) -> str:
         *(f"  {text:<{min(wide, 70)}}   [{label}] {origin}" for label, text, origin in rows),
         *(f"  + log sum_{{{', '.join(p.targets)}}} exp(-E[{_bar(p)}])" for p in _conditional(model)),
     ]
-    parts += ["", "conditionals", *(f"  {c}" for c in model.conditionals.values())]
+    parts += ["", "conditionals", *(f"  {c}" for c in model.derived.conditionals.values())]
     parts += [f"  {c}" for c in recognition(model)]
     parts += [f"  {line}" for line in _couplings(model)]
-    parts += [f"  `{c.layer}` is drawn by {c.sampler}" for c in model.conditionals.values() if c.sampler]
+    parts += [f"  `{c.layer}` is drawn by {c.sampler}" for c in model.derived.conditionals.values() if c.sampler]
     parts += ["", "Gibbs blocks"]
-    parts += [f"  nothing clamped: {_schedule(model, model.schedule())}"]
+    parts += [f"  nothing clamped: {_schedule(model, model.derived.schedule(frozenset()))}"]
     if _visible(model) and not model.factorisation:
-        parts += [f"  data clamped:    {_schedule(model, model.schedule(_visible(model))) or 'nothing is free'}"]
+        parts += [
+            f"  data clamped:    {_schedule(model, model.derived.schedule(frozenset(_visible(model)))) or 'nothing is free'}"
+        ]
     parts += [f"  {line}" for line in _visits(model)]
-    if _visible(model) and any(v.kind == "objective" and v.ok for v in model.applicability()):
+    if _visible(model) and any(v.kind == "objective" and v.ok for v in model.derived.verdicts):
         parts += ["", "likelihood gradient, positive phase minus negative phase (at beta = 1)"]
         parts += ["  d(-log p)/dparam = <dE/dparam>_data - <dE/dparam>_model"]
-    parts += ["", "gradients", *(f"  {g}" for g in model.gradients.values())]
+    parts += ["", "gradients", *(f"  {g}" for g in model.derived.gradients.values())]
     if equations := mean_field(model):
         parts += ["", "mean field, with moments mu of the latents", *(f"  {e}" for e in equations)]
-    out = ", ".join(model.free_energy.summed_out) or "nothing"
-    parts += ["", f"free energy, summed out: {out}", f"  {model.free_energy}"]
+    out = ", ".join(model.derived.free_energy.summed_out) or "nothing"
+    parts += ["", f"free energy, summed out: {out}", f"  {model.derived.free_energy}"]
     parts += ["", "what fits this model"]
-    parts += [f"  {v.name:<12} {'yes' if v.ok else 'no':<4} {v.why}" for v in model.applicability()]
+    parts += [f"  {v.name:<12} {'yes' if v.ok else 'no':<4} {v.why}" for v in model.derived.verdicts]
     return "\n".join(parts)
 
 
-def mean_field(model: Model) -> list[str]:
+def mean_field(model: Compiled) -> list[str]:
     """mu = E[T] at the fields of the moments, for latents that do not factorise given data; else nothing is approximated."""
     hidden = model.resolved.by_role("hidden")
-    blocks = model.schedule(_visible(model))
+    blocks = model.derived.schedule(frozenset(_visible(model)))
     apart = len(blocks) < 2 and all(part.kind == "whole" for block in blocks for part in block)
-    if model.factorisation or not hidden or apart or not all(model.conditionals[n].linear for n in hidden):
+    if model.factorisation or not hidden or apart or not all(model.derived.conditionals[n].linear for n in hidden):
         return []
 
     def moment(symbol: Symbol) -> Symbol:
@@ -153,16 +161,16 @@ def mean_field(model: Model) -> list[str]:
 
     letters, found = Letters(model.resolved), []
     for name in hidden:
-        family = model.conditionals[name].distribution
-        fields: tuple[Sum, ...] = tuple(mapped(f.formula, moment) for f in model.conditionals[name].fields)
-        names = letters.target(name)[: len(model.layers[name].energy_shape)]
+        family = model.derived.conditionals[name].distribution
+        fields: tuple[Sum, ...] = tuple(mapped(f.formula, moment) for f in model.derived.conditionals[name].fields)
+        names = letters.target(name)[: len(model.resolved.layers[name].energy_shape)]
         unit = moment(Symbol(name, tuple(map(Index.of, names)), "layer"))
         mean = filled(family.mean_formula, fields[0]) if family.mean_formula else Call(f"mean of {family.name}", fields)
         found.append(text_of(Equation(unit, mean)))
     return found
 
 
-def recognition(model: Model) -> list[Conditional]:
+def recognition(model: Compiled) -> list[Conditional]:
     """The conditionals q of recognition parts, those nearest to the data first."""
     factorisation = model.factorisation.recognition if model.factorisation else ()
     return [_as_recognition(p.derive().conditionals[n]) for p in factorisation for n in p.targets]
@@ -174,16 +182,16 @@ def _as_recognition(conditional: Conditional) -> Conditional:
     return replace(conditional, formula=replace(conditional.formula, left=replace(left, letter="q")))
 
 
-def _layer_line(model: Model, name: str) -> str:
-    layer = model.layers[name]
+def _layer_line(model: Compiled, name: str) -> str:
+    layer = model.resolved.layers[name]
     shape = "".join(f"[{', '.join(layer.axes)}]") if layer.axes else ""
     sizes = " x ".join(map(str, layer.shape)) or "1"
     return f"  {layer.role:<8} {name}{shape} : {layer.domain}   ({sizes} unit{'s' if layer.size != 1 else ''})"
 
 
-def _couplings(model: Model) -> list[str]:
+def _couplings(model: Compiled) -> list[str]:
     found = []
-    for conditional in model.conditionals.values():
+    for conditional in model.derived.conditionals.values():
         if conditional.coupled_by is not None:
             term = model.energy.terms[conditional.coupled_by]
             text = term.spans[0].text if term.spans else ""
@@ -191,7 +199,7 @@ def _couplings(model: Model) -> list[str]:
     return found
 
 
-def _visits(model: Model) -> list[str]:
+def _visits(model: Compiled) -> list[str]:
     found = []
     for name, parts in model.derived.parts.items():
         if parts.kind == "colours":
@@ -201,7 +209,7 @@ def _visits(model: Model) -> list[str]:
     return found
 
 
-def _conditional(model: Model) -> tuple[Factor, ...]:
+def _conditional(model: Checked) -> tuple[Factor, ...]:
     """The conditional parts of a model, those drawn first first."""
     return model.factorisation.generative if model.factorisation else ()
 
@@ -211,7 +219,7 @@ def _bar(factor: Factor) -> str:
     return f"{', '.join(factor.targets)} | {', '.join(factor.given)}"
 
 
-def _schedule(model: Model, schedule: Schedule) -> str:
+def _schedule(model: Compiled, schedule: Schedule) -> str:
     """Blocks in order; a directed layer with what it is drawn from."""
     given = {n: p.given for p in _conditional(model) for n in p.targets}
     texts = []
@@ -221,19 +229,20 @@ def _schedule(model: Model, schedule: Schedule) -> str:
     return ", then ".join(texts)
 
 
-def as_latex(model: Model) -> str:
+def as_latex(model: Compiled) -> str:
     """The conditionals, gradients and free energy as LaTeX, for `align*`."""
     lines = " \\\\\n".join(map(latex, _equations(model)))
     return f"\\begin{{align*}}\n{lines}\n\\end{{align*}}"
 
 
-def as_html(model: Model) -> str:
+def as_html(model: Compiled) -> str:
     """The conditionals, gradients and free energy as HTML, one paragraph each."""
     return "\n".join(f"<p>{html(e)}</p>" for e in _equations(model))
 
 
-def _equations(model: Model) -> list[Formula]:
+def _equations(model: Compiled) -> list[Formula]:
     """All that `explain` states as equations, in its order."""
-    conditionals = [*model.conditionals.values(), *recognition(model)]
-    gradients = model.gradients.values()
-    return [*(c.formula for c in conditionals), *(g.formula for g in gradients), model.free_energy.formula]
+    derived = model.derived
+    conditionals = [*derived.conditionals.values(), *recognition(model)]
+    gradients = derived.gradients.values()
+    return [*(c.formula for c in conditionals), *(g.formula for g in gradients), derived.free_energy.formula]

@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
+from energydsl.backends.registry import printed
+from energydsl.compiler import Checked, Compiled
 from energydsl.derive.directed.network import derivations
-from energydsl.diagnostics import ArgumentError
+from energydsl.graph.terms import term_graph
+from energydsl.kernels import lower, select
+from energydsl.kernels.text import show_program
 from energydsl.report import explain
 from energydsl.syntax.printer import print_module
 
-if TYPE_CHECKING:
-    from energydsl.api import Model
 
-
-def show(model: Model, stage: str) -> str:
-    """The record of a stage as text. Raises `ArgumentError` for an unknown stage."""
-    from energydsl.options import STAGES
-
-    if stage not in STAGES:
-        raise ArgumentError(f"stages: {', '.join(STAGES)}")
-    makers = {
-        "syntax": _syntax,
-        "model": _model,
-        "energy": _energy,
-        "graph": _graph,
-        "derived": lambda m: str(explain.as_text(m)),
-        "kernels": _kernels,
-        "source": _source,
-    }
-    return makers[stage](model)
-
-
-def _syntax(model: Model) -> str:
+def _syntax(model: Checked) -> str:
     return print_module(model.module).rstrip("\n")
 
 
-def _model(model: Model) -> str:
+def _model(model: Checked) -> str:
     resolved = model.resolved
     lines = [f"dim {n} = {v}" for n, v in resolved.dims.items()]
     lines += [f"const {n} = {c.value:g} {' & '.join(c.constraints)}".rstrip() for n, c in resolved.consts.items()]
@@ -51,26 +35,30 @@ def _model(model: Model) -> str:
     return "\n".join(lines)
 
 
-def _energy(model: Model) -> str:
+def _energy(model: Checked) -> str:
     return "\n".join(f"{text}   [{label}] {origin}" for label, text, origin in explain.terms(model))
 
 
-def _graph(model: Model) -> str:
-    return "\n".join(f"{a} -- {b}" for a, b in model.graph.edges)
+def _graph(model: Checked) -> str:
+    return "\n".join(f"{a} -- {b}" for a, b in term_graph(model.resolved, model.energy).edges)
 
 
-def _kernels(model: Model) -> str:
-    from energydsl.kernels import lower, select
-    from energydsl.kernels.text import show_program
-
+def _kernels(model: Compiled) -> str:
     return "\n\n".join(
         f"# {name}\n{show_program(select(lower(d)))}" if name else show_program(select(lower(d)))
         for name, d in derivations(model.derived)
     )
 
 
-def _source(model: Model) -> str:
-    from energydsl.backends.registry import printed
-
+def _source(model: Compiled) -> str:
     texts = ((name, printed(derived).text) for name, derived in derivations(model.derived))
     return "\n\n".join(f"# ===== {name}\n{text}" if name else text for name, text in texts)
+
+
+# What a stage is shown from: a model that passed every check, or one from which everything was derived.
+OF_CHECKED: Mapping[str, Callable[[Checked], str]] = MappingProxyType(
+    {"syntax": _syntax, "model": _model, "energy": _energy, "graph": _graph}
+)
+OF_COMPILED: Mapping[str, Callable[[Compiled], str]] = MappingProxyType(
+    {"derived": explain.as_text, "kernels": _kernels, "source": _source}
+)

@@ -33,6 +33,7 @@ _FUNCTIONS: dict[str, Any] = {
     "cos": np.cos,
     "lgamma": special.gammaln,
 }
+_ARITHMETIC: dict[type, Any] = {ex.Added: np.add, ex.Multiplied: np.multiply, ex.Divided: np.divide}
 
 
 class Oracle:
@@ -116,21 +117,22 @@ def _line(node: ex.Expression) -> tuple[float, float] | None:
         case ex.Negated(operand=operand):
             line = _line(operand)
             return None if line is None else (-line[0], -line[1])
-        case (
-            ex.Added(left=left, right=right)
-            | ex.Multiplied(left=left, right=right)
-            | ex.Divided(left=left, right=right)
-        ):
-            first, second = _line(left), _line(right)
-            if first is None or second is None:
-                return None
-            (b, a), (d, c) = first, second
-            if isinstance(node, ex.Added):
-                return b + d, a + c
-            if isinstance(node, ex.Multiplied):
-                return None if a and c else (b * d, a * d + b * c)
-            return (b / d, a / d) if d and not c else None
+        case ex.Added() | ex.Multiplied() | ex.Divided():
+            first, second = _line(node.left), _line(node.right)
+            return None if first is None or second is None else _combined(node, first, second)
     return None
+
+
+def _combined(
+    node: ex.Added | ex.Multiplied | ex.Divided, first: tuple[float, float], second: tuple[float, float]
+) -> tuple[float, float] | None:
+    """b, a of what two lines make; None where that is no line."""
+    (b, a), (d, c) = first, second
+    if isinstance(node, ex.Added):
+        return b + d, a + c
+    if isinstance(node, ex.Multiplied):
+        return None if a and c else (b * d, a * d + b * c)
+    return (b / d, a / d) if d and not c else None
 
 
 class _Walk:
@@ -145,27 +147,14 @@ class _Walk:
         return np.broadcast_to(self.value(term.expression, {}), (self.rows,))
 
     def value(self, node: ex.Expression, env: Mapping[str, int]) -> Array:
+        """An expression where indices have the values of `env`."""
         match node:
-            case ex.Constant(value=value):
-                return np.full(1, value)
-            case ex.Reference(kind=kind, name=name):
-                if kind == "const":
-                    return np.full(1, self.oracle.consts[name])
-                return self.params[name] if kind == "param" else self.state[name]
-            case ex.Element():
-                return self.element(node, env)
-            case ex.EdgeElement(param=param, graph=graph, left=left, right=right):
-                pair = sorted((env[left], env[right]))
-                number = next(k for k, e in enumerate(self.oracle.edges[graph]) if list(e) == pair)
-                return self.params[param][:, number]
+            case ex.Constant() | ex.Reference() | ex.Element() | ex.EdgeElement():
+                return self.leaf(node, env)
+            case ex.Added() | ex.Multiplied() | ex.Divided():
+                return self.elementwise(node, env)
             case ex.Negated(operand=operand):
                 return -self.value(operand, env)
-            case ex.Added(left=left, right=right):
-                return self.elementwise(np.add, left, right, env)
-            case ex.Multiplied(left=left, right=right):
-                return self.elementwise(np.multiply, left, right, env)
-            case ex.Divided(left=left, right=right):
-                return self.elementwise(np.divide, left, right, env)
             case ex.Contracted(left=left, right=right):
                 return self.contracted(self.value(left, env), self.value(right, env))
             case ex.Transposed(operand=operand):
@@ -181,11 +170,28 @@ class _Walk:
                 return self.summed(node, env)
         raise AssertionError(node)
 
-    def elementwise(self, function: Any, left: ex.Expression, right: ex.Expression, env: Mapping[str, int]) -> Array:
-        a, b = self.value(left, env), self.value(right, env)
+    def leaf(self, node: ex.Constant | ex.Reference | ex.Element | ex.EdgeElement, env: Mapping[str, int]) -> Array:
+        """A number, an array, or an entry of one."""
+        match node:
+            case ex.Constant(value=value):
+                return np.full(1, value)
+            case ex.Reference(kind="const", name=name):
+                return np.full(1, self.oracle.consts[name])
+            case ex.Reference(kind=kind, name=name):
+                return self.params[name] if kind == "param" else self.state[name]
+            case ex.Element():
+                return self.element(node, env)
+            case ex.EdgeElement(param=param, graph=graph, left=left, right=right):
+                pair = sorted((env[left], env[right]))
+                number = next(k for k, e in enumerate(self.oracle.edges[graph]) if list(e) == pair)
+                return self.params[param][:, number]
+
+    def elementwise(self, node: ex.Added | ex.Multiplied | ex.Divided, env: Mapping[str, int]) -> Array:
+        """A sum, product or quotient; a side of fewer axes has its entries repeated along the others."""
+        a, b = self.value(node.left, env), self.value(node.right, env)
         rank = max(a.ndim, b.ndim)
         a, b = (x.reshape(x.shape + (1,) * (rank - x.ndim)) for x in (a, b))
-        return np.asarray(function(a, b))
+        return np.asarray(_ARITHMETIC[type(node)](a, b))
 
     @staticmethod
     def contracted(a: Array, b: Array) -> Array:
@@ -204,21 +210,22 @@ class _Walk:
         return np.asarray(whole[index])
 
     def summed(self, node: ex.Summed, env: Mapping[str, int]) -> Array:
+        """The sum of the body over all that the binders run over."""
         total = np.zeros(1)
-        choices = []
-        for binder in node.binders:
-            if isinstance(binder, ex.Edges):
-                pairs = self.oracle.edges[binder.graph]
-                choices.append([{binder.left: int(i), binder.right: int(k)} for i, k in pairs])
-            else:
-                choices.append([{binder.name: n} for n in range(binder.low, binder.high)])
-        for chosen in itertools.product(*choices):
+        above = [b for b in node.binders if isinstance(b, ex.Range) and b.above is not None]
+        for chosen in itertools.product(*map(self.choices, node.binders)):
             inner = dict(env)
             for part in chosen:
                 inner |= part
-            if all(b.above is None or inner[b.above] < inner[b.name] for b in node.binders if isinstance(b, ex.Range)):
+            if all(inner[str(b.above)] < inner[b.name] for b in above):
                 total = total + self.value(node.body, inner)
         return total
+
+    def choices(self, binder: ex.Range | ex.Edges) -> list[dict[str, int]]:
+        """The values of the indices of one binder, in turn."""
+        if isinstance(binder, ex.Edges):
+            return [{binder.left: int(i), binder.right: int(k)} for i, k in self.oracle.edges[binder.graph]]
+        return [{binder.name: n} for n in range(binder.low, binder.high)]
 
 
 def _base_layers(node: Any, coefficient: float = 1.0) -> Iterator[tuple[str, float]]:
@@ -272,31 +279,20 @@ def log_factorial(values: Array) -> Array:
 
 
 def quadrature(layer: Layer, kinks: list[float], exponent: Callable[[Array], Array]) -> tuple[Array, Array]:
-    """Places and log weights that sum or integrate over the domain of one unit.
+    """Places and log weights that sum or integrate over the domain of one unit, each of shape (places,).
 
     exponent: -log of the density, up to a constant, at some places for some surroundings of the unit, (cases, places). A
     coarse grid says where the mass is; panels there, which end at kinks, are halved until the integrals stand still.
     """
     if layer.domain.name == "count":
         return np.arange(400.0), np.zeros(400)
-    far = np.geomspace(1e-3, 1e6, 181)
-    match layer.domain.name:
-        case "real":
-            grid = np.concatenate([-far[::-1], [0.0], far])
-        case "positive":
-            grid = np.concatenate([[0.0], far])
-        case "interval":
-            low, high = layer.domain.arguments
-            grid = np.linspace(low, high, 513)
-        case _:
-            values = unit_values(layer)
-            return values, np.zeros(len(values))
+    grid = _coarse_grid(layer)
+    if grid is None:
+        values = unit_values(layer)
+        return values, np.zeros(len(values))
     with np.errstate(all="ignore"):
         depth = np.nan_to_num(exponent(grid), nan=np.inf)
-    alive = (depth <= depth.min(axis=1, keepdims=True) + _DEEP).any(axis=0)
-    near = np.convolve(alive, np.ones(5), mode="same") > 0
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], near.astype(int), [0]])))
-    parts = [(grid[a], grid[b - 1]) for a, b in edges.reshape(-1, 2)]
+    parts = _massive(grid, depth)
     before, rule = np.full(len(depth), np.inf), (grid, np.zeros(len(grid)))
     for count in (12 << n for n in range(8)):
         finer = _panels(parts, count, kinks)
@@ -305,6 +301,28 @@ def quadrature(layer: Layer, kinks: list[float], exponent: Callable[[Array], Arr
             break
         before, rule = found, finer
     return rule
+
+
+def _coarse_grid(layer: Layer) -> Array | None:
+    """Places over a continuous domain, fine near 0 and far-reaching; None for a domain of single values."""
+    far = np.geomspace(1e-3, 1e6, 181)
+    match layer.domain.name:
+        case "real":
+            return np.concatenate([-far[::-1], [0.0], far])
+        case "positive":
+            return np.concatenate([[0.0], far])
+        case "interval":
+            low, high = layer.domain.arguments
+            return np.linspace(low, high, 513)
+    return None
+
+
+def _massive(grid: Array, depth: Array) -> list[tuple[float, float]]:
+    """The intervals of a grid where the density is not nothing in every case. depth: its -log, (cases, places)."""
+    alive = (depth <= depth.min(axis=1, keepdims=True) + _DEEP).any(axis=0)
+    near = np.convolve(alive, np.ones(5), mode="same") > 0
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], near.astype(int), [0]])))
+    return [(grid[a], grid[b - 1]) for a, b in edges.reshape(-1, 2)]
 
 
 def _panels(parts: list[tuple[float, float]], count: int, kinks: list[float]) -> tuple[Array, Array]:

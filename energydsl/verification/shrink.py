@@ -7,10 +7,11 @@ enough states, and its canonical energy has the same terms: no two couplings hav
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Set
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -34,50 +35,55 @@ def shrink(module: tree.Module, overrides: Overrides) -> tuple[Resolved, Overrid
 
     The last is False where there are no such sizes: the model is then as large as it is.
     """
-    written = {n: tree.Number(module.statements[0].span, str(v)) for n, v in overrides.dims.items()}
-    module = _map_dims(module, lambda e: replace(e, value=written.get(e.name.id, e.value)))
+    module = _with_dims(module, overrides.dims)
     graphs = {n: g for n, g in overrides.graphs.items() if g.nodes <= 6}
     rest = Overrides({}, overrides.consts, graphs, overrides.folder)
-    own = resolve(module, replace(rest, graphs=overrides.graphs))
+    full = replace(rest, graphs=overrides.graphs)
+    own = resolve(module, full)
     if _fits(own, own, SMALL_MODELS[0]):
-        return own, replace(rest, graphs=overrides.graphs), True
-    atoms = list(dict.fromkeys(_atoms(module)))
-    kept = {str(v) for v in overrides.dims.values()}
-    named = _subscripts(module)
-    large = set(overrides.graphs) - set(graphs)
+        return own, full, True
+    kept, named = {str(v) for v in overrides.dims.values()}, _subscripts(module)
+    search = _Search(module, rest, tuple(dict.fromkeys(_atoms(module))), named, set(overrides.graphs) - set(graphs))
     for most in SMALL_MODELS:
         for fixed in dict.fromkeys((frozenset(kept | named), frozenset(kept))):
-            found = _smaller(module, rest, atoms, fixed, named, large, partial(_fits, own=own, most=most))
+            found = search.best(fixed, partial(_fits, own=own, most=most))
             if found is not None:
                 return found, rest, True
-    return own, replace(rest, graphs=overrides.graphs), False
+    return own, full, False
 
 
-def _smaller(
-    module: tree.Module,
-    rest: Overrides,
-    atoms: Sequence[str],
-    fixed: Set[str],
-    named: Set[str],
-    large: set[str],
-    fits: Callable[[Resolved], bool],
-) -> Resolved | None:
-    """The best small model with some numbers kept, or None."""
-    free = [atom for atom in atoms if atom not in fixed]
-    found: list[Resolved] = []
-    for chosen in itertools.islice(_assignments(len(free)), _TRIES):
-        sizes = {**{atom: int(atom) for atom in fixed}, **dict(zip(free, chosen, strict=True))}
-        if len({sizes.get(n, int(n)) for n in named}) < len(named):
-            continue  # units that are named apart stay apart
-        try:
-            model = resolve(_replaced(module, sizes, large), rest)
-        except ModelError:
-            continue
-        if fits(model):
-            found.append(model)
-        if found and (not _thin_axes(found[-1]) or len(found) == _ENOUGH):
-            break
-    return min(found, key=lambda m: (_thin_axes(m), -_states(m)), default=None)
+@dataclass(frozen=True)
+class _Search:
+    """The small models that a text may become.
+
+    atoms: its numbers that may be sizes. named: those that name a unit. large: graphs to be replaced by complete ones.
+    """
+
+    module: tree.Module
+    rest: Overrides
+    atoms: tuple[str, ...]
+    named: Set[str]
+    large: set[str]
+
+    def best(self, fixed: Set[str], fits: Callable[[Resolved], bool]) -> Resolved | None:
+        """The best small model with some numbers kept, or None."""
+        found: list[Resolved] = []
+        for model in self.models(fixed):
+            if fits(model):
+                found.append(model)
+            if found and (not _thin_axes(found[-1]) or len(found) == _ENOUGH):
+                break
+        return min(found, key=lambda m: (_thin_axes(m), -_states(m)), default=None)
+
+    def models(self, fixed: Set[str]) -> Iterator[Resolved]:
+        """What resolves, with some numbers kept, in the order in which sizes are tried."""
+        free = [atom for atom in self.atoms if atom not in fixed]
+        for chosen in itertools.islice(_assignments(len(free)), _TRIES):
+            sizes = {**{atom: int(atom) for atom in fixed}, **dict(zip(free, chosen, strict=True))}
+            if len({sizes.get(n, int(n)) for n in self.named}) < len(self.named):
+                continue  # units that are named apart stay apart
+            with contextlib.suppress(ModelError):
+                yield resolve(_replaced(self.module, sizes, self.large), self.rest)
 
 
 # A term of the energy as far as sizes do not touch it: its label, and its layers, each as often as units of it stand there.
@@ -98,16 +104,20 @@ def _fits(model: Resolved, own: Resolved, most: SmallModel) -> bool:
         return False
     if model.directed:
         return sum(infinite.values()) <= most.integrated
-    try:
-        energy = canonicalise(model)[0]
-        if any(d.severity == "error" for d in check(model, energy)):
-            return False
-    except ModelError:
-        return False
-    if _couplings(energy) != _couplings(canonicalise(own)[0]):
+    energy = _accepted(model)
+    if energy is None or _couplings(energy) != _couplings(canonicalise(own)[0]):
         return False
     sets = summable_sets(model, energy, list(infinite))
     return max(sum(infinite[n] for n in chosen) for chosen in sets) <= most.integrated
+
+
+def _accepted(model: Resolved) -> Energy | None:
+    """The canonical energy of a model, or None where it is refused."""
+    try:
+        energy = canonicalise(model)[0]
+        return None if any(d.severity == "error" for d in check(model, energy)) else energy
+    except ModelError:
+        return None
 
 
 def _assignments(count: int) -> Iterator[tuple[int, ...]]:
@@ -198,8 +208,10 @@ def _with_complete_graphs(module: tree.Module, names: set[str]) -> tree.Module:
     return _map_entries(module, "graph", change)
 
 
-def _map_dims(module: tree.Module, change: Callable[[tree.Entry], tree.Entry]) -> tree.Module:
-    return _map_entries(module, "dim", change)
+def _with_dims(module: tree.Module, dims: Mapping[str, int]) -> tree.Module:
+    """The text with dims that are set from outside written out."""
+    written = {n: tree.Number(module.statements[0].span, str(v)) for n, v in dims.items()}
+    return _map_entries(module, "dim", lambda e: replace(e, value=written.get(e.name.id, e.value)))
 
 
 def _map_entries(module: tree.Module, keyword: str, change: Callable[[tree.Entry], tree.Entry]) -> tree.Module:
@@ -214,31 +226,30 @@ def _map_entries(module: tree.Module, keyword: str, change: Callable[[tree.Entry
 
 def _map_sizes(module: tree.Module, change: Callable[[tree.Expr], tree.Expr]) -> tree.Module:
     """Apply `change` wherever a size may stand: dims, axes, states, graph sizes, moduli, bounds, whole subscripts."""
-
-    def entry(e: tree.Entry, keyword: str) -> tree.Entry:
-        if keyword == "dim" and e.value is not None:
-            return replace(e, value=change(e.value))
-        axes = tuple(map(change, e.axes))
-        domain = e.domain
-        if domain is not None and domain.name.id in DOMAINS and DOMAINS[domain.name.id].states:
-            domain = replace(domain, arguments=(*domain.arguments[:-1], *map(change, domain.arguments[-1:])))
-        value = e.value
-        if keyword == "graph" and isinstance(value, tree.Call):
-            arguments = tuple((k, change(v) if k in ("", "nodes", "degree") else v) for k, v in value.arguments)
-            value = replace(value, arguments=arguments)
-        if keyword == "let" and value is not None:
-            value = _map_expression(value, change)
-        return replace(e, axes=axes, domain=domain, value=value)
-
     statements: list[tree.Statement] = []
     for s in module.statements:
         if isinstance(s, tree.Declaration):
-            statements.append(replace(s, entries=tuple(entry(e, s.keyword) for e in s.entries)))
+            statements.append(replace(s, entries=tuple(_map_entry(e, s.keyword, change) for e in s.entries)))
         elif isinstance(s, tree.Energy):
             statements.append(replace(s, value=_map_expression(s.value, change)))
         else:
             statements.append(s)
     return replace(module, statements=tuple(statements))
+
+
+def _map_entry(entry: tree.Entry, keyword: str, change: Callable[[tree.Expr], tree.Expr]) -> tree.Entry:
+    """Apply `change` to the sizes of one name that a statement declares."""
+    domain, value = entry.domain, entry.value
+    if keyword == "dim" and value is not None:
+        return replace(entry, value=change(value))
+    if domain is not None and domain.name.id in DOMAINS and DOMAINS[domain.name.id].states:
+        domain = replace(domain, arguments=(*domain.arguments[:-1], *map(change, domain.arguments[-1:])))
+    if keyword == "graph" and isinstance(value, tree.Call):
+        arguments = tuple((k, change(v) if k in ("", "nodes", "degree") else v) for k, v in value.arguments)
+        value = replace(value, arguments=arguments)
+    if keyword == "let" and value is not None:
+        value = _map_expression(value, change)
+    return replace(entry, axes=tuple(map(change, entry.axes)), domain=domain, value=value)
 
 
 def _map_expression(node: Any, change: Callable[[tree.Expr], tree.Expr]) -> Any:

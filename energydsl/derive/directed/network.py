@@ -14,6 +14,7 @@ from energydsl.derive.free_energy import log_states
 from energydsl.derive.records import BlockPart, FreeEnergy, Gradient, Schedule
 from energydsl.diagnostics import Diagnostic
 from energydsl.energy import canonicalise
+from energydsl.energy.canonical import canonical_terms
 from energydsl.energy.formula import (
     MINUS,
     Call,
@@ -30,9 +31,9 @@ from energydsl.energy.formula import (
 )
 from energydsl.energy.formula_text import as_text
 from energydsl.energy.terms import Energy
-from energydsl.graph import downwards
+from energydsl.graph.arrows import downwards
 from energydsl.model import resolve
-from energydsl.model.records import Directed, Param, Resolved
+from energydsl.model.records import Directed, EnergyTerm, Param, Resolved
 from energydsl.model.resolve import Overrides
 
 
@@ -94,6 +95,16 @@ def factorise(model: Resolved, overrides: Overrides) -> tuple[Factorisation, lis
     generative = downwards([p for p in parts if p.keyword == "energy"], lambda p: (p.given, p.targets))
     recognition = downwards([p for p in parts if p.keyword == "recognition"], lambda p: (p.given, p.targets))
     return Factorisation(core, tuple(generative), tuple(recognition)), found
+
+
+def joint_energy(model: Resolved) -> Energy:
+    """The energies of the joint distribution: undirected ones, and conditional ones with the label of what they say."""
+    conditional = (
+        EnergyTerm(f"{', '.join(d.targets)} | {', '.join(d.given)}", d.expression, d.span)
+        for d in model.directed
+        if d.keyword == "energy"
+    )
+    return canonical_terms(model, (*model.energies, *conditional))[0]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from energydsl.diagnostics import Diagnostic, Note
 from energydsl.energy.terms import Energy
-from energydsl.graph import cycle_of, interactions
+from energydsl.graph.arrows import cycle_of
+from energydsl.graph.terms import interactions
 from energydsl.model.records import Directed, Resolved
 
 

@@ -15,7 +15,7 @@ MODELS = Path(__file__).resolve().parents[2] / "models"
 
 
 def test_dense_products_are_counted() -> None:
-    found = costs(ed.load(MODELS / "rbm.energy", {"I": 30, "J": 20}))
+    found = costs(ed.load(MODELS / "rbm.energy", {"I": 30, "J": 20}).compiled)
     assert [k["operations"] for k in found["sweep"]] == [2 * 30 * 20] * 2
     assert {k["structure"] for k in found["sweep"]} == {"matrix product"}
     assert found["draws"] == 50
@@ -33,7 +33,7 @@ def test_dense_products_are_counted() -> None:
     ],
 )
 def test_structure_is_found(name: str, structure: str, operations: int) -> None:
-    last = costs(ed.load(MODELS / f"{name}.energy"))["sweep"][-1]
+    last = costs(ed.load(MODELS / f"{name}.energy").compiled)["sweep"][-1]
     assert last["structure"].startswith(structure)
     assert last["operations"] == operations
 
@@ -42,4 +42,4 @@ def test_every_zoo_model_has_a_cost(zoo_path: Path) -> None:
     result = CliRunner().invoke(cli, ["explain", "--cost", str(zoo_path)])
     assert result.exit_code == 0, result.output
     assert "chains that fit" in result.output
-    assert as_text(costs(ed.load(zoo_path))) == result.output.rstrip("\n")
+    assert as_text(costs(ed.load(zoo_path).compiled)) == result.output.rstrip("\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -198,20 +197,11 @@ def test_an_unknown_backend_is_refused(rbm: ed.Model) -> None:
         rbm.compile("torch")
 
 
-def test_compile_time_does_not_grow_with_sizes(zoo_path: Path) -> None:
-    ed.load(
-        ROOT / "models" / "rbm.energy"
-    ).compile()  # the first compilation of a process loads Numba, which is none of the model's
-    started = time.perf_counter()
-    ed.load(zoo_path).compile()
-    assert time.perf_counter() - started < 0.3
+def test_a_program_does_not_grow_with_sizes() -> None:
+    """A million units make the module of ten, but for the numbers in it (`benchmarks/promises.py` has the times)."""
     text = "dim I = {0}\nvisible v[I] : binary\nhidden h[I] : binary\nlayers v -- h"
-    times = []
-    for size in (10, 10**6):
-        started = time.perf_counter()
-        ed.loads(text.format(size)).compile()
-        times.append(time.perf_counter() - started)
-    assert times[1] < 5 * times[0] + 0.05
+    small, large = (ed.loads(text.format(size)).compile("numpy").source for size in (10, 10**6))
+    assert large.replace(str(10**6), "10") == small
 
 
 @pytest.mark.parametrize(("layer", "value"), [("v", 255.0), ("v", np.nan), ("s", -1.5), ("t", -0.1)])

@@ -10,24 +10,27 @@ import pytest
 
 import energydsl as ed
 from energydsl.data.sources import from_arrays
-from energydsl.report import images
+from energydsl.learning.pictures import draw_run
 from energydsl.report.comparison import Outcome
+from energydsl.report.curves import curves, overlaid
+from energydsl.report.layer_graph import draw_graph
 from tests.conftest import ROOT
 
 pytest.importorskip("matplotlib")
+from matplotlib.figure import Figure  # noqa: E402  after the skip
 
 
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The figures that are saved, beside their files."""
     found: list[Any] = []
-    save = images._save
+    save = Figure.savefig
 
-    def keep(figure: Any, path: Path, **options: Any) -> None:
+    def keep(figure: Any, *args: Any, **options: Any) -> None:
         found.append(figure)
-        save(figure, path, **options)
+        save(figure, *args, **options)
 
-    monkeypatch.setattr(images, "_save", keep)
+    monkeypatch.setattr(Figure, "savefig", keep)
     return found
 
 
@@ -51,7 +54,7 @@ NONE = "visible v[4, 4] : spin\nparam b[4, 4]\nenergy = - sum(b * v)"
 def test_pictures_of_a_run(tmp_path: Path, figures: list[Any]) -> None:
     run = trained(LATENTS, tmp_path / "r")
     figures.clear()
-    written = images.draw_run(run)
+    written = draw_run(run)
     assert [p.name for p in written] == ["samples.png", "filters.png", "curves.png"]
     assert titles(figures[0]) == ["means of v given draws of h: all 100 chains"]
     assert titles(figures[1]) == ["weights W_v_h: 100 of 120 filters, the strongest"]
@@ -64,15 +67,15 @@ def test_pictures_of_a_run(tmp_path: Path, figures: list[Any]) -> None:
 def test_a_model_without_latents_shows_draws_on_the_scale_of_its_domain(tmp_path: Path, figures: list[Any]) -> None:
     run = trained(NONE, tmp_path / "r")
     figures.clear()
-    images.draw_run(run)
+    draw_run(run)
     assert titles(figures[0]) == ["draws of v: all 100 chains"]
     assert figures[0].axes[0].images[0].get_clim() == (-1.0, 1.0)
 
 
 def test_curves_lead_with_the_likelihood_where_it_was_judged(tmp_path: Path, figures: list[Any]) -> None:
     row = {"update": 0, "reconstruction_error": 0.1, "gradient_W": 1.0}
-    images.curves(tmp_path / "a.png", [row, row | {"update": 1}])
-    images.curves(tmp_path / "b.png", [row, row | {"update": 1, "log_likelihood": -3.0}])
+    curves(tmp_path / "a.png", [row, row | {"update": 1}])
+    curves(tmp_path / "b.png", [row, row | {"update": 1, "log_likelihood": -3.0}])
     assert titles(figures[0])[0] == "reconstruction error"
     assert titles(figures[1])[0] == "log-likelihood, nats a row"
 
@@ -85,7 +88,7 @@ def outcome(name: str, value: float | None) -> Outcome:
 def test_a_comparison_shows_what_its_table_ranks_by(tmp_path: Path, figures: list[Any]) -> None:
     history = [[{"update": k, "seconds": k, "reconstruction_error": 0.1} for k in range(3)]]
     outcomes = [outcome("a", -3.0), outcome("b", -2.0), outcome("c", None)]
-    images.overlaid(tmp_path / "c.png", outcomes, {o.name: history for o in outcomes})
+    overlaid(tmp_path / "c.png", outcomes, {o.name: history for o in outcomes})
     ranking = figures[0].axes[0]
     assert ranking.get_title() == "held-out nats a row; grey: error over the rows"
     lengths = {round(float(np.ptp(c.get_segments()[0][:, 0])), 6) for c in ranking.collections}
@@ -93,7 +96,7 @@ def test_a_comparison_shows_what_its_table_ranks_by(tmp_path: Path, figures: lis
     assert [t.get_text() for t in ranking.get_yticklabels()] == ["a", "b"]  # upwards
     assert figures[0].axes[1].get_title().startswith("reconstruction error")
     judged = [[r | {"log_likelihood": -3.0} for r in history[0]]]
-    images.overlaid(tmp_path / "d.png", outcomes, {o.name: judged for o in outcomes})
+    overlaid(tmp_path / "d.png", outcomes, {o.name: judged for o in outcomes})
     assert figures[1].axes[1].get_title() == "log-likelihood, nats a row"
 
 
@@ -107,7 +110,7 @@ GRAPHS = {
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_labels_fit_their_nodes_and_colours_are_shown(name: str, tmp_path: Path, figures: list[Any]) -> None:
-    images.draw_graph(tmp_path / "g.png", ed.load(ROOT / f"models/{name}.energy"))
+    draw_graph(tmp_path / "g.png", ed.load(ROOT / f"models/{name}.energy").compiled)
     (figure,) = figures
     figure.canvas.draw()
     texts = figure.axes[0].texts

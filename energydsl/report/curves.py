@@ -1,0 +1,89 @@
+"""Curves of training over updates and seconds: of one run, and of the variants of a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from energydsl.report import figures
+from energydsl.report.comparison import Outcome
+
+# One row a report of a run, as in metrics.csv.
+History = Sequence[Mapping[str, Any]]
+
+
+def curves(path: Path, history: History) -> Path:
+    """The log-likelihood where it was judged, then reconstruction error, free energies and gradient norms, over updates."""
+    updates = [row["update"] for row in history]
+    judged = any(row.get("log_likelihood") is not None for row in history)
+    groups = ({"log-likelihood, nats a row": ["log_likelihood"]} if judged else {}) | {
+        "reconstruction error": ["reconstruction_error"],
+        "free energy": ["free_energy_train", "free_energy_validation"],
+        "gradient norms": [k for k in history[-1] if k.startswith("gradient_")],
+    }
+    figure = figures.figure(4 * len(groups), 3.5)
+    for axes, (title, names) in zip(figure.subplots(1, len(groups)), groups.items(), strict=True):
+        palette = figures.colours("tab20" if len(names) > 10 else "tab10")
+        for number, name in enumerate(names):
+            points = [(u, row.get(name)) for u, row in zip(updates, history, strict=True)]
+            known = [(u, v) for u, v in points if v is not None]
+            if known:
+                short = name.removeprefix("free_energy_").removeprefix("gradient_")
+                axes.plot(*zip(*known, strict=True), label=short, color=palette(number % 20))
+        axes.set_title(title)
+        axes.set_xlabel("update")
+        if not axes.lines:
+            continue
+        if len(names) > 5:  # beside its panel
+            axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        elif len(names) > 1:
+            axes.legend()
+        positive = any(row.get(n) for row in history for n in names)
+        if title == "gradient norms" and positive:  # a logarithmic axis has no place for zeros alone
+            axes.set_yscale("log")
+    figures.save(figure, path, dpi=100)
+    return path
+
+
+def overlaid(path: Path, outcomes: Sequence[Outcome], histories: Mapping[str, Sequence[History]]) -> Path:
+    """What the table ranks by, the best on top; then every variant over updates and seconds, a thin line a seed.
+
+    The curves are log-likelihoods where they were judged on the way, else reconstruction errors.
+    """
+    key, title = "reconstruction_error", "reconstruction error, held-out rows"
+    if all(sum(row.get("log_likelihood") is not None for row in h) > 1 for runs in histories.values() for h in runs):
+        key, title = "log_likelihood", "log-likelihood, nats a row"
+    figure = figures.figure(14, 0.35 * len(outcomes) + 3.4)
+    ranked, left, right = figure.subplots(1, 3)
+    palette = figures.colours("tab10")
+    colour = {name: palette(number % 10) for number, name in enumerate(histories)}
+    _ranking(ranked, outcomes, colour)
+    for name, runs in histories.items():
+        for seed, history in enumerate(runs):
+            known = [row for row in history if row.get(key) is not None]
+            for axes, over in ((left, "update"), (right, "seconds")):
+                label = name if seed == 0 else None
+                x, y = [row[over] for row in known], [row[key] for row in known]
+                axes.plot(x, y, color=colour[name], label=label, linewidth=1)
+    for axes, what in ((left, "update"), (right, "seconds")):
+        axes.set_xlabel(what)
+        axes.set_title(title, fontsize=10)
+    right.legend(fontsize=8)
+    figures.save(figure, path, dpi=100)
+    return path
+
+
+def _ranking(axes: Any, outcomes: Sequence[Outcome], colour: Mapping[str, Any]) -> None:
+    """Held-out log-likelihoods with their errors, the best on top; thin and grey: the error over the rows, which all share."""
+    known = sorted((o for o in outcomes if o.log_likelihood is not None), key=lambda o: o.log_likelihood or 0.0)
+    for place, o in enumerate(known):
+        axes.errorbar(o.log_likelihood, place, xerr=o.rows_std, fmt="none", capsize=2, color="lightgrey", linewidth=1)
+        axes.errorbar(o.log_likelihood, place, xerr=o.std, fmt="o", capsize=4, color=colour[o.name])
+    bounds = " (a lower bound where >=)" if any(o.bound for o in known) else ""
+    axes.ticklabel_format(axis="x", useOffset=False)
+    grey = "; grey: error over the rows" if any(o.rows_std for o in known) else ""
+    axes.set_title(f"held-out nats a row{bounds}{grey}" if known else "no log-likelihood to be had", fontsize=10)
+    axes.set_yticks(range(len(known)), [f"{'>= ' if o.bound else ''}{o.name}" for o in known])
+    axes.set_ylim(-0.5, max(len(known), 1) - 0.5)
+    axes.locator_params(axis="x", nbins=4)

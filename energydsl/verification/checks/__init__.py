@@ -1,0 +1,1 @@
+"""The identities a derivation must satisfy, one file each: a function from a case to its checks."""

@@ -1,0 +1,34 @@
+"""Which identities are checked, in order, where all states are listed and where they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from energydsl.verification.case import Case, Listed
+from energydsl.verification.checks.blocks import listed_blocks, sampled_blocks
+from energydsl.verification.checks.densities import densities
+from energydsl.verification.checks.differences import listed_differences, sampled_differences
+from energydsl.verification.checks.draws import draws
+from energydsl.verification.checks.energies import energies
+from energydsl.verification.checks.free_energy import free_energy
+from energydsl.verification.checks.likelihood import likelihood
+from energydsl.verification.checks.log_partition import log_partition
+from energydsl.verification.checks.slopes import slopes
+from energydsl.verification.checks.sweeps import sweeps
+from energydsl.verification.records import Check
+
+# Where all states are listed.
+LISTED: tuple[Callable[[Listed], Iterator[Check]], ...] = (
+    energies,
+    listed_differences,
+    listed_blocks,
+    sweeps,
+    draws,
+    log_partition,
+    free_energy,
+    densities,
+    slopes,
+    likelihood,
+)
+# Where there are too many, on some of them.
+SAMPLED: tuple[Callable[[Case], Iterator[Check]], ...] = (energies, sampled_differences, sampled_blocks, slopes)
