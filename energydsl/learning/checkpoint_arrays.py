@@ -77,6 +77,7 @@ _PARTS: Mapping[str, Callable[[Engine, str, str, Array], None]] = {
 
 
 def check_alike(arrays: Arrays, alike: Arrays) -> None:
+    """Raises `DataError` where a training that goes on from here needs another array, or one of another shape."""
     for name, array in alike.items():
         if name not in arrays:
             raise files.invalid(f"`{name}` is missing")

@@ -73,6 +73,7 @@ def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
+    """As `write_bytes`, the value as JSON. Raises `EnergyError`."""
     write_bytes(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
@@ -95,6 +96,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def read(path: Path) -> bytes:
+    """All bytes of a plain file. Raises `DataError` (E0403)."""
     with opened(path) as file:
         try:
             return file.read()
@@ -103,6 +105,7 @@ def read(path: Path) -> bytes:
 
 
 def read_text(path: Path) -> str:
+    """The text of a plain file in UTF-8. Raises `DataError` (E0403)."""
     try:
         return read(path).decode("utf-8")
     except UnicodeDecodeError:
@@ -142,4 +145,5 @@ def digest(value: str | Array) -> str:
 
 
 def digests(arrays: Mapping[str, Array]) -> dict[str, str]:
+    """The digest of each array, by name."""
     return {name: digest(array) for name, array in arrays.items()}

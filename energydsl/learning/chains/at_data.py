@@ -14,6 +14,7 @@ class AtData(Chains):
     """One chain a row of data, from the samples of the positive phase on."""
 
     def number(self, model: Resolved, batch: int) -> int:
+        """As many as rows of data."""
         return batch
 
     def init(self, phases: Phases) -> None:
@@ -31,5 +32,6 @@ class AtData(Chains):
         super().init(phases)
 
     def start(self, phases: Phases) -> None:
+        """Copy what the sweep does not draw first from the positive phase."""
         for name in phases.negative.copied:
             phases.negative.samples[name][...] = phases.positive.samples[name]

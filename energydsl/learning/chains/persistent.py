@@ -17,6 +17,7 @@ class Persistent(Chains):
     count: int = defaults.CHAINS
 
     def number(self, model: Resolved, batch: int) -> int:
+        """`count`, or one a row of data where there are inputs."""
         return batch if model.by_role("input") else self.count
 
     def start(self, phases: Phases) -> None:

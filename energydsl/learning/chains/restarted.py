@@ -19,7 +19,9 @@ class Restarted(Chains):
     repeatable = False
 
     def number(self, model: Resolved, batch: int) -> int:
+        """`count`, or one a row of data where there are inputs."""
         return batch if model.by_role("input") else self.count
 
     def start(self, phases: Phases) -> None:
+        """Random states."""
         restart(phases)

@@ -38,6 +38,7 @@ class Likelihood(Objective[Phases]):
         return self.posterior.repeatable and self.chains.repeatable
 
     def init(self, engine: Engine, batch: int, random: Rng, floors: Mapping[str, Array] = NO_FLOORS) -> Phases:
+        """Both phases in one batch, and chains where they begin."""
         model, count = engine.model, self.chains.number(engine.model, batch)
         given, free = engine.derived.schedule(self.posterior.clamped(model)), engine.derived.schedule(frozenset())
         means = self.posterior.averaged(engine, given), averaged(engine, free)
@@ -53,11 +54,13 @@ class Likelihood(Objective[Phases]):
         return phases
 
     def load(self, state: Phases, data: Arrays) -> None:
+        """Copy one batch of data; the chains get its inputs."""
         self.posterior.load(state, data)
         for name in state.engine.model.by_role("input"):
             state.negative.samples[name][...] = state.positive.samples[name]
 
     def step(self, state: Phases, params: Arrays) -> None:
+        """Find the latents given the data, run the chains, and fill in the squares of both."""
         self.posterior.step(state, params)
         self.chains.step(state, params)
         fill_second_moments(state)
@@ -67,18 +70,23 @@ class Likelihood(Objective[Phases]):
         return weighted_gradient(state.engine, params, state.both, state.settings, state.row, names)
 
     def add_gradient(self, state: Phases, params: Arrays, name: str, factor: Any) -> None:
+        """Add a multiple of it onto a parameter."""
         add_gradient(state.engine, params, name, state.both, state.settings, state.row * factor)
 
     def direct(self, state: Phases) -> set[str]:
+        """Those of the kernels."""
         return set(state.engine.kernels.direct)
 
     def middle(self, state: Phases, layer: str) -> Array:
+        """The mean of a layer over both phases, one half each, shape (*layer)."""
         return middle(state.both[layer], state.batch)
 
     def chain_states(self, state: Phases) -> Arrays:
+        """The samples of the negative phase, (chains, *layer)."""
         return state.negative.samples
 
     def take(self, state: Phases, chains: Arrays) -> None:
+        """Go on from the chains of another run, as often as they are needed."""
         self.chains.take(state, chains)
 
     def arrays(self, state: Phases) -> Arrays:
@@ -88,6 +96,7 @@ class Likelihood(Objective[Phases]):
         return {n: state.engine.host(a) for n, a in saved.items()}
 
     def restore(self, state: Phases, saved: Arrays) -> None:
+        """Go on from what `arrays` gave."""
         sides = {"negative": state.negative, "positive": state.positive}
         for key, array in saved.items():
             side, name = key.split("/")

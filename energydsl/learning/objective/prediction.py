@@ -105,9 +105,11 @@ class Prediction(Objective[AllStates]):
         return weighted_gradient(state.engine, params, state.x, state.settings, state.row, names)
 
     def add_gradient(self, state: AllStates, params: Arrays, name: str, factor: Any) -> None:
+        """Add a multiple of it onto a parameter."""
         add_gradient(state.engine, params, name, state.x, state.settings, state.row * factor)
 
     def direct(self, state: AllStates) -> set[str]:
+        """Those of the kernels."""
         return set(state.engine.kernels.direct)
 
 

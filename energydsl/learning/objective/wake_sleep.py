@@ -99,6 +99,7 @@ class WakeSleepBound(Objective[WakeAndSleep]):
         return total
 
     def add_gradient(self, state: WakeAndSleep, params: Arrays, name: str, factor: Any) -> None:
+        """Add a multiple of it onto a parameter, in the part that has it."""
         if name in state.engine.core.model.params:
             self.core.add_gradient(state.core, state.engine.core_params(params), name, factor)
         for contrast in state.parts:
@@ -125,6 +126,7 @@ class WakeSleepBound(Objective[WakeAndSleep]):
         return dreams | {f"core/{n}": a for n, a in self.core.arrays(state.core).items()}
 
     def restore(self, state: WakeAndSleep, saved: Arrays) -> None:
+        """Go on from what `arrays` gave."""
         self.core.restore(state.core, {n.removeprefix("core/"): a for n, a in saved.items() if n.startswith("core/")})
         for name, array in state.sleep.items():
             state.engine.kernels.load(array, saved[f"negative/{name}"])

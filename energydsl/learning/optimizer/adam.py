@@ -27,9 +27,11 @@ class Adam(Optimizer):
         return super().rate(progress) * corrected
 
     def init(self, params: dict[str, Array], zeros_like: Callable[[Array], Array] = np.zeros_like) -> Slots:
+        """Two arrays a parameter, of its shape: the moving means of the gradient and of its square."""
         return {n: {"first": zeros_like(p), "second": zeros_like(p)} for n, p in params.items()}
 
     def change(self, gradient: Array, slots: dict[str, Array], lr: Any, xp: Any) -> tuple[Array, Any]:
+        """The mean gradient over the root of its mean square, and the factor -lr."""
         first, second = slots["first"], slots["second"]
         first *= self.beta1
         first += (1 - self.beta1) * gradient

@@ -74,6 +74,7 @@ class Optimizer:
         return self.lr * self.pace(progress)
 
     def init(self, params: dict[str, Array], zeros_like: Callable[[Array], Array] = np.zeros_like) -> Slots:
+        """The slots of every parameter, arrays of its shape by name, at zero."""
         raise NotImplementedError
 
     def direct(self, param: Param, decays: bool) -> bool:

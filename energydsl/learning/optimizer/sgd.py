@@ -27,12 +27,15 @@ class SGD(Optimizer):
             raise ArgumentError("momentum lies in [0, 1)")
 
     def init(self, params: dict[str, Array], zeros_like: Callable[[Array], Array] = np.zeros_like) -> Slots:
+        """The velocity of every parameter, of its shape; none without momentum."""
         return {n: {"velocity": zeros_like(p)} if self.momentum else {} for n, p in params.items()}
 
     def direct(self, param: Param, decays: bool) -> bool:
+        """Without momentum, constraints and decay."""
         return not self.momentum and not param.constraints and not (self.weight_decay and decays)
 
     def change(self, gradient: Array, slots: dict[str, Array], lr: Any, xp: Any) -> tuple[Array, Any]:
+        """The gradient and -lr, or with momentum the new velocity and 1."""
         if not self.momentum:
             return gradient, -lr
         velocity = slots["velocity"]

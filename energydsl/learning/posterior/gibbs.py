@@ -20,6 +20,7 @@ class Gibbs(Posterior):
         return 1 if exact else self.sweeps
 
     def step(self, phases: Phases, params: Arrays) -> None:
+        """Draw the latents; means of those drawn last stand in the shared rows."""
         side = phases.positive
         if phases.engine.model.by_role("hidden"):
             phases.engine.sweep(

@@ -24,6 +24,7 @@ class MeanField(Posterior):
         return set(engine.model.by_role("hidden"))
 
     def step(self, phases: Phases, params: Arrays) -> None:
+        """Iterate the moments of the latents in the shared rows."""
         engine, side = phases.engine, phases.positive
         hidden = engine.model.by_role("hidden")
         if hidden:

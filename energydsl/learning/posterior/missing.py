@@ -30,6 +30,7 @@ class WithMissing(Posterior):
         super().load(phases, data)
 
     def step(self, phases: Phases, params: Arrays) -> None:
+        """Draw all that is missing, then average the latents drawn last, given it."""
         engine, side, settings = phases.engine, phases.positive, phases.settings
         engine.sweep(params, side.samples, settings, phases.random, side.parts, side.sweeps, None, side.keep)
         for name in side.means:
