@@ -158,7 +158,7 @@ def test_a_recorded_update_goes_on_after_the_stream_was_moved(device: str) -> No
             if n == 5:
                 work.state.random.sweep += 100
             work.update(data)
-        found.append(on_host(work.learner.program, work.state.params))
+        found.append({n: np.array(work.learner.engine.host(a)) for n, a in work.state.params.items()})
     for name, wanted in found[0].items():
         np.testing.assert_allclose(found[1][name], wanted, rtol=1e-9)
 

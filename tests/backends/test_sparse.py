@@ -86,7 +86,7 @@ def test_sweeps_are_those_of_the_plain_kernels(name: str, chains: int, dtype: st
     model = ed.loads(SPARSE[name])
     plain, params, state = setting(model, chains, dtype)
     other = model.compile(fast, dtype)
-    assert other.sparse is not None
+    assert other.engine.sparse is not None
     wanted = plain.gibbs(params, state, 3, rng=ed.Rng(4), beta=0.8)
     found = on_host(other, other.gibbs(params, state, 3, rng=ed.Rng(4), beta=0.8))
     for layer, array in wanted.items():

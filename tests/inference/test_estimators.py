@@ -12,7 +12,7 @@ from energydsl.inference import evaluate as evaluation
 from energydsl.inference.ais import ais
 from energydsl.inference.scores import independent
 from energydsl.learning.run import Run
-from energydsl.program import Program
+from energydsl.program.undirected import Undirected
 from energydsl.program.exact import joint_states, log_unnormalised
 from energydsl.program.initialise import base_rate
 from energydsl.program.states import layer_arrays
@@ -157,8 +157,10 @@ def test_the_bound_of_a_deep_machine_says_how_much_of_it_settled(monkeypatch: py
     assert found.bound
     assert found.settled == 1.0
     assert found.log_likelihood <= exact + 4 * found.log_likelihood_std
-    whole = Program.mean_field
-    monkeypatch.setattr(Program, "mean_field", lambda *given: whole(*given, max_iterations=1))
+    whole = Undirected.mean_field
+    monkeypatch.setattr(
+        Undirected, "mean_field", lambda self, p, x, s, tolerance, _: whole(self, p, x, s, tolerance, 1)
+    )
     assert ed.evaluate(run, rows, "ais", betas=10).settled == 0.0
 
 
