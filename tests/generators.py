@@ -65,6 +65,19 @@ _PECULIAR = [
 ]
 
 
+def peculiar(draw: st.DrawFn, plain: list[tuple[str, str]], layers: list[tuple[str, str]]) -> list[str]:
+    """Terms inside one layer: of any that is no array of states, and of the first binary one."""
+    terms = []
+    for name, domain in plain:
+        if draw(st.integers(0, 3)) == 0 and domain != "count":
+            terms.append(draw(st.sampled_from(_PECULIAR)).format(name))
+    binary = [name for name, domain in layers if domain == "binary"]
+    if binary:
+        choices = ["+ 0", f"- sum(softplus({binary[0]}))", f"+ sum({binary[0]})^2"]
+        terms.append(draw(st.sampled_from(choices)))
+    return terms
+
+
 @st.composite
 def models(draw: st.DrawFn) -> str:
     """Whole models over the derived domains, with couplings of any kind between layers and inside them."""
@@ -117,11 +130,6 @@ def models(draw: st.DrawFn) -> str:
         weight = wrap.format(f"w{number}[{', '.join(binders)}]")
         sign = draw(st.sampled_from("+-"))
         terms.append(f"{sign} {factor}(sum[{', '.join(binders)}] {weight}*{product})")
-    for name, domain in layers:
-        if draw(st.integers(0, 3)) == 0 and domains[domain] == 1 and domain != "count":
-            terms.append(draw(st.sampled_from(_PECULIAR)).format(name))
-    if any(d == "binary" for _, d in layers):
-        name = next(n for n, d in layers if d == "binary")
-        terms.append(draw(st.sampled_from(["+ 0", f"- sum(softplus({name}))", f"+ sum({name})^2"])))
+    terms += peculiar(draw, [(name, domain) for name, domain in layers if domains[domain] == 1], layers)
     lines += [f"param {p}" for p in (*params, "p0[2]")]
     return "\n".join([*lines, "energy = 0 " + " ".join(terms)])

@@ -58,6 +58,7 @@ def _leaning_walls(model: Resolved, walls: Set[Statistic], layer: Layer, touchin
 
 
 def unproven(model: Resolved, family: Family, layer: Layer, touching: list[Term]) -> Iterator[Diagnostic]:
+    """E0311: what keeps the conditional of a layer from being a density for all parameters and states."""
     power = family.confining_power
     if not power or (family.density and _held_by_tails(model, family.density, layer, touching)):
         return

@@ -21,6 +21,7 @@ class Field:
 
     @property
     def text(self) -> str:
+        """The formula as text."""
         return as_text(self.formula)
 
 
@@ -47,10 +48,12 @@ class Conditional:
 
     @property
     def text(self) -> str:
+        """The formula as text."""
         return as_text(self.formula)
 
     @property
     def family(self) -> str:
+        """The name of the family."""
         return self.distribution.name
 
     def __str__(self) -> str:
@@ -83,6 +86,7 @@ class Gradient:
 
     @property
     def text(self) -> str:
+        """The formula as text."""
         return as_text(self.formula)
 
     def __str__(self) -> str:
@@ -98,6 +102,7 @@ class FreeEnergy:
 
     @property
     def text(self) -> str:
+        """The formula as text."""
         return as_text(self.formula)
 
     def __str__(self) -> str:

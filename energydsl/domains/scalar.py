@@ -56,11 +56,15 @@ class Scalar:
 
 @dataclass(frozen=True)
 class Var(Scalar):
+    """A variable: eta1, eta2, the uniform number u, a bound."""
+
     name: str
 
 
 @dataclass(frozen=True)
 class Num(Scalar):
+    """A number."""
+
     value: float
 
 
@@ -73,6 +77,7 @@ class Op(Scalar):
 
 
 def wrap(value: Scalar | float) -> Scalar:
+    """A number as a formula, and a formula as it is."""
     return value if isinstance(value, Scalar) else Num(float(value))
 
 

@@ -37,16 +37,8 @@ class Expander:
         """Monomials of the entry `at` of `node`, with the binders in scope replaced as `bound` says."""
         self.rules.budget.spend(1)
         match node:
-            case ex.Constant(value=value):
-                return [Monomial(value)]
-            case ex.Reference(kind=kind, name=name):
-                return [_entry(At(kind, name, at))]
-            case ex.Element():
-                return self._element(node, bound)
-            case ex.EdgeElement(param=param, left=left):
-                end = bound[left].terms[0][0]
-                assert isinstance(end, EdgeEnd)
-                return [_entry(At("param", param, (Index.of(end.binder),)))]
+            case ex.Constant() | ex.Reference() | ex.Element() | ex.EdgeElement():
+                return self._leaf(node, at, bound)
             case ex.Negated(operand=operand):
                 return [m.scaled(-1.0) for m in self.expand(operand, at, bound)]
             case ex.Added(left=left, right=right):
@@ -65,12 +57,34 @@ class Expander:
             case ex.Applied(function=function, operand=operand):
                 return self._applied(function, self.expand(operand, at, bound), 1.0, node.span)
             case ex.Totalled(operand=operand):
-                loops = tuple(Loop(next(self.fresh), 0, size) for size in operand.shape)
-                inner = self.expand(operand, tuple(Index.of(loop.name) for loop in loops), bound)
-                return [_looped(m, loops, ()) for m in inner]
+                return self._totalled(operand, bound)
             case ex.Summed():
                 return self._summed(node, bound)
         raise AssertionError(node)
+
+    def _leaf(
+        self,
+        node: ex.Constant | ex.Reference | ex.Element | ex.EdgeElement,
+        at: tuple[Index, ...],
+        bound: Binding,
+    ) -> list[Monomial]:
+        """A number, or an entry of an array."""
+        match node:
+            case ex.Constant(value=value):
+                return [Monomial(value)]
+            case ex.Reference(kind=kind, name=name):
+                return [_entry(At(kind, name, at))]
+            case ex.Element():
+                return self._element(node, bound)
+        end = bound[node.left].terms[0][0]
+        assert isinstance(end, EdgeEnd)
+        return [_entry(At("param", node.param, (Index.of(end.binder),)))]
+
+    def _totalled(self, operand: ex.Expression, bound: Binding) -> list[Monomial]:
+        """The sum of all entries."""
+        loops = tuple(Loop(next(self.fresh), 0, size) for size in operand.shape)
+        inner = self.expand(operand, tuple(Index.of(loop.name) for loop in loops), bound)
+        return [_looped(m, loops, ()) for m in inner]
 
     def _part(self, node: ex.Expression, at: tuple[Index, ...], bound: Binding) -> list[Monomial]:
         """An operand of an elementwise operator: a scalar serves every entry."""

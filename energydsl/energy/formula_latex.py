@@ -22,37 +22,46 @@ class LatexPrinter(TextPrinter):
     relations = {"less": "<", "equal": "=", "differ": r"\ne "}
 
     def name(self, name: str) -> str:
+        """A name as it is shown."""
         if name in GREEK:
             return f"\\{name}"
         return name if len(name) == 1 else rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
 
     def subscripted(self, name: str, letters: str) -> str:
+        """A name with letters below."""
         if not (letters.isascii() and letters.removeprefix("-").isalpha()):
             return super().subscripted(name, letters)
         return f"{self.name(name)}_{{{letters}}}"
 
     def indexed(self, name: str, indices: str) -> str:
+        """A name with indices below."""
         return f"{self.name(name)}_{{{indices}}}"
 
     def word(self, node: f.Word) -> str:
+        """A word that is no symbol."""
         return self.operator(node.text)
 
     def operator(self, name: str) -> str:
+        """The name of a function as an operator."""
         known = FUNCTIONS.get(name)
         return (known.latex if known else _OPERATORS.get(name, "")) or name
 
     def sum_over(self, under: str, braces: bool) -> str:
+        """The sign of a sum over indices; braces: where these are several letters."""
         return rf"\sum_{{{under}}}"
 
     def value(self, value: str) -> str:
+        """A value of a unit."""
         return f" = {value}" if value == "1" else f" &= {value}"
 
     def derivative(self, node: f.Derivative) -> str:
+        """A derivative."""
         if node.of is None:
             return rf"\partial E/\partial {self.show(node.by)}"
         return f"d(-log {self.show(node.of)})/d{as_text(node.by)}"
 
     def equation(self, node: f.Equation) -> str:
+        """An equation."""
         left, right = self.show(node.left), self.show(node.right)
         if node.relation == "~":
             return rf"{left} &\propto \{right}{self.after(node)}"

@@ -40,6 +40,7 @@ class Budget:
     left: int = MAX_NAMED
 
     def spend(self, named: int) -> None:
+        """Count work done. Raises `TooMuch` where it is more than a text may ask for."""
         self.left -= named
         if self.left < 0:
             raise TooMuch
@@ -53,15 +54,19 @@ class Rules:
     budget: Budget = field(default_factory=Budget, compare=False)
 
     def domain(self, layer: str) -> Domain:
+        """The domain of a layer."""
         return DOMAINS[self.model.layers[layer].domain.name]
 
     def has(self, param: str, constraint: str) -> bool:
+        """Whether a parameter is declared with a constraint."""
         return constraint in self.model.params[param].constraints
 
     def edge_count(self, graph: str) -> int:
+        """How many edges a graph has."""
         return self.model.graphs[graph].edge_count
 
     def nodes(self, graph: str) -> int:
+        """How many units a graph has."""
         return self.model.graphs[graph].nodes
 
     def sites(self, atom: At) -> int:

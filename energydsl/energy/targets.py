@@ -34,6 +34,7 @@ class Contribution:
 
 
 def output(position: int) -> str:
+    """The binder of an axis of an output."""
     return f"o{position}"
 
 

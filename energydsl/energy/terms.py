@@ -38,6 +38,7 @@ class Predicate:
     right: tuple[Index, ...]
 
     def replace(self, mapping: Mapping[str, Index]) -> Predicate:
+        """With other indices for its binders."""
         left = tuple(i.replace(mapping) for i in self.left)
         right = tuple(i.replace(mapping) for i in self.right)
         if self.kind != "less" and repr(right) < repr(left):
@@ -45,6 +46,7 @@ class Predicate:
         return Predicate(self.kind, left, right)
 
     def binders(self) -> list[str]:
+        """The names that it binds or reads, each as often as it stands there."""
         return [b for i in (*self.left, *self.right) for b in i.binders()]
 
     def settled(self) -> bool | None:
@@ -100,6 +102,7 @@ class Monomial:
     factors: tuple[Factor, ...] = ()
 
     def scaled(self, factor: float) -> Monomial:
+        """With its coefficient multiplied."""
         return replace(self, coefficient=self.coefficient * factor)
 
     def times(self, other: Monomial) -> Monomial:

@@ -146,6 +146,7 @@ class Section:
 
     @property
     def batched(self) -> bool:
+        """Whether the result varies with the chains."""
         return self.result is not None and BATCH in self.result.letters
 
 

@@ -173,6 +173,7 @@ class Dims(Numbers):
         raise DiagnosticError("E0201", f"unknown dim `{name.id}`", name.span, suggestion(name.id, self.entries))
 
     def checked(self, name: str, value: Real, span: Span) -> Real:
+        """The value, within its constraint. Raises `DiagnosticError`."""
         return Fraction(positive_integer(value, span, f"dim `{name}`"))
 
     def size(self, node: tree.Expr, what: str) -> int:
@@ -188,6 +189,7 @@ class Dims(Numbers):
 
 
 def positive_integer(value: Fraction | float, span: Span, what: str) -> int:
+    """A whole number above 0. Raises `DiagnosticError` with what it was to be."""
     if Fraction(value).denominator != 1 or value < 1:
         raise DiagnosticError("E0211", f"{what} is {_shown(value)}, not a positive integer", span)
     if value > LARGEST:

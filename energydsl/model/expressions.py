@@ -67,23 +67,31 @@ class EdgeElement(Typed):
 
 @dataclass(frozen=True)
 class Negated(Typed):
+    """-a"""
+
     operand: Expression
 
 
 @dataclass(frozen=True)
 class Added(Typed):
+    """a + b, entry by entry."""
+
     left: Expression
     right: Expression
 
 
 @dataclass(frozen=True)
 class Multiplied(Typed):
+    """a * b, entry by entry."""
+
     left: Expression
     right: Expression
 
 
 @dataclass(frozen=True)
 class Divided(Typed):
+    """a / b, entry by entry."""
+
     levels_added: ClassVar[int] = 22
 
     left: Expression
@@ -100,11 +108,15 @@ class Contracted(Typed):
 
 @dataclass(frozen=True)
 class Transposed(Typed):
+    """The transposed matrix."""
+
     operand: Expression
 
 
 @dataclass(frozen=True)
 class Raised(Typed):
+    """a ^ n, entry by entry."""
+
     levels_added: ClassVar[int] = 22
 
     base: Expression

@@ -44,6 +44,7 @@ class Index:
 
     @classmethod
     def of(cls, atom: Atom) -> Index:
+        """The index that is an atom, and nothing else."""
         return cls(((atom, 1),))
 
     def _combined(self, other: Index, factor: int) -> Index:

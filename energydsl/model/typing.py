@@ -45,6 +45,7 @@ class Scope:
     lets: dict[str, ex.Expression | None] = field(default_factory=dict)
 
     def known(self) -> list[str]:
+        """All names in scope."""
         return [*self.layers, *self.params, *self.consts, *self.lets, *self.dims.entries]
 
 
@@ -197,16 +198,8 @@ class _Typer:
                 if "." in text or "e" in text.lower():
                     raise DiagnosticError("E0208", f"subscript {text} is not an integer", node.span)
                 return Index(constant=int(text))
-            case tree.Name(id=id):
-                for cell in self.stack:
-                    if cell.name == id:
-                        cell.used = True
-                        return Index.of(id)
-                if id in self.scope.dims.entries:
-                    return Index(constant=int(self.scope.dims.lookup(node)))
-                if id in self.scope.known():
-                    raise DiagnosticError("E0208", f"`{id}` is not an index", node.span)
-                raise DiagnosticError("E0205", f"index `{id}` is free", node.span, f"bind it: sum[{id}] ...")
+            case tree.Name():
+                return self._named_index(node)
             case tree.Negate(operand=operand):
                 return self._index(operand) * -1
             case tree.Sum(head=head, tail=tail):
@@ -219,6 +212,18 @@ class _Typer:
             case tree.Modulo(left=left, modulus=modulus):
                 return wrapped(self._index(left), self.scope.dims.size(modulus, "a modulus"))
         raise DiagnosticError("E0208", "a subscript is made of indices, integers, + - * and %", node.span)
+
+    def _named_index(self, node: tree.Name) -> Index:
+        """A binder in scope, or a dim."""
+        for cell in self.stack:
+            if cell.name == node.id:
+                cell.used = True
+                return Index.of(node.id)
+        if node.id in self.scope.dims.entries:
+            return Index(constant=int(self.scope.dims.lookup(node)))
+        if node.id in self.scope.known():
+            raise DiagnosticError("E0208", f"`{node.id}` is not an index", node.span)
+        raise DiagnosticError("E0205", f"index `{node.id}` is free", node.span, f"bind it: sum[{node.id}] ...")
 
     def _index_product(self, span: Span, head: tree.Expr, tail: tuple[tuple[str, tree.Expr], ...]) -> Index:
         if any(sign != "*" for sign, _ in tail):

@@ -21,7 +21,7 @@ from energydsl.backends.numpy.runtime import Moments
 from energydsl.derive.directed.network import Factor, Network
 from energydsl.derive.records import BlockPart
 from energydsl.diagnostics import ArgumentError, NotApplicable, TooLarge, suggestion
-from energydsl.program.engine import Base, CoreProblem, Engine, MeanField
+from energydsl.program.engine import Base, CoreProblem, Engine, MeanField, PartGradient
 from energydsl.program.gradients import add_gradient, weighted_gradient
 from energydsl.program.initialise import base_rate
 from energydsl.program.marginals import summed_out
@@ -107,9 +107,14 @@ class Contrast:
         self.row[batch:] *= -1.0
         self.settings = engine.settings()
 
-    def fill(self, params: Arrays, x: Arrays, settings: Settings) -> None:
+    @property
+    def engine(self) -> Undirected:
+        """The engine of the part."""
+        return self.part.engine
+
+    def fill(self, params: Arrays, x: Arrays, settings: DirectedSettings) -> None:
         """Take the states, and find the means of the targets given their parents."""
-        engine, batch, self.settings = self.part.engine, self.batch, settings
+        engine, batch, self.settings = self.part.engine, self.batch, settings.parts[self.part.factor.name]
         for name in engine.model.layers:
             self.both[name][:batch] = x[name]
             if name not in self.part.targets:
@@ -122,7 +127,7 @@ class Contrast:
         state = Moments({n: a[batch:] for n, a in self.both.items()}, second)
         p = self.part.params(params)
         for name in self.part.targets:
-            engine.kernels.layers[name].means(p, state, settings, engine.workspace, state)
+            engine.kernels.layers[name].means(p, state, self.settings, engine.workspace, state)
 
     def gradient(self, params: Arrays, names: list[str]) -> Arrays:
         """The contrast, the mean over the states, by parameter."""
@@ -240,12 +245,18 @@ class Directed(Engine):
         found = [self._core.energy_gradient(self.core_params(p), self._core_state(x), s.core)]
         for part in self.generative:
             contrast = Contrast(part, len(next(iter(x.values()))))
-            contrast.fill(p, x, s.parts[part.factor.name])
+            contrast.fill(p, x, s)
             found.append(contrast.gradient(p, list(part.engine.model.params)))
         for gradients in found:
             for name, gradient in gradients.items():
                 total[name] = total[name] + gradient
         return total
+
+    def part_gradients(
+        self, rows: int, dreams: int, floors: Mapping[str, Array]
+    ) -> tuple[list[PartGradient], list[PartGradient]]:
+        """The gradients of the generative parts, for so many rows of data, and of recognition, for so many dreams."""
+        return [Contrast(c, rows, floors) for c in self.generative], [Contrast(c, dreams) for c in self.recognition]
 
     # --- draws
 

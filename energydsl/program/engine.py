@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -54,6 +54,23 @@ class CoreProblem:
     params: Arrays
     data: Arrays
     method: Literal["", "recognition"]
+
+
+class PartGradient(Protocol):
+    """The gradient of -log p(targets | given) of a directed part, or of q, at states that it is filled with."""
+
+    @property
+    def engine(self) -> CoreEngine:
+        """The engine of the part."""
+
+    def fill(self, params: Arrays, x: Arrays, settings: Any) -> None:
+        """Take states, by layer; settings: those of the whole model."""
+
+    def gradient(self, params: Arrays, names: list[str]) -> Arrays:
+        """The mean over the states, by parameter."""
+
+    def add_gradient(self, params: Arrays, name: str, factor: Any) -> None:
+        """Add a multiple of it onto a parameter."""
 
 
 class Engine(ABC):
@@ -152,6 +169,15 @@ class Engine(ABC):
     @abstractmethod
     def energy_gradient(self, p: Arrays, x: Arrays, s: Any) -> Arrays:
         """Batch mean of G with dE = sum(G * dparam) for every change that the constraints admit."""
+
+    def part_gradients(
+        self, rows: int, dreams: int, floors: Mapping[str, Array]
+    ) -> tuple[list[PartGradient], list[PartGradient]]:
+        """The gradients of the generative parts, for so many rows of data, and of recognition, for so many dreams.
+
+        floors: what is added to the squares of the data, by layer. Without directed parts there are none.
+        """
+        return [], []
 
     # --- draws
 

@@ -74,6 +74,7 @@ def _combinations(grid: Grid) -> list[dict[str, float]]:
 
 
 def overrides(variant: Variant) -> Overrides:
+    """The sizes and constants of a variant."""
     return Overrides(variant.dims, variant.consts, {}, Path(variant.file).parent)
 
 
@@ -85,21 +86,36 @@ class Estimate(Protocol):
     """
 
     @property
-    def method(self) -> str: ...
+    def method(self) -> str:
+        """How it was found."""
+
     @property
-    def log_likelihood(self) -> float: ...
+    def log_likelihood(self) -> float:
+        """The mean over rows, in nats."""
+
     @property
-    def log_likelihood_std(self) -> float: ...
+    def log_likelihood_std(self) -> float:
+        """Its error from log Z and from draws, in nats."""
+
     @property
-    def rows_std(self) -> float | None: ...
+    def rows_std(self) -> float | None:
+        """Its standard error over the rows, in nats."""
+
     @property
-    def bound(self) -> bool: ...
+    def bound(self) -> bool:
+        """Whether it is but a bound from below."""
+
     @property
-    def effective(self) -> float | None: ...
+    def effective(self) -> float | None:
+        """The effective number of annealed chains."""
+
     @property
-    def chains(self) -> int | None: ...
+    def chains(self) -> int | None:
+        """How many chains were annealed."""
+
     @property
-    def rows(self) -> Array | None: ...
+    def rows(self) -> Array | None:
+        """log p of each row, in nats."""
 
 
 @dataclass(frozen=True)

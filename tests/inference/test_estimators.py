@@ -12,10 +12,10 @@ from energydsl.inference import evaluate as evaluation
 from energydsl.inference.ais import ais
 from energydsl.inference.scores import independent
 from energydsl.learning.run import Run
-from energydsl.program.undirected import Undirected
 from energydsl.program.exact import joint_states, log_unnormalised
 from energydsl.program.initialise import base_rate
 from energydsl.program.states import layer_arrays
+from energydsl.program.undirected import Undirected
 from tests.conftest import ROOT
 
 MODELS = {

@@ -37,6 +37,7 @@ class CupySweeps(SparseSweeps):
         self.source = self.xp.asarray(plan.source.astype(np.int32))
 
     def sweep(self, p: Arrays, x: Arrays, s: Any, random: Any, parts: Sequence[Part], steps: int) -> None:
+        """Run sweeps in place; the stream goes on as if every part had been drawn by itself."""
         kernels, chains = self.module, len(next(iter(x.values())))
         base, second, value = self._bound(p, s)
         turned = self.xp.zeros((self.plan.slots, chains), self.float)

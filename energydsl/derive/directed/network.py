@@ -61,6 +61,7 @@ class Factor:
         return Probability(letter, symbols(self.targets), symbols(self.given))
 
     def derive(self) -> Derived:
+        """What is derived from this part. Raises `ModelError`."""
         return _derive.derive(self.model, self.energy)
 
 

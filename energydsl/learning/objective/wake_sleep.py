@@ -19,7 +19,7 @@ from energydsl.learning.objective.likelihood import Likelihood
 from energydsl.learning.objective.record import NO_FLOORS, Objective
 from energydsl.learning.phases import Phases
 from energydsl.program import Engine
-from energydsl.program.directed import Contrast, Directed, DirectedSettings
+from energydsl.program.engine import PartGradient
 from energydsl.random import Rng
 
 
@@ -27,17 +27,23 @@ from energydsl.random import Rng
 class WakeAndSleep:
     """The buffers of an update, overwritten by every step.
 
-    core: of the undirected part. parts: what each directed one sets against each other, generative ones first. wake: states
-    recognised from the data, by layer, (batch, *layer). sleep: states drawn downwards, (chains, *layer).
+    core: of the undirected part. generative, recognition: the gradients of the directed ones. wake: states recognised from
+    the data, by layer, (batch, *layer). sleep: states drawn downwards, (chains, *layer).
     """
 
-    engine: Directed
+    engine: Engine
     random: Rng
-    settings: DirectedSettings
+    settings: Any
     core: Phases
-    parts: list[Contrast]
+    generative: list[PartGradient]
+    recognition: list[PartGradient]
     wake: Arrays
     sleep: Arrays
+
+    @property
+    def parts(self) -> list[PartGradient]:
+        """The gradients of all directed parts."""
+        return [*self.generative, *self.recognition]
 
 
 @dataclass(frozen=True)
@@ -53,18 +59,16 @@ class WakeSleepBound(Objective[WakeAndSleep]):
 
     def init(self, engine: Engine, batch: int, random: Rng, floors: Mapping[str, Array] = NO_FLOORS) -> WakeAndSleep:
         """The buffers. Raises `NotApplicable` where chains of the core persist beside inputs."""
-        assert isinstance(engine, Directed), "wake-sleep fits models with directed parts alone"
         if engine.model.by_role("input") and not isinstance(self.core.chains, AtData):
             raise NotApplicable("chains of the core do not persist where there are inputs: chains=0")
         core = self.core.init(engine.core, batch, random, floors)
         dreams = len(core.row) - batch
-        parts = [Contrast(c, batch, floors) for c in engine.generative]
-        parts += [Contrast(c, dreams) for c in engine.recognition]
+        generative, recognition = engine.part_gradients(batch, dreams, floors)
         wake, sleep = (
             {n: engine.xp.zeros((rows, *x.energy_shape), engine.dtype) for n, x in engine.model.layers.items()}
             for rows in (batch, dreams)
         )
-        return WakeAndSleep(engine, random, engine.settings(), core, parts, wake, sleep)
+        return WakeAndSleep(engine, random, engine.settings(), core, generative, recognition, wake, sleep)
 
     def load(self, state: WakeAndSleep, data: Arrays) -> None:
         """Copy one batch of data to where the wake phase reads it."""
@@ -82,17 +86,17 @@ class WakeSleepBound(Objective[WakeAndSleep]):
         for name in engine.model.by_role("input"):
             state.sleep[name][...] = state.wake[name]
         engine.generate(params, state.sleep, state.settings, state.random)
-        for contrast in state.parts:
-            part = contrast.part
-            states = state.wake if part in engine.generative else state.sleep
-            contrast.fill(params, states, state.settings.parts[part.factor.name])
+        for part in state.generative:
+            part.fill(params, state.wake, state.settings)
+        for part in state.recognition:
+            part.fill(params, state.sleep, state.settings)
 
     def gradient(self, state: WakeAndSleep, params: Arrays, names: list[str]) -> Arrays:
         """Each parameter's descent direction: of contrastive divergence in the core, of -log p or -log q elsewhere."""
         engine = state.engine
         total: Arrays = {}
         found = [self.core.gradient(state.core, engine.core_params(params), _own(engine.core, names))]
-        found += [contrast.gradient(params, _own(contrast.part.engine, names)) for contrast in state.parts]
+        found += [part.gradient(params, _own(part.engine, names)) for part in state.parts]
         for gradients in found:
             for name, gradient in gradients.items():
                 total[name] = total[name] + gradient if name in total else gradient
@@ -102,13 +106,13 @@ class WakeSleepBound(Objective[WakeAndSleep]):
         """Add a multiple of it onto a parameter, in the part that has it."""
         if name in state.engine.core.model.params:
             self.core.add_gradient(state.core, state.engine.core_params(params), name, factor)
-        for contrast in state.parts:
-            if name in contrast.part.engine.model.params:
-                contrast.add_gradient(params, name, factor)
+        for part in state.parts:
+            if name in part.engine.model.params:
+                part.add_gradient(params, name, factor)
 
     def direct(self, state: WakeAndSleep) -> set[str]:
         """Parameters of one part alone whose gradient is one product."""
-        owners = [state.engine.core, *(contrast.part.engine for contrast in state.parts)]
+        owners = [state.engine.core, *(part.engine for part in state.parts)]
         held = [n for engine in owners for n in engine.model.params]
         return {n for engine in owners for n in engine.kernels.direct if held.count(n) == 1}
 
