@@ -33,6 +33,7 @@ from energydsl.graph.terms import TermGraph, term_graph
 from energydsl.model import resolve
 from energydsl.model.records import Resolved
 from energydsl.model.resolve import Overrides, allowed
+from energydsl.options import Backend, DType, Precision
 from energydsl.syntax import parse, tree
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def derive(checked: Checked) -> Compiled:
     return Compiled(**vars(checked), graph=graph, derived=derived)
 
 
-def generate(compiled: Compiled, backend: str, dtype: str, precision: str) -> Engine:
+def generate(compiled: Compiled, backend: Backend, dtype: DType, precision: Precision) -> Engine:
     """The kernels of a model: lowered, printed and loaded for one backend. Raises `ModelError` (E0402)."""
     from energydsl.program.directed import Directed
     from energydsl.program.undirected import Undirected
@@ -114,7 +115,7 @@ def generate(compiled: Compiled, backend: str, dtype: str, precision: str) -> En
     return Undirected(compiled.derived, backend, dtype, precision)
 
 
-def verify(compiled: Compiled, seed: int, backend: str) -> Certificate:
+def verify(compiled: Compiled, seed: int, backend: Backend) -> Certificate:
     """The derivation certificate of a model, with the kernels of a backend."""
     from energydsl.verification.certificate import certify, certify_network
     from energydsl.verification.shrink import shrink

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from energydsl.backends.cupy import loader as cupy_loader
@@ -19,10 +19,11 @@ from energydsl.backends.text import Printed
 from energydsl.derive import Derived
 from energydsl.kernels import lower, select, verify
 from energydsl.kernels.lower import CHEAPER
+from energydsl.options import Backend, DType, Precision
 
 
 @dataclass(frozen=True)
-class Backend:
+class Implementation:
     """printer: of modules; load: a printed module; sweeps: on sparse matrices; obstacle: why it cannot be used here, or ""."""
 
     printer: type[Printer]
@@ -31,18 +32,18 @@ class Backend:
     obstacle: Callable[[], str]
 
 
-TABLE = {
-    "numpy": Backend(Printer, numpy_loader.load, None, lambda: ""),
-    "numba": Backend(NumbaPrinter, numba_loader.load, NumbaSweeps, numba_loader.obstacle),
-    "cupy": Backend(CupyPrinter, cupy_loader.load, CupySweeps, cupy_loader.obstacle),
+TABLE: Mapping[str, Implementation] = {
+    "numpy": Implementation(Printer, numpy_loader.load, None, lambda: ""),
+    "numba": Implementation(NumbaPrinter, numba_loader.load, NumbaSweeps, numba_loader.obstacle),
+    "cupy": Implementation(CupyPrinter, cupy_loader.load, CupySweeps, cupy_loader.obstacle),
 }
 
 
 def printed(
     derived: Derived,
-    dtype: str = "float32",
-    backend: str = "numpy",
-    precision: str = "full",
+    dtype: DType = "float32",
+    backend: Backend = "numpy",
+    precision: Precision = "full",
     factored: str = CHEAPER,
 ) -> Printed:
     """The text of the kernels of a derived model, a standalone module."""
@@ -50,11 +51,11 @@ def printed(
     return TABLE[backend].printer(program, dtype, precision).module()
 
 
-def load(backend: str, text: Printed) -> CompiledModule:
+def load(backend: Backend, text: Printed) -> CompiledModule:
     """The compiled module of a printed one."""
     return TABLE[backend].load(text)
 
 
-def sweeps(backend: str) -> type[SparseSweeps] | None:
+def sweeps(backend: Backend) -> type[SparseSweeps] | None:
     """The sweeps on sparse matrices that a backend has, if any."""
     return TABLE[backend].sweeps

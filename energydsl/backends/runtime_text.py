@@ -12,6 +12,7 @@ from energydsl.backends.cupy.cuda import cuda_source
 from energydsl.backends.numba.families import kernels_of
 from energydsl.backends.rooms import body_of, defined, imports_of
 from energydsl.domains import FAMILIES
+from energydsl.options import DType, Precision
 
 
 def _rooms(backend: str, *names: str) -> tuple[str, ...]:
@@ -61,7 +62,7 @@ def numpy_runtime() -> str:
 
 
 @lru_cache
-def numba_runtime(dtype: str) -> str:
+def numba_runtime(dtype: DType) -> str:
     """Everything in a Numba module that does not depend on the model: the rooms and the kernels of all families."""
     return _text(
         "NumPy, Numba and threadpoolctl", NUMBA, [f"FLOAT = np.{dtype}"], [*kernels_of(FAMILIES), tables(), ""]
@@ -69,7 +70,7 @@ def numba_runtime(dtype: str) -> str:
 
 
 @lru_cache
-def cupy_runtime(dtype: str, precision: str = "full") -> str:
+def cupy_runtime(dtype: DType, precision: Precision = "full") -> str:
     """Everything in a CuPy module that does not depend on the model: the rooms and the CUDA source of all kernels."""
     given = [
         "# np: the names of NumPy, for arrays on the device; numpy: itself.",

@@ -21,6 +21,7 @@ from energydsl.backends.numpy.runtime import Moments
 from energydsl.derive.directed.network import Factor, Network
 from energydsl.derive.records import BlockPart
 from energydsl.diagnostics import ArgumentError, NotApplicable, TooLarge, suggestion
+from energydsl.options import Backend, DType, Precision
 from energydsl.program.engine import Base, CoreProblem, Engine, MeanField, PartGradient
 from energydsl.program.gradients import add_gradient, weighted_gradient
 from energydsl.program.initialise import base_rate
@@ -154,7 +155,9 @@ class Directed(Engine):
     The conditional of a layer is that of the part that draws it, given its parents (in the core: given the others of the core).
     """
 
-    def __init__(self, derived: Network, backend: str = "numpy", dtype: str = "float32", precision: str = "full"):
+    def __init__(
+        self, derived: Network, backend: Backend = "numpy", dtype: DType = "float32", precision: Precision = "full"
+    ):
         self.network = derived
         self._core = Undirected(derived.core, backend, dtype, precision)
         self.generative, self.recognition = (

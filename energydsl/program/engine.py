@@ -18,7 +18,7 @@ from energydsl.backends.interface import Array, Arrays, CompiledModule, Fields, 
 from energydsl.derive import Derived
 from energydsl.derive.records import BlockPart
 from energydsl.diagnostics import one_of
-from energydsl.options import BACKENDS, PRECISIONS, Backend, Precision
+from energydsl.options import BACKENDS, PRECISIONS, Backend, DType, Precision
 from energydsl.random import Rng
 
 if TYPE_CHECKING:
@@ -81,7 +81,13 @@ class Engine(ABC):
     """
 
     def __init__(
-        self, derived: Derived, backend: str, dtype: str, precision: str, kernels: CompiledModule, source: str
+        self,
+        derived: Derived,
+        backend: Backend,
+        dtype: DType,
+        precision: Precision,
+        kernels: CompiledModule,
+        source: str,
     ):
         self.derived, self.model = derived, derived.model
         self.backend: Backend = one_of("backend", backend, BACKENDS)

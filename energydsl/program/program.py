@@ -16,7 +16,7 @@ from energydsl.backends.interface import Array, Arrays, Fields
 from energydsl.derive import Derived
 from energydsl.diagnostics import ArgumentError, EnergyError, NotApplicable, whole_number
 from energydsl.model.records import Resolved
-from energydsl.options import Backend, Precision
+from energydsl.options import Backend, DType, Precision
 from energydsl.program import exact
 from energydsl.program.engine import MEAN_FIELD_ITERATIONS, Engine, MeanField, Progress
 from energydsl.program.initialise import initial_params
@@ -38,7 +38,7 @@ State = Mapping[str, Any]
 class Origin(Protocol):
     """What compiles to a program: a `Model`."""
 
-    def compile(self, backend: Any, dtype: Any, precision: Any) -> Program:
+    def compile(self, backend: Backend, dtype: DType, precision: Precision) -> Program:
         """The program again."""
 
 
@@ -50,6 +50,17 @@ class Program:
 
     Wherever the energy E enters, `beta`, `weights` (by energy term) and `consts` are keyword arguments, by default those
     of the energy as it is written. What does not fit raises `ArgumentError`, `DataError` (E0401 a state, E0403 parameters).
+
+    >>> import energydsl as ed
+    >>> program = ed.zoo("rbm", {"I": 4, "J": 3}).compile("numpy", "float64")
+    >>> params = program.init(seed=0)
+    >>> state = program.init_state(params, batch=2, seed=1)
+    >>> program.energy(params, state).shape
+    (2,)
+    >>> sorted(program.gibbs(params, state, steps=3, clamp={"v"}, rng=ed.Rng(0)))
+    ['h', 'v']
+    >>> bool(program.log_partition(params) > 0)
+    True
 
     Threads may call one program at once, each with an `Rng` and states of its own; and so may forked processes, but on a GPU.
     """
@@ -277,6 +288,6 @@ class Program:
         return x
 
 
-def _compiled(model: Origin, backend: str, dtype: str, precision: str) -> Program:
+def _compiled(model: Origin, backend: Backend, dtype: DType, precision: Precision) -> Program:
     """A program from the pickled form of one."""
     return model.compile(backend, dtype, precision)

@@ -20,6 +20,7 @@ from energydsl.diagnostics import ArgumentError, NotApplicable, suggestion
 from energydsl.kernels import lower
 from energydsl.kernels.lower import CHEAPER
 from energydsl.kernels.sparse import sparse_plan
+from energydsl.options import Backend, DType, Precision
 from energydsl.program import exact, mean_field
 from energydsl.program.engine import Base, CoreEngine, CoreProblem, MeanField
 from energydsl.program.gradients import weighted_gradient
@@ -41,9 +42,9 @@ class Undirected(CoreEngine):
     def __init__(
         self,
         derived: Derived,
-        backend: str = "numpy",
-        dtype: str = "float32",
-        precision: str = "full",
+        backend: Backend = "numpy",
+        dtype: DType = "float32",
+        precision: Precision = "full",
         factored: str = CHEAPER,
     ):
         printed = registry.printed(derived, dtype, backend, precision, factored)

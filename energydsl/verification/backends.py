@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from energydsl.derive import Derived
+from energydsl.options import Backend
 from energydsl.program import Program
 from energydsl.program.undirected import Undirected
 from energydsl.random import Rng
@@ -13,7 +14,7 @@ from energydsl.verification.rounding import largest
 _CHAINS, _SWEEPS = 50, 3
 
 
-def same_sweeps(derived: Derived, seed: int, backend: str) -> Check:
+def same_sweeps(derived: Derived, seed: int, backend: Backend) -> Check:
     """The largest difference of states after some sweeps from the same states."""
     case = all_states(derived, seed)
     start = case.program.init_state(case.params, _CHAINS, seed, dict(case.inputs))

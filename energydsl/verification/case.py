@@ -17,6 +17,7 @@ from energydsl.domains import DOMAINS
 from energydsl.graph.edges import edges_of
 from energydsl.kernels.lower import CHEAPER
 from energydsl.model.records import Layer, Param, Resolved
+from energydsl.options import Backend
 from energydsl.program import Program
 from energydsl.program.initialise import constrained
 from energydsl.program.undirected import Undirected
@@ -216,14 +217,14 @@ def random_param(param: Param, rng: np.random.Generator) -> Array:
     return constrained(param, np.asarray(value))
 
 
-def some_states(derived: Derived, seed: int, backend: str = "numpy", factored: str = CHEAPER) -> Case:
+def some_states(derived: Derived, seed: int, backend: Backend = "numpy", factored: str = CHEAPER) -> Case:
     """A few random states of a model that has too many to list."""
     setting, rng = _setting(derived, seed, backend, factored), generator(seed, "states")
     states = {n: np.concatenate([_random_row(a, rng) for _ in range(_ROWS)]) for n, a in setting.units.items()}
     return Case(**_fields(setting), x=setting.with_inputs(states, _ROWS))
 
 
-def all_states(derived: Derived, seed: int, backend: str = "numpy", factored: str = CHEAPER) -> Listed:
+def all_states(derived: Derived, seed: int, backend: Backend = "numpy", factored: str = CHEAPER) -> Listed:
     """All states of a small model."""
     setting = _setting(derived, seed, backend, factored)
     states, codes = enumerate_states(setting.units, setting.values)
@@ -235,7 +236,7 @@ def _fields(setting: Setting) -> dict[str, Any]:
     return {f.name: getattr(setting, f.name) for f in fields(Setting)}
 
 
-def _setting(derived: Derived, seed: int, backend: str, factored: str) -> Setting:
+def _setting(derived: Derived, seed: int, backend: Backend, factored: str) -> Setting:
     model, rng = derived.model, generator(seed, "setting")
     params = {n: random_param(p, rng) for n, p in model.params.items()}
     weights = {label: float(rng.uniform(0.8, 1.2)) for label in model.labels}

@@ -13,6 +13,7 @@ from energydsl.derive.directed.network import Network
 from energydsl.energy import canonicalise
 from energydsl.kernels.lower import ALWAYS, NEVER, keeps_factored
 from energydsl.model.records import Resolved
+from energydsl.options import Backend
 from energydsl.verification.backends import same_sweeps
 from energydsl.verification.case import Case, all_states, some_states
 from energydsl.verification.checks.table import LISTED, SAMPLED
@@ -22,7 +23,7 @@ from energydsl.verification.joint import joint
 from energydsl.verification.records import Certificate, Check, Exercised
 
 
-def certify(full: Derived, small: Resolved, listed: bool, seed: int = 0, backend: str = "numpy") -> Certificate:
+def certify(full: Derived, small: Resolved, listed: bool, seed: int = 0, backend: Backend = "numpy") -> Certificate:
     """All checks on the shrunk model with the kernels of a backend, and what can be checked at the model's own sizes.
 
     listed: whether the states of the small model are few enough to list; else some of the checks, on some states.
@@ -38,17 +39,19 @@ def certify(full: Derived, small: Resolved, listed: bool, seed: int = 0, backend
     return Certificate(full.model.name, _sizes(small) + ("" if listed else ", some states"), tuple(checks), made)
 
 
-def _listed(derived: Derived, seed: int, backend: str, factored: str) -> tuple[Case, list[Check]]:
+def _listed(derived: Derived, seed: int, backend: Backend, factored: str) -> tuple[Case, list[Check]]:
     case = all_states(derived, seed, backend, factored)
     return case, [found for check in LISTED for found in check(case)]
 
 
-def _sampled(derived: Derived, seed: int, backend: str, factored: str) -> tuple[Case, list[Check]]:
+def _sampled(derived: Derived, seed: int, backend: Backend, factored: str) -> tuple[Case, list[Check]]:
     case = some_states(derived, seed, backend, factored)
     return case, [found for check in SAMPLED for found in check(case)]
 
 
-def certify_network(full: Network, small: Network, listed: bool, seed: int = 0, backend: str = "numpy") -> Certificate:
+def certify_network(
+    full: Network, small: Network, listed: bool, seed: int = 0, backend: Backend = "numpy"
+) -> Certificate:
     """The certificates of all parts of a model with directed parts, and that their product is a distribution."""
     checks: list[Check] = []
     made: list[Exercised] = []

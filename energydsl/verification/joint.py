@@ -10,6 +10,7 @@ from energydsl.backends.interface import Array, Arrays
 from energydsl.derive.directed.network import Factor, Network
 from energydsl.domains import DOMAINS
 from energydsl.graph.edges import edges_of
+from energydsl.options import Backend
 from energydsl.program import Program
 from energydsl.program.directed import Directed
 from energydsl.program.states import check_params, layer_arrays
@@ -21,7 +22,7 @@ from energydsl.verification.rounding import largest
 _USE = "joint"
 
 
-def joint(network: Network, seed: int, backend: str) -> Check:
+def joint(network: Network, seed: int, backend: Backend) -> Check:
     """log p(x) of every state, and -E - log Z, against the oracle; with infinite layers, that each is drawn once."""
     name = "joint = product of its parts, summed to one"
     if all(DOMAINS[layer.domain.name].finite for layer in network.model.random_layers().values()):
@@ -29,7 +30,7 @@ def joint(network: Network, seed: int, backend: str) -> Check:
     return Check(name, 0.0 if _parts_cover(network) else np.inf, 1e-9)
 
 
-def _error(network: Network, seed: int, backend: str) -> float:
+def _error(network: Network, seed: int, backend: Backend) -> float:
     engine = Directed(network, backend, "float64")
     program = Program(engine)
     rng, model = generator(seed, _USE), network.model

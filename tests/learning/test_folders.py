@@ -804,7 +804,7 @@ def test_models_programs_and_runs_are_pickled_and_copied(text: str, elsewhere: P
 def test_a_part_of_a_program_says_that_it_is_not_pickled() -> None:
     directed = ed.load(ROOT / "models/dbn.energy").compile("numpy")
     with pytest.raises(ed.NotApplicable, match="with the whole"):
-        pickle.dumps(directed.core)
+        pickle.dumps(ed.Program(directed.engine.core))
 
 
 def test_errors_are_pickled_with_their_diagnostics() -> None:

@@ -12,6 +12,7 @@ from energydsl.backends.rooms import source_of
 from energydsl.backends.scalar_text import scalar
 from energydsl.domains import FAMILIES, Family
 from energydsl.domains.scalar import Scalar
+from energydsl.options import DType
 
 _FIELDS = "const FLOAT* eta1, int rows1, const FLOAT* eta2, int rows2, const FLOAT* base, int rows0, FLOAT scale, double low, double high"
 _RANDOM = "const FLOAT* given, word k0, word k1, word block, word sweep, const word* moved, word chain"
@@ -60,13 +61,13 @@ _PANEL = {
 
 
 @lru_cache
-def cuda_source(dtype: str) -> str:
+def cuda_source(dtype: DType) -> str:
     """All kernels for "float32" or "float64", as one text."""
     kernels = [text for family in FAMILIES.values() for text in _kernels(family)]
     return "\n".join([*_numbers(dtype), "", *(source_of(piece) for piece in PIECES), *kernels])
 
 
-def _numbers(dtype: str) -> list[str]:
+def _numbers(dtype: DType) -> list[str]:
     """What the pieces are told: the precision, and the numbers that they share with the other runtimes."""
     lines = [
         f"typedef {'float' if dtype == 'float32' else 'double'} FLOAT;",

@@ -13,6 +13,7 @@ from energydsl.backends.text import Lines, Printed, comment, function, packed
 from energydsl.derive.records import BlockPart
 from energydsl.energy.terms import BASE
 from energydsl.kernels.program import Kernel, KernelProgram, LayerKernels, Section
+from energydsl.options import DType, Precision
 
 
 class Printer:
@@ -20,7 +21,7 @@ class Printer:
 
     layer_printer: type[LayerPrinter] = LayerPrinter
 
-    def __init__(self, program: KernelProgram, dtype: str, precision: str = "full"):
+    def __init__(self, program: KernelProgram, dtype: DType, precision: Precision = "full"):
         self.program, self.dtype, self.precision = program, dtype, precision
         self.steps = Steps(program)
         self.layers = self.layer_printer(self.steps)
