@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from energydsl import limits
-from energydsl.backends.interface import Array, Arrays
+from energydsl.backends.interface import Array, Arrays, Settings
 from energydsl.derive.free_energy import log_states, summable_sets
 from energydsl.derive.quadratic import coupled_quadratic
 from energydsl.diagnostics import ArgumentError, NotApplicable, NotNormalisable, TooLarge
 from energydsl.domains import DOMAINS
 from energydsl.model.records import Layer
-from energydsl.program.engine import Engine, Progress
+from energydsl.program.engine import CoreEngine, Engine, Progress
 from energydsl.program.states import by_layer, check_params, checked_state, one_hot, random_layer, random_state
 from energydsl.random import Rng, stream
 
@@ -27,7 +27,10 @@ def log_partition(
     params: Mapping[str, Any],
     given: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
-    **scalars: Any,
+    *,
+    beta: float = 1.0,
+    weights: Mapping[str, float] | None = None,
+    consts: Mapping[str, float] | None = None,
 ) -> float | Array:
     """Exact log Z(beta) of the core; `given`: its input layers, one value or many.
 
@@ -40,20 +43,31 @@ def log_partition(
     for name in inputs:
         if name not in given:
             raise ArgumentError(f"log Z depends on the input `{name}`: log_partition(params, given={{...}})")
-    check_normalisable(core, p, **scalars)
+    check_normalisable(core, p, beta=beta, weights=weights, consts=consts)
     rows = {n: core.host(given[n]) for n in inputs}
     single = all(_one_value(core.model.layers[n], rows[n]) for n in inputs)
     if single:
         rows = {n: a[None] for n, a in rows.items()}
-    value = log_sum(core, p, rows, tuple(core.model.random_layers()), progress, **scalars)
+    value = log_sum(
+        core, p, rows, tuple(core.model.random_layers()), progress, beta=beta, weights=weights, consts=consts
+    )
     return float(value[0]) if single else value
 
 
 def log_unnormalised(
-    engine: Engine, params: Mapping[str, Any], data: Mapping[str, Any], progress: Progress | None = None, **scalars: Any
+    engine: Engine,
+    params: Mapping[str, Any],
+    data: Mapping[str, Any],
+    progress: Progress | None = None,
+    *,
+    beta: float = 1.0,
+    weights: Mapping[str, float] | None = None,
+    consts: Mapping[str, float] | None = None,
 ) -> Array:
     """log p~(v) = log sum over all hidden layers of exp(-beta E), exactly; shape (rows,)."""
-    return log_sum(engine, params, data, engine.model.by_role("hidden"), progress, **scalars)
+    return log_sum(
+        engine, params, data, engine.model.by_role("hidden"), progress, beta=beta, weights=weights, consts=consts
+    )
 
 
 def log_sum(
@@ -62,15 +76,18 @@ def log_sum(
     given: Mapping[str, Any],
     over: tuple[str, ...],
     progress: Progress | None = None,
-    **scalars: Any,
+    *,
+    beta: float = 1.0,
+    weights: Mapping[str, float] | None = None,
+    consts: Mapping[str, float] | None = None,
 ) -> Array:
     """log sum over the layers `over` of exp(-beta E), for each row of all other layers, in float64.
 
     progress: takes the fraction done after every piece of an enumeration; what it raises ends the sum.
     """
     if engine.dtype != np.float64:
-        return log_sum(engine.in_float64, params, given, over, progress, **scalars)
-    p, s = check_params(engine, params), engine.settings(**scalars)
+        return log_sum(engine.in_float64, params, given, over, progress, beta=beta, weights=weights, consts=consts)
+    p, s = check_params(engine, params), engine.settings(beta, weights, consts)
     x = checked_state(engine, given, [n for n in engine.model.layers if n not in over])
     out, listed = engine.cheapest_sum(over)
     if not listed:
@@ -83,8 +100,8 @@ def log_sum(
         here = {n: a[start : start + together] for n, a in x.items()}
         rows, parts = min(together, count - start), []
         for number, states in enumerate(joint_states(engine, listed)):
-            weights = engine.host(engine.log_weights(p, _crossed(engine, here, states), s, out))
-            parts.append(np.logaddexp.reduce(weights.reshape(rows, -1), axis=1))
+            logs = engine.host(engine.log_weights(p, _crossed(engine, here, states), s, out))
+            parts.append(np.logaddexp.reduce(logs.reshape(rows, -1), axis=1))
             if progress is not None:
                 progress((piece * chunks + number + 1) / (len(starts) * chunks))
         result[start : start + rows] = np.logaddexp.reduce(parts, axis=0)
@@ -168,7 +185,14 @@ def _one_value(layer: Layer, value: Array) -> bool:
 # --- whether Z is finite
 
 
-def check_normalisable(engine: Engine, params: Mapping[str, Any], **scalars: Any) -> None:
+def check_normalisable(
+    engine: Engine,
+    params: Mapping[str, Any],
+    *,
+    beta: float = 1.0,
+    weights: Mapping[str, float] | None = None,
+    consts: Mapping[str, float] | None = None,
+) -> None:
     """Raises `NotNormalisable` where real units of the core, coupled by quadratics, have no density at these parameters.
 
     Their precision matrix is factorised; up to 4,096 units are looked at.
@@ -179,9 +203,11 @@ def check_normalisable(engine: Engine, params: Mapping[str, Any], **scalars: Any
     if not layers or size > limits.QUADRATIC_UNITS:
         return
     if engine.dtype != np.float64:
-        check_normalisable(engine.in_float64, params, **scalars)
+        check_normalisable(engine.in_float64, params, beta=beta, weights=weights, consts=consts)
         return
-    precision = _precision(core, engine.core_params(check_params(engine, params)), layers, scalars)
+    precision = _precision(
+        core, engine.core_params(check_params(engine, params)), layers, core.settings(beta, weights, consts)
+    )
     names = " and ".join(f"`{n}`" for n in layers)
     if not np.isfinite(precision).all():
         raise NotNormalisable(f"the couplings of {names} are not finite numbers")
@@ -194,14 +220,13 @@ def check_normalisable(engine: Engine, params: Mapping[str, Any], **scalars: Any
         )
 
 
-def _precision(core: Any, p: Arrays, layers: tuple[str, ...], scalars: Mapping[str, Any]) -> Array:
+def _precision(core: CoreEngine, p: Arrays, layers: tuple[str, ...], settings: Settings) -> Array:
     """d^2 (beta E) / dx dx' over all units of layers in which E is quadratic: differences of fields, exact but for rounding."""
     shapes = {n: core.model.layers[n].shape for n in layers}
     ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
     given = {n: random_layer(core, core.model.layers[n], 1, Rng(0)) for n in core.model.by_role("input")}
     start = random_state(core, 1, Rng(stream(0, "initial state")), given)
     rest = {n: a for n, a in start.items() if n not in layers}
-    settings = core.settings(**scalars)
 
     def fields(units: Array) -> list[Array]:
         """eta1 and eta2 of all units, (rows, units) each, where the units have these values."""

@@ -158,8 +158,7 @@ class Program:
         Raises `TooLarge` with the cost, `NotApplicable` where a layer can be neither summed out nor enumerated, and
         `NotNormalisable` where Z is infinite.
         """
-        scalars = {"beta": beta, "weights": weights, "consts": consts}
-        return exact.log_partition(self.engine, params, given, progress, **scalars)
+        return exact.log_partition(self.engine, params, given, progress, beta=beta, weights=weights, consts=consts)
 
     def mean_field(
         self,
