@@ -81,7 +81,7 @@ def gibbs(chains: int, backend: str) -> Work:
 
 def ais(chains: int, backend: str) -> Work:
     program = ed.load(MODELS / "rbm.energy").compile(backend)
-    path = _Path(program.engine, program.init(0), {"v": (np.random.default_rng(1).normal(-1, 1, VISIBLE),)}, {})
+    path = _Path(program.engine, program.init(0), {"v": (np.random.default_rng(1).normal(-1, 1, VISIBLE),)})
     rng = Rng(0)
     x = path.start(chains, {}, rng)
 
