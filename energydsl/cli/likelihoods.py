@@ -37,7 +37,5 @@ def describe(result: dict[str, Any], what: str) -> str:
     if result["settled"] is not None:
         text += f"\nmean field settled on {100 * result['settled']:.2f} % of the rows"
     if estimated and result["effective"] < 0.2 * result["chains"]:
-        text += (
-            "\nfew chains carry this estimate, so it may flatter the model; more temperatures (--betas) make it firmer"
-        )
+        text += "\nfew chains carry this estimate, so it may be too high; for a more precise estimate (slower) use more --betas"
     return text

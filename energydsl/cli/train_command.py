@@ -22,13 +22,16 @@ if TYPE_CHECKING:
     from energydsl.learning.run import Run
 
 
-@click.command("train")
+@click.command("train", short_help="Fit the parameters to data, and write a run folder.")
 @click.argument("file")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Run folder.  [default: runs/MODEL]")
 @training_options
 @click.option("--evaluate/--no-evaluate", default=True, help="Log-likelihood of held-out rows at the end.")
 @click.option(
-    "--evaluate-every", type=click.IntRange(min=1), metavar="N", help="And of some held-out rows every N epochs."
+    "--evaluate-every",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Also estimate the log-likelihood of some held-out rows every N epochs.",
 )
 @click.option("--start", metavar="RUN", help="Begin with the parameters and chains of a finished run.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint of --out.")
@@ -43,7 +46,10 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Fit the parameters of FILE to data; Ctrl-C saves, --resume goes on."""
+    """Fit the parameters of FILE to data, and write a run folder.
+
+    Ctrl-C saves the run; the same command with --resume goes on from there.
+    """
     from energydsl.data import load_data
     from energydsl.inference.monitors import Likelihood
     from energydsl.learning.interrupt import heeded

@@ -95,8 +95,8 @@ def resume(folder: Path, engine: Engine, settings: dict[str, Any]) -> Base:
     different = config.differences(before, settings)
     if different:
         raise EnergyError(
-            f"{folder} cannot resume: settings differ ({'; '.join(different)}). "
-            f'Another run goes on from it: start="{folder}" out="OTHER"'
+            f"cannot resume {folder}: settings differ ({'; '.join(different)}). "
+            f'To begin another run with its parameters: start="{folder}" out="OTHER"'
         )
     load_model(folder, before)
     if files.read_text(folder / MODEL) != engine.model.module.source.text:
