@@ -18,6 +18,7 @@ from energydsl.inference.ais import _Path
 from energydsl.learning.begin import begin
 from energydsl.learning.config import config_of
 from energydsl.learning.methods import CD, PCD, Method
+from energydsl.options import Backend
 from energydsl.random import Rng
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
@@ -51,7 +52,7 @@ def images(rows: int) -> np.ndarray:
     return (np.random.default_rng(1).random((rows, VISIBLE)) < 0.2).astype(np.float32)
 
 
-def update(model: str, method: Method, batch: int, backend: str) -> Work:
+def update(model: str, method: Method, batch: int, backend: Backend) -> Work:
     """One update as the training loop makes it: both phases, gradient, norms, optimiser."""
     program = ed.load(MODELS / f"{model}.energy").compile(backend)
     v = images(batch)
@@ -67,7 +68,7 @@ def update(model: str, method: Method, batch: int, backend: str) -> Work:
     return run
 
 
-def gibbs(chains: int, backend: str) -> Work:
+def gibbs(chains: int, backend: Backend) -> Work:
     program = ed.load(MODELS / "rbm.energy").compile(backend)
     params = program.init(0)
     x, settings, rng, parts = (
@@ -79,9 +80,9 @@ def gibbs(chains: int, backend: str) -> Work:
     return lambda: program.engine.sweep(params, x, settings, rng, parts)
 
 
-def ais(chains: int, backend: str) -> Work:
+def ais(chains: int, backend: Backend) -> Work:
     program = ed.load(MODELS / "rbm.energy").compile(backend)
-    path = _Path(program.engine, program.init(0), {"v": (np.random.default_rng(1).normal(-1, 1, VISIBLE),)})
+    path = _Path(program.engine.core, program.init(0), {"v": (np.random.default_rng(1).normal(-1, 1, VISIBLE),)})
     rng = Rng(0)
     x = path.start(chains, {}, rng)
 
@@ -204,8 +205,8 @@ def dbm_floor(batch: int, sweeps: int, latent: int) -> Work:
     return products(*latent * (*up, top), *sweeps * (*up, down, top), *2 * grads)
 
 
-def rows(backends: tuple[str, ...], seconds: float) -> list[Row]:
-    def ours(make: Callable[[str], Work]) -> dict[str, Work | None]:
+def rows(backends: tuple[Backend, ...], seconds: float) -> list[Row]:
+    def ours(make: Callable[[Backend], Work]) -> dict[str, Work | None]:
         return {f"energydsl {b}": make(b) for b in backends}
 
     groups: dict[str, dict[str, Work | None]] = {

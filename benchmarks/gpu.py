@@ -19,7 +19,7 @@ from harness import Row, Work, table, write_json
 
 import energydsl as ed
 from energydsl.learning.methods import CD
-from energydsl.options import PRECISIONS
+from energydsl.options import PRECISIONS, Precision
 from energydsl.program.states import check_params
 
 RBM = f"visible v[{VISIBLE}] : binary\nhidden h[{HIDDEN}] : binary\nlayers v -- h"
@@ -60,7 +60,7 @@ def sweeps(program: ed.Program, chains: int) -> Work:
     return lambda: program.engine.sweep(params, x, settings, stream, parts, STEPS)
 
 
-def dense_sweeps(precision: str, chains: int) -> Work:
+def dense_sweeps(precision: Precision, chains: int) -> Work:
     return sweeps(ed.loads(RBM).compile("cupy", precision=precision), chains)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from harness import Row, Work, medians
 
 import energydsl as ed
+from energydsl.options import Backend
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 CHAINS = 32
@@ -27,21 +28,21 @@ energy = - sum[(i, k) in G] J[i, k]*s[i]*s[k]
 """
 
 
-def torus(side: int) -> tuple[ed.Model, nx.Graph]:
+def torus(side: int) -> tuple[ed.Model, nx.Graph[int]]:
     graph = nx.convert_node_labels_to_integers(nx.grid_2d_graph(side, side, periodic=True), ordering="sorted")
     return ed.load(MODELS / "ising.energy", {"L": side}), graph
 
 
-def glass() -> tuple[ed.Model, nx.Graph]:
+def glass() -> tuple[ed.Model, nx.Graph[int]]:
     return ed.loads(GLASS), nx.random_regular_graph(3, 4096, seed=7)
 
 
-def couplings(graph: nx.Graph, gaussian: bool) -> np.ndarray:
+def couplings(graph: nx.Graph[int], gaussian: bool) -> np.ndarray:
     count = graph.number_of_edges()
     return np.random.default_rng(0).normal(size=count) if gaussian else np.full(count, 0.4)
 
 
-def ours(model: ed.Model, backend: str, sweeps: int) -> Work:
+def ours(model: ed.Model, backend: Backend, sweeps: int) -> Work:
     program = model.compile(backend)
     params = program.init(0)
     x, settings, rng, parts = (
@@ -53,7 +54,7 @@ def ours(model: ed.Model, backend: str, sweeps: int) -> Work:
     return lambda: program.engine.sweep(params, x, settings, rng, parts, sweeps)
 
 
-def thrml(graph: nx.Graph, gaussian: bool, sweeps: int) -> Work | None:
+def thrml(graph: nx.Graph[int], gaussian: bool, sweeps: int) -> Work | None:
     """THRML's Ising model with its blocks by colour, compiled by JAX."""
     try:
         import jax
@@ -91,7 +92,7 @@ def _dwave(edges: list[tuple[int, int]], weights: list[float], sweeps: int, read
             pipe.send(True)
 
 
-def dwave(graph: nx.Graph, gaussian: bool, sweeps: int) -> Work | None:
+def dwave(graph: nx.Graph[int], gaussian: bool, sweeps: int) -> Work | None:
     try:
         import dwave.samplers  # noqa: F401
     except ImportError:
@@ -113,9 +114,9 @@ def dwave(graph: nx.Graph, gaussian: bool, sweeps: int) -> Work | None:
     return run
 
 
-def rows(backends: tuple[str, ...], seconds: float) -> list[Row]:
+def rows(backends: tuple[Backend, ...], seconds: float) -> list[Row]:
     found: list[Row] = []
-    systems: dict[str, tuple[Callable[[], tuple[ed.Model, nx.Graph]], bool, int]] = {
+    systems: dict[str, tuple[Callable[[], tuple[ed.Model, nx.Graph[int]]], bool, int]] = {
         "64 x 64 torus": (lambda: torus(64), False, 100),
         "256 x 256 torus": (lambda: torus(256), False, 50),
         "random 3-regular glass, 4096 units": (glass, True, 100),

@@ -18,6 +18,8 @@ import dense
 import lattice
 from harness import table, write_json
 
+from energydsl.options import Backend
+
 PACKAGES = ("energydsl", "numpy", "numba", "scikit-learn", "torch", "jax", "thrml", "dwave-samplers")
 
 
@@ -32,7 +34,7 @@ def versions() -> dict[str, str]:
 
 
 def main() -> None:
-    backends = ("numba", "numpy")
+    backends: tuple[Backend, ...] = ("numba", "numpy")
     rows = [
         *dense.rows(backends, 0.3),
         *lattice.rows(backends, 0.5),
