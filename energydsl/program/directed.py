@@ -20,7 +20,7 @@ from energydsl.backends.interface import Array, Arrays, Fields, Random, Settings
 from energydsl.backends.numpy.runtime import Moments
 from energydsl.derive.directed.network import Factor, Network
 from energydsl.derive.records import BlockPart
-from energydsl.diagnostics import ArgumentError, NotApplicable, TooLarge, suggestion
+from energydsl.diagnostics import NotApplicable, TooLarge
 from energydsl.options import Backend, DType, Precision
 from energydsl.program.engine import Base, CoreProblem, Engine, MeanField, PartGradient
 from energydsl.program.gradients import add_gradient, weighted_gradient
@@ -183,16 +183,9 @@ class Directed(Engine):
         """The undirected part at the top."""
         return self._core
 
-    @property
-    def mixes_by_blocks(self) -> bool:
-        """Recognition draws the latents below the core; those of the core are drawn as in any model."""
-        return self._core.mixes_by_blocks
-
     def owner(self, layer: str) -> Undirected:
         """The engine of the part that draws a layer. Raises `ArgumentError` for a layer that is not random."""
-        known = self.derived.conditionals
-        if layer not in known:
-            raise ArgumentError(f"there is no random layer `{layer}`. {suggestion(layer, known)}".strip())
+        self.check_random(layer)
         return next((c.engine for c in self.generative if layer in c.targets), self._core)
 
     def settings(
@@ -265,10 +258,7 @@ class Directed(Engine):
 
     def parts(self, clamp: Iterable[str] = ()) -> tuple[BlockPart, ...]:
         """The parts of a sweep: those of the core, then the directed layers downwards."""
-        clamped = frozenset(clamp)
-        for name in clamped:
-            if name not in self.model.layers:
-                raise ArgumentError(f"there is no layer `{name}` to clamp")
+        clamped = self.check_clamped(clamp)
         for part in self.generative:
             held = [n for n in part.targets if n in clamped]
             free = [g for g in part.factor.given if g not in clamped and g in self.model.random_layers()]

@@ -17,7 +17,7 @@ import numpy as np
 from energydsl.backends.interface import Array, Arrays, CompiledModule, Fields, Random, Settings
 from energydsl.derive import Derived
 from energydsl.derive.records import BlockPart
-from energydsl.diagnostics import one_of
+from energydsl.diagnostics import ArgumentError, one_of, suggestion
 from energydsl.options import BACKENDS, PRECISIONS, Backend, DType, Precision
 from energydsl.random import Rng
 
@@ -127,14 +127,23 @@ class Engine(ABC):
     def core(self) -> CoreEngine:
         """The undirected part: what log Z belongs to, and what Gibbs sweeps run in."""
 
-    @property
-    @abstractmethod
-    def mixes_by_blocks(self) -> bool:
-        """Whether one sweep draws the latents exactly, given the data."""
-
     def core_params(self, params: Mapping[str, Any]) -> Arrays:
         """The parameters of the core."""
         return {n: params[n] for n in self.core.model.params}
+
+    def check_random(self, layer: str) -> None:
+        """Raises `ArgumentError` for a layer that is not random."""
+        known = self.derived.conditionals
+        if layer not in known:
+            raise ArgumentError(f"there is no random layer `{layer}`. {suggestion(layer, known)}".strip())
+
+    def check_clamped(self, clamp: Iterable[str]) -> frozenset[str]:
+        """The layers that are clamped. Raises `ArgumentError` for one that is not there."""
+        clamped = frozenset(clamp)
+        for name in clamped:
+            if name not in self.model.layers:
+                raise ArgumentError(f"there is no layer `{name}` to clamp")
+        return clamped
 
     @abstractmethod
     def owner(self, layer: str) -> CoreEngine:

@@ -71,16 +71,14 @@ class Undirected(CoreEngine):
         return None if plan is None else sweeps(plan, program, self.kernels)
 
     @property
-    def mixes_by_blocks(self) -> bool:
+    def _one_block(self) -> bool:
         """Whether one sweep draws the latents exactly, given the data."""
         clamped = self.derived.schedule(frozenset(self.model.by_role("visible")))
         return len(clamped) == 1 and all(part.kind == "whole" for part in clamped[0])
 
     def owner(self, layer: str) -> Undirected:
         """Itself. Raises `ArgumentError` for a layer that is not random."""
-        known = self.derived.conditionals
-        if layer not in known:
-            raise ArgumentError(f"there is no random layer `{layer}`. {suggestion(layer, known)}".strip())
+        self.check_random(layer)
         return self
 
     def settings(
@@ -163,10 +161,7 @@ class Undirected(CoreEngine):
 
     def parts(self, clamp: Iterable[str] = ()) -> tuple[BlockPart, ...]:
         """The parts of one sweep, in order, with layers clamped. Raises `ArgumentError` for a layer that is not there."""
-        clamped = frozenset(clamp)
-        for name in clamped:
-            if name not in self.model.layers:
-                raise ArgumentError(f"there is no layer `{name}` to clamp")
+        clamped = self.check_clamped(clamp)
         return tuple(part for block in self.derived.schedule(clamped) for part in block)
 
     def sweep(
@@ -233,7 +228,7 @@ class Undirected(CoreEngine):
         state = random_state(self, len(next(iter(x.values()))), random, x)
         if self.model.by_role("hidden"):
             parts = self.parts(self.model.by_role("visible"))
-            self.sweep(p, state, s, random, parts, 1 if self.mixes_by_blocks else _SETTLING)
+            self.sweep(p, state, s, random, parts, 1 if self._one_block else _SETTLING)
         return state
 
     def reconstruction(self, p: Arrays, state: Arrays, s: Settings) -> Iterator[tuple[str, Array]]:
