@@ -25,7 +25,7 @@ def _power_sign(atom: Atom, exponent: float, model: Resolved) -> int:
 def _atom_sign(atom: Atom, model: Resolved) -> int:
     if not isinstance(atom, At):
         function = FUNCTIONS[atom.function]
-        return max(function.sign, _sum_sign(atom.argument, model) if function.keeps_sign else UNKNOWN)
+        return max(function.sign, sign_of_sum(atom.argument, model) if function.keeps_sign else UNKNOWN)
     if atom.kind in ("layer", "input"):
         spec = model.layers[atom.name].domain
         domain = DOMAINS[spec.name]
@@ -36,7 +36,8 @@ def _atom_sign(atom: Atom, model: Resolved) -> int:
     return NONNEGATIVE if "nonnegative" in record.constraints else UNKNOWN
 
 
-def _sum_sign(monomials: tuple[Monomial, ...], model: Resolved) -> int:
+def sign_of_sum(monomials: tuple[Monomial, ...], model: Resolved) -> int:
+    """The proved sign of a sum of monomials."""
     signs = [sign_of_factors(m, model) if m.coefficient > 0 else UNKNOWN for m in monomials]
     if UNKNOWN in signs or not signs:
         return UNKNOWN

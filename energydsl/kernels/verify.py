@@ -19,7 +19,7 @@ from energydsl.kernels.program import (
     Section,
 )
 
-_BATCHED = ("x", "row")
+_BATCHED = ("x", "new", "row")
 _SOURCES = (*_BATCHED, "p", "c", "support", "mask", "local")
 
 
