@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from energydsl.derive.differences import by_difference, difference_formula
 from energydsl.derive.families import family_of
-from energydsl.derive.jointly import undefined_jointly
 from energydsl.derive.joint import unbounded_pairs
+from energydsl.derive.jointly import undefined_jointly
 from energydsl.derive.normalisable import normalisation_problems
 from energydsl.derive.records import Conditional, Field
 from energydsl.diagnostics import Diagnostic
