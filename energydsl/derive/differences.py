@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from energydsl.domains import DOMAINS
-from energydsl.energy.forms import Forms, affine
+from energydsl.energy.forms import Forms, affine, holds_forms
 from energydsl.energy.formula import MINUS, PLUS, Call, Formula, Number, Product, Sum, Word
 from energydsl.energy.rules import Rules
 from energydsl.energy.targets import UNIT, Contribution, output, site_of, statistic
@@ -63,11 +63,13 @@ class _Move:
 
 def _displaced(factors: tuple[Factor, ...], move: _Move, around: Mapping[str, Loop]) -> tuple[Factor, ...]:
     """Functions of several units after the move."""
-    return tuple((_function(a, move, around) if isinstance(a, Function) and a.joint else a, e) for a, e in factors)
+    return tuple(
+        (_function(a, move, around) if isinstance(a, Function) and holds_forms(a) else a, e) for a, e in factors
+    )
 
 
 def _function(function: Function, move: _Move, around: Mapping[str, Loop]) -> Function:
-    form, nested = affine(function.argument)
+    form, nested = affine(function)
     parts: list[Monomial] = []
     if form:
         parts.append(Monomial(1.0, factors=((move.forms.entry(form, around), 1.0),)))
@@ -76,7 +78,8 @@ def _function(function: Function, move: _Move, around: Mapping[str, Loop]) -> Fu
         inner = {**around, **{loop.name: loop for loop in monomial.loops}}
         moved = replace(monomial, factors=_displaced(monomial.factors, move, inner))
         parts.append(moved)
-        units = monomial.distinct_units()
+        beside = replace(monomial, factors=tuple(f for f in monomial.factors if not holds_forms(f[0])))
+        units = beside.distinct_units()
         parts += (part for part in changes(moved, move.layer, move.value, move.rules, units) if not move.still)
     return Function(function.function, tuple(parts))
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from energydsl.diagnostics import Diagnostic, Span
 from energydsl.domains import ANY, Domain
@@ -30,6 +31,7 @@ class Expander:
     """Expands expressions; loops get fresh names, so products never mix them up.
 
     warnings: where those of what stands inside functions of several units go. inside: how many functions stand around.
+    whole_exponentials: whether exp is kept as it is, for a logarithm that stands around it.
     """
 
     def __init__(self, rules: Rules, warnings: list[Diagnostic]):
@@ -37,6 +39,7 @@ class Expander:
         self.fresh = (f"l{n}" for n in itertools.count())
         self.ranges: dict[str, tuple[int, int]] = {}
         self.inside = 0
+        self.whole_exponentials = False
 
     def _loop(self, low: int, high: int, graph: str = "") -> Loop:
         """A loop with a fresh name."""
@@ -65,8 +68,8 @@ class Expander:
                 return self.expand(operand, at[::-1], bound)
             case ex.Raised(base=base, exponent=exponent):
                 return self._power(base, at, bound, exponent, node.span)
-            case ex.Applied(function=function, operand=operand):
-                return self._applied(function, self._argument(operand, at, bound), 1.0, node.span)
+            case ex.Applied():
+                return self._function(node, at, bound)
             case ex.Totalled(operand=operand):
                 return self._totalled(operand, bound)
             case ex.Summed():
@@ -161,6 +164,15 @@ class Expander:
             return [Monomial(single.coefficient**exponent, (), (), factors)]
         return self._applied("", base, exponent, span)
 
+    def _function(self, node: ex.Applied, at: tuple[Index, ...], bound: Binding) -> list[Monomial]:
+        """A function of an expression; log of a sum of exp over units as one."""
+        if node.function == "exp" and self.whole_exponentials:
+            argument = self.expand(node.operand, at, bound)
+            return [Monomial(1.0, factors=((Function("exp", tuple(argument)), 1.0),))]
+        if node.function == "log" and (found := self._exponentials(node.operand, at, bound)):
+            return [self._joint("logsumexp", found, 1.0, node.span)]
+        return self._applied(node.function, self._argument(node.operand, at, bound), 1.0, node.span)
+
     def _argument(self, node: ex.Expression, at: tuple[Index, ...], bound: Binding) -> list[Monomial]:
         """What a function is applied to."""
         self.inside += 1
@@ -177,6 +189,19 @@ class Expander:
         wide = any(map(_sums_units, base))
         degree = max((_degree(m) for m in base), default=0.0) * exponent
         return wide and exponent >= 2.0 and (degree > 2.0 or self.inside > 0)
+
+    def _exponentials(self, node: ex.Expression, at: tuple[Index, ...], bound: Binding) -> list[Monomial] | None:
+        """The exponents of what is nothing but a sum of exp over several units, each kept together; None for all else."""
+        if self.whole_exponentials:
+            return None
+        self.whole_exponentials = True
+        try:
+            found = _exponents(self._argument(node, at, bound))
+        except DiagnosticError:
+            return None
+        finally:
+            self.whole_exponentials = False
+        return found if found and is_joint(Function("logsumexp", tuple(found))) else None
 
     def _added(self, function: str, argument: list[Monomial], span: Span) -> list[Monomial] | None:
         """exp, sin and cos of a sum, by their addition theorems: one factor for each unit, and one for what holds none.
@@ -260,7 +285,9 @@ class Expander:
 
     def _joint(self, function: str, argument: list[Monomial], exponent: float, span: Span) -> Monomial:
         """A function of several units: its argument is separated by itself."""
-        apart = separated(argument, self.rules, span, self.warnings, self.ranges)
+        apart: Iterable[Monomial] = argument
+        if not FUNCTIONS[function].aggregate:
+            apart = separated(argument, self.rules, span, self.warnings, self.ranges)
         found = Function(function, tuple(collect(apart, self.rules)))
         for name in sorted(found.layers):
             domain = self.rules.domain(name)
@@ -272,6 +299,22 @@ class Expander:
                     "a function of several units takes units of domain real, and of domains with finitely many values",
                 )
         return Monomial(1.0, factors=((found, exponent),))
+
+
+def _exponents(argument: list[Monomial]) -> list[Monomial] | None:
+    """The exponents where an argument is nothing but a sum of exp, each kept together; else None."""
+    found = []
+    for m in argument:
+        plain = m.coefficient == 1.0 and m.factors
+        inner = [Monomial(math.log(m.coefficient))] if m.coefficient > 0.0 and not plain else []
+        for atom, exponent in m.factors:
+            if not isinstance(atom, Function) or atom.function != "exp":
+                return None
+            inner += [part.scaled(exponent) for part in atom.argument]
+        if m.coefficient <= 0.0 or m.predicates:
+            return None
+        found.append(replace(m, coefficient=1.0, factors=((Function("", tuple(inner)), 1.0),)))
+    return found
 
 
 def _sums_units(monomial: Monomial) -> bool:

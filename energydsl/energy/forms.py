@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from energydsl.energy.rules import Rules, collect
-from energydsl.energy.terms import At, Energy, Function, Loop, Monomial, atom_binders, is_joint, replace_in_atom
+from energydsl.energy.terms import At, Atom, Energy, Function, Loop, Monomial, atom_binders, is_joint, replace_in_atom
+from energydsl.functions import FUNCTIONS
 from energydsl.model.indices import Index
 
 # Beyond so many axes their orders are not all tried.
@@ -32,13 +33,19 @@ class Form:
         return tuple(loop.high for loop in self.axes)
 
 
-def affine(argument: Iterable[Monomial]) -> tuple[tuple[Monomial, ...], tuple[Monomial, ...]]:
+def affine(function: Function) -> tuple[tuple[Monomial, ...], tuple[Monomial, ...]]:
     """The argument of a function in two: the form that stands in it, and all else. No form without a unit."""
+    argument = function.argument
     nested = {m for m in argument if any(is_joint(a) for a, _ in m.factors)}
     plain = tuple(m for m in argument if m not in nested)
-    if not any(m.layers() for m in plain):
-        return (), tuple(argument)
+    if FUNCTIONS[function.function].aggregate or not any(m.layers() for m in plain):
+        return (), argument
     return plain, tuple(m for m in argument if m in nested)
+
+
+def holds_forms(atom: Atom) -> bool:
+    """Whether forms stand in an atom: several units do, or it is one of those that an aggregate lists."""
+    return isinstance(atom, Function) and (atom.joint or (atom.function == "" and bool(atom.layers)))
 
 
 class Forms:
@@ -59,8 +66,8 @@ class Forms:
         for monomial in monomials:
             loops = {**around, **{loop.name: loop for loop in monomial.loops}}
             for atom, _ in monomial.factors:
-                if isinstance(atom, Function) and atom.joint:
-                    form, nested = affine(atom.argument)
+                if isinstance(atom, Function) and holds_forms(atom):
+                    form, nested = affine(atom)
                     if form:
                         self.entry(form, loops)
                     self._walk(nested, loops)

@@ -98,13 +98,16 @@ def _derivatives(monomial: Monomial, param: str, fresh: Iterator[int]) -> Iterab
                 loops=tuple(replace(loop, name=own[loop.name]) for loop in inner.loops),
             )
             for derivative, target in _derivatives(renamed, param, fresh):
-                for factor, slope in _slopes(atom):
+                for factor, slope in _slopes(atom, renamed):
                     chained = outer.times(derivative).scaled(factor)
                     yield replace(chained, factors=chained.factors + slope), target
 
 
-def _slopes(atom: Function) -> list[tuple[float, tuple[Factor, ...]]]:
-    """f'(argument) as a sum of (coefficient, factors)."""
+def _slopes(atom: Function, part: Monomial) -> list[tuple[float, tuple[Factor, ...]]]:
+    """f'(argument) as a sum of (coefficient, factors), by the part of the argument that changes."""
+    if FUNCTIONS[atom.function].aggregate:
+        share = (Monomial(1.0, factors=part.factors), Monomial(-1.0, factors=((atom, 1.0),)))
+        return [(1.0, ((Function("exp", share), 1.0),))]
     derivative = FUNCTIONS[atom.function].derivative
     assert derivative is not None, f"the table of functions has no derivative of {atom.function}"
     return [(c, tuple((Function(name, atom.argument), e) for name, e in product)) for c, product in derivative]

@@ -17,6 +17,7 @@ from energydsl.energy.forms import Form, Forms
 from energydsl.energy.rules import Rules, without_idle_loops
 from energydsl.energy.targets import Contribution, joined, output
 from energydsl.energy.terms import At, Atom, Function, Loop, Monomial, Term, atom_binders, entries
+from energydsl.functions import FUNCTIONS
 from energydsl.graph.edges import edges_of
 from energydsl.kernels.program import (
     BATCH,
@@ -258,7 +259,8 @@ class _Lowering:
         sections = []
         for n, m in enumerate(atom.argument):
             inner = {**sizes, **_loop_sizes(m.loops)}
-            sections.append(self._section("", m, axes, inner, False, fixed, prefix=f"{name}_{n}_"))
+            kept = (*axes, *(loop.name for loop in m.loops)) if FUNCTIONS[atom.function].aggregate else axes
+            sections.append(self._section("", m, kept, inner, False, fixed, prefix=f"{name}_{n}_"))
         return Define(name, atom.function, tuple(sections), axes)
 
     def _access(self, atom: At, exponent: float, sizes: Sizes, fixed: tuple[str, ...]) -> Access:

@@ -30,6 +30,7 @@ from energydsl.derive.records import Schedule
 from energydsl.domains import Family
 from energydsl.domains.scalar import Scalar
 from energydsl.energy.terms import Predicate
+from energydsl.functions import FUNCTIONS
 from energydsl.model.indices import Index
 
 BATCH = "B"
@@ -52,12 +53,20 @@ class Access:
 
 @dataclass(frozen=True)
 class Define:
-    """`out = function(sum of sections)`, over `letters`; function "" is the identity."""
+    """`out = function(sum of sections)`, over `letters`; function "" is the identity.
+
+    An aggregate is a function of all entries of its sections, over the axes that they have beyond `letters`.
+    """
 
     out: str
     function: str
     sections: tuple[Section, ...]
     letters: tuple[str, ...]
+
+    @property
+    def aggregate(self) -> bool:
+        """Whether its function is one of all entries of its sections, not of their sum."""
+        return FUNCTIONS[self.function].aggregate
 
 
 @dataclass(frozen=True)

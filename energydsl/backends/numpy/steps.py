@@ -59,7 +59,10 @@ class Steps:
         for section in step.sections:
             steps, value = self.value(section, fixed)
             lines += steps
-            parts.append(align(times(value, section, ""), section.letters, step.letters))
+            own = tuple(x for x in section.letters if x not in step.letters)
+            parts.append(align(times(value, section, ""), section.letters, (*step.letters, *own)))
+        if step.aggregate:
+            return [*lines, f"    {step.out} = {call(step.function, [str(len(step.letters)), *parts])}"]
         total = " + ".join(parts) or "0.0"
         return [*lines, f"    {step.out} = {call(step.function, [total]) if step.function else total}"]
 
