@@ -25,6 +25,7 @@ from energydsl.kernels.program import (
     Contract,
     Define,
     Draw,
+    FormScan,
     Kernel,
     KernelProgram,
     LayerKernels,
@@ -32,6 +33,7 @@ from energydsl.kernels.program import (
     Scan,
     Section,
 )
+from energydsl.kernels.running import form_scan
 from energydsl.model.records import Layer, Resolved
 
 # For choosing an order of contractions only; any batch gives right results.
@@ -107,7 +109,8 @@ class _Lowering:
         scan = None
         if self.derived.parts[layer.name].kind == "scan":
             units = tuple(self._field(layer, f, site) for f in conditional.fields)
-            scan = Scan(layer.name, layer.shape, units, site, bounded("sample"), self._changes(layer, site))
+            moved, running = self._changes(layer, site), self._running(layer, fields)
+            scan = Scan(layer.name, layer.shape, units, site, bounded("sample"), moved, running)
         overwritten = frozenset({"u", *(kernel.name for kernel in fields if kernel.held)})
         return LayerKernels(
             layer=layer.name,
@@ -163,6 +166,19 @@ class _Lowering:
             if sections:
                 found.append(Kernel(form.name, "", letters, form.shape, tuple(sections)))
         return tuple(found)
+
+    def _running(self, layer: Layer, fields: tuple[Kernel, ...]) -> FormScan | None:
+        """The scan of a layer by running forms, where it has one; `fields` are those without forms."""
+        domain = DOMAINS[layer.domain.name]
+        terms = [t for t in self.derived.energy.terms if layer.name in t.monomial.joint_layers()]
+        read = {a.name for kernel in fields for s in kernel.sections for a in _read(s)}
+        if not terms or not domain.two_valued or domain.points is None or layer.name in read:
+            return None
+
+        def lowered(monomial: Monomial, axes: tuple[str, ...], sizes: Mapping[str, tuple[int, int]]) -> Section:
+            return self._section("", monomial, axes, dict(sizes), row=False)
+
+        return form_scan(layer, domain.points, terms, self.forms, Rules(self.model), lowered)
 
     def gradient(self, param: str) -> Kernel:
         gradient = self.derived.gradients[param]
@@ -289,6 +305,18 @@ class _Lowering:
             return ()
         layer = self.model.layers[atom.name]
         return layer.energy_shape[len(layer.shape) :] if atom.kind == "new" else layer.energy_shape
+
+
+def _read(section: Section) -> Iterator[Access]:
+    """All arrays that a section reads."""
+    for step in section.steps:
+        if isinstance(step, Define):
+            for inner in step.sections:
+                yield from _read(inner)
+        elif isinstance(step, Contract):
+            yield from (a for a in (step.left, step.right) if a is not None)
+    if section.result is not None:
+        yield section.result
 
 
 def _without_forms(field: Field) -> Field:

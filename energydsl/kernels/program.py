@@ -212,10 +212,38 @@ class Moments:
 
 
 @dataclass(frozen=True)
+class FormTerm:
+    """coefficient * weight * the sum of `change` over all entries of some forms: a term in the field of a unit of two values.
+
+    change: a formula in m0, m1, ... (the forms without the unit), d0, d1, ... (what they gain by 1 of it) and a0, a1, ...
+    forms: their names. arrays: the a, over the axes of the forms.
+    """
+
+    label: str
+    coefficient: float
+    change: Scalar
+    forms: tuple[str, ...]
+    arrays: tuple[Section, ...]
+
+
+@dataclass(frozen=True)
+class FormScan:
+    """A scan that needs nothing of the terms of several units but running forms.
+
+    points: the two values of a unit. slopes: d of each form, sections over the axes of the layer and of the form.
+    """
+
+    points: tuple[float, float]
+    terms: tuple[FormTerm, ...]
+    slopes: Mapping[str, tuple[Section, ...]]
+
+
+@dataclass(frozen=True)
 class Scan:
     """The units of a layer of this shape in turn: the fields of one unit, at the letters `site`, and its draw.
 
-    changes: what each form that holds the unit changes by when it takes the value "new".
+    changes: what each form that holds the unit changes by when it takes the value "new". running: the same by running forms
+    alone, where the units have two values and the rest of their fields does not couple them.
     """
 
     layer: str
@@ -224,6 +252,7 @@ class Scan:
     site: tuple[str, ...]
     formula: Scalar
     changes: tuple[Kernel, ...] = ()
+    running: FormScan | None = None
 
 
 @dataclass(frozen=True)
