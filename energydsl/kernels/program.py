@@ -264,6 +264,7 @@ class LayerKernels:
 class KernelProgram:
     """All kernels of a model, and the data that they stand on.
 
+    gradients: dE/dparam by parameter, summed over chains. slopes: dE/dx by layer, one for each chain.
     shapes: of parameters, layers and inputs as they stand in the energy. consts: by name. edges: of each graph, two unit
     numbers an edge. colours: of the units of coloured layers. schedules: Gibbs blocks, "free" and with data "clamped".
     """
@@ -273,6 +274,7 @@ class KernelProgram:
     layers: Mapping[str, LayerKernels]
     energy: Kernel
     gradients: Mapping[str, Kernel]
+    slopes: Mapping[str, Kernel]
     shapes: Mapping[str, tuple[int, ...]]
     consts: Mapping[str, float]
     edges: Mapping[str, Integers] = field(compare=False)
@@ -286,3 +288,4 @@ class KernelProgram:
             yield from layer.scan.fields if layer.scan else ()
         yield self.energy
         yield from self.gradients.values()
+        yield from self.slopes.values()

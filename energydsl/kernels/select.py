@@ -28,11 +28,13 @@ from energydsl.kernels.program import (
 
 def select(program: KernelProgram) -> KernelProgram:
     """The program with its matrix products found."""
+    slopes = {n: replace(k, sections=tuple(map(_section, k.sections))) for n, k in program.slopes.items()}
     return replace(
         program,
         layers=MappingProxyType({n: _layer(layer) for n, layer in program.layers.items()}),
         energy=replace(program.energy, sections=tuple(map(_section, program.energy.sections))),
         gradients=MappingProxyType({n: _gradient(kernel) for n, kernel in program.gradients.items()}),
+        slopes=MappingProxyType(slopes),
     )
 
 

@@ -17,7 +17,7 @@ from energydsl.derive import Derived
 from energydsl.diagnostics import ArgumentError, EnergyError, NotApplicable, whole_number
 from energydsl.model.records import Resolved
 from energydsl.options import Backend, DType, Precision
-from energydsl.program import exact
+from energydsl.program import exact, gradients
 from energydsl.program.engine import MEAN_FIELD_ITERATIONS, Engine, MeanField, Progress
 from energydsl.program.initialise import initial_params
 from energydsl.program.states import (
@@ -141,6 +141,37 @@ class Program:
         """Batch mean of G with dE = sum(G * dparam) for every change that the constraints admit, by parameter."""
         p, x = check_params(self.engine, params), checked_state(self.engine, state, self.model.layers)
         return self.engine.energy_gradient(p, x, self.engine.settings(beta, weights, consts))
+
+    def score(
+        self,
+        params: Params,
+        state: State,
+        layers: Iterable[str] | None = None,
+        *,
+        beta: float = 1.0,
+        weights: Weights = None,
+        consts: Weights = None,
+    ) -> Arrays:
+        """d log p/dx = -beta dE/dx by layer, (chains, *layer): what `jax.grad` of a log density, or Stan, would give.
+
+        layers: which, by default all random ones. Entries of a finite layer count as real numbers, in the energy as it is
+        folded (x^2 = x for 0 and 1): where a unit stands in no function of several, its slope times a step is the difference.
+        Raises `NotApplicable` for a model with directed parts.
+
+        >>> import energydsl as ed
+        >>> program = ed.loads("visible x[2] : real energy = 0.5 * sum(x^2)").compile("numpy", "float64")
+        >>> program.score({}, {"x": [[1.0, 2.0]]})["x"]
+        array([[-1., -2.]])
+        """
+        engine = self.engine
+        if engine.core is not engine:
+            raise NotApplicable("the score is of undirected models: conditional parts of a model are normalised apart")
+        names = list(self.model.random_layers()) if layers is None else list(layers)
+        for name in names:
+            engine.check_random(name)
+        p, s = check_params(engine, params), engine.settings(beta, weights, consts)
+        found = gradients.score(engine, p, checked_state(engine, state, self.model.layers), s, names)
+        return {n: engine.xp.array(a) for n, a in found.items()}
 
     def log_partition(
         self,
