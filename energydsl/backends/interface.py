@@ -194,6 +194,9 @@ class CompiledModule(Protocol):
     def single_threaded_blas(self) -> AbstractContextManager[None]:
         """The cores are the kernels' inside."""
 
+    def fill(self, random: Random, out: Array, /) -> Array:
+        """Fill an array, chains first, with uniform numbers in [0, 1)."""
+
     def host(self, array: Any, /) -> Array:
         """The values as a NumPy array."""
 

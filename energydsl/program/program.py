@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from energydsl import defaults
 from energydsl.backends.interface import Array, Arrays, Fields
 from energydsl.derive import Derived
 from energydsl.diagnostics import ArgumentError, EnergyError, NotApplicable, whole_number
@@ -20,6 +21,7 @@ from energydsl.options import Backend, DType, Precision
 from energydsl.program import exact, gradients
 from energydsl.program.engine import MEAN_FIELD_ITERATIONS, Engine, MeanField, Progress
 from energydsl.program.initialise import initial_params
+from energydsl.program.samplers import Choice, transition
 from energydsl.program.states import (
     by_layer,
     check_drawn,
@@ -301,19 +303,21 @@ class Program:
         clamp: Iterable[str] = (),
         rng: Rng | np.random.Generator | None = None,
         *,
+        sampler: Choice = defaults.SAMPLER,
         beta: float = 1.0,
         weights: Weights = None,
         consts: Weights = None,
     ) -> Arrays:
         """A new state after `steps` sweeps; layers in `clamp`, and inputs, are held.
 
-        rng: an `Rng`, or a generator of NumPy's; it goes on from call to call, so make it once, before a loop.
+        rng: an `Rng`, or a generator of NumPy's; it goes on from call to call, so make it once, before a loop. sampler: how chains
+        are moved, "auto" by Gibbs blocks where these fit; one that adapts does so in the first half of the steps.
         """
         engine = self.engine
         p, s = check_params(engine, params), engine.settings(beta, weights, consts)
-        parts = engine.parts(clamp)
+        move = transition(engine, sampler, clamp)
         x = {n: engine.xp.array(a) for n, a in checked_state(engine, state, self.model.layers).items()}
-        engine.sweep(p, x, s, as_random(rng), parts, steps)
+        move.run(p, x, s, as_random(rng), steps)
         check_drawn(engine, x)
         return x
 
