@@ -18,7 +18,7 @@ from energydsl.learning.chains import AtData, Chains, Persistent, Restarted
 from energydsl.learning.objective import Likelihood, Objective, Prediction, WakeSleepBound
 from energydsl.learning.posterior import POSITIVE, Posterior, WithMissing
 from energydsl.options import SAMPLERS, SamplerName
-from energydsl.program.samplers import chosen
+from energydsl.program.samplers import chosen, core_of
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def check_applicable(derived: Derived, method: Method) -> None:
     table = {verdict.name: verdict for verdict in derived.verdicts}
     if not table[method.name].ok:
         raise NotApplicable(f"{method.name} does not fit this model: {table[method.name].why}")
-    chosen(method.sampler, getattr(derived, "core", derived))
+    chosen(method.sampler, core_of(derived))
     needs = method.posterior().needs
     if needs and derived.model.by_role("hidden") and not table[needs].ok:
         raise NotApplicable(f"a positive phase by mean field does not fit this model: {table[needs].why}")

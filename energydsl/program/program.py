@@ -18,7 +18,7 @@ from energydsl.derive import Derived
 from energydsl.diagnostics import ArgumentError, EnergyError, NotApplicable, whole_number
 from energydsl.model.records import Resolved
 from energydsl.options import Backend, DType, Precision
-from energydsl.program import exact, gradients
+from energydsl.program import elimination, exact, gradients
 from energydsl.program.engine import MEAN_FIELD_ITERATIONS, Engine, MeanField, Progress
 from energydsl.program.initialise import initial_params
 from energydsl.program.samplers import Choice, transition
@@ -192,6 +192,36 @@ class Program:
         `NotNormalisable` where Z is infinite.
         """
         return exact.log_partition(self.engine, params, given, progress, beta=beta, weights=weights, consts=consts)
+
+    def marginals(
+        self,
+        params: Params,
+        given: State | None = None,
+        *,
+        beta: float = 1.0,
+        weights: Weights = None,
+        consts: Weights = None,
+    ) -> Arrays:
+        """p(value | given) of every unit of the layers that are not given, exactly, by layer: (rows, *layer, values).
+
+        By elimination, so where these layers are finite and their units form a tree, a chain or a narrow strip. Raises
+        `NotApplicable` with the reason where they do not.
+
+        >>> import energydsl as ed
+        >>> text = "visible s[30] : spin energy = - sum[i in range(29)] s[i]*s[i + 1] - s[0]"
+        >>> program = ed.loads(text).compile("numpy", "float64")
+        >>> program.marginals({})["s"][0, 0].round(4)
+        array([0.1192, 0.8808])
+        """
+        engine, held = self.engine, {} if given is None else by_layer(given, ())
+        layers = [n for n in self.model.random_layers() if n not in held]
+        plan = "it has directed parts" if engine.core is not engine else elimination.planned(self.derived, layers)
+        if isinstance(plan, str):
+            raise NotApplicable(f"exact marginals do not fit this model: {plan}")
+        needed = [n for n in self.model.layers if n not in layers]
+        x = checked_state(engine, held, needed) if needed else {}
+        p, s = check_params(engine, params), engine.settings(beta, weights, consts)
+        return elimination.marginals(engine.core, plan, p, x, s)
 
     def mean_field(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from energydsl.derive.records import Conditional, Schedule, Verdict
+from energydsl.derive.records import Conditional, Schedule
 from energydsl.energy.formula import Call, Equation, Formula, Probability, Sum, Symbol, mapped
 from energydsl.energy.formula_html import as_html as html
 from energydsl.energy.formula_latex import as_latex as latex
@@ -35,7 +35,9 @@ def as_json(model: Compiled) -> dict[str, Any]:
             "summed_out": list(model.derived.free_energy.summed_out),
             "text": model.derived.free_energy.text,
         },
-        "applicability": {v.name: {"kind": v.kind, "ok": v.ok, "why": v.why} for v in what_fits(model)},
+        "applicability": {
+            v.name: {"kind": v.kind, "ok": v.ok, "why": v.why} for v in samplers.what_fits(model.derived)
+        },
         "terms": [{"label": label, "text": text, "from": origin} for label, text, origin in terms(model)],
         "expanded": expanded(model),
         "own_terms": own_terms(model),
@@ -145,14 +147,8 @@ def as_text(model: Compiled) -> str:
     out = ", ".join(model.derived.free_energy.summed_out) or "nothing"
     parts += ["", f"free energy, summed out: {out}", f"  {model.derived.free_energy}"]
     parts += ["", "what fits this model"]
-    parts += [f"  {v.name:<14} {'yes' if v.ok else 'no':<4} {v.why}" for v in what_fits(model)]
+    parts += [f"  {v.name:<14} {'yes' if v.ok else 'no':<4} {v.why}" for v in samplers.what_fits(model.derived)]
     return "\n".join(parts)
-
-
-def what_fits(model: Compiled) -> tuple[Verdict, ...]:
-    """Objectives and estimators, and samplers of the core."""
-    core = model.factorisation.core.derive() if model.factorisation else model.derived
-    return (*model.derived.verdicts, *samplers.verdicts(core))
 
 
 def mean_field(model: Compiled) -> list[str]:

@@ -6,6 +6,7 @@ A sampler says whether it fits what was derived, and makes a `Transition`, which
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -15,6 +16,7 @@ from energydsl.derive import Derived
 from energydsl.derive.records import BlockPart, Verdict
 from energydsl.diagnostics import NotApplicable, one_of
 from energydsl.options import SAMPLERS, SamplerName
+from energydsl.program.elimination import Elimination, planned
 from energydsl.program.engine import Engine
 from energydsl.program.samplers.gibbs import Blocks as Blocks
 from energydsl.program.samplers.gibbs import Gibbs as Gibbs
@@ -23,10 +25,11 @@ from energydsl.program.samplers.hamiltonian import Langevin as Langevin
 from energydsl.program.samplers.record import Clamped, Fit
 from energydsl.program.samplers.record import Sampler as Sampler
 from energydsl.program.samplers.record import Transition as Transition
+from energydsl.program.samplers.tree import Tree as Tree
 
 # In the order in which `auto` takes the first that fits.
 TABLE: Mapping[str, Sampler] = MappingProxyType(
-    {sampler.name: sampler for sampler in (Gibbs(), Hamiltonian(), Langevin())}
+    {sampler.name: sampler for sampler in (Gibbs(), Tree(), Hamiltonian(), Langevin())}
 )
 
 # What a user names, or makes.
@@ -92,6 +95,24 @@ class _Downwards(Transition):
         inside = {n: x[n] for n in engine.core.model.layers}
         self.core.sweep(engine.core_params(p), inside, s.core, random, steps, None, keep)
         engine.sweep(p, x, s, random, self.below, 1, None, keep)
+
+
+def core_of(derived: Derived) -> Derived:
+    """What is derived from the undirected part: what samplers move."""
+    return getattr(derived, "core", derived)
+
+
+def what_fits(derived: Derived) -> tuple[Verdict, ...]:
+    """The table of applicability with the samplers; where too many states would be listed, an exact sum by elimination."""
+    core, rows = core_of(derived), []
+    for verdict in derived.verdicts:
+        if verdict.name == "exact" and not verdict.ok and core is derived:
+            plan = planned(core, tuple(core.model.random_layers()))
+            if isinstance(plan, Elimination):
+                why = f"{len(plan.units.states)} units eliminated one by one, 2^{plan.order.log2_states:.3g} joint states at most"
+                verdict = replace(verdict, ok=True, why=why)
+        rows.append(verdict)
+    return (*rows, *verdicts(core))
 
 
 def fitting(engine: Engine, choice: Choice, clamp: Iterable[str]) -> Transition:
