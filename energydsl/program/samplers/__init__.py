@@ -18,6 +18,8 @@ from energydsl.diagnostics import NotApplicable, one_of
 from energydsl.options import SAMPLERS, SamplerName
 from energydsl.program.elimination import Elimination, planned
 from energydsl.program.engine import Engine
+from energydsl.program.samplers.clusters import SwendsenWang as SwendsenWang
+from energydsl.program.samplers.clusters import Wolff as Wolff
 from energydsl.program.samplers.gibbs import Blocks as Blocks
 from energydsl.program.samplers.gibbs import Gibbs as Gibbs
 from energydsl.program.samplers.hamiltonian import Hamiltonian as Hamiltonian
@@ -29,7 +31,7 @@ from energydsl.program.samplers.tree import Tree as Tree
 
 # In the order in which `auto` takes the first that fits.
 TABLE: Mapping[str, Sampler] = MappingProxyType(
-    {sampler.name: sampler for sampler in (Gibbs(), Tree(), Hamiltonian(), Langevin())}
+    {sampler.name: sampler for sampler in (Gibbs(), Tree(), SwendsenWang(), Wolff(), Hamiltonian(), Langevin())}
 )
 
 # What a user names, or makes.
