@@ -22,6 +22,7 @@ from energydsl.program.samplers.clusters import SwendsenWang as SwendsenWang
 from energydsl.program.samplers.clusters import Wolff as Wolff
 from energydsl.program.samplers.gibbs import Blocks as Blocks
 from energydsl.program.samplers.gibbs import Gibbs as Gibbs
+from energydsl.program.samplers.gradients import GibbsWithGradients as GibbsWithGradients
 from energydsl.program.samplers.hamiltonian import Hamiltonian as Hamiltonian
 from energydsl.program.samplers.hamiltonian import Langevin as Langevin
 from energydsl.program.samplers.record import Clamped, Fit
@@ -31,7 +32,10 @@ from energydsl.program.samplers.tree import Tree as Tree
 
 # In the order in which `auto` takes the first that fits.
 TABLE: Mapping[str, Sampler] = MappingProxyType(
-    {sampler.name: sampler for sampler in (Gibbs(), Tree(), SwendsenWang(), Wolff(), Hamiltonian(), Langevin())}
+    {
+        sampler.name: sampler
+        for sampler in (Gibbs(), Tree(), SwendsenWang(), Wolff(), GibbsWithGradients(), Hamiltonian(), Langevin())
+    }
 )
 
 # What a user names, or makes.
