@@ -373,4 +373,10 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "value of a function of the table wrong": (SQUASHED, function("sigmoid", value=math.tanh)),
     "gradient of a symmetric matrix doubled": (HOPFIELD, set_to(gradients, "projected", doubled_symmetric)),
     "gradient with the wrong sign": (RBM, set_to(energydsl.derive._gradients, "merge", lambda f: lambda parts, rules: f(flipped_part(rules, tuple(parts)), rules))),
+    # slopes
+    "slope of a pair by its first unit alone": (GLASS, set_to(energydsl.derive._slopes, "by_layer", lambda f: lambda *args: f(*args)[:1])),
+    "slope without beta": (RBM, source('-1.0 * s.beta * s.weights["energy"] * p["b"]', '-1.0 * s.weights["energy"] * p["b"]')),
+    "score of the wrong sign": (QUARTIC, set_to(gradients, "score", lambda f: lambda *args: {n: -g for n, g in f(*args).items()})),
+    "chain rule forgotten in a slope": (COX, set_to(targets, "_slopes", no_chain_rule)),
+    "base measure of a slope times beta": (POISSON, source("    total += t0\n", "    total += s.beta * t0\n")),
 }  # fmt: skip

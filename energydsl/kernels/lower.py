@@ -66,6 +66,7 @@ def lower(derived: Derived, factored: str = CHEAPER) -> KernelProgram:
         energy=lowering.energy(),
         gradients=MappingProxyType({n: lowering.gradient(n) for n in model.params}),
         forms=MappingProxyType({form.name: lowering.form(form) for form in forms.all}),
+        slopes=MappingProxyType({n: lowering.slope(model.layers[n]) for n in derived.slopes}),
         shapes=MappingProxyType(
             {n: p.shape for n, p in model.params.items()}
             | {n: x.energy_shape for n, x in model.layers.items()}
@@ -185,6 +186,11 @@ class _Lowering:
         shape = self.model.params[param].shape
         sections = tuple(s for p in gradient.parts for s in self._aimed(p, shape, (), row=True))
         return Kernel(param, gradient.text, tuple(output(k) for k in range(len(shape))), shape, sections)
+
+    def slope(self, layer: Layer) -> Kernel:
+        slope, shape = self.derived.slopes[layer.name], layer.energy_shape
+        sections = tuple(s for p in slope.parts for s in self._aimed(p, shape, (), row=False))
+        return Kernel(layer.name, slope.text, tuple(output(k) for k in range(len(shape))), shape, sections)
 
     def energy(self) -> Kernel:
         sections: list[Section] = []

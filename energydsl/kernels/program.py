@@ -312,6 +312,7 @@ class LayerKernels:
 class KernelProgram:
     """All kernels of a model, and the data that they stand on.
 
+    gradients: dE/dparam by parameter, summed over chains. slopes: dE/dx by layer, one for each chain.
     shapes: of parameters, layers, inputs and forms as they stand in the energy. forms: inner forms, which a scan keeps beside
     the state. consts: by name. edges: of each graph, two unit
     numbers an edge. colours: of the units of coloured layers. schedules: Gibbs blocks, "free" and with data "clamped".
@@ -323,6 +324,7 @@ class KernelProgram:
     energy: Kernel
     gradients: Mapping[str, Kernel]
     forms: Mapping[str, Kernel]
+    slopes: Mapping[str, Kernel]
     shapes: Mapping[str, tuple[int, ...]]
     consts: Mapping[str, float]
     edges: Mapping[str, Integers] = field(compare=False)
@@ -337,3 +339,4 @@ class KernelProgram:
         yield from self.forms.values()
         yield self.energy
         yield from self.gradients.values()
+        yield from self.slopes.values()

@@ -28,12 +28,14 @@ from energydsl.kernels.program import (
 
 def select(program: KernelProgram) -> KernelProgram:
     """The program with its matrix products found."""
+    slopes = {n: replace(k, sections=tuple(map(_section, k.sections))) for n, k in program.slopes.items()}
     return replace(
         program,
         layers=MappingProxyType({n: _layer(layer) for n, layer in program.layers.items()}),
         forms=MappingProxyType(dict(zip(program.forms, _units(tuple(program.forms.values())), strict=True))),
         energy=replace(program.energy, sections=tuple(map(_section, program.energy.sections))),
         gradients=MappingProxyType({n: _gradient(kernel) for n, kernel in program.gradients.items()}),
+        slopes=MappingProxyType(slopes),
     )
 
 

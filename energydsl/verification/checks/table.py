@@ -14,6 +14,7 @@ from energydsl.verification.checks.forms import forms
 from energydsl.verification.checks.free_energy import free_energy
 from energydsl.verification.checks.likelihood import likelihood
 from energydsl.verification.checks.log_partition import log_partition
+from energydsl.verification.checks.scores import scores
 from energydsl.verification.checks.slopes import slopes
 from energydsl.verification.checks.sweeps import sweeps
 from energydsl.verification.records import Check
@@ -30,7 +31,15 @@ LISTED: tuple[Callable[[Listed], Iterator[Check]], ...] = (
     free_energy,
     densities,
     slopes,
+    scores,
     likelihood,
 )
 # Where there are too many, on some of them.
-SAMPLED: tuple[Callable[[Case], Iterator[Check]], ...] = (energies, sampled_differences, sampled_blocks, forms, slopes)
+SAMPLED: tuple[Callable[[Case], Iterator[Check]], ...] = (
+    energies,
+    sampled_differences,
+    sampled_blocks,
+    forms,
+    slopes,
+    scores,
+)
