@@ -23,7 +23,7 @@ from energydsl.derive.records import BlockPart
 from energydsl.domains import DOMAINS, FAMILIES
 from energydsl.domains.scalar import Num, Op, apply
 from energydsl.domains.table import ETA1, ETA2, HIGH, LOW, UNIFORM
-from energydsl.energy import canonical, rules, statistics, targets, terms
+from energydsl.energy import rules, separate, statistics, targets, terms
 from energydsl.energy.expand import Expander
 from energydsl.energy.terms import At, Energy, Term
 from energydsl.functions import FUNCTIONS
@@ -231,8 +231,8 @@ def no_power_rule(original: Any) -> Any:
 
 
 def no_chain_rule(original: Any) -> Any:
-    def mutant(atom: Any) -> Any:
-        return [(1.0, ())] if atom.function == "exp" else original(atom)
+    def mutant(atom: Any, part: Any) -> Any:
+        return [(1.0, ())] if atom.function == "exp" else original(atom, part)
 
     return mutant
 
@@ -262,8 +262,8 @@ def wrong_shift(original: Any) -> Any:
 
 
 def one_hot_states_together(original: Any) -> Any:
-    def mutant(monomial: Any, meeting: Any, rules: Any) -> Any:
-        return [canonical._where_equal(monomial, *meeting, rules)]
+    def mutant(monomial: Any, meeting: Any, rules: Any, around: Any) -> Any:
+        return [separate._where_equal(monomial, *meeting, rules, around)]
 
     return mutant
 
@@ -303,7 +303,7 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "every matrix taken as symmetric": (SQUARE, set_to(rules, "_symmetric", treats_all_as_symmetric)),
     "index inside a function mixed up": (INNER, set_to(terms, "_replace_under", captures)),
     "every diagonal taken as zero": (SQUARE, set_to(rules, "_on_zero_diagonal", lambda f: lambda a, r: len(a.indices) == 2 and a.indices[0] == a.indices[1])),
-    "two states of one unit at once": (PAIRS, set_to(canonical, "_split", one_hot_states_together)),
+    "two states of one unit at once": (PAIRS, set_to(separate, "_split", one_hot_states_together)),
     # the fields
     "field with the wrong sign": (RBM, fields(flipped_part)),
     "top-down input forgotten": (DBM, fields(without_top_down)),

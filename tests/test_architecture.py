@@ -96,6 +96,8 @@ def test_derivations_do_not_import_one_another() -> None:
                     "normalisable",
                     "families",
                     "joint",
+                    "differences",
+                    "jointly",
                 ), f"{path.name} imports {name}"
 
 

@@ -170,6 +170,9 @@ class CompiledModule(Protocol):
     ) -> dict[str, Array]:
         """E by term, (chains,), without beta and weights; leaves out terms of given layers."""
 
+    def with_forms(self, p: Arrays, x: Arrays, s: Settings, w: Any, /) -> Arrays:
+        """A state with the inner forms beside it, made anew where they are not there; its arrays are those of x."""
+
     def update(
         self, part: Part, p: Arrays, x: Arrays, s: Settings, random: Random, w: Any, means: Any = ..., /
     ) -> None:

@@ -37,7 +37,8 @@ class Printer:
     def model(self) -> str:
         """The text of the model."""
         program = self.program
-        body = [line for layer in program.layers.values() for line in self.layers.layer(layer)]
+        body = self.forms() if program.forms else []
+        body += [line for layer in program.layers.values() for line in self.layers.layer(layer)]
         body += self.energy(program.energy)
         body += [line for name, kernel in program.gradients.items() for line in self.gradient(name, kernel)]
         body += [line for name, kernel in program.slopes.items() for line in self.slope(name, kernel)]
@@ -62,7 +63,21 @@ class Printer:
         constants = [f"{name} = {text}" for text, name in self.steps.constants.items()]
         return "\n".join([*head, *edges, *colours, *constants, "", *body, ""])
 
-    # --- energy and gradient
+    # --- inner forms, energy and gradient
+
+    def forms(self) -> Lines:
+        """The inner forms of a state."""
+        body = ['    if "form 1" in x:', "        return x", "    x = dict(x)"]
+        for name, kernel in self.program.forms.items():
+            letters = (BATCH, *kernel.letters)
+            shape = ", ".join(["rows(x)", *map(str, kernel.shape)])
+            body.append(f"    form = np.zeros(({shape},), DTYPE)")
+            for section in kernel.sections:
+                steps, value = self.steps.value(section, {})
+                body += [*steps, f"    form += {align(times(value, section, ''), section.letters, letters)}"]
+            body.append(f'    x["{name}"] = form')
+        doc = "A state with the inner forms beside it, made anew where they are not there; its arrays are those of x."
+        return function("with_forms", "p, x, s, w", doc, [*body, "    return x"])
 
     def energy(self, kernel: Kernel) -> Lines:
         """The energy by term."""

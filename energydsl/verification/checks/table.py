@@ -10,6 +10,7 @@ from energydsl.verification.checks.densities import densities
 from energydsl.verification.checks.differences import listed_differences, sampled_differences
 from energydsl.verification.checks.draws import draws
 from energydsl.verification.checks.energies import energies
+from energydsl.verification.checks.forms import forms
 from energydsl.verification.checks.free_energy import free_energy
 from energydsl.verification.checks.likelihood import likelihood
 from energydsl.verification.checks.log_partition import log_partition
@@ -24,6 +25,7 @@ LISTED: tuple[Callable[[Listed], Iterator[Check]], ...] = (
     listed_differences,
     listed_blocks,
     sweeps,
+    forms,
     draws,
     log_partition,
     free_energy,
@@ -33,4 +35,11 @@ LISTED: tuple[Callable[[Listed], Iterator[Check]], ...] = (
     likelihood,
 )
 # Where there are too many, on some of them.
-SAMPLED: tuple[Callable[[Case], Iterator[Check]], ...] = (energies, sampled_differences, sampled_blocks, slopes, scores)
+SAMPLED: tuple[Callable[[Case], Iterator[Check]], ...] = (
+    energies,
+    sampled_differences,
+    sampled_blocks,
+    forms,
+    slopes,
+    scores,
+)
