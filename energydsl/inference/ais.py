@@ -20,7 +20,7 @@ from energydsl.arrays import Values
 from energydsl.backends.interface import Arrays
 from energydsl.derive.free_energy import summable_sets
 from energydsl.derive.records import BlockPart
-from energydsl.diagnostics import ArgumentError, EstimateError
+from energydsl.diagnostics import ArgumentError, EstimateError, NotApplicable
 from energydsl.program.engine import CoreEngine, Engine
 from energydsl.program.exact import check_normalisable
 from energydsl.program.initialise import base_rate
@@ -219,6 +219,10 @@ class _Path:
         # The layers summed out are drawn first, so that their fields serve twice.
         self.moves = [transition(program, sampler)]
         blocks = isinstance(self.moves[0], Blocks)
+        if self.moves[0].carries:
+            raise NotApplicable(
+                "annealing moves to another temperature at every step, where replicas would lag: take another sampler"
+            )
         self.first = self.out if blocks and set(first) <= set(self.parts) and program.sparse is None else ()
         if self.moves[0].adaptive:
             self.moves += [transition(program, sampler) for _ in range(_KNOTS)]
