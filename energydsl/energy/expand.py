@@ -184,11 +184,28 @@ class Expander:
     def _kept_together(self, base: list[Monomial], exponent: float) -> bool:
         """Whether a power of a sum over units is a function of all of them, and not multiplied out.
 
-        It is where it would be of a degree above 2 in the units, or stands inside a function.
+        It is where it would be of a degree above 2 in the units, or stands inside a function; and a square where each unit of
+        finitely many values would meet each other one, as its form costs less than their couplings.
         """
         wide = any(map(_sums_units, base))
         degree = max((_degree(m) for m in base), default=0.0) * exponent
-        return wide and exponent >= 2.0 and (degree > 2.0 or self.inside > 0)
+        return wide and exponent >= 2.0 and (degree > 2.0 or self.inside > 0 or all(map(self._meets_all, base)))
+
+    def _meets_all(self, monomial: Monomial) -> bool:
+        """Whether a part of a square makes no couplings that are worth more than its form: all its units are visible, of
+        finitely many values, and run over their whole layers.
+        """
+        loops = {loop.name: loop for loop in monomial.loops}
+        layers = self.rules.model.layers
+        for unit in (u for a, _ in monomial.factors for u in entries(a) if u.kind == "layer"):
+            layer = layers[unit.name]
+            whole = not unit.flat and all(
+                i.plain in loops and (loops[i.plain].low, loops[i.plain].high) == (0, n)
+                for i, n in zip(unit.indices, layer.energy_shape, strict=True)
+            )
+            if not (whole and layer.role == "visible" and self.rules.domain(unit.name).finite):
+                return False
+        return True
 
     def _exponentials(self, node: ex.Expression, at: tuple[Index, ...], bound: Binding) -> list[Monomial] | None:
         """The exponents of what is nothing but a sum of exp over several units, each kept together; None for all else."""

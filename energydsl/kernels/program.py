@@ -227,15 +227,36 @@ class FormTerm:
 
 
 @dataclass(frozen=True)
+class Window:
+    """What entries of a form gain by 1 of a unit, where each is met by few units.
+
+    section: over the axes of the form and more. unit: where the unit stands, at each of its places (flat: one index over all
+    axes). predicates: where it stands at all.
+    """
+
+    section: Section
+    unit: tuple[Index, ...]
+    flat: bool
+    predicates: tuple[Predicate, ...]
+
+
+@dataclass(frozen=True)
 class FormScan:
     """A scan that needs nothing of the terms of several units but running forms.
 
-    points: the two values of a unit. slopes: d of each form, sections over the axes of the layer and of the form.
+    points: the two values of a unit. slopes: d of each form, sections over the axes of the layer and of the form; or, where the
+    units of a form are at computed places, windows of all forms.
     """
 
     points: tuple[float, float]
     terms: tuple[FormTerm, ...]
     slopes: Mapping[str, tuple[Section, ...]]
+    windows: Mapping[str, tuple[Window, ...]]
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """The names of its forms."""
+        return tuple(self.windows or self.slopes)
 
 
 @dataclass(frozen=True)

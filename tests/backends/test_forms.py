@@ -22,6 +22,7 @@ MODELS = {
     "graph": "graph G = grid(2, 3)\nvisible s[6] : spin\nparam J[G]\nenergy = - (sum[(i, k) in G] J[i, k]*s[i]*s[k])^3 + sum[(i, k) in G] softplus(J[i, k]*s[i] + s[k])",
     "two layers": "visible v[3] : spin\nhidden h[2] : binary\ninput z[2] : real\nparam W[3, 3], U[2, 3], A[2, 3]\nenergy = - sum(softplus(v @ W + h @ U + z @ A)) - v @ W @ v",
     "two forms": "visible v[4] : binary\nparam W[4, 3], U[4, 3], c[3]\nenergy one = - sum(tanh(v @ W) * sigmoid(v @ U)) + 0.3 * sum(c) * sum(v)\nenergy two = sum(abs(v @ W) * c^2)",
+    "edges": "graph G = grid(2, 3)\nvisible s[6] : spin\nparam J[G]\nenergy = - sum[(i, k) in G] softplus(J[i, k]*s[i] + J[i, k]*s[k])",
     "one site": "visible v : binary\nhidden h[2] : spin\nparam w, u[2]\nenergy = cos(w * v + u @ h)",
 }  # fmt: skip
 RUNNING = {
@@ -30,6 +31,7 @@ RUNNING = {
     "experts": ["v"],
     "patches": ["x"],
     "two forms": ["v"],
+    "edges": ["s"],
     "one site": ["v", "h"],
     "two layers": ["h"],
 }

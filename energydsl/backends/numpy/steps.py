@@ -209,6 +209,28 @@ class Steps:
             parts.append(str(index.constant))
         return " + ".join(parts)
 
+    def places(
+        self,
+        section: Section,
+        arrays: Iterable[tuple[tuple[Index, ...], tuple[int, ...], bool]],
+        predicates: Iterable[Predicate],
+    ) -> str:
+        """Flat places in arrays (indices, shape, whether one index is over all axes) and whether predicates hold, as a tuple.
+
+        All at every value of the letters of a section.
+        """
+        letters = list(section.sizes)
+        grids = {x: grid(x, k, len(letters), section) for k, x in enumerate(letters)}
+        extent = tuple(high - low for low, high in section.sizes.values())
+        found = []
+        for indices, shape, flat in arrays:
+            text = "0"
+            for index, size in zip(indices, (math.prod(shape),) if flat else shape, strict=True):
+                text = f"({text}) * {size} + {self.index(index, grids)}"
+            found.append(text)
+        found.append(" & ".join(f"({self.predicate(p, grids)})" for p in predicates) or "True")
+        return f"({', '.join(f'np.broadcast_to({text}, {extent!r})' for text in found)})"
+
     def mask(self, predicate: Predicate, letters: Letters, section: Section, fixed: Fixed) -> str:
         """1 where a predicate holds, else 0."""
         loops = [x for x in letters if x not in fixed]
