@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from energydsl import compiler, defaults
+from energydsl.augment.expand import augment_terms
 from energydsl.backends.choice import chosen, worth_compiling
 from energydsl.derive import Derived
 from energydsl.derive.directed.network import Factorisation
@@ -32,7 +33,7 @@ from energydsl.model.graphs import from_pairs
 from energydsl.model.records import Layer, Param, Resolved
 from energydsl.model.resolve import Overrides
 from energydsl.options import DTYPES, FORMATS, PRECISIONS, STAGES, Backend, DType, Format, Precision, Stage
-from energydsl.syntax import tree
+from energydsl.syntax import print_module, tree
 from energydsl.syntax.parser import decode
 from energydsl.syntax.resources import folder
 
@@ -208,6 +209,26 @@ class Model:
     def worth_compiling(self) -> bool:
         """Whether `auto` takes compiled kernels for a model of this size, where there are any."""
         return worth_compiling(self._size)
+
+    def augment(self, *terms: str) -> Model:
+        """The model with auxiliary units: of the energy terms named, or of all in which a rule is known.
+
+        The text of the new model has a hidden layer for each form, and no `augment`. Raises `ModelError`: E0201 for a name that no
+        term has, E0320 where no rule fits.
+
+        >>> import energydsl as ed
+        >>> model = ed.loads("visible v[3] : binary param W[3, 2] energy = - sum(softplus(v @ W))").augment()
+        >>> print(model.source.text, end="")
+        visible v[3] : binary
+        param W[3, 2]
+        hidden z[2] : binary
+        energy = - sum(z * (v @ W))
+        """
+        return self._written(augment_terms(self.module, terms))
+
+    def _written(self, module: tree.Module) -> Model:
+        """The model of another module, by its text."""
+        return Model(Source(self.source.name, print_module(module)), self.overrides)
 
     def verify(self, seed: int = defaults.SEED, backend: Backend = defaults.PRINTED_BACKEND) -> Certificate:
         """The derivation certificate of this model, with the kernels of a backend."""

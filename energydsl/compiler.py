@@ -3,6 +3,7 @@
 | stage     | function                  | record it makes  | what is true afterwards                                        |
 |-----------|---------------------------|------------------|----------------------------------------------------------------|
 | syntax    | `syntax.parse`            | `Module`         | the tree, one for one with the text, a span on every node      |
+| syntax    | `augment.plain`           | `Module`         | auxiliary units declared, layers summed out: only energies left |
 | model     | `model.resolve`           | `Resolved`       | names bound, shapes and index ranges known                     |
 | energy    | `energy.canonicalise`     | `Energy`         | an ordered sum of monomials; equal energies are equal records  |
 | graph     | `graph.terms.term_graph`  | `TermGraph`      | who meets whom: layers and terms, a NetworkX graph             |
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from energydsl import derive as _derive
+from energydsl.augment.plain import plain
 from energydsl.derive import Derived
 from energydsl.derive.directed.network import Factorisation, Network, derive_network, factorise, joint_energy
 from energydsl.diagnostics import Diagnostic, ModelError, Source, in_order
@@ -67,8 +69,12 @@ class Compiled(Checked):
 
 def check(source: Source, overrides: Overrides) -> Checked:
     """Text to a checked model. Raises `ModelError` with all that it is refused for."""
-    module = parse(source)
-    resolved = resolve(module, overrides)
+    return check_module(parse(source), overrides)
+
+
+def check_module(module: tree.Module, overrides: Overrides) -> Checked:
+    """A module to a checked model. Raises `ModelError` with all that it is refused for."""
+    resolved = resolve(plain(module, overrides), overrides)
     energy, warnings = canonicalise(resolved)
     problems = [*resolved.warnings, *warnings]
     factorisation = None
@@ -82,7 +88,7 @@ def check(source: Source, overrides: Overrides) -> Checked:
         problems += _derive.check(resolved, energy)
     _refuse(problems)
     told = tuple(in_order(d for d in problems if not allowed(module, d)))
-    return Checked(source, overrides, module, resolved, energy, factorisation, told)
+    return Checked(module.source, overrides, module, resolved, energy, factorisation, told)
 
 
 def _refuse(problems: Iterable[Diagnostic]) -> None:
@@ -120,7 +126,7 @@ def verify(compiled: Compiled, seed: int, backend: Backend) -> Certificate:
     from energydsl.verification.certificate import certify, certify_network
     from energydsl.verification.shrink import shrink
 
-    small, overrides, listed = shrink(compiled.module, compiled.overrides)
+    small, overrides, listed = shrink(compiled.resolved.module, compiled.overrides)
     if not isinstance(compiled.derived, Network):
         return certify(compiled.derived, small, listed, seed, backend)
     parts, _ = factorise(small, overrides)

@@ -13,6 +13,7 @@ from energydsl.verification.checks.energies import energies
 from energydsl.verification.checks.free_energy import free_energy
 from energydsl.verification.checks.likelihood import likelihood
 from energydsl.verification.checks.log_partition import log_partition
+from energydsl.verification.checks.marginals import marginals
 from energydsl.verification.checks.slopes import slopes
 from energydsl.verification.checks.sweeps import sweeps
 from energydsl.verification.records import Check
@@ -26,9 +27,16 @@ LISTED: tuple[Callable[[Listed], Iterator[Check]], ...] = (
     draws,
     log_partition,
     free_energy,
+    marginals,
     densities,
     slopes,
     likelihood,
 )
 # Where there are too many, on some of them.
-SAMPLED: tuple[Callable[[Case], Iterator[Check]], ...] = (energies, sampled_differences, sampled_blocks, slopes)
+SAMPLED: tuple[Callable[[Case], Iterator[Check]], ...] = (
+    energies,
+    sampled_differences,
+    sampled_blocks,
+    marginals,
+    slopes,
+)
