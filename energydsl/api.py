@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from energydsl import compiler, defaults
 from energydsl.augment.expand import augment_terms
+from energydsl.augment.plain import plain
 from energydsl.backends.choice import chosen, worth_compiling
 from energydsl.derive import Derived
 from energydsl.derive.directed.network import Factorisation
@@ -213,8 +214,8 @@ class Model:
     def augment(self, *terms: str) -> Model:
         """The model with auxiliary units: of the energy terms named, or of all in which a rule is known.
 
-        The text of the new model has a hidden layer for each form, and no `augment`. Raises `ModelError`: E0201 for a name that no
-        term has, E0320 where no rule fits.
+        The text of the new model has a hidden layer for each form, and no `augment`. Raises `ArgumentError` for a name
+        that no term has, and `ModelError` (E0320) where no rule fits.
 
         >>> import energydsl as ed
         >>> model = ed.loads("visible v[3] : binary param W[3, 2] energy = - sum(softplus(v @ W))").augment()
@@ -224,7 +225,27 @@ class Model:
         hidden z[2] : binary
         energy = - sum(z * (v @ W))
         """
-        return self._written(augment_terms(self.module, terms))
+        known = {s.name.id: s.name for s in self.module.statements if isinstance(s, tree.Energy) and s.name}
+        _all_known("energy term", terms, known)
+        return self._written(augment_terms(self.module, [known[n] for n in terms]))
+
+    def marginalise(self, *layers: str) -> Model:
+        """The model with hidden layers summed out: an energy of the others, with the same distribution of them at beta = 1.
+
+        Raises `ArgumentError` for a layer that there is not, and `ModelError` (E0321) where no closed form is known, with the reason.
+
+        >>> import energydsl as ed
+        >>> model = ed.loads("visible v[3] : binary hidden h[2] : binary param W[3, 2] energy = - v @ W @ h")
+        >>> print(model.marginalise("h").source.text, end="")
+        visible v[3] : binary
+        param W[3, 2]
+        energy = - sum[j] softplus(sum[i] v[i]*W[i, j])
+        """
+        _all_known("layer", layers, self.layers)
+        names = tuple(tree.Name(self.layers[n].span, n) for n in layers)
+        asked = (tree.Marginalise(names[0].span, names),) if names else ()
+        module = replace(self.module, statements=(*self.module.statements, *asked))
+        return self._written(plain(module, self.overrides))
 
     def _written(self, module: tree.Module) -> Model:
         """The model of another module, by its text."""
@@ -305,6 +326,14 @@ def check(source: Source, overrides: Overrides) -> list[Diagnostic]:
         return list(compiler.check(source, overrides).warnings)
     except ModelError as error:
         return list(error.diagnostics)
+
+
+def _all_known(what: str, names: Iterable[str], known: Iterable[str]) -> None:
+    known = tuple(known)
+    for name in names:
+        if name not in known:
+            help = suggestion(name, known) or f"there are {', '.join(known) or 'none'}"
+            raise ArgumentError(f"there is no {what} `{name}`: {help}")
 
 
 def _overrides(

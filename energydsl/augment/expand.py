@@ -81,20 +81,19 @@ def _problems(
         seen.add(name.id)
 
 
-def augment_terms(module: tree.Module, wanted: Iterable[str] = ()) -> tree.Module:
+def augment_terms(module: tree.Module, wanted: Iterable[tree.Name] = ()) -> tree.Module:
     """A module with some energy terms augmented, by name; with all that a rule knows where none is named.
 
     Raises `ModelError`: E0201 for a name that no term has, E0320 where no rule fits.
     """
-    at = module.statements[-1].span
-    asked = tuple((tree.Name(at, n), ()) for n in wanted)
+    asked = tuple((name, ()) for name in wanted)
     if asked:
-        return augmented(replace(module, statements=(*module.statements, tree.Augment(at, asked))))
+        return augmented(replace(module, statements=(*module.statements, tree.Augment(asked[0][0].span, asked))))
     module = augmented(module)
     declared = Declared.of(module.statements)
     terms = list(fitting_terms(module))
     if not terms:
-        span = next((s.span for s in module.statements if isinstance(s, tree.Energy)), at)
+        span = next((s.span for s in module.statements if isinstance(s, tree.Energy)), module.statements[0].span)
         raise ModelError([_nothing(span, "nothing in this energy has an auxiliary unit")])
     found: list[tree.Statement] = []
     for statement in module.statements:
@@ -231,20 +230,12 @@ def _terms(piece: Piece, match: Match, place: _Place, name: tree.Name, declared:
     name = replace(name, span=piece.span)
     unit: tree.Expr = tree.Subscript(piece.span, name, place.indices) if place.indices else name
     found: list[Signed] = []
+    if match.over is not None:
+        piece = replace(piece, binders=(*piece.binders, match.over))
     for sign, term in match.terms(unit):
-        if match.over is not None:
-            term = tree.Reduce(piece.span, (match.over,), term)
-        elif match.states is not None:
-            term = total(term)
-        found.append((sign, _joined(piece.added_up(term))))
+        alone = match.states is not None and match.over is None
+        found.append((sign, piece.added_up(total(term) if alone else term)))
     return found + [(sign, _repeated(piece, term, place, declared)) for sign, term in match.alone]
-
-
-def _joined(node: tree.Expr) -> tree.Expr:
-    """sum[p] sum[k] x as sum[p, k] x."""
-    if isinstance(node, tree.Reduce) and isinstance(node.body, tree.Reduce):
-        return _joined(replace(node, binders=node.binders + node.body.binders, body=node.body.body))
-    return node
 
 
 def _repeated(piece: Piece, term: tree.Expr, place: _Place, declared: Declared) -> tree.Expr:

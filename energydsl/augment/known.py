@@ -31,6 +31,10 @@ class Declared:
         entries = {e.name.id: (s.keyword, e) for s in declared for e in s.entries}
         return cls(entries, {n.id for s in statements for n in tree.names(s)} | {*RESERVED, *WRITTEN, "range"})
 
+    def with_free_letters(self) -> Declared:
+        """The same, where indices of sums that are written may be used for sums of their own."""
+        return Declared(self.entries, {*self.entries, *RESERVED, *WRITTEN, "range"})
+
     def fresh(self, wanted: str) -> str:
         """A name that nothing has: the one wanted, or that with the first free number behind it. It is then taken."""
         names = (wanted if n == 1 else f"{wanted}_{n}" for n in range(1, len(self.taken) + 3))
@@ -199,7 +203,7 @@ class Declared:
 
 def letter(axis: tree.Expr, declared: Declared) -> str:
     """An index letter for an axis: its own in lower case, where it is one, else the first that is free. It is then taken."""
-    own = axis.id.lower() if isinstance(axis, tree.Name) and re.fullmatch(r"[A-Z]", axis.id) else ""
+    own = axis.id.lower() if isinstance(axis, tree.Name) and re.fullmatch(r"[A-DF-Z]", axis.id) else ""
     found = next((n for n in (*own, *"ijklmnpqrst") if n not in declared.taken), None) or declared.fresh("i")
     declared.taken.add(found)
     return found

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from energydsl.augment.known import Declared
-from energydsl.augment.write import number_of, product, times, total
+from energydsl.augment.write import number_apart, number_of, product, times, total
 from energydsl.diagnostics import Span
 from energydsl.syntax import tree
 
@@ -32,9 +32,10 @@ class Piece:
 
     def added_up(self, body: tree.Expr) -> tree.Expr:
         """Another product in the place of this one: with the sums around it."""
+        scale, rest = number_apart(body)
         if self.total:
-            return total(body)
-        return tree.Reduce(self.span, self.binders, body) if self.binders else body
+            return product(self.span, [*scale, total(rest)])
+        return product(self.span, [*scale, tree.Reduce(self.span, self.binders, rest)]) if self.binders else body
 
     def without(self, factor: tree.Expr) -> tuple[float, tuple[tree.Expr, ...], tuple[tree.Expr, ...]]:
         """What multiplies one factor: a number, and the factors and divisors that are none; without the sign."""

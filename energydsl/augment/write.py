@@ -90,6 +90,14 @@ def added(span: Span, terms: Sequence[Signed]) -> tree.Expr:
     return tree.Sum(span, head, tuple(rest)) if rest else head
 
 
+def number_apart(term: tree.Expr) -> tuple[list[tree.Expr], tree.Expr]:
+    """The number that a product begins with, if it does, and what it multiplies."""
+    match term:
+        case tree.Product(head=tree.Number() as head, tail=(("*", first), *tail)):
+            return [head], tree.Product(term.span, first, tuple(tail)) if tail else first
+    return [], term
+
+
 def call(name: str, argument: tree.Expr) -> tree.Call:
     """A function of an expression."""
     return tree.Call(argument.span, tree.Name(argument.span, name), (("", argument),))
