@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from energydsl.augment.known import Declared
-from energydsl.augment.pieces import Piece, pieces
+from energydsl.augment.pieces import Piece, pieces, signed
 from energydsl.augment.rule import Match
 from energydsl.augment.table import RULES
 from energydsl.augment.write import Signed, added, product, total
@@ -192,7 +192,7 @@ class _Maker:
         constants: list[float] = []
         terms: list[Signed] = []
         for sign, part in parts:
-            found = pieces(part, self.declared, sign)
+            found = [replace(p, sign=signed(sign, p.sign)) for p in pieces(part, self.declared)]
             matched = [_match(p, self.declared) for p in found]
             if not any(matched):
                 terms.append((sign, part))

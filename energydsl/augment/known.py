@@ -22,6 +22,8 @@ class Declared:
 
     entries: dict[str, tuple[str, tree.Entry]]
     taken: set[str] = field(default_factory=set)
+    _axes: dict[str, Axes] = field(default_factory=dict, repr=False)
+    _signs: dict[str, int] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, statements: Iterable[tree.Statement]) -> Declared:
@@ -56,10 +58,13 @@ class Declared:
 
     def axes(self, node: tree.Expr) -> Axes:
         """The axes of an expression as they are written where its arrays are declared; of one in which shapes clash, some."""
-        node = self.through(node)
         match node:
             case tree.Name(id=name) if name in self.entries:
-                return self._declared_axes(self.entries[name][1])
+                if name not in self._axes:  # so that abbreviations of abbreviations are opened once
+                    keyword, entry = self.entries[name]
+                    opened = entry.value if keyword == "let" else None
+                    self._axes[name] = self.axes(opened) if opened else self._declared_axes(entry)
+                return self._axes[name]
             case tree.Call(function=function, arguments=((_, inner), *_)) if function.id != "sum":
                 return self.axes(inner)
             case tree.Power(base=inner) | tree.Negate(operand=inner):
@@ -94,14 +99,14 @@ class Declared:
     def _walk(self, root: Any) -> Iterator[Any]:
         """All nodes of a tree, abbreviations opened."""
         todo = [root]
+        seen: set[str] = set()
         while todo:
             node = todo.pop()
-            if isinstance(node, tree.Name):
-                opened = self.through(node)
-                if opened is not node:
-                    todo.append(opened)
-                    continue
-            if isinstance(node, tree.Node):
+            if isinstance(node, tree.Name) and self.keyword(node) == "let":
+                if node.id not in seen:
+                    seen.add(node.id)
+                    todo.append(self.entries[node.id][1].value)
+            elif isinstance(node, tree.Node):
                 yield node
                 todo += [v for k, v in vars(node).items() if k != "span"]
             elif isinstance(node, tuple | list):
@@ -148,29 +153,21 @@ class Declared:
 
     def _entries(self, root: tree.Expr) -> set[tree.Expr]:
         """The different entries of random layers in an expression."""
-        found: set[tree.Expr] = set()
-        todo: list[Any] = [root]
-        while todo:
-            node = todo.pop()
-            node = self.through(node) if isinstance(node, tree.Name) else node
-            if isinstance(node, tree.Subscript) and self.keyword(node.base) in _RANDOM:
-                found.add(node)
-            elif isinstance(node, tree.Name):
-                found |= {node} if self.keyword(node) in _RANDOM else set()
-            elif isinstance(node, tree.Node):
-                todo += [v for k, v in vars(node).items() if k != "span"]
-            elif isinstance(node, tuple):
-                todo += node
-        return found
+        nodes = list(self._walk(root))
+        bases = {id(n.base) for n in nodes if isinstance(n, tree.Subscript)}
+        alone = (n for n in nodes if isinstance(n, tree.Name) and id(n) not in bases)
+        elements = (n for n in nodes if isinstance(n, tree.Subscript) and self.keyword(n.base) in _RANDOM)
+        return {*elements, *(n for n in alone if self.keyword(n) in _RANDOM)}
 
     def sign(self, node: tree.Expr) -> int:
         """The proved sign of every entry of an expression, for all admissible parameters and units."""
-        node = self.through(node)
         match node:
             case tree.Number(text=text):
                 return POSITIVE if float(text) > 0 else NONNEGATIVE
             case tree.Name(id=name) if name in self.entries:
-                return self._declared_sign(*self.entries[name])
+                if name not in self._signs:
+                    self._signs[name] = self._declared_sign(*self.entries[name])
+                return self._signs[name]
             case tree.Subscript(base=inner) | tree.Transpose(operand=inner):
                 return self.sign(inner)
             case tree.Reduce(binders=binders, body=inner):
@@ -194,6 +191,8 @@ class Declared:
     def _declared_sign(self, keyword: str, entry: tree.Entry) -> int:
         if keyword == "dim":
             return POSITIVE
+        if keyword == "let" and entry.value:
+            return self.sign(entry.value)
         words = {c.id for c in entry.constraints}
         if "positive" in words:
             return POSITIVE

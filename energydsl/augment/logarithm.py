@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from energydsl.augment.known import Declared
 from energydsl.augment.pieces import Piece
 from energydsl.augment.rule import Match, Rule
-from energydsl.augment.write import Signed, call, negated, number, number_of, product, times
+from energydsl.augment.write import Signed, call, negated, number, number_of, product
 from energydsl.diagnostics import Span
 from energydsl.functions import POSITIVE
 from energydsl.syntax import tree
@@ -33,17 +33,18 @@ def _match(piece: Piece, declared: Declared) -> Match | None:
 
 
 def _terms(f: tree.Expr, shape: tree.Expr) -> Callable[[tree.Expr], list[Signed]]:
-    """z f + (1 - a) log z; the second is left out where a is 1."""
+    """z f, a term for each of f, and (1 - a) log z; that is left out where a is 1."""
     known, at = number_of(shape), f.span
+    parts: list[Signed] = [("+", f.head), *f.tail] if isinstance(f, tree.Sum) else [("+", f)]
 
     def terms(z: tree.Expr) -> list[Signed]:
-        first: Signed = ("+", times(z, f))
+        found = [(sign, product(part.span, [part, z] if number_of(part) else [z, part])) for sign, part in parts]
         if known == 1.0:
-            return [first]
+            return found
         if known is not None:
             sign = "+" if known < 1.0 else "-"
-            return [first, (sign, times(number(at, abs(1.0 - known)), call("log", z)))]
-        return [first, ("+", times(tree.Sum(at, number(at, 1.0), (("-", shape),)), call("log", z)))]
+            return [*found, (sign, product(at, [number(at, abs(1.0 - known)), call("log", z)]))]
+        return [*found, ("+", product(at, [tree.Sum(at, number(at, 1.0), (("-", shape),)), call("log", z)]))]
 
     return terms
 

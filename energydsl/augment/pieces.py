@@ -34,8 +34,8 @@ class Piece:
         """Another product in the place of this one: with the sums around it."""
         scale, rest = number_apart(body)
         if self.total:
-            return product(self.span, [*scale, total(rest)])
-        return product(self.span, [*scale, tree.Reduce(self.span, self.binders, rest)]) if self.binders else body
+            return product(body.span, [*scale, total(rest)])
+        return product(body.span, [*scale, tree.Reduce(body.span, self.binders, rest)]) if self.binders else body
 
     def without(self, factor: tree.Expr) -> tuple[float, tuple[tree.Expr, ...], tuple[tree.Expr, ...]]:
         """What multiplies one factor: a number, and the factors and divisors that are none; without the sign."""
@@ -62,22 +62,44 @@ class Piece:
                 yield factor, factor.arguments[0][1]
 
 
-def pieces(node: tree.Expr, declared: Declared, sign: str = "+") -> list[Piece]:
-    """The pieces of a scalar expression."""
+# Pieces beyond which an energy is not taken apart any further.
+_MOST = 2000
+
+
+def pieces(node: tree.Expr, declared: Declared) -> list[Piece]:
+    """The pieces of a scalar expression; itself where there are too many."""
+    try:
+        return _pieces(node, declared, "+")
+    except _TooMany:
+        return [Piece(node.span, "+", (node,))]
+
+
+class _TooMany(Exception):
+    pass
+
+
+def _pieces(node: tree.Expr, declared: Declared, sign: str) -> list[Piece]:
     node = declared.through(node)
+    found = _taken_apart(node, declared, sign)
+    if len(found) > _MOST:
+        raise _TooMany
+    return found
+
+
+def _taken_apart(node: tree.Expr, declared: Declared, sign: str) -> list[Piece]:
     match node:
         case tree.Sum(head=head, tail=tail) if _one_shape(node, declared):
-            found = pieces(head, declared, sign)
-            return found + [p for s, part in tail for p in pieces(part, declared, _signed(sign, s))]
+            found = _pieces(head, declared, sign)
+            return found + [p for s, part in tail for p in _pieces(part, declared, signed(sign, s))]
         case tree.Negate(operand=operand):
-            return pieces(operand, declared, _signed(sign, "-"))
+            return _pieces(operand, declared, signed(sign, "-"))
         case tree.Reduce(binders=binders, body=body):
-            inner = pieces(body, declared, sign)
+            inner = _pieces(body, declared, sign)
             if any(p.total for p in inner):
                 return [Piece(node.span, sign, (node,))]
             return [replace(p, span=node.span, binders=(*binders, *p.binders)) for p in inner]
         case tree.Call(function=function, arguments=((_, inner_node),)) if function.id == "sum":
-            inner = pieces(inner_node, declared, sign)
+            inner = _pieces(inner_node, declared, sign)
             if any(p.total or p.binders for p in inner):
                 return [Piece(node.span, sign, (node,))]
             return [replace(p, span=node.span, total=True) for p in inner]
@@ -86,7 +108,8 @@ def pieces(node: tree.Expr, declared: Declared, sign: str = "+") -> list[Piece]:
     return [Piece(node.span, sign, (node,))]
 
 
-def _signed(sign: str, other: str) -> str:
+def signed(sign: str, other: str) -> str:
+    """The sign of a term of one sign in a sum that has another."""
     return "+" if sign == other else "-"
 
 
@@ -100,13 +123,13 @@ def _of_product(node: tree.Product, declared: Declared, sign: str) -> list[Piece
     """A product in which at most one factor is a sum of units: that is taken apart."""
     head, tail = node.head, list(node.tail)
     if isinstance(head, tree.Negate):
-        return _of_product(replace(node, head=head.operand), declared, _signed(sign, "-"))
+        return _of_product(replace(node, head=head.operand), declared, signed(sign, "-"))
     scalars: list[tree.Expr] = []
     while any(s == "@" for s, _ in tail) and tail[0][0] == "*" and not declared.axes(head):
         scalars.append(head)
         head, tail = tail[0][1], tail[1:]
         if isinstance(head, tree.Negate):
-            head, sign = head.operand, _signed(sign, "-")
+            head, sign = head.operand, signed(sign, "-")
     if any(s == "@" for s, _ in tail):
         found = _contraction(tree.Product(node.span, head, tuple(tail)), declared, sign)
         return [replace(p, span=node.span, factors=(*scalars, *p.factors)) for p in found]
@@ -116,10 +139,10 @@ def _of_product(node: tree.Product, declared: Declared, sign: str) -> list[Piece
     if len(open_ones) != 1 or len(declared.axes(open_ones[0])) != len(declared.axes(node)):
         flat = tuple(f.operand if isinstance(f, tree.Negate) else f for f in factors)
         for factor in factors:
-            sign = _signed(sign, "-") if isinstance(factor, tree.Negate) else sign
+            sign = signed(sign, "-") if isinstance(factor, tree.Negate) else sign
         return [Piece(node.span, sign, flat, divisors)]
     rest = tuple(f for f in factors if f is not open_ones[0])
-    inner = pieces(open_ones[0], declared, sign)
+    inner = _pieces(open_ones[0], declared, sign)
     return [replace(p, span=node.span, factors=(*rest, *p.factors), divisors=(*divisors, *p.divisors)) for p in inner]
 
 
@@ -142,7 +165,7 @@ def _contraction(node: tree.Product, declared: Declared, sign: str) -> list[Piec
         square = tree.Power(node.span, root, tree.Number(node.span, "2"))
         return [Piece(node.span, sign, (square,), total=True)]
     if len(parts) == 2:
-        inner = pieces(times(*parts), declared, sign)
+        inner = _pieces(times(*parts), declared, sign)
         if not any(p.total or p.binders for p in inner):
             return [replace(p, total=True) for p in inner]
     return [Piece(node.span, sign, (node,))]

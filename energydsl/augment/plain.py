@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from energydsl.augment.expand import augmented
 from energydsl.augment.marginalise import marginalised
-from energydsl.model.resolve import Overrides
+from energydsl.model.resolve import Overrides, resolve
 from energydsl.syntax import tree
 
 
 def plain(module: tree.Module, overrides: Overrides) -> tree.Module:
-    """A module without statements that change it. Raises `ModelError` (E0201, E0202, E0320, E0321)."""
+    """A module without statements that change it. Raises `ModelError` (E0201, E0202, E0320, E0321, and problems of its own)."""
+    if not any(isinstance(s, tree.Augment | tree.Marginalise) for s in module.statements):
+        return module
+    # what is wrong without them is said first; then expressions have shapes, and abbreviations an end
+    resolve(_without(module, tree.Augment | tree.Marginalise | tree.Schedule), overrides)
     module = augmented(module)
     wanted = [name for s in module.statements if isinstance(s, tree.Marginalise) for name in s.layers]
-    if wanted:
-        module = replace(module, statements=tuple(s for s in module.statements if not isinstance(s, tree.Marginalise)))
+    module = _without(module, tree.Marginalise)
     for name in wanted:
         module = marginalised(module, name, overrides)
     return module
+
+
+def _without(module: tree.Module, kinds: Any) -> tree.Module:
+    return replace(module, statements=tuple(s for s in module.statements if not isinstance(s, kinds)))

@@ -43,7 +43,7 @@ class Writer:
         inner = replace(self, declared=Declared(self.declared.entries, {*self.declared.taken, *letters.values()}))
         letters = dict(letters)
         binders: list[tree.Binder] = []
-        for loop in monomial.loops:
+        for loop in _in_order(monomial):
             binders.append(inner._binder(loop, monomial, letters))
         for predicate in monomial.predicates:
             binders = inner._joined(predicate, binders, letters)
@@ -151,6 +151,12 @@ class Writer:
         if found is None:
             raise Unwritable("an index of it has no letter")
         return self._name(found)
+
+
+def _in_order(monomial: Monomial) -> list[Loop]:
+    """The loops, those that a predicate has below others first: so that letters ascend, `i < k`."""
+    named = [b for p in monomial.predicates for b in p.binders()]
+    return sorted(monomial.loops, key=lambda loop: named.index(loop.name) if loop.name in named else len(named))
 
 
 def _ordered(monomial: Monomial) -> Sequence[Monomial]:
