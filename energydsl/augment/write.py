@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from energydsl.diagnostics import Span
+from energydsl.diagnostics import Diagnostic, ModelError, Span
 from energydsl.syntax import tree
+
+# Beyond it a number is refused, as `energy.expand` does.
+LARGEST = 1e300
 
 Signed = tuple[str, tree.Expr]
 
 
 def number(span: Span, value: float) -> tree.Expr:
-    """A number; a negative one is the negation of one."""
+    """A number; a negative one is the negation of one. Raises `ModelError` (E0212) where it is too large to be written."""
+    if not abs(value) < LARGEST:
+        raise ModelError([Diagnostic("E0212", "a number in this term is too large, multiplied out", span)])
     digits = repr(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
     return tree.Number(span, digits) if value >= 0 else tree.Negate(span, tree.Number(span, digits[1:]))
 

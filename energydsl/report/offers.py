@@ -14,9 +14,11 @@ from energydsl.diagnostics import ModelError
 def offers(model: Compiled) -> list[str]:
     """One sentence where the augmented model takes fewer steps a sweep; nothing where no rule fits, or none helps."""
     module = model.resolved.module
-    if model.factorisation or not any(fitting_terms(module)):
+    if model.factorisation:
         return []
     try:
+        if not any(fitting_terms(module)):
+            return []
         found = compiler.derive(compiler.check_module(augment_terms(module), model.overrides))
     except ModelError:
         return []
