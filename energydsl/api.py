@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from energydsl import compiler, defaults
-from energydsl.augment.expand import augment_terms
-from energydsl.augment.plain import plain
+from energydsl.augment import plain
 from energydsl.backends.choice import chosen, worth_compiling
 from energydsl.derive import Derived
 from energydsl.derive.directed.network import Factorisation
@@ -34,7 +33,7 @@ from energydsl.model.graphs import from_pairs
 from energydsl.model.records import Layer, Param, Resolved
 from energydsl.model.resolve import Overrides
 from energydsl.options import DTYPES, FORMATS, PRECISIONS, STAGES, Backend, DType, Format, Precision, Stage
-from energydsl.syntax import print_module, tree
+from energydsl.syntax import parse, print_module, tree
 from energydsl.syntax.parser import decode
 from energydsl.syntax.resources import folder
 
@@ -146,8 +145,10 @@ class Model:
         return self.derived.schedule(names)
 
     def applicability(self) -> tuple[Verdict, ...]:
-        """Which objectives and estimators fit this model, and for each that does not, why."""
-        return self.derived.verdicts
+        """Which objectives, estimators and samplers fit this model, and for each that does not, why."""
+        from energydsl.program import samplers
+
+        return samplers.what_fits(self.derived)
 
     @overload
     def explain(self, format: Literal["text", "latex"] = "text") -> str: ...
@@ -225,9 +226,7 @@ class Model:
         hidden z[2] : binary
         energy = - sum(z * (v @ W))
         """
-        known = {s.name.id: s.name for s in self.module.statements if isinstance(s, tree.Energy) and s.name}
-        _all_known("energy term", terms, known)
-        return self._written(augment_terms(self.module, [known[n] for n in terms]))
+        return augment(self.source, self.overrides, terms)
 
     def marginalise(self, *layers: str) -> Model:
         """The model with hidden layers summed out: an energy of the others, with the same distribution of them at beta = 1.
@@ -245,11 +244,7 @@ class Model:
         names = tuple(tree.Name(self.layers[n].span, n) for n in layers)
         asked = (tree.Marginalise(names[0].span, names),) if names else ()
         module = replace(self.module, statements=(*self.module.statements, *asked))
-        return self._written(plain(module, self.overrides))
-
-    def _written(self, module: tree.Module) -> Model:
-        """The model of another module, by its text."""
-        return Model(Source(self.source.name, print_module(module)), self.overrides)
+        return Model(_text_of(plain.plain(module, self.overrides)), self.overrides)
 
     def verify(self, seed: int = defaults.SEED, backend: Backend = defaults.PRINTED_BACKEND) -> Certificate:
         """The derivation certificate of this model, with the kernels of a backend."""
@@ -318,6 +313,19 @@ def zoo_text(name: str) -> str:
         help = suggestion(name, known) or f"there are {', '.join(known)}"
         raise ArgumentError(f"there is no model `{name}` in the zoo: {help}")
     return (folder("models") / f"{name}.energy").read_text(encoding="utf-8")
+
+
+def augment(source: Source, overrides: Overrides, terms: Iterable[str] = ()) -> Model:
+    """`Model.augment` of a text, which may be refused without its auxiliary units."""
+    module = parse(source)
+    known = {s.name.id: s.name for s in module.statements if isinstance(s, tree.Energy) and s.name}
+    terms = tuple(terms)
+    _all_known("energy term", terms, known)
+    return Model(_text_of(plain.augment(module, [known[n] for n in terms], overrides)), overrides)
+
+
+def _text_of(module: tree.Module) -> Source:
+    return Source(module.source.name, print_module(module))
 
 
 def check(source: Source, overrides: Overrides) -> list[Diagnostic]:

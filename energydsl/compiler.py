@@ -19,12 +19,13 @@ what was derived, on the same stages at small sizes. `explain --emit STAGE` prin
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from energydsl import derive as _derive
-from energydsl.augment.plain import plain
+from energydsl.augment.plain import augment, plain
 from energydsl.derive import Derived
 from energydsl.derive.directed.network import Factorisation, Network, derive_network, factorise, joint_energy
 from energydsl.diagnostics import Diagnostic, ModelError, Source, in_order
@@ -74,6 +75,23 @@ def check(source: Source, overrides: Overrides) -> Checked:
 
 def check_module(module: tree.Module, overrides: Overrides) -> Checked:
     """A module to a checked model. Raises `ModelError` with all that it is refused for."""
+    try:
+        return _checked(module, overrides)
+    except ModelError as error:
+        raise ModelError(_with_a_way_out(error.diagnostics, module, overrides)) from None
+
+
+def _with_a_way_out(found: Sequence[Diagnostic], module: tree.Module, overrides: Overrides) -> list[Diagnostic]:
+    """Refusals of functions that auxiliary units would make fit say so."""
+    if any(d.code == "E0310" for d in found):
+        with suppress(ModelError):
+            _checked(augment(module, (), overrides), overrides)
+            more = "; with auxiliary units it fits: `energydsl augment`, or the statement `augment NAME`"
+            return [replace(d, help=d.help + more) if d.code == "E0310" else d for d in found]
+    return list(found)
+
+
+def _checked(module: tree.Module, overrides: Overrides) -> Checked:
     resolved = resolve(plain(module, overrides), overrides)
     energy, warnings = canonicalise(resolved)
     problems = [*resolved.warnings, *warnings]

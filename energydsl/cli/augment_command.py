@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from energydsl.cli.common import json_option, overrides_options, print_json, read_model
+from energydsl.api import augment
+from energydsl.cli.common import json_option, overrides, overrides_options, print_json, read_source
 
 
 @click.command("augment", short_help="Print a model with auxiliary units for its functions of several units.")
@@ -20,7 +21,7 @@ from energydsl.cli.common import json_option, overrides_options, print_json, rea
 @json_option
 def command(file: str, terms: tuple[str, ...], dims: dict[str, int], consts: dict[str, float], as_json: bool) -> None:
     """Print the model in FILE with a hidden layer for each form that is a sum over auxiliary units."""
-    text = read_model(file, dims, consts, as_json).augment(*terms).source.text
+    text = augment(read_source(file), overrides(file, dims, consts), terms).source.text
     if as_json:
         print_json({"ok": True, "text": text})
     else:

@@ -76,20 +76,37 @@ def by_param(
     label: str, monomial: Monomial, param: str, shape: tuple[int, ...], term: int, rules: Rules
 ) -> list[Contribution]:
     """dE/dparam of one term, chain rule inside functions included."""
+    return _by_entry(label, monomial, ("param", param), shape, term, rules)
+
+
+def by_layer(
+    label: str, monomial: Monomial, layer: str, shape: tuple[int, ...], term: int, rules: Rules
+) -> list[Contribution]:
+    """dE/dx of one term by the entries of a layer, as if they were real numbers; chain rule inside functions included.
+
+    `shape` is that of the layer in the energy.
+    """
+    return _by_entry(label, monomial, ("layer", layer), shape, term, rules)
+
+
+def _by_entry(
+    label: str, monomial: Monomial, entry: tuple[str, str], shape: tuple[int, ...], term: int, rules: Rules
+) -> list[Contribution]:
     return [
-        aim(label, m, target, False, shape, term, rules)
-        for m, target in _derivatives(monomial, param, itertools.count(len(monomial.loops)))
+        aim(label, m, at.indices, at.flat, shape, term, rules)
+        for m, at in _derivatives(monomial, entry, itertools.count(len(monomial.loops)))
     ]
 
 
-def _derivatives(monomial: Monomial, param: str, fresh: Iterator[int]) -> Iterable[tuple[Monomial, tuple[Index, ...]]]:
+def _derivatives(monomial: Monomial, entry: tuple[str, str], fresh: Iterator[int]) -> Iterable[tuple[Monomial, At]]:
+    """Each place where an entry of a kind and name stands: the derivative of the monomial by it, and the entry there."""
     for place, (atom, exponent) in enumerate(monomial.factors):
         others = monomial.factors[:place] + monomial.factors[place + 1 :]
         lowered: tuple[Factor, ...] = ((atom, exponent - 1.0),) if exponent != 1.0 else ()
         outer = replace(monomial, coefficient=monomial.coefficient * exponent, factors=others + lowered)
         if isinstance(atom, At):
-            if atom.kind == "param" and atom.name == param:
-                yield outer, atom.indices
+            if (atom.kind, atom.name) == entry:
+                yield outer, atom
             continue
         for inner in atom.argument:
             own = {loop.name: f"d{next(fresh)}" for loop in inner.loops}
@@ -97,7 +114,7 @@ def _derivatives(monomial: Monomial, param: str, fresh: Iterator[int]) -> Iterab
                 inner.replace_binders({a: Index.of(b) for a, b in own.items()}),
                 loops=tuple(replace(loop, name=own[loop.name]) for loop in inner.loops),
             )
-            for derivative, target in _derivatives(renamed, param, fresh):
+            for derivative, target in _derivatives(renamed, entry, fresh):
                 for factor, slope in _slopes(atom, renamed):
                     chained = outer.times(derivative).scaled(factor)
                     yield replace(chained, factors=chained.factors + slope), target

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from energydsl.derive import Derived
 from energydsl.derive.differences import NEW, changes
-from energydsl.derive.records import Conditional, Field
+from energydsl.derive.records import Field
 from energydsl.domains import DOMAINS
 from energydsl.domains.scalar import Num, Scalar, Var, substitute
 from energydsl.energy.forms import Form, Forms
@@ -25,6 +25,7 @@ from energydsl.kernels.program import (
     Contract,
     Define,
     Draw,
+    FormScan,
     Kernel,
     KernelProgram,
     LayerKernels,
@@ -32,6 +33,7 @@ from energydsl.kernels.program import (
     Scan,
     Section,
 )
+from energydsl.kernels.running import form_scan
 from energydsl.model.records import Layer, Resolved
 
 # For choosing an order of contractions only; any batch gives right results.
@@ -55,19 +57,21 @@ def lower(derived: Derived, factored: str = CHEAPER) -> KernelProgram:
     """The kernels of a derived model; factored: whether products of sums stay such, "cheaper" where that pays."""
     model = derived.model
     lowering = _Lowering(model, derived, factored)
-    forms = lowering.forms
+    layers = {n: lowering.units(model.layers[n]) for n in derived.families}
+    forms = lowering.forms.all if any(x.by_unit for x in layers.values()) else ()
     visible = frozenset(model.by_role("visible"))
     return KernelProgram(
         name=model.name,
         labels=model.labels,
-        layers=MappingProxyType({n: lowering.layer(model.layers[n], c) for n, c in derived.conditionals.items()}),
+        layers=MappingProxyType(layers),
         energy=lowering.energy(),
         gradients=MappingProxyType({n: lowering.gradient(n) for n in model.params}),
-        forms=MappingProxyType({form.name: lowering.form(form) for form in forms.all}),
+        forms=MappingProxyType({form.name: lowering.form(form) for form in forms}),
+        slopes=MappingProxyType({n: lowering.slope(model.layers[n]) for n in derived.slopes}),
         shapes=MappingProxyType(
             {n: p.shape for n, p in model.params.items()}
             | {n: x.energy_shape for n, x in model.layers.items()}
-            | {form.name: form.shape for form in forms.all}
+            | {form.name: form.shape for form in forms}
         ),
         consts=MappingProxyType({n: c.value for n, c in model.consts.items()}),
         edges=MappingProxyType({n: edges_of(g) for n, g in model.graphs.items()}),
@@ -92,8 +96,10 @@ class _Lowering:
         self.factored = factored
         self.forms = Forms(derived.energy, Rules(model))
 
-    def layer(self, layer: Layer, conditional: Conditional) -> LayerKernels:
-        family = conditional.distribution
+    def units(self, layer: Layer) -> LayerKernels:
+        """All that is done with the units of a layer; nothing but the formulas of independent units where it has no conditional."""
+        conditional = self.derived.conditionals.get(layer.name)
+        family = self.derived.families[layer.name]
         low, high = DOMAINS[layer.domain.name].bounds(layer.domain.arguments)
         numbers = {"low": Num(low), "high": Num(high), "density": Var(f"DENSITY__{layer.name}")}
 
@@ -101,13 +107,15 @@ class _Lowering:
             """A formula of the family with the bounds of the layer as numbers."""
             return substitute(getattr(family, what), numbers)
 
-        fields = tuple(self._field(layer, _without_forms(f), ()) for f in conditional.fields)
-        etas = tuple(kernel.name for kernel in fields)
+        given = conditional.fields if conditional else ()
+        fields = tuple(self._field(layer, _without_forms(f), ()) for f in given)
+        etas = tuple(k.name for k in fields) if conditional else tuple(f"eta{n + 1}" for n in range(len(family.powers)))
         site = tuple(output(k) for k in range(len(layer.shape)))
         scan = None
-        if self.derived.parts[layer.name].kind == "scan":
-            units = tuple(self._field(layer, f, site) for f in conditional.fields)
-            scan = Scan(layer.name, layer.shape, units, site, bounded("sample"), self._changes(layer, site))
+        if conditional and self.derived.parts[layer.name].kind == "scan":
+            units = tuple(self._field(layer, f, site) for f in given)
+            moved, running = self._changes(layer, site), self._running(layer, fields)
+            scan = Scan(layer.name, layer.shape, units, site, bounded("sample"), moved, running)
         overwritten = frozenset({"u", *(kernel.name for kernel in fields if kernel.held)})
         return LayerKernels(
             layer=layer.name,
@@ -123,10 +131,10 @@ class _Lowering:
                 layer.name, etas, bounded("mean"), bounded("variance") if family.powers == (1, 2) else None
             ),
             scan=scan,
-            coloured=self.derived.parts[layer.name].colours is not None,
+            coloured=conditional is not None and self.derived.parts[layer.name].colours is not None,
             formulas=MappingProxyType({what: bounded(what) for what in _FORMULAS}),
-            equation=conditional.text,
-            origin=self._origin(self.derived.energy.terms[n] for n in conditional.terms),
+            equation=conditional.text if conditional else f"`{layer.name}` has no conditional: independent units alone",
+            origin=self._origin(self.derived.energy.terms[n] for n in conditional.terms) if conditional else "",
         )
 
     def _field(self, layer: Layer, field: Field, fixed: tuple[str, ...]) -> Kernel:
@@ -164,11 +172,29 @@ class _Lowering:
                 found.append(Kernel(form.name, "", letters, form.shape, tuple(sections)))
         return tuple(found)
 
+    def _running(self, layer: Layer, fields: tuple[Kernel, ...]) -> FormScan | None:
+        """The scan of a layer by running forms, where it has one; `fields` are those without forms."""
+        domain = DOMAINS[layer.domain.name]
+        terms = [t for t in self.derived.energy.terms if layer.name in t.monomial.joint_layers()]
+        read = {a.name for kernel in fields for s in kernel.sections for a in _read(s)}
+        if not terms or not domain.two_valued or domain.points is None or layer.name in read:
+            return None
+
+        def lowered(monomial: Monomial, axes: tuple[str, ...], sizes: Mapping[str, tuple[int, int]]) -> Section:
+            return self._section("", monomial, axes, dict(sizes), row=False)
+
+        return form_scan(layer, domain.points, terms, self.forms, Rules(self.model), lowered)
+
     def gradient(self, param: str) -> Kernel:
         gradient = self.derived.gradients[param]
         shape = self.model.params[param].shape
         sections = tuple(s for p in gradient.parts for s in self._aimed(p, shape, (), row=True))
         return Kernel(param, gradient.text, tuple(output(k) for k in range(len(shape))), shape, sections)
+
+    def slope(self, layer: Layer) -> Kernel:
+        slope, shape = self.derived.slopes[layer.name], layer.energy_shape
+        sections = tuple(s for p in slope.parts for s in self._aimed(p, shape, (), row=False))
+        return Kernel(layer.name, slope.text, tuple(output(k) for k in range(len(shape))), shape, sections)
 
     def energy(self) -> Kernel:
         sections: list[Section] = []
@@ -289,6 +315,18 @@ class _Lowering:
             return ()
         layer = self.model.layers[atom.name]
         return layer.energy_shape[len(layer.shape) :] if atom.kind == "new" else layer.energy_shape
+
+
+def _read(section: Section) -> Iterator[Access]:
+    """All arrays that a section reads."""
+    for step in section.steps:
+        if isinstance(step, Define):
+            for inner in step.sections:
+                yield from _read(inner)
+        elif isinstance(step, Contract):
+            yield from (a for a in (step.left, step.right) if a is not None)
+    if section.result is not None:
+        yield section.result
 
 
 def _without_forms(field: Field) -> Field:

@@ -212,10 +212,38 @@ class Moments:
 
 
 @dataclass(frozen=True)
+class FormTerm:
+    """coefficient * weight * the sum of `change` over all entries of some forms: a term in the field of a unit of two values.
+
+    change: a formula in m0, m1, ... (the forms without the unit), d0, d1, ... (what they gain by 1 of it) and a0, a1, ...
+    forms: their names. arrays: the a, over the axes of the forms.
+    """
+
+    label: str
+    coefficient: float
+    change: Scalar
+    forms: tuple[str, ...]
+    arrays: tuple[Section, ...]
+
+
+@dataclass(frozen=True)
+class FormScan:
+    """A scan that needs nothing of the terms of several units but running forms.
+
+    points: the two values of a unit. slopes: d of each form, sections over the axes of the layer and of the form.
+    """
+
+    points: tuple[float, float]
+    terms: tuple[FormTerm, ...]
+    slopes: Mapping[str, tuple[Section, ...]]
+
+
+@dataclass(frozen=True)
 class Scan:
     """The units of a layer of this shape in turn: the fields of one unit, at the letters `site`, and its draw.
 
-    changes: what each form that holds the unit changes by when it takes the value "new".
+    changes: what each form that holds the unit changes by when it takes the value "new". running: the same by running forms
+    alone, where the units have two values and the rest of their fields does not couple them.
     """
 
     layer: str
@@ -224,6 +252,7 @@ class Scan:
     site: tuple[str, ...]
     formula: Scalar
     changes: tuple[Kernel, ...] = ()
+    running: FormScan | None = None
 
 
 @dataclass(frozen=True)
@@ -243,7 +272,7 @@ class LayerKernels:
     """What is done with the units of a layer: fields, one kernel a statistic, draws, moments.
 
     low, high: the bounds of its units. scan: where its units are drawn one by one; with forms, `fields` are but the part without
-    them, and whole fields are those of the units, one by one. coloured: whether they are drawn colour by colour. formulas: of every unit, by name, in eta1 and eta2. affine: eta1, where it is of that form.
+    them, and whole fields are those of the units, one by one; no fields where there is no conditional. coloured: whether they are drawn colour by colour. formulas: of every unit, by name, in eta1 and eta2. affine: eta1, where it is of that form.
     """
 
     layer: str
@@ -276,13 +305,14 @@ class LayerKernels:
     @property
     def etas(self) -> tuple[str, ...]:
         """The names of its natural parameters."""
-        return tuple(kernel.name for kernel in self.fields)
+        return self.draw.etas
 
 
 @dataclass(frozen=True)
 class KernelProgram:
     """All kernels of a model, and the data that they stand on.
 
+    gradients: dE/dparam by parameter, summed over chains. slopes: dE/dx by layer, one for each chain.
     shapes: of parameters, layers, inputs and forms as they stand in the energy. forms: inner forms, which a scan keeps beside
     the state. consts: by name. edges: of each graph, two unit
     numbers an edge. colours: of the units of coloured layers. schedules: Gibbs blocks, "free" and with data "clamped".
@@ -294,6 +324,7 @@ class KernelProgram:
     energy: Kernel
     gradients: Mapping[str, Kernel]
     forms: Mapping[str, Kernel]
+    slopes: Mapping[str, Kernel]
     shapes: Mapping[str, tuple[int, ...]]
     consts: Mapping[str, float]
     edges: Mapping[str, Integers] = field(compare=False)
@@ -308,3 +339,4 @@ class KernelProgram:
         yield from self.forms.values()
         yield self.energy
         yield from self.gradients.values()
+        yield from self.slopes.values()

@@ -19,6 +19,8 @@ def show_program(program: KernelProgram) -> str:
     lines += _kernel(program.energy, "energy")
     for name, kernel in program.gradients.items():
         lines += _kernel(kernel, f"gradient[{name}]")
+    for name, kernel in program.slopes.items():
+        lines += _kernel(kernel, f"slope[{name}]")
     return "\n".join(lines)
 
 

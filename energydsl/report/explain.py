@@ -13,6 +13,7 @@ from energydsl.energy.formula_text import as_text as text_of
 from energydsl.energy.notation import Letters, filled, term_formula
 from energydsl.energy.terms import BASE
 from energydsl.model.indices import Index
+from energydsl.program import samplers
 from energydsl.report.offers import offers
 from energydsl.syntax import tree
 from energydsl.syntax.printer import print_expr, print_statement
@@ -35,7 +36,9 @@ def as_json(model: Compiled) -> dict[str, Any]:
             "summed_out": list(model.derived.free_energy.summed_out),
             "text": model.derived.free_energy.text,
         },
-        "applicability": {v.name: {"kind": v.kind, "ok": v.ok, "why": v.why} for v in model.derived.verdicts},
+        "applicability": {
+            v.name: {"kind": v.kind, "ok": v.ok, "why": v.why} for v in samplers.what_fits(model.derived)
+        },
         "terms": [{"label": label, "text": text, "from": origin} for label, text, origin in terms(model)],
         "expanded": expanded(model),
         "written_out": written_out(model),
@@ -136,6 +139,11 @@ def as_text(model: Compiled) -> str:
         *(f"  + log sum_{{{', '.join(p.targets)}}} exp(-E[{_bar(p)}])" for p in _conditional(model)),
     ]
     parts += ["", "conditionals", *(f"  {c}" for c in model.derived.conditionals.values())]
+    parts += [
+        f"  `{n}` has none that could be drawn from: functions of several units hold it, and samplers follow the slope of log p"
+        for n in model.derived.families
+        if n not in model.derived.conditionals
+    ]
     parts += [f"  {c}" for c in recognition(model)]
     parts += [f"  {line}" for line in _couplings(model)]
     parts += [f"  `{c.layer}` is drawn by {c.sampler}" for c in model.derived.conditionals.values() if c.sampler]
@@ -156,7 +164,7 @@ def as_text(model: Compiled) -> str:
     out = ", ".join(model.derived.free_energy.summed_out) or "nothing"
     parts += ["", f"free energy, summed out: {out}", f"  {model.derived.free_energy}"]
     parts += ["", "what fits this model"]
-    parts += [f"  {v.name:<12} {'yes' if v.ok else 'no':<4} {v.why}" for v in model.derived.verdicts]
+    parts += [f"  {v.name:<14} {'yes' if v.ok else 'no':<4} {v.why}" for v in samplers.what_fits(model.derived)]
     return "\n".join(parts)
 
 

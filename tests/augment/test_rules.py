@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,12 +12,14 @@ from scipy import integrate, special
 
 import energydsl as ed
 from energydsl.augment.expand import augment_terms
+from energydsl.augment.rule import Match
 from energydsl.augment.table import RULES
 from energydsl.diagnostics import ModelError, Source
 from energydsl.model import resolve
 from energydsl.model.records import Resolved
 from energydsl.syntax import parse, print_module
 from energydsl.verification.oracle import Oracle
+from tests.mutants import doubled, rule, unit_terms
 
 Arrays = dict[str, np.ndarray]
 HEAD = (
@@ -146,6 +149,43 @@ def test_what_was_done_is_kept_with_its_constant(name: str) -> None:
     model = augmented(CASES[name][0])
     total = sum(c * model.layers[n].size for a in model.auxiliaries for n, c in a.layers)
     np.testing.assert_allclose(total, CASES[name][2], atol=1e-12)
+
+
+MISTAKES: dict[str, tuple[str, str, Callable[[Match], Match]]] = {
+    "twice the field": ("softplus", "binary", unit_terms(doubled)),
+    "another domain": ("log cosh", "spin", lambda m: replace(m, domain="binary")),
+    "its own field alone": ("weighted", "categorical", unit_terms(lambda z, found: [*found, *found])),
+    "half the variance": ("square", "real", unit_terms(doubled)),
+    "the rate without 1": ("logarithm", "positive", unit_terms(lambda z, found: found[1:])),
+    "log z forgotten": ("logarithm of a shape", "positive", unit_terms(lambda z, found: found[:-1])),
+    "log Gamma(a) forgotten": ("logarithm of a learned shape", "positive", lambda m: replace(m, alone=())),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.filterwarnings("ignore::scipy.integrate.IntegrationWarning", "ignore:divide by zero", "ignore:overflow")
+def test_mistake_is_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    case, unit, change = MISTAKES[name]
+    text, energy, constant = CASES[case]
+    rule(unit, change)(monkeypatch)
+    model = augmented(text)
+    params, x = random_params(model, 3), np.array([1.0, -1.0, 1.0])
+    assert abs(summed_out(model, params, x) - energy(params, x) + constant) > 1e-3
+
+
+def test_every_rule_has_a_mistake() -> None:
+    assert {unit for _, unit, _ in MISTAKES.values()} == {r.unit for r in RULES}
+
+
+@pytest.mark.parametrize("experts", ["sum(log(1 + u^2 / 2))", "a @ log(1 + u^2 / 2)"])
+def test_certificate_of_positive_units(experts: str) -> None:
+    """Student-t experts as Gaussians whose precisions are Gamma, where the families that this needs are there."""
+    text = f"{HEAD}energy t = {experts}\naugment t"
+    try:
+        model = ed.loads(text)
+    except ModelError:
+        pytest.skip("no family of positive units holds these statistics yet")
+    assert model.verify().ok
 
 
 def test_every_rule_has_a_case() -> None:

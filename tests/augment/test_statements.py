@@ -176,6 +176,20 @@ def test_commands(tmp_path: Path) -> None:
         assert "there is no" in result.stderr
 
 
+REFUSED = (
+    "visible n[3] : count\nparam W[3, 2]\nenergy own = sum(lgamma(n + 1))\nenergy experts = - sum(softplus(n @ W))\n"
+)
+
+
+def test_what_auxiliary_units_make_fit_is_offered(tmp_path: Path) -> None:
+    with pytest.raises(ed.ModelError, match="with auxiliary units it fits: `energydsl augment`"):
+        ed.loads(REFUSED)
+    assert ed.loads(REFUSED + "augment experts").verify().ok
+    file = tmp_path / "m.energy"
+    file.write_text(REFUSED)
+    assert list(ed.loads(run("augment", file)).layers) == ["n", "z_experts"]
+
+
 def test_python() -> None:
     model = ed.loads(MANY.split("augment")[0])
     assert list(model.augment("soft").layers) == ["x", "z_soft"]

@@ -28,14 +28,17 @@ class LayerPrinter:
             lines += self.field_by_unit(layer, kernel) if layer.by_unit else self.field(layer, kernel)
         for kernel in layer.scan.fields if layer.scan else ():
             lines += self.unit_field(layer, kernel)
-        arguments = ", ".join(f"{eta}__{name}(p, x, s, w)" for eta in layer.etas)
-        lines += function(
-            f"fields__{name}", "p, x, s, w", f"Natural parameters of `{name}`.", [f"    return ({arguments},)"]
-        )
-        lines += self.moments(layer.moments)
-        lines += self.sample(layer)
+        if layer.fields:
+            arguments = ", ".join(f"{eta}__{name}(p, x, s, w)" for eta in layer.etas)
+            body = [f"    return ({arguments},)"]
+            lines += function(f"fields__{name}", "p, x, s, w", f"Natural parameters of `{name}`.", body)
+            lines += self.moments(layer.moments)
+            lines += self.sample(layer)
+        else:
+            lines += self.draw(layer.draw)
+            lines += ["", "", f"fields__{name} = sample__{name} = moments__{name} = means__{name} = no_conditional"]
         lines += self.tempered(layer) if not layer.coloured else []
-        lines += self.scan(layer.scan) if layer.scan else []
+        lines += self.scan_of(layer) if layer.scan else []
         for what, formula in layer.formulas.items():
             body = [f"    return {expression(formula)}"]
             lines += function(f"{what}__{name}", ", ".join(layer.etas), f"{what} of every unit of `{name}`.", body)
@@ -54,7 +57,7 @@ class LayerPrinter:
         text = ", ".join(re.sub(r"\binf\b", "math.inf", repr(g)) for g in given)
         return [f"DENSITY__{layer.layer} = Density({text})"]
 
-    def field(self, layer: LayerKernels, kernel: Kernel) -> Lines:
+    def field(self, layer: LayerKernels, kernel: Kernel, name: str = "") -> Lines:
         """eta of a layer. Linear fields are held in the workspace; others stay small where they do not vary."""
         held, shape = kernel.held, listed(kernel.shape)
         letters = (BATCH, *kernel.letters) if held else kernel.letters
@@ -70,7 +73,8 @@ class LayerPrinter:
         if not started:
             body.append("    eta[...] = 0.0" if held else "    eta = np.zeros((), DTYPE)")
         body += self.at_beta(layer, kernel)
-        return function(f"{kernel.name}__{layer.layer}", "p, x, s, w", comment(kernel.equation), body)
+        name = name or f"{kernel.name}__{layer.layer}"
+        return function(name, "p, x, s, w", comment(kernel.equation), body)
 
     @staticmethod
     def field_by_unit(layer: LayerKernels, kernel: Kernel) -> Lines:
@@ -81,12 +85,10 @@ class LayerPrinter:
         body = [
             "    x = with_forms(p, x, s, w)",
             f'    eta = w("{kernel.name}:{layer.layer}", (rows(x), {shape}))',
-            f"    for {at}{',' if len(layer.scan.site) == 1 else ''} in np.ndindex({listed(layer.shape)}):",
+            f"    for ({listed(layer.scan.site)}) in np.ndindex({listed(layer.shape)}):",
             f"        eta[:, {at}] = unit_{name}(p, x, s, w, {at})",
             "    return eta",
         ]
-        if not layer.shape:
-            body[2:4] = [f"    eta[...] = unit_{name}(p, x, s, w)"]
         return function(name, "p, x, s, w", comment(kernel.equation), body)
 
     def added(self, section: Section, kernel: Kernel, letters: tuple[str, ...], weight: str, started: bool) -> Lines:
@@ -210,6 +212,11 @@ class LayerPrinter:
             InPlace(draw.layer, draw.overwritten, "new").statements(draw.formula),
         )
 
+    def scan_of(self, layer: LayerKernels) -> Lines:
+        """The scan of a layer."""
+        assert layer.scan is not None
+        return self.scan(layer.scan)
+
     def scan(self, scan: Scan) -> Lines:
         """Every unit in turn, each given the newest values of all others."""
         name, sites = scan.layer, scan.site
@@ -217,7 +224,7 @@ class LayerPrinter:
         body = [
             *(["    x = with_forms(p, x, s, w)"] if scan.changes else []),
             f'    uniform = fill(random, w("u:{name}", (rows(x), {listed(scan.shape)})))',
-            f"    for {at}{',' if len(sites) == 1 else ''} in np.ndindex({', '.join(map(str, scan.shape))}):",
+            f"    for ({listed(sites)}) in np.ndindex({listed(scan.shape)}):",
             *(f"        {k.name} = unit_{k.name}__{name}(p, x, s, w, {at})" for k in scan.fields),
             f"        u = uniform[:, {at}]",
             f"        new = {expression(scan.formula)}",
@@ -256,7 +263,7 @@ class LayerPrinter:
 
     def split_fields(self, layer: LayerKernels) -> Lines:
         """The fields as they are, and nothing that is the same for all chains."""
-        zeros = ", ".join("0.0" for _ in layer.fields)
+        zeros = ", ".join("0.0" for _ in layer.etas)
         return split_function(layer.layer, [f"    return fields__{layer.layer}(p, x, s, w), ({zeros},)"])
 
 

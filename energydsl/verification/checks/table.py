@@ -10,10 +10,12 @@ from energydsl.verification.checks.densities import densities
 from energydsl.verification.checks.differences import listed_differences, sampled_differences
 from energydsl.verification.checks.draws import draws
 from energydsl.verification.checks.energies import energies
+from energydsl.verification.checks.forms import forms
 from energydsl.verification.checks.free_energy import free_energy
 from energydsl.verification.checks.likelihood import likelihood
 from energydsl.verification.checks.log_partition import log_partition
 from energydsl.verification.checks.marginals import marginals
+from energydsl.verification.checks.scores import scores
 from energydsl.verification.checks.slopes import slopes
 from energydsl.verification.checks.sweeps import sweeps
 from energydsl.verification.records import Check
@@ -24,12 +26,14 @@ LISTED: tuple[Callable[[Listed], Iterator[Check]], ...] = (
     listed_differences,
     listed_blocks,
     sweeps,
+    forms,
     draws,
     log_partition,
     free_energy,
     marginals,
     densities,
     slopes,
+    scores,
     likelihood,
 )
 # Where there are too many, on some of them.
@@ -38,5 +42,7 @@ SAMPLED: tuple[Callable[[Case], Iterator[Check]], ...] = (
     sampled_differences,
     sampled_blocks,
     marginals,
+    forms,
     slopes,
+    scores,
 )

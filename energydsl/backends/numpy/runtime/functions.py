@@ -43,7 +43,7 @@ def log_cosh(x: Array, out: Array | None = None) -> Array:
 def log_sum_exp(rank: int, *parts: Array) -> Array:
     """log of the sum of exp over all parts, and over their axes beyond the first `rank`."""
     with quiet():
-        whole = [part if np.ndim(part) else np.reshape(part, (1,) * rank) for part in parts]
+        whole = [part if hasattr(part, "shape") else np.full((1,) * rank, part) for part in parts]
         flat = [part.reshape(*part.shape[:rank], -1) for part in whole]
         top: Array = functools.reduce(np.maximum, [part.max(axis=-1) for part in flat])
         total: Array = sum(np.exp(part - top[..., None]).sum(axis=-1) for part in flat)
