@@ -69,6 +69,8 @@ def _hidden(model: Resolved, name: tree.Name) -> Layer:
         raise ModelError([Diagnostic("E0201", f"there is no layer `{name.id}`", name.span, help)])
     if layer.role != "hidden":
         raise _refused(name, f"it is declared `{layer.role}`", "hidden layers are summed out")
+    if len(model.random_layers()) == 1:
+        raise _refused(name, "no other layer is random: that is the log partition function, a number")
     if any(name.id in (*d.targets, *d.given) for d in model.directed):
         raise _refused(name, "it stands in a directed part", "layers of undirected energies are summed out")
     return layer

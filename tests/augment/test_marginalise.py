@@ -180,6 +180,7 @@ REFUSED = {
     "a density": "visible v[2] : spin\nhidden h[2] : real\nparam W[2, 2]\nenergy = sum(h^4) - v @ W @ h",
     "a table": "visible v[2] : spin\nhidden h[2] : integer[0, 3]\nparam W[2, 2]\nenergy = - v @ W @ h",
     "computed places": "dim N = 3\nvisible v[N] : spin\nhidden h[4] : spin\nparam J\nenergy = - J * sum[i, p in range(2)] h[i + p]*v[i]",
+    "the last layer": "hidden h[2] : binary\nparam c[2]\nenergy = - c @ h",
     "visible": "visible h[2] : binary\nenergy = - sum(h)",
     "directed": "visible v[2] : binary\nhidden h[2] : binary\nlayers v <- h",
 }
