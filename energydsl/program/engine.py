@@ -132,10 +132,14 @@ class Engine(ABC):
         return {n: params[n] for n in self.core.model.params}
 
     def check_random(self, layer: str) -> None:
-        """Raises `ArgumentError` for a layer that is not random, `NotApplicable` for one that has no conditional."""
+        """Raises `ArgumentError` for a layer that is not random."""
         known = self.derived.families
         if layer not in known:
             raise ArgumentError(f"there is no random layer `{layer}`. {suggestion(layer, known)}".strip())
+
+    def check_conditional(self, layer: str) -> None:
+        """Raises `ArgumentError` for a layer that is not random, `NotApplicable` for one that has no conditional."""
+        self.check_random(layer)
         if layer not in self.derived.conditionals:
             raise NotApplicable(
                 f"`{layer}` has no conditional that could be drawn from: functions of several units hold it. Chains move it by "

@@ -168,12 +168,18 @@ def as_text(model: Compiled) -> str:
     return "\n".join(parts)
 
 
+def _linear(model: Compiled, layer: str) -> bool:
+    """Whether a layer has a conditional, and enters it by its moments alone."""
+    found = model.derived.conditionals.get(layer)
+    return found is not None and found.linear
+
+
 def mean_field(model: Compiled) -> list[str]:
     """mu = E[T] at the fields of the moments, for latents that do not factorise given data; else nothing is approximated."""
     hidden = model.resolved.by_role("hidden")
     blocks = model.derived.schedule(frozenset(_visible(model)))
     apart = len(blocks) < 2 and all(part.kind == "whole" for block in blocks for part in block)
-    if model.factorisation or not hidden or apart or not all(model.derived.conditionals[n].linear for n in hidden):
+    if model.factorisation or not hidden or apart or not all(_linear(model, n) for n in hidden):
         return []
 
     def moment(symbol: Symbol) -> Symbol:

@@ -26,6 +26,8 @@ _UNITS = 12
 
 def listed_differences(case: Listed) -> Iterator[Check]:
     """Of every unit, every pair of its values, every state of the rest."""
+    if not case.drawn:
+        return
     worst = 0.0
     table = case.exponents.reshape(case.radices())
     for axis, (name, unit) in enumerate(case.unit_names()):
@@ -41,6 +43,8 @@ def listed_differences(case: Listed) -> Iterator[Check]:
 
 def sampled_differences(case: Case) -> Iterator[Check]:
     """Of some units, moved from where they are to one other value."""
+    if not case.drawn:
+        return
     worst, rng = 0.0, case.generator(NAME)
     at_rest = case.oracle.exponent(case.params, case.x, case.beta)
     for name, layer in case.drawn.items():
