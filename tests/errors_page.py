@@ -72,6 +72,14 @@ CODES = {
         "A density that cannot be normalised for all admissible parameters.",
         "Constrain the parameters, which keeps the model and gives it fewer values; another sign or a new term is another model.",
     ),
+    "E0320": (
+        "A term to be augmented that holds nothing an auxiliary unit is known for, or something that has none.",
+        "Write it as one of the energies listed, with constraints that prove its signs, or give what has none a name of its own.",
+    ),
+    "E0321": (
+        "A layer to be summed out that has no closed form: visible, coupled with itself, inside a function, or of another family.",
+        "Keep it as a layer: chains, mean field and annealing do not need its sum.",
+    ),
     "E0401": ("Data that do not fit the layer.", "Correct the row and column named, change the size with `-D`, or the domain."),
     "E0402": ("A graph that was not supplied, or an edge file that cannot be read.", 'Give it: `ed.load(..., graphs={"G": graph})`, or `edges("file.csv")`.'),
     "E0403": ("A parameter, or a file of a run, that does not fit the model.", "Use the parameters or the run of this model."),

@@ -47,7 +47,15 @@ def modules() -> st.SearchStrategy[str]:
         _COMMENTS,
         st.sampled_from([" + ", "\n  - ", "  # here\n + "]),
     ).map(lambda t: t[0] + t[3].join(f"({x})" for x in t[1]) + t[2])
-    others = st.sampled_from(["layers v -- h (W) <- k", "schedule (v, h*), (k)", "energy = sum(v)  # plain"])
+    others = st.sampled_from(
+        [
+            "layers v -- h (W) <- k",
+            "schedule (v, h*), (k)",
+            "energy = sum(v)  # plain",
+            "augment part (h, k), rest  # more",
+            "marginalise h, k",
+        ]
+    )
     pieces = st.lists(st.tuples(st.one_of(declared, energies, others), breaks), max_size=6)
     return pieces.map(lambda ps: "".join(text + ("\n" if "#" in text else "") + gap for text, gap in ps))
 

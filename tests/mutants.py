@@ -16,6 +16,9 @@ import numpy as np
 import energydsl.derive
 import energydsl.graph.colouring
 import energydsl.verification.certificate
+from energydsl.augment import expand
+from energydsl.augment.rule import Match
+from energydsl.augment.write import number, times
 from energydsl.backends.numpy.printer import Printer
 from energydsl.backends.text import Printed
 from energydsl.derive import conditionals
@@ -32,6 +35,7 @@ from energydsl.model.indices import Index
 from energydsl.program import exact, gradients, marginals
 from energydsl.program.directed import Conditional, Directed
 from energydsl.program.marginals import summed_out
+from energydsl.syntax import tree
 
 lowering = importlib.import_module("energydsl.kernels.lower")
 Patch = Callable[[Any], None]
@@ -76,6 +80,12 @@ BINOMIAL = "visible n[2] : integer[0, 4]\nhidden h[2] : binary\nparam W[2, 2]\ne
 ORDINAL = "visible x[2] : integer[-1, 2]\nhidden h[2] : binary\nparam W[2, 2], d[2]\nenergy = sum(d * x^2) - x @ W @ h"
 SQUASHED = "visible v[3] : binary\nparam w[3] = 0.5\nenergy = - sigmoid(0.7) * sum(v * tanh(w))"
 INPUT = "input x[3] : real\nvisible v[3] : binary\nparam A[3, 3], b[3]\nenergy = - b @ v - x @ A @ v"
+
+FORM = "dim I = 3, J = 2\nvisible x[I] : spin\nparam W[I, J], c[J], g[J] : positive = 1\nlet u = c + x @ W\nenergy t = {}\naugment t"
+SOFT = FORM.format("- sum(softplus(u)) - sum(x)")
+COSH = FORM.format("- sum(logcosh(u))")
+MIXED = FORM.format("- log(sum[j] g[j]*exp(c[j] + sum[i] x[i]*W[i, j]))")
+SQUARED = FORM.format("- 1.5 * sum(g * u^2)")
 
 
 def set_to(module: Any, name: str, make: Callable[[Any], Any]) -> Patch:
@@ -137,6 +147,32 @@ def scaled(term: Term, factor: float) -> Term:
 
 def units(term: Term) -> int:
     return len(term.monomial.units())
+
+
+def rule(unit: str, change: Callable[[Match], Match]) -> Patch:
+    """What the rule of one kind of auxiliary unit finds, changed."""
+
+    def make(rules: Any) -> Any:
+        def changed(original: Any) -> Any:
+            def mutant(*args: Any) -> Match | None:
+                found = original(*args)
+                return found and change(found)
+
+            return mutant
+
+        return tuple(replace(r, match=changed(r.match)) if r.unit == unit else r for r in rules)
+
+    return set_to(expand, "RULES", make)
+
+
+def unit_terms(change: Callable[[Any, list[Any]], list[Any]]) -> Callable[[Match], Match]:
+    """The signed terms of an auxiliary unit, changed."""
+    return lambda match: replace(match, terms=lambda z: change(z, list(match.terms(z))))
+
+
+def doubled(z: Any, found: list[Any]) -> list[Any]:
+    (sign, first), *rest = found
+    return [(sign, times(number(first.span, 2.0), first)), *rest]
 
 
 def source(old: str, new: str, count: int = -1) -> Patch:
@@ -304,6 +340,15 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "index inside a function mixed up": (INNER, set_to(terms, "_replace_under", captures)),
     "every diagonal taken as zero": (SQUARE, set_to(rules, "_on_zero_diagonal", lambda f: lambda a, r: len(a.indices) == 2 and a.indices[0] == a.indices[1])),
     "two states of one unit at once": (PAIRS, set_to(separate, "_split", one_hot_states_together)),
+    # auxiliary units
+    "softplus with twice the field": (SOFT, rule("binary", unit_terms(doubled))),
+    "softplus of spins": (SOFT, rule("binary", lambda m: replace(m, domain="spin"))),
+    "log cosh of binary units": (COSH, rule("spin", lambda m: replace(m, domain="binary"))),
+    "log cosh without the constant": (COSH, rule("spin", lambda m: replace(m, constant=0.0))),
+    "weights of a log-sum-exp forgotten": (MIXED, rule("categorical", unit_terms(lambda z, found: [(s, t if not hasattr(t, "tail") else replace(t, tail=(("*", t.tail[-1][1].head),))) for s, t in found]))),
+    "square of variance 1/2": (SQUARED, rule("real", unit_terms(doubled))),
+    "square coupled with the wrong scale": (SQUARED, rule("real", unit_terms(lambda z, found: [*found[:1], *doubled(z, found[1:])]))),
+    "what has no auxiliary unit dropped": (SOFT, set_to(expand, "added", lambda f: lambda at, found: f(at, [p for p in found if "z_t" in {n.id for n in tree.names(p[1])}]))),
     # the fields
     "field with the wrong sign": (RBM, fields(flipped_part)),
     "top-down input forgotten": (DBM, fields(without_top_down)),

@@ -9,6 +9,7 @@ from energydsl.functions.floor import FLOOR
 from energydsl.functions.identity import IDENTITY
 from energydsl.functions.log1mexp import LOG1MEXP
 from energydsl.functions.log1p import LOG1P
+from energydsl.functions.log_cosh import LOGCOSH
 from energydsl.functions.log_gamma import LGAMMA
 from energydsl.functions.log_sum_exp import LOGSUMEXP
 from energydsl.functions.logarithm import LOG
@@ -27,7 +28,7 @@ from energydsl.functions.table import ElementaryFunction as ElementaryFunction
 from energydsl.functions.tanh import TANH
 
 _ALL = (
-    *(IDENTITY, EXP, LOG, SQRT, ABS, TANH, SIGMOID, SOFTPLUS, SIN, COS, LGAMMA),
+    *(IDENTITY, EXP, LOG, SQRT, ABS, TANH, SIGMOID, SOFTPLUS, SIN, COS, LGAMMA, LOGCOSH),
     *(DIGAMMA, SIGN, STEP, FLOOR, EXPM1, LOG1P, LOG1MEXP, NDTRI, LOGSUMEXP),
 )
 FUNCTIONS = {f.name: f for f in _ALL}

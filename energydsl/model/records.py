@@ -130,6 +130,18 @@ class Directed:
 
 
 @dataclass(frozen=True)
+class Auxiliary:
+    """Auxiliary units: exp(-before) is the sum of exp(-after) over their layers, but for exp(constant) for each of their units.
+
+    layers: (name, constant). before, after: an energy term without them, and with them.
+    """
+
+    layers: tuple[tuple[str, float], ...]
+    before: Expression
+    after: Expression
+
+
+@dataclass(frozen=True)
 class ScheduleBlock:
     """Layers updated together, each whole or (True) by its parts."""
 
@@ -154,6 +166,7 @@ class Resolved:
     module: tree.Module = field(compare=False, repr=False)
     warnings: tuple[Diagnostic, ...] = field(compare=False, repr=False)
     schedule_span: Span | None = field(default=None, compare=False, repr=False)
+    auxiliaries: tuple[Auxiliary, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -94,6 +94,7 @@ class _Resolver:
             module=self.module,
             warnings=tuple(self._unused(layers, params)),
             schedule_span=schedule_span,
+            auxiliaries=tuple(self._auxiliaries()),
         )
 
     # --- names
@@ -348,6 +349,15 @@ class _Resolver:
                 name = statement.name.id if statement.name else "energy"
                 terms.append(records.EnergyTerm(name, expression, statement.span))
         return terms, directed
+
+    def _auxiliaries(self) -> Iterator[records.Auxiliary]:
+        """What augmentations did: both sides are typed as the energies themselves were."""
+        for statement in self.module.statements:
+            if isinstance(statement, tree.Augmented):
+                before, after = (type_expression(n, self.scope) for n in (statement.before, statement.after))
+                if before is not None and after is not None:
+                    layers = tuple((name.id, constant) for name, constant in statement.layers)
+                    yield records.Auxiliary(layers, before, after)
 
     def _check_layer_names(self, statement: tree.Energy) -> bool:
         fine = True

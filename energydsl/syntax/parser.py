@@ -21,7 +21,8 @@ from energydsl.syntax import tree
 from energydsl.syntax.resources import folder
 
 STATEMENTS = (
-    ["model", "dim", "const", "visible", "hidden", "input", "param", "graph", "layers", "let", "energy", "recognition", "schedule"]
+    ["model", "dim", "const", "visible", "hidden", "input", "param", "graph", "layers", "let", "energy", "recognition", "schedule",
+     "augment", "marginalise"]
 )  # fmt: skip
 RESERVED = frozenset(
     [*STATEMENTS, *["sum", "in", "true", "false", "import", "use", "as", "where", "prod", "for", "if", "else"]]
@@ -389,6 +390,16 @@ class _Builder(lark.visitors.Transformer_NonRecursive[lark.Token, Any]):
 
     def part(self, c: Children) -> tuple[tree.Name, bool]:
         return self.id(c[0]), c[1] is not None
+
+    def augment(self, c: Children) -> tree.Augment:
+        last = c[-1][1][-1] if c[-1][1] else c[-1][0]
+        return tree.Augment(self.at(c[0]).to(last.span), tuple(c[1:]))
+
+    def augmented(self, c: Children) -> tuple[tree.Name, tuple[tree.Name, ...]]:
+        return self.id(c[0]), c[1] or ()
+
+    def marginalise(self, c: Children) -> tree.Marginalise:
+        return tree.Marginalise(self.at(c[0]).to(c[1][-1].span), c[1])
 
     def layers(self, c: Children) -> tree.Layers:
         return tree.Layers(self.at(c[0]).to(c[-1].span), tuple(c[1:]))

@@ -7,7 +7,7 @@ the entry or the additive term, that they follow.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from energydsl.syntax import tree
 
@@ -157,6 +157,11 @@ def _segments(statement: tree.Statement, layout: _Layout) -> tuple[str, list[tup
             return "schedule ", _separated([block[0][0].span.start for block in blocks], shown)
         case tree.Layers(chains=chains):
             return "layers ", _separated([c.span.start for c in chains], [_chain(c) for c in chains])
+        case tree.Augment(terms=terms):
+            named = [n.id + (f" ({', '.join(z.id for z in layers)})" if layers else "") for n, layers in terms]
+            return "augment ", _separated([n.span.start for n, _ in terms], named)
+        case tree.Marginalise(layers=layers):
+            return "marginalise ", _separated([n.span.start for n in layers], [n.id for n in layers])
     raise AssertionError(statement)
 
 
@@ -208,6 +213,7 @@ def _comment(comment: tree.Comment) -> str:
 
 def print_module(module: tree.Module) -> str:
     """The whole file, formatted; `parse(print_module(m)) == m`, and printing twice changes nothing."""
+    module = replace(module, statements=tuple(s for s in module.statements if not isinstance(s, tree.Augmented)))
     leading, attached = _assign(module)
     paragraphs = _paragraphs(module, leading)
     lines: list[str] = []

@@ -214,7 +214,33 @@ class Layers(Node):
     chains: tuple[Chain, ...]
 
 
-Statement = ModelName | Declaration | Energy | Schedule | Layers
+@dataclass(frozen=True)
+class Augment(Node):
+    """`augment term (layer, ...), term`: energy terms, and names for the layers of auxiliary units that they are to have."""
+
+    terms: tuple[tuple[Name, tuple[Name, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Marginalise(Node):
+    """`marginalise h, g`: hidden layers that are summed out."""
+
+    layers: tuple[Name, ...]
+
+
+@dataclass(frozen=True)
+class Augmented(Node):
+    """What an augmentation did, which no text writes: exp(-before) = exp(-constant) times the sum of exp(-after) over layers.
+
+    layers: (name, the share of the constant that each of its units has).
+    """
+
+    layers: tuple[tuple[Name, float], ...]
+    before: Expr
+    after: Expr
+
+
+Statement = ModelName | Declaration | Energy | Schedule | Layers | Augment | Marginalise | Augmented
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ _FUNCTIONS: dict[str, Any] = {
     "sin": np.sin,
     "cos": np.cos,
     "lgamma": special.gammaln,
+    "logcosh": lambda x: np.logaddexp(x, -x) - np.log(2.0),
 }
 _ARITHMETIC: dict[type, Any] = {ex.Added: np.add, ex.Multiplied: np.multiply, ex.Divided: np.divide}
 

@@ -235,6 +235,9 @@ def _map_sizes(module: tree.Module, change: Callable[[tree.Expr], tree.Expr]) ->
             statements.append(replace(s, entries=tuple(_map_entry(e, s.keyword, change) for e in s.entries)))
         elif isinstance(s, tree.Energy):
             statements.append(replace(s, value=_map_expression(s.value, change)))
+        elif isinstance(s, tree.Augmented):
+            before, after = _map_expression((s.before, s.after), change)
+            statements.append(replace(s, before=before, after=after))
         else:
             statements.append(s)
     return replace(module, statements=tuple(statements))

@@ -30,7 +30,8 @@ EXPECTED: dict[str, Callable[[Any], Any]] = {
     "": lambda y: y, "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "abs": np.abs, "tanh": np.tanh, "sigmoid": special.expit,
     "softplus": lambda y: np.logaddexp(0.0, y), "sin": np.sin, "cos": np.cos, "lgamma": special.loggamma, "digamma": special.digamma,
     "sign": np.sign, "step": lambda y: np.heaviside(y, 0.0), "floor": np.floor, "expm1": np.expm1, "log1p": np.log1p,
-    "log1mexp": lambda y: np.log(-np.expm1(y)), "ndtri": special.ndtri, "logsumexp": lambda y: y,
+    "log1mexp": lambda y: np.log(-np.expm1(y)), "ndtri": special.ndtri, "logcosh": lambda y: np.logaddexp(y, -y) - np.log(2.0),
+    "logsumexp": lambda y: y,
 }  # fmt: skip
 NAMES = pytest.mark.parametrize("name", [n for n in FUNCTIONS if n])
 
@@ -139,6 +140,7 @@ MISTAKES: dict[str, tuple[Callable[[ElementaryFunction], None], ElementaryFuncti
     "derivative of tanh without the square": (check_derivative, replace(FUNCTIONS["tanh"], derivative=((1.0, ()),))),
     "derivative of cos with the wrong sign": (check_derivative, replace(FUNCTIONS["cos"], derivative=((1.0, (("sin", 1.0),)),))),
     "no derivative of a function that is written": (check_derivative, replace(FUNCTIONS["sin"], derivative=None)),
+    "derivative of log cosh as that of softplus": (check_derivative, replace(FUNCTIONS["logcosh"], derivative=((1.0, (("sigmoid", 1.0),)),))),
     "tanh taken as positive": (check_sign, replace(FUNCTIONS["tanh"], sign=POSITIVE)),
     "cosine taken to keep the sign": (check_sign, replace(FUNCTIONS["cos"], keeps_sign=True)),
     "exp refused where its argument is not positive": (check_sign, replace(FUNCTIONS["exp"], positive_only=True)),
