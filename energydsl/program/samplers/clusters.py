@@ -33,6 +33,7 @@ from energydsl.program.samplers.record import (
     Transition,
     free_layers,
     named,
+    undrawn,
     uniforms,
 )
 
@@ -52,9 +53,8 @@ class Clusters(Sampler):
         except TooDense:
             problem = "its units are coupled too densely to be listed"
         rest = [n for n in free_layers(derived, clamped) if n not in own]
-        missing = [n for n in rest if n not in derived.conditionals]
-        if problem or missing:
-            return Fit(False, problem or f"{named(missing)} has no conditional that can be drawn from")
+        if problem := problem or undrawn(derived, rest):
+            return Fit(False, problem)
         between = f", {named(rest)} by Gibbs in between" if rest else ""
         what = "spins" if max(units.states) == 2 else "states"
         return Fit(True, f"pairs of {what} of {named(own)}, if none repels (checked when it runs){between}")
