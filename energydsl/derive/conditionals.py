@@ -21,7 +21,6 @@ from energydsl.domains import DOMAINS, Domain, Family
 from energydsl.energy.expand import check_power, value_of
 from energydsl.energy.forms import Forms
 from energydsl.energy.formula import (
-    MINUS,
     PLUS,
     Call,
     Equation,
@@ -116,17 +115,13 @@ def conditional(model: Resolved, energy: Energy, layer: Layer, coupled_by: int |
     else:
         fields = tuple(_field(energy, layer, n + 1, s, rules, letters) for n, s in enumerate(statistics))
     joint = [n for n in terms if layer.name in energy.terms[n].monomial.joint_layers()]
-    complete = not (joint and DOMAINS[layer.domain.name].whole_line)
-    if joint and complete:
+    if joint:
         fields = (_with_differences(fields[0], energy, joint, layer, rules, letters),)
     linear = not by_table or all(_linear_in(t, layer.name) for t in touching if t.label != BASE)
     linear &= not family.density and not joint
-    shape = _formula if complete else _unfinished
-    formula = shape(model, layer, family, fields, statistics, letters, coupled_by is None)
+    formula = _formula(model, layer, family, fields, statistics, letters, coupled_by is None)
     sampler = _sampler(layer, statistics, letters) if family.density else ""
-    return Conditional(
-        layer.name, family, fields, coupled_by is None, linear, coupled_by, terms, formula, sampler, complete
-    )
+    return Conditional(layer.name, family, fields, coupled_by is None, linear, coupled_by, terms, formula, sampler)
 
 
 def _power(power: int) -> Statistic:
@@ -252,26 +247,6 @@ def _formula(
     if state and not family.one_hot:
         value = state
     return Equation(replace(left, value=value), filled(family.formula, fields[0].formula, state), within=within)
-
-
-def _unfinished(
-    model: Resolved,
-    layer: Layer,
-    family: Family,
-    fields: tuple[Field, ...],
-    statistics: list[Statistic],
-    letters: Letters,
-    factorises: bool,
-) -> Equation:
-    """A density that is known but for its normalisation: the fields times their statistics, less the functions of several units."""
-    names = letters.target(layer.name)
-    others = [Symbol(n) for n in model.layers if n != layer.name]
-    if not factorises:
-        others.insert(0, _symbol(layer, names[: len(layer.shape)], others=True))
-    left = Probability("p", (_symbol(layer, names[: len(layer.energy_shape)]),), tuple(others))
-    known = _exponential(layer, fields, statistics, letters).arguments[0]
-    assert isinstance(known, Sum)
-    return Equation(left, Call("exp", (Sum((*known.terms, (MINUS, Word("E of functions of several units")))),)), "~")
 
 
 def _symbol(layer: Layer, names: list[str], others: bool = False) -> Symbol:

@@ -34,8 +34,6 @@ class Conditional:
     terms: the energy terms it was derived from, by number.
     coupled_by: the first term that couples units of the layer with one another, or None.
     sampler: how its units are drawn and why, where that is not by the quantile function of a family.
-    complete: False where functions of several units hold units of the whole line: the family and the fields are then those of all
-    other terms, and there is nothing to draw from.
     """
 
     layer: str
@@ -47,7 +45,6 @@ class Conditional:
     terms: tuple[int, ...]
     formula: Equation = field(compare=False)
     sampler: str = field(default="", compare=False)
-    complete: bool = True
 
     @property
     def text(self) -> str:

@@ -215,7 +215,7 @@ class _Path:
         self.based = [n for n in self.base if n not in self.out]
         layers = program.kernels.layers
         self.tempered_layers = {n: tempered for n in self.out if (tempered := layers[n].tempered) is not None}
-        first, self.parts = [BlockPart(n) for n in self.out], _blocks(program)
+        first, self.parts = [BlockPart(n) for n in self.out], program.parts()
         # The layers summed out are drawn first, so that their fields serve twice.
         self.moves = [transition(program, sampler)]
         blocks = isinstance(self.moves[0], Blocks)
@@ -294,11 +294,6 @@ class _Path:
 
     def log_z_base(self) -> float:
         return sum(log_z_units(self.program, name, fields) for name, fields in self.base.items())
-
-
-def _blocks(program: CoreEngine) -> tuple[BlockPart, ...]:
-    """Every part of a sweep. At t = 0 the units are independent, so that these draw a layer that has no conditional otherwise too."""
-    return tuple(part for block in program.derived.schedule(frozenset()) for part in block)
 
 
 def log_z_units(program: Engine, layer: str, fields: Sequence[Array]) -> float:

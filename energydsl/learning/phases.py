@@ -79,8 +79,7 @@ def side_of(
     samples = {n: engine.xp.zeros_like(a) if n in averaged else a for n, a in views.items()}
     squares = {n: a[rows] for n, a in both.second.items() if n in averaged}
     means = Moments({n: a for n, a in views.items() if n in averaged}, squares)
-    parts = tuple(part for block in engine.derived.schedule(clamped) for part in block)
-    return Side(samples, means, move, parts, sweeps)
+    return Side(samples, means, move, engine.parts(clamped), sweeps)
 
 
 def fill_second_moments(phases: Phases) -> None:

@@ -255,15 +255,8 @@ class Program:
         weights: Weights = None,
         consts: Weights = None,
     ) -> Fields:
-        """beta times the fields of a layer, one array a statistic, each (chains, *layer), in the part that draws it.
-
-        Raises `NotApplicable` where functions of several units hold a layer of real numbers.
-        """
+        """beta times the fields of a layer, one array a statistic, each (chains, *layer), in the part that draws it."""
         owner = self.engine.owner(layer)
-        if not owner.derived.conditionals[layer].complete:
-            raise NotApplicable(
-                f"the conditional of `{layer}` has no natural parameters: it stands in functions of several units"
-            )
         p = check_params(self.engine, params)
         needed = [n for n in owner.model.layers if n != layer or not owner.derived.conditionals[layer].factorises]
         x = checked_state(owner, self._own(owner, state), needed)

@@ -163,14 +163,8 @@ class Undirected(CoreEngine):
             self.kernels.update(part, p, x, s, random, self.workspace)
 
     def parts(self, clamp: Iterable[str] = ()) -> tuple[BlockPart, ...]:
-        """The parts of one sweep, in order, with layers clamped. Raises `ArgumentError`, `NotApplicable`."""
+        """The parts of one sweep, in order, with layers clamped. Raises `ArgumentError` for a layer that is not there."""
         clamped = self.check_clamped(clamp)
-        known = self.derived.conditionals
-        for name in self.model.random_layers():
-            if name not in clamped and not known[name].complete:
-                raise NotApplicable(
-                    f"`{name}` has no conditional that can be drawn from: take the sampler hmc, or clamp it"
-                )
         return tuple(part for block in self.derived.schedule(clamped) for part in block)
 
     def sweep(
@@ -246,8 +240,6 @@ class Undirected(CoreEngine):
     def reconstruction(self, p: Arrays, state: Arrays, s: Settings) -> Iterator[tuple[str, Array]]:
         """Means of the visible layers given the latents."""
         for name in self.model.by_role("visible"):
-            if not self.derived.conditionals[name].complete:
-                continue
             kernels = self.kernels.layers[name]
             yield name, kernels.mean(*kernels.fields(p, state, s, self.workspace))
 

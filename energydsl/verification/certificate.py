@@ -16,7 +16,7 @@ from energydsl.model.records import Resolved
 from energydsl.options import Backend
 from energydsl.verification.backends import same_sweeps
 from energydsl.verification.case import Case, all_states, some_states
-from energydsl.verification.checks.table import LISTED, SAMPLED, UNDRAWN, complete
+from energydsl.verification.checks.table import LISTED, SAMPLED
 from energydsl.verification.exercised import exercised
 from energydsl.verification.full_size import own_sizes
 from energydsl.verification.joint import joint
@@ -33,21 +33,20 @@ def certify(full: Derived, small: Resolved, listed: bool, seed: int = 0, backend
     factored = ALWAYS if keeps_factored(full) else NEVER
     case, checks = (_listed if listed else _sampled)(derived, seed, backend, factored)
     made = tuple(exercised(case, full, checks))
-    if complete(full):
-        checks += own_sizes(full, seed)
-    if complete(full) and backend != "numpy":
+    checks += own_sizes(full, seed)
+    if backend != "numpy":
         checks.append(same_sweeps(derived, seed, backend))
     return Certificate(full.model.name, _sizes(small) + ("" if listed else ", some states"), tuple(checks), made)
 
 
 def _listed(derived: Derived, seed: int, backend: Backend, factored: str) -> tuple[Case, list[Check]]:
     case = all_states(derived, seed, backend, factored)
-    return case, [found for check in (LISTED if complete(derived) else UNDRAWN) for found in check(case)]
+    return case, [found for check in LISTED for found in check(case)]
 
 
 def _sampled(derived: Derived, seed: int, backend: Backend, factored: str) -> tuple[Case, list[Check]]:
     case = some_states(derived, seed, backend, factored)
-    return case, [found for check in (SAMPLED if complete(derived) else UNDRAWN) for found in check(case)]
+    return case, [found for check in SAMPLED for found in check(case)]
 
 
 def certify_network(

@@ -33,7 +33,6 @@ from energydsl.program.samplers.record import (
     Transition,
     free_layers,
     named,
-    undrawn,
     uniforms,
 )
 
@@ -53,8 +52,9 @@ class Clusters(Sampler):
         except TooDense:
             problem = "its units are coupled too densely to be listed"
         rest = [n for n in free_layers(derived, clamped) if n not in own]
-        if problem := problem or undrawn(derived, rest):
-            return Fit(False, problem)
+        missing = [n for n in rest if n not in derived.conditionals]
+        if problem or missing:
+            return Fit(False, problem or f"{named(missing)} has no conditional that can be drawn from")
         between = f", {named(rest)} by Gibbs in between" if rest else ""
         what = "spins" if max(units.states) == 2 else "states"
         return Fit(True, f"pairs of {what} of {named(own)}, if none repels (checked when it runs){between}")

@@ -7,7 +7,7 @@ from energydsl.backends.numpy.runtime import Moments
 from energydsl.derive import Derived
 from energydsl.derive.records import Schedule
 from energydsl.program.engine import Engine
-from energydsl.program.samplers.record import Clamped, Fit, Sampler, Transition, free_layers, named, undrawn
+from energydsl.program.samplers.record import Clamped, Fit, Sampler, Transition, free_layers, named
 
 
 class Gibbs(Sampler):
@@ -17,8 +17,9 @@ class Gibbs(Sampler):
 
     def fits(self, derived: Derived, clamped: Clamped = frozenset()) -> Fit:
         """Wherever every layer has a conditional that can be drawn from."""
-        if missing := undrawn(derived, free_layers(derived, clamped)):
-            return Fit(False, missing)
+        missing = [n for n in free_layers(derived, clamped) if n not in derived.conditionals]
+        if missing:
+            return Fit(False, f"{named(missing)} has no conditional that can be drawn from")
         return Fit(True, _in_words(derived.schedule(clamped)))
 
     def transition(self, engine: Engine, clamped: Clamped = frozenset()) -> Blocks:

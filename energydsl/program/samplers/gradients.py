@@ -31,7 +31,6 @@ from energydsl.program.samplers.record import (
     free_layers,
     log_weight,
     named,
-    undrawn,
     uniforms,
 )
 
@@ -47,8 +46,9 @@ class GibbsWithGradients(Sampler):
         if not own:
             return Fit(False, "no free layer is of units of two values or of states")
         rest = [n for n in free_layers(derived, clamped) if n not in own]
-        if missing := undrawn(derived, rest):
-            return Fit(False, missing)
+        missing = [n for n in rest if n not in derived.conditionals]
+        if missing:
+            return Fit(False, f"{named(missing)} has no conditional that can be drawn from")
         count = sum(derived.model.layers[n].size for n in own)
         between = f", {named(rest)} by Gibbs in between" if rest else ""
         return Fit(True, f"{count} changes of single units of {named(own)} a sweep{between}")

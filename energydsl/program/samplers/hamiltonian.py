@@ -34,7 +34,6 @@ from energydsl.program.samplers.record import (
     log_weight,
     named,
     normals,
-    undrawn,
     uniforms,
 )
 
@@ -67,8 +66,9 @@ class Hamiltonian(Sampler):
             return Fit(False, "no free layer is of the whole line of real numbers")
         count = sum(derived.model.layers[n].size for n in own)
         rest = [n for n in free_layers(derived, clamped) if n not in own]
-        if missing := undrawn(derived, rest):
-            return Fit(False, missing)
+        missing = [n for n in rest if n not in derived.conditionals]
+        if missing:
+            return Fit(False, f"{named(missing)} has neither a slope to follow nor a conditional to be drawn from")
         between = f", {named(rest)} by Gibbs in between" if rest else ""
         return Fit(True, f"{count} unit{'s' if count != 1 else ''} of {named(own)} jointly{between}")
 

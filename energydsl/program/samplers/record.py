@@ -113,12 +113,6 @@ def free_layers(derived: Derived, clamped: Clamped) -> list[str]:
     return [n for n in derived.model.random_layers() if n not in clamped]
 
 
-def undrawn(derived: Derived, layers: Iterable[str]) -> str:
-    """Why layers cannot be drawn by Gibbs blocks, or nothing."""
-    missing = [n for n in layers if n not in derived.conditionals or not derived.conditionals[n].complete]
-    return f"{named(missing)} has no conditional that can be drawn from" if missing else ""
-
-
 def named(layers: Iterable[str]) -> str:
     """Layers in a sentence."""
     return ", ".join(f"`{n}`" for n in layers)

@@ -8,7 +8,7 @@ from energydsl.derive import Derived
 from energydsl.domains import DOMAINS
 from energydsl.program.elimination import Elimination, draw, planned
 from energydsl.program.engine import CoreEngine
-from energydsl.program.samplers.record import Clamped, Fit, Others, Sampler, Transition, free_layers, named, undrawn
+from energydsl.program.samplers.record import Clamped, Fit, Others, Sampler, Transition, free_layers, named
 
 
 class Tree(Sampler):
@@ -24,8 +24,9 @@ class Tree(Sampler):
         if isinstance(plan, str):
             return Fit(False, plan)
         rest = [n for n in free_layers(derived, clamped) if n not in own]
-        if missing := undrawn(derived, rest):
-            return Fit(False, missing)
+        missing = [n for n in rest if n not in derived.conditionals]
+        if missing:
+            return Fit(False, f"{named(missing)} has no conditional that can be drawn from")
         count, between = len(plan.units.states), f", {named(rest)} by Gibbs in between" if rest else ""
         exact = "" if rest else ", with exact log Z"
         return Fit(True, f"{count} units of {named(own)} drawn jointly, exactly{exact}{between}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from energydsl.derive import Derived
 from energydsl.verification.case import Case, Listed
 from energydsl.verification.checks.blocks import listed_blocks, sampled_blocks
 from energydsl.verification.checks.densities import densities
@@ -44,10 +43,3 @@ SAMPLED: tuple[Callable[[Case], Iterator[Check]], ...] = (
     slopes,
     scores,
 )
-# Where functions of several units hold units of the whole line, so that a layer has no conditional.
-UNDRAWN: tuple[Callable[[Case], Iterator[Check]], ...] = (energies, slopes, scores)
-
-
-def complete(derived: Derived) -> bool:
-    """Whether every layer has a conditional that can be drawn from."""
-    return all(c.complete for c in derived.conditionals.values())
