@@ -256,7 +256,13 @@ class _Path:
 
     def start(self, chains: int, held: Arrays, rng: Rng) -> Arrays:
         """Exact samples of the base, inputs as they are held."""
-        x = random_state(self.program, chains, Rng(stream(0, "initial state")), held)
+        program = self.program
+        x = random_state(program, chains, Rng(stream(0, "initial state")), held)
+        for name, fields in self.base.items():
+            tempered = program.kernels.layers[name].tempered
+            if name not in program.derived.conditionals and tempered is not None:
+                nothing = tuple(program.xp.zeros_like(x[name]) for _ in fields)
+                tempered.draw(nothing, (0.0, fields), rng, x[name], program.workspace)
         self.program.sweep(self.params, x, self.settings(0.0), rng, self.parts)
         return x
 
