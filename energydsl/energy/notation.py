@@ -10,8 +10,9 @@ from energydsl.domains import Written
 from energydsl.domains.scalar import Num, Op, Scalar, Var
 from energydsl.energy import formula as f
 from energydsl.energy.order import reduced
-from energydsl.energy.terms import At, Atom, Factor, Function, Loop, Monomial, Predicate
+from energydsl.energy.terms import At, Atom, Factor, Function, Loop, Monomial, Predicate, atom_binders, entries
 from energydsl.functions import FUNCTIONS
+from energydsl.model import expressions as ex
 from energydsl.model.indices import Atom as IndexAtom
 from energydsl.model.indices import EdgeEnd, Index, Wrap
 from energydsl.model.records import Resolved
@@ -20,19 +21,22 @@ _POOL = "ijklmnpqrstuvw"
 
 
 class Letters:
-    """One letter for every axis of the model: that of its dim where it has one, else the next free."""
+    """One letter for every axis of the model: that with which the user writes it, or that of its dim, else the next free."""
 
     def __init__(self, model: Resolved):
         self.model = model
         self.of_axis: dict[tuple[str, int], str] = {}
+        written = _written(model)
+        self.of_param = {place: letter for place, letter in written.items() if place[0] in model.params}
         by_name: dict[str, str] = {}
         for name, layer in model.layers.items():
             axes = list(layer.axes) + [f"states of {name}"] * (len(layer.field_shape) - len(layer.shape))
             for position, axis in enumerate(axes):
-                letter = by_name.get(axis) if not axis[0].isdigit() else None
+                letter = written.get((name, position)) or (by_name.get(axis) if not axis[0].isdigit() else None)
+                by_name.setdefault(axis, letter or "")
                 if letter is None:
                     wanted = axis.lower() if len(axis) == 1 and axis.isalpha() else ""
-                    taken = set(self.of_axis.values()) | set(by_name.values())
+                    taken = {*self.of_axis.values(), *by_name.values(), *written.values()}
                     pool = [wanted, *("kabc" if axis.startswith("states") else ""), *_POOL]
                     letter = next((c for c in pool if c and c not in taken), "i")
                     by_name[axis] = letter
@@ -56,12 +60,27 @@ class Letters:
     def _wanted(self, loop: Loop, monomial: Monomial) -> str:
         if loop.graph:
             return "e"
-        for atom, _ in sorted(monomial.factors, key=lambda f: not (isinstance(f[0], At) and f[0].kind != "param")):
-            if isinstance(atom, At) and not atom.flat:
-                for position, index in enumerate(atom.indices):
-                    if index.plain == loop.name and (atom.name, position) in self.of_axis:
-                        return self.of_axis[atom.name, position]
+        free = (a for f, _ in monomial.factors if loop.name in atom_binders(f) for a in entries(f))
+        for atom in sorted(free, key=lambda a: a.kind == "param"):
+            for position, index in enumerate(atom.indices):
+                place = atom.name, position
+                if index.plain == loop.name and not atom.flat and (place in self.of_axis or place in self.of_param):
+                    return self.of_axis.get(place) or self.of_param[place]
         return "i"
+
+
+def _written(model: Resolved) -> dict[tuple[str, int], str]:
+    """The letter with which the user first writes each axis of a layer or parameter in an index sum."""
+    found: dict[tuple[str, int], str] = {}
+    todo: list[object] = [*(t.expression for t in model.energies), *(d.expression for d in model.directed)]
+    while todo:
+        node = todo.pop(0)
+        if isinstance(node, ex.Element) and isinstance(node.base, ex.Reference) and not node.flat:
+            for position, index in enumerate(node.indices):
+                if index.plain is not None and len(index.plain) == 1:
+                    found.setdefault((node.base.name, position), index.plain)
+        todo[:0] = [part for part in vars(node).values() if isinstance(part, ex.Typed)]
+    return found
 
 
 def _free(wanted: str, taken: Iterable[str]) -> str:
@@ -162,7 +181,7 @@ def term_formula(
     if size != 1 or not (above or below):
         above.insert(0, f.Number(size))
     product = above[0] if len(above) == 1 and not below else f.Product(tuple(above), tuple(below))
-    binders = [_binder(loop, named) for loop in monomial.loops if loop.name not in names]
+    binders = sorted((_binder(loop, named) for loop in monomial.loops if loop.name not in names), key=_by_letter)
     conditions = _chained(_condition(p, named) for p in reduced(monomial.predicates))
     if binders:
         product = f.Summation(tuple(b for b in binders if not _shown(b, conditions)), conditions, product)
@@ -189,6 +208,11 @@ def _shown(binder: str | f.Edge, conditions: Iterable[f.Condition]) -> bool:
     """Whether a condition shows a letter plainly: `i < j` says that both run."""
     sides = (side[0] for c in conditions for side in c.sides if len(side) == 1)
     return any((binder, 1) in index.terms for index in sides)
+
+
+def _by_letter(binder: str | f.Edge) -> tuple[bool, str]:
+    """Edges first, then letters in their order."""
+    return isinstance(binder, str), binder if isinstance(binder, str) else binder.left
 
 
 def _binder(loop: Loop, names: Mapping[str, str]) -> str | f.Edge:
