@@ -44,5 +44,8 @@ SMALL_MODELS = (SmallModel(4, 2), SmallModel(8, 8), SmallModel(4, 2, alone=True)
 PLACES_OF_A_TERM = 4_000_000
 COLOURED_UNITS = 1 << 28
 
+# Joint values of bounded units at each of which the factor of a power is shown to be positive.
+TRIED_VALUES = 4096
+
 # States, or chains, worked on at once: memory, not a limit of what can be done.
 STATES_AT_ONCE = 1 << 13

@@ -93,6 +93,7 @@ def test_derivations_do_not_import_one_another() -> None:
                     "records",
                     "signs",
                     "never_negative",
+                    "every_value",
                     "normalisable",
                     "families",
                     "joint",

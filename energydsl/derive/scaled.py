@@ -21,5 +21,5 @@ def improper_when_scaled(
     scaled = [replace(t, monomial=t.monomial.scaled(factors.get(t.label, 1.0))) for t in kept]
     for name, layer in model.random_layers().items():
         declared, touching = ([t for t in terms if name in t.monomial.layers()] for terms in (energy.terms, scaled))
-        yield from normalisation_problems(model, families[name], layer, touching, declared)
+        yield from normalisation_problems(model, families[name], layer, touching, declared, factors)
     yield from (d for d in unbounded_pairs(model, replace(energy, terms=tuple(scaled))) if d.severity == "error")
