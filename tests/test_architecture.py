@@ -93,6 +93,8 @@ def test_derivations_do_not_import_one_another() -> None:
                     "records",
                     "signs",
                     "never_negative",
+                    "covering",
+                    "ends",
                     "every_value",
                     "normalisable",
                     "families",

@@ -48,15 +48,18 @@ class _UnknownSign(Exception):
     """A part of the factor may be of either sign whatever the units are."""
 
 
-def fails_for_some_value(model: Resolved, layer: Layer, holding: Sequence[tuple[Monomial, At]]) -> Fails | None:
-    """None where the terms of a power hold every unit of a layer for every value of all others.
+def fails_for_some_value(
+    model: Resolved, layer: Layer, holding: Sequence[tuple[Monomial, At]], beyond: float = 0.0
+) -> Fails | None:
+    """None where the terms of a statistic hold every unit of a layer for every value of all others.
 
-    holding: the terms, with the unit that each holds.
+    holding: the terms, with the unit that each holds. beyond: a number that is added to the factor.
     """
     try:
         products = [p for monomial, unit in holding for p in _products(model, layer, monomial, unit)]
     except _UnknownSign:
         return Fails()
+    products += [_Product(beyond, (), ())] if beyond else []
     sites = list(dict.fromkeys(_site(atom, model) for p in products for atom, _ in p.units))
     values = {site: _values(site, model) for site in sites}
     if math.prod(len(v) for v in values.values()) > limits.TRIED_VALUES:

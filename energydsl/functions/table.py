@@ -40,6 +40,7 @@ class ElementaryFunction:
     bounds: for every y; None where there are none.
     integrated: its number in the kernels that integrate densities on panels; None where they do not know it.
     outgrows: whether it outgrows every power of y.
+    of_log: what it is in log y, y > 0: a function of a number times that; None where it is none.
     absolute: whether it grows like |y| on both sides, from a kink at 0: it may hold the mass of a density.
     latex: what LaTeX calls it.
     """
@@ -56,6 +57,7 @@ class ElementaryFunction:
     bounds: Bounds | None = None
     integrated: int | None = None
     outgrows: bool = False
+    of_log: tuple[str, float] | None = None
     absolute: bool = False
     latex: str = ""
 

@@ -38,6 +38,9 @@ PAIR = "visible n[1] : count\nhidden h[1] : {}\nparam W[1, 1]{}\nenergy = sum(lg
         "visible x[2] : real\nhidden h[2] : binary\nenergy = 0.5*sum[i, j] x[i]^2*h[j] + 2*sum(x^2) - 0.9*sum[i, j] x[i]^2*h[j]",
         "visible x[2] : positive\nhidden s : spin\nenergy = (1.5 + s) * sum(x)",
         "visible x[2] : real\nhidden h[2] : binary\nparam w[2, 2]\nenergy = sum[i] x[i]^2*(sum[j] w[i, j]*h[j])^2 + sum(x^2)",
+        # Laplace units, alone and beside a quadratic
+        "visible x[2] : real\nhidden h[2] : binary\nparam b[2] : positive = 1\nenergy = sum(b * abs(x - 1)) + 0.5 * sum(h * x^2)",
+        "visible x[2] : real\nparam l : positive = 1, m[2]\nenergy = l * sum(abs(x + 0.5)) + 0.5 * sum((x - m)^2)",
         "input g[2] : interval[1, 2]\nvisible x[2] : real\nenergy = sum(g*x^2)",
         "input g[3] : real\nvisible y : real\nhidden w[3] : real\nenergy = 0.5*(y - g @ w)^2 + sum(abs(w))",
     ],
