@@ -38,11 +38,13 @@ def test_beside_a_quadratic_it_is_two_truncated_normals(backend: str) -> None:
         "x : real\nparam a, l : positive = 1, c : positive = 1\nenergy = c * x^2 + l * abs(x) - a * x", backend
     )
     engine, layer = program.engine, program.engine.kernels.layers["x"]
-    field, precision, l = (np.array(v) for v in ([0.3, -8.0, 2.0, 40.0], [0.5, 2.0, 1e-3, 9.0], [1.0, 0.1, 30.0, 5.0]))
+    field, precision, slope = (
+        np.array(v) for v in ([0.3, -8.0, 2.0, 40.0], [0.5, 2.0, 1e-3, 9.0], [1.0, 0.1, 30.0, 5.0])
+    )
 
     def side(sign: float) -> Any:
         """log of the mass of one side, by the tail of a Normal."""
-        mean, deviation = (field - sign * l) / (2 * precision), np.sqrt(0.5 / precision)
+        mean, deviation = (field - sign * slope) / (2 * precision), np.sqrt(0.5 / precision)
         return (
             precision * mean**2
             + 0.5 * np.log(2 * np.pi)
@@ -50,7 +52,7 @@ def test_beside_a_quadratic_it_is_two_truncated_normals(backend: str) -> None:
             + special.log_ndtr(sign * mean / deviation)
         )
 
-    etas = [engine.device(e) for e in (field, -precision, -l)]
+    etas = [engine.device(e) for e in (field, -precision, -slope)]
     found = engine.host(layer.log_partition(*etas))
     np.testing.assert_allclose(found, np.logaddexp(side(1.0), side(-1.0)), rtol=1e-10)
     below = np.exp(side(-1.0) - found)
