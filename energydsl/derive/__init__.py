@@ -11,9 +11,10 @@ from energydsl.derive import conditionals as _conditionals
 from energydsl.derive import free_energy as _free_energy
 from energydsl.derive import gradients as _gradients
 from energydsl.derive import schedule as _schedule
+from energydsl.derive import slopes as _slopes
 from energydsl.derive import starts as _starts
 from energydsl.derive.directed import problems as _directed
-from energydsl.derive.records import Conditional, FreeEnergy, Gradient, Schedule, Verdict
+from energydsl.derive.records import Conditional, FreeEnergy, Gradient, Schedule, Slope, Verdict
 from energydsl.diagnostics import Diagnostic
 from energydsl.energy.canonical import canonical_terms
 from energydsl.energy.terms import Energy
@@ -24,13 +25,17 @@ from energydsl.model.records import EnergyTerm, Resolved
 
 @dataclass(frozen=True)
 class Derived:
-    """All that is derived from one energy, each result with the terms that made it."""
+    """All that is derived from one energy, each result with the terms that made it.
+
+    slopes: dE/dx by random layer, of a model with directed parts those of the core.
+    """
 
     model: Resolved
     energy: Energy
     conditionals: Mapping[str, Conditional]
     parts: Mapping[str, UnitColouring]
     gradients: Mapping[str, Gradient]
+    slopes: Mapping[str, Slope]
     free_energy: FreeEnergy
     log2_states: float
     verdicts: tuple[Verdict, ...]
@@ -74,6 +79,7 @@ def derive(model: Resolved, energy: Energy) -> Derived:
         conditionals=MappingProxyType(conditionals),
         parts=MappingProxyType({n: unit_colouring(model, energy, n) for n in model.random_layers()}),
         gradients=MappingProxyType({n: _gradients.gradient(model, energy, p) for n, p in model.params.items()}),
+        slopes=MappingProxyType({n: _slopes.slope(model, energy, x) for n, x in model.random_layers().items()}),
         free_energy=free,
         log2_states=cost,
         verdicts=_applicability.applicability(model, conditionals, free.summed_out, cost),

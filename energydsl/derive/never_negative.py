@@ -66,7 +66,6 @@ def _never_negative(node: ex.Expression, model: Resolved) -> bool:
 def _nonnegative(kind: str, name: str, model: Resolved) -> bool:
     if kind in ("layer", "input"):
         domain = model.layers[name].domain
-        low, _ = (0.0, 1.0) if DOMAINS[domain.name].one_hot else DOMAINS[domain.name].bounds(domain.arguments)
-        return DOMAINS[domain.name].points != (-1.0, 1.0) and low >= 0.0
+        return DOMAINS[domain.name].interval(domain.arguments)[0] >= 0.0
     record = model.params[name] if kind == "param" else model.consts[name]
     return bool({"positive", "nonnegative"} & set(record.constraints))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from energydsl.domains import DOMAINS
 from energydsl.energy.terms import At, Atom, Monomial
 from energydsl.functions import FUNCTIONS, NONNEGATIVE, POSITIVE, UNKNOWN
@@ -11,6 +13,22 @@ from energydsl.model.records import Resolved
 def sign_of_factors(monomial: Monomial, model: Resolved) -> int:
     """The proved sign of the product of factors: POSITIVE, NONNEGATIVE or UNKNOWN."""
     return min((_power_sign(a, e, model) for a, e in monomial.factors), default=POSITIVE)
+
+
+def _least(monomial: Monomial, sign: int, model: Resolved) -> float:
+    """The least value of a monomial, where that follows from the bounds of its units."""
+    if sign >= NONNEGATIVE:
+        return monomial.coefficient if not (monomial.factors or monomial.predicates) else 0.0
+    low = high = monomial.coefficient * math.prod(loop.high - loop.low for loop in monomial.loops)
+    for atom, exponent in monomial.factors:
+        if not isinstance(atom, At) or atom.kind not in ("layer", "input") or exponent != 1.0:
+            return -math.inf
+        spec = model.layers[atom.name].domain
+        ends = [a * b for a in (low, high) for b in DOMAINS[spec.name].interval(spec.arguments)]
+        if not all(map(math.isfinite, ends)):
+            return -math.inf
+        low, high = min(ends), max(ends)
+    return min(low, 0.0) if monomial.predicates else low
 
 
 def _power_sign(atom: Atom, exponent: float, model: Resolved) -> int:
@@ -25,7 +43,7 @@ def _power_sign(atom: Atom, exponent: float, model: Resolved) -> int:
 def _atom_sign(atom: Atom, model: Resolved) -> int:
     if not isinstance(atom, At):
         function = FUNCTIONS[atom.function]
-        return max(function.sign, _sum_sign(atom.argument, model) if function.keeps_sign else UNKNOWN)
+        return max(function.sign, sign_of_sum(atom.argument, model) if function.keeps_sign else UNKNOWN)
     if atom.kind in ("layer", "input"):
         spec = model.layers[atom.name].domain
         domain = DOMAINS[spec.name]
@@ -37,9 +55,11 @@ def _atom_sign(atom: Atom, model: Resolved) -> int:
     return NONNEGATIVE if "nonnegative" in record.constraints else UNKNOWN
 
 
-def _sum_sign(monomials: tuple[Monomial, ...], model: Resolved) -> int:
+def sign_of_sum(monomials: tuple[Monomial, ...], model: Resolved) -> int:
+    """The proved sign of a sum of monomials."""
     signs = [sign_of_factors(m, model) if m.coefficient > 0 else UNKNOWN for m in monomials]
     if UNKNOWN in signs or not signs:
-        return UNKNOWN
+        least = sum(_least(m, sign, model) for m, sign in zip(monomials, signs, strict=True))
+        return POSITIVE if least > 0.0 else NONNEGATIVE if least == 0.0 and signs else UNKNOWN
     whole = [s for s, m in zip(signs, monomials, strict=True) if not m.predicates]
     return POSITIVE if POSITIVE in whole else NONNEGATIVE

@@ -162,6 +162,11 @@ class Domain:
         return self.points is not None and not self.one_hot
 
     @property
+    def any_power(self) -> bool:
+        """Whether powers of a unit that are not natural are integrated like others."""
+        return self.integrated and self.nonnegative and "" in self.functions
+
+    @property
     def whole_line(self) -> bool:
         """Whether a unit may be any real number."""
         return not (self.finite or self.bounded or self.nonnegative or self.integer_valued)

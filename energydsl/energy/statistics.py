@@ -58,7 +58,7 @@ def without_closed_form(layer: Layer, statistics: list[Statistic], touching: Ite
     }
     low, high = DOMAINS[layer.domain.name].bounds(layer.domain.arguments)
     numbers = [tuple(_factor(a, e, layer, spans[s]) for a, e in s) for s in statistics]
-    powers = [int(power_of(s) or 0) for s in statistics]
+    powers = [int(p) if (p := power_of(s) or 0.0) > 0 and p == int(p) else 0 for s in statistics]
     try:
         return integrated(density_of(numbers, powers, low, high))
     except Unbounded as reason:

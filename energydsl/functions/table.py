@@ -43,6 +43,7 @@ class ElementaryFunction:
     outgrows: whether it outgrows every power of y.
     of_log: what it is in log y, y > 0: a function of a number times that; None where it is none.
     absolute: whether it grows like |y| on both sides, from a kink at 0: it may hold the mass of a density.
+    aggregate: whether it is a function of all that its argument lists, not of their sum.
     latex: what LaTeX calls it.
     """
 
@@ -60,6 +61,7 @@ class ElementaryFunction:
     outgrows: bool = False
     of_log: tuple[str, float] | None = None
     absolute: bool = False
+    aggregate: bool = False
     latex: str = ""
 
     @property

@@ -19,7 +19,7 @@ from energydsl.kernels.program import (
     Section,
 )
 
-_BATCHED = ("x", "row")
+_BATCHED = ("x", "new", "row")
 _SOURCES = (*_BATCHED, "p", "c", "support", "mask", "local")
 
 
@@ -83,7 +83,7 @@ class _Check:
                 case Define():
                     for inner in step.sections:
                         self.body(inner, known)
-                        if not set(inner.letters) <= set(step.letters):
+                        if not step.aggregate and not set(inner.letters) <= set(step.letters):
                             raise self.fail(f"{step.out} has the axes {step.letters}, a part of it {inner.letters}")
                 case Contract():
                     self.reads((a for a in (step.left, step.right) if a is not None), section, known)

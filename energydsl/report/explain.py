@@ -13,6 +13,7 @@ from energydsl.energy.formula_text import as_text as text_of
 from energydsl.energy.notation import Letters, filled, term_formula
 from energydsl.energy.terms import BASE
 from energydsl.model.indices import Index
+from energydsl.program import samplers
 from energydsl.syntax import tree
 from energydsl.syntax.printer import print_expr, print_statement
 
@@ -34,7 +35,9 @@ def as_json(model: Compiled) -> dict[str, Any]:
             "summed_out": list(model.derived.free_energy.summed_out),
             "text": model.derived.free_energy.text,
         },
-        "applicability": {v.name: {"kind": v.kind, "ok": v.ok, "why": v.why} for v in model.derived.verdicts},
+        "applicability": {
+            v.name: {"kind": v.kind, "ok": v.ok, "why": v.why} for v in samplers.what_fits(model.derived)
+        },
         "terms": [{"label": label, "text": text, "from": origin} for label, text, origin in terms(model)],
         "expanded": expanded(model),
         "own_terms": own_terms(model),
@@ -144,7 +147,7 @@ def as_text(model: Compiled) -> str:
     out = ", ".join(model.derived.free_energy.summed_out) or "nothing"
     parts += ["", f"free energy, summed out: {out}", f"  {model.derived.free_energy}"]
     parts += ["", "what fits this model"]
-    parts += [f"  {v.name:<12} {'yes' if v.ok else 'no':<4} {v.why}" for v in model.derived.verdicts]
+    parts += [f"  {v.name:<14} {'yes' if v.ok else 'no':<4} {v.why}" for v in samplers.what_fits(model.derived)]
     return "\n".join(parts)
 
 

@@ -202,6 +202,7 @@ def derive_network(model: Resolved, energy: Energy, parts: Factorisation) -> Net
         conditionals=MappingProxyType(named),
         parts=MappingProxyType({n: units[n] for n in model.random_layers()}),
         gradients=MappingProxyType({n: _gradient(model, parts, every, p) for n, p in model.params.items()}),
+        slopes=core.slopes,
         free_energy=FreeEnergy((), _log_likelihood(model, parts, core)),
         log2_states=states,
         verdicts=directed_verdicts(model, _unrecognised(model, parts), states, core.log2_states),
