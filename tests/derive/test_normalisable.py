@@ -74,6 +74,18 @@ def test_a_unit_that_nothing_holds_is_named(text: str, bare: str) -> None:
     assert f"not for `{bare}`" in found.message
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x[2] : integer[-2, 3]\nparam a[2], m, b : positive = 2\nenergy = sum(tanh(a * x)) + sum(abs(x - m)) - sum(exp(-b * x)) + sum(log(1 + x^2 / b))",
+        "x[2] : binary\nhidden s[2] : spin\nparam a[2], m, b : positive = 2\nenergy = sum(tanh(a * x)) + sum(abs(s - m)) - sum(exp(-b * s)) - x @ s",
+    ],
+)
+def test_parameters_stand_inside_functions_of_units_of_few_values(text: str) -> None:
+    certificate = ed.loads("visible " + text).verify()
+    assert certificate.ok, str(certificate)
+
+
 FAILING = [
     (SPREAD + "sum(x^2) - 0.9*sum(h*x^2) + 0.2*sum(s*x^2)", "where `h_i` is 1, `s_i` is -1"),
     (SPREAD + "(1 + s[0]) * sum(x^2)", "where `s_0` is -1"),
