@@ -38,6 +38,8 @@ ANNEALED_CHAINS = 100
 SAMPLER: SamplerName = "auto"
 # Leapfrog steps of a Hamiltonian trajectory.
 LEAPFROG_STEPS = 10
+# Of parallel tempering: temperatures, and the lowest inverse one.
+REPLICAS, HOTTEST = 8, 0.1
 
 SAMPLES = 100
 SAMPLE_SWEEPS = 1000

@@ -10,7 +10,7 @@ Precision = Literal["full", "tf32", "bf16x2", "bf16x3"]
 Stage = Literal["syntax", "model", "energy", "graph", "derived", "kernels", "source"]
 Format = Literal["text", "latex", "json"]
 Split = Literal["train", "test"]
-SamplerName = Literal["auto", "gibbs", "tree", "swendsen-wang", "wolff", "gibbs-gradient", "hmc", "mala"]
+SamplerName = Literal["auto", "gibbs", "tree", "swendsen-wang", "wolff", "gibbs-gradient", "hmc", "mala", "tempering"]
 Estimator = Literal["auto", "exact", "ais"]
 
 BACKENDS: tuple[Backend, ...] = get_args(Backend)

@@ -101,6 +101,7 @@ def test_derivations_do_not_import_one_another() -> None:
                     "joint",
                     "differences",
                     "jointly",
+                    "growth",
                 ), f"{path.name} imports {name}"
 
 

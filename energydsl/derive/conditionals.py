@@ -13,7 +13,7 @@ from dataclasses import replace
 from energydsl.derive.differences import by_difference, difference_formula
 from energydsl.derive.families import family_of
 from energydsl.derive.joint import unbounded_pairs
-from energydsl.derive.jointly import undefined_jointly
+from energydsl.derive.jointly import unconfined, undefined_jointly, without_conditional
 from energydsl.derive.normalisable import normalisation_problems
 from energydsl.derive.records import Conditional, Field
 from energydsl.diagnostics import Diagnostic
@@ -50,7 +50,9 @@ def check_conditionals(model: Resolved, energy: Energy) -> list[Diagnostic]:
         domain = DOMAINS[layer.domain.name]
         touching = [t for t in energy.terms if name in t.monomial.layers()]
         found += _statistics_problems(model, domain, layer, touching)
-        if not found:
+        if not found and without_conditional(layer, touching):
+            found += unconfined(model, layer, touching)
+        elif not found:
             try:
                 found += normalisation_problems(model, family_of(model, layer, touching), layer, touching)
             except DiagnosticError as problem:

@@ -20,7 +20,7 @@ from energydsl.arrays import Values
 from energydsl.backends.interface import Arrays
 from energydsl.derive.free_energy import summable_sets
 from energydsl.derive.records import BlockPart
-from energydsl.diagnostics import ArgumentError, EstimateError
+from energydsl.diagnostics import ArgumentError, EstimateError, NotApplicable
 from energydsl.program.engine import CoreEngine, Engine
 from energydsl.program.exact import check_normalisable
 from energydsl.program.initialise import base_rate
@@ -219,6 +219,10 @@ class _Path:
         # The layers summed out are drawn first, so that their fields serve twice.
         self.moves = [transition(program, sampler)]
         blocks = isinstance(self.moves[0], Blocks)
+        if self.moves[0].carries:
+            raise NotApplicable(
+                "annealing moves to another temperature at every step, where replicas would lag: take another sampler"
+            )
         self.first = self.out if blocks and set(first) <= set(self.parts) and program.sparse is None else ()
         if self.moves[0].adaptive:
             self.moves += [transition(program, sampler) for _ in range(_KNOTS)]
@@ -252,7 +256,13 @@ class _Path:
 
     def start(self, chains: int, held: Arrays, rng: Rng) -> Arrays:
         """Exact samples of the base, inputs as they are held."""
-        x = random_state(self.program, chains, Rng(stream(0, "initial state")), held)
+        program = self.program
+        x = random_state(program, chains, Rng(stream(0, "initial state")), held)
+        for name, fields in self.base.items():
+            tempered = program.kernels.layers[name].tempered
+            if name not in program.derived.conditionals and tempered is not None:
+                nothing = tuple(program.xp.zeros_like(x[name]) for _ in fields)
+                tempered.draw(nothing, (0.0, fields), rng, x[name], program.workspace)
         self.program.sweep(self.params, x, self.settings(0.0), rng, self.parts)
         return x
 

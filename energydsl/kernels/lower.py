@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from energydsl.derive import Derived
 from energydsl.derive.differences import NEW, changes
-from energydsl.derive.records import Conditional, Field
+from energydsl.derive.records import Field
 from energydsl.domains import DOMAINS
 from energydsl.domains.scalar import Num, Scalar, Var, substitute
 from energydsl.energy.forms import Form, Forms
@@ -57,20 +57,21 @@ def lower(derived: Derived, factored: str = CHEAPER) -> KernelProgram:
     """The kernels of a derived model; factored: whether products of sums stay such, "cheaper" where that pays."""
     model = derived.model
     lowering = _Lowering(model, derived, factored)
-    forms = lowering.forms
+    layers = {n: lowering.units(model.layers[n]) for n in derived.families}
+    forms = lowering.forms.all if any(x.by_unit for x in layers.values()) else ()
     visible = frozenset(model.by_role("visible"))
     return KernelProgram(
         name=model.name,
         labels=model.labels,
-        layers=MappingProxyType({n: lowering.layer(model.layers[n], c) for n, c in derived.conditionals.items()}),
+        layers=MappingProxyType(layers),
         energy=lowering.energy(),
         gradients=MappingProxyType({n: lowering.gradient(n) for n in model.params}),
-        forms=MappingProxyType({form.name: lowering.form(form) for form in forms.all}),
+        forms=MappingProxyType({form.name: lowering.form(form) for form in forms}),
         slopes=MappingProxyType({n: lowering.slope(model.layers[n]) for n in derived.slopes}),
         shapes=MappingProxyType(
             {n: p.shape for n, p in model.params.items()}
             | {n: x.energy_shape for n, x in model.layers.items()}
-            | {form.name: form.shape for form in forms.all}
+            | {form.name: form.shape for form in forms}
         ),
         consts=MappingProxyType({n: c.value for n, c in model.consts.items()}),
         edges=MappingProxyType({n: edges_of(g) for n, g in model.graphs.items()}),
@@ -95,8 +96,10 @@ class _Lowering:
         self.factored = factored
         self.forms = Forms(derived.energy, Rules(model))
 
-    def layer(self, layer: Layer, conditional: Conditional) -> LayerKernels:
-        family = conditional.distribution
+    def units(self, layer: Layer) -> LayerKernels:
+        """All that is done with the units of a layer; nothing but the formulas of independent units where it has no conditional."""
+        conditional = self.derived.conditionals.get(layer.name)
+        family = self.derived.families[layer.name]
         low, high = DOMAINS[layer.domain.name].bounds(layer.domain.arguments)
         numbers = {"low": Num(low), "high": Num(high), "density": Var(f"DENSITY__{layer.name}")}
 
@@ -104,12 +107,13 @@ class _Lowering:
             """A formula of the family with the bounds of the layer as numbers."""
             return substitute(getattr(family, what), numbers)
 
-        fields = tuple(self._field(layer, _without_forms(f), ()) for f in conditional.fields)
-        etas = tuple(kernel.name for kernel in fields)
+        given = conditional.fields if conditional else ()
+        fields = tuple(self._field(layer, _without_forms(f), ()) for f in given)
+        etas = tuple(k.name for k in fields) if conditional else tuple(f"eta{n + 1}" for n in range(len(family.powers)))
         site = tuple(output(k) for k in range(len(layer.shape)))
         scan = None
-        if self.derived.parts[layer.name].kind == "scan":
-            units = tuple(self._field(layer, f, site) for f in conditional.fields)
+        if conditional and self.derived.parts[layer.name].kind == "scan":
+            units = tuple(self._field(layer, f, site) for f in given)
             moved, running = self._changes(layer, site), self._running(layer, fields)
             scan = Scan(layer.name, layer.shape, units, site, bounded("sample"), moved, running)
         overwritten = frozenset({"u", *(kernel.name for kernel in fields if kernel.held)})
@@ -127,10 +131,10 @@ class _Lowering:
                 layer.name, etas, bounded("mean"), bounded("variance") if family.powers == (1, 2) else None
             ),
             scan=scan,
-            coloured=self.derived.parts[layer.name].colours is not None,
+            coloured=conditional is not None and self.derived.parts[layer.name].colours is not None,
             formulas=MappingProxyType({what: bounded(what) for what in _FORMULAS}),
-            equation=conditional.text,
-            origin=self._origin(self.derived.energy.terms[n] for n in conditional.terms),
+            equation=conditional.text if conditional else f"`{layer.name}` has no conditional: independent units alone",
+            origin=self._origin(self.derived.energy.terms[n] for n in conditional.terms) if conditional else "",
         )
 
     def _field(self, layer: Layer, field: Field, fixed: tuple[str, ...]) -> Kernel:

@@ -272,7 +272,7 @@ class LayerKernels:
     """What is done with the units of a layer: fields, one kernel a statistic, draws, moments.
 
     low, high: the bounds of its units. scan: where its units are drawn one by one; with forms, `fields` are but the part without
-    them, and whole fields are those of the units, one by one. coloured: whether they are drawn colour by colour. formulas: of every unit, by name, in eta1 and eta2. affine: eta1, where it is of that form.
+    them, and whole fields are those of the units, one by one; no fields where there is no conditional. coloured: whether they are drawn colour by colour. formulas: of every unit, by name, in eta1 and eta2. affine: eta1, where it is of that form.
     """
 
     layer: str
@@ -305,7 +305,7 @@ class LayerKernels:
     @property
     def etas(self) -> tuple[str, ...]:
         """The names of its natural parameters."""
-        return tuple(kernel.name for kernel in self.fields)
+        return self.draw.etas
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ def _layer(layer: LayerKernels) -> LayerKernels:
     scan = layer.scan
     if scan is not None:
         scan = replace(scan, fields=_units(scan.fields), changes=_units(scan.changes))
-    return replace(layer, fields=fields, scan=scan, affine=None if layer.by_unit else _affine(fields[0]))
+    return replace(layer, fields=fields, scan=scan, affine=_affine(fields[0]) if fields and not layer.by_unit else None)
 
 
 def _units(kernels: tuple[Kernel, ...]) -> tuple[Kernel, ...]:

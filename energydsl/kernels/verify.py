@@ -42,7 +42,7 @@ def _layer(layer: LayerKernels) -> None:
     for kernel in layer.fields:
         if kernel.shape != layer.field_shape or len(kernel.letters) != len(kernel.shape):
             raise InvalidProgram(f"{kernel.name} of `{layer.layer}` has shape {kernel.shape}, not {layer.field_shape}")
-    for what in (layer.draw, layer.moments):
+    for what in (layer.draw, layer.moments) if layer.fields else ():
         if what.etas != layer.etas:
             raise InvalidProgram(f"`{layer.layer}` has the natural parameters {layer.etas}, not {what.etas}")
     if layer.scan is not None and len(layer.scan.site) != len(layer.shape):

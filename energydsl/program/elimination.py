@@ -146,7 +146,7 @@ def _log_sum(xp: Any, values: Any, axis: Any) -> Any:
     top = values.max(axis=axis, keepdims=True)
     top = xp.where(xp.isfinite(top), top, 0.0)
     with np.errstate(divide="ignore"):
-        return xp.log(xp.exp(values - top).sum(axis=axis)) + top.squeeze(axis=axis)
+        return xp.log(xp.exp(values - top).sum(axis=axis)) + top.max(axis=axis)
 
 
 def eliminable(derived: Derived, layers: Sequence[str]) -> bool:

@@ -249,5 +249,5 @@ def kept(units: Units, engine: CoreEngine, x: Mapping[str, Array], keep: Mapping
         start, states = units.first[layer.name], len(units.values[layer.name])
         own: Any = codes[:, start : start + layer.size, None] == xp.arange(states)
         known: Any = keep[layer.name].reshape(len(codes), layer.size, -1).all(axis=-1)
-        log = xp.where(known[:, :, None] & ~own, -xp.inf, 0.0)
+        log = xp.where(known[:, :, None] & ~own, -np.inf, 0.0)
         yield Table(start + np.arange(layer.size)[:, None], log)

@@ -52,7 +52,7 @@ def score(engine: Engine, p: Arrays, x: Arrays, s: Settings, layers: Iterable[st
 
 def _external_slope(engine: Engine, layer: str, x: Array, fields: Fields) -> Array:
     """d/dx of sum_k fields_k . T_k(x). Raises `NotApplicable` for statistics that are no polynomial and no absolute value."""
-    record, family = engine.model.layers[layer], engine.derived.conditionals[layer].distribution
+    record, family = engine.model.layers[layer], engine.derived.families[layer]
     if record.field_shape != record.energy_shape:
         raise NotApplicable(f"a field on each value of `{layer}` has no slope")
     if family.density is None:

@@ -256,6 +256,7 @@ class Program:
         consts: Weights = None,
     ) -> Fields:
         """beta times the fields of a layer, one array a statistic, each (chains, *layer), in the part that draws it."""
+        self.engine.check_conditional(layer)
         owner = self.engine.owner(layer)
         p = check_params(self.engine, params)
         needed = [n for n in owner.model.layers if n != layer or not owner.derived.conditionals[layer].factorises]
@@ -315,6 +316,7 @@ class Program:
         consts: Weights = None,
     ) -> Array:
         """A draw of a layer given the others, in its own blocks; shape (chains, *layer)."""
+        self.engine.check_conditional(layer)
         owner = self.engine.owner(layer)
         p, s = check_params(self.engine, params), owner.settings(beta, weights, consts)
         coupled = not owner.derived.conditionals[layer].factorises

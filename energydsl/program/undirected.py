@@ -114,7 +114,7 @@ class Undirected(CoreEngine):
         if min((beta, *weights.values())) > 0:
             return
         factors = {n: beta * weights.get(n, 1.0) for n in self.model.labels}
-        families = {n: c.distribution for n, c in self.derived.conditionals.items()}
+        families = self.derived.families
         problem = next(improper_when_scaled(self.model, self.derived.energy, families, factors), None)
         if problem is not None:
             given = [f"with beta = {beta:g}", *(f"a weight of {w:g} for `{n}`" for n, w in weights.items() if w <= 0)]
@@ -240,6 +240,8 @@ class Undirected(CoreEngine):
     def reconstruction(self, p: Arrays, state: Arrays, s: Settings) -> Iterator[tuple[str, Array]]:
         """Means of the visible layers given the latents."""
         for name in self.model.by_role("visible"):
+            if name not in self.derived.conditionals:
+                continue
             kernels = self.kernels.layers[name]
             yield name, kernels.mean(*kernels.fields(p, state, s, self.workspace))
 

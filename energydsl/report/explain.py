@@ -128,6 +128,11 @@ def as_text(model: Compiled) -> str:
         *(f"  + log sum_{{{', '.join(p.targets)}}} exp(-E[{_bar(p)}])" for p in _conditional(model)),
     ]
     parts += ["", "conditionals", *(f"  {c}" for c in model.derived.conditionals.values())]
+    parts += [
+        f"  `{n}` has none that could be drawn from: functions of several units hold it, and samplers follow the slope of log p"
+        for n in model.derived.families
+        if n not in model.derived.conditionals
+    ]
     parts += [f"  {c}" for c in recognition(model)]
     parts += [f"  {line}" for line in _couplings(model)]
     parts += [f"  `{c.layer}` is drawn by {c.sampler}" for c in model.derived.conditionals.values() if c.sampler]
@@ -151,12 +156,18 @@ def as_text(model: Compiled) -> str:
     return "\n".join(parts)
 
 
+def _linear(model: Compiled, layer: str) -> bool:
+    """Whether a layer has a conditional, and enters it by its moments alone."""
+    found = model.derived.conditionals.get(layer)
+    return found is not None and found.linear
+
+
 def mean_field(model: Compiled) -> list[str]:
     """mu = E[T] at the fields of the moments, for latents that do not factorise given data; else nothing is approximated."""
     hidden = model.resolved.by_role("hidden")
     blocks = model.derived.schedule(frozenset(_visible(model)))
     apart = len(blocks) < 2 and all(part.kind == "whole" for block in blocks for part in block)
-    if model.factorisation or not hidden or apart or not all(model.derived.conditionals[n].linear for n in hidden):
+    if model.factorisation or not hidden or apart or not all(_linear(model, n) for n in hidden):
         return []
 
     def moment(symbol: Symbol) -> Symbol:

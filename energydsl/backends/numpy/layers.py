@@ -29,12 +29,15 @@ class LayerPrinter:
             lines += self.field_by_unit(layer, kernel) if layer.by_unit else self.field(layer, kernel)
         for kernel in layer.scan.fields if layer.scan else ():
             lines += self.unit_field(layer, kernel)
-        arguments = ", ".join(f"{eta}__{name}(p, x, s, w)" for eta in layer.etas)
-        lines += function(
-            f"fields__{name}", "p, x, s, w", f"Natural parameters of `{name}`.", [f"    return ({arguments},)"]
-        )
-        lines += self.moments(layer.moments)
-        lines += self.sample(layer)
+        if layer.fields:
+            arguments = ", ".join(f"{eta}__{name}(p, x, s, w)" for eta in layer.etas)
+            body = [f"    return ({arguments},)"]
+            lines += function(f"fields__{name}", "p, x, s, w", f"Natural parameters of `{name}`.", body)
+            lines += self.moments(layer.moments)
+            lines += self.sample(layer)
+        else:
+            lines += self.draw(layer.draw)
+            lines += ["", "", f"fields__{name} = sample__{name} = moments__{name} = means__{name} = no_conditional"]
         lines += self.tempered(layer) if not layer.coloured else []
         lines += self.scan_of(layer) if layer.scan else []
         for what, formula in layer.formulas.items():
@@ -264,7 +267,7 @@ class LayerPrinter:
 
     def split_fields(self, layer: LayerKernels) -> Lines:
         """The fields as they are, and nothing that is the same for all chains."""
-        zeros = ", ".join("0.0" for _ in layer.fields)
+        zeros = ", ".join("0.0" for _ in layer.etas)
         return split_function(layer.layer, [f"    return fields__{layer.layer}(p, x, s, w), ({zeros},)"])
 
 

@@ -65,6 +65,8 @@ class Likelihood(Objective[Phases]):
         negative = side_of(engine, both, rest, means[1], nothing, free, self.chains.sweeps)
         phases = Phases(engine, random, engine.settings(), batch, both, row, kept, positive, negative)
         self.chains.init(phases)
+        for side in (positive, negative):
+            side.move.begin(side.samples)
         return phases
 
     def load(self, state: Phases, data: Arrays) -> None:

@@ -28,13 +28,23 @@ from energydsl.program.samplers.hamiltonian import Langevin as Langevin
 from energydsl.program.samplers.record import Clamped, Fit
 from energydsl.program.samplers.record import Sampler as Sampler
 from energydsl.program.samplers.record import Transition as Transition
+from energydsl.program.samplers.tempering import Tempering as Tempering
 from energydsl.program.samplers.tree import Tree as Tree
 
 # In the order in which `auto` takes the first that fits.
 TABLE: Mapping[str, Sampler] = MappingProxyType(
     {
         sampler.name: sampler
-        for sampler in (Gibbs(), Tree(), SwendsenWang(), Wolff(), GibbsWithGradients(), Hamiltonian(), Langevin())
+        for sampler in (
+            Gibbs(),
+            Tree(),
+            SwendsenWang(),
+            Wolff(),
+            GibbsWithGradients(),
+            Hamiltonian(),
+            Langevin(),
+            Tempering(),
+        )
     }
 )
 
@@ -83,7 +93,7 @@ class _Downwards(Transition):
         self.engine, self.core = engine, core
         inside = engine.core.model.layers
         self.below: tuple[BlockPart, ...] = tuple(part for part in engine.parts(clamped) if part.layer not in inside)
-        self.adaptive = core.adaptive
+        self.adaptive, self.carries, self.begin = core.adaptive, core.carries, core.begin  # type: ignore[method-assign]
         self.settle, self.follow, self.figures = core.settle, core.follow, core.figures  # type: ignore[method-assign]
 
     def sweep(

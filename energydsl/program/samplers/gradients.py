@@ -114,7 +114,7 @@ class Changes(Transition):
         for layer in self.own:
             gain = _gains(layer, x[layer.name], slopes[layer.name].astype(np.float64), xp)
             if keep and layer.name in keep:
-                gain = xp.where(keep[layer.name], -xp.inf, gain)
+                gain = xp.where(keep[layer.name], -np.inf, gain)
             parts.append(gain.reshape(len(gain), -1))
         half = 0.5 * xp.concatenate(parts, axis=1)
         top = half.max(axis=1, keepdims=True)
@@ -135,7 +135,7 @@ class Changes(Transition):
         back = self._changed(x, new, chosen)
         there, rows = self.look(p, new, s, keep), xp.arange(len(chosen))
         gain = there.log_p - here.log_p + there.log_q[rows, back] - here.log_q[rows, chosen]
-        probability = xp.exp(xp.minimum(xp.where(xp.isnan(gain), -xp.inf, gain), 0.0))
+        probability = xp.exp(xp.minimum(xp.where(xp.isnan(gain), -np.inf, gain), 0.0))
         accept = uniform[:, 1] < probability
         for layer in self.own:
             x[layer.name][...] = xp.where(by_chain(accept, x[layer.name]), new[layer.name], x[layer.name])
@@ -171,4 +171,4 @@ def _gains(layer: Layer, x: Array, slopes: Array, xp: Any) -> Any:
     if domain.points is not None and not domain.one_hot:
         return slopes * (sum(domain.points) - 2.0 * x)
     now = (slopes * x).sum(axis=-1, keepdims=True)
-    return xp.where(x > 0.5, -xp.inf, slopes - now)
+    return xp.where(x > 0.5, -np.inf, slopes - now)

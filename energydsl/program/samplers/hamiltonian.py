@@ -160,7 +160,7 @@ class Trajectories(Transition):
         end = {n: xp.array(x[n]) if n in self.own else a for n, a in x.items()}
         self._leapfrog(p, end, momentum, s, length, moving)
         gain = log_weight(engine, p, end, s) - _kinetic(momentum) - before
-        probability = xp.exp(xp.minimum(xp.where(xp.isnan(gain), -xp.inf, gain), 0.0))
+        probability = xp.exp(xp.minimum(xp.where(xp.isnan(gain), -np.inf, gain), 0.0))
         accept = uniforms(engine, random, (len(gain), 1))[:, 0] < probability
         for name in self.own:
             x[name][...] = xp.where(by_chain(accept, x[name]), end[name], x[name])

@@ -29,7 +29,8 @@ class Transition(ABC):
     """What is run again and again on chains of one engine: it leaves exp(-beta E + external fields) as it is.
 
     exact: whether one sweep draws from the distribution itself, whatever the state before. adaptive: whether it has a length or
-    the like to be found in burn-in. first: the layers that are drawn first, whole: what they are before does not matter. averaged: those whose conditional
+    the like to be found in burn-in. carries: whether it has states of its own from call to call, so that chains are right in the long
+    run only, not from the first sweep on. first: the layers that are drawn first, whole: what they are before does not matter. averaged: those whose conditional
     moments the last sweep can leave. repeatable: whether a sweep is the same work on the same arrays every time.
     """
 
@@ -38,6 +39,7 @@ class Transition(ABC):
     repeatable = False
     exact = False
     adaptive = False
+    carries = False
 
     @abstractmethod
     def sweep(
@@ -62,6 +64,10 @@ class Transition(ABC):
             self.sweep(p, x, s, random, burn_in)
             self.settle()
         self.sweep(p, x, s, random, steps - burn_in)
+
+    def begin(self, x: Arrays) -> None:
+        """Where chains begin: what has states of its own makes them."""
+        return
 
     def settle(self) -> None:
         """The end of burn-in: from here on nothing adapts."""

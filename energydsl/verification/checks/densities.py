@@ -22,7 +22,7 @@ _DEEP = 30.0
 
 def densities(case: Listed) -> Iterator[Check]:
     """One check a layer, at some states."""
-    for name, layer in case.units.items():
+    for name, layer in case.drawn.items():
         if not DOMAINS[layer.domain.name].finite:
             yield Check(f"density of {name} against quadrature", _error(case, name), 1e-9)
 
