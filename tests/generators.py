@@ -128,6 +128,7 @@ def models(draw: st.DrawFn) -> str:
         "count": "+ sum(lgamma({0} + 1))",
     }
     infinite["interval[-1, 2]"] = "+ sum({1} * {0}^2)"
+    singular = {"positive": "+ sum((1 - {1}) * log({0}))", "interval[-1, 2]": "- sum({1} * log(2 - {0}))"}
     domains = dict.fromkeys(["binary", "spin", "integer[-1, 1]", *infinite], 1) | {"categorical[3]": 2}
     count = draw(st.integers(1, 3))
     layers = [(f"x{k}", draw(st.sampled_from(sorted(domains)))) for k in range(count)]
@@ -143,6 +144,8 @@ def models(draw: st.DrawFn) -> str:
         if domain in infinite:
             lines.append(f"param s{k}[2] : positive = 1")
             terms.append(infinite[domain].format(name, f"s{k}"))
+            if domain in singular and draw(st.booleans()):
+                terms.append(singular[domain].format(name, f"s{k}"))
         if domain.startswith("integer"):
             terms.append(draw(st.sampled_from(["", f"+ sum({name}^2)", f"- 0.3 * sum(exp({name}) * {name})"])))
 

@@ -23,7 +23,7 @@ from energydsl.backends.numpy.printer import Printer
 from energydsl.backends.text import Printed
 from energydsl.derive import conditionals
 from energydsl.derive.records import BlockPart
-from energydsl.domains import DOMAINS, FAMILIES
+from energydsl.domains import DOMAINS, FAMILIES, mapped
 from energydsl.domains.scalar import Num, Op, apply
 from energydsl.domains.table import ETA1, ETA2, HIGH, LOW, UNIFORM
 from energydsl.energy import rules, separate, statistics, targets, terms
@@ -78,6 +78,8 @@ GEOMETRIC = "visible n[2] : count\nparam a[2] : positive = 1\nenergy = a @ n"
 FACTORED = "dim I = 60, J = 50, F = 40\nvisible v[I] : binary\nhidden h[J] : spin\nparam A[I, F], B[I, F], C[J, F]\nenergy = - sum((v @ A) * (v @ B) * (h @ C))"
 BINOMIAL = "visible n[2] : integer[0, 4]\nhidden h[2] : binary\nparam W[2, 2]\nenergy = sum(lgamma(n + 1)) + sum(lgamma(5 - n)) - n @ W @ h"
 ORDINAL = "visible x[2] : integer[-1, 2]\nhidden h[2] : binary\nparam W[2, 2], d[2]\nenergy = sum(d * x^2) - x @ W @ h"
+GAMMA = "visible x[2] : positive\nparam a[2] : positive = 2, b[2] : positive = 1\nenergy = sum((1 - a) * log(3 * x)) + b @ x"
+BETA = "visible x[2] : interval[0, 1]\nparam a[2] : positive = 2, b[2] : positive = 1\nenergy = sum((1 - a) * log(x)) + sum((1 - b) * log(1 - x))"
 SQUASHED = "visible v[3] : binary\nparam w[3] = 0.5\nenergy = - sigmoid(0.7) * sum(v * tanh(w))"
 INPUT = "input x[3] : real\nvisible v[3] : binary\nparam A[3, 3], b[3]\nenergy = - b @ v - x @ A @ v"
 
@@ -395,12 +397,19 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     # densities without a closed form
     "sine added like a cosine": (ROTORS, set_to(Expander, "_added", lambda f: lambda self, name, a, s: f(self, "cos" if name == "sin" else name, a, s))),
     "power of a statistic lost": (QUARTIC, set_to(statistics, "_factor", lambda f: lambda a, e, *rest: f(a, 1.0, *rest))),
-    "statistics of one unit mixed up": (QUARTIC, source("for e, t in zip(eta, self.density.each(x), strict=True)", "for e, t in zip(eta[::-1], self.density.each(x), strict=True)")),
+    "statistics of one unit mixed up": (QUARTIC, source("for e, t in zip(eta, density.along(x, density.unit(x)), strict=True)", "for e, t in zip(eta[::-1], density.along(x, density.unit(x)), strict=True)")),
     "mass that no panel holds": (QUARTIC, source("np.log(self.mass)", "np.log(0.99 * self.mass)")),
     "far wells dropped": (QUARTIC, source("PANEL_DEEP = 40.0", "PANEL_DEEP = 4.0")),
     "wall put too near": (COX, source("(np.log(most / ", "(np.log(0.02 * most / ")),
     "panels left coarse": (QUARTIC, source("0.25, 5.0, 2.0, 1e-15", "25.0, 500.0, 200.0, 1e-15")),
     "drawn evenly within a panel": (QUARTIC, source("for _ in range(PANEL_NEWTON):", "for _ in range(0):")),
+    # densities over another variable than the unit
+    "dx of a half-line forgotten": (GAMMA, source("return (1.0 + self.tilt) * y", "return self.tilt * y")),
+    "dx between bounds by one end alone": (BETA, source("return log_sigmoid(y) + log_sigmoid(-y) if", "return log_sigmoid(y) if")),
+    "the variable of integration drawn for the unit": (GAMMA, source("self.density.unit(np.where(np.isnan(edge), x, edge))", "np.where(np.isnan(edge), x, edge)")),
+    "distance from the wrong bound": (BETA, set_to(mapped, "_between", lambda f: lambda n, s, a, b: ((replace(f(n, s, a, b)[0][0], polynomial=(0.0, -f(n, s, a, b)[0][0].polynomial[1])),), f(n, s, a, b)[1]))),
+    "a constant inside a logarithm lost": (GAMMA, set_to(mapped, "_on_half_line", lambda f: lambda n, s: (f(n, s)[0], 0.0))),
+    "an end cut off too near": (GAMMA, source("- np.log(len(orders) * m)", "- np.log(0.01 * m)")),
     # directed parts
     "conditional part not normalised": (BELIEF, set_to(Conditional, "log_probability", lambda f: lambda self, p, x, s: -summed_out(self.engine, self.params(p), {n: x[n] for n in self.engine.model.layers}, s, ()))),
     "beta lost in the directed parts": (BELIEF, set_to(Directed, "settings", lambda f: lost_below(f))),

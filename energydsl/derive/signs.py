@@ -47,7 +47,8 @@ def _atom_sign(atom: Atom, model: Resolved) -> int:
     if atom.kind in ("layer", "input"):
         spec = model.layers[atom.name].domain
         domain = DOMAINS[spec.name]
-        return NONNEGATIVE if domain.nonnegative or domain.bounds(spec.arguments)[0] >= 0 else UNKNOWN
+        low = 0.0 if domain.nonnegative else domain.bounds(spec.arguments)[0]
+        return POSITIVE if low > 0.0 else NONNEGATIVE if low == 0.0 else UNKNOWN
     record = model.params[atom.name] if atom.kind == "param" else model.consts[atom.name]
     if "positive" in record.constraints:
         return POSITIVE

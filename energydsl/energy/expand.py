@@ -162,7 +162,21 @@ class Expander:
         if plain and single is not None and single.coefficient != 0 and (integral or _bare(single)):
             factors = tuple((a, e * exponent) for a, e in single.factors)
             return [Monomial(single.coefficient**exponent, (), (), factors)]
+        if single is not None and self._of_one_positive_unit(single):
+            return [
+                Monomial(
+                    single.coefficient**exponent, (), (), ((single.factors[0][0], single.factors[0][1] * exponent),)
+                )
+            ]
         return self._applied("", base, exponent, span)
+
+    def _of_one_positive_unit(self, monomial: Monomial) -> bool:
+        """Whether a monomial is a positive number times a power of one unit whose domain takes any power."""
+        (atom, _), *rest = monomial.factors or [(None, 0.0)]
+        plain = monomial.coefficient > 0 and not (rest or monomial.loops or monomial.predicates)
+        if not plain or not isinstance(atom, At) or atom.kind != "layer":
+            return False
+        return self.rules.domain(atom.name).any_power
 
     def _function(self, node: ex.Applied, at: tuple[Index, ...], bound: Binding) -> list[Monomial]:
         """A function of an expression; log of a sum of exp over units as one."""
@@ -350,7 +364,7 @@ def _degree(monomial: Monomial) -> float:
 
 def check_power(domain: Domain, layer: str, exponent: float, span: Span) -> None:
     """Raise `DiagnosticError` (E0310) where the domain has no statistic x^exponent."""
-    natural = domain.integrated and exponent > 0 and exponent == int(exponent)
+    natural = domain.integrated and (domain.any_power or (exponent > 0 and exponent == int(exponent)))
     if domain.points is None and domain.functions != ANY and exponent not in domain.powers and not natural:
         raise DiagnosticError(
             "E0310",

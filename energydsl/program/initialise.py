@@ -114,6 +114,8 @@ def _base_density(engine: Engine, layer: str, density: Density, data: Array | No
     """Held by the confining power c |x|^p alone, c = 1 / (p <|x|^p>); and with the mean where x is a statistic."""
     shape = engine.model.layers[layer].shape
     etas = [np.zeros(shape) for _ in density.statistics]
+    if density.place:
+        return tuple(e + b for e, b in zip(etas, density.base, strict=True))
     number, power = density.confining
     if power:
         size = np.ones(shape) if data is None else np.mean(np.abs(data, dtype=np.float64) ** power, axis=0)

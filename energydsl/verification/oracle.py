@@ -283,38 +283,76 @@ def quadrature(layer: Layer, kinks: list[float], exponent: Callable[[Array], Arr
     """Places and log weights that sum or integrate over the domain of one unit, each of shape (places,).
 
     exponent: -log of the density, up to a constant, at some places for some surroundings of the unit, (cases, places). A
-    coarse grid says where the mass is; panels there, which end at kinks, are halved until the integrals stand still.
+    coarse grid says where the mass is; panels there, which end at kinks, are halved until integrals and moments stand still. On a
+    half-line, and between bounds where the density is not finite, all in a variable on the whole line, in which it is smooth.
     """
     if layer.domain.name == "count":
         return np.arange(400.0), np.zeros(400)
-    grid = _coarse_grid(layer)
+    whole = layer.domain.name == "positive"
+    if layer.domain.name == "interval":
+        with np.errstate(all="ignore"):
+            whole = not np.isfinite(exponent(np.array(layer.domain.arguments))).all()
+    grid = _coarse_grid(layer, whole)
     if grid is None:
         values = unit_values(layer)
         return values, np.zeros(len(values))
+    places, slope = _unit_of(layer, grid, whole)
     with np.errstate(all="ignore"):
-        depth = np.nan_to_num(exponent(grid), nan=np.inf)
+        depth = np.nan_to_num(exponent(places) - slope, nan=np.inf)
     parts = _massive(grid, depth)
-    before, rule = np.full(len(depth), np.inf), (grid, np.zeros(len(grid)))
+    bends = [_variable_of(layer, k) if whole else k for k in kinks]
+    before, rule = np.full((3, len(depth)), np.inf), (places, slope)
     for count in (12 << n for n in range(8)):
-        finer = _panels(parts, count, kinks)
-        found = np.logaddexp.reduce(finer[1] - exponent(finer[0]), axis=1)
+        at, weights = _panels(parts, count, bends)
+        places, slope = _unit_of(layer, at, whole)
+        finer = places, weights + slope
+        logits = finer[1] - exponent(finer[0])
+        found = np.array([np.logaddexp.reduce(logits + k * np.log1p(np.abs(places)), axis=1) for k in range(3)])
         if (np.abs(found - before) < _STILL + 1e-15 * np.abs(found)).all():
             break
         before, rule = found, finer
     return rule
 
 
-def _coarse_grid(layer: Layer) -> Array | None:
-    """Places over a continuous domain, fine near 0 and far-reaching; None for a domain of single values."""
+def _unit_of(layer: Layer, t: Array, whole: bool) -> tuple[Array, Array]:
+    """A unit x at values of a variable t on the whole line, and log dx/dt there; of x itself, where it is not the whole."""
+    match layer.domain.name:
+        case "positive" if whole:
+            return np.exp(t), t
+        case "interval" if whole:
+            low, high = layer.domain.arguments
+            near, far = special.expit(t), special.expit(-t)
+            x = np.where(t < 0, low + (high - low) * near, high - (high - low) * far)
+            x = x.clip(np.nextafter(low, high), np.nextafter(high, low))
+            return x, np.log(high - low) + special.log_expit(t) + special.log_expit(-t)
+    return t, np.zeros(len(t))
+
+
+def _variable_of(layer: Layer, x: float) -> float:
+    """The value of that variable at which a unit is x; infinite where it never is."""
+    match layer.domain.name:
+        case "positive":
+            return float(np.log(x)) if x > 0 else -np.inf
+        case "interval":
+            low, high = layer.domain.arguments
+            return float(special.logit((x - low) / (high - low))) if low < x < high else np.inf
+    return x
+
+
+def _coarse_grid(layer: Layer, whole: bool) -> Array | None:
+    """Values of x, or of a variable on the whole line, fine near 0 and far-reaching; None for a domain of single values."""
     far = np.geomspace(1e-3, 1e6, 181)
     match layer.domain.name:
         case "real":
             return np.concatenate([-far[::-1], [0.0], far])
         case "positive":
-            return np.concatenate([[0.0], far])
+            return np.concatenate(
+                [-np.geomspace(14, 700, 200)[::-1], np.linspace(-13.95, 14, 560), np.geomspace(14.1, 700, 200)]
+            )
         case "interval":
+            t = np.concatenate([-np.geomspace(36, 700, 200)[::-1], np.linspace(-35.9, 36, 4001)])
             low, high = layer.domain.arguments
-            return np.linspace(low, high, 513)
+            return t if whole else np.linspace(low, high, 513)
     return None
 
 
