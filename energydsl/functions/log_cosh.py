@@ -9,6 +9,7 @@ LOGCOSH = ElementaryFunction(
     value=lambda y: max(abs(y) + math.log1p(math.exp(-2.0 * abs(y))) - math.log(2.0), 0.0),
     derivative=((1.0, (("tanh", 1.0),)),),
     array="log_cosh",
+    unit="unit_log_cosh",
     written=11,
     sign=NONNEGATIVE,
     latex=r"\log\cosh",
