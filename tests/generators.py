@@ -78,6 +78,15 @@ def peculiar(draw: st.DrawFn, plain: list[tuple[str, str]], layers: list[tuple[s
     return terms
 
 
+# Indices as numbers, over a layer {0} of two units.
+_NUMBERED = [
+    "",
+    "+ sum[i] (i + 0.5)*{0}[i]",
+    "- 0.3 * sum[i < k] {0}[i]*{0}[k] / (k - i)^2",
+    "+ sum[i, k] exp(i - k / 2)*{0}[i]*{0}[k]",
+]
+
+
 @st.composite
 def models(draw: st.DrawFn) -> str:
     """Whole models over the derived domains, with couplings of any kind between layers and inside them."""
@@ -131,5 +140,7 @@ def models(draw: st.DrawFn) -> str:
         sign = draw(st.sampled_from("+-"))
         terms.append(f"{sign} {factor}(sum[{', '.join(binders)}] {weight}*{product})")
     terms += peculiar(draw, [(name, domain) for name, domain in layers if domains[domain] == 1], layers)
+    finite = [name for name, domain in layers if domain in ("binary", "spin", "integer[-1, 1]")]
+    terms += [draw(st.sampled_from(_NUMBERED)).format(finite[0])] if finite else []
     lines += [f"param {p}" for p in (*params, "p0[2]")]
     return "\n".join([*lines, "energy = 0 " + " ".join(terms)])

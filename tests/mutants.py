@@ -23,7 +23,7 @@ from energydsl.derive.records import BlockPart
 from energydsl.domains import DOMAINS, FAMILIES
 from energydsl.domains.scalar import Num, Op, apply
 from energydsl.domains.table import ETA1, ETA2, HIGH, LOW, UNIFORM
-from energydsl.energy import canonical, rules, statistics, targets, terms
+from energydsl.energy import canonical, expand, rules, statistics, targets, terms
 from energydsl.energy.expand import Expander
 from energydsl.energy.terms import At, Energy, Term
 from energydsl.functions import FUNCTIONS
@@ -75,6 +75,7 @@ FACTORED = "dim I = 60, J = 50, F = 40\nvisible v[I] : binary\nhidden h[J] : spi
 BINOMIAL = "visible n[2] : integer[0, 4]\nhidden h[2] : binary\nparam W[2, 2]\nenergy = sum(lgamma(n + 1)) + sum(lgamma(5 - n)) - n @ W @ h"
 ORDINAL = "visible x[2] : integer[-1, 2]\nhidden h[2] : binary\nparam W[2, 2], d[2]\nenergy = sum(d * x^2) - x @ W @ h"
 SQUASHED = "visible v[3] : binary\nparam w[3] = 0.5\nenergy = - sigmoid(0.7) * sum(v * tanh(w))"
+NUMBERED = "visible s[5] : spin\nenergy = sum[n] (n + 0.5)*s[n] + sum[i < k] s[i]*s[k] / (k - i)^2"
 INPUT = "input x[3] : real\nvisible v[3] : binary\nparam A[3, 3], b[3]\nenergy = - b @ v - x @ A @ v"
 
 
@@ -304,6 +305,8 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "index inside a function mixed up": (INNER, set_to(terms, "_replace_under", captures)),
     "every diagonal taken as zero": (SQUARE, set_to(rules, "_on_zero_diagonal", lambda f: lambda a, r: len(a.indices) == 2 and a.indices[0] == a.indices[1])),
     "two states of one unit at once": (PAIRS, set_to(canonical, "_split", one_hot_states_together)),
+    "index counted from one": (NUMBERED, set_to(expand, "index_values", lambda f: lambda i: f(i + Index(constant=1)))),
+    "power of an index lost": (NUMBERED, set_to(lowering, "_numbers", lambda f: lambda a, e, *rest: f(a, 1.0, *rest))),
     # the fields
     "field with the wrong sign": (RBM, fields(flipped_part)),
     "top-down input forgotten": (DBM, fields(without_top_down)),

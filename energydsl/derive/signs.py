@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from energydsl.domains import DOMAINS
 from energydsl.energy.terms import At, Atom, Monomial
 from energydsl.functions import FUNCTIONS, NONNEGATIVE, POSITIVE, UNKNOWN
 from energydsl.model.records import Resolved
 
-
-def sign_of_factors(monomial: Monomial, model: Resolved) -> int:
-    """The proved sign of the product of factors: POSITIVE, NONNEGATIVE or UNKNOWN."""
-    return min((_power_sign(a, e, model) for a, e in monomial.factors), default=POSITIVE)
+Ranges = Mapping[str, tuple[int, int]]
 
 
-def _power_sign(atom: Atom, exponent: float, model: Resolved) -> int:
-    base = _atom_sign(atom, model)
+def sign_of_factors(monomial: Monomial, model: Resolved, outer: Ranges | None = None) -> int:
+    """The proved sign of the product of factors: POSITIVE, NONNEGATIVE or UNKNOWN. outer: ranges of loops around it."""
+    ranges = {**(outer or {}), **{loop.name: (loop.low, loop.high) for loop in monomial.loops}}
+    return min((_power_sign(a, e, model, ranges) for a, e in monomial.factors), default=POSITIVE)
+
+
+def _power_sign(atom: Atom, exponent: float, model: Resolved, ranges: Ranges) -> int:
+    base = _atom_sign(atom, model, ranges)
     if base == POSITIVE:
         return POSITIVE
     if exponent % 2 == 0:
@@ -22,10 +27,13 @@ def _power_sign(atom: Atom, exponent: float, model: Resolved) -> int:
     return base if exponent > 0 or base == UNKNOWN else NONNEGATIVE
 
 
-def _atom_sign(atom: Atom, model: Resolved) -> int:
+def _atom_sign(atom: Atom, model: Resolved, ranges: Ranges) -> int:
     if not isinstance(atom, At):
         function = FUNCTIONS[atom.function]
-        return max(function.sign, _sum_sign(atom.argument, model) if function.keeps_sign else UNKNOWN)
+        return max(function.sign, _sum_sign(atom.argument, model, ranges) if function.keeps_sign else UNKNOWN)
+    if atom.kind == "index":
+        low, _ = atom.indices[0].bounds(ranges, lambda name: model.graphs[name].nodes)
+        return POSITIVE if low > 0 else NONNEGATIVE if low == 0 else UNKNOWN
     if atom.kind in ("layer", "input"):
         spec = model.layers[atom.name].domain
         domain = DOMAINS[spec.name]
@@ -36,8 +44,8 @@ def _atom_sign(atom: Atom, model: Resolved) -> int:
     return NONNEGATIVE if "nonnegative" in record.constraints else UNKNOWN
 
 
-def _sum_sign(monomials: tuple[Monomial, ...], model: Resolved) -> int:
-    signs = [sign_of_factors(m, model) if m.coefficient > 0 else UNKNOWN for m in monomials]
+def _sum_sign(monomials: tuple[Monomial, ...], model: Resolved, ranges: Ranges) -> int:
+    signs = [sign_of_factors(m, model, ranges) if m.coefficient > 0 else UNKNOWN for m in monomials]
     if UNKNOWN in signs or not signs:
         return UNKNOWN
     whole = [s for s, m in zip(signs, monomials, strict=True) if not m.predicates]

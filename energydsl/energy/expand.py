@@ -37,7 +37,7 @@ class Expander:
         """Monomials of the entry `at` of `node`, with the binders in scope replaced as `bound` says."""
         self.rules.budget.spend(1)
         match node:
-            case ex.Constant() | ex.Reference() | ex.Element() | ex.EdgeElement():
+            case ex.Constant() | ex.Reference() | ex.Element() | ex.EdgeElement() | ex.IndexValue():
                 return self._leaf(node, at, bound)
             case ex.Negated(operand=operand):
                 return [m.scaled(-1.0) for m in self.expand(operand, at, bound)]
@@ -64,7 +64,7 @@ class Expander:
 
     def _leaf(
         self,
-        node: ex.Constant | ex.Reference | ex.Element | ex.EdgeElement,
+        node: ex.Constant | ex.Reference | ex.Element | ex.EdgeElement | ex.IndexValue,
         at: tuple[Index, ...],
         bound: Binding,
     ) -> list[Monomial]:
@@ -76,6 +76,8 @@ class Expander:
                 return [_entry(At(kind, name, at))]
             case ex.Element():
                 return self._element(node, bound)
+            case ex.IndexValue(index=index):
+                return index_values(index.replace(bound))
         end = bound[node.left].terms[0][0]
         assert isinstance(end, EdgeEnd)
         return [_entry(At("param", node.param, (Index.of(end.binder),)))]
@@ -130,6 +132,9 @@ class Expander:
     def _power(
         self, node: ex.Expression, at: tuple[Index, ...], bound: Binding, exponent: float, span: Span
     ) -> list[Monomial]:
+        if isinstance(node, ex.Multiplied) and exponent == int(exponent) < 0:
+            sides = [self._power(x, at if x.shape else (), bound, exponent, span) for x in (node.left, node.right)]
+            return self._product(sides[0], sides[1], span)
         base = self.expand(node, at, bound)
         if exponent == int(exponent) and exponent >= 0:
             result = [Monomial(1.0)]
@@ -257,6 +262,12 @@ def _taken(domain: Domain) -> str:
 def is_number(coefficient: float) -> bool:
     """Whether a coefficient is finite, with room to spare; no NaN is."""
     return abs(coefficient) < LARGEST
+
+
+def index_values(index: Index) -> list[Monomial]:
+    """An index as a polynomial of what it is made of: 2 i + 1 as 2 (i) + 1."""
+    parts = [_entry(At("index", "", (Index.of(atom),))).scaled(float(count)) for atom, count in index.terms]
+    return [*parts, *([Monomial(float(index.constant))] if index.constant or not parts else [])]
 
 
 def _entry(atom: At) -> Monomial:

@@ -97,7 +97,7 @@ def atom_formula(atom: Atom, names: Mapping[str, str], letters: Letters) -> f.Fo
     if isinstance(atom, Function):
         inner = sum_formula([(m, _visible(names, m)) for m in atom.argument], letters)
         return f.Call(atom.function, (inner,))
-    if atom.kind == "support":
+    if atom.kind in ("support", "index"):
         return f.Place(lettered(atom.indices[0], names))
     indices = atom.indices
     graph = letters.model.params[atom.name].graph if atom.kind == "param" else None

@@ -66,6 +66,13 @@ class EdgeElement(Typed):
 
 
 @dataclass(frozen=True)
+class IndexValue(Typed):
+    """An index as a number: the n of `sum[n] (n + 0.5)*h[n]`."""
+
+    index: Index
+
+
+@dataclass(frozen=True)
 class Negated(Typed):
     """-a"""
 
@@ -172,6 +179,7 @@ Expression = (
     | Reference
     | Element
     | EdgeElement
+    | IndexValue
     | Negated
     | Added
     | Multiplied

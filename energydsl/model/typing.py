@@ -5,6 +5,7 @@ Errors are collected and the guilty part becomes None, so that what is independe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -107,9 +108,7 @@ class _Typer:
     def _name(self, node: tree.Name) -> ex.Expression | None:
         name, scope = node.id, self.scope
         if any(cell.name == name for cell in self.stack):
-            raise DiagnosticError(
-                "E0205", f"index `{name}` is not a number", node.span, "an index stands only in subscripts"
-            )
+            return ex.IndexValue((), node.span, self._named_index(node))
         scope.used.setdefault(name, node.span)
         if name in scope.layers:
             layer = scope.layers[name]
@@ -173,10 +172,21 @@ class _Typer:
         try:
             exponent = float(evaluate(node.exponent, self.scope.dims.lookup))
         except DiagnosticError:
-            raise DiagnosticError("E0212", "an exponent is a number", node.exponent.span, "use exp and log") from None
+            return self._exponential(node, base)
         if abs(exponent) > 64:
             raise DiagnosticError("E0212", "an exponent lies between -64 and 64", node.exponent.span)
         return base and ex.Raised(base.shape, node.span, base, exponent)
+
+    def _exponential(self, node: tree.Power, base: ex.Expression | None) -> ex.Expression | None:
+        """2^n as exp(n log 2): a positive number raised to what is none."""
+        exponent = self.run(node.exponent)
+        if base is None or exponent is None:
+            return None
+        if not (isinstance(base, ex.Constant) and base.value > 0):
+            raise DiagnosticError("E0212", "an exponent is a number", node.exponent.span, "use exp and log")
+        log = ex.Constant((), node.base.span, math.log(base.value))
+        product = ex.Multiplied(exponent.shape, node.span, log, exponent)
+        return ex.Applied(exponent.shape, node.span, "exp", product)
 
     @staticmethod
     def _transpose(node: tree.Transpose, operand: ex.Expression | None) -> ex.Expression | None:

@@ -149,7 +149,7 @@ class _Walk:
     def value(self, node: ex.Expression, env: Mapping[str, int]) -> Array:
         """An expression where indices have the values of `env`."""
         match node:
-            case ex.Constant() | ex.Reference() | ex.Element() | ex.EdgeElement():
+            case ex.Constant() | ex.Reference() | ex.Element() | ex.EdgeElement() | ex.IndexValue():
                 return self.leaf(node, env)
             case ex.Added() | ex.Multiplied() | ex.Divided():
                 return self.elementwise(node, env)
@@ -170,7 +170,11 @@ class _Walk:
                 return self.summed(node, env)
         raise AssertionError(node)
 
-    def leaf(self, node: ex.Constant | ex.Reference | ex.Element | ex.EdgeElement, env: Mapping[str, int]) -> Array:
+    def leaf(
+        self,
+        node: ex.Constant | ex.Reference | ex.Element | ex.EdgeElement | ex.IndexValue,
+        env: Mapping[str, int],
+    ) -> Array:
         """A number, an array, or an entry of one."""
         match node:
             case ex.Constant(value=value):
@@ -181,6 +185,8 @@ class _Walk:
                 return self.params[name] if kind == "param" else self.state[name]
             case ex.Element():
                 return self.element(node, env)
+            case ex.IndexValue(index=index):
+                return np.full(1, float(_number(index, env)))
             case ex.EdgeElement(param=param, graph=graph, left=left, right=right):
                 pair = sorted((env[left], env[right]))
                 number = next(k for k, e in enumerate(self.oracle.edges[graph]) if list(e) == pair)
