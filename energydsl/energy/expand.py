@@ -112,6 +112,16 @@ class Expander:
         return [_looped(m, (loop,), ()) for m in self._product(left, right, node.span)]
 
     def _summed(self, node: ex.Summed, bound: Binding) -> list[Monomial]:
+        """The sum over all binders; one over i <= k is that over i < k and that over i = k."""
+        loose = [b.name for b in node.binders if isinstance(b, ex.Range) and not b.strict]
+        found = []
+        for count in range(len(loose) + 1):
+            for equal in itertools.combinations(loose, count):
+                found += self._summed_where(node, bound, equal)
+        return found
+
+    def _summed_where(self, node: ex.Summed, bound: Binding, equal: tuple[str, ...]) -> list[Monomial]:
+        """The part of a sum where some binders are equal to those they follow, and all others above them."""
         loops: list[Loop] = []
         predicates: list[Predicate] = []
         inner = dict(bound)
@@ -121,6 +131,9 @@ class Expander:
                 loops.append(Loop(name, 0, self.rules.edge_count(binder.graph), binder.graph))
                 inner[binder.left] = Index.of(EdgeEnd(binder.graph, 0, name))
                 inner[binder.right] = Index.of(EdgeEnd(binder.graph, 1, name))
+                continue
+            if binder.name in equal and binder.above is not None:
+                inner[binder.name] = inner[binder.above]
                 continue
             loops.append(Loop(name, binder.low, binder.high))
             inner[binder.name] = Index.of(name)

@@ -163,12 +163,15 @@ def _chained(conditions: Iterable[f.Condition]) -> tuple[f.Condition, ...]:
     found: list[f.Condition] = []
     for condition in conditions:
         first, *rest = condition.sides
-        ends = (k for k, c in enumerate(found) if c.relation == "less" and c.sides[-1] == first)
-        before = next(ends, None) if condition.relation == "less" else None
-        if before is None:
-            found.append(condition)
-        else:
+        chains = [k for k, c in enumerate(found) if c.relation == condition.relation == "less"]
+        before = next((k for k in chains if found[k].sides[-1] == first), None)
+        after = next((k for k in chains if found[k].sides[0] == rest[-1]), None)
+        if before is not None:
             found[before] = replace(found[before], sides=(*found[before].sides, *rest))
+        elif after is not None:
+            found[after] = replace(found[after], sides=(first, *rest[:-1], *found[after].sides))
+        else:
+            found.append(condition)
     return tuple(found)
 
 

@@ -149,12 +149,13 @@ class Totalled(Typed):
 
 @dataclass(frozen=True)
 class Range:
-    """A binder that runs over [low, high); `above` names the binder it must exceed."""
+    """A binder that runs over [low, high); `above` names the binder it must exceed or, where not `strict`, be at least."""
 
     name: str
     low: int
     high: int
     above: str | None = None
+    strict: bool = True
 
 
 @dataclass(frozen=True)

@@ -358,8 +358,9 @@ class _Typer:
                     "E0206", f"index `{name.id}` hides a declared name", name.span, "take another letter"
                 )
         opened = [Cell(n.id, n.span) for n in binder.names]
-        if len({c.name for c in opened}) < len(opened):
-            raise DiagnosticError("E0206", f"index `{opened[0].name}` is bound twice", binder.names[1].span)
+        for number, cell in enumerate(opened):
+            if any(cell.name == other.name for other in opened[:number]):
+                raise DiagnosticError("E0206", f"index `{cell.name}` is bound twice", cell.span)
         if binder.graph is not None:
             graph = self.scope.graphs.get(binder.graph.id)
             self.scope.used.setdefault(binder.graph.id, binder.graph.span)
@@ -389,16 +390,17 @@ class _Typer:
             nodes = left.graph.nodes if left.graph else 1
             self.ranges[left.name] = self.ranges[right.name] = (0, nodes)
             return [ex.Edges(left.name, right.name, binder.graph.id)]
-        if binder.less:
-            sizes = group[0].sizes + group[1].sizes
-            group[0].sizes = group[1].sizes = sizes
+        if binder.orders:
+            sizes = [size for cell in group for size in cell.sizes]
+            for cell in group:
+                cell.sizes = sizes
         for cell in group:
             self._infer(cell, complete)
         ranges = [ex.Range(c.name, c.low or 0, c.high if c.high is not None else 1) for c in group]
         for cell in group:
             self.ranges[cell.name] = (cell.low or 0, cell.high or 1)
-        if binder.less:
-            ranges[1] = replace(ranges[1], above=ranges[0].name)
+        for number, order in enumerate(binder.orders):
+            ranges[number + 1] = replace(ranges[number + 1], above=ranges[number].name, strict=order == "<")
         return list(ranges)
 
     @staticmethod

@@ -415,7 +415,7 @@ class _Builder(lark.visitors.Transformer_NonRecursive[lark.Token, Any]):
     def sign(self, c: Children) -> str:
         return str(c[0])
 
-    times = sign
+    times = order = sign
 
     def product(self, c: Children) -> Any:
         head = c[0]
@@ -484,8 +484,9 @@ class _Builder(lark.visitors.Transformer_NonRecursive[lark.Token, Any]):
     def binder_plain(self, c: Children) -> tree.Binder:
         return tree.Binder(self.at(c[0]), (self.id(c[0]),))
 
-    def binder_less(self, c: Children) -> tree.Binder:
-        return tree.Binder(self.at(c[0]).to(self.at(c[2])), (self.id(c[0]), self.id(c[2])), less=True)
+    def binder_ordered(self, c: Children) -> tree.Binder:
+        names = tuple(self.id(t) for t in c[::2])
+        return tree.Binder(names[0].span.to(names[-1].span), names, orders=tuple(c[1::2]))
 
     def binder_range(self, c: Children) -> tree.Binder:
         if str(c[2]) != "range":

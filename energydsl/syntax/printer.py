@@ -118,8 +118,8 @@ def _comma(nodes: Sequence[tree.Expr]) -> str:
 
 def _binder(binder: tree.Binder) -> str:
     first = binder.names[0].id
-    if binder.less:
-        return f"{first} < {binder.names[1].id}"
+    if binder.orders:
+        return first + "".join(f" {o} {n.id}" for o, n in zip(binder.orders, binder.names[1:], strict=True))
     if binder.graph is not None:
         return f"({first}, {binder.names[1].id}) in {binder.graph.id}"
     return f"{first} in range({_comma(binder.bounds)})" if binder.bounds else first

@@ -127,10 +127,10 @@ Expr = (
 
 @dataclass(frozen=True)
 class Binder(Node):
-    """`i` | `i < k` | `i in range(bounds)` | `(i, k) in graph`."""
+    """`i` | `i < j <= k` | `i in range(bounds)` | `(i, k) in graph`; `orders` has `<` or `<=` between one name and the next."""
 
     names: tuple[Name, ...]
-    less: bool = False
+    orders: tuple[str, ...] = ()
     bounds: tuple[Expr, ...] = ()
     graph: Name | None = None
 

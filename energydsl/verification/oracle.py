@@ -223,7 +223,7 @@ class _Walk:
             inner = dict(env)
             for part in chosen:
                 inner |= part
-            if all(inner[str(b.above)] < inner[b.name] for b in above):
+            if all(inner[str(b.above)] + b.strict <= inner[b.name] for b in above):
                 total = total + self.value(node.body, inner)
         return total
 

@@ -20,6 +20,9 @@ MODELS = {
     "index: lattice": "dim L = 4\nvisible s[L, L] : spin\nenergy = - 0.4 * sum[i, j] (s[i, j]*s[(i + 1) % L, j] + s[i, j]*s[i, (j + 1) % L]) - 0.1 * sum[i, j] (i + 2*j)*s[i, j] - sum[i, j in range(L - 1)] exp(-j / 2)*s[i, j]*s[i, j + 1]",
     "index: table": "visible n[3] : integer[0, 2]\nenergy = sum[i] (i + 1)*n[i]^2 - sum[i] n[i]*exp(i)",
     "index: own sums inside": "visible v[3] : binary\nenergy = sum[n] v[n]*log(1 + sum[k in range(4)] k*n)",
+    "order: three in a row": "visible s[5] : spin\nparam J[5, 5, 5]\nenergy = sum[i < j < k] J[i, j, k]*s[i]*s[j]*s[k]",
+    "order: or equal": "visible s[4] : binary\nparam J[4, 4, 4], L[4, 4]\nenergy = sum[i <= j < k] J[i, j, k]*s[i]*s[k] - sum[i <= k] s[i]*L[i, k]*s[k]",
+    "order: twice or equal": "visible s[3] : integer[0, 2]\nparam J[3, 3, 3]\nenergy = sum[i <= j <= k] J[i, j, k]*s[i]*s[j]*s[k]",
 }  # fmt: skip
 
 
