@@ -63,7 +63,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Initialiser:
-    """How a parameter begins: number, normal, uniform or base_rate."""
+    """How a parameter begins: number, normal, uniform, rademacher or base_rate."""
 
     kind: str
     arguments: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))

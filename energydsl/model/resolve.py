@@ -16,13 +16,27 @@ from energydsl.functions import WRITTEN
 from energydsl.model import expressions as ex
 from energydsl.model import graphs as graph_sizes
 from energydsl.model import layer_graph, records
-from energydsl.model.constants import DiagnosticError, Dims, Numbers, Real, cycle_problem, dependency_order, evaluate
+from energydsl.model.constants import (
+    KNOWN,
+    DiagnosticError,
+    Dims,
+    Numbers,
+    Real,
+    cycle_problem,
+    dependency_order,
+    evaluate,
+)
 from energydsl.model.typing import Scope, shown, type_expression
 from energydsl.syntax import tree
 from energydsl.syntax.printer import print_expr
 
 _LAYER_KEYWORDS = ("visible", "hidden", "input")
-_INITIALISERS = {"normal": ("mean", "sd"), "uniform": ("low", "high")}
+# Distributions that parameters begin at, with the default of each of their numbers.
+_INITIALISERS = {
+    "normal": {"mean": 0.0, "sd": 1.0},
+    "uniform": {"low": 0.0, "high": 1.0},
+    "rademacher": {"scale": 1.0},
+}
 MAX_UNITS = 1 << 40
 # NumPy's arrays have 32; one is for rows, one for states.
 MAX_AXES = 30
@@ -60,7 +74,8 @@ class _Resolver:
         )
         self._collect(s for s in expanded if isinstance(s, tree.Declaration))
         self._check_overrides()
-        self.dims = Dims(self._of("dim"), self.overrides.dims)
+        known = {n: v for n, v in KNOWN.items() if n not in self.entries}
+        self.dims = Dims(self._of("dim"), self.overrides.dims, known)
         self.consts = Numbers("consts", self._of("const"), self.overrides.consts, self._outside_consts)
         for name, problem in self.dims.problems.items():
             self._note(name, problem)
@@ -149,7 +164,7 @@ class _Resolver:
 
     def _outside_consts(self, name: tree.Name) -> Real:
         """What a number may mention beside consts: dims."""
-        if name.id in self.dims.entries:
+        if name.id in self.dims.entries or name.id in self.dims.known:
             return self.dims.lookup(name)
         known = [*self._of("const"), *self.dims.entries]
         raise DiagnosticError("E0201", f"unknown constant `{name.id}`", name.span, suggestion(name.id, known))
@@ -263,7 +278,7 @@ class _Resolver:
                 help = f"give it one: {entry.name.id} : positive = 1"
                 raise DiagnosticError("E0213", "zero, the default initialiser, is not positive", entry.span, help)
             return records.Initialiser("number", MappingProxyType({"value": 0.0}))
-        if not isinstance(node, tree.Call):
+        if not isinstance(node, tree.Call) or node.function.id in WRITTEN:
             value = float(evaluate(node, self.consts.lookup))
             _check_value(value, constraints, node.span)
             return records.Initialiser("number", MappingProxyType({"value": value}))
@@ -274,7 +289,7 @@ class _Resolver:
             known = [*_INITIALISERS, "base_rate"]
             help = suggestion(kind, known) or f"initialisers: a number, {', '.join(known)}"
             raise DiagnosticError("E0212", f"unknown initialiser `{kind}`", node.function.span, help)
-        values = {"mean": 0.0, "sd": 1.0} if kind == "normal" else {"low": 0.0, "high": 1.0}
+        values = dict(_INITIALISERS[kind])
         for key, value_node in node.arguments:
             if not key:
                 example = " ".join(f"{k} = ...," for k in values).rstrip(",")
@@ -284,7 +299,11 @@ class _Resolver:
             if key not in values:
                 raise DiagnosticError("E0212", f"`{kind}` has no `{key}`", value_node.span, suggestion(key, values))
             values[key] = float(evaluate(value_node, self.consts.lookup))
-        if values.get("sd", 0.0) < 0 or values.get("low", 0.0) > values.get("high", 1.0):
+        if (
+            values.get("sd", 0.0) < 0
+            or values.get("scale", 0.0) < 0
+            or values.get("low", 0.0) > values.get("high", 1.0)
+        ):
             raise DiagnosticError("E0212", f"the numbers of `{kind}` are not in order", node.span)
         return records.Initialiser(kind, MappingProxyType(values))
 

@@ -121,6 +121,8 @@ class _Typer:
             return ex.Constant((), node.span, float(scope.dims.lookup(node)), name)
         if name in scope.lets:
             return scope.lets[name]
+        if name in scope.dims.known:
+            return ex.Constant((), node.span, scope.dims.known[name], name)
         if name in scope.broken:
             return None
         if name in scope.graphs:

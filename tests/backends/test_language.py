@@ -23,6 +23,8 @@ MODELS = {
     "order: three in a row": "visible s[5] : spin\nparam J[5, 5, 5]\nenergy = sum[i < j < k] J[i, j, k]*s[i]*s[j]*s[k]",
     "order: or equal": "visible s[4] : binary\nparam J[4, 4, 4], L[4, 4]\nenergy = sum[i <= j < k] J[i, j, k]*s[i]*s[k] - sum[i <= k] s[i]*L[i, k]*s[k]",
     "order: twice or equal": "visible s[3] : integer[0, 2]\nparam J[3, 3, 3]\nenergy = sum[i <= j <= k] J[i, j, k]*s[i]*s[j]*s[k]",
+    "numbers: pi, e and sizes": "dim I = 4, J = sqrt(I)\nconst w = 2 * pi / 3\nvisible s[I] : spin\nhidden h[J] : binary\nparam W[I, J] = normal(sd = 1 / sqrt(I))\nenergy = - s @ W @ h / I - pi * sum(h) - w * sum[n] cos(2 * pi * n / I)*s[n] - e^(1 / J) * sum(s)",
+    "numbers: names of one's own": "visible e[3] : spin\nparam pi\nenergy = pi * sum(e)",
 }  # fmt: skip
 
 
