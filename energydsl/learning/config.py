@@ -28,7 +28,7 @@ FILE = "config.json"
 # Graphs that the text alone does not fix: from outside, or drawn by a version of NetworkX.
 _KEPT_GRAPHS = ("edges", "random_regular")
 # What may be another when a run is gone on with: the version, and base rates to the last digit.
-_FREE = ("energydsl", "base")
+_FREE = ("energydsl", "base", "starts")
 # Told apart by what they hold, not by their digests alone.
 _COMPARED_APART = ("text", "graphs")
 

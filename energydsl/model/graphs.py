@@ -127,7 +127,7 @@ def _edge(row: list[str], place: str, span: Span) -> tuple[int, int]:
             "E0402",
             f"{place} has {len(row)} column{'s' * (len(row) > 1)}, not two: {','.join(row)[:40]}",
             span,
-            "an edge is two unit numbers: its weight belongs in a parameter, `param J[G] : frozen`"
+            'an edge is two unit numbers: its weight belongs in a parameter, `param J[G] : frozen = file("...")`'
             if len(row) > 2
             else "an edge is two unit numbers set apart by a comma: 0,1",
         )

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+import numpy as np
+from numpy.typing import NDArray
+
 from energydsl.diagnostics import Diagnostic, Span
 from energydsl.domains import DOMAINS
 from energydsl.model.expressions import Expression, Shape
@@ -63,11 +66,12 @@ class Layer:
 
 @dataclass(frozen=True)
 class Initialiser:
-    """How a parameter begins: number, normal, uniform, rademacher or base_rate."""
+    """How a parameter begins: number, normal, uniform, rademacher, base_rate or file; `values` are those of a file."""
 
     kind: str
     arguments: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     layer: str = ""
+    values: NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -159,6 +163,11 @@ class Resolved:
     def labels(self) -> tuple[str, ...]:
         """Names of the energy terms, each once, in order."""
         return tuple(dict.fromkeys(e.name for e in self.energies))
+
+    @property
+    def starts(self) -> dict[str, NDArray[np.float64]]:
+        """The initial values that were read from files, by parameter."""
+        return {n: p.init.values for n, p in self.params.items() if p.init.values is not None}
 
     def random_layers(self) -> dict[str, Layer]:
         """The layers that are random: visible and hidden."""

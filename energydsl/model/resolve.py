@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from energydsl.diagnostics import Diagnostic, ModelError, Note, Span, suggestion
+import numpy as np
+
+from energydsl.diagnostics import DataError, Diagnostic, ModelError, Note, Span, suggestion
 from energydsl.domains import DOMAINS
 from energydsl.functions import WRITTEN
 from energydsl.model import expressions as ex
 from energydsl.model import graphs as graph_sizes
-from energydsl.model import layer_graph, records
+from energydsl.model import layer_graph, records, starts
 from energydsl.model.constants import (
     KNOWN,
     DiagnosticError,
@@ -26,6 +28,7 @@ from energydsl.model.constants import (
     dependency_order,
     evaluate,
 )
+from energydsl.model.constraints import check
 from energydsl.model.typing import Scope, shown, type_expression
 from energydsl.syntax import tree
 from energydsl.syntax.printer import print_expr
@@ -44,12 +47,16 @@ MAX_AXES = 30
 
 @dataclass(frozen=True)
 class Overrides:
-    """What the user set from outside: sizes, constants, graphs, and where files are found."""
+    """What the user set from outside: sizes, constants, graphs, and where files are found.
+
+    starts: initial values of parameters, as they were read from their files before.
+    """
 
     dims: Mapping[str, int]
     consts: Mapping[str, float]
     graphs: Mapping[str, Any]
     folder: Path | None = None
+    starts: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def resolve(module: tree.Module, overrides: Overrides | None = None) -> records.Resolved:
@@ -253,9 +260,22 @@ class _Resolver:
         if "positive" in constraints and "zero_diagonal" in constraints:
             raise DiagnosticError("E0213", "a zero diagonal is not positive", entry.span)
         init = self._initialiser(entry, shape, constraints)
-        return records.Param(
-            entry.name.id, shape, tuple(map(print_expr, entry.axes)), constraints, init, graph, entry.span
-        )
+        axes = tuple(map(print_expr, entry.axes))
+        param = records.Param(entry.name.id, shape, axes, constraints, init, graph, entry.span)
+        return replace(param, init=self._from_file(entry, param)) if init.kind == "file" else param
+
+    def _from_file(self, entry: tree.Entry, param: records.Param) -> records.Initialiser:
+        """The values of a file, which must keep the constraints. Raises `DiagnosticError` (E0402, E0403)."""
+        assert isinstance(entry.value, tree.Call)
+        values = self.overrides.starts.get(param.name)
+        if values is None or np.shape(values) != param.shape:
+            graph = self.graphs[param.graph] if param.graph else None
+            values = starts.read(entry.value, param.name, param.shape, graph, self.overrides.folder)
+        try:
+            check({param.name: param}, {param.name: values}, np, np.asarray)
+        except DataError as problem:
+            raise DiagnosticError("E0403", problem.diagnostics[0].message, entry.value.span) from None
+        return records.Initialiser("file", values=values)
 
     def _param_shape(self, entry: tree.Entry) -> tuple[tuple[int, ...], str | None]:
         axes = entry.axes
@@ -285,8 +305,10 @@ class _Resolver:
         kind = node.function.id
         if kind == "base_rate":
             return self._base_rate(node, shape)
+        if kind == "file":
+            return records.Initialiser(kind)
         if kind not in _INITIALISERS:
-            known = [*_INITIALISERS, "base_rate"]
+            known = [*_INITIALISERS, "base_rate", "file"]
             help = suggestion(kind, known) or f"initialisers: a number, {', '.join(known)}"
             raise DiagnosticError("E0212", f"unknown initialiser `{kind}`", node.function.span, help)
         values = dict(_INITIALISERS[kind])

@@ -36,6 +36,8 @@ def _initial(engine: Engine, param: Param, rng: np.random.Generator, data: Array
             return np.asarray(rng.normal(init.arguments["mean"], init.arguments["sd"], size))
         case "uniform":
             return np.asarray(rng.uniform(init.arguments["low"], init.arguments["high"], size))
+        case "file":
+            return np.array(init.values)
         case "rademacher":
             return init.arguments["scale"] * _signs(param, rng)
     return base_bias(engine, init.layer, data.get(init.layer))
