@@ -77,6 +77,7 @@ ORDINAL = "visible x[2] : integer[-1, 2]\nhidden h[2] : binary\nparam W[2, 2], d
 SQUASHED = "visible v[3] : binary\nparam w[3] = 0.5\nenergy = - sigmoid(0.7) * sum(v * tanh(w))"
 NUMBERED = "visible s[5] : spin\nenergy = sum[n] (n + 0.5)*s[n] + sum[i < k] s[i]*s[k] / (k - i)^2"
 ORDERED = "visible s[4] : binary\nparam J[4, 4, 4]\nenergy = sum[i <= j < k] J[i, j, k]*s[i]*s[j]*s[k]"
+CHANNELS = "dim C = 2\ngraph G = grid(2, 2)\nvisible x[2, 2, C] : spin\nparam J[G, C, C]\nenergy = sum[(u, v) in G, c, d] J[u, v, c, d]*x[u, c]*x[v, d]"
 INPUT = "input x[3] : real\nvisible v[3] : binary\nparam A[3, 3], b[3]\nenergy = - b @ v - x @ A @ v"
 
 
@@ -318,6 +319,7 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "weights transposed": (RBM, set_to(lowering._Lowering, "_access", transposed_access)),
     "scatter overwrites in place of adding": (CONV, source("np.add.reduceat(values[..., self.order], self.starts, axis=-1)", "values[..., self.order][..., self.starts]")),
     # blocks
+    "channels of one site mixed up": (CHANNELS, set_to(energydsl.derive, "unit_colouring", whole_parts)),
     "all layers in one block": (RBM, schedule(one_block)),
     "two blocks for an odd cycle of layers": (TRIANGLE, schedule(lambda blocks: (*blocks[:1], tuple(p for b in blocks[1:] for p in b)))),
     "coupled units drawn together": (HOPFIELD, set_to(energydsl.derive, "unit_colouring", whole_parts)),

@@ -80,7 +80,8 @@ class Expander:
                 return index_values(index.replace(bound))
         end = bound[node.left].terms[0][0]
         assert isinstance(end, EdgeEnd)
-        return [_entry(At("param", node.param, (Index.of(end.binder),)))]
+        further = tuple(i.replace(bound) for i in node.indices)
+        return [_entry(At("param", node.param, (Index.of(end.binder), *further)))]
 
     def _totalled(self, operand: ex.Expression, bound: Binding) -> list[Monomial]:
         """The sum of all entries."""

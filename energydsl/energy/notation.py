@@ -102,7 +102,8 @@ def atom_formula(atom: Atom, names: Mapping[str, str], letters: Letters) -> f.Fo
     indices = atom.indices
     graph = letters.model.params[atom.name].graph if atom.kind == "param" else None
     if graph is not None and indices[0].plain is not None:
-        indices = tuple(Index.of(EdgeEnd(graph, side, indices[0].plain)) for side in (0, 1))
+        ends = tuple(Index.of(EdgeEnd(graph, side, indices[0].plain)) for side in (0, 1))
+        indices = (*ends, *indices[1:])
     return f.Symbol(atom.name, tuple(lettered(i, names) for i in indices), atom.kind)
 
 

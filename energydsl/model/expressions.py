@@ -57,12 +57,16 @@ class Element(Typed):
 
 @dataclass(frozen=True)
 class EdgeElement(Typed):
-    """`J[i, k]`, the value of the edge (i, k) of `graph`; `left` and `right` name the binders of its ends."""
+    """`J[i, k, a]`, a value of the edge (i, k) of `graph`; `left` and `right` name the binders of its ends.
+
+    indices: along the axes that follow the edges.
+    """
 
     param: str
     graph: str
     left: str
     right: str
+    indices: tuple[Index, ...] = ()
 
 
 @dataclass(frozen=True)

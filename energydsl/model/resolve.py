@@ -269,7 +269,7 @@ class _Resolver:
         assert isinstance(entry.value, tree.Call)
         values = self.overrides.starts.get(param.name)
         if values is None or np.shape(values) != param.shape:
-            graph = self.graphs[param.graph] if param.graph else None
+            graph = self.graphs[param.graph] if param.graph and len(param.shape) == 1 else None
             values = starts.read(entry.value, param.name, param.shape, graph, self.overrides.folder)
         try:
             check({param.name: param}, {param.name: values}, np, np.asarray)
@@ -279,15 +279,25 @@ class _Resolver:
 
     def _param_shape(self, entry: tree.Entry) -> tuple[tuple[int, ...], str | None]:
         axes = entry.axes
-        if len(axes) == 1 and isinstance(axes[0], tree.Name) and self.entries.get(axes[0].id, ("",))[0] == "graph":
+        if axes and self._is_graph(axes[0]):
+            assert isinstance(axes[0], tree.Name)
             graph = self.graphs.get(axes[0].id)
             if graph is None:
                 raise DiagnosticError("E0201", f"graph `{axes[0].id}` is at fault itself", axes[0].span)
-            return (graph.edge_count,), graph.name
+            shape = (graph.edge_count, *self._shape(replace(entry, axes=axes[1:])))
+            _check_size(entry, shape)
+            return shape, graph.name
+        for axis in axes[1:]:
+            if self._is_graph(axis):
+                raise DiagnosticError(
+                    "E0211", "a graph is the first axis of a parameter", axis.span, "one value an edge, then other axes"
+                )
         shape = self._shape(entry)
-        if math.prod(shape) > MAX_UNITS:
-            raise DiagnosticError("E0211", f"parameter `{entry.name.id}` has more than 2^40 entries", entry.span)
+        _check_size(entry, shape)
         return shape, None
+
+    def _is_graph(self, axis: tree.Expr) -> bool:
+        return isinstance(axis, tree.Name) and self.entries.get(axis.id, ("",))[0] == "graph"
 
     def _initialiser(
         self, entry: tree.Entry, shape: tuple[int, ...], constraints: tuple[str, ...]
@@ -478,6 +488,11 @@ def _constraints(entry: tree.Entry, known: tuple[str, ...], what: str) -> tuple[
             raise DiagnosticError("E0212", f"`{name.id}` is no constraint of {what}", name.span, help)
     written = {c.id for c in entry.constraints}
     return tuple(c for c in records.CONSTRAINTS if c in written)
+
+
+def _check_size(entry: tree.Entry, shape: tuple[int, ...]) -> None:
+    if math.prod(shape) > MAX_UNITS:
+        raise DiagnosticError("E0211", f"parameter `{entry.name.id}` has more than 2^40 entries", entry.span)
 
 
 def _check_value(value: float, constraints: tuple[str, ...], span: Span) -> None:

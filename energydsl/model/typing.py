@@ -265,9 +265,12 @@ class _Typer:
         if param is not None and param.graph is not None:
             return self._edge_element(node, param, indices)
         layer = self.scope.layers.get(base_name)
-        shape, flat = base.shape, False
-        if layer is not None and len(layer.shape) > 1 and self._edge_cell(indices[0]):
-            shape, flat = (layer.size, *layer.energy_shape[len(layer.shape) :]), True
+        shape, joined = base.shape, 0
+        if layer is not None and self._edge_cell(indices[0]):
+            joined = len(shape) - len(indices) + 1
+        flat = 1 < joined <= len(layer.shape) if layer is not None else False
+        if flat:
+            shape = (math.prod(shape[:joined]), *shape[joined:])
         if len(indices) != len(shape):
             declared = self.scope.layers.get(base_name) or param
             notes = (Note(f"`{base_name}` is declared here", declared.span),) if declared else ()
@@ -276,6 +279,8 @@ class _Typer:
             )
         for subscript, size, place in zip(indices, shape, node.indices, strict=True):
             self._constrain(subscript, size, place.span)
+        if flat and layer is not None:
+            indices = _flattened(indices, shape, len(layer.shape) - joined + 1)
         return ex.Element((), node.span, base, tuple(indices), flat)
 
     def _cell(self, index: Index) -> Cell | None:
@@ -301,17 +306,22 @@ class _Typer:
             )
 
     def _edge_element(self, node: tree.Subscript, param: Param, indices: list[Index]) -> ex.Expression:
-        cells = [self._edge_cell(i) for i in indices]
-        fits = len(cells) == 2 and all(c is not None and c.graph and c.graph.name == param.graph for c in cells)
-        if not fits or indices[0] == indices[1]:
+        cells = [self._edge_cell(i) for i in indices[:2]]
+        fits = all(c is not None and c.graph and c.graph.name == param.graph for c in cells)
+        if not fits or len(indices) != len(param.shape) + 1 or indices[0] == indices[1]:
+            one = "values for each edge" if param.shape[1:] else "one value an edge"
+            further = "".join(f", {'abcdfgh'[n % 7]}" for n in range(len(param.shape) - 1))
             raise DiagnosticError(
                 "E0208",
-                f"`{param.name}` has one value an edge of `{param.graph}`",
+                f"`{param.name}` has {one} of `{param.graph}`",
                 node.span,
-                f"subscript it by the two ends of an edge: sum[(i, k) in {param.graph}] {param.name}[i, k]",
+                f"subscript it by the two ends of an edge{' and its other axes' if further else ''}: "
+                f"sum[(i, k) in {param.graph}{further}] {param.name}[i, k{further}]",
             )
+        for subscript, size, place in zip(indices[2:], param.shape[1:], node.indices[2:], strict=True):
+            self._constrain(subscript, size, place.span)
         left, right = (c.name for c in cells if c is not None)
-        return ex.EdgeElement((), node.span, param.name, str(param.graph), left, right)
+        return ex.EdgeElement((), node.span, param.name, str(param.graph), left, right, tuple(indices[2:]))
 
     def _reduce(self, node: tree.Reduce) -> ex.Expression | None:
         cells: list[list[Cell]] = []
@@ -435,6 +445,14 @@ class _Typer:
                         f"{wrap}bound the index: in range(...)" if index.terms else "",
                     )
                 )
+
+
+def _flattened(indices: list[Index], shape: ex.Shape, units: int) -> list[Index]:
+    """One index over all units in place of the first `units` indices, those of axes of this shape."""
+    flat = Index()
+    for index, size in zip(indices[:units], shape, strict=False):
+        flat = flat * size + index
+    return [flat, *indices[units:]]
 
 
 def shown(shape: ex.Shape) -> str:

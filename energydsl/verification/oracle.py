@@ -187,10 +187,11 @@ class _Walk:
                 return self.element(node, env)
             case ex.IndexValue(index=index):
                 return np.full(1, float(_number(index, env)))
-            case ex.EdgeElement(param=param, graph=graph, left=left, right=right):
+            case ex.EdgeElement(param=param, graph=graph, left=left, right=right, indices=further):
                 pair = sorted((env[left], env[right]))
                 number = next(k for k, e in enumerate(self.oracle.edges[graph]) if list(e) == pair)
-                return self.params[param][:, number]
+                at: tuple[Any, ...] = (slice(None), number, *(_number(i, env) for i in further))
+                return np.asarray(self.params[param][at])
 
     def elementwise(self, node: ex.Added | ex.Multiplied | ex.Divided, env: Mapping[str, int]) -> Array:
         """A sum, product or quotient; a side of fewer axes has its entries repeated along the others."""

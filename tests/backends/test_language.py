@@ -25,6 +25,12 @@ MODELS = {
     "order: twice or equal": "visible s[3] : integer[0, 2]\nparam J[3, 3, 3]\nenergy = sum[i <= j <= k] J[i, j, k]*s[i]*s[j]*s[k]",
     "numbers: pi, e and sizes": "dim I = 4, J = sqrt(I)\nconst w = 2 * pi / 3\nvisible s[I] : spin\nhidden h[J] : binary\nparam W[I, J] = normal(sd = 1 / sqrt(I))\nenergy = - s @ W @ h / I - pi * sum(h) - w * sum[n] cos(2 * pi * n / I)*s[n] - e^(1 / J) * sum(s)",
     "numbers: names of one's own": "visible e[3] : spin\nparam pi\nenergy = pi * sum(e)",
+    "edges: states": "graph G = chain(4)\nvisible x[4] : categorical[3]\nparam J[G, 3, 3], g[4, 3]\nenergy = - sum[(i, k) in G, a, b] J[i, k, a, b]*x[i, a]*x[k, b] - sum[i, a] g[i, a]*x[i, a]",
+    "edges: channels": "dim C = 2\ngraph G = chain(3)\nvisible x[3, C] : spin\nparam J[G, C, C]\nenergy = sum[(u, v) in G, c, d] J[u, v, c, d]*x[u, c]*x[v, d]",
+    "edges: one channel": "dim C = 2\ngraph G = grid(2, 3)\nvisible x[6, C] : spin\nparam J[G, C]\nenergy = sum[(u, v) in G, c] J[u, v, c]*x[u, c]*x[v, c]",
+    "edges: joined axes": "dim C = 2\ngraph G = grid(2, 2)\nvisible x[2, 2, C] : spin\nparam J[G, C, C]\nenergy = sum[(u, v) in G, c, d] J[u, v, c, d]*x[u, c]*x[v, d]",
+    "edges: joined axes and states": "dim C = 2\ngraph G = grid(2, 2)\nvisible x[2, 2, C] : categorical[2]\nparam J[G, C], L[G, 2, 2]\nenergy = sum[(u, v) in G, c, a] J[u, v, c]*x[u, c, a]*x[v, c, a] + sum[(u, v) in G, c, a, b] L[u, v, a, b]*x[u, c, a]*x[v, c, b]",
+    "edges: real channels": "dim L = 2\ngraph G = grid(L, L)\nvisible x[L, L, 2] : real\nenergy = sum[(u, v) in G, c] (x[u, c] - x[v, c])^2 + sum(x^2)",
 }  # fmt: skip
 
 

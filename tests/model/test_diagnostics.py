@@ -216,6 +216,18 @@ SHAPES = [
     ("E0212", V + "param b[4] = normal(sd = «sqrt(-1))\nenergy = - b @ v"),
     ("E0212", V + "const c = «exp(1000)\nenergy = c * sum(v)"),
     ("E0212", V + "const c = «sqrt(1, 2)\nenergy = c * sum(v)"),
+    ("E0211", V + G + "param J[3, «G]\nenergy = sum(v)"),
+    ("E0208", V + G + "param J[G, 3]\nenergy = sum[(i, k) in G] «J[i, k]*v[i]*v[k]"),
+    ("E0208", V + G + "param J[G, 3]\nenergy = sum[(i, k) in G, a, b] «J[i, k, a, b]*v[i]*v[k]"),
+    ("E0204", V + G + "param J[G, 3], b[2]\nenergy = sum[(i, k) in G, a] J[i, k, a]*v[i]*v[k]*b[«a]"),
+    (
+        "E0214",
+        V
+        + S
+        + G
+        + "energy = sum[(i, k) in G] s[«i, 0]*s[k, 0]".replace("s[«i, 0]*s[k, 0]", "s[i, 0]*s[k, 0]*v[0]*s[0, «i]"),
+    ),
+    ("E0208", G + "visible w[2, 2, 3] : spin\nenergy = sum[(i, k) in G] «w[i, 0, 0, 0]*w[k, 0]"),
     ("E0211", "dim I = «pi\nvisible v[I] : binary\nenergy = sum(v)"),
     ("E0212", V + "param b[4] = «uniform(low = 2, high = 1)\nenergy = - b @ v"),
     ("E0212", VH + "param b[3] = base_rate(«h)\nenergy = sum(v) - b @ h"),
