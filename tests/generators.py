@@ -26,6 +26,7 @@ def expressions() -> st.SearchStrategy[str]:
             inner.map(lambda x: f"sum({x})"),
             inner.map(lambda x: f"sum[i, j < k] ({x})"),
             inner.map(lambda x: f"sum[i < j <= k, l <= m] ({x})"),
+            inner.map(lambda x: f"2 * sum[c in H] -prod[i in c] ({x})"),
             inner.map(lambda x: f"2 * sum[(i, k) in G] -({x})"),
             inner.map(lambda x: f"(sum[i in range(2, 3)] ({x})) * 3"),
             st.tuples(_NAMES, inner).map(lambda t: f"{t[0]}[(i + 1) % 3, {t[1]}]"),
@@ -85,6 +86,7 @@ _NUMBERED = [
     "+ sum[i] (i + 0.5)*{0}[i]",
     "- 0.3 * sum[i < k] {0}[i]*{0}[k] / (k - i)^2",
     "+ sum[i, k] exp(i - k / 2)*{0}[i]*{0}[k]",
+    "+ 0.4 * prod[i] ({0}[i] - 0.5)",
     "+ sum[i <= j <= k] {0}[i]*{0}[k]*(j + 1)",
 ]
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from energydsl.diagnostics import Span
 from energydsl.domains import ANY, Domain
@@ -24,6 +25,9 @@ MAX_MONOMIALS = 5000
 LARGEST = 1e300
 
 Binding = Mapping[str, Index]
+# Of a binder in one part of a sum: it is equal to the one it follows, above it (None), or runs over hyperedges low, high, size.
+EQUAL = "equal"
+Case = tuple[str, str | tuple[int, int, int] | None]
 
 
 class Expander:
@@ -32,6 +36,8 @@ class Expander:
     def __init__(self, rules: Rules):
         self.rules = rules
         self.fresh = (f"l{n}" for n in itertools.count())
+        # Of loops over hyperedges of one size: that size.
+        self.members: dict[str, int] = {}
 
     def expand(self, node: ex.Expression, at: tuple[Index, ...], bound: Binding) -> list[Monomial]:
         """Monomials of the entry `at` of `node`, with the binders in scope replaced as `bound` says."""
@@ -56,10 +62,8 @@ class Expander:
                 return self._power(base, at, bound, exponent, node.span)
             case ex.Applied(function=function, operand=operand):
                 return self._applied(function, self.expand(operand, at, bound), 1.0, node.span)
-            case ex.Totalled(operand=operand):
-                return self._totalled(operand, bound)
-            case ex.Summed():
-                return self._summed(node, bound)
+            case ex.Totalled() | ex.Summed() | ex.ProductOver():
+                return self._reduced(node, bound)
         raise AssertionError(node)
 
     def _leaf(
@@ -82,6 +86,15 @@ class Expander:
         assert isinstance(end, EdgeEnd)
         further = tuple(i.replace(bound) for i in node.indices)
         return [_entry(At("param", node.param, (Index.of(end.binder), *further)))]
+
+    def _reduced(self, node: ex.Totalled | ex.Summed | ex.ProductOver, bound: Binding) -> list[Monomial]:
+        """A sum of all entries, or a sum or product over binders."""
+        match node:
+            case ex.Totalled(operand=operand):
+                return self._totalled(operand, bound)
+            case ex.Summed():
+                return self._summed(node, bound)
+        return self._product_over(node, bound)
 
     def _totalled(self, operand: ex.Expression, bound: Binding) -> list[Monomial]:
         """The sum of all entries."""
@@ -113,34 +126,69 @@ class Expander:
         return [_looped(m, (loop,), ()) for m in self._product(left, right, node.span)]
 
     def _summed(self, node: ex.Summed, bound: Binding) -> list[Monomial]:
-        """The sum over all binders; one over i <= k is that over i < k and that over i = k."""
-        loose = [b.name for b in node.binders if isinstance(b, ex.Range) and not b.strict]
-        found = []
-        for count in range(len(loose) + 1):
-            for equal in itertools.combinations(loose, count):
-                found += self._summed_where(node, bound, equal)
-        return found
+        """The sum over all binders: one over i <= k is that over i < k and that over i = k; hyperedges have one for each size."""
+        cases: list[list[Case]] = [
+            [(b.name, None), (b.name, EQUAL)] for b in node.binders if isinstance(b, ex.Range) and not b.strict
+        ]
+        cases += [
+            [(b.name, group) for group in self.rules.model.graphs[b.graph].groups]
+            for b in node.binders
+            if isinstance(b, ex.Hyperedges)
+        ]
+        return [m for case in itertools.product(*cases) for m in self._summed_where(node, bound, dict(case))]
 
-    def _summed_where(self, node: ex.Summed, bound: Binding, equal: tuple[str, ...]) -> list[Monomial]:
-        """The part of a sum where some binders are equal to those they follow, and all others above them."""
+    def _product_over(self, node: ex.ProductOver, bound: Binding) -> list[Monomial]:
+        """The product of the body at every value of the binders."""
+        result = [Monomial(1.0)]
+        for values in self._values(node.binders, bound):
+            result = collect(self._product(result, self.expand(node.body, (), values), node.span), self.rules)
+        self._check_powers(result, node.span)
+        return result
+
+    def _values(self, binders: tuple[ex.AnyBinder, ...], bound: Binding) -> Iterator[Binding]:
+        """The values of binders that are listed one by one: ranges, and the units of a hyperedge."""
+        if not binders:
+            yield bound
+            return
+        first, *rest = binders
+        if isinstance(first, ex.Members):
+            loop = str(bound[first.of].plain)
+            choices = [Index.of(EdgeEnd(first.graph, side, loop)) for side in range(self.members[loop])]
+        else:
+            assert isinstance(first, ex.Range)
+            low = bound[first.above].constant + first.strict if first.above is not None else first.low
+            choices = [Index(constant=value) for value in range(low, first.high)]
+        for value in choices:
+            yield from self._values(tuple(rest), {**bound, first.name: value})
+
+    def _summed_where(self, node: ex.Summed, bound: Binding, case: Mapping[str, Any]) -> list[Monomial]:
+        """The part of a sum where binders are equal to those they follow, or run over hyperedges of one size, as `case` says."""
         loops: list[Loop] = []
         predicates: list[Predicate] = []
         inner = dict(bound)
         for binder in node.binders:
             name = next(self.fresh)
+            if isinstance(binder, ex.Members):
+                continue
+            if isinstance(binder, ex.Hyperedges):
+                low, high, self.members[name] = case[binder.name]
+                loops.append(Loop(name, low, high, binder.graph))
+                inner[binder.name] = Index.of(name)
+                continue
             if isinstance(binder, ex.Edges):
                 loops.append(Loop(name, 0, self.rules.edge_count(binder.graph), binder.graph))
                 inner[binder.left] = Index.of(EdgeEnd(binder.graph, 0, name))
                 inner[binder.right] = Index.of(EdgeEnd(binder.graph, 1, name))
                 continue
-            if binder.name in equal and binder.above is not None:
+            if case.get(binder.name) == EQUAL and binder.above is not None:
                 inner[binder.name] = inner[binder.above]
                 continue
             loops.append(Loop(name, binder.low, binder.high))
             inner[binder.name] = Index.of(name)
             if binder.above is not None:
                 predicates.append(Predicate("less", (inner[binder.above],), (Index.of(name),)))
-        body = self.expand(node.body, (), inner)
+        members = tuple(b for b in node.binders if isinstance(b, ex.Members))
+        body = [m for values in self._values(members, inner) for m in self.expand(node.body, (), values)]
         return [_looped(m, tuple(loops), tuple(predicates)) for m in body]
 
     def _power(

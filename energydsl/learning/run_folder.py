@@ -68,7 +68,9 @@ def load_model(folder: Path, settings: Mapping[str, Any]) -> Model:
     graphs = {}
     for name, edges in read_graphs(folder, settings).items():
         nodes = settings.get("graphs", {}).get(name, {}).get("nodes", int(edges.max(initial=-1)) + 1)
-        graphs[name] = Graph(name, "edges", nodes, len(edges), edges=tuple((a, b) for a, b in edges.tolist()))
+        kind = "edges" if edges.shape[1] == 2 and (edges >= 0).all() else "hyperedges"
+        found = tuple(tuple(unit for unit in edge if unit >= 0) for edge in edges.tolist())
+        graphs[name] = Graph(name, kind, nodes, len(edges), edges=found)
     given = Overrides(settings["dims"], settings["consts"], graphs, folder, read_starts(folder, settings))
     return Model(Source(str(folder / MODEL), text), given)
 
@@ -120,7 +122,7 @@ def resume(folder: Path, engine: Engine, settings: dict[str, Any]) -> Base:
 
 
 def _edges_that_differ(before: Array, now: Array) -> str:
-    old, new = ({(a, b) for a, b in edges.tolist()} for edges in (before, now))
+    old, new = ({tuple(unit for unit in edge if unit >= 0) for edge in edges.tolist()} for edges in (before, now))
     found = [f"{len(before)} edges then, {len(now)} now"]
     for what, pairs in (("no longer there", old - new), ("new", new - old)):
         if pairs:
@@ -150,7 +152,7 @@ def read_graphs(folder: Path, settings: Mapping[str, Any]) -> Arrays:
         if name not in graphs:
             raise files.invalid(f"{path} has no graph `{name}`")
     for name, edges in graphs.items():
-        if edges.dtype != np.int64 or edges.ndim != 2 or edges.shape[1] != 2 or not _in_order(edges):
+        if edges.dtype != np.int64 or edges.ndim != 2 or not _in_order(edges):
             raise files.invalid(f"{path}: `{name}` is not an array of edges, two unit numbers each, the smaller first")
         if name in facts and facts[name]["digest"] != files.digest(edges):
             was = facts[name]["edges"]
@@ -172,7 +174,9 @@ def read_starts(folder: Path, settings: Mapping[str, Any]) -> Arrays:
 
 
 def _in_order(edges: Array) -> bool:
-    return bool((edges[:, 0] >= 0).all() and (edges[:, 0] < edges[:, 1]).all())
+    """Rows of units in order, hyperedges filled up with -1."""
+    rising = (edges[:, :-1] < edges[:, 1:]) | (edges[:, 1:] == -1)
+    return bool(edges.shape[1] > 0 and (edges[:, 0] >= 0).all() and rising.all())
 
 
 def read_base(folder: Path, engine: Engine, settings: Mapping[str, Any]) -> Base:

@@ -172,10 +172,38 @@ class Edges:
 
 
 @dataclass(frozen=True)
+class Hyperedges:
+    """A binder that runs over the hyperedges of a graph."""
+
+    name: str
+    graph: str
+
+
+@dataclass(frozen=True)
+class Members:
+    """A binder that runs over the units of the hyperedge that the binder `of` stands for."""
+
+    name: str
+    of: str
+    graph: str
+
+
+AnyBinder = Range | Edges | Hyperedges | Members
+
+
+@dataclass(frozen=True)
 class Summed(Typed):
     """`sum[binders] body`."""
 
-    binders: tuple[Range | Edges, ...]
+    binders: tuple[AnyBinder, ...]
+    body: Expression
+
+
+@dataclass(frozen=True)
+class ProductOver(Typed):
+    """`prod[binders] body`."""
+
+    binders: tuple[AnyBinder, ...]
     body: Expression
 
 
@@ -195,4 +223,5 @@ Expression = (
     | Applied
     | Totalled
     | Summed
+    | ProductOver
 )

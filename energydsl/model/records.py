@@ -99,7 +99,10 @@ class Const:
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph over units 0..nodes-1. `kind` is a generator, `edges` (given ones), or `absent`."""
+    """A graph over units 0..nodes-1. `kind` is a generator, `edges` (given ones), `hyperedges`, or `absent`.
+
+    Hyperedges are sets of any number of units, each in order: small ones first.
+    """
 
     name: str
     kind: str
@@ -109,8 +112,20 @@ class Graph:
     periodic: bool = False
     degree: int = 0
     seed: int = 0
-    edges: tuple[tuple[int, int], ...] = field(default=(), repr=False)
+    edges: tuple[tuple[int, ...], ...] = field(default=(), repr=False)
     span: Span | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def hyper(self) -> bool:
+        """Whether its edges may join more than two units."""
+        return self.kind == "hyperedges"
+
+    @property
+    def groups(self) -> tuple[tuple[int, int, int], ...]:
+        """Runs low, high of hyperedges of one size, and that size."""
+        sizes = [len(edge) for edge in self.edges]
+        lows = [n for n, size in enumerate(sizes) if n == 0 or size != sizes[n - 1]]
+        return tuple((a, b, sizes[a]) for a, b in zip(lows, [*lows[1:], len(sizes)], strict=True))
 
 
 @dataclass(frozen=True)

@@ -232,6 +232,9 @@ class _Resolver:
             nodes = self.dims.size(entry.axes[0], "the size of a graph")
         if name in self.overrides.graphs:
             given = self.overrides.graphs[name]
+            called = entry.value.function.id if isinstance(entry.value, tree.Call) else ""
+            if given.hyper or called == "hyperedges":
+                return graph_sizes.hypergraph(name, given.edges, nodes or given.nodes, entry.span)
             return graph_sizes.from_pairs(name, given.edges, nodes or given.nodes, entry.span)
         if entry.value is None:
             if nodes is None:
@@ -241,6 +244,8 @@ class _Resolver:
         if len(graph.sizes) > MAX_AXES:
             raise DiagnosticError("E0211", f"a grid of {len(graph.sizes)} axes, more than {MAX_AXES}", entry.value.span)
         if nodes is not None and nodes != graph.nodes:
+            if graph.hyper and nodes > graph.nodes:
+                return graph_sizes.hypergraph(name, graph.edges, nodes, entry.span)
             if graph.kind == "edges" and nodes > graph.nodes:
                 return graph_sizes.from_pairs(name, graph.edges, nodes, entry.span)
             raise DiagnosticError(

@@ -119,9 +119,9 @@ def _by_edge(found: Array, graph: Graph | None, file: str, span: Span) -> Array:
         )
     if not np.isfinite(found).all():
         raise DiagnosticError("E0403", f"{file} holds what is no finite number", span)
-    values: dict[tuple[int, int], float] = {}
+    values: dict[tuple[int, ...], float] = {}
     for a, b, value in found.tolist():
-        edge = (int(min(a, b)), int(max(a, b)))
+        edge: tuple[int, ...] = (int(min(a, b)), int(max(a, b)))
         if edge in values or (a, b) != (int(a), int(b)):
             reason = "twice" if edge in values else "of units that are no whole numbers"
             raise DiagnosticError("E0403", f"{file} has the edge {a:g}, {b:g} {reason}", span)

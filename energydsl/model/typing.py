@@ -25,6 +25,7 @@ class Cell:
     name: str
     span: Span
     graph: Graph | None = None
+    of: str = ""
     low: int | None = None
     high: int | None = None
     sizes: list[tuple[int, Span]] = field(default_factory=list)
@@ -262,7 +263,7 @@ class _Typer:
         if failed or base is None:
             return None
         param = self.scope.params.get(base_name)
-        if param is not None and param.graph is not None:
+        if param is not None and param.graph is not None and not self.scope.graphs[param.graph].hyper:
             return self._edge_element(node, param, indices)
         layer = self.scope.layers.get(base_name)
         shape, joined = base.shape, 0
@@ -337,10 +338,10 @@ class _Typer:
                 self.stack += opened
                 cells.append(opened)
         body = self.run(node.body)
-        binders: list[ex.Range | ex.Edges] = []
+        binders: list[ex.AnyBinder] = []
         for binder, group in zip(node.binders, cells, strict=True):
             try:
-                binders += self._close(binder, group, body is not None)
+                binders += self._close(binder, group, body is not None, node.operator)
             except DiagnosticError as problem:
                 self.scope.problems.append(problem.diagnostic)
                 failed = True
@@ -355,7 +356,20 @@ class _Typer:
             )
         if not self.stack:
             self.check_pending()
-        return ex.Summed((), node.span, tuple(binders), body)
+        if node.operator == "sum":
+            return ex.Summed((), node.span, tuple(binders), body)
+        edges = next(
+            (
+                b
+                for b, known in zip(node.binders, binders, strict=False)
+                if not isinstance(known, ex.Range | ex.Members)
+            ),
+            None,
+        )
+        if edges is not None:
+            help = "a product runs over an index, or over the units of one hyperedge: prod[i in c]"
+            raise DiagnosticError("E0310", "a product over all edges of a graph", edges.span, help)
+        return ex.ProductOver((), node.span, tuple(binders), body)
 
     def _open(self, binder: tree.Binder) -> list[Cell]:
         for name in binder.names:
@@ -373,16 +387,10 @@ class _Typer:
         for number, cell in enumerate(opened):
             if any(cell.name == other.name for other in opened[:number]):
                 raise DiagnosticError("E0206", f"index `{cell.name}` is bound twice", cell.span)
-        if binder.graph is not None:
-            graph = self.scope.graphs.get(binder.graph.id)
-            self.scope.used.setdefault(binder.graph.id, binder.graph.span)
-            if graph is None:
-                if binder.graph.id in self.scope.broken:
-                    raise DiagnosticError("E0201", f"graph `{binder.graph.id}` is at fault itself", binder.graph.span)
-                help = suggestion(binder.graph.id, self.scope.graphs)
-                raise DiagnosticError("E0201", f"unknown graph `{binder.graph.id}`", binder.graph.span, help)
-            for cell in opened:
-                cell.graph = graph
+        if binder.graph is not None and len(opened) == 1:
+            self._open_member(binder, opened[0])
+        elif binder.graph is not None:
+            self._open_edge(binder, opened, binder.graph)
         if binder.bounds:
             values = [self.scope.dims.integer(b, "a bound") for b in binder.bounds]
             low, high = (0, values[0]) if len(values) == 1 else (values[0], values[1])
@@ -392,11 +400,60 @@ class _Typer:
         self.stack += opened
         return opened
 
-    def _close(self, binder: tree.Binder, group: list[Cell], complete: bool) -> list[ex.Range | ex.Edges]:
+    def _open_edge(self, binder: tree.Binder, opened: list[Cell], name: tree.Name) -> None:
+        """`(i, k) in G`, the two ends of an edge."""
+        graph = self.scope.graphs.get(name.id)
+        self.scope.used.setdefault(name.id, name.span)
+        if graph is None:
+            if name.id in self.scope.broken:
+                raise DiagnosticError("E0201", f"graph `{name.id}` is at fault itself", name.span)
+            help = suggestion(name.id, self.scope.graphs)
+            raise DiagnosticError("E0201", f"unknown graph `{name.id}`", name.span, help)
+        if graph.hyper:
+            help = f"c in {graph.name}, and then prod[i in c] or sum[i in c]"
+            raise DiagnosticError("E0208", f"`{graph.name}` has hyperedges, not pairs", binder.span, help)
+        for cell in opened:
+            cell.graph = graph
+
+    def _open_member(self, binder: tree.Binder, cell: Cell) -> None:
+        """`c in H`, a hyperedge, or `i in c`, a unit of one."""
+        assert binder.graph is not None
+        name = binder.graph
+        whole = next((c for c in self.stack if c.name == name.id), None)
+        if whole is not None:
+            whole.used = True
+            graph = self.scope.graphs.get(whole.of)
+            if graph is None:
+                raise DiagnosticError(
+                    "E0208", f"`{name.id}` is no hyperedge", name.span, "bind it by one: sum[c in H] prod[i in c] ..."
+                )
+            cell.graph = graph
+            return
+        graph = self.scope.graphs.get(name.id)
+        self.scope.used.setdefault(name.id, name.span)
+        if graph is None:
+            if name.id in self.scope.broken:
+                raise DiagnosticError("E0201", f"graph `{name.id}` is at fault itself", name.span)
+            known = [*(n for n, g in self.scope.graphs.items() if g.hyper), *(c.name for c in self.stack if c.of)]
+            help = suggestion(name.id, known) or f"`{cell.name} in range(n)`, or a graph of hyperedges"
+            raise DiagnosticError("E0201", f"unknown graph of hyperedges `{name.id}`", name.span, help)
+        if not graph.hyper:
+            help = f"both ends of an edge are bound: (i, k) in {graph.name}"
+            raise DiagnosticError("E0208", f"`{graph.name}` has edges, not hyperedges", binder.span, help)
+        cell.of, cell.low, cell.high = graph.name, 0, graph.edge_count
+
+    def _close(self, binder: tree.Binder, group: list[Cell], complete: bool, operator: str) -> list[ex.AnyBinder]:
         for cell in group:
             if not cell.used and complete:
-                help = "multiply by the size of the range instead" if not binder.graph else ""
+                does = "multiply by" if operator == "sum" else "raise to the power of"
+                help = f"{does} the size of the range instead" if not binder.graph else ""
                 raise DiagnosticError("E0206", f"index `{cell.name}` is not used", cell.span, help)
+        if binder.graph is not None and len(group) == 1:
+            cell, graph = group[0], group[0].graph
+            self.ranges[cell.name] = (0, graph.nodes) if graph else (cell.low or 0, cell.high or 1)
+            if graph is not None:
+                return [ex.Members(cell.name, binder.graph.id, graph.name)]
+            return [ex.Hyperedges(cell.name, cell.of)]
         if binder.graph is not None:
             left, right = group
             nodes = left.graph.nodes if left.graph else 1

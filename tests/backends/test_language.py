@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import energydsl as ed
@@ -31,7 +33,26 @@ MODELS = {
     "edges: joined axes": "dim C = 2\ngraph G = grid(2, 2)\nvisible x[2, 2, C] : spin\nparam J[G, C, C]\nenergy = sum[(u, v) in G, c, d] J[u, v, c, d]*x[u, c]*x[v, d]",
     "edges: joined axes and states": "dim C = 2\ngraph G = grid(2, 2)\nvisible x[2, 2, C] : categorical[2]\nparam J[G, C], L[G, 2, 2]\nenergy = sum[(u, v) in G, c, a] J[u, v, c]*x[u, c, a]*x[v, c, a] + sum[(u, v) in G, c, a, b] L[u, v, a, b]*x[u, c, a]*x[v, c, b]",
     "edges: real channels": "dim L = 2\ngraph G = grid(L, L)\nvisible x[L, L, 2] : real\nenergy = sum[(u, v) in G, c] (x[u, c] - x[v, c])^2 + sum(x^2)",
+    "products: of a range": "visible s[5] : spin\nparam J\nenergy = J * prod[i] s[i] + prod[i in range(1, 3)] (s[i] - 2) - sum[k in range(5)] prod[i in range(3)] s[(i + k) % 5]",
+    "products: of pairs": "visible x[4] : binary\nenergy = prod[i < k] (1 - x[i]*x[k] / 2)",
+    "products: over a sparse input": "input B[4, 5] : binary\nvisible s[5] : spin\nenergy = - sum[c] prod[i in range(5)] (1 - B[c, i] + B[c, i]*s[i])",
 }  # fmt: skip
+HYPER = {
+    "parity": "visible s[6] : spin\nparam J[H], f[6]\nenergy = - sum[c in H] J[c] * prod[i in c] s[i] - f @ s",
+    "syndrome": "visible x[6] : binary\nconst K = 1\nenergy = K * sum[c in H] (1 - prod[i in c] (1 - 2*x[i])) / 2",
+    "a latent for each": "visible x[6] : binary\nhidden h[4] : spin\nparam W[H, 6]\nenergy = sum[c in H] (c + 1)*(sum[i in c] x[i])^2 - sum[c in H, i in c] W[c, i]*x[i]*h[c]",
+    "states": "visible x[6] : categorical[2]\nparam J[H]\nenergy = sum[c in H, a] J[c] * prod[i in c] x[i, a]",
+    "joined axes": "visible x[2, 3] : spin\nparam J[H]\nenergy = sum[c in H] J[c] * prod[i in c] x[i]",
+}  # fmt: skip
+CHECKS = [[0, 1, 2], [2, 3, 4, 5], [1, 4], [0, 3, 5]]
+
+
+@pytest.mark.parametrize("name", HYPER)
+def test_hyperedges(name: str, backend: str, tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("".join(",".join(map(str, c)) + "\n" for c in CHECKS))
+    (tmp_path / "m.energy").write_text(f'graph H = hyperedges("c.csv")\n{HYPER[name]}')
+    certificate = ed.load(tmp_path / "m.energy").verify(backend=backend)  # type: ignore[arg-type]
+    assert certificate.ok, str(certificate)
 
 
 @pytest.mark.parametrize("name", MODELS)
