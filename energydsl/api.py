@@ -144,8 +144,10 @@ class Model:
         return self.derived.schedule(names)
 
     def applicability(self) -> tuple[Verdict, ...]:
-        """Which objectives and estimators fit this model, and for each that does not, why."""
-        return self.derived.verdicts
+        """Which objectives, estimators and samplers fit this model, and for each that does not, why."""
+        from energydsl.program import samplers
+
+        return samplers.what_fits(self.derived)
 
     @overload
     def explain(self, format: Literal["text", "latex"] = "text") -> str: ...

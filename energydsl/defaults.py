@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from energydsl.options import Backend, DType, Precision
+from energydsl.options import Backend, DType, Precision, SamplerName
 
 EPOCHS = 20
 BATCH = 100
@@ -34,6 +34,12 @@ SCALE_RATE = 0.5
 
 TEMPERATURES = 10_000
 ANNEALED_CHAINS = 100
+
+SAMPLER: SamplerName = "auto"
+# Leapfrog steps of a Hamiltonian trajectory.
+LEAPFROG_STEPS = 10
+# Of parallel tempering: temperatures, and the lowest inverse one.
+REPLICAS, HOTTEST = 8, 0.1
 
 SAMPLES = 100
 SAMPLE_SWEEPS = 1000

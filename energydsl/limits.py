@@ -44,5 +44,10 @@ SMALL_MODELS = (SmallModel(4, 2), SmallModel(8, 8), SmallModel(4, 2, alone=True)
 PLACES_OF_A_TERM = 4_000_000
 COLOURED_UNITS = 1 << 28
 
+# log2 of the joint states of a unit and those it meets when it is eliminated, and places of terms for each unit, where units are
+# summed out or drawn along a tree.
+LOG2_CLIQUE = 14.0
+PLACES_OF_A_UNIT = 64
+
 # States, or chains, worked on at once: memory, not a limit of what can be done.
 STATES_AT_ONCE = 1 << 13

@@ -10,6 +10,7 @@ Precision = Literal["full", "tf32", "bf16x2", "bf16x3"]
 Stage = Literal["syntax", "model", "energy", "graph", "derived", "kernels", "source"]
 Format = Literal["text", "latex", "json"]
 Split = Literal["train", "test"]
+SamplerName = Literal["auto", "gibbs", "tree", "swendsen-wang", "wolff", "gibbs-gradient", "hmc", "mala", "tempering"]
 Estimator = Literal["auto", "exact", "ais"]
 
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
@@ -18,4 +19,5 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 STAGES: tuple[Stage, ...] = get_args(Stage)
 FORMATS: tuple[Format, ...] = get_args(Format)
 SPLITS: tuple[Split, ...] = get_args(Split)
+SAMPLERS: tuple[SamplerName, ...] = get_args(SamplerName)
 ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)

@@ -30,6 +30,7 @@ STREAMS: Mapping[str, int] = MappingProxyType(
         "look at the start": 10,
         "initial state": 9,
         "annealing": 11,
+        "annealing pilot": 17,
         "initial parameters": 12,
         "flipped patterns": 13,
         "greedy stage": 14,

@@ -91,6 +91,39 @@ _NUMBERED = [
 ]
 
 
+# Functions of several units: of a form {0} with the free index f, shared by terms, nested once, beside a unit {1}.
+_JOINT = [
+    "- sum[f] softplus({0})",
+    "+ 0.3 * sum[f] r0[f]*({0})^3",
+    "+ sum[f] log(1 + ({0})^2)",
+    "- 2 * tanh(sum[f] r0[f]*sigmoid({0}))",
+    "- log(sum[f] exp({0}))",
+    "+ 0.5 * sum[f] cos({0})*({0})",
+    "+ sum[f] sqrt(2 + sin({0}) * r0[f]^2 / (1 + r0[f]^2))",
+    "- (sum[f] {0})^4 / 20",
+    "- sum[f, g] {1}*tanh({0} + r0[g])",
+]
+
+
+def joint(draw: st.DrawFn, layers: list[tuple[str, str]]) -> list[str]:
+    """Functions of several units of layers of finitely many values."""
+    found: list[str] = []
+    if not layers or draw(st.integers(0, 2)):
+        return found
+    chosen = draw(st.lists(st.sampled_from(layers), min_size=1, max_size=2, unique=True))
+    parts = ["r0[f]"]
+    for name, domain in chosen:
+        states = domain.startswith("categorical")
+        binders, entry, weight = ("a, b", "[a, b]", "q1[a, b, f]") if states else ("a", "[a]", "q0[a, f]")
+        parts.append(f"sum[{binders}] {weight}*{name}{entry}")
+    form = " + ".join(f"({p})" for p in parts)
+    name, domain = chosen[0]
+    beside = f"{name}[g, 0]" if domain.startswith("categorical") else f"{name}[g]"
+    for _ in range(draw(st.integers(1, 2))):
+        found.append(draw(st.sampled_from(_JOINT)).format(form, beside))
+    return found
+
+
 @st.composite
 def models(draw: st.DrawFn) -> str:
     """Whole models over the derived domains, with couplings of any kind between layers and inside them."""
@@ -143,8 +176,9 @@ def models(draw: st.DrawFn) -> str:
         weight = wrap.format(f"w{number}[{', '.join(binders)}]")
         sign = draw(st.sampled_from("+-"))
         terms.append(f"{sign} {factor}(sum[{', '.join(binders)}] {weight}*{product})")
+    terms += joint(draw, [(name, domain) for name, domain in layers if domain not in infinite])
     terms += peculiar(draw, [(name, domain) for name, domain in layers if domains[domain] == 1], layers)
     finite = [name for name, domain in layers if domain in ("binary", "spin", "integer[-1, 1]")]
     terms += [draw(st.sampled_from(_NUMBERED)).format(finite[0])] if finite else []
-    lines += [f"param {p}" for p in (*params, "p0[2]")]
+    lines += [f"param {p}" for p in (*params, "p0[2]", "q0[2, 2]", "q1[2, 3, 2]", "r0[2]")]
     return "\n".join([*lines, "energy = 0 " + " ".join(terms)])

@@ -23,7 +23,7 @@ from energydsl.derive.records import BlockPart
 from energydsl.domains import DOMAINS, FAMILIES
 from energydsl.domains.scalar import Num, Op, apply
 from energydsl.domains.table import ETA1, ETA2, HIGH, LOW, UNIFORM
-from energydsl.energy import canonical, expand, rules, statistics, targets, terms
+from energydsl.energy import expand, rules, separate, statistics, targets, terms
 from energydsl.energy.expand import Expander
 from energydsl.energy.terms import At, Energy, Term
 from energydsl.functions import FUNCTIONS
@@ -235,8 +235,8 @@ def no_power_rule(original: Any) -> Any:
 
 
 def no_chain_rule(original: Any) -> Any:
-    def mutant(atom: Any) -> Any:
-        return [(1.0, ())] if atom.function == "exp" else original(atom)
+    def mutant(atom: Any, part: Any) -> Any:
+        return [(1.0, ())] if atom.function == "exp" else original(atom, part)
 
     return mutant
 
@@ -266,8 +266,8 @@ def wrong_shift(original: Any) -> Any:
 
 
 def one_hot_states_together(original: Any) -> Any:
-    def mutant(monomial: Any, meeting: Any, rules: Any) -> Any:
-        return [canonical._where_equal(monomial, *meeting, rules)]
+    def mutant(monomial: Any, meeting: Any, rules: Any, around: Any) -> Any:
+        return [separate._where_equal(monomial, *meeting, rules, around)]
 
     return mutant
 
@@ -307,10 +307,10 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "every matrix taken as symmetric": (SQUARE, set_to(rules, "_symmetric", treats_all_as_symmetric)),
     "index inside a function mixed up": (INNER, set_to(terms, "_replace_under", captures)),
     "every diagonal taken as zero": (SQUARE, set_to(rules, "_on_zero_diagonal", lambda f: lambda a, r: len(a.indices) == 2 and a.indices[0] == a.indices[1])),
-    "two states of one unit at once": (PAIRS, set_to(canonical, "_split", one_hot_states_together)),
+    "two states of one unit at once": (PAIRS, set_to(separate, "_split", one_hot_states_together)),
     "index counted from one": (NUMBERED, set_to(expand, "index_values", lambda f: lambda i: f(i + Index(constant=1)))),
     "power of an index lost": (NUMBERED, set_to(lowering, "_numbers", lambda f: lambda a, e, *rest: f(a, 1.0, *rest))),
-    "equal indices left out of i <= k": (ORDERED, set_to(Expander, "_summed", lambda f: lambda self, n, b: self._summed_where(n, b, ()))),
+    "equal indices left out of i <= k": (ORDERED, set_to(Expander, "_summed", lambda f: lambda self, n, b: self._summed_where(n, b, {}))),
     "a factor of a product lost": (PARITY, set_to(Expander, "_values", lambda f: lambda self, b, bound: list(f(self, b, bound))[1:])),
     # the fields
     "field with the wrong sign": (RBM, fields(flipped_part)),
@@ -382,4 +382,10 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "value of a function of the table wrong": (SQUASHED, function("sigmoid", value=math.tanh)),
     "gradient of a symmetric matrix doubled": (HOPFIELD, set_to(gradients, "projected", doubled_symmetric)),
     "gradient with the wrong sign": (RBM, set_to(energydsl.derive._gradients, "merge", lambda f: lambda parts, rules: f(flipped_part(rules, tuple(parts)), rules))),
+    # slopes
+    "slope of a pair by its first unit alone": (GLASS, set_to(energydsl.derive._slopes, "by_layer", lambda f: lambda *args: f(*args)[:1])),
+    "slope without beta": (RBM, source('-1.0 * s.beta * s.weights["energy"] * p["b"]', '-1.0 * s.weights["energy"] * p["b"]')),
+    "score of the wrong sign": (QUARTIC, set_to(gradients, "score", lambda f: lambda *args: {n: -g for n, g in f(*args).items()})),
+    "chain rule forgotten in a slope": (COX, set_to(targets, "_slopes", no_chain_rule)),
+    "base measure of a slope times beta": (POISSON, source("    total += t0\n", "    total += s.beta * t0\n")),
 }  # fmt: skip

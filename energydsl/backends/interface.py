@@ -150,6 +150,10 @@ class CompiledModule(Protocol):
         """(p, x, s, weights, w): the sum over chains of weights * dE/dparam, by parameter; overwritten by the next call."""
 
     @property
+    def slopes(self) -> Mapping[str, Callable[..., Array]]:
+        """(p, x, s, w): dE/dx times beta and weights, (chains, *layer), by layer; overwritten by the next call."""
+
+    @property
     def direct(self) -> Sequence[str]:
         """The parameters whose gradient can be added onto them as it is made: (p, x, s, weights, w, onto)."""
 
@@ -165,6 +169,9 @@ class CompiledModule(Protocol):
         self, p: Arrays, x: Mapping[str, Array], s: Settings, without: frozenset[str] = ..., /
     ) -> dict[str, Array]:
         """E by term, (chains,), without beta and weights; leaves out terms of given layers."""
+
+    def with_forms(self, p: Arrays, x: Arrays, s: Settings, w: Any, /) -> Arrays:
+        """A state with the inner forms beside it, made anew where they are not there; its arrays are those of x."""
 
     def update(
         self, part: Part, p: Arrays, x: Arrays, s: Settings, random: Random, w: Any, means: Any = ..., /
@@ -189,6 +196,9 @@ class CompiledModule(Protocol):
 
     def single_threaded_blas(self) -> AbstractContextManager[None]:
         """The cores are the kernels' inside."""
+
+    def fill(self, random: Random, out: Array, /) -> Array:
+        """Fill an array, chains first, with uniform numbers in [0, 1)."""
 
     def host(self, array: Any, /) -> Array:
         """The values as a NumPy array."""

@@ -30,7 +30,7 @@ NUMBA = (
     *(room for room in NUMPY if room != "numpy/runtime/panels.py"),
     *_rooms(
         "numba", "blas", "compiling", "products", "functions", "truncated", "counts", "choice", "stream", "draws",
-        "lanes", "panels", "integrals",
+        "lanes", "panels", "integrals", "forms",
     ),
 )  # fmt: skip
 CUPY = (

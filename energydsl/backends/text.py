@@ -16,15 +16,19 @@ Lines = list[str]
 
 @dataclass(frozen=True)
 class Printed:
-    """A module in two parts: the runtime, the same for all models of a precision, and what belongs to this model."""
+    """A module in parts: the runtime, the same for all models of a precision, and what belongs to this model.
+
+    kernels: those that are compiled for the functions of this model, over the runtime; none for most.
+    """
 
     runtime: str
     model: str
+    kernels: str = ""
 
     @property
     def text(self) -> str:
         """The standalone module."""
-        return f"{self.runtime}\n\n{self.model}"
+        return "\n\n".join(part for part in (self.runtime, self.kernels, self.model) if part)
 
 
 def comment(text: str) -> str:

@@ -15,7 +15,7 @@ from energydsl.cli.common import (
     run_or_model,
 )
 from energydsl.cli.likelihoods import describe, keep
-from energydsl.options import ESTIMATORS, Estimator
+from energydsl.options import ESTIMATORS, SAMPLERS, Estimator, SamplerName
 
 
 @click.command("eval", short_help="Compute the log-likelihood of data under a run.")
@@ -41,6 +41,13 @@ from energydsl.options import ESTIMATORS, Estimator
     show_default=True,
     help="Number of chains of AIS.",
 )
+@click.option(
+    "--sampler",
+    type=click.Choice(SAMPLERS),
+    default=defaults.SAMPLER,
+    show_default=True,
+    help="How chains of AIS are moved; explain says which fit.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=defaults.SEED, show_default=True, help="Random seed.")
 @data_options
 @overrides_options
@@ -50,6 +57,7 @@ def command(
     method: Estimator,
     betas: int,
     chains: int,
+    sampler: SamplerName,
     seed: int,
     data: DataOptions,
     dims: dict[str, int],
@@ -65,7 +73,7 @@ def command(
     opened = run_or_model(run, dims, consts, as_json)
     rows = data.load(opened)
     with progress("evaluating", as_json) as bar:
-        found = evaluate(opened, rows, method, betas, chains, seed, progress=bar).as_dict()
+        found = evaluate(opened, rows, method, betas, chains, seed, progress=bar, sampler=sampler).as_dict()
     keep(opened, found, rows, method=method, betas=betas, chains=chains, seed=seed, split=data.split)
     if as_json:
         print_json({"ok": True, **found, "warnings": list(opened.warnings)})

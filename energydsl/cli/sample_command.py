@@ -12,7 +12,7 @@ from energydsl import defaults
 from energydsl.cli.common import compiled, json_option, overrides_options, print_json, progress, read_model
 from energydsl.data import readers, writers
 from energydsl.diagnostics import EnergyError
-from energydsl.options import BACKENDS, Backend
+from energydsl.options import BACKENDS, SAMPLERS, Backend, SamplerName
 
 if TYPE_CHECKING:
     from energydsl.learning.run import Run
@@ -32,7 +32,14 @@ if TYPE_CHECKING:
     type=click.IntRange(min=0),
     default=defaults.SAMPLE_SWEEPS,
     show_default=True,
-    help="Number of Gibbs sweeps.",
+    help="Number of sweeps.",
+)
+@click.option(
+    "--sampler",
+    type=click.Choice(SAMPLERS),
+    default=defaults.SAMPLER,
+    show_default=True,
+    help="How chains are moved; explain says which fit.",
 )
 @click.option(
     "--clamp",
@@ -66,6 +73,7 @@ def command(
     run: str,
     count: int | None,
     steps: int,
+    sampler: SamplerName,
     clamp: tuple[str, ...],
     out: Path | None,
     image: Path | None,
@@ -76,7 +84,7 @@ def command(
     consts: dict[str, float],
     as_json: bool,
 ) -> None:
-    """Run Gibbs chains and keep their last states as samples.
+    """Run chains and keep their last states as samples.
 
     With the folder of a RUN the chains start from its persistent chains. With a model FILE they start from random states,
     and the parameters are as they are initialised, or those of --params.
@@ -99,7 +107,7 @@ def command(
             raise EnergyError("no visible layer has the shape of an image")
     count = count or rows_of(opened, held) or defaults.SAMPLES
     with progress("sampling", as_json) as bar:
-        state = chains(opened, count, steps, held, seed, bar)
+        state = chains(opened, count, steps, held, seed, bar, sampler)
     arrays = codes(opened, state)
     written = []
     if out is not None:

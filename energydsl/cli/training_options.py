@@ -15,7 +15,7 @@ from energydsl.learning.methods import CD, METHODS, Method
 from energydsl.learning.optimizer import OPTIMIZERS, SCHEDULES, SGD, Optimizer
 from energydsl.learning.posterior import POSITIVE
 from energydsl.model.records import Resolved
-from energydsl.options import BACKENDS, DTYPES, PRECISIONS
+from energydsl.options import BACKENDS, DTYPES, PRECISIONS, SAMPLERS
 
 _SGD, _ADAM = (defaults.RATES[name] for name in ("sgd", "adam"))
 _TRAINING = (
@@ -37,6 +37,13 @@ _TRAINING = (
         "--k",
         type=click.IntRange(min=1),
         help=f"Gibbs sweeps in each update.  [default: {defaults.SWEEPS}; mcmc {defaults.BURN_IN}]",
+    ),
+    click.option(
+        "--sampler",
+        type=click.Choice(SAMPLERS),
+        default=defaults.SAMPLER,
+        show_default=True,
+        help="How chains are moved; explain says which fit.",
     ),
     click.option(
         "--positive",
@@ -171,7 +178,7 @@ def method_of(model: Resolved, options: dict[str, Any]) -> Method:
     """The method that the options say, or that fits the model."""
     if options["generative"] is not None and not options["predict"]:
         raise ArgumentError("--generative is a weight beside --predict")
-    names = ("k", "chains", "positive", "latent_sweeps", "centred", "impute", "predict", "generative")
+    names = ("k", "chains", "sampler", "positive", "latent_sweeps", "centred", "impute", "predict", "generative")
     return chosen_method(model, options["method"], **{n: options[n] for n in names})
 
 

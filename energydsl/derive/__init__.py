@@ -12,10 +12,13 @@ from energydsl.derive import free_energy as _free_energy
 from energydsl.derive import gradients as _gradients
 from energydsl.derive import numbers as _numbers
 from energydsl.derive import schedule as _schedule
+from energydsl.derive import slopes as _slopes
 from energydsl.derive import starts as _starts
 from energydsl.derive.directed import problems as _directed
-from energydsl.derive.records import Conditional, FreeEnergy, Gradient, Schedule, Verdict
+from energydsl.derive.jointly import reference, without_conditional
+from energydsl.derive.records import Conditional, FreeEnergy, Gradient, Schedule, Slope, Verdict
 from energydsl.diagnostics import Diagnostic
+from energydsl.domains import Family
 from energydsl.energy.canonical import canonical_terms
 from energydsl.energy.terms import Energy
 from energydsl.graph.colouring import UnitColouring, unit_colouring
@@ -25,13 +28,19 @@ from energydsl.model.records import EnergyTerm, Resolved
 
 @dataclass(frozen=True)
 class Derived:
-    """All that is derived from one energy, each result with the terms that made it."""
+    """All that is derived from one energy, each result with the terms that made it.
+
+    conditionals: of all layers but those of infinitely many values that functions of several units hold. families: of every
+    layer, that of its conditional, or of independent units where it has none. slopes: dE/dx by random layer, of a model with directed parts those of the core.
+    """
 
     model: Resolved
     energy: Energy
     conditionals: Mapping[str, Conditional]
+    families: Mapping[str, Family]
     parts: Mapping[str, UnitColouring]
     gradients: Mapping[str, Gradient]
+    slopes: Mapping[str, Slope]
     free_energy: FreeEnergy
     log2_states: float
     verdicts: tuple[Verdict, ...]
@@ -64,18 +73,24 @@ def check_directed(model: Resolved, undirected: Energy) -> list[Diagnostic]:
 def derive(model: Resolved, energy: Energy) -> Derived:
     """Conditionals, blocks, gradients, free energy and applicability of a model without directed parts."""
     pairs = interactions(energy)
+    layers = model.random_layers()
+    moved = {n for n, layer in layers.items() if without_conditional(layer, energy.terms)}
     conditionals = {
         n: _conditionals.conditional(model, energy, layer, pairs.get(frozenset((n,))))
-        for n, layer in model.random_layers().items()
+        for n, layer in layers.items()
+        if n not in moved
     }
+    families = {n: reference(x) if n in moved else conditionals[n].distribution for n, x in layers.items()}
     free = _free_energy.free_energy(model, energy, conditionals)
     cost = _free_energy.cheapest_side(model, energy)
     return Derived(
         model=model,
         energy=energy,
         conditionals=MappingProxyType(conditionals),
-        parts=MappingProxyType({n: unit_colouring(model, energy, n) for n in model.random_layers()}),
+        families=MappingProxyType(families),
+        parts=MappingProxyType({n: unit_colouring(model, energy, n) for n in conditionals}),
         gradients=MappingProxyType({n: _gradients.gradient(model, energy, p) for n, p in model.params.items()}),
+        slopes=MappingProxyType({n: _slopes.slope(model, energy, x) for n, x in model.random_layers().items()}),
         free_energy=free,
         log2_states=cost,
         verdicts=_applicability.applicability(model, conditionals, free.summed_out, cost),

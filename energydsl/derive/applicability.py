@@ -110,7 +110,7 @@ def _mean_field(facts: Facts) -> Fit:
     hidden = facts.model.by_role("hidden")
     if not hidden:
         return False, "there is no hidden layer"
-    other = [n for n in hidden if not facts.conditionals[n].linear]
+    other = [n for n in hidden if n not in facts.conditionals or not facts.conditionals[n].linear]
     if other:
         return False, f"{_names(other)} enters the energy by other functions than its moments"
     return True, "a fully factorised bound on log p~(v)"

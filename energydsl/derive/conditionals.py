@@ -10,13 +10,16 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
+from energydsl.derive.differences import by_difference, difference_formula
 from energydsl.derive.families import family_of
 from energydsl.derive.joint import unbounded_pairs
+from energydsl.derive.jointly import unconfined, undefined_jointly, without_conditional
 from energydsl.derive.normalisable import normalisation_problems
 from energydsl.derive.records import Conditional, Field
 from energydsl.diagnostics import Diagnostic
 from energydsl.domains import DOMAINS, Domain, Family
 from energydsl.energy.expand import check_power, value_of
+from energydsl.energy.forms import Forms
 from energydsl.energy.formula import (
     PLUS,
     Call,
@@ -47,7 +50,9 @@ def check_conditionals(model: Resolved, energy: Energy) -> list[Diagnostic]:
         domain = DOMAINS[layer.domain.name]
         touching = [t for t in energy.terms if name in t.monomial.layers()]
         found += _statistics_problems(model, domain, layer, touching)
-        if not found:
+        if not found and without_conditional(layer, touching):
+            found += unconfined(model, layer, touching)
+        elif not found:
             try:
                 found += normalisation_problems(model, family_of(model, layer, touching), layer, touching)
             except DiagnosticError as problem:
@@ -60,6 +65,7 @@ def check_conditionals(model: Resolved, energy: Energy) -> list[Diagnostic]:
 
 def _statistics_problems(model: Resolved, domain: Domain, layer: Layer, touching: list[Term]) -> Iterator[Diagnostic]:
     for term in touching:
+        yield from undefined_jointly(model, term)
         for place, unit in term.monomial.units():
             if unit.name == layer.name:
                 try:
@@ -94,7 +100,7 @@ def _undefined(values: tuple[float, ...], layer: Layer, term: Term, rules: Rules
 
 
 def _has_function(term: Term, layer: str) -> bool:
-    functions = [f for f, _ in term.monomial.factors if isinstance(f, Function)]
+    functions = [f for f, _ in term.monomial.factors if isinstance(f, Function) and not f.joint]
     return any(a.name == layer and a.kind == "layer" for f in functions for a in entries(f))
 
 
@@ -110,8 +116,11 @@ def conditional(model: Resolved, energy: Energy, layer: Layer, coupled_by: int |
         fields: tuple[Field, ...] = (_table(energy, layer, rules, letters),)
     else:
         fields = tuple(_field(energy, layer, n + 1, s, rules, letters) for n, s in enumerate(statistics))
+    joint = [n for n in terms if layer.name in energy.terms[n].monomial.joint_layers()]
+    if joint:
+        fields = (_with_differences(fields[0], energy, joint, layer, rules, letters),)
     linear = not by_table or all(_linear_in(t, layer.name) for t in touching if t.label != BASE)
-    linear &= not family.density
+    linear &= not family.density and not joint
     formula = _formula(model, layer, family, fields, statistics, letters, coupled_by is None)
     sampler = _sampler(layer, statistics, letters) if family.density else ""
     return Conditional(layer.name, family, fields, coupled_by is None, linear, coupled_by, terms, formula, sampler)
@@ -161,6 +170,16 @@ def _field(energy: Energy, layer: Layer, place: int, wanted: Statistic, rules: R
                 parts += by_unit(term.label, term.monomial, unit, layer.energy_shape, number, rules)
     merged = merge(parts, rules)
     return Field(layer.name, place, merged, parts_formula(merged, layer, letters))
+
+
+def _with_differences(
+    field: Field, energy: Energy, joint: list[int], layer: Layer, rules: Rules, letters: Letters
+) -> Field:
+    """A field with the differences of the terms of several units added."""
+    forms = Forms(energy, rules)
+    parts = [p for n in joint for p in by_difference(energy.terms[n], n, layer, forms, rules)]
+    shown = difference_formula(layer, letters.target(layer.name))
+    return replace(field, parts=(*field.parts, *parts), formula=Sum((*field.formula.terms, shown)))
 
 
 def parts_formula(

@@ -64,7 +64,9 @@ def unbounded_pairs(model: Resolved, energy: Energy) -> Iterator[Diagnostic]:
 def _family(model: Resolved, energy: Energy, layer: Layer) -> Family | None:
     """The family of a layer; None where it has none, which is said elsewhere."""
     try:
-        return family_of(model, layer, [t for t in energy.terms if layer.name in t.monomial.layers()])
+        return family_of(
+            model, layer, [t for t in energy.terms if layer.name in t.monomial.layers() - t.monomial.joint_layers()]
+        )
     except DiagnosticError:
         return None
 

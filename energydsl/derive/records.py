@@ -94,6 +94,23 @@ class Gradient:
 
 
 @dataclass(frozen=True)
+class Slope:
+    """dE/dx of a layer as a sum of parts."""
+
+    layer: str
+    parts: tuple[Contribution, ...]
+    formula: Equation = field(compare=False)
+
+    @property
+    def text(self) -> str:
+        """The formula as text."""
+        return as_text(self.formula)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
 class FreeEnergy:
     """F = -log sum over `summed_out` of exp(-beta E), as a function of all other layers."""
 

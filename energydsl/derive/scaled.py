@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from energydsl.derive.joint import unbounded_pairs
+from energydsl.derive.jointly import unconfined, without_conditional
 from energydsl.derive.normalisable import normalisation_problems
 from energydsl.diagnostics import Diagnostic
 from energydsl.domains import Family
@@ -21,5 +22,8 @@ def improper_when_scaled(
     scaled = [replace(t, monomial=t.monomial.scaled(factors.get(t.label, 1.0))) for t in kept]
     for name, layer in model.random_layers().items():
         declared, touching = ([t for t in terms if name in t.monomial.layers()] for terms in (energy.terms, scaled))
-        yield from normalisation_problems(model, families[name], layer, touching, declared)
+        if without_conditional(layer, declared):
+            yield from unconfined(model, layer, touching)
+        else:
+            yield from normalisation_problems(model, families[name], layer, touching, declared)
     yield from (d for d in unbounded_pairs(model, replace(energy, terms=tuple(scaled))) if d.severity == "error")

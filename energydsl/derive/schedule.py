@@ -16,7 +16,7 @@ def schedule(
     model: Resolved, energy: Energy, parts: Mapping[str, UnitColouring], clamped: frozenset[str] = frozenset()
 ) -> Schedule:
     """Blocks in order; every free unit is in exactly one, and no two units of a block share a term."""
-    free = [n for n in model.random_layers() if n not in clamped]
+    free = [n for n in parts if n not in clamped]
     if model.schedule:
         groups = [[n for n, _ in block.parts if n in free] for block in model.schedule]
     else:
@@ -62,7 +62,7 @@ def _block_problems(
             message = f"`{a}` and `{b}` are not conditionally independent, so they cannot share a block"
             found.append(_refusal(block, message, "put them into blocks of their own", energy, number))
     for name, by_parts in block.parts:
-        if parts[name].kind != "whole" and not by_parts:
+        if name in parts and parts[name].kind != "whole" and not by_parts:
             message = f"the units of `{name}` are not conditionally independent, so they cannot be one block"
             help = f"write `{name}*` to visit it unit by unit or colour by colour, or leave the schedule out"
             found.append(_refusal(block, message, help, energy, pairs[frozenset((name,))]))

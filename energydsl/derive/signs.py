@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from energydsl.domains import DOMAINS
@@ -18,6 +19,22 @@ def sign_of_factors(monomial: Monomial, model: Resolved, outer: Ranges | None = 
     return min((_power_sign(a, e, model, ranges) for a, e in monomial.factors), default=POSITIVE)
 
 
+def _least(monomial: Monomial, sign: int, model: Resolved) -> float:
+    """The least value of a monomial, where that follows from the bounds of its units."""
+    if sign >= NONNEGATIVE:
+        return monomial.coefficient if not (monomial.factors or monomial.predicates) else 0.0
+    low = high = monomial.coefficient * math.prod(loop.high - loop.low for loop in monomial.loops)
+    for atom, exponent in monomial.factors:
+        if not isinstance(atom, At) or atom.kind not in ("layer", "input") or exponent != 1.0:
+            return -math.inf
+        spec = model.layers[atom.name].domain
+        ends = [a * b for a in (low, high) for b in DOMAINS[spec.name].interval(spec.arguments)]
+        if not all(map(math.isfinite, ends)):
+            return -math.inf
+        low, high = min(ends), max(ends)
+    return min(low, 0.0) if monomial.predicates else low
+
+
 def _power_sign(atom: Atom, exponent: float, model: Resolved, ranges: Ranges) -> int:
     base = _atom_sign(atom, model, ranges)
     if base == POSITIVE:
@@ -30,7 +47,7 @@ def _power_sign(atom: Atom, exponent: float, model: Resolved, ranges: Ranges) ->
 def _atom_sign(atom: Atom, model: Resolved, ranges: Ranges) -> int:
     if not isinstance(atom, At):
         function = FUNCTIONS[atom.function]
-        return max(function.sign, _sum_sign(atom.argument, model, ranges) if function.keeps_sign else UNKNOWN)
+        return max(function.sign, sign_of_sum(atom.argument, model, ranges) if function.keeps_sign else UNKNOWN)
     if atom.kind == "index":
         low, _ = atom.indices[0].bounds(ranges, lambda name: model.graphs[name].nodes)
         return POSITIVE if low > 0 else NONNEGATIVE if low == 0 else UNKNOWN
@@ -44,9 +61,11 @@ def _atom_sign(atom: Atom, model: Resolved, ranges: Ranges) -> int:
     return NONNEGATIVE if "nonnegative" in record.constraints else UNKNOWN
 
 
-def _sum_sign(monomials: tuple[Monomial, ...], model: Resolved, ranges: Ranges) -> int:
-    signs = [sign_of_factors(m, model, ranges) if m.coefficient > 0 else UNKNOWN for m in monomials]
+def sign_of_sum(monomials: tuple[Monomial, ...], model: Resolved, outer: Ranges | None = None) -> int:
+    """The proved sign of a sum of monomials. outer: ranges of loops around it."""
+    signs = [sign_of_factors(m, model, outer) if m.coefficient > 0 else UNKNOWN for m in monomials]
     if UNKNOWN in signs or not signs:
-        return UNKNOWN
+        least = sum(_least(m, sign, model) for m, sign in zip(monomials, signs, strict=True))
+        return POSITIVE if least > 0.0 else NONNEGATIVE if least == 0.0 and signs else UNKNOWN
     whole = [s for s, m in zip(signs, monomials, strict=True) if not m.predicates]
     return POSITIVE if POSITIVE in whole else NONNEGATIVE

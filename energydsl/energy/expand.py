@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from energydsl.diagnostics import Span
+from energydsl.diagnostics import Diagnostic, Span
 from energydsl.domains import ANY, Domain
 from energydsl.energy.rules import Rules, collect
-from energydsl.energy.terms import At, Atom, Function, Loop, Monomial, Predicate, atom_binders, entries
+from energydsl.energy.separate import MAX_MONOMIALS, separated
+from energydsl.energy.terms import At, Atom, Function, Loop, Monomial, Predicate, atom_binders, entries, is_joint
 from energydsl.functions import FUNCTIONS
 from energydsl.model import expressions as ex
 from energydsl.model.constants import DiagnosticError
 from energydsl.model.indices import EdgeEnd, Index
 
-MAX_MONOMIALS = 5000
 # Beyond it a number written in an energy is refused: it may still be multiplied by what a derivation brings.
 LARGEST = 1e300
 
@@ -31,13 +32,26 @@ Case = tuple[str, str | tuple[int, int, int] | None]
 
 
 class Expander:
-    """Expands expressions; loops get fresh names, so products never mix them up."""
+    """Expands expressions; loops get fresh names, so products never mix them up.
 
-    def __init__(self, rules: Rules):
-        self.rules = rules
+    warnings: where those of what stands inside functions of several units go. inside: how many functions stand around.
+    whole_exponentials: whether exp is kept as it is, for a logarithm that stands around it.
+    """
+
+    def __init__(self, rules: Rules, warnings: list[Diagnostic]):
+        self.rules, self.warnings = rules, warnings
         self.fresh = (f"l{n}" for n in itertools.count())
+        self.ranges: dict[str, tuple[int, int]] = {}
         # Of loops over hyperedges of one size: that size.
         self.members: dict[str, int] = {}
+        self.inside = 0
+        self.whole_exponentials = False
+
+    def _loop(self, low: int, high: int, graph: str = "") -> Loop:
+        """A loop with a fresh name."""
+        loop = Loop(next(self.fresh), low, high, graph)
+        self.ranges[loop.name] = low, high
+        return loop
 
     def expand(self, node: ex.Expression, at: tuple[Index, ...], bound: Binding) -> list[Monomial]:
         """Monomials of the entry `at` of `node`, with the binders in scope replaced as `bound` says."""
@@ -60,8 +74,8 @@ class Expander:
                 return self.expand(operand, at[::-1], bound)
             case ex.Raised(base=base, exponent=exponent):
                 return self._power(base, at, bound, exponent, node.span)
-            case ex.Applied(function=function, operand=operand):
-                return self._applied(function, self.expand(operand, at, bound), 1.0, node.span)
+            case ex.Applied():
+                return self._function(node, at, bound)
             case ex.Totalled() | ex.Summed() | ex.ProductOver():
                 return self._reduced(node, bound)
         raise AssertionError(node)
@@ -98,7 +112,7 @@ class Expander:
 
     def _totalled(self, operand: ex.Expression, bound: Binding) -> list[Monomial]:
         """The sum of all entries."""
-        loops = tuple(Loop(next(self.fresh), 0, size) for size in operand.shape)
+        loops = tuple(self._loop(0, size) for size in operand.shape)
         inner = self.expand(operand, tuple(Index.of(loop.name) for loop in loops), bound)
         return [_looped(m, loops, ()) for m in inner]
 
@@ -118,7 +132,7 @@ class Expander:
         return [a.times(b) for a in left for b in right]
 
     def _contracted(self, node: ex.Contracted, at: tuple[Index, ...], bound: Binding) -> list[Monomial]:
-        loop = Loop(next(self.fresh), 0, node.left.shape[-1])
+        loop = self._loop(0, node.left.shape[-1])
         k = Index.of(loop.name)
         rows = len(node.left.shape) - 1
         left = self.expand(node.left, (*at[:rows], k), bound)
@@ -167,23 +181,26 @@ class Expander:
         predicates: list[Predicate] = []
         inner = dict(bound)
         for binder in node.binders:
-            name = next(self.fresh)
             if isinstance(binder, ex.Members):
                 continue
             if isinstance(binder, ex.Hyperedges):
-                low, high, self.members[name] = case[binder.name]
-                loops.append(Loop(name, low, high, binder.graph))
+                low, high, size = case[binder.name]
+                loops.append(self._loop(low, high, binder.graph))
+                name = loops[-1].name
+                self.members[name] = size
                 inner[binder.name] = Index.of(name)
                 continue
             if isinstance(binder, ex.Edges):
-                loops.append(Loop(name, 0, self.rules.edge_count(binder.graph), binder.graph))
+                loops.append(self._loop(0, self.rules.edge_count(binder.graph), binder.graph))
+                name = loops[-1].name
                 inner[binder.left] = Index.of(EdgeEnd(binder.graph, 0, name))
                 inner[binder.right] = Index.of(EdgeEnd(binder.graph, 1, name))
                 continue
             if case.get(binder.name) == EQUAL and binder.above is not None:
                 inner[binder.name] = inner[binder.above]
                 continue
-            loops.append(Loop(name, binder.low, binder.high))
+            loops.append(self._loop(binder.low, binder.high))
+            name = loops[-1].name
             inner[binder.name] = Index.of(name)
             if binder.above is not None:
                 predicates.append(Predicate("less", (inner[binder.above],), (Index.of(name),)))
@@ -197,8 +214,11 @@ class Expander:
         if isinstance(node, ex.Multiplied) and exponent == int(exponent) < 0:
             sides = [self._power(x, at if x.shape else (), bound, exponent, span) for x in (node.left, node.right)]
             return self._product(sides[0], sides[1], span)
-        base = self.expand(node, at, bound)
-        if exponent == int(exponent) and exponent >= 0:
+        natural = exponent == int(exponent) and exponent >= 0
+        base = self.expand(node, at, bound) if natural else self._argument(node, at, bound)
+        if natural and self._kept_together(base, exponent):
+            return self._applied("", base, exponent, span)
+        if natural:
             result = [Monomial(1.0)]
             for n in range(int(exponent)):
                 copy = base if n == 0 else self.expand(node, at, bound)
@@ -213,6 +233,45 @@ class Expander:
             return [Monomial(single.coefficient**exponent, (), (), factors)]
         return self._applied("", base, exponent, span)
 
+    def _function(self, node: ex.Applied, at: tuple[Index, ...], bound: Binding) -> list[Monomial]:
+        """A function of an expression; log of a sum of exp over units as one."""
+        if node.function == "exp" and self.whole_exponentials:
+            argument = self.expand(node.operand, at, bound)
+            return [Monomial(1.0, factors=((Function("exp", tuple(argument)), 1.0),))]
+        if node.function == "log" and (found := self._exponentials(node.operand, at, bound)):
+            return [self._joint("logsumexp", found, 1.0, node.span)]
+        return self._applied(node.function, self._argument(node.operand, at, bound), 1.0, node.span)
+
+    def _argument(self, node: ex.Expression, at: tuple[Index, ...], bound: Binding) -> list[Monomial]:
+        """What a function is applied to."""
+        self.inside += 1
+        try:
+            return self.expand(node, at, bound)
+        finally:
+            self.inside -= 1
+
+    def _kept_together(self, base: list[Monomial], exponent: float) -> bool:
+        """Whether a power of a sum over units is a function of all of them, and not multiplied out.
+
+        It is where it would be of a degree above 2 in the units, or stands inside a function.
+        """
+        wide = any(map(_sums_units, base))
+        degree = max((_degree(m) for m in base), default=0.0) * exponent
+        return wide and exponent >= 2.0 and (degree > 2.0 or self.inside > 0)
+
+    def _exponentials(self, node: ex.Expression, at: tuple[Index, ...], bound: Binding) -> list[Monomial] | None:
+        """The exponents of what is nothing but a sum of exp over several units, each kept together; None for all else."""
+        if self.whole_exponentials:
+            return None
+        self.whole_exponentials = True
+        try:
+            found = _exponents(self._argument(node, at, bound))
+        except DiagnosticError:
+            return None
+        finally:
+            self.whole_exponentials = False
+        return found if found and is_joint(Function("logsumexp", tuple(found))) else None
+
     def _added(self, function: str, argument: list[Monomial], span: Span) -> list[Monomial] | None:
         """exp, sin and cos of a sum, by their addition theorems: one factor for each unit, and one for what holds none.
 
@@ -224,7 +283,7 @@ class Expander:
         for m in argument:
             own = {loop.name for loop in m.loops}
             units = m.distinct_units()
-            if len(units) > 1 or any(b in own for u in units for b in atom_binders(u)):
+            if m.joint_layers() or len(units) > 1 or any(b in own for u in units for b in atom_binders(u)):
                 return None
             groups.setdefault(units[0] if units else None, []).append(m)
         numbers = [m for m in groups.get(None, ()) if not (m.factors or m.loops or m.predicates)]
@@ -280,15 +339,9 @@ class Expander:
             apart = self._added(function, argument, span)
             if apart is not None:
                 return apart
+        if is_joint(Function(function, tuple(argument))):
+            return [self._joint(function, argument, exponent, span)]
         units = {a for m in argument for f, _ in m.factors for a in entries(f) if a.kind == "layer"}
-        own = {loop.name for m in argument for loop in m.loops}
-        if len(units) > 1 or any(b in own for u in units for b in atom_binders(u)):
-            raise DiagnosticError(
-                "E0310",
-                "this function depends on more than one unit",
-                span,
-                "a function of units is a statistic of one unit; write couplings as products",
-            )
         points = self.rules.domain(next(iter(units)).name).points if units else None
         if points is None:
             self._check_function(function, units, span)
@@ -298,6 +351,53 @@ class Expander:
         slope, width = [high, low.scaled(-1.0)], points[1] - points[0]
         linear = [m.scaled(1.0 / width).times(_entry(unit)) for m in slope]
         return collect([low, *(m.scaled(-points[0] / width) for m in slope), *linear], self.rules)
+
+    def _joint(self, function: str, argument: list[Monomial], exponent: float, span: Span) -> Monomial:
+        """A function of several units: its argument is separated by itself."""
+        apart: Iterable[Monomial] = argument
+        if not FUNCTIONS[function].aggregate:
+            apart = separated(argument, self.rules, span, self.warnings, self.ranges)
+        found = Function(function, tuple(collect(apart, self.rules)))
+        for name in sorted(found.layers):
+            domain = self.rules.domain(name)
+            if not (domain.finite or domain.whole_line):
+                raise DiagnosticError(
+                    "E0310",
+                    f"this function depends on several units, and those of `{name}` are of domain {domain.name}",
+                    span,
+                    "a function of several units takes units of domain real, and of domains with finitely many values",
+                )
+        return Monomial(1.0, factors=((found, exponent),))
+
+
+def _exponents(argument: list[Monomial]) -> list[Monomial] | None:
+    """The exponents where an argument is nothing but a sum of exp, each kept together; else None."""
+    found = []
+    for m in argument:
+        plain = m.coefficient == 1.0 and m.factors
+        inner = [Monomial(math.log(m.coefficient))] if m.coefficient > 0.0 and not plain else []
+        for atom, exponent in m.factors:
+            if not isinstance(atom, Function) or atom.function != "exp":
+                return None
+            inner += [part.scaled(exponent) for part in atom.argument]
+        if m.coefficient <= 0.0 or m.predicates:
+            return None
+        found.append(replace(m, coefficient=1.0, factors=((Function("", tuple(inner)), 1.0),)))
+    return found
+
+
+def _sums_units(monomial: Monomial) -> bool:
+    """Whether its loops run over units."""
+    own = {loop.name for loop in monomial.loops}
+    holding = (a for a, _ in monomial.factors if any(x.kind == "layer" for x in entries(a)))
+    return any(not own.isdisjoint(atom_binders(a)) for a in holding)
+
+
+def _degree(monomial: Monomial) -> float:
+    """The degree of a monomial in units; without bound where a function of several units stands in it."""
+    if monomial.joint_layers():
+        return math.inf
+    return sum(e for a, e in monomial.factors if any(x.kind == "layer" for x in entries(a)))
 
 
 def check_power(domain: Domain, layer: str, exponent: float, span: Span) -> None:

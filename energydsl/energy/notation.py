@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from energydsl.domains.scalar import Num, Op, Scalar, Var
 from energydsl.energy import formula as f
 from energydsl.energy.order import reduced
 from energydsl.energy.terms import At, Atom, Factor, Function, Loop, Monomial, Predicate
+from energydsl.functions import FUNCTIONS
 from energydsl.model.indices import Atom as IndexAtom
 from energydsl.model.indices import EdgeEnd, Index, Wrap
 from energydsl.model.records import Resolved
@@ -96,6 +98,8 @@ def _in_letters(index: Index, names: Mapping[str, str]) -> Index:
 
 def atom_formula(atom: Atom, names: Mapping[str, str], letters: Letters) -> f.Formula:
     """One entry or function."""
+    if isinstance(atom, Function) and FUNCTIONS[atom.function].aggregate:
+        atom = Function("log", tuple(map(_exponential, atom.argument)))
     if isinstance(atom, Function):
         inner = sum_formula([(m, _visible(names, m)) for m in atom.argument], letters)
         return f.Call(atom.function, (inner,))
@@ -107,6 +111,15 @@ def atom_formula(atom: Atom, names: Mapping[str, str], letters: Letters) -> f.Fo
         ends = tuple(Index.of(EdgeEnd(graph, side, indices[0].plain)) for side in (0, 1))
         indices = (*ends, *indices[1:])
     return f.Symbol(atom.name, tuple(lettered(i, names) for i in indices), atom.kind)
+
+
+def _exponential(listed: Monomial) -> Monomial:
+    """exp of what an aggregate lists, numbers in front."""
+    ((inner, _),) = listed.factors
+    assert isinstance(inner, Function)
+    number = sum(m.coefficient for m in inner.argument if not (m.factors or m.loops))
+    rest = tuple(m for m in inner.argument if m.factors or m.loops)
+    return replace(listed, coefficient=math.exp(number), factors=((Function("exp", rest), 1.0),) if rest else ())
 
 
 def _visible(names: Mapping[str, str], monomial: Monomial) -> dict[str, str]:

@@ -7,11 +7,12 @@ loops are renamed o0, o1, ... and the part is a plain function of the output ind
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from energydsl.energy.rules import Rules, collect
-from energydsl.energy.terms import At, Factor, Function, Loop, Monomial, Predicate, entries, with_entry
+from energydsl.energy.terms import At, Atom, Factor, Function, Loop, Monomial, Predicate, entries, is_joint, with_entry
 from energydsl.functions import FUNCTIONS
 from energydsl.model.indices import Index, Wrap, wrapped
 
@@ -40,12 +41,17 @@ def output(position: int) -> str:
 
 def statistic(monomial: Monomial, unit: At) -> tuple[Factor, ...]:
     """T of one term for one of its units: the factors that hold it, with `UNIT` in its place."""
-    return tuple((with_entry(a, unit, UNIT), e) for a, e in monomial.factors if unit in entries(a))
+    return tuple((with_entry(a, unit, UNIT), e) for a, e in monomial.factors if _holds(a, unit))
 
 
 def others(monomial: Monomial, unit: At) -> Monomial:
     """dE/dT of one term: the factors that do not hold the unit."""
-    return replace(monomial, factors=tuple((a, e) for a, e in monomial.factors if unit not in entries(a)))
+    return replace(monomial, factors=tuple((a, e) for a, e in monomial.factors if not _holds(a, unit)))
+
+
+def _holds(atom: Atom, unit: At) -> bool:
+    """Whether an atom is a statistic of the unit; functions of several units are none."""
+    return not is_joint(atom) and unit in entries(atom)
 
 
 def by_unit(
@@ -70,20 +76,37 @@ def by_param(
     label: str, monomial: Monomial, param: str, shape: tuple[int, ...], term: int, rules: Rules
 ) -> list[Contribution]:
     """dE/dparam of one term, chain rule inside functions included."""
+    return _by_entry(label, monomial, ("param", param), shape, term, rules)
+
+
+def by_layer(
+    label: str, monomial: Monomial, layer: str, shape: tuple[int, ...], term: int, rules: Rules
+) -> list[Contribution]:
+    """dE/dx of one term by the entries of a layer, as if they were real numbers; chain rule inside functions included.
+
+    `shape` is that of the layer in the energy.
+    """
+    return _by_entry(label, monomial, ("layer", layer), shape, term, rules)
+
+
+def _by_entry(
+    label: str, monomial: Monomial, entry: tuple[str, str], shape: tuple[int, ...], term: int, rules: Rules
+) -> list[Contribution]:
     return [
-        aim(label, m, target, False, shape, term, rules)
-        for m, target in _derivatives(monomial, param, itertools.count(len(monomial.loops)))
+        aim(label, m, at.indices, at.flat, shape, term, rules)
+        for m, at in _derivatives(monomial, entry, itertools.count(len(monomial.loops)))
     ]
 
 
-def _derivatives(monomial: Monomial, param: str, fresh: Iterator[int]) -> Iterable[tuple[Monomial, tuple[Index, ...]]]:
+def _derivatives(monomial: Monomial, entry: tuple[str, str], fresh: Iterator[int]) -> Iterable[tuple[Monomial, At]]:
+    """Each place where an entry of a kind and name stands: the derivative of the monomial by it, and the entry there."""
     for place, (atom, exponent) in enumerate(monomial.factors):
         others = monomial.factors[:place] + monomial.factors[place + 1 :]
         lowered: tuple[Factor, ...] = ((atom, exponent - 1.0),) if exponent != 1.0 else ()
         outer = replace(monomial, coefficient=monomial.coefficient * exponent, factors=others + lowered)
         if isinstance(atom, At):
-            if atom.kind == "param" and atom.name == param:
-                yield outer, atom.indices
+            if (atom.kind, atom.name) == entry:
+                yield outer, atom
             continue
         for inner in atom.argument:
             own = {loop.name: f"d{next(fresh)}" for loop in inner.loops}
@@ -91,14 +114,17 @@ def _derivatives(monomial: Monomial, param: str, fresh: Iterator[int]) -> Iterab
                 inner.replace_binders({a: Index.of(b) for a, b in own.items()}),
                 loops=tuple(replace(loop, name=own[loop.name]) for loop in inner.loops),
             )
-            for derivative, target in _derivatives(renamed, param, fresh):
-                for factor, slope in _slopes(atom):
+            for derivative, target in _derivatives(renamed, entry, fresh):
+                for factor, slope in _slopes(atom, renamed):
                     chained = outer.times(derivative).scaled(factor)
                     yield replace(chained, factors=chained.factors + slope), target
 
 
-def _slopes(atom: Function) -> list[tuple[float, tuple[Factor, ...]]]:
-    """f'(argument) as a sum of (coefficient, factors)."""
+def _slopes(atom: Function, part: Monomial) -> list[tuple[float, tuple[Factor, ...]]]:
+    """f'(argument) as a sum of (coefficient, factors), by the part of the argument that changes."""
+    if FUNCTIONS[atom.function].aggregate:
+        share = (Monomial(1.0, factors=part.factors), Monomial(-1.0, factors=((atom, 1.0),)))
+        return [(1.0, ((Function("exp", share), 1.0),))]
     derivative = FUNCTIONS[atom.function].derivative
     assert derivative is not None, f"the table of functions has no derivative of {atom.function}"
     return [(c, tuple((Function(name, atom.argument), e) for name, e in product)) for c, product in derivative]
@@ -121,6 +147,31 @@ def aim(
     solved = replace(solved, loops=tuple(loop for loop in monomial.loops if loop.name not in solution))
     outputs = tuple(Index.of(output(k)) for k in range(len(target)))
     return Contribution(label, solved, outputs, flat, True, term)
+
+
+def site_of(monomial: Monomial, unit: At, shape: tuple[int, ...], rules: Rules, keep: bool = True) -> Monomial:
+    """A monomial where one of its units is that at the output indices, along the axes of `shape`; without it unless `keep`."""
+    outputs = [Index.of(output(k)) for k in range(len(shape))]
+    found = monomial if keep else others(monomial, unit)
+    if unit.flat:
+        own = rules.model.layers[unit.name].shape
+        flat = Index()
+        for place, size in zip(outputs, own, strict=False):
+            flat = flat * size + place
+        outputs, shape = [flat, *outputs[len(own) :]], (math.prod(own), *shape[len(own) :])
+    indices = unit.indices[: len(outputs)]
+    for position in range(len(outputs)):
+        loops = {loop.name: loop for loop in found.loops}
+        solved = _solved_axis(indices[position], shape[position], outputs[position], loops)
+        if solved is None:
+            equal = Predicate("equal", (outputs[position],), (indices[position],)).replace({})
+            found = replace(found, predicates=(*found.predicates, equal))
+            continue
+        name, value = solved
+        found = found.replace_binders({name: value})
+        found = replace(found, loops=tuple(loop for loop in found.loops if loop.name != name))
+        indices = tuple(i.replace({name: value}) for i in indices)
+    return found
 
 
 def _solution(

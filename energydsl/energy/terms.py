@@ -85,13 +85,46 @@ class At:
 
 @dataclass(frozen=True)
 class Function:
-    """A function of a polynomial; `function` is "" for the polynomial itself, raised to a power that is not natural."""
+    """A function of a polynomial; `function` is "" for the polynomial itself, which is kept together.
+
+    Of several units, it is *joint*: its argument is then multilinear in the statistics of distinct units, but for joint
+    functions that stand in it in turn.
+    """
 
     function: str
     argument: tuple[Monomial, ...]
 
+    @cached_property
+    def joint(self) -> bool:
+        """Whether it holds several units: a function of one unit is a statistic of it, this is not."""
+        return len(self._places) > 1 or any(bound for _, bound in self._places)
+
+    @cached_property
+    def _places(self) -> frozenset[tuple[At, bool]]:
+        """The units inside, and whether their indices run over loops of their own."""
+        found: set[tuple[At, bool]] = set()
+        for monomial in self.argument:
+            own = {loop.name for loop in monomial.loops}
+            for atom, _ in monomial.factors:
+                places = atom._places if isinstance(atom, Function) else {(atom, False)}
+                inside = ((a, bound or not own.isdisjoint(atom_binders(a))) for a, bound in places)
+                found |= {place for place in inside if place[0].kind == "layer"}
+        return frozenset(found)
+
+    @cached_property
+    def layers(self) -> frozenset[str]:
+        """Names of the random layers inside."""
+        return frozenset(a.name for a, _ in self._places)
+
 
 Atom = At | Function
+
+
+def is_joint(atom: Atom) -> bool:
+    """Whether an atom is a function of several units."""
+    return isinstance(atom, Function) and atom.joint
+
+
 Factor = tuple[Atom, float]
 
 
@@ -130,9 +163,13 @@ class Monomial:
         return [(n, a) for n, (a, _) in enumerate(self.factors) if isinstance(a, At) and a.kind == "layer"]
 
     def distinct_units(self) -> list[At]:
-        """The different units that occur, inside functions too."""
-        found = (a for f, _ in self.factors for a in entries(f) if a.kind == "layer")
+        """The different units that occur, inside functions of one unit too."""
+        found = (a for f, _ in self.factors if not is_joint(f) for a in entries(f) if a.kind == "layer")
         return list(dict.fromkeys(found))
+
+    def joint_layers(self) -> frozenset[str]:
+        """Names of the random layers that occur inside functions of several units."""
+        return frozenset(n for f, _ in self.factors if isinstance(f, Function) and f.joint for n in f.layers)
 
     def layers(self) -> frozenset[str]:
         """Names of the random layers that occur, inside functions too."""

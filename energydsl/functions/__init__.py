@@ -10,6 +10,7 @@ from energydsl.functions.identity import IDENTITY
 from energydsl.functions.log1mexp import LOG1MEXP
 from energydsl.functions.log1p import LOG1P
 from energydsl.functions.log_gamma import LGAMMA
+from energydsl.functions.log_sum_exp import LOGSUMEXP
 from energydsl.functions.logarithm import LOG
 from energydsl.functions.normal_quantile import NDTRI
 from energydsl.functions.sigmoid import SIGMOID
@@ -27,7 +28,7 @@ from energydsl.functions.tanh import TANH
 
 _ALL = (
     *(IDENTITY, EXP, LOG, SQRT, ABS, TANH, SIGMOID, SOFTPLUS, SIN, COS, LGAMMA),
-    *(DIGAMMA, SIGN, STEP, FLOOR, EXPM1, LOG1P, LOG1MEXP, NDTRI),
+    *(DIGAMMA, SIGN, STEP, FLOOR, EXPM1, LOG1P, LOG1MEXP, NDTRI, LOGSUMEXP),
 )
 FUNCTIONS = {f.name: f for f in _ALL}
 # The names of those that a model may hold, in the order in which they are shown.

@@ -7,6 +7,7 @@ ABS = ElementaryFunction(
     value=abs,
     derivative=((1.0, (("sign", 1.0),)),),
     array="np.abs",
+    unit="unit_abs",
     written=4,
     sign=NONNEGATIVE,
     keeps_sign=True,

@@ -5,5 +5,10 @@ import math
 from energydsl.functions.table import ElementaryFunction
 
 LGAMMA = ElementaryFunction(
-    name="lgamma", value=math.lgamma, derivative=((1.0, (("digamma", 1.0),)),), array="lgamma", written=10
+    name="lgamma",
+    value=math.lgamma,
+    derivative=((1.0, (("digamma", 1.0),)),),
+    array="lgamma",
+    unit="unit_lgamma",
+    written=10,
 )

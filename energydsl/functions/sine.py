@@ -9,6 +9,7 @@ SIN = ElementaryFunction(
     value=math.sin,
     derivative=((1.0, (("cos", 1.0),)),),
     array="np.sin",
+    unit="unit_sin",
     written=8,
     bounds=Bounds(size=1.0, slope=1.0, bend=1.0),
     integrated=5,

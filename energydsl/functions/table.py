@@ -41,6 +41,7 @@ class ElementaryFunction:
     integrated: its number in the kernels that integrate densities on panels; None where they do not know it.
     outgrows: whether it outgrows every power of y.
     absolute: whether it grows like |y| on both sides, from a kink at 0: it may hold the mass of a density.
+    aggregate: whether it is a function of all that its argument lists, not of their sum.
     latex: what LaTeX calls it.
     """
 
@@ -57,6 +58,7 @@ class ElementaryFunction:
     integrated: int | None = None
     outgrows: bool = False
     absolute: bool = False
+    aggregate: bool = False
     latex: str = ""
 
     @property

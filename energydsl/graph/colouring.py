@@ -76,6 +76,8 @@ def unit_colouring(model: Resolved, energy: Energy, layer: str) -> UnitColouring
 
     The first rule that knows the coupling decides: constant distances, a declared graph, every pair, else all pairs listed.
     """
+    if any(layer in term.monomial.joint_layers() for term in energy.terms):
+        return UnitColouring("scan", why="functions of several units hold them, and change with each")
     pairs = tuple(
         (term.monomial, a, b)
         for term in energy.terms

@@ -33,9 +33,15 @@ def _all_layers(monomial: Monomial) -> set[str]:
 
 
 def interactions(energy: Energy) -> dict[frozenset[str], int]:
-    """Pairs of layers that share a term (or one layer that meets itself), with the number of the first such term."""
+    """Pairs of layers that share a term (or one layer that meets itself), with the number of the first such term.
+
+    A layer that stands in a function of several units is said to meet itself: it is never summed out in closed form.
+    """
     found: dict[frozenset[str], int] = {}
     for number, term in enumerate(energy.terms):
         for a, b in itertools.combinations(term.monomial.distinct_units(), 2):
             found.setdefault(frozenset((a.name, b.name)), number)
+        for name in term.monomial.joint_layers():
+            for other in term.monomial.layers():
+                found.setdefault(frozenset((name, other)), number)
     return found

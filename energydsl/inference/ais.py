@@ -20,11 +20,12 @@ from energydsl.arrays import Values
 from energydsl.backends.interface import Arrays
 from energydsl.derive.free_energy import summable_sets
 from energydsl.derive.records import BlockPart
-from energydsl.diagnostics import ArgumentError, EstimateError
+from energydsl.diagnostics import ArgumentError, EstimateError, NotApplicable
 from energydsl.program.engine import CoreEngine, Engine
 from energydsl.program.exact import check_normalisable
 from energydsl.program.initialise import base_rate
 from energydsl.program.marginals import external_energy, rest_energy, summed_log_partition
+from energydsl.program.samplers import Blocks, Choice, Transition, transition
 from energydsl.program.states import check_params, checked_arrays, random_state
 from energydsl.random import Rng, stream
 
@@ -33,6 +34,8 @@ Base = Mapping[str, tuple[Array, ...]]
 Progress = Callable[[float], None]
 
 
+# Temperatures at which what adapts is tuned, by how many sweeps, and on how many chains at most.
+_KNOTS, _TUNING, _PILOTS = 10, 60, 50
 # The steps that are timed, after as many that compile what they need.
 _TIMED = 10
 
@@ -61,6 +64,7 @@ def ais(
     progress: Progress | None = None,
     given: Mapping[str, Values] | None = None,
     *,
+    sampler: Choice = defaults.SAMPLER,
     beta: float = 1.0,
     weights: Mapping[str, float] | None = None,
     consts: Mapping[str, float] | None = None,
@@ -69,12 +73,23 @@ def ais(
 
     base: natural parameters of the base distribution, by layer one array for each statistic in the shape of the layer;
     layers without any begin at their base rates without data. given: the input layers, a batch of one row. beta, weights of
-    energy terms and consts are those of the model at the end of the path. The standard error follows from the log weights by
+    energy terms and consts are those of the model at the end of the path. sampler: how chains are moved at each temperature. The standard error follows from the log weights by
     the delta method; that of log Z is the relative error of the mean weight. Raises `NotNormalisable` and `EstimateError`
     where there is no finite Z to estimate, `ArgumentError` where an input layer is not given.
     """
     return ais_each(
-        program, params, base, betas, chains, seed, progress, given, beta=beta, weights=weights, consts=consts
+        program,
+        params,
+        base,
+        betas,
+        chains,
+        seed,
+        progress,
+        given,
+        sampler=sampler,
+        beta=beta,
+        weights=weights,
+        consts=consts,
     )[0]
 
 
@@ -88,6 +103,7 @@ def ais_each(
     progress: Progress | None = None,
     given: Mapping[str, Values] | None = None,
     *,
+    sampler: Choice = defaults.SAMPLER,
     beta: float = 1.0,
     weights: Mapping[str, float] | None = None,
     consts: Mapping[str, float] | None = None,
@@ -95,9 +111,10 @@ def ais_each(
     """As `ais`, one estimate for every row of the input layers: `chains` chains each, those of many rows side by side."""
     check_normalisable(program, params, beta=beta, weights=weights, consts=consts)
     p, rng = check_params(program, params), Rng(stream(seed, "annealing"))
-    path = _Path(program, p, base, beta, weights, consts)
+    path = _Path(program, p, base, beta, weights, consts, sampler)
     inputs = _inputs(program, given or {})
     count = len(next(iter(inputs.values()))) if inputs else 1
+    path.tune(inputs, min(chains, _PILOTS), Rng(stream(seed, "annealing pilot")))
     together, log_z_base = max(1, limits.STATES_AT_ONCE // chains), path.log_z_base()
     found = []
     for start in range(0, count, together):
@@ -110,11 +127,17 @@ def ais_each(
 
 
 def ais_seconds(
-    program: CoreEngine, params: Mapping[str, Values], base: Base, betas: int, chains: int, given: Arrays
+    program: CoreEngine,
+    params: Mapping[str, Values],
+    base: Base,
+    betas: int,
+    chains: int,
+    given: Arrays,
+    sampler: Choice = defaults.SAMPLER,
 ) -> float:
     """How many seconds `ais_each` will take, measured by a few steps for one row of the inputs."""
     rows = len(next(iter(given.values()))) if given else 1
-    path = _Path(program, check_params(program, params), base)
+    path = _Path(program, check_params(program, params), base, sampler=sampler)
     held = {n: np.repeat(a[:1], chains, axis=0) for n, a in _inputs(program, given).items()}
     for _ in range(2):
         since = time.perf_counter()
@@ -179,6 +202,7 @@ class _Path:
         beta: float = 1.0,
         weights: Mapping[str, float] | None = None,
         consts: Mapping[str, float] | None = None,
+        sampler: Choice = defaults.SAMPLER,
     ):
         self.program, self.params = program, params
         self.beta, self.weights, self.consts = beta, weights, consts
@@ -193,7 +217,15 @@ class _Path:
         self.tempered_layers = {n: tempered for n in self.out if (tempered := layers[n].tempered) is not None}
         first, self.parts = [BlockPart(n) for n in self.out], program.parts()
         # The layers summed out are drawn first, so that their fields serve twice.
-        self.first = self.out if set(first) <= set(self.parts) and program.sparse is None else ()
+        self.moves = [transition(program, sampler)]
+        blocks = isinstance(self.moves[0], Blocks)
+        if self.moves[0].carries:
+            raise NotApplicable(
+                "annealing moves to another temperature at every step, where replicas would lag: take another sampler"
+            )
+        self.first = self.out if blocks and set(first) <= set(self.parts) and program.sparse is None else ()
+        if self.moves[0].adaptive:
+            self.moves += [transition(program, sampler) for _ in range(_KNOTS)]
         if self.first:
             self.parts = (*first, *(part for part in self.parts if part not in first))
         self.plain = program.settings(1.0, weights, consts)
@@ -208,9 +240,29 @@ class _Path:
             external = {}
         return self.program.settings(t * self.beta, self.weights, self.consts, external=external)
 
+    def tune(self, inputs: Arrays, chains: int, rng: Rng) -> None:
+        """Let what adapts do so on chains of their own, at some temperatures of the path; from then on it stays as it is."""
+        if not self.moves[0].adaptive:
+            return
+        x = self.start(chains, {n: np.repeat(a[:1], chains, axis=0) for n, a in inputs.items()}, rng)
+        with self.program.single_threaded_blas(), np.errstate(all="ignore"):
+            for knot, move in enumerate(self.moves):
+                move.sweep(self.params, x, self.settings(knot / _KNOTS), rng, _TUNING)
+                move.settle()
+
+    def move(self, t: float) -> Transition:
+        """What moves the chains at this point of the path."""
+        return self.moves[round(t * _KNOTS) if len(self.moves) > 1 else 0]
+
     def start(self, chains: int, held: Arrays, rng: Rng) -> Arrays:
         """Exact samples of the base, inputs as they are held."""
-        x = random_state(self.program, chains, Rng(stream(0, "initial state")), held)
+        program = self.program
+        x = random_state(program, chains, Rng(stream(0, "initial state")), held)
+        for name, fields in self.base.items():
+            tempered = program.kernels.layers[name].tempered
+            if name not in program.derived.conditionals and tempered is not None:
+                nothing = tuple(program.xp.zeros_like(x[name]) for _ in fields)
+                tempered.draw(nothing, (0.0, fields), rng, x[name], program.workspace)
         self.program.sweep(self.params, x, self.settings(0.0), rng, self.parts)
         return x
 
@@ -236,7 +288,7 @@ class _Path:
         if last:
             return gain
         if not self.first:
-            program.sweep(self.params, x, self.settings(after), rng, self.parts)
+            self.move(after).sweep(self.params, x, self.settings(after), rng)
             return gain
         rng.next()
         for name in self.first:

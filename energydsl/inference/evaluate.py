@@ -22,6 +22,7 @@ from energydsl.options import ESTIMATORS, Estimator
 from energydsl.program import Engine
 from energydsl.program.engine import CoreEngine
 from energydsl.program.exact import check_normalisable, log_sum
+from energydsl.program.samplers import Choice
 from energydsl.program.states import checked_arrays
 from energydsl.random import Rng, stream
 
@@ -73,11 +74,12 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Annealing:
-    """Settings of AIS: numbers of temperatures and chains, and the seed."""
+    """Settings of AIS: numbers of temperatures and chains, the seed, and how chains are moved."""
 
     betas: int = defaults.TEMPERATURES
     chains: int = defaults.ANNEALED_CHAINS
     seed: int = defaults.SEED
+    sampler: Choice = defaults.SAMPLER
 
     def __post_init__(self) -> None:
         if self.betas < 1 or self.chains < 2:
@@ -93,13 +95,14 @@ def evaluate(
     seed: int = defaults.SEED,
     binarise: str | None = None,
     progress: Progress | None = None,
+    sampler: Choice = defaults.SAMPLER,
 ) -> Evaluation:
     """The mean log-likelihood of data under a run, in nats per row, with its errors.
 
     data: as for `train`; of sources with parts, the test part. method: "exact", "ais", or "auto": exact, unless that takes
     more than ten seconds and longer than annealing. betas, chains: numbers of temperatures and chains of AIS. binarise: how
     grey values of binary layers become binary, if not as in training; they are drawn once, by `seed`. progress: called with
-    the fraction done. Raises `TooLarge` where an exact sum was asked for that is not feasible, `NotApplicable` where AIS does
+    the fraction done. sampler: how chains of AIS are moved. Raises `TooLarge` where an exact sum was asked for that is not feasible, `NotApplicable` where AIS does
     not fit the model, `NotNormalisable` where the joint density has no finite Z, `EstimateError` where a figure is not finite
     or contradicts the data, and `DataError` for data that do not fit.
 
@@ -113,7 +116,7 @@ def evaluate(
     if not (hasattr(run, "program") and hasattr(run, "params")):
         raise ArgumentError(f"evaluate takes a run, such as train and open_run return, not {a_kind(run)}")
     one_of("method", method, ESTIMATORS)
-    annealing = Annealing(betas, chains, seed)
+    annealing = Annealing(betas, chains, seed, sampler)
     x = _rows(run, data, seed, binarise)
     # What is not finite is refused in words.
     with np.errstate(all="ignore"):
@@ -223,7 +226,8 @@ def find_log_z(
             f"log Z depends on the inputs, and the data hold {rows:,} different rows of them, each of which takes an "
             f"annealing over {annealing.betas:,} temperatures; at most {limits.INPUT_ROWS:,} are made. Use fewer rows"
         )
-    return ais_each(program, params, base, annealing.betas, annealing.chains, annealing.seed, progress, inputs)
+    given = annealing.betas, annealing.chains, annealing.seed, progress, inputs
+    return ais_each(program, params, base, *given, sampler=annealing.sampler)
 
 
 def find_scores(
@@ -292,7 +296,7 @@ def _seconds(
     program: CoreEngine, params: Mapping[str, Any], base: Base, inputs: Arrays, annealing: Annealing
 ) -> Callable[[], float]:
     """How long annealing takes, measured when it is asked for."""
-    return lambda: ais_seconds(program, params, base, annealing.betas, annealing.chains, inputs)
+    return lambda: ais_seconds(program, params, base, annealing.betas, annealing.chains, inputs, annealing.sampler)
 
 
 def _verdict(program: Engine) -> Verdict:

@@ -141,7 +141,7 @@ def independent(program: Engine, base: Base, x: Arrays) -> Array:
         fields = tuple(owner.host(f) for f in base[name])
         values = owner.device(x[name])
         total = total + owner.host(external_energy(owner, name, values, fields)) - log_z_units(owner, name, fields)
-        if owner.derived.conditionals[name].distribution.factorial_base:
+        if owner.derived.families[name].factorial_base:
             flat = values.reshape(len(values), -1)
             total = total - owner.host(owner.xp.asarray(owner.kernels.lgamma(flat + 1.0)).sum(axis=1))
     return total

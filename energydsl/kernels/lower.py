@@ -9,13 +9,27 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from energydsl.derive import Derived
+from energydsl.derive.differences import NEW, changes
 from energydsl.derive.numbers import has_loops
-from energydsl.derive.records import Conditional, Field
+from energydsl.derive.records import Field
 from energydsl.domains import DOMAINS
 from energydsl.domains.scalar import Num, Scalar, Var, substitute
+from energydsl.energy.forms import Form, Forms
 from energydsl.energy.rules import Rules, without_idle_loops
 from energydsl.energy.targets import Contribution, joined, output
-from energydsl.energy.terms import At, Atom, Function, Loop, Monomial, Predicate, Term, atom_binders, of_indices
+from energydsl.energy.terms import (
+    At,
+    Atom,
+    Function,
+    Loop,
+    Monomial,
+    Predicate,
+    Term,
+    atom_binders,
+    entries,
+    of_indices,
+)
+from energydsl.functions import FUNCTIONS
 from energydsl.graph.edges import edges_of
 from energydsl.kernels.program import (
     BATCH,
@@ -23,6 +37,7 @@ from energydsl.kernels.program import (
     Contract,
     Define,
     Draw,
+    FormScan,
     Kernel,
     KernelProgram,
     LayerKernels,
@@ -30,7 +45,7 @@ from energydsl.kernels.program import (
     Scan,
     Section,
 )
-from energydsl.model.indices import Index
+from energydsl.kernels.running import form_scan
 from energydsl.model.records import Layer, Resolved
 
 # For choosing an order of contractions only; any batch gives right results.
@@ -39,6 +54,12 @@ _TYPICAL_BATCH = 128
 _SEARCHED = 9
 
 Sizes = dict[str, tuple[int, int]]
+# Where entries are read, and which of them vary with the chains.
+_SOURCES = {
+    **{"layer": "x", "input": "x", "form": "x", "new": "new"},
+    **{"param": "p", "const": "c", "support": "support"},
+}
+_BATCHED = ("layer", "input", "form", "new")
 # Whether products of sums that hold a layer twice are kept as they are.
 _FORMULAS = ("log_partition", "entropy", "mean", "variance", "mode")
 CHEAPER, ALWAYS, NEVER = "cheaper", "always", "never"
@@ -48,15 +69,21 @@ def lower(derived: Derived, factored: str = CHEAPER) -> KernelProgram:
     """The kernels of a derived model; factored: whether products of sums stay such, "cheaper" where that pays."""
     model = derived.model
     lowering = _Lowering(model, derived, factored)
+    layers = {n: lowering.units(model.layers[n]) for n in derived.families}
+    forms = lowering.forms.all if any(x.by_unit for x in layers.values()) else ()
     visible = frozenset(model.by_role("visible"))
     return KernelProgram(
         name=model.name,
         labels=model.labels,
-        layers=MappingProxyType({n: lowering.layer(model.layers[n], c) for n, c in derived.conditionals.items()}),
+        layers=MappingProxyType(layers),
         energy=lowering.energy(),
         gradients=MappingProxyType({n: lowering.gradient(n) for n in model.params}),
+        forms=MappingProxyType({form.name: lowering.form(form) for form in forms}),
+        slopes=MappingProxyType({n: lowering.slope(model.layers[n]) for n in derived.slopes}),
         shapes=MappingProxyType(
-            {n: p.shape for n, p in model.params.items()} | {n: x.energy_shape for n, x in model.layers.items()}
+            {n: p.shape for n, p in model.params.items()}
+            | {n: x.energy_shape for n, x in model.layers.items()}
+            | {form.name: form.shape for form in forms}
         ),
         consts=MappingProxyType({n: c.value for n, c in model.consts.items()}),
         edges=MappingProxyType({n: edges_of(g) for n, g in model.graphs.items()}),
@@ -79,9 +106,12 @@ class _Lowering:
         self.model = model
         self.derived = derived
         self.factored = factored
+        self.forms = Forms(derived.energy, Rules(model))
 
-    def layer(self, layer: Layer, conditional: Conditional) -> LayerKernels:
-        family = conditional.distribution
+    def units(self, layer: Layer) -> LayerKernels:
+        """All that is done with the units of a layer; nothing but the formulas of independent units where it has no conditional."""
+        conditional = self.derived.conditionals.get(layer.name)
+        family = self.derived.families[layer.name]
         low, high = DOMAINS[layer.domain.name].bounds(layer.domain.arguments)
         numbers = {"low": Num(low), "high": Num(high), "density": Var(f"DENSITY__{layer.name}")}
 
@@ -89,13 +119,15 @@ class _Lowering:
             """A formula of the family with the bounds of the layer as numbers."""
             return substitute(getattr(family, what), numbers)
 
-        fields = tuple(self._field(layer, f, ()) for f in conditional.fields)
-        etas = tuple(kernel.name for kernel in fields)
+        given = conditional.fields if conditional else ()
+        fields = tuple(self._field(layer, _without_forms(f), ()) for f in given)
+        etas = tuple(k.name for k in fields) if conditional else tuple(f"eta{n + 1}" for n in range(len(family.powers)))
         site = tuple(output(k) for k in range(len(layer.shape)))
         scan = None
-        if self.derived.parts[layer.name].kind == "scan":
-            units = tuple(self._field(layer, f, site) for f in conditional.fields)
-            scan = Scan(layer.name, layer.shape, units, site, bounded("sample"))
+        if conditional and self.derived.parts[layer.name].kind == "scan":
+            units = tuple(self._field(layer, f, site) for f in given)
+            moved, running = self._changes(layer, site), self._running(layer, fields)
+            scan = Scan(layer.name, layer.shape, units, site, bounded("sample"), moved, running)
         overwritten = frozenset({"u", *(kernel.name for kernel in fields if kernel.held)})
         return LayerKernels(
             layer=layer.name,
@@ -111,10 +143,10 @@ class _Lowering:
                 layer.name, etas, bounded("mean"), bounded("variance") if family.powers == (1, 2) else None
             ),
             scan=scan,
-            coloured=self.derived.parts[layer.name].colours is not None,
+            coloured=conditional is not None and self.derived.parts[layer.name].colours is not None,
             formulas=MappingProxyType({what: bounded(what) for what in _FORMULAS}),
-            equation=conditional.text,
-            origin=self._origin(self.derived.energy.terms[n] for n in conditional.terms),
+            equation=conditional.text if conditional else f"`{layer.name}` has no conditional: independent units alone",
+            origin=self._origin(self.derived.energy.terms[n] for n in conditional.terms) if conditional else "",
         )
 
     def _field(self, layer: Layer, field: Field, fixed: tuple[str, ...]) -> Kernel:
@@ -123,14 +155,58 @@ class _Lowering:
         sections = [s for p in field.parts for s in self._aimed(p, shape, fixed, row=False)]
         sections.sort(key=lambda s: (not s.batched, not _one_product(s)))
         batched = any(s.batched for s in sections)
-        held = not fixed and (field is self.derived.conditionals[layer.name].fields[0] or batched)
+        held = not fixed and (field.number == 1 or batched)
         return Kernel(f"eta{field.number}", field.text, letters, shape, tuple(sections), held)
+
+    def form(self, form: Form) -> Kernel:
+        """The values of an inner form."""
+        letters = tuple(loop.name for loop in form.axes)
+        sections = []
+        for monomial in form.polynomial:
+            sizes = _loop_sizes((*form.axes, *monomial.loops))
+            sections.append(self._section("", monomial, (BATCH, *letters), sizes, row=False))
+        return Kernel(form.name, "", letters, form.shape, tuple(sections))
+
+    def _changes(self, layer: Layer, site: tuple[str, ...]) -> tuple[Kernel, ...]:
+        """What each form changes by as the unit at `site` takes the value "new"."""
+        found = []
+        sizes = {o: (0, n) for o, n in zip(site, layer.shape, strict=True)}
+        for form in self.forms.all:
+            letters = tuple(loop.name for loop in form.axes)
+            moved = [c for m in form.polynomial for c in changes(m, layer, NEW, Rules(self.model))]
+            sections = [
+                self._section(
+                    "", m, (BATCH, *letters), {**sizes, **_loop_sizes((*form.axes, *m.loops))}, False, fixed=site
+                )
+                for m in moved
+            ]
+            if sections:
+                found.append(Kernel(form.name, "", letters, form.shape, tuple(sections)))
+        return tuple(found)
+
+    def _running(self, layer: Layer, fields: tuple[Kernel, ...]) -> FormScan | None:
+        """The scan of a layer by running forms, where it has one; `fields` are those without forms."""
+        domain = DOMAINS[layer.domain.name]
+        terms = [t for t in self.derived.energy.terms if layer.name in t.monomial.joint_layers()]
+        read = {a.name for kernel in fields for s in kernel.sections for a in _read(s)}
+        if not terms or not domain.two_valued or domain.points is None or layer.name in read:
+            return None
+
+        def lowered(monomial: Monomial, axes: tuple[str, ...], sizes: Mapping[str, tuple[int, int]]) -> Section:
+            return self._section("", monomial, axes, dict(sizes), row=False)
+
+        return form_scan(layer, domain.points, terms, self.forms, Rules(self.model), lowered)
 
     def gradient(self, param: str) -> Kernel:
         gradient = self.derived.gradients[param]
         shape = self.model.params[param].shape
         sections = tuple(s for p in gradient.parts for s in self._aimed(p, shape, (), row=True))
         return Kernel(param, gradient.text, tuple(output(k) for k in range(len(shape))), shape, sections)
+
+    def slope(self, layer: Layer) -> Kernel:
+        slope, shape = self.derived.slopes[layer.name], layer.energy_shape
+        sections = tuple(s for p in slope.parts for s in self._aimed(p, shape, (), row=False))
+        return Kernel(layer.name, slope.text, tuple(output(k) for k in range(len(shape))), shape, sections)
 
     def energy(self) -> Kernel:
         sections: list[Section] = []
@@ -203,9 +279,9 @@ class _Lowering:
             if isinstance(atom, At):
                 accesses.append(self._access(atom, exponent, sizes, fixed))
                 continue
-            define = self._define(atom, next(names), sizes)
+            define = self._define(atom, next(names), sizes, fixed)
             steps.append(define)
-            accesses.append(_local(define, exponent, fixed))
+            accesses.append(Access("local", define.out, define.letters, exponent=exponent))
         for predicate in monomial.predicates:
             letters = tuple(dict.fromkeys(b for b in predicate.binders() if b not in fixed))
             accesses.append(Access("mask", "", letters, predicate=predicate))
@@ -217,19 +293,20 @@ class _Lowering:
             label, monomial.coefficient, (*steps, *contractions), result, MappingProxyType(kept), None, False, (), ""
         )
 
-    def _define(self, atom: Function, name: str, sizes: Sizes) -> Define:
-        letters = tuple(atom_binders(atom))
+    def _define(self, atom: Function, name: str, sizes: Sizes, fixed: tuple[str, ...]) -> Define:
+        letters = tuple(b for b in atom_binders(atom) if b not in fixed)
         batched = any(_reads_batch(f) for m in atom.argument for f, _ in m.factors)
         axes = ((BATCH,) if batched else ()) + letters
         sections = []
         for n, m in enumerate(atom.argument):
             inner = {**sizes, **_loop_sizes(m.loops)}
-            sections.append(self._section("", m, axes, inner, False, prefix=f"{name}_{n}_"))
+            kept = (*axes, *(loop.name for loop in m.loops)) if FUNCTIONS[atom.function].aggregate else axes
+            sections.append(self._section("", m, kept, inner, False, fixed, prefix=f"{name}_{n}_"))
         return Define(name, atom.function, tuple(sections), axes)
 
     def _access(self, atom: At, exponent: float, sizes: Sizes, fixed: tuple[str, ...]) -> Access:
-        batched = atom.kind in ("layer", "input")
-        source = {"layer": "x", "input": "x", "param": "p", "const": "c", "support": "support"}[atom.kind]
+        batched = atom.kind in _BATCHED
+        source = _SOURCES[atom.kind]
         lead = (BATCH,) if batched else ()
         plain = [i.plain for i in atom.indices]
         whole = not atom.flat and len(set(plain)) == len(plain)
@@ -245,9 +322,32 @@ class _Lowering:
     def _shape(self, atom: At) -> tuple[int, ...]:
         if atom.kind == "param":
             return self.model.params[atom.name].shape
+        if atom.kind == "form":
+            return next(form.shape for form in self.forms.all if form.name == atom.name)
         if atom.kind == "support":
             return self.model.layers[atom.name].field_shape[-1:]
-        return self.model.layers[atom.name].energy_shape if atom.kind != "const" else ()
+        if atom.kind == "const":
+            return ()
+        layer = self.model.layers[atom.name]
+        return layer.energy_shape[len(layer.shape) :] if atom.kind == "new" else layer.energy_shape
+
+
+def _read(section: Section) -> Iterator[Access]:
+    """All arrays that a section reads."""
+    for step in section.steps:
+        if isinstance(step, Define):
+            for inner in step.sections:
+                yield from _read(inner)
+        elif isinstance(step, Contract):
+            yield from (a for a in (step.left, step.right) if a is not None)
+    if section.result is not None:
+        yield section.result
+
+
+def _without_forms(field: Field) -> Field:
+    """A field without the parts that inner forms have in it."""
+    kept = tuple(p for p in field.parts if not any(a.kind == "form" for f, _ in p.monomial.factors for a in entries(f)))
+    return field if len(kept) == len(field.parts) else replace(field, parts=kept)
 
 
 def _all_less_equal(monomial: Monomial, sizes: Sizes) -> tuple[Monomial, Monomial] | None:
@@ -287,22 +387,13 @@ def _work(section: Section) -> float:
     return sum(_size(_letters(s), section.sizes) for s in section.steps if isinstance(s, Contract))
 
 
-def _local(define: Define, exponent: float, fixed: tuple[str, ...]) -> Access:
-    """A defined value, indexed where some of its axes are held fixed."""
-    letters = tuple(x for x in define.letters if x not in fixed)
-    if letters == define.letters:
-        return Access("local", define.out, letters, exponent=exponent)
-    indices = tuple(Index.of(x) for x in define.letters if x != BATCH)
-    return Access("local", define.out, letters, indices, exponent=exponent)
-
-
 def _loop_sizes(loops: Iterable[Loop]) -> Sizes:
     return {loop.name: (loop.low, loop.high) for loop in loops}
 
 
 def _reads_batch(atom: Atom) -> bool:
     if isinstance(atom, At):
-        return atom.kind in ("layer", "input")
+        return atom.kind in _BATCHED
     return any(_reads_batch(f) for m in atom.argument for f, _ in m.factors)
 
 

@@ -11,7 +11,8 @@ What it can say, and all it can say:
               aligned by axes or scattered at computed places; or whose last product is written straight into it
     Draw      the units of a layer from their natural parameters and uniform numbers
     Moments   the conditional mean of every unit of a layer and, where it is a statistic, of its square
-    Scan      the units of a layer drawn one after the other, each from its own natural parameters
+    Scan      the units of a layer drawn one after the other, each from its own natural parameters; and what the inner
+              forms that hold it change by
 
 An axis is a letter with a size; BATCH is the axis of chains. A kernel is a list of sections that add up. `lower` makes
 contractions, `select` turns those that are matrix products into `Matmul`, `verify` checks shapes and axes.
@@ -29,6 +30,7 @@ from energydsl.derive.records import Schedule
 from energydsl.domains import Family
 from energydsl.domains.scalar import Scalar
 from energydsl.energy.terms import Monomial, Predicate
+from energydsl.functions import FUNCTIONS
 from energydsl.model.indices import Index
 
 BATCH = "B"
@@ -55,12 +57,20 @@ class Access:
 
 @dataclass(frozen=True)
 class Define:
-    """`out = function(sum of sections)`, over `letters`; function "" is the identity."""
+    """`out = function(sum of sections)`, over `letters`; function "" is the identity.
+
+    An aggregate is a function of all entries of its sections, over the axes that they have beyond `letters`.
+    """
 
     out: str
     function: str
     sections: tuple[Section, ...]
     letters: tuple[str, ...]
+
+    @property
+    def aggregate(self) -> bool:
+        """Whether its function is one of all entries of its sections, not of their sum."""
+        return FUNCTIONS[self.function].aggregate
 
 
 @dataclass(frozen=True)
@@ -206,14 +216,47 @@ class Moments:
 
 
 @dataclass(frozen=True)
+class FormTerm:
+    """coefficient * weight * the sum of `change` over all entries of some forms: a term in the field of a unit of two values.
+
+    change: a formula in m0, m1, ... (the forms without the unit), d0, d1, ... (what they gain by 1 of it) and a0, a1, ...
+    forms: their names. arrays: the a, over the axes of the forms.
+    """
+
+    label: str
+    coefficient: float
+    change: Scalar
+    forms: tuple[str, ...]
+    arrays: tuple[Section, ...]
+
+
+@dataclass(frozen=True)
+class FormScan:
+    """A scan that needs nothing of the terms of several units but running forms.
+
+    points: the two values of a unit. slopes: d of each form, sections over the axes of the layer and of the form.
+    """
+
+    points: tuple[float, float]
+    terms: tuple[FormTerm, ...]
+    slopes: Mapping[str, tuple[Section, ...]]
+
+
+@dataclass(frozen=True)
 class Scan:
-    """The units of a layer of this shape in turn: the fields of one unit, at the letters `site`, and its draw."""
+    """The units of a layer of this shape in turn: the fields of one unit, at the letters `site`, and its draw.
+
+    changes: what each form that holds the unit changes by when it takes the value "new". running: the same by running forms
+    alone, where the units have two values and the rest of their fields does not couple them.
+    """
 
     layer: str
     shape: tuple[int, ...]
     fields: tuple[Kernel, ...]
     site: tuple[str, ...]
     formula: Scalar
+    changes: tuple[Kernel, ...] = ()
+    running: FormScan | None = None
 
 
 @dataclass(frozen=True)
@@ -232,8 +275,8 @@ class Affine:
 class LayerKernels:
     """What is done with the units of a layer: fields, one kernel a statistic, draws, moments.
 
-    low, high: the bounds of its units. scan: where its units are drawn one by one. coloured: whether they are drawn colour by
-    colour. formulas: of every unit, by name, in eta1 and eta2. affine: eta1, where it is of that form.
+    low, high: the bounds of its units. scan: where its units are drawn one by one; with forms, `fields` are but the part without
+    them, and whole fields are those of the units, one by one; no fields where there is no conditional. coloured: whether they are drawn colour by colour. formulas: of every unit, by name, in eta1 and eta2. affine: eta1, where it is of that form.
     """
 
     layer: str
@@ -259,16 +302,23 @@ class LayerKernels:
         return self.field_shape[-1] if self.field_shape != self.shape else 0
 
     @property
+    def by_unit(self) -> bool:
+        """Whether inner forms hold its units, so that natural parameters are found for one unit at a time."""
+        return self.scan is not None and bool(self.scan.changes)
+
+    @property
     def etas(self) -> tuple[str, ...]:
         """The names of its natural parameters."""
-        return tuple(kernel.name for kernel in self.fields)
+        return self.draw.etas
 
 
 @dataclass(frozen=True)
 class KernelProgram:
     """All kernels of a model, and the data that they stand on.
 
-    shapes: of parameters, layers and inputs as they stand in the energy. consts: by name. edges: of each graph, two unit
+    gradients: dE/dparam by parameter, summed over chains. slopes: dE/dx by layer, one for each chain.
+    shapes: of parameters, layers, inputs and forms as they stand in the energy. forms: inner forms, which a scan keeps beside
+    the state. consts: by name. edges: of each graph, two unit
     numbers an edge. colours: of the units of coloured layers. schedules: Gibbs blocks, "free" and with data "clamped".
     """
 
@@ -277,6 +327,8 @@ class KernelProgram:
     layers: Mapping[str, LayerKernels]
     energy: Kernel
     gradients: Mapping[str, Kernel]
+    forms: Mapping[str, Kernel]
+    slopes: Mapping[str, Kernel]
     shapes: Mapping[str, tuple[int, ...]]
     consts: Mapping[str, float]
     edges: Mapping[str, Integers] = field(compare=False)
@@ -287,6 +339,8 @@ class KernelProgram:
         """Every kernel."""
         for layer in self.layers.values():
             yield from layer.fields
-            yield from layer.scan.fields if layer.scan else ()
+            yield from (*layer.scan.fields, *layer.scan.changes) if layer.scan else ()
+        yield from self.forms.values()
         yield self.energy
         yield from self.gradients.values()
+        yield from self.slopes.values()

@@ -28,11 +28,14 @@ from energydsl.kernels.program import (
 
 def select(program: KernelProgram) -> KernelProgram:
     """The program with its matrix products found."""
+    slopes = {n: replace(k, sections=tuple(map(_section, k.sections))) for n, k in program.slopes.items()}
     return replace(
         program,
         layers=MappingProxyType({n: _layer(layer) for n, layer in program.layers.items()}),
+        forms=MappingProxyType(dict(zip(program.forms, _units(tuple(program.forms.values())), strict=True))),
         energy=replace(program.energy, sections=tuple(map(_section, program.energy.sections))),
         gradients=MappingProxyType({n: _gradient(kernel) for n, kernel in program.gradients.items()}),
+        slopes=MappingProxyType(slopes),
     )
 
 
@@ -101,9 +104,12 @@ def _layer(layer: LayerKernels) -> LayerKernels:
     fields = tuple(map(_field, layer.fields))
     scan = layer.scan
     if scan is not None:
-        units = (replace(k, sections=tuple(map(_section, k.sections))) for k in scan.fields)
-        scan = replace(scan, fields=tuple(units))
-    return replace(layer, fields=fields, scan=scan, affine=_affine(fields[0]))
+        scan = replace(scan, fields=_units(scan.fields), changes=_units(scan.changes))
+    return replace(layer, fields=fields, scan=scan, affine=_affine(fields[0]) if fields and not layer.by_unit else None)
+
+
+def _units(kernels: tuple[Kernel, ...]) -> tuple[Kernel, ...]:
+    return tuple(replace(k, sections=tuple(map(_section, k.sections))) for k in kernels)
 
 
 def _field(kernel: Kernel) -> Kernel:

@@ -201,6 +201,8 @@ class SparsePlan:
 
 def sparse_plan(program: KernelProgram) -> SparsePlan | None:
     """The model as a sparse matrix, from the program as it was lowered; None where a layer's field is not sparse."""
+    if program.forms or not all(layer.fields for layer in program.layers.values()):
+        return None
     shapes = program.shapes
     fields: list[tuple[str, Entries]] = []
     second: list[tuple[str, Entries]] = []

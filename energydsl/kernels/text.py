@@ -7,16 +7,20 @@ from energydsl.kernels.program import Access, Contract, Define, Kernel, KernelPr
 
 def show_program(program: KernelProgram) -> str:
     """All kernels of a program."""
-    lines: list[str] = []
+    lines = [line for name, kernel in program.forms.items() for line in _kernel(kernel, name)]
     for layer in program.layers.values():
         for kernel in layer.fields:
             lines += _kernel(kernel, f"{kernel.name}[{layer.layer}]")
         for kernel in layer.scan.fields if layer.scan else ():
             lines += _kernel(kernel, f"{kernel.name}[{layer.layer}] of one unit")
+        for kernel in layer.scan.changes if layer.scan else ():
+            lines += _kernel(kernel, f"{kernel.name} after one unit of {layer.layer}")
         lines += _units(layer.layer, layer.draw.etas, layer.family.name, layer.scan is not None, layer.coloured)
     lines += _kernel(program.energy, "energy")
     for name, kernel in program.gradients.items():
         lines += _kernel(kernel, f"gradient[{name}]")
+    for name, kernel in program.slopes.items():
+        lines += _kernel(kernel, f"slope[{name}]")
     return "\n".join(lines)
 
 
@@ -27,7 +31,7 @@ def _units(layer: str, etas: tuple[str, ...], family: str, scanned: bool, colour
 
 
 def _kernel(kernel: Kernel, title: str) -> list[str]:
-    lines = [f"{title} = {kernel.equation}"]
+    lines = [f"{title} = {kernel.equation}" if kernel.equation else f"{title} ="]
     for section in kernel.sections:
         lines += [f"  {line}" for line in _section(section)]
     return lines

@@ -19,7 +19,7 @@ from energydsl.kernels.program import (
     Section,
 )
 
-_BATCHED = ("x", "row")
+_BATCHED = ("x", "new", "row")
 _SOURCES = (*_BATCHED, "p", "c", "support", "mask", "numbers", "local")
 
 
@@ -42,7 +42,7 @@ def _layer(layer: LayerKernels) -> None:
     for kernel in layer.fields:
         if kernel.shape != layer.field_shape or len(kernel.letters) != len(kernel.shape):
             raise InvalidProgram(f"{kernel.name} of `{layer.layer}` has shape {kernel.shape}, not {layer.field_shape}")
-    for what in (layer.draw, layer.moments):
+    for what in (layer.draw, layer.moments) if layer.fields else ():
         if what.etas != layer.etas:
             raise InvalidProgram(f"`{layer.layer}` has the natural parameters {layer.etas}, not {what.etas}")
     if layer.scan is not None and len(layer.scan.site) != len(layer.shape):
@@ -83,7 +83,7 @@ class _Check:
                 case Define():
                     for inner in step.sections:
                         self.body(inner, known)
-                        if not set(inner.letters) <= set(step.letters):
+                        if not step.aggregate and not set(inner.letters) <= set(step.letters):
                             raise self.fail(f"{step.out} has the axes {step.letters}, a part of it {inner.letters}")
                 case Contract():
                     self.reads((a for a in (step.left, step.right) if a is not None), section, known)

@@ -88,7 +88,11 @@ def _graph_facts(model: Resolved, name: str, edges: Array) -> dict[str, Any]:
 
 
 def _named(record: Method | Optimizer) -> dict[str, Any]:
-    return {"name": record.name, **asdict(record)}
+    """A record by its name and settings; the default sampler is not named, as it was not in folders from before."""
+    settings = asdict(record)
+    if settings.get("sampler") == defaults.SAMPLER:
+        del settings["sampler"]
+    return {"name": record.name, **settings}
 
 
 def _plain(value: Any) -> Any:

@@ -30,5 +30,6 @@ def _improper(derived: Derived) -> Iterator[str]:
     """Layers whose joint density need not exist for all parameters (W0405)."""
     for name, layer in derived.model.random_layers().items():
         infinite = not DOMAINS[layer.domain.name].finite
-        if infinite and derived.conditionals[name].coupled_by is not None:
+        conditional = derived.conditionals.get(name)
+        if infinite and conditional and conditional.coupled_by is not None:
             yield f"units of `{name}` are coupled, and the energy is unbounded below for these parameters"

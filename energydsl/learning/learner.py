@@ -83,7 +83,7 @@ class Learner:
     def recorded(self, state: LearnerState, batch: int) -> Callable[[], Sums]:
         """The work of an update, made cheap to repeat where it is the same on the same arrays every time."""
         work = partial(self._work, state)
-        if not all(objective.repeatable for objective in self.objectives):
+        if not all(objective.repeats(own) for objective, own in zip(self.objectives, state.objectives, strict=True)):
             return work
         multiplications = int(2 * batch * sum(a.size for a in state.params.values()))
         repeated: Callable[[], Sums] = self.engine.kernels.repeated(work, state.random, multiplications)

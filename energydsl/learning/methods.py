@@ -17,11 +17,13 @@ from energydsl.diagnostics import ArgumentError, NotApplicable, one_of
 from energydsl.learning.chains import AtData, Chains, Persistent, Restarted
 from energydsl.learning.objective import Likelihood, Objective, Prediction, WakeSleepBound
 from energydsl.learning.posterior import POSITIVE, Posterior, WithMissing
+from energydsl.options import SAMPLERS, SamplerName
+from energydsl.program.samplers import chosen, core_of
 
 
 @dataclass(frozen=True)
 class Method:
-    """k: Gibbs sweeps an update. latent_sweeps: sweeps over the latents given data, where they do not factorise.
+    """k: sweeps an update. latent_sweeps: sweeps over the latents given data, where they do not factorise.
 
     positive: how the latents are found given data: "gibbs", drawn (exactly where they factorise), or "mean-field", their
     moments after `latent_sweeps` mean-field iterations, which fits a bound on the likelihood (Salakhutdinov & Hinton 2009).
@@ -33,6 +35,8 @@ class Method:
     predict: a visible layer y; -log p(y | the rest) is then fitted, exactly, and beside it `generative` times the joint
     -log p that the method estimates (0: discriminative, more: hybrid; Larochelle & Bengio 2008). Where it is not said,
     generative is 0.01 beside a layer to predict, and 1 without.
+
+    sampler: how chains are moved, and latents drawn given data where it fits there too; "auto" by Gibbs blocks where these fit.
     """
 
     k: int = defaults.SWEEPS
@@ -42,6 +46,7 @@ class Method:
     impute: bool = False
     predict: str = ""
     generative: float | None = None
+    sampler: SamplerName = defaults.SAMPLER
     name = "method"
 
     def __post_init__(self) -> None:
@@ -50,6 +55,7 @@ class Method:
         if self.impute and (self.predict or self.positive != "gibbs"):
             raise ArgumentError("impute draws the positive phase: not with predict, nor with mean field")
         one_of("positive", self.positive, POSITIVE)
+        one_of("sampler", self.sampler, SAMPLERS)
         if self.generative is None:
             object.__setattr__(self, "generative", defaults.GENERATIVE if self.predict else 1.0)
         if self.centred and not self.generative:
@@ -59,7 +65,7 @@ class Method:
 
     def objectives(self) -> tuple[Objective[Any], ...]:
         """What is made small: the likelihood, with its weight, and the prediction of a layer where there is one."""
-        likelihood = Likelihood(self.posterior(), self._chains(), self.share)
+        likelihood = Likelihood(self.posterior(), self._chains(), self.share, self.sampler)
         return (likelihood, Prediction(self.predict)) if self.predict else (likelihood,)
 
     def posterior(self) -> Posterior:
@@ -142,7 +148,7 @@ class WakeSleep(Method):
 
     def objectives(self) -> tuple[Objective[Any], ...]:
         """Wake-sleep around the likelihood of the core."""
-        return (WakeSleepBound(Likelihood(self.posterior(), self._chains())),)
+        return (WakeSleepBound(Likelihood(self.posterior(), self._chains(), sampler=self.sampler)),)
 
     def _chains(self) -> Chains:
         return Persistent(self.k, self.chains) if self.chains else AtData(self.k)
@@ -156,6 +162,7 @@ def check_applicable(derived: Derived, method: Method) -> None:
     table = {verdict.name: verdict for verdict in derived.verdicts}
     if not table[method.name].ok:
         raise NotApplicable(f"{method.name} does not fit this model: {table[method.name].why}")
+    chosen(method.sampler, core_of(derived))
     needs = method.posterior().needs
     if needs and derived.model.by_role("hidden") and not table[needs].ok:
         raise NotApplicable(f"a positive phase by mean field does not fit this model: {table[needs].why}")

@@ -15,9 +15,10 @@ from typing import Any
 
 from energydsl.backends.interface import Array, Arrays, Settings
 from energydsl.backends.numpy.runtime import Moments
-from energydsl.derive.records import BlockPart, Schedule
+from energydsl.derive.records import BlockPart
 from energydsl.program import Engine
 from energydsl.program.mean_field import has_second_moments
+from energydsl.program.samplers import Transition
 from energydsl.random import Rng
 
 
@@ -26,12 +27,13 @@ class Side:
     """One phase: arrays on the device that every update overwrites, views of the shared rows where that does not mix them up.
 
     samples: what was drawn, by layer, rows first. means: moments of the layers drawn last, which the gradient takes in
-    place of their samples. parts: of one sweep. sweeps: how many an update makes. keep: entries that are known and held,
+    place of their samples. move: what draws them. parts: Gibbs blocks of one sweep. sweeps: how many an update makes. keep: entries that are known and held,
     where some are missing. copied: layers that start an update as they are in the other phase.
     """
 
     samples: Arrays
     means: Moments
+    move: Transition
     parts: tuple[BlockPart, ...]
     sweeps: int
     keep: Arrays = field(default_factory=dict)
@@ -63,19 +65,21 @@ def shared_rows(engine: Engine, rows: int, squared: Iterable[str]) -> Moments:
     return Moments(both, {n: engine.xp.zeros_like(both[n]) for n in sorted(squared) if has_second_moments(engine, n)})
 
 
-def side_of(both: Moments, rows: slice, averaged: set[str], schedule: Schedule, sweeps: int, xp: Any) -> Side:
+def side_of(
+    engine: Engine,
+    both: Moments,
+    rows: slice,
+    averaged: set[str],
+    clamped: frozenset[str],
+    move: Transition,
+    sweeps: int,
+) -> Side:
     """One phase in some of the shared rows; layers that are averaged have samples of their own."""
     views = {n: a[rows] for n, a in both.items()}
-    samples = {n: xp.zeros_like(a) if n in averaged else a for n, a in views.items()}
+    samples = {n: engine.xp.zeros_like(a) if n in averaged else a for n, a in views.items()}
     squares = {n: a[rows] for n, a in both.second.items() if n in averaged}
     means = Moments({n: a for n, a in views.items() if n in averaged}, squares)
-    return Side(samples, means, tuple(part for block in schedule for part in block), sweeps)
-
-
-def averaged(engine: Engine, schedule: Schedule) -> set[str]:
-    """Layers of the last block that are drawn whole, and have moments: these are replaced by their means."""
-    known = engine.derived.conditionals
-    return {p.layer for p in schedule[-1] if p.kind == "whole" and known[p.layer].linear} if schedule else set()
+    return Side(samples, means, move, engine.parts(clamped), sweeps)
 
 
 def fill_second_moments(phases: Phases) -> None:

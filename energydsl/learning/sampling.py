@@ -17,6 +17,7 @@ from energydsl.learning.run import Run
 from energydsl.learning.start import check_start
 from energydsl.learning.states import outside
 from energydsl.program import Program
+from energydsl.program.samplers import Choice, transition
 from energydsl.program.states import check_drawn, check_params, initialise_missing, random_state
 from energydsl.random import Rng, stream
 
@@ -33,12 +34,14 @@ def sample(
     seed: int = defaults.SEED,
     progress: Callable[[float], None] | None = None,
     params: Mapping[str, Any] | None = None,
+    sampler: Choice = defaults.SAMPLER,
 ) -> Arrays:
     """`n` states after `steps` sweeps, by layer; categorical layers as integer codes.
 
     run: or a program, from whose random states chains begin; params: its parameters, by its initialisers where not given.
     clamp: values of layers that are held, one for all samples or one each (input layers must be given here); NaN where an
-    entry is missing: it is drawn with the rest, given what is known.
+    entry is missing: it is drawn with the rest, given what is known. sampler: how chains are moved, "auto" by Gibbs blocks where
+    these fit; one that adapts does so in the first half of the steps.
 
     >>> import energydsl as ed
     >>> program = ed.zoo("ising", dims={"L": 4}).compile("numpy")
@@ -48,7 +51,7 @@ def sample(
     if n < 1 or steps < 0:
         raise ArgumentError("n is at least 1, steps not negative")
     run = as_run(run, params, seed)
-    return codes(run, chains(run, n, steps, clamp, seed, progress))
+    return codes(run, chains(run, n, steps, clamp, seed, progress, sampler))
 
 
 def as_run(run: Run | Program, params: Mapping[str, Any] | None, seed: int) -> Run:
@@ -70,6 +73,7 @@ def chains(
     clamp: Mapping[str, Any] | None = None,
     seed: int = defaults.SEED,
     progress: Callable[[float], None] | None = None,
+    sampler: Choice = defaults.SAMPLER,
 ) -> Arrays:
     """As `sample`, with categorical layers one-hot."""
     program, params = run.program.engine, check_params(run.program.engine, run.params)
@@ -90,10 +94,12 @@ def chains(
         if name not in held and len(array):
             program.kernels.load(state[name], array[np.arange(n) % len(array)])
     rng = Rng(stream(seed, "samples"))
-    parts = program.parts([name for name in held if name not in keep])
+    move = transition(program, sampler, [name for name in held if name not in keep])
     settings = program.settings()
     for done in range(0, steps, _AT_ONCE):
-        program.sweep(params, state, settings, rng, parts, min(_AT_ONCE, steps - done), None, keep)
+        if 2 * done >= steps:
+            move.settle()
+        move.sweep(params, state, settings, rng, min(_AT_ONCE, steps - done), None, keep)
         if progress is not None:
             progress(done / steps)
     check_drawn(program, state)

@@ -148,7 +148,10 @@ class Index:
 
 
 def wrapped(inner: Index, modulus: int) -> Index:
-    """`inner % modulus`, folded where it is a number."""
+    """`inner % modulus`, folded where it is a number; what is taken modulo the same already need not be twice."""
     if not inner.terms:
         return Index(constant=inner.constant % modulus)
+    for atom, coefficient in inner.terms:
+        if isinstance(atom, Wrap) and atom.modulus == modulus:
+            return wrapped(inner + (atom.inner - Index.of(atom)) * coefficient, modulus)
     return Index.of(Wrap(Index(inner.terms, inner.constant % modulus), modulus))

@@ -560,12 +560,27 @@ def _contracted(left: ex.Expression, right: ex.Expression, number: int) -> ex.Ex
         raise DiagnosticError("E0310", f"a product has at most {MAX_CONTRACTIONS} contractions", right.span)
     a, b = left.shape, right.shape
     if not (1 <= len(a) <= 2 and 1 <= len(b) <= 2):
-        help = "use `*` with a scalar" if not a or not b else "use the index form: sum[...]"
+        help = "use `*` with a scalar" if not a or not b else _index_form(left, right)
         raise _mismatch("@", left, right, help)
     if not _contracts(a, b):
         flipped = len(b) == 2 and a[-1] == b[1]
         raise _mismatch("@", left, right, f"transpose it: {right.span.text}'" if flipped else "")
     return ex.Contracted(a[:-1] + b[1:], left.span.to(right.span), left, right)
+
+
+def _index_form(left: ex.Expression, right: ex.Expression) -> str:
+    """The contraction of the last axis with the first as an index sum, letters filled in."""
+    count = len(left.shape) + len(right.shape) - 1
+    if count > 14 or left.shape[-1] != right.shape[0]:
+        return "it contracts vectors and matrices; for more axes there is the index form: sum[...]"
+    letters = "ijklmnpqrstuvw"[:count]
+    at = len(left.shape) - 1
+    shown = []
+    for side, own in ((left, letters[: at + 1]), (right, letters[at:])):
+        simple = side.span.text.replace("_", "a").isalnum() or side.span.text.startswith("(")
+        shown.append(f"{side.span.text if simple else f'({side.span.text})'}[{', '.join(own)}]")
+    index = letters[at : at + 1]
+    return f"`@` contracts vectors and matrices; the index form takes any axes: sum[{index}] {'*'.join(shown)}"
 
 
 def _contracts(a: ex.Shape, b: ex.Shape) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 from energydsl.backends.interface import Array, Arrays, CompiledModule, Fields, Random, Settings
 from energydsl.derive import Derived
 from energydsl.derive.records import BlockPart
-from energydsl.diagnostics import ArgumentError, one_of, suggestion
+from energydsl.diagnostics import ArgumentError, NotApplicable, one_of, suggestion
 from energydsl.options import BACKENDS, PRECISIONS, Backend, DType, Precision
 from energydsl.random import Rng
 
@@ -133,9 +133,18 @@ class Engine(ABC):
 
     def check_random(self, layer: str) -> None:
         """Raises `ArgumentError` for a layer that is not random."""
-        known = self.derived.conditionals
+        known = self.derived.families
         if layer not in known:
             raise ArgumentError(f"there is no random layer `{layer}`. {suggestion(layer, known)}".strip())
+
+    def check_conditional(self, layer: str) -> None:
+        """Raises `ArgumentError` for a layer that is not random, `NotApplicable` for one that has no conditional."""
+        self.check_random(layer)
+        if layer not in self.derived.conditionals:
+            raise NotApplicable(
+                f"`{layer}` has no conditional that could be drawn from: functions of several units hold it. Chains move it by "
+                "the slope of log p (sampler hmc or mala)"
+            )
 
     def check_clamped(self, clamp: Iterable[str]) -> frozenset[str]:
         """The layers that are clamped. Raises `ArgumentError` for one that is not there."""

@@ -15,6 +15,7 @@ from energydsl.derive.quadratic import coupled_quadratic
 from energydsl.diagnostics import ArgumentError, NotApplicable, NotNormalisable, TooLarge
 from energydsl.domains import DOMAINS
 from energydsl.model.records import Layer
+from energydsl.program.elimination import log_sums, planned
 from energydsl.program.engine import CoreEngine, Engine, Progress
 from energydsl.program.states import by_layer, check_params, checked_state, one_hot, random_layer, random_state
 from energydsl.random import Rng, stream
@@ -89,7 +90,13 @@ def log_sum(
         return log_sum(engine.in_float64, params, given, over, progress, beta=beta, weights=weights, consts=consts)
     p, s = check_params(engine, params), engine.settings(beta, weights, consts)
     x = checked_state(engine, given, [n for n in engine.model.layers if n not in over])
-    out, listed = engine.cheapest_sum(over)
+    try:
+        out, listed = engine.cheapest_sum(over)
+    except TooLarge:
+        plan = planned(engine.derived, over) if engine is engine.core else ""
+        if isinstance(plan, str):
+            raise
+        return log_sums(engine.core, plan, p, x, s)
     if not listed:
         return engine.host(engine.log_weights(p, x or {"": engine.xp.zeros((1, 0))}, s, out))
     count, size = (len(next(iter(x.values()))) if x else 1), _state_count(engine, listed)

@@ -1,10 +1,14 @@
-"""Weighted sums over chains of dE/dparam, for checked arguments of one undirected model."""
+"""Weighted sums over chains of dE/dparam, and d log p/dx, for checked arguments of one undirected model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from energydsl.backends.interface import Array, Arrays, Settings
+from energydsl.backends.interface import Array, Arrays, Fields, Settings
+from energydsl.diagnostics import NotApplicable
+from energydsl.domains.density import Factor
+from energydsl.functions import FUNCTIONS
 from energydsl.model.records import Param
 from energydsl.program.engine import Engine
 
@@ -34,3 +38,46 @@ def projected(engine: Engine, param: Param, gradient: Array) -> Array:
     if "zero_diagonal" in param.constraints:
         engine.xp.fill_diagonal(gradient, 0.0)
     return gradient
+
+
+def score(engine: Engine, p: Arrays, x: Arrays, s: Settings, layers: Iterable[str]) -> Arrays:
+    """d(-beta E + external fields)/dx by the entries of some layers, (chains, *layer), as if these were real numbers."""
+    found = {}
+    for name in layers:
+        found[name] = -engine.kernels.slopes[name](p, x, s, engine.workspace)
+        if name in s.external:
+            found[name] = found[name] + _external_slope(engine, name, x[name], s.external[name])
+    return found
+
+
+def _external_slope(engine: Engine, layer: str, x: Array, fields: Fields) -> Array:
+    """d/dx of sum_k fields_k . T_k(x). Raises `NotApplicable` for statistics that are no polynomial and no absolute value."""
+    record, family = engine.model.layers[layer], engine.derived.families[layer]
+    if record.field_shape != record.energy_shape:
+        raise NotApplicable(f"a field on each value of `{layer}` has no slope")
+    if family.density is None:
+        slopes = [1.0 if power == 1 else power * x ** (power - 1) for power in family.powers]
+    else:
+        held = [bool(engine.xp.any(engine.device(f))) for f in fields]
+        statistics = zip(family.density.statistics, held, strict=True)
+        slopes = [_statistic_slope(engine, layer, t, x) if used else 0.0 for t, used in statistics]
+    total: Array = sum((engine.device(f) * d for f, d in zip(fields, slopes, strict=True)), engine.xp.zeros_like(x))
+    return total
+
+
+def _statistic_slope(engine: Engine, layer: str, statistic: Sequence[Factor], x: Array) -> Any:
+    """dT/dx of a product of powers of polynomials, or of absolute values of them."""
+    parts = []
+    for factor in statistic:
+        line = sum((c * x**k for k, c in enumerate(factor.polynomial)), engine.xp.zeros_like(x))
+        bend = sum((k * c * x ** (k - 1) for k, c in enumerate(factor.polynomial) if k), engine.xp.zeros_like(x))
+        if factor.function and not (factor.function in FUNCTIONS and FUNCTIONS[factor.function].absolute):
+            raise NotApplicable(f"a field on `{layer}` that is no polynomial of it has no slope here")
+        value, slope = (line, bend) if not factor.function else (abs(line), engine.xp.sign(line) * bend)
+        parts.append((value**factor.power, factor.power * value ** (factor.power - 1) * slope))
+    total: Any = 0.0
+    for k, (_, slope) in enumerate(parts):
+        for n, (value, _) in enumerate(parts):
+            slope = slope if n == k else slope * value
+        total = total + slope
+    return total

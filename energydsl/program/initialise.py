@@ -69,7 +69,7 @@ def base_bias(engine: Engine, name: str, data: Array | None) -> Array:
     At most 100 over the width of an interval (1 of a half-line): what never left its bound in the data is not nailed to it.
     A density without a closed form has its confining power beside b, as in `base_rate`.
     """
-    layer, family = engine.model.layers[name], engine.derived.conditionals[name].distribution
+    layer, family = engine.model.layers[name], engine.derived.families[name]
     domain = DOMAINS[layer.domain.name]
     if family.density:
         return base_rate(engine, name, data)[0]
@@ -89,7 +89,7 @@ def base_rate(engine: Engine, layer: str, data: Array | None) -> tuple[Array, ..
     """Natural parameters of independent units with the training mean of a layer; neutral where there are no data."""
     record = engine.model.layers[layer]
     domain = DOMAINS[record.domain.name]
-    family = engine.derived.conditionals[layer].distribution
+    family = engine.derived.families[layer]
     values = domain.values(record.domain.arguments) if domain.values else None
     if family.density:
         return _base_density(engine, layer, family.density, data)
@@ -135,7 +135,7 @@ def _base_density(engine: Engine, layer: str, density: Density, data: Array | No
 
 def _natural(engine: Engine, layer: str, mean: Array, *second: Array, states: Array | None = None) -> Array:
     """eta1 of a mean: in closed form, or by halving an interval; with states, what multiplies them in a table."""
-    family = engine.derived.conditionals[layer].distribution
+    family = engine.derived.families[layer]
     if family.mean_to_natural is not None:
         return np.asarray(family.mean_to_natural(mean, second[0] if second else None))
     formula = engine.owner(layer).kernels.layers[layer].mean

@@ -70,7 +70,7 @@ def external_energy(engine: Engine, layer: str, values: Array, fields: tuple[Arr
 
 def statistics(engine: Engine, layer: str, values: Array) -> list[Array]:
     """T_k(x) of units of a layer, in the order of its natural parameters."""
-    family, density = engine.derived.conditionals[layer].distribution, engine.kernels.layers[layer].density
+    family, density = engine.derived.families[layer], engine.kernels.layers[layer].density
     if density is not None:
         return list(density.each(values))
     return [values if power == 1 else values**power for power in family.powers]

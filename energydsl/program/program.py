@@ -12,14 +12,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from energydsl import defaults
 from energydsl.backends.interface import Array, Arrays, Fields
 from energydsl.derive import Derived
 from energydsl.diagnostics import ArgumentError, EnergyError, NotApplicable, whole_number
 from energydsl.model.records import Resolved
 from energydsl.options import Backend, DType, Precision
-from energydsl.program import exact
+from energydsl.program import elimination, exact, gradients
 from energydsl.program.engine import MEAN_FIELD_ITERATIONS, Engine, MeanField, Progress
 from energydsl.program.initialise import initial_params
+from energydsl.program.samplers import Choice, transition
 from energydsl.program.states import (
     by_layer,
     check_drawn,
@@ -142,6 +144,37 @@ class Program:
         p, x = check_params(self.engine, params), checked_state(self.engine, state, self.model.layers)
         return self.engine.energy_gradient(p, x, self.engine.settings(beta, weights, consts))
 
+    def score(
+        self,
+        params: Params,
+        state: State,
+        layers: Iterable[str] | None = None,
+        *,
+        beta: float = 1.0,
+        weights: Weights = None,
+        consts: Weights = None,
+    ) -> Arrays:
+        """d log p/dx = -beta dE/dx by layer, (chains, *layer): what `jax.grad` of a log density, or Stan, would give.
+
+        layers: which, by default all random ones. Entries of a finite layer count as real numbers, in the energy as it is
+        folded (x^2 = x for 0 and 1): where a unit stands in no function of several, its slope times a step is the difference.
+        Raises `NotApplicable` for a model with directed parts.
+
+        >>> import energydsl as ed
+        >>> program = ed.loads("visible x[2] : real energy = 0.5 * sum(x^2)").compile("numpy", "float64")
+        >>> program.score({}, {"x": [[1.0, 2.0]]})["x"]
+        array([[-1., -2.]])
+        """
+        engine = self.engine
+        if engine.core is not engine:
+            raise NotApplicable("the score is of undirected models: conditional parts of a model are normalised apart")
+        names = list(self.model.random_layers()) if layers is None else list(layers)
+        for name in names:
+            engine.check_random(name)
+        p, s = check_params(engine, params), engine.settings(beta, weights, consts)
+        found = gradients.score(engine, p, checked_state(engine, state, self.model.layers), s, names)
+        return {n: engine.xp.array(a) for n, a in found.items()}
+
     def log_partition(
         self,
         params: Params,
@@ -159,6 +192,36 @@ class Program:
         `NotNormalisable` where Z is infinite.
         """
         return exact.log_partition(self.engine, params, given, progress, beta=beta, weights=weights, consts=consts)
+
+    def marginals(
+        self,
+        params: Params,
+        given: State | None = None,
+        *,
+        beta: float = 1.0,
+        weights: Weights = None,
+        consts: Weights = None,
+    ) -> Arrays:
+        """p(value | given) of every unit of the layers that are not given, exactly, by layer: (rows, *layer, values).
+
+        By elimination, so where these layers are finite and their units form a tree, a chain or a narrow strip. Raises
+        `NotApplicable` with the reason where they do not.
+
+        >>> import energydsl as ed
+        >>> text = "visible s[30] : spin energy = - sum[i in range(29)] s[i]*s[i + 1] - s[0]"
+        >>> program = ed.loads(text).compile("numpy", "float64")
+        >>> program.marginals({})["s"][0, 0].round(4)
+        array([0.1192, 0.8808])
+        """
+        engine, held = self.engine, {} if given is None else by_layer(given, ())
+        layers = [n for n in self.model.random_layers() if n not in held]
+        plan = "it has directed parts" if engine.core is not engine else elimination.planned(self.derived, layers)
+        if isinstance(plan, str):
+            raise NotApplicable(f"exact marginals do not fit this model: {plan}")
+        needed = [n for n in self.model.layers if n not in layers]
+        x = checked_state(engine, held, needed) if needed else {}
+        p, s = check_params(engine, params), engine.settings(beta, weights, consts)
+        return elimination.marginals(engine.core, plan, p, x, s)
 
     def mean_field(
         self,
@@ -193,6 +256,7 @@ class Program:
         consts: Weights = None,
     ) -> Fields:
         """beta times the fields of a layer, one array a statistic, each (chains, *layer), in the part that draws it."""
+        self.engine.check_conditional(layer)
         owner = self.engine.owner(layer)
         p = check_params(self.engine, params)
         needed = [n for n in owner.model.layers if n != layer or not owner.derived.conditionals[layer].factorises]
@@ -252,6 +316,7 @@ class Program:
         consts: Weights = None,
     ) -> Array:
         """A draw of a layer given the others, in its own blocks; shape (chains, *layer)."""
+        self.engine.check_conditional(layer)
         owner = self.engine.owner(layer)
         p, s = check_params(self.engine, params), owner.settings(beta, weights, consts)
         coupled = not owner.derived.conditionals[layer].factorises
@@ -270,19 +335,21 @@ class Program:
         clamp: Iterable[str] = (),
         rng: Rng | np.random.Generator | None = None,
         *,
+        sampler: Choice = defaults.SAMPLER,
         beta: float = 1.0,
         weights: Weights = None,
         consts: Weights = None,
     ) -> Arrays:
         """A new state after `steps` sweeps; layers in `clamp`, and inputs, are held.
 
-        rng: an `Rng`, or a generator of NumPy's; it goes on from call to call, so make it once, before a loop.
+        rng: an `Rng`, or a generator of NumPy's; it goes on from call to call, so make it once, before a loop. sampler: how chains
+        are moved, "auto" by Gibbs blocks where these fit; one that adapts does so in the first half of the steps.
         """
         engine = self.engine
         p, s = check_params(engine, params), engine.settings(beta, weights, consts)
-        parts = engine.parts(clamp)
+        move = transition(engine, sampler, clamp)
         x = {n: engine.xp.array(a) for n, a in checked_state(engine, state, self.model.layers).items()}
-        engine.sweep(p, x, s, as_random(rng), parts, steps)
+        move.run(p, x, s, as_random(rng), steps)
         check_drawn(engine, x)
         return x
 

@@ -31,6 +31,9 @@ from energydsl.random import Rng
 
 # Sweeps after which latents that do not factorise given data have forgotten where they began, nearly.
 _SETTLING = 10
+# Sweeps after which inner forms are made anew: each unit rounds them once, so that they are off by no more than
+# units * sweeps * the rounding of the largest.
+_RUNNING = 16
 
 
 class Undirected(CoreEngine):
@@ -111,7 +114,7 @@ class Undirected(CoreEngine):
         if min((beta, *weights.values())) > 0:
             return
         factors = {n: beta * weights.get(n, 1.0) for n in self.model.labels}
-        families = {n: c.distribution for n, c in self.derived.conditionals.items()}
+        families = self.derived.families
         problem = next(improper_when_scaled(self.model, self.derived.energy, families, factors), None)
         if problem is not None:
             given = [f"with beta = {beta:g}", *(f"a weight of {w:g} for `{n}`" for n, w in weights.items() if w <= 0)]
@@ -184,14 +187,17 @@ class Undirected(CoreEngine):
             if keep:
                 self._sweep_around(p, x, s, random, parts, steps, keep)
                 return
+            running = x
             if self.sparse and not means and isinstance(random, Rng) and self.sparse.knows(parts):
                 self.sparse.sweep(p, x, s, random, parts, steps)
                 return
             for step in range(steps):
+                if step % _RUNNING == 0:
+                    running = self.kernels.with_forms(p, x, s, workspace)
                 random.next()
                 for part in parts:
                     last = means and part.kind == "whole" and part.layer in means and step == steps - 1
-                    update(part, p, x, s, random, workspace, means if last else None)
+                    update(part, p, running, s, random, workspace, means if last else None)
 
     def _sweep_around(
         self,
@@ -234,6 +240,8 @@ class Undirected(CoreEngine):
     def reconstruction(self, p: Arrays, state: Arrays, s: Settings) -> Iterator[tuple[str, Array]]:
         """Means of the visible layers given the latents."""
         for name in self.model.by_role("visible"):
+            if name not in self.derived.conditionals:
+                continue
             kernels = self.kernels.layers[name]
             yield name, kernels.mean(*kernels.fields(p, state, s, self.workspace))
 

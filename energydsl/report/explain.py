@@ -13,6 +13,7 @@ from energydsl.energy.formula_text import as_text as text_of
 from energydsl.energy.notation import Letters, filled, term_formula
 from energydsl.energy.terms import BASE
 from energydsl.model.indices import Index
+from energydsl.program import samplers
 from energydsl.syntax import tree
 from energydsl.syntax.printer import print_expr, print_statement
 
@@ -34,7 +35,9 @@ def as_json(model: Compiled) -> dict[str, Any]:
             "summed_out": list(model.derived.free_energy.summed_out),
             "text": model.derived.free_energy.text,
         },
-        "applicability": {v.name: {"kind": v.kind, "ok": v.ok, "why": v.why} for v in model.derived.verdicts},
+        "applicability": {
+            v.name: {"kind": v.kind, "ok": v.ok, "why": v.why} for v in samplers.what_fits(model.derived)
+        },
         "terms": [{"label": label, "text": text, "from": origin} for label, text, origin in terms(model)],
         "expanded": expanded(model),
         "own_terms": own_terms(model),
@@ -125,6 +128,11 @@ def as_text(model: Compiled) -> str:
         *(f"  + log sum_{{{', '.join(p.targets)}}} exp(-E[{_bar(p)}])" for p in _conditional(model)),
     ]
     parts += ["", "conditionals", *(f"  {c}" for c in model.derived.conditionals.values())]
+    parts += [
+        f"  `{n}` has none that could be drawn from: functions of several units hold it, and samplers follow the slope of log p"
+        for n in model.derived.families
+        if n not in model.derived.conditionals
+    ]
     parts += [f"  {c}" for c in recognition(model)]
     parts += [f"  {line}" for line in _couplings(model)]
     parts += [f"  `{c.layer}` is drawn by {c.sampler}" for c in model.derived.conditionals.values() if c.sampler]
@@ -144,8 +152,14 @@ def as_text(model: Compiled) -> str:
     out = ", ".join(model.derived.free_energy.summed_out) or "nothing"
     parts += ["", f"free energy, summed out: {out}", f"  {model.derived.free_energy}"]
     parts += ["", "what fits this model"]
-    parts += [f"  {v.name:<12} {'yes' if v.ok else 'no':<4} {v.why}" for v in model.derived.verdicts]
+    parts += [f"  {v.name:<14} {'yes' if v.ok else 'no':<4} {v.why}" for v in samplers.what_fits(model.derived)]
     return "\n".join(parts)
+
+
+def _linear(model: Compiled, layer: str) -> bool:
+    """Whether a layer has a conditional, and enters it by its moments alone."""
+    found = model.derived.conditionals.get(layer)
+    return found is not None and found.linear
 
 
 def mean_field(model: Compiled) -> list[str]:
@@ -153,7 +167,7 @@ def mean_field(model: Compiled) -> list[str]:
     hidden = model.resolved.by_role("hidden")
     blocks = model.derived.schedule(frozenset(_visible(model)))
     apart = len(blocks) < 2 and all(part.kind == "whole" for block in blocks for part in block)
-    if model.factorisation or not hidden or apart or not all(model.derived.conditionals[n].linear for n in hidden):
+    if model.factorisation or not hidden or apart or not all(_linear(model, n) for n in hidden):
         return []
 
     def moment(symbol: Symbol) -> Symbol:

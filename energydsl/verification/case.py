@@ -74,6 +74,11 @@ class Setting:
         return self.model.random_layers()
 
     @property
+    def drawn(self) -> Mapping[str, Layer]:
+        """The random layers that have a conditional."""
+        return {n: layer for n, layer in self.units.items() if n in self.derived.conditionals}
+
+    @property
     def beta(self) -> float:
         """The inverse temperature."""
         return self.scalars["beta"]

@@ -28,7 +28,7 @@ def own_sizes(derived: Derived, seed: int) -> Iterator[Check]:
     """Moving a unit changes the energy by its log odds, and no field of its own colour."""
     model = derived.model
     entries = sum(int(np.prod(p.shape)) for p in model.params.values())
-    if entries + sum(layer.size for layer in model.layers.values()) > _MOST_ENTRIES:
+    if not derived.conditionals or entries + sum(layer.size for layer in model.layers.values()) > _MOST_ENTRIES:
         return
     moves = list(_moves(derived, seed))
     yield Check("log odds at the model's own sizes", max((m.odds for m in moves), default=0.0), 1e-12)
@@ -54,6 +54,8 @@ def _moves(derived: Derived, seed: int) -> Iterator[_Move]:
     given = {n: rng.random((1, *model.layers[n].energy_shape)) for n in model.by_role("input")}
     state = Program(engine).init_state(params, 1, seed, given)
     for name, layer in model.random_layers().items():
+        if name not in derived.conditionals:
+            continue
         if derived.parts[name].kind == "scan" and layer.size > _MOST_SCANNED:
             continue
         etas = Program(engine).natural_parameters(params, state, name)

@@ -93,7 +93,10 @@ Coupling = tuple[str, tuple[str, ...]]
 
 def _couplings(energy: Energy) -> Counter[Coupling]:
     """How many terms of each kind an energy has."""
-    return Counter((t.label, tuple(sorted(u.name for u in t.monomial.distinct_units()))) for t in energy.terms)
+    return Counter(
+        (t.label, tuple(sorted([u.name for u in t.monomial.distinct_units()] + sorted(t.monomial.joint_layers()))))
+        for t in energy.terms
+    )
 
 
 def _fits(model: Resolved, own: Resolved, most: SmallModel) -> bool:

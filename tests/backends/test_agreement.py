@@ -49,6 +49,17 @@ def same_state(found: Arrays, wanted: Arrays, model: ed.Model, dtype: str) -> No
             np.testing.assert_allclose(found[name], array, **CLOSE[dtype], err_msg=name)
 
 
+def test_scores(zoo_path: Path, fast: str) -> None:
+    model = ed.load(zoo_path)
+    if model.compiled.factorisation:
+        pytest.skip("scores are of undirected models")
+    programs = pair(model, "float64", fast)
+    params, state = start(programs[0], 20)
+    plain, other = (on_host(program, program.score(params, state, beta=0.7)) for program in programs)
+    for name, wanted in plain.items():
+        np.testing.assert_allclose(other[name], wanted, **CLOSE["float64"], err_msg=name)
+
+
 @DTYPES
 def test_sweeps_energies_and_gradients(zoo_path: Path, dtype: str, fast: str) -> None:
     model = ed.load(zoo_path)

@@ -44,7 +44,7 @@ def test_what_follows_is_left_out() -> None:
     assert reduced(predicates("i<j i<k j<k i!k")) == predicates("i<j j<k")
 
 
-CUBE = "visible s[5] : {}\nparam h[5]\nenergy = - h @ s - 0.01 * sum(s)^3"
+CUBE = "visible s[5] : {}\nparam h[5]\nenergy = - h @ s - 0.01 * sum[i, j, k] s[i]*s[j]*s[k]"
 
 
 @pytest.mark.parametrize("domain", ["binary", "spin", "integer[0, 3]"])

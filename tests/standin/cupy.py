@@ -110,6 +110,18 @@ class ndarray:  # noqa: N801
     def min(self, axis: Any = None, keepdims: bool = False) -> ndarray:
         return _operate(lambda a: a.min(axis=axis, keepdims=keepdims), self)
 
+    def argmin(self, axis: Any = None) -> ndarray:
+        return _operate(lambda a: a.argmin(axis=axis), self)
+
+    def argmax(self, axis: Any = None) -> ndarray:
+        return _operate(lambda a: a.argmax(axis=axis), self)
+
+    def cumsum(self, axis: Any = None) -> ndarray:
+        return _operate(lambda a: a.cumsum(axis=axis), self)
+
+    def all(self, axis: Any = None) -> ndarray:
+        return _operate(lambda a: a.all(axis=axis), self)
+
     def __getitem__(self, at: Any) -> ndarray:
         index = _index(at)
         return _operate(lambda a: a[_opened(index)], self)
@@ -479,7 +491,7 @@ def module() -> dict[str, types.ModuleType]:
     elementwise = "exp log sqrt abs tanh sin cos sign negative add subtract multiply divide less greater power square"
     elementwise += " maximum minimum reciprocal logaddexp isinf isnan isfinite expm1 log1p sinh floor"
     names |= {n: _elementwise(getattr(numpy, n)) for n in elementwise.split()}
-    whole = "broadcast_to ascontiguousarray take concatenate cumsum where clip all any sum stack vdot"
+    whole = "broadcast_to ascontiguousarray take concatenate cumsum flatnonzero where clip all any sum stack vdot"
     names |= {n: _whole(getattr(numpy, n)) for n in whole.split()}
     vars(cupy).update(names)
     device = types.SimpleNamespace(get_cublas_handle=lambda: 0)

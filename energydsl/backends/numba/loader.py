@@ -35,7 +35,18 @@ def obstacle() -> str:
 
 def load(printed: Printed) -> CompiledModule:
     """The module of a generated source, over a runtime that is loaded once."""
-    return cast(CompiledModule, execute(printed.model, runtime(printed.runtime).__dict__))
+    names = dict(runtime(printed.runtime).__dict__)
+    if printed.kernels:
+        names |= kernels(printed.runtime, printed.kernels).__dict__
+    return cast(CompiledModule, execute(printed.model, names))
+
+
+@lru_cache(maxsize=64)
+def kernels(over: str, text: str) -> ModuleType:
+    """Kernels for the functions of a model, in a file of their own over a runtime."""
+    base = runtime(over)
+    digest = hashlib.sha256(f"{base.__name__}\n{text}".encode()).hexdigest()[:16]
+    return _as_module(f"energydsl_forms_{digest}", f"from {base.__name__} import *\n\n\n{text}\n")
 
 
 def runtime(text: str) -> ModuleType:
@@ -48,14 +59,20 @@ def runtime(text: str) -> ModuleType:
 def _runtime(text: str) -> ModuleType:
     started = _start_threads()
     name = f"energydsl_runtime_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    module = _as_module(name, text)
+    if started != os.getpid():
+        module.BLAS.after_fork()
+    return module
+
+
+def _as_module(name: str, text: str) -> ModuleType:
+    """A text as a module, from a file of the kernel cache."""
     spec = importlib.util.spec_from_file_location(name, as_file(name, text))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
-    if started != os.getpid():
-        module.BLAS.after_fork()
     return module
 
 

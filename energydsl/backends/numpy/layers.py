@@ -25,17 +25,20 @@ class LayerPrinter:
         if layer.family.density:
             lines += self.density(layer, layer.family.density)
         for kernel in layer.fields:
-            lines += self.field(layer, kernel)
+            lines += self.field_by_unit(layer, kernel) if layer.by_unit else self.field(layer, kernel)
         for kernel in layer.scan.fields if layer.scan else ():
             lines += self.unit_field(layer, kernel)
-        arguments = ", ".join(f"{eta}__{name}(p, x, s, w)" for eta in layer.etas)
-        lines += function(
-            f"fields__{name}", "p, x, s, w", f"Natural parameters of `{name}`.", [f"    return ({arguments},)"]
-        )
-        lines += self.moments(layer.moments)
-        lines += self.sample(layer)
+        if layer.fields:
+            arguments = ", ".join(f"{eta}__{name}(p, x, s, w)" for eta in layer.etas)
+            body = [f"    return ({arguments},)"]
+            lines += function(f"fields__{name}", "p, x, s, w", f"Natural parameters of `{name}`.", body)
+            lines += self.moments(layer.moments)
+            lines += self.sample(layer)
+        else:
+            lines += self.draw(layer.draw)
+            lines += ["", "", f"fields__{name} = sample__{name} = moments__{name} = means__{name} = no_conditional"]
         lines += self.tempered(layer) if not layer.coloured else []
-        lines += self.scan(layer.scan) if layer.scan else []
+        lines += self.scan_of(layer) if layer.scan else []
         for what, formula in layer.formulas.items():
             body = [f"    return {expression(formula)}"]
             lines += function(f"{what}__{name}", ", ".join(layer.etas), f"{what} of every unit of `{name}`.", body)
@@ -54,7 +57,7 @@ class LayerPrinter:
         text = ", ".join(re.sub(r"\binf\b", "math.inf", repr(g)) for g in given)
         return [f"DENSITY__{layer.layer} = Density({text})"]
 
-    def field(self, layer: LayerKernels, kernel: Kernel) -> Lines:
+    def field(self, layer: LayerKernels, kernel: Kernel, name: str = "") -> Lines:
         """eta of a layer. Linear fields are held in the workspace; others stay small where they do not vary."""
         held, shape = kernel.held, listed(kernel.shape)
         letters = (BATCH, *kernel.letters) if held else kernel.letters
@@ -70,7 +73,23 @@ class LayerPrinter:
         if not started:
             body.append("    eta[...] = 0.0" if held else "    eta = np.zeros((), DTYPE)")
         body += self.at_beta(layer, kernel)
-        return function(f"{kernel.name}__{layer.layer}", "p, x, s, w", comment(kernel.equation), body)
+        name = name or f"{kernel.name}__{layer.layer}"
+        return function(name, "p, x, s, w", comment(kernel.equation), body)
+
+    @staticmethod
+    def field_by_unit(layer: LayerKernels, kernel: Kernel) -> Lines:
+        """eta of a layer that inner forms hold: that of every unit in turn."""
+        name, shape = f"{kernel.name}__{layer.layer}", listed(kernel.shape)
+        assert layer.scan is not None
+        at = ", ".join(layer.scan.site)
+        body = [
+            "    x = with_forms(p, x, s, w)",
+            f'    eta = w("{kernel.name}:{layer.layer}", (rows(x), {shape}))',
+            f"    for ({listed(layer.scan.site)}) in np.ndindex({listed(layer.shape)}):",
+            f"        eta[:, {at}] = unit_{name}(p, x, s, w, {at})",
+            "    return eta",
+        ]
+        return function(name, "p, x, s, w", comment(kernel.equation), body)
 
     def added(self, section: Section, kernel: Kernel, letters: tuple[str, ...], weight: str, started: bool) -> Lines:
         """A section of a field, added to those before it."""
@@ -114,7 +133,8 @@ class LayerPrinter:
         sites, number = layer.scan.site, layer.etas.index(kernel.name)
         at = ", ".join(sites)
         letters = tuple(x for x in (BATCH, *kernel.letters) if x not in sites)
-        body = [f"    eta = np.zeros(({listed(('rows(x)', *layer.field_shape[len(layer.shape) :]))}), DTYPE)"]
+        body = ["    x = with_forms(p, x, s, w)"] if layer.by_unit else []
+        body += [f"    eta = np.zeros(({listed(('rows(x)', *layer.field_shape[len(layer.shape) :]))}), DTYPE)"]
         for section in kernel.sections:
             weight = "" if kernel.label is not None else f's.weights["{section.label}"]'
             steps, value = self.steps.value(section, {} if section.target is not None else {x: x for x in sites})
@@ -192,21 +212,43 @@ class LayerPrinter:
             InPlace(draw.layer, draw.overwritten, "new").statements(draw.formula),
         )
 
-    @staticmethod
-    def scan(scan: Scan) -> Lines:
+    def scan_of(self, layer: LayerKernels) -> Lines:
+        """The scan of a layer."""
+        assert layer.scan is not None
+        return self.scan(layer.scan)
+
+    def scan(self, scan: Scan) -> Lines:
         """Every unit in turn, each given the newest values of all others."""
         name, sites = scan.layer, scan.site
         at = ", ".join(sites)
         body = [
+            *(["    x = with_forms(p, x, s, w)"] if scan.changes else []),
             f'    uniform = fill(random, w("u:{name}", (rows(x), {listed(scan.shape)})))',
-            f"    for {at}{',' if len(sites) == 1 else ''} in np.ndindex({', '.join(map(str, scan.shape))}):",
+            f"    for ({listed(sites)}) in np.ndindex({listed(scan.shape)}):",
             *(f"        {k.name} = unit_{k.name}__{name}(p, x, s, w, {at})" for k in scan.fields),
             f"        u = uniform[:, {at}]",
             f"        new = {expression(scan.formula)}",
-            f'        x["{name}"][:, {at}] = new if keep is None else np.where(keep[:, {at}], x["{name}"][:, {at}], new)',
+            f'        new = new if keep is None else np.where(keep[:, {at}], x["{name}"][:, {at}], new)',
+            *([f"        change_forms__{name}(p, x, s, w, new, {at})"] if scan.changes else []),
+            f'        x["{name}"][:, {at}] = new',
         ]
         doc = f"Draw the units of `{name}` one after the other, into x, but for entries that `keep` marks."
-        return function(f"scan__{name}", "p, x, s, random, w, keep=None", doc, body)
+        return [
+            *(self.changes(scan) if scan.changes else []),
+            *function(f"scan__{name}", "p, x, s, random, w, keep=None", doc, body),
+        ]
+
+    def changes(self, scan: Scan) -> Lines:
+        """What the inner forms change by as one unit takes a new value."""
+        sites = scan.site
+        body: Lines = []
+        for kernel in scan.changes:
+            for section in kernel.sections:
+                steps, value = self.steps.value(section, {x: x for x in sites})
+                value = align(times(value, section, ""), section.letters, (BATCH, *kernel.letters))
+                body += [*steps, f'    x["{kernel.name}"] += {value}']
+        doc = f"Change the inner forms in x as one unit of `{scan.layer}` takes the values `new`."
+        return function(f"change_forms__{scan.layer}", f"p, x, s, w, new, {', '.join(sites)}", doc, body)
 
     # --- annealing
 
@@ -221,7 +263,7 @@ class LayerPrinter:
 
     def split_fields(self, layer: LayerKernels) -> Lines:
         """The fields as they are, and nothing that is the same for all chains."""
-        zeros = ", ".join("0.0" for _ in layer.fields)
+        zeros = ", ".join("0.0" for _ in layer.etas)
         return split_function(layer.layer, [f"    return fields__{layer.layer}(p, x, s, w), ({zeros},)"])
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from energydsl.backends.numpy.layers import LayerPrinter
 from energydsl.backends.numpy.steps import Steps, align, times
 from energydsl.backends.runtime_text import numpy_runtime
-from energydsl.backends.text import Lines, Printed, comment, function, packed
+from energydsl.backends.text import Lines, Printed, comment, function, listed, packed
 from energydsl.derive.records import BlockPart
 from energydsl.energy.terms import BASE
-from energydsl.kernels.program import Kernel, KernelProgram, LayerKernels, Section
+from energydsl.kernels.program import BATCH, Kernel, KernelProgram, LayerKernels, Section
 from energydsl.options import DType, Precision
 
 
@@ -37,9 +37,11 @@ class Printer:
     def model(self) -> str:
         """The text of the model."""
         program = self.program
-        body = [line for layer in program.layers.values() for line in self.layers.layer(layer)]
+        body = self.forms() if program.forms else []
+        body += [line for layer in program.layers.values() for line in self.layers.layer(layer)]
         body += self.energy(program.energy)
         body += [line for name, kernel in program.gradients.items() for line in self.gradient(name, kernel)]
+        body += [line for name, kernel in program.slopes.items() for line in self.slope(name, kernel)]
         body += self.tables()
         head = [
             "",
@@ -61,7 +63,21 @@ class Printer:
         constants = [f"{name} = {text}" for text, name in self.steps.constants.items()]
         return "\n".join([*head, *edges, *colours, *constants, "", *body, ""])
 
-    # --- energy and gradient
+    # --- inner forms, energy and gradient
+
+    def forms(self) -> Lines:
+        """The inner forms of a state."""
+        body = ['    if "form 1" in x:', "        return x", "    x = dict(x)"]
+        for name, kernel in self.program.forms.items():
+            letters = (BATCH, *kernel.letters)
+            shape = ", ".join(["rows(x)", *map(str, kernel.shape)])
+            body.append(f"    form = np.zeros(({shape},), DTYPE)")
+            for section in kernel.sections:
+                steps, value = self.steps.value(section, {})
+                body += [*steps, f"    form += {align(times(value, section, ''), section.letters, letters)}"]
+            body.append(f'    x["{name}"] = form')
+        doc = "A state with the inner forms beside it, made anew where they are not there; its arrays are those of x."
+        return function("with_forms", "p, x, s, w", doc, [*body, "    return x"])
 
     def energy(self, kernel: Kernel) -> Lines:
         """The energy by term."""
@@ -118,6 +134,20 @@ class Printer:
             f"    matmul({left}, {right}, out={flat}{', add=onto is not None' if kernel.onto else ''}{weights})",
         ]
 
+    def slope(self, name: str, kernel: Kernel) -> Lines:
+        """dE/dx of a layer, times beta and the weights of the terms."""
+        letters = (BATCH, *kernel.letters)
+        body = [f'    total = w("slope:{name}", (rows(x), {listed(kernel.shape)}))', "    total[...] = 0.0"]
+        for section in kernel.sections:
+            steps, value = self.steps.value(section, {})
+            value = times(value, section, "" if section.label == BASE else f's.beta * s.weights["{section.label}"]')
+            if section.target is not None:
+                body += [*steps, *self.steps.scatter(section, letters, kernel.shape, "total", value)]
+            else:
+                body += [*steps, f"    total += {align(value, section.letters, letters)}"]
+        doc = f"{comment(kernel.equation)}, times beta and weights; overwritten by the next call."
+        return function(f"slope__{name}", "p, x, s, w", doc, [*body, "    return total"])
+
     # --- tables and sweeps
 
     def tables(self) -> Lines:
@@ -134,6 +164,7 @@ class Printer:
             *(line for layer in self.program.layers.values() for line in _members(layer)),
             "}",
             f"gradients = {{{', '.join(f'{n!r}: gradient__{n}' for n in gradients)}}}",
+            f"slopes = {{{', '.join(f'{n!r}: slope__{n}' for n in self.program.slopes)}}}",
             "# those that can be added onto the parameter itself: gradients['W'](p, x, s, -rate * weights, w, p['W'])",
             f"direct = {[n for n, kernel in gradients.items() if kernel.onto]!r}",
             "# Gibbs blocks when nothing is clamped, and with data clamped",

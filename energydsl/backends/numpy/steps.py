@@ -46,20 +46,23 @@ class Steps:
         """One step."""
         match step:
             case Define():
-                return self.define(step)
+                return self.define(step, fixed)
             case Contract():
                 return [f"    {step.out} = {self.contract(step, section, fixed)}"]
             case Matmul():
                 return [f"    {step.out} = {self.matmul(step, section, fixed)}"]
 
-    def define(self, step: Define) -> Lines:
+    def define(self, step: Define, fixed: Fixed) -> Lines:
         """A function of a sum of products."""
         lines: Lines = []
         parts = []
         for section in step.sections:
-            steps, value = self.value(section, {})
+            steps, value = self.value(section, fixed)
             lines += steps
-            parts.append(align(times(value, section, ""), section.letters, step.letters))
+            own = tuple(x for x in section.letters if x not in step.letters)
+            parts.append(align(times(value, section, ""), section.letters, (*step.letters, *own)))
+        if step.aggregate:
+            return [*lines, f"    {step.out} = {call(step.function, [str(len(step.letters)), *parts])}"]
         total = " + ".join(parts) or "0.0"
         return [*lines, f"    {step.out} = {call(step.function, [total]) if step.function else total}"]
 
@@ -147,10 +150,7 @@ class Steps:
             return self.numbers(access.numbers, fixed)
         text = self.array(access)
         if access.source == "local":
-            if access.indices is None:
-                return text
-            at = [":"] * (BATCH in access.letters) + [fixed.get(i.plain or "", ":") for i in access.indices]
-            return f"{text}[{', '.join(at)}]"
+            return text
         exponent = access.exponent
         if access.source == "x" and exponent == 2.0:
             text, exponent = f'square(x, "{access.name}")', 1.0
@@ -165,6 +165,8 @@ class Steps:
         match access.source:
             case "x":
                 return f'x["{access.name}"]'
+            case "new":
+                return "new"
             case "p":
                 return f'p["{access.name}"]'
             case "support":

@@ -186,12 +186,12 @@ def derive_network(model: Resolved, energy: Energy, parts: Factorisation) -> Net
     """What is derived from a model with directed parts; `energy` holds all generative terms. Raises `ModelError`."""
     core = parts.core.derive()
     drawn = [p.derive() for p in parts.generative]
-    conditionals = dict(core.conditionals)
-    units = dict(core.parts)
+    conditionals, families, units = dict(core.conditionals), dict(core.families), dict(core.parts)
     for factor, derived in zip(parts.generative, drawn, strict=True):
         conditionals |= {n: derived.conditionals[n] for n in factor.targets}
+        families |= {n: derived.families[n] for n in factor.targets}
         units |= {n: derived.parts[n] for n in factor.targets}
-    named = {n: conditionals[n] for n in model.random_layers()}
+    named = {n: conditionals[n] for n in model.random_layers() if n in conditionals}
     hidden = model.by_role("hidden")
     states = log_states([model.layers[n] for n in hidden])
     couplings = core.couplings.union(*(d.couplings for d in drawn), *(p.derive().couplings for p in parts.recognition))
@@ -200,8 +200,10 @@ def derive_network(model: Resolved, energy: Energy, parts: Factorisation) -> Net
         model=model,
         energy=energy,
         conditionals=MappingProxyType(named),
-        parts=MappingProxyType({n: units[n] for n in model.random_layers()}),
+        families=MappingProxyType(families),
+        parts=MappingProxyType({n: units[n] for n in named}),
         gradients=MappingProxyType({n: _gradient(model, parts, every, p) for n, p in model.params.items()}),
+        slopes=core.slopes,
         free_energy=FreeEnergy((), _log_likelihood(model, parts, core)),
         log2_states=states,
         verdicts=directed_verdicts(model, _unrecognised(model, parts), states, core.log2_states),

@@ -20,9 +20,7 @@ class AtData(Chains):
     def init(self, phases: Phases) -> None:
         """What is drawn first need not be copied; a layer that both phases average is one array of samples for both."""
         engine, positive, negative = phases.engine, phases.positive, phases.negative
-        schedule = engine.derived.schedule(frozenset())
-        first = {part.layer for part in schedule[0] if part.kind == "whole"}
-        copied = [n for n in engine.model.random_layers() if n not in first]
+        copied = [n for n in engine.model.random_layers() if n not in negative.move.first]
         shared = [
             n for n in engine.model.by_role("hidden") if n in copied and n in negative.means and n in positive.means
         ]

@@ -16,7 +16,7 @@ from energydsl.program.states import random_state
 
 @dataclass(frozen=True)
 class Chains(ABC):
-    """sweeps: Gibbs sweeps an update. repeatable: whether a step is the same work on the same arrays every time."""
+    """sweeps: an update makes. repeatable: whether a step is the same work on the same arrays every time."""
 
     sweeps: int = defaults.SWEEPS
     repeatable = True
@@ -37,7 +37,7 @@ class Chains(ABC):
         """Put the chains where they begin, and run their sweeps; the last leaves means of what is drawn last."""
         self.start(phases)
         side = phases.negative
-        phases.engine.sweep(params, side.samples, phases.settings, phases.random, side.parts, side.sweeps, side.means)
+        side.move.sweep(params, side.samples, phases.settings, phases.random, side.sweeps, side.means)
 
     def take(self, phases: Phases, chains: Arrays) -> None:
         """Go on from the chains of another run, as often as they are needed."""

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from energydsl import defaults
 from energydsl.backends.interface import Array, Arrays
 from energydsl.learning.chains.record import Chains
 from energydsl.learning.objective.record import NO_FLOORS, Objective
 from energydsl.learning.phases import (
     Phases,
-    averaged,
     fill_second_moments,
     middle,
     on_device,
@@ -19,38 +19,54 @@ from energydsl.learning.phases import (
     side_of,
 )
 from energydsl.learning.posterior.record import Posterior
+from energydsl.options import SamplerName
 from energydsl.program import Engine
 from energydsl.program.gradients import add_gradient, weighted_gradient
+from energydsl.program.samplers import fitting, transition
 from energydsl.random import Rng
 
 
 @dataclass(frozen=True)
 class Likelihood(Objective[Phases]):
-    """-log p(data). posterior: how latents are found given data. chains: where the model's expectation comes from."""
+    """-log p(data).
+
+    posterior: how latents are found given data. chains: where the model's expectation comes from. sampler: how both are drawn.
+    """
 
     posterior: Posterior
     chains: Chains
     weight: float = 1.0
+    sampler: SamplerName = defaults.SAMPLER
 
     @property
     def repeatable(self) -> bool:
         """Whether neither phase makes arrays anew."""
         return self.posterior.repeatable and self.chains.repeatable
 
+    def repeats(self, state: Phases) -> bool:
+        """Nor what moves the chains."""
+        return self.repeatable and state.positive.move.repeatable and state.negative.move.repeatable
+
     def init(self, engine: Engine, batch: int, random: Rng, floors: Mapping[str, Array] = NO_FLOORS) -> Phases:
         """Both phases in one batch, and chains where they begin."""
         model, count = engine.model, self.chains.number(engine.model, batch)
-        given, free = engine.derived.schedule(self.posterior.clamped(model)), engine.derived.schedule(frozenset())
-        means = self.posterior.averaged(engine, given), averaged(engine, free)
+        clamped, nothing = self.posterior.clamped(model), frozenset[str]()
+        given, free = fitting(engine, self.sampler, clamped), transition(engine, self.sampler)
+        for move in (given, free):
+            move.follow()
+        means = self.posterior.averaged(engine, given), set(free.averaged)
         kept = on_device(engine, floors)
         both = shared_rows(engine, batch + count, means[0] | means[1] | set(kept))
         row = engine.xp.full(batch + count, 1.0 / batch, engine.dtype)
         row[batch:] = -1.0 / count
         row *= self.weight
-        positive = side_of(both, slice(0, batch), means[0], given, self.posterior.count(given), engine.xp)
-        negative = side_of(both, slice(batch, batch + count), means[1], free, self.chains.sweeps, engine.xp)
+        half, rest, sweeps = slice(0, batch), slice(batch, batch + count), self.posterior.count(given)
+        positive = side_of(engine, both, half, means[0], clamped, given, sweeps)
+        negative = side_of(engine, both, rest, means[1], nothing, free, self.chains.sweeps)
         phases = Phases(engine, random, engine.settings(), batch, both, row, kept, positive, negative)
         self.chains.init(phases)
+        for side in (positive, negative):
+            side.move.begin(side.samples)
         return phases
 
     def load(self, state: Phases, data: Arrays) -> None:
@@ -93,11 +109,16 @@ class Likelihood(Objective[Phases]):
         """The chains, and latents that are carried over."""
         saved = {f"negative/{n}": a for n, a in state.negative.samples.items()}
         saved |= {f"positive/{n}": state.positive.samples[n] for n in state.engine.model.by_role("hidden")}
+        for name, side in (("negative", state.negative), ("positive", state.positive)):
+            saved |= {f"sampler/{name}/{n}": a.astype(state.engine.dtype) for n, a in side.move.arrays().items()}
         return {n: state.engine.host(a) for n, a in saved.items()}
 
     def restore(self, state: Phases, saved: Arrays) -> None:
         """Go on from what `arrays` gave."""
         sides = {"negative": state.negative, "positive": state.positive}
         for key, array in saved.items():
-            side, name = key.split("/")
+            side, name = key.removeprefix("sampler/").split("/")
+            if key.startswith("sampler/"):
+                sides[side].move.restore({name: array})
+                continue
             state.engine.kernels.load(sides[side].samples[name], array)

@@ -32,6 +32,10 @@ class Objective(ABC, Generic[State]):
         """Whether a step is the same work on the same arrays every time."""
         return True
 
+    def repeats(self, state: State) -> bool:
+        """Whether that holds with what the state holds."""
+        return self.repeatable
+
     @abstractmethod
     def init(self, engine: Engine, batch: int, random: Rng, floors: Mapping[str, Array] = NO_FLOORS) -> State:
         """Buffers for batches of so many rows, and chains where they begin.

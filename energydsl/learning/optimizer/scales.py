@@ -93,8 +93,8 @@ def _with_learned_precisions(program: Engine) -> list[str]:
     """The visible layers of Normal units, whole or truncated, whose squares stand with parameters that are learned."""
     params, found = program.model.params, []
     for name in program.model.by_role("visible"):
-        conditional = program.derived.conditionals[name]
-        if conditional.distribution.powers == (1, 2) and not conditional.distribution.density:
+        conditional = program.derived.conditionals.get(name)
+        if conditional and conditional.distribution.powers == (1, 2) and not conditional.distribution.density:
             atoms = (a for p in _holding(conditional).parts for f, _ in p.monomial.factors for a in entries(f))
             names = [a.name for a in atoms if a.kind == "param"]
             found += [name] if any("frozen" not in params[n].constraints for n in names) else []

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from energydsl.backends.interface import Arrays
 from energydsl.backends.numpy.runtime import Moments
-from energydsl.derive.records import Schedule
 from energydsl.learning.phases import Phases
 from energydsl.learning.posterior.record import Posterior
 from energydsl.program import Engine
 from energydsl.program.mean_field import initial_moments, mean_field_sweeps
+from energydsl.program.samplers import Transition
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class MeanField(Posterior):
 
     needs = "mean_field"
 
-    def averaged(self, engine: Engine, schedule: Schedule) -> set[str]:
+    def averaged(self, engine: Engine, move: Transition) -> set[str]:
         """All latents."""
         return set(engine.model.by_role("hidden"))
 

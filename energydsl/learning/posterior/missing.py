@@ -32,6 +32,6 @@ class WithMissing(Posterior):
     def step(self, phases: Phases, params: Arrays) -> None:
         """Draw all that is missing, then average the latents drawn last, given it."""
         engine, side, settings = phases.engine, phases.positive, phases.settings
-        engine.sweep(params, side.samples, settings, phases.random, side.parts, side.sweeps, None, side.keep)
+        side.move.sweep(params, side.samples, settings, phases.random, side.sweeps, None, side.keep)
         for name in side.means:
             engine.kernels.layers[name].means(params, side.samples, settings, engine.workspace, side.means)

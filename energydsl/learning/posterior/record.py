@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from energydsl import defaults
 from energydsl.backends.interface import Arrays
-from energydsl.derive.records import Schedule
-from energydsl.learning.phases import Phases, averaged
+from energydsl.learning.phases import Phases
 from energydsl.model.records import Resolved
 from energydsl.program import Engine
+from energydsl.program.samplers import Transition
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Posterior(ABC):
         """The random layers that are held at the data."""
         return frozenset(model.by_role("visible"))
 
-    def averaged(self, engine: Engine, schedule: Schedule) -> set[str]:
+    def averaged(self, engine: Engine, move: Transition) -> set[str]:
         """The latents whose means are taken in place of their samples."""
-        return averaged(engine, schedule) & set(engine.model.by_role("hidden"))
+        return set(move.averaged) & set(engine.model.by_role("hidden"))
 
-    def count(self, schedule: Schedule) -> int:
+    def count(self, move: Transition) -> int:
         """The sweeps of an update."""
         return self.sweeps
 

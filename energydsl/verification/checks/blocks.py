@@ -25,6 +25,8 @@ _PAIRS = 12
 
 def listed_blocks(case: Listed) -> Iterator[Check]:
     """Every pair of units of a block, every pair of their values, every state of the rest."""
+    if not case.drawn:
+        return
     table = case.energies.reshape(case.radices())
     axis = {unit: k for k, unit in enumerate(case.unit_names())}
     worst = 0.0
@@ -37,6 +39,8 @@ def listed_blocks(case: Listed) -> Iterator[Check]:
 
 def sampled_blocks(case: Case) -> Iterator[Check]:
     """Some pairs of units of a block, each moved to one other value."""
+    if not case.drawn:
+        return
     worst, rng = 0.0, case.generator(NAME)
     for block in case.blocks():
         for _ in range(_PAIRS if len(block) > 1 else 0):

@@ -19,7 +19,7 @@ from energydsl.verification.rounding import largest
 
 def densities(case: Listed) -> Iterator[Check]:
     """One check a layer, at some states."""
-    for name, layer in case.units.items():
+    for name, layer in case.drawn.items():
         if not DOMAINS[layer.domain.name].finite:
             yield Check(f"density of {name} against quadrature", _error(case, name), 1e-9)
 

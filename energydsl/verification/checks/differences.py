@@ -26,9 +26,13 @@ _UNITS = 12
 
 def listed_differences(case: Listed) -> Iterator[Check]:
     """Of every unit, every pair of its values, every state of the rest."""
+    if not case.drawn:
+        return
     worst = 0.0
     table = case.exponents.reshape(case.radices())
     for axis, (name, unit) in enumerate(case.unit_names()):
+        if name not in case.drawn:
+            continue
         logits = log_conditionals(case, name)[:, unit, :]
         others = np.moveaxis(table, axis, -1).reshape(-1, table.shape[axis])
         expected = others[:, :1] - others
@@ -39,9 +43,11 @@ def listed_differences(case: Listed) -> Iterator[Check]:
 
 def sampled_differences(case: Case) -> Iterator[Check]:
     """Of some units, moved from where they are to one other value."""
+    if not case.drawn:
+        return
     worst, rng = 0.0, case.generator(NAME)
     at_rest = case.oracle.exponent(case.params, case.x, case.beta)
-    for name, layer in case.units.items():
+    for name, layer in case.drawn.items():
         etas = case.natural_parameters(case.x, name)
         for unit in rng.permutation(layer.size)[:_UNITS]:
             moved = with_value(case, case.x, name, int(unit), another_value(case, name))

@@ -24,6 +24,8 @@ _STARTS = 2
 def draws(case: Listed) -> Iterator[Check]:
     """Every part of a sweep, from some listed states; units that the part does not draw stay as they are."""
     parts = [part for block in case.derived.schedule(frozenset()) for part in block]
+    if not parts:
+        return
     worst = 0.0
     for row in case.generator(NAME).permutation(case.rows)[:_STARTS]:
         one = {n: v[row : row + 1].astype(float) for n, v in case.x.items()}

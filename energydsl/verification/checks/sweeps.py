@@ -22,7 +22,9 @@ _TOLERANCE = 1e-12
 
 def sweeps(case: Listed) -> Iterator[Check]:
     """Both identities over all listed states, with the transition matrix of each block written out."""
-    logs = {n: normalised(case, n) for n in case.units}
+    if not case.drawn:
+        return
+    logs = {n: normalised(case, n) for n in case.drawn}
     p, balance, most = case.p, 0.0, 0.0
     visited: list[Unit] = []
     for block in case.blocks_of(case.derived.schedule(frozenset())):
@@ -33,7 +35,7 @@ def sweeps(case: Listed) -> Iterator[Check]:
             balance, most = max(balance, largest(flow - flow.T)), max(most, largest(flow))
             after[group] = p[group] @ kernel
         p = after
-    once = len(visited) == len(set(visited)) and set(visited) == set(case.unit_names())
+    once = len(visited) == len(set(visited)) and set(visited) == {u for u in case.unit_names() if u[0] in case.drawn}
     rounding = of_weights(case.scale)
     # What is allowed must be less than the largest flow, else no kernel at all would be too wrong.
     decisive = _TOLERANCE * rounding < max(most, largest(case.p))

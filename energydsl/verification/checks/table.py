@@ -10,9 +10,11 @@ from energydsl.verification.checks.densities import densities
 from energydsl.verification.checks.differences import listed_differences, sampled_differences
 from energydsl.verification.checks.draws import draws
 from energydsl.verification.checks.energies import energies
+from energydsl.verification.checks.forms import forms
 from energydsl.verification.checks.free_energy import free_energy
 from energydsl.verification.checks.likelihood import likelihood
 from energydsl.verification.checks.log_partition import log_partition
+from energydsl.verification.checks.scores import scores
 from energydsl.verification.checks.slopes import slopes
 from energydsl.verification.checks.sweeps import sweeps
 from energydsl.verification.records import Check
@@ -23,12 +25,21 @@ LISTED: tuple[Callable[[Listed], Iterator[Check]], ...] = (
     listed_differences,
     listed_blocks,
     sweeps,
+    forms,
     draws,
     log_partition,
     free_energy,
     densities,
     slopes,
+    scores,
     likelihood,
 )
 # Where there are too many, on some of them.
-SAMPLED: tuple[Callable[[Case], Iterator[Check]], ...] = (energies, sampled_differences, sampled_blocks, slopes)
+SAMPLED: tuple[Callable[[Case], Iterator[Check]], ...] = (
+    energies,
+    sampled_differences,
+    sampled_blocks,
+    forms,
+    slopes,
+    scores,
+)

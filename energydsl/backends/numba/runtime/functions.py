@@ -132,6 +132,30 @@ def unit_softplus(x: Number) -> Number:
 
 
 @scalar
+def unit_abs(x: Number) -> Number:
+    """|x|."""
+    return abs(x)
+
+
+@scalar
+def unit_sin(x: Number) -> Number:
+    """sin(x)."""
+    return FLOAT(math.sin(x))
+
+
+@scalar
+def unit_cos(x: Number) -> Number:
+    """cos(x)."""
+    return FLOAT(math.cos(x))
+
+
+@scalar
+def unit_lgamma(x: Number) -> Number:
+    """log |Gamma(x)|."""
+    return FLOAT(math.lgamma(x))
+
+
+@scalar
 def unit_step(x: Number) -> Number:
     """1 where x > 0, else 0."""
     return FLOAT(1.0) if x > FLOAT(0.0) else FLOAT(0.0)

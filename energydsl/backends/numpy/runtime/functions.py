@@ -8,6 +8,7 @@ here, and `tests/backends/test_special_functions.py` compares each with SciPy's.
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -30,6 +31,16 @@ def softplus(x: Array, out: Array | None = None) -> Array:
     """log(1 + exp(x)), by logaddexp(0, x), in the precision of x."""
     with quiet():
         return np.logaddexp(0.0, x, out=out, dtype=np.asarray(x).dtype)
+
+
+def log_sum_exp(rank: int, *parts: Array) -> Array:
+    """log of the sum of exp over all parts, and over their axes beyond the first `rank`."""
+    with quiet():
+        whole = [part if hasattr(part, "shape") else np.full((1,) * rank, part) for part in parts]
+        flat = [part.reshape(*part.shape[:rank], -1) for part in whole]
+        top: Array = functools.reduce(np.maximum, [part.max(axis=-1) for part in flat])
+        total: Array = sum(np.exp(part - top[..., None]).sum(axis=-1) for part in flat)
+        return top + np.log(total)
 
 
 def step(x: Array, out: Array | None = None) -> Array:

@@ -75,6 +75,16 @@ class Layer(NamedTuple):
     density: object = None
 
 
+def with_forms(p: dict[str, Array], x: Any, s: SimpleNamespace, w: Any) -> Any:
+    """A state with the inner forms beside it: the state itself, where the energy has none."""
+    return x
+
+
+def no_conditional(*arguments: Any) -> Any:
+    """In the place of the kernels of a layer that has no conditional that could be drawn from."""
+    raise NotImplementedError("this layer has no conditional: functions of several units hold it")
+
+
 def draw_part(
     layer: Layer,
     part: Part,

@@ -1,0 +1,67 @@
+"""The functions of a layer for Numba: the fused text, and scans by running forms in one kernel."""
+
+from __future__ import annotations
+
+import math
+
+from energydsl.backends.fused_layers import FusedLayers
+from energydsl.backends.numba.form_scans import kernel_of
+from energydsl.backends.numpy.steps import Steps, align, times
+from energydsl.backends.text import Lines, function, listed
+from energydsl.kernels.program import LayerKernels, Section
+
+
+class NumbaLayers(FusedLayers):
+    """Prints what differs from the fused text; `kernels` collects those that are compiled for the model, by name."""
+
+    def __init__(self, steps: Steps):
+        super().__init__(steps)
+        self.kernels: dict[str, Lines] = {}
+
+    def scan_of(self, layer: LayerKernels) -> Lines:
+        """The scan of a layer: one kernel call where running forms are all that it needs."""
+        scan = layer.scan
+        assert scan is not None
+        if scan.running is None:
+            return super().scan_of(layer)
+        name, running = layer.layer, scan.running
+        kernel, text = kernel_of(running, scan.formula)
+        self.kernels[kernel] = text
+        factors = ", ".join(f's.beta * s.weights["{t.label}"] * {t.coefficient!r}' for t in running.terms)
+        steps: Lines = []
+        forms = []
+        for number, (form, sections) in enumerate(running.slopes.items()):
+            axes = (*scan.site, *(x for x in self.steps.program.forms[form].letters))
+            shape = (*layer.shape, *self.steps.program.shapes[form])
+            steps += self._table(f"slopes{number}", sections, axes, shape, math.prod(layer.shape))
+            forms.append(f'x["{form}"], ')
+        arrays = []
+        for n, term in enumerate(running.terms):
+            shape = self.steps.program.shapes[term.forms[0]]
+            for k, section in enumerate(term.arrays):
+                letters = tuple(section.sizes)
+                steps += self._table(f"array{n}_{k}", (section,), letters, shape, 0)
+                arrays.append(f"array{n}_{k}")
+        slopes = "".join(f"slopes{k}, " for k in range(len(forms)))
+        given = ", ".join([f"({''.join(forms)})", f"({slopes})", *arrays])
+        body = [
+            "    x = with_forms(p, x, s, w)",
+            *steps,
+            f"    eta1 = plain_{layer.fields[0].name}__{name}(p, x, s, w)",
+            f'    uniform = fill(random, w("u:{name}", (rows(x), {listed(scan.shape)})))',
+            f'    scan_forms({kernel}, x["{name}"], eta1, uniform, keep, ({factors},), {given})',
+        ]
+        doc = f"Draw the units of `{name}` one after the other, into x, but for entries that `keep` marks."
+        plain = self.field(layer, layer.fields[0], f"plain_{layer.fields[0].name}__{name}")
+        return [*plain, *function(f"scan__{name}", "p, x, s, random, w, keep=None", doc, body)]
+
+    def _table(
+        self, out: str, sections: tuple[Section, ...], letters: tuple[str, ...], shape: tuple[int, ...], rows: int
+    ) -> Lines:
+        """Parameters over some axes as a matrix of so many rows; as a vector where they are 0."""
+        lines, parts = [], []
+        for section in sections:
+            steps, value = self.steps.value(section, {})
+            lines += steps
+            parts.append(align(times(value, section, ""), section.letters, letters))
+        return [*lines, f"    {out} = table({' + '.join(parts)}, {shape!r}, {rows})"]
