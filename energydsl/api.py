@@ -49,9 +49,9 @@ class Model:
         self.checked = compiler.check(source, overrides)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled and copied as the text, the overrides, and graphs as they were read: it is derived again."""
-        graphs = {n: g for n, g in self.resolved.graphs.items() if g.kind == "edges"}
-        return Model, (self.source, replace(self.overrides, graphs=graphs, folder=None))
+        """Pickled and copied as the text, the overrides, and graphs and initial values as they were read: it is derived again."""
+        graphs = {n: g for n, g in self.resolved.graphs.items() if g.kind in ("edges", "hyperedges")}
+        return Model, (self.source, replace(self.overrides, graphs=graphs, starts=self.resolved.starts, folder=None))
 
     def __repr__(self) -> str:
         return f"<energydsl model {self.name}: {', '.join(self.layers)}>"

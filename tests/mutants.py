@@ -16,7 +16,7 @@ import numpy as np
 import energydsl.derive
 import energydsl.graph.colouring
 import energydsl.verification.certificate
-from energydsl.augment import expand
+from energydsl.augment import expand as auxiliary
 from energydsl.augment.rule import Match
 from energydsl.augment.write import number, times
 from energydsl.backends.numpy.printer import Printer
@@ -26,7 +26,7 @@ from energydsl.derive.records import BlockPart
 from energydsl.domains import DOMAINS, FAMILIES, mapped
 from energydsl.domains.scalar import Num, Op, apply
 from energydsl.domains.table import ETA1, ETA2, HIGH, LOW, UNIFORM
-from energydsl.energy import rules, separate, statistics, targets, terms
+from energydsl.energy import expand, rules, separate, statistics, targets, terms
 from energydsl.energy.expand import Expander
 from energydsl.energy.terms import At, Energy, Term
 from energydsl.functions import FUNCTIONS
@@ -81,6 +81,10 @@ ORDINAL = "visible x[2] : integer[-1, 2]\nhidden h[2] : binary\nparam W[2, 2], d
 GAMMA = "visible x[2] : positive\nparam a[2] : positive = 2, b[2] : positive = 1\nenergy = sum((1 - a) * log(3 * x)) + b @ x"
 BETA = "visible x[2] : interval[0, 1]\nparam a[2] : positive = 2, b[2] : positive = 1\nenergy = sum((1 - a) * log(x)) + sum((1 - b) * log(1 - x))"
 SQUASHED = "visible v[3] : binary\nparam w[3] = 0.5\nenergy = - sigmoid(0.7) * sum(v * tanh(w))"
+NUMBERED = "visible s[5] : spin\nenergy = sum[n] (n + 0.5)*s[n] + sum[i < k] s[i]*s[k] / (k - i)^2"
+ORDERED = "visible s[4] : binary\nparam J[4, 4, 4]\nenergy = sum[i <= j < k] J[i, j, k]*s[i]*s[j]*s[k]"
+CHANNELS = "dim C = 2\ngraph G = grid(2, 2)\nvisible x[2, 2, C] : spin\nparam J[G, C, C]\nenergy = sum[(u, v) in G, c, d] J[u, v, c, d]*x[u, c]*x[v, d]"
+PARITY = "visible s[4] : spin\nparam J\nenergy = J * prod[i] s[i] + sum(s)"
 INPUT = "input x[3] : real\nvisible v[3] : binary\nparam A[3, 3], b[3]\nenergy = - b @ v - x @ A @ v"
 
 FORM = "dim I = 3, J = 2\nvisible x[I] : spin\nparam W[I, J], c[J], g[J] : positive = 1\nlet u = c + x @ W\nenergy t = {}\naugment t"
@@ -350,7 +354,11 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "weights of a log-sum-exp forgotten": (MIXED, rule("categorical", unit_terms(lambda z, found: [(s, t if not hasattr(t, "tail") else replace(t, tail=(("*", t.tail[-1][1].head),))) for s, t in found]))),
     "square of variance 1/2": (SQUARED, rule("real", unit_terms(doubled))),
     "square coupled with the wrong scale": (SQUARED, rule("real", unit_terms(lambda z, found: [*found[:1], *doubled(z, found[1:])]))),
-    "what has no auxiliary unit dropped": (SOFT, set_to(expand, "added", lambda f: lambda at, found: f(at, [p for p in found if "z_t" in {n.id for n in tree.names(p[1])}]))),
+    "what has no auxiliary unit dropped": (SOFT, set_to(auxiliary, "added", lambda f: lambda at, found: f(at, [p for p in found if "z_t" in {n.id for n in tree.names(p[1])}]))),
+    "index counted from one": (NUMBERED, set_to(expand, "index_values", lambda f: lambda i: f(i + Index(constant=1)))),
+    "power of an index lost": (NUMBERED, set_to(lowering, "_numbers", lambda f: lambda a, e, *rest: f(a, 1.0, *rest))),
+    "equal indices left out of i <= k": (ORDERED, set_to(Expander, "_summed", lambda f: lambda self, n, b: self._summed_where(n, b, {}))),
+    "a factor of a product lost": (PARITY, set_to(Expander, "_values", lambda f: lambda self, b, bound: list(f(self, b, bound))[1:])),
     # the fields
     "field with the wrong sign": (RBM, fields(flipped_part)),
     "top-down input forgotten": (DBM, fields(without_top_down)),
@@ -360,6 +368,7 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "weights transposed": (RBM, set_to(lowering._Lowering, "_access", transposed_access)),
     "scatter overwrites in place of adding": (CONV, source("np.add.reduceat(values[..., self.order], self.starts, axis=-1)", "values[..., self.order][..., self.starts]")),
     # blocks
+    "channels of one site mixed up": (CHANNELS, set_to(energydsl.derive, "unit_colouring", whole_parts)),
     "all layers in one block": (RBM, schedule(one_block)),
     "two blocks for an odd cycle of layers": (TRIANGLE, schedule(lambda blocks: (*blocks[:1], tuple(p for b in blocks[1:] for p in b)))),
     "coupled units drawn together": (HOPFIELD, set_to(energydsl.derive, "unit_colouring", whole_parts)),

@@ -26,7 +26,7 @@ SEEDS += [
 BITS = [
     "(", ")", "[", "]", "'", "^", "%", "--", "<-", "|", "&", "=", ",", "@", "\0", "\u202e", "²", "ﬁ", "1e308", "99999999999",
     "sum[", "sum", "in", "range(", "energy", "param", "schedule (", "layers", "visible", "real", "count", "categorical[",
-    ": positive", "symmetric", "exp(", "lgamma(", "#", '"', "1e999", "0", "-1", "/ 0", "^64", "i < j", "graph G = complete(",
+    ": positive", "symmetric", "exp(", "lgamma(", "#", '"', "1e999", "0", "-1", "/ 0", "^64", "i < j", "<= k", "prod[", "c in H", "i in c", " = file(\"/dev/null\")", "graph G = complete(",
     "class", "lambda", "__import__", "np", "eta", "eval", "...", ".", "..", " v2. ", "1..2", " * 1e308 * 10", "^2^2", " @ @ ", "+*/-",
     "augment t, t (v)\n", "marginalise v\n", "softplus(", "let u = u\n", "let q = q + 1\n", "dim Q = R, R = Q\n", "const q = q\n", "[0, 0, 0]", " / 1e-308 / 1e-308", "(1e-200)^-2 * ", "' ' ' '",
 ]  # fmt: skip

@@ -171,7 +171,7 @@ class Declared:
             case tree.Subscript(base=inner) | tree.Transpose(operand=inner):
                 return self.sign(inner)
             case tree.Reduce(binders=binders, body=inner):
-                empty = any(b.less or b.graph for b in binders)
+                empty = any(b.orders or b.graph for b in binders)
                 return min(self.sign(inner), NONNEGATIVE) if empty else self.sign(inner)
             case tree.Power(base=base, exponent=exponent):
                 even = isinstance(exponent, tree.Number) and float(exponent.text) % 2 == 0

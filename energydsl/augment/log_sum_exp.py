@@ -47,7 +47,7 @@ def _exponent(part: Piece, declared: Declared) -> tree.Expr | None:
 
 def _size(part: Piece, declared: Declared) -> tree.Expr | None:
     binder = part.binders[0]
-    if binder.less or binder.graph or len(binder.bounds) > 1:
+    if binder.orders or binder.graph or len(binder.bounds) > 1:
         return None
     return binder.bounds[0] if binder.bounds else declared.length(binder.names[0].id, part.factors)
 

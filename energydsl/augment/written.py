@@ -93,7 +93,7 @@ class Writer:
             raise Unwritable("a condition on its indices has no text")
         first, second = (self._name(str(n)) for n in names)
         rest = [b for b in binders if b not in held]
-        return [*rest, tree.Binder(self.at, (first, second), less=True)]
+        return [*rest, tree.Binder(self.at, (first, second), ("<",))]
 
     def _atom(self, atom: Atom, letters: Letters) -> tree.Expr:
         if isinstance(atom, Function):

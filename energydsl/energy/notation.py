@@ -18,6 +18,8 @@ from energydsl.model.indices import EdgeEnd, Index, Wrap
 from energydsl.model.records import Resolved
 
 _POOL = "ijklmnpqrstuvw"
+# Of the units that an edge joins.
+_ENDS = "iklmnpqrstuvw"
 
 
 class Letters:
@@ -105,7 +107,7 @@ def _in_letters(index: Index, names: Mapping[str, str]) -> Index:
     def letter(atom: IndexAtom) -> IndexAtom:
         match atom:
             case EdgeEnd(side=side, binder=binder):
-                return names.get(f"{binder}.{side}", f"{'ik'[side]}({names.get(binder, binder)})")
+                return names.get(f"{binder}.{side}", f"{_ENDS[side % len(_ENDS)]}({names.get(binder, binder)})")
             case Wrap(inner=inner, modulus=modulus):
                 return Wrap(_in_letters(inner, names), modulus)
         return names.get(atom, atom)
@@ -120,12 +122,13 @@ def atom_formula(atom: Atom, names: Mapping[str, str], letters: Letters) -> f.Fo
     if isinstance(atom, Function):
         inner = sum_formula([(m, _visible(names, m)) for m in atom.argument], letters)
         return f.Call(atom.function, (inner,))
-    if atom.kind == "support":
+    if atom.kind in ("support", "index"):
         return f.Place(lettered(atom.indices[0], names))
     indices = atom.indices
     graph = letters.model.params[atom.name].graph if atom.kind == "param" else None
-    if graph is not None and indices[0].plain is not None:
-        indices = tuple(Index.of(EdgeEnd(graph, side, indices[0].plain)) for side in (0, 1))
+    if graph is not None and not letters.model.graphs[graph].hyper and indices[0].plain is not None:
+        ends = tuple(Index.of(EdgeEnd(graph, side, indices[0].plain)) for side in (0, 1))
+        indices = (*ends, *indices[1:])
     return f.Symbol(atom.name, tuple(lettered(i, names) for i in indices), atom.kind)
 
 
@@ -173,7 +176,8 @@ def term_formula(
     named = dict(letters.name_loops(monomial, names))
     for loop in monomial.loops:
         if loop.graph:
-            for side, letter in enumerate("ik"):
+            for side in range(_ends(loop, letters)):
+                letter = _ENDS[side % len(_ENDS)]
                 key = f"{loop.name}.{side}"
                 named.setdefault(key, _free(letter, named.values()))
     above, below = _factors(monomial.factors, named, letters, target)
@@ -181,7 +185,8 @@ def term_formula(
     if size != 1 or not (above or below):
         above.insert(0, f.Number(size))
     product = above[0] if len(above) == 1 and not below else f.Product(tuple(above), tuple(below))
-    binders = sorted((_binder(loop, named) for loop in monomial.loops if loop.name not in names), key=_by_letter)
+    running = (_binder(loop, named, letters) for loop in monomial.loops if loop.name not in names)
+    binders = sorted(running, key=_by_letter)
     conditions = _chained(_condition(p, named) for p in reduced(monomial.predicates))
     if binders:
         product = f.Summation(tuple(b for b in binders if not _shown(b, conditions)), conditions, product)
@@ -195,12 +200,15 @@ def _chained(conditions: Iterable[f.Condition]) -> tuple[f.Condition, ...]:
     found: list[f.Condition] = []
     for condition in conditions:
         first, *rest = condition.sides
-        ends = (k for k, c in enumerate(found) if c.relation == "less" and c.sides[-1] == first)
-        before = next(ends, None) if condition.relation == "less" else None
-        if before is None:
-            found.append(condition)
-        else:
+        chains = [k for k, c in enumerate(found) if c.relation == condition.relation == "less"]
+        before = next((k for k in chains if found[k].sides[-1] == first), None)
+        after = next((k for k in chains if found[k].sides[0] == rest[-1]), None)
+        if before is not None:
             found[before] = replace(found[before], sides=(*found[before].sides, *rest))
+        elif after is not None:
+            found[after] = replace(found[after], sides=(first, *rest[:-1], *found[after].sides))
+        else:
+            found.append(condition)
     return tuple(found)
 
 
@@ -212,13 +220,20 @@ def _shown(binder: str | f.Edge, conditions: Iterable[f.Condition]) -> bool:
 
 def _by_letter(binder: str | f.Edge) -> tuple[bool, str]:
     """Edges first, then letters in their order."""
-    return isinstance(binder, str), binder if isinstance(binder, str) else binder.left
+    return isinstance(binder, str), binder if isinstance(binder, str) else binder.ends[0]
 
 
-def _binder(loop: Loop, names: Mapping[str, str]) -> str | f.Edge:
-    if loop.graph:
-        return f.Edge(names[f"{loop.name}.0"], names[f"{loop.name}.1"], loop.graph)
-    return names[loop.name]
+def _ends(loop: Loop, letters: Letters) -> int:
+    """How many units an edge of a loop joins."""
+    graph = letters.model.graphs[loop.graph]
+    return len(graph.edges[loop.low]) if graph.hyper else 2
+
+
+def _binder(loop: Loop, names: Mapping[str, str], letters: Letters) -> str | f.Edge:
+    if not loop.graph:
+        return names[loop.name]
+    ends = tuple(names[f"{loop.name}.{side}"] for side in range(_ends(loop, letters)))
+    return f.Edge(ends, loop.graph, names[loop.name] if letters.model.graphs[loop.graph].hyper else "")
 
 
 def _condition(predicate: Predicate, names: Mapping[str, str]) -> f.Condition:

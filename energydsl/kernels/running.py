@@ -109,7 +109,7 @@ class _Reader:
         return Var(f"u{self.forms.index(entry.name)}")
 
     def _array(self, monomial: Monomial) -> Scalar:
-        if any(a.kind not in ("param", "const") for f, _ in monomial.factors for a in entries(f)):
+        if any(a.kind not in ("param", "const", "index") for f, _ in monomial.factors for a in entries(f)):
             raise Unfit
         if monomial not in self.arrays:
             self.arrays.append(monomial)
@@ -163,7 +163,7 @@ def _windows(form: Form, layer: Layer, lowered: Lowered) -> tuple[Window, ...]:
 
 def _check_numbers(gain: Monomial) -> None:
     """Raises `Unfit` where what a form gains hangs on units or inputs."""
-    if any(a.kind not in ("param", "const") for f, _ in gain.factors for a in entries(f)):
+    if any(a.kind not in ("param", "const", "index") for f, _ in gain.factors for a in entries(f)):
         raise Unfit
 
 

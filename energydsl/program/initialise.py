@@ -36,7 +36,17 @@ def _initial(engine: Engine, param: Param, rng: np.random.Generator, data: Array
             return np.asarray(rng.normal(init.arguments["mean"], init.arguments["sd"], size))
         case "uniform":
             return np.asarray(rng.uniform(init.arguments["low"], init.arguments["high"], size))
+        case "file":
+            return np.array(init.values)
+        case "rademacher":
+            return init.arguments["scale"] * _signs(param, rng)
     return base_bias(engine, init.layer, data.get(init.layer))
+
+
+def _signs(param: Param, rng: np.random.Generator) -> Array:
+    """+1 or -1 with equal chances; a symmetric matrix has one sign for each pair."""
+    signs = np.asarray(rng.choice([-1.0, 1.0], param.shape))
+    return np.tril(signs) + np.tril(signs, -1).T if "symmetric" in param.constraints else signs
 
 
 def constrained(param: Param, value: Array) -> Array:

@@ -36,8 +36,8 @@ def print_expr(node: tree.Expr) -> str:
         case tree.Modulo(left=left, modulus=modulus):
             shown_left = left.id if isinstance(left, tree.Name) else f"({print_expr(left)})"
             return f"{shown_left} % {_at(modulus, _POSTFIX)}"
-        case tree.Reduce(binders=binders, body=body):
-            return f"sum[{', '.join(map(_binder, binders))}] {_at(body, _PRODUCT)}"
+        case tree.Reduce(binders=binders, body=body, operator=operator):
+            return f"{operator}[{', '.join(map(_binder, binders))}] {_at(body, _PRODUCT)}"
         case tree.Product():
             return _product(node)
         case tree.Sum():
@@ -118,8 +118,10 @@ def _comma(nodes: Sequence[tree.Expr]) -> str:
 
 def _binder(binder: tree.Binder) -> str:
     first = binder.names[0].id
-    if binder.less:
-        return f"{first} < {binder.names[1].id}"
+    if binder.orders:
+        return first + "".join(f" {o} {n.id}" for o, n in zip(binder.orders, binder.names[1:], strict=True))
+    if binder.graph is not None and len(binder.names) == 1:
+        return f"{first} in {binder.graph.id}"
     if binder.graph is not None:
         return f"({first}, {binder.names[1].id}) in {binder.graph.id}"
     return f"{first} in range({_comma(binder.bounds)})" if binder.bounds else first

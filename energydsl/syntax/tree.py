@@ -114,10 +114,11 @@ class Sum(Node):
 
 @dataclass(frozen=True)
 class Reduce(Node):
-    """`sum[binders] body`."""
+    """`sum[binders] body`, or `prod[binders] body`."""
 
     binders: tuple[Binder, ...]
     body: Expr
+    operator: str = "sum"
 
 
 Expr = (
@@ -127,10 +128,10 @@ Expr = (
 
 @dataclass(frozen=True)
 class Binder(Node):
-    """`i` | `i < k` | `i in range(bounds)` | `(i, k) in graph`."""
+    """`i` | `i < j <= k` | `i in range(bounds)` | `(i, k) in graph` | `c in graph` | `i in c`; `orders` has `<` or `<=` between one name and the next."""
 
     names: tuple[Name, ...]
-    less: bool = False
+    orders: tuple[str, ...] = ()
     bounds: tuple[Expr, ...] = ()
     graph: Name | None = None
 

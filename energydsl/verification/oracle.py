@@ -5,7 +5,6 @@ Shares no code with `energy/` and what comes after it; a derivation is right whe
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -150,7 +149,7 @@ class _Walk:
     def value(self, node: ex.Expression, env: Mapping[str, int]) -> Array:
         """An expression where indices have the values of `env`."""
         match node:
-            case ex.Constant() | ex.Reference() | ex.Element() | ex.EdgeElement():
+            case ex.Constant() | ex.Reference() | ex.Element() | ex.EdgeElement() | ex.IndexValue():
                 return self.leaf(node, env)
             case ex.Added() | ex.Multiplied() | ex.Divided():
                 return self.elementwise(node, env)
@@ -167,11 +166,15 @@ class _Walk:
             case ex.Totalled(operand=operand):
                 whole = self.value(operand, env)
                 return np.asarray(whole.reshape(len(whole), -1).sum(axis=1))
-            case ex.Summed():
-                return self.summed(node, env)
+            case ex.Summed() | ex.ProductOver():
+                return self.reduced(node, env)
         raise AssertionError(node)
 
-    def leaf(self, node: ex.Constant | ex.Reference | ex.Element | ex.EdgeElement, env: Mapping[str, int]) -> Array:
+    def leaf(
+        self,
+        node: ex.Constant | ex.Reference | ex.Element | ex.EdgeElement | ex.IndexValue,
+        env: Mapping[str, int],
+    ) -> Array:
         """A number, an array, or an entry of one."""
         match node:
             case ex.Constant(value=value):
@@ -182,10 +185,13 @@ class _Walk:
                 return self.params[name] if kind == "param" else self.state[name]
             case ex.Element():
                 return self.element(node, env)
-            case ex.EdgeElement(param=param, graph=graph, left=left, right=right):
+            case ex.IndexValue(index=index):
+                return np.full(1, float(_number(index, env)))
+            case ex.EdgeElement(param=param, graph=graph, left=left, right=right, indices=further):
                 pair = sorted((env[left], env[right]))
                 number = next(k for k, e in enumerate(self.oracle.edges[graph]) if list(e) == pair)
-                return self.params[param][:, number]
+                at: tuple[Any, ...] = (slice(None), number, *(_number(i, env) for i in further))
+                return np.asarray(self.params[param][at])
 
     def elementwise(self, node: ex.Added | ex.Multiplied | ex.Divided, env: Mapping[str, int]) -> Array:
         """A sum, product or quotient; a side of fewer axes has its entries repeated along the others."""
@@ -210,20 +216,31 @@ class _Walk:
         index: tuple[Any, ...] = (slice(None), *at)
         return np.asarray(whole[index])
 
-    def summed(self, node: ex.Summed, env: Mapping[str, int]) -> Array:
-        """The sum of the body over all that the binders run over."""
-        total = np.zeros(1)
+    def reduced(self, node: ex.Summed | ex.ProductOver, env: Mapping[str, int]) -> Array:
+        """The sum, or product, of the body over all that the binders run over."""
+        adds = isinstance(node, ex.Summed)
+        total = np.zeros(1) if adds else np.ones(1)
         above = [b for b in node.binders if isinstance(b, ex.Range) and b.above is not None]
-        for chosen in itertools.product(*map(self.choices, node.binders)):
-            inner = dict(env)
-            for part in chosen:
-                inner |= part
-            if all(inner[str(b.above)] < inner[b.name] for b in above):
-                total = total + self.value(node.body, inner)
+        for inner in self.every(node.binders, dict(env)):
+            if all(inner[str(b.above)] + b.strict <= inner[b.name] for b in above):
+                value = self.value(node.body, inner)
+                total = total + value if adds else total * value
         return total
 
-    def choices(self, binder: ex.Range | ex.Edges) -> list[dict[str, int]]:
+    def every(self, binders: tuple[ex.AnyBinder, ...], env: dict[str, int]) -> Iterator[dict[str, int]]:
+        """All values of the indices of some binders, beside those of `env`."""
+        if not binders:
+            yield env
+            return
+        for part in self.choices(binders[0], env):
+            yield from self.every(binders[1:], env | part)
+
+    def choices(self, binder: ex.AnyBinder, env: Mapping[str, int]) -> list[dict[str, int]]:
         """The values of the indices of one binder, in turn."""
+        if isinstance(binder, ex.Hyperedges):
+            return [{binder.name: n} for n in range(len(self.oracle.edges[binder.graph]))]
+        if isinstance(binder, ex.Members):
+            return [{binder.name: int(u)} for u in self.oracle.edges[binder.graph][env[binder.of]] if u >= 0]
         if isinstance(binder, ex.Edges):
             return [{binder.left: int(i), binder.right: int(k)} for i, k in self.oracle.edges[binder.graph]]
         return [{binder.name: n} for n in range(binder.low, binder.high)]
