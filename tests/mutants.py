@@ -168,7 +168,7 @@ def rule(unit: str, change: Callable[[Match], Match]) -> Patch:
 
         return tuple(replace(r, match=changed(r.match)) if r.unit == unit else r for r in rules)
 
-    return set_to(expand, "RULES", make)
+    return set_to(auxiliary, "RULES", make)
 
 
 def unit_terms(change: Callable[[Any, list[Any]], list[Any]]) -> Callable[[Match], Match]:
