@@ -1,6 +1,6 @@
 """Is a hidden Markov model, written as an energy, exact, and does training find the parameters of a generated set?
 
-    python benchmarks/markov.py [--epochs 60]
+    python benchmarks/markov.py [--epochs 60] [--starts 4]
 
 Log-likelihoods and p(z_t | x) beside those of the forward-backward recursions (Rabiner 1989); then training on sequences drawn from
 known parameters. Both phases of the gradient are exact draws of whole paths (the sampler `tree`). Energies that differ by a
@@ -71,6 +71,9 @@ def main() -> None:
     """Print the figures, and the probabilities side by side."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument(
+        "--starts", type=int, default=4, help="the likelihood has several maxima; the best fit is shown"
+    )
     options = parser.parse_args()
     program = ed.loads(TEXT).compile("numpy", "float64")
     steps = program.model.layers["x"].size
@@ -89,14 +92,18 @@ def main() -> None:
     away = abs(marginals - np.array([posterior for _, posterior in recursions])).max()
     print(f"{ROWS} sequences of {steps}: log p(x) within {off:.0e}, p(z_t | x) within {away:.0e} of forward-backward")
 
-    since = time.perf_counter()
     method, rate = ed.PCD(sampler="tree", chains=CHAINS, latent_sweeps=1), ed.Adam(lr=0.1, schedule="cosine")
-    run = ed.train(program, rows, method, rate, epochs=options.epochs, batch=200, seed=1, validation=0.0)
-    gain = ed.evaluate(run, rows, "exact").rows - ideal
-    print(
-        f"log-likelihood of the fit less that of the truth: {gain.mean():+.3f} nats a sequence ({time.perf_counter() - since:.0f} s)"
-    )
-    wanted, plain = tables(program, truth), tables(program, run.params)
+    fits = []
+    for seed in range(1, options.starts + 1):
+        since = time.perf_counter()
+        run = ed.train(program, rows, method, rate, epochs=options.epochs, batch=200, seed=seed, validation=0.0)
+        gain = float((ed.evaluate(run, rows, "exact").rows - ideal).mean())
+        fits.append((gain, run.params))
+        print(
+            f"start {seed}: log-likelihood of these sequences less that under the truth {gain:+.3f} nats each ({time.perf_counter() - since:.0f} s)"
+        )
+    best = max(fits, key=lambda fit: fit[0])[1]
+    wanted, plain = tables(program, truth), tables(program, best)
     every = (renamed(plain, order) for order in itertools.permutations(range(3)))
     found = min(every, key=lambda t: abs(t["p(x_t | z_t)"] - wanted["p(x_t | z_t)"]).max())
     for name, table in wanted.items():

@@ -196,7 +196,9 @@ def test_training_by_exact_draws_recovers_a_hidden_markov_model() -> None:
     fitted = ed.evaluate(run, drawn, "exact").log_likelihood
     assert fitted > ideal - 0.05
     found, wanted = hidden_markov_tables(program, run.params), hidden_markov_tables(program, truth)
-    others = {n: table[::-1, ::-1] if n == "moves" else table[::-1] for n, table in found.items()}  # states have no names
+    others = {
+        n: table[::-1, ::-1] if n == "moves" else table[::-1] for n, table in found.items()
+    }  # states have no names
     found = min(found, others, key=lambda tables: abs(tables["seen"] - wanted["seen"]).max())
     for name, table in wanted.items():
         np.testing.assert_allclose(found[name], table, atol=0.08, err_msg=name)
