@@ -194,7 +194,7 @@ def field_of_experts(figure: Figure) -> None:
     """Trained on images in which neighbours are alike: its filters are differences, and its samples are smooth as well."""
     smooth = gaussian_filter(RNG(0).normal(size=(600, 20, 20)), (0, 1, 1))[:, 4:16, 4:16]
     smooth /= smooth.std()
-    program = compiled("field_of_experts")
+    program = compiled("field_of_experts", {"N": 12, "K": 4})
     run = trained(program, smooth, 30, 0.01, ed.CD(k=1))
     found = moved(program, run.params, 6, 300)["x"]
     before = moved(program, program.init(seed=0), 6, 300)["x"]
