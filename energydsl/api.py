@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from energydsl import compiler, defaults
+from energydsl.augment import plain
 from energydsl.backends.choice import chosen, worth_compiling
 from energydsl.derive import Derived
 from energydsl.derive.directed.network import Factorisation
@@ -32,7 +33,7 @@ from energydsl.model.graphs import from_pairs
 from energydsl.model.records import Layer, Param, Resolved
 from energydsl.model.resolve import Overrides
 from energydsl.options import DTYPES, FORMATS, PRECISIONS, STAGES, Backend, DType, Format, Precision, Stage
-from energydsl.syntax import tree
+from energydsl.syntax import parse, print_module, tree
 from energydsl.syntax.parser import decode
 from energydsl.syntax.resources import folder
 
@@ -48,9 +49,9 @@ class Model:
         self.checked = compiler.check(source, overrides)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled and copied as the text, the overrides, and graphs as they were read: it is derived again."""
-        graphs = {n: g for n, g in self.resolved.graphs.items() if g.kind == "edges"}
-        return Model, (self.source, replace(self.overrides, graphs=graphs, folder=None))
+        """Pickled and copied as the text, the overrides, and graphs and initial values as they were read: it is derived again."""
+        graphs = {n: g for n, g in self.resolved.graphs.items() if g.kind in ("edges", "hyperedges")}
+        return Model, (self.source, replace(self.overrides, graphs=graphs, starts=self.resolved.starts, folder=None))
 
     def __repr__(self) -> str:
         return f"<energydsl model {self.name}: {', '.join(self.layers)}>"
@@ -211,6 +212,40 @@ class Model:
         """Whether `auto` takes compiled kernels for a model of this size, where there are any."""
         return worth_compiling(self._size)
 
+    def augment(self, *terms: str) -> Model:
+        """The model with auxiliary units: of the energy terms named, or of all in which a rule is known.
+
+        The text of the new model has a hidden layer for each form, and no `augment`. Raises `ArgumentError` for a name
+        that no term has, and `ModelError` (E0320) where no rule fits.
+
+        >>> import energydsl as ed
+        >>> model = ed.loads("visible v[3] : binary param W[3, 2] energy = - sum(softplus(v @ W))").augment()
+        >>> print(model.source.text, end="")
+        visible v[3] : binary
+        param W[3, 2]
+        hidden z[2] : binary
+        energy = - sum(z * (v @ W))
+        """
+        return augment(self.source, self.overrides, terms)
+
+    def marginalise(self, *layers: str) -> Model:
+        """The model with hidden layers summed out: an energy of the others, with the same distribution of them at beta = 1.
+
+        Raises `ArgumentError` for a layer that there is not, and `ModelError` (E0321) where no closed form is known, with the reason.
+
+        >>> import energydsl as ed
+        >>> model = ed.loads("visible v[3] : binary hidden h[2] : binary param W[3, 2] energy = - v @ W @ h")
+        >>> print(model.marginalise("h").source.text, end="")
+        visible v[3] : binary
+        param W[3, 2]
+        energy = - sum[j] softplus(sum[i] v[i]*W[i, j])
+        """
+        _all_known("layer", layers, self.layers)
+        names = tuple(tree.Name(self.layers[n].span, n) for n in layers)
+        asked = (tree.Marginalise(names[0].span, names),) if names else ()
+        module = replace(self.module, statements=(*self.module.statements, *asked))
+        return Model(_text_of(plain.plain(module, self.overrides)), self.overrides)
+
     def verify(self, seed: int = defaults.SEED, backend: Backend = defaults.PRINTED_BACKEND) -> Certificate:
         """The derivation certificate of this model, with the kernels of a backend."""
         return compiler.verify(self.compiled, whole_number("seed", seed), chosen(backend, self._size))
@@ -280,12 +315,33 @@ def zoo_text(name: str) -> str:
     return (folder("models") / f"{name}.energy").read_text(encoding="utf-8")
 
 
+def augment(source: Source, overrides: Overrides, terms: Iterable[str] = ()) -> Model:
+    """`Model.augment` of a text, which may be refused without its auxiliary units."""
+    module = parse(source)
+    known = {s.name.id: s.name for s in module.statements if isinstance(s, tree.Energy) and s.name}
+    terms = tuple(terms)
+    _all_known("energy term", terms, known)
+    return Model(_text_of(plain.augment(module, [known[n] for n in terms], overrides)), overrides)
+
+
+def _text_of(module: tree.Module) -> Source:
+    return Source(module.source.name, print_module(module))
+
+
 def check(source: Source, overrides: Overrides) -> list[Diagnostic]:
     """All diagnostics of a model, errors and warnings."""
     try:
         return list(compiler.check(source, overrides).warnings)
     except ModelError as error:
         return list(error.diagnostics)
+
+
+def _all_known(what: str, names: Iterable[str], known: Iterable[str]) -> None:
+    known = tuple(known)
+    for name in names:
+        if name not in known:
+            help = suggestion(name, known) or f"there are {', '.join(known) or 'none'}"
+            raise ArgumentError(f"there is no {what} `{name}`: {help}")
 
 
 def _overrides(

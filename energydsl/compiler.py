@@ -3,6 +3,7 @@
 | stage     | function                  | record it makes  | what is true afterwards                                        |
 |-----------|---------------------------|------------------|----------------------------------------------------------------|
 | syntax    | `syntax.parse`            | `Module`         | the tree, one for one with the text, a span on every node      |
+| syntax    | `augment.plain`           | `Module`         | auxiliary units declared, layers summed out: only energies left |
 | model     | `model.resolve`           | `Resolved`       | names bound, shapes and index ranges known                     |
 | energy    | `energy.canonicalise`     | `Energy`         | an ordered sum of monomials; equal energies are equal records  |
 | graph     | `graph.terms.term_graph`  | `TermGraph`      | who meets whom: layers and terms, a NetworkX graph             |
@@ -18,11 +19,13 @@ what was derived, on the same stages at small sizes. `explain --emit STAGE` prin
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from energydsl import derive as _derive
+from energydsl.augment.plain import augment, plain
 from energydsl.derive import Derived
 from energydsl.derive.directed.network import Factorisation, Network, derive_network, factorise, joint_energy
 from energydsl.diagnostics import Diagnostic, ModelError, Source, in_order
@@ -67,8 +70,29 @@ class Compiled(Checked):
 
 def check(source: Source, overrides: Overrides) -> Checked:
     """Text to a checked model. Raises `ModelError` with all that it is refused for."""
-    module = parse(source)
-    resolved = resolve(module, overrides)
+    return check_module(parse(source), overrides)
+
+
+def check_module(module: tree.Module, overrides: Overrides) -> Checked:
+    """A module to a checked model. Raises `ModelError` with all that it is refused for."""
+    try:
+        return _checked(module, overrides)
+    except ModelError as error:
+        raise ModelError(_with_a_way_out(error.diagnostics, module, overrides)) from None
+
+
+def _with_a_way_out(found: Sequence[Diagnostic], module: tree.Module, overrides: Overrides) -> list[Diagnostic]:
+    """Refusals of functions that auxiliary units would make fit say so."""
+    if any(d.code == "E0310" for d in found):
+        with suppress(ModelError):
+            _checked(augment(module, (), overrides), overrides)
+            more = "; with auxiliary units it fits: `energydsl augment`, or the statement `augment NAME`"
+            return [replace(d, help=d.help + more) if d.code == "E0310" else d for d in found]
+    return list(found)
+
+
+def _checked(module: tree.Module, overrides: Overrides) -> Checked:
+    resolved = resolve(plain(module, overrides), overrides)
     energy, warnings = canonicalise(resolved)
     problems = [*resolved.warnings, *warnings]
     factorisation = None
@@ -82,7 +106,7 @@ def check(source: Source, overrides: Overrides) -> Checked:
         problems += _derive.check(resolved, energy)
     _refuse(problems)
     told = tuple(in_order(d for d in problems if not allowed(module, d)))
-    return Checked(source, overrides, module, resolved, energy, factorisation, told)
+    return Checked(module.source, overrides, module, resolved, energy, factorisation, told)
 
 
 def _refuse(problems: Iterable[Diagnostic]) -> None:
@@ -120,7 +144,7 @@ def verify(compiled: Compiled, seed: int, backend: Backend) -> Certificate:
     from energydsl.verification.certificate import certify, certify_network
     from energydsl.verification.shrink import shrink
 
-    small, overrides, listed = shrink(compiled.module, compiled.overrides)
+    small, overrides, listed = shrink(compiled.resolved.module, compiled.overrides)
     if not isinstance(compiled.derived, Network):
         return certify(compiled.derived, small, listed, seed, backend)
     parts, _ = factorise(small, overrides)

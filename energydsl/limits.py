@@ -44,9 +44,13 @@ SMALL_MODELS = (SmallModel(4, 2), SmallModel(8, 8), SmallModel(4, 2, alone=True)
 PLACES_OF_A_TERM = 4_000_000
 COLOURED_UNITS = 1 << 28
 
-# log2 of the joint states of a unit and those it meets when it is eliminated, and places of terms for each unit, where units are
-# summed out or drawn along a tree.
+# Joint values of bounded units at each of which the factor of a power is shown to be positive.
+TRIED_VALUES = 4096
+
+# Where units are summed out or drawn along a tree: log2 of the joint states of a unit and those it meets when it is eliminated, how
+# many units there are, and places of terms for each unit.
 LOG2_CLIQUE = 14.0
+ELIMINATED_UNITS = 1 << 15
 PLACES_OF_A_UNIT = 64
 
 # States, or chains, worked on at once: memory, not a limit of what can be done.

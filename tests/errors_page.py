@@ -72,9 +72,23 @@ CODES = {
         "A density that cannot be normalised for all admissible parameters.",
         "Constrain the parameters, which keeps the model and gives it fewer values; another sign or a new term is another model.",
     ),
+    "E0320": (
+        "A term to be augmented that holds nothing an auxiliary unit is known for, or something that has none.",
+        "Write it as one of the energies listed, with constraints that prove its signs, or give what has none a name of its own.",
+    ),
+    "E0321": (
+        "A layer to be summed out that has no closed form: visible, coupled with itself, inside a function, or of another family.",
+        "Keep it as a layer: chains, mean field and annealing do not need its sum.",
+    ),
     "E0401": ("Data that do not fit the layer.", "Correct the row and column named, change the size with `-D`, or the domain."),
-    "E0402": ("A graph that was not supplied, or an edge file that cannot be read.", 'Give it: `ed.load(..., graphs={"G": graph})`, or `edges("file.csv")`.'),
-    "E0403": ("A parameter, or a file of a run, that does not fit the model.", "Use the parameters or the run of this model."),
+    "E0402": (
+        "A graph that was not supplied, or a file of edges or of initial values that cannot be read.",
+        'Give the graph: `ed.load(..., graphs={"G": graph})`, or `edges("file.csv")`; a file has its path relative to the model\'s.',
+    ),
+    "E0403": (
+        "A parameter, the file of its initial values, or a file of a run, that does not fit the model.",
+        "Use the parameters or the run of this model; give a file of the declared shape.",
+    ),
     "W0401": ("A parameter that stands in no energy.", "Remove it; it would never be learned."),
     "W0402": ("A full square of a symmetric parameter counts each pair twice.", "Write the factor 0.5, or `sum[i < k]`."),
     "W0403": ("A layer that stands in no energy.", "Remove it, or couple it."),

@@ -25,6 +25,8 @@ def expressions() -> st.SearchStrategy[str]:
             inner.map(lambda x: f"exp({x})"),
             inner.map(lambda x: f"sum({x})"),
             inner.map(lambda x: f"sum[i, j < k] ({x})"),
+            inner.map(lambda x: f"sum[i < j <= k, l <= m] ({x})"),
+            inner.map(lambda x: f"2 * sum[c in H] -prod[i in c] ({x})"),
             inner.map(lambda x: f"2 * sum[(i, k) in G] -({x})"),
             inner.map(lambda x: f"(sum[i in range(2, 3)] ({x})) * 3"),
             st.tuples(_NAMES, inner).map(lambda t: f"{t[0]}[(i + 1) % 3, {t[1]}]"),
@@ -47,7 +49,15 @@ def modules() -> st.SearchStrategy[str]:
         _COMMENTS,
         st.sampled_from([" + ", "\n  - ", "  # here\n + "]),
     ).map(lambda t: t[0] + t[3].join(f"({x})" for x in t[1]) + t[2])
-    others = st.sampled_from(["layers v -- h (W) <- k", "schedule (v, h*), (k)", "energy = sum(v)  # plain"])
+    others = st.sampled_from(
+        [
+            "layers v -- h (W) <- k",
+            "schedule (v, h*), (k)",
+            "energy = sum(v)  # plain",
+            "augment part (h, k), rest  # more",
+            "marginalise h, k",
+        ]
+    )
     pieces = st.lists(st.tuples(st.one_of(declared, energies, others), breaks), max_size=6)
     return pieces.map(lambda ps: "".join(text + ("\n" if "#" in text else "") + gap for text, gap in ps))
 
@@ -76,6 +86,17 @@ def peculiar(draw: st.DrawFn, plain: list[tuple[str, str]], layers: list[tuple[s
         choices = ["+ 0", f"- sum(softplus({binary[0]}))", f"+ sum({binary[0]})^2"]
         terms.append(draw(st.sampled_from(choices)))
     return terms
+
+
+# Indices as numbers, over a layer {0} of two units.
+_NUMBERED = [
+    "",
+    "+ sum[i] (i + 0.5)*{0}[i]",
+    "- 0.3 * sum[i < k] {0}[i]*{0}[k] / (k - i)^2",
+    "+ sum[i, k] exp(i - k / 2)*{0}[i]*{0}[k]",
+    "+ 0.4 * prod[i] ({0}[i] - 0.5)",
+    "+ sum[i <= j <= k] {0}[i]*{0}[k]*(j + 1)",
+]
 
 
 # Functions of several units: of a form {0} with the free index f, shared by terms, nested once, beside a unit {1}.
@@ -120,6 +141,7 @@ def models(draw: st.DrawFn) -> str:
         "count": "+ sum(lgamma({0} + 1))",
     }
     infinite["interval[-1, 2]"] = "+ sum({1} * {0}^2)"
+    singular = {"positive": "+ sum((1 - {1}) * log({0}))", "interval[-1, 2]": "- sum({1} * log(2 - {0}))"}
     domains = dict.fromkeys(["binary", "spin", "integer[-1, 1]", *infinite], 1) | {"categorical[3]": 2}
     count = draw(st.integers(1, 3))
     layers = [(f"x{k}", draw(st.sampled_from(sorted(domains)))) for k in range(count)]
@@ -135,6 +157,8 @@ def models(draw: st.DrawFn) -> str:
         if domain in infinite:
             lines.append(f"param s{k}[2] : positive = 1")
             terms.append(infinite[domain].format(name, f"s{k}"))
+            if domain in singular and draw(st.booleans()):
+                terms.append(singular[domain].format(name, f"s{k}"))
         if domain.startswith("integer"):
             terms.append(draw(st.sampled_from(["", f"+ sum({name}^2)", f"- 0.3 * sum(exp({name}) * {name})"])))
 
@@ -165,5 +189,7 @@ def models(draw: st.DrawFn) -> str:
         terms.append(f"{sign} {factor}(sum[{', '.join(binders)}] {weight}*{product})")
     terms += joint(draw, [(name, domain) for name, domain in layers if domain not in infinite])
     terms += peculiar(draw, [(name, domain) for name, domain in layers if domains[domain] == 1], layers)
+    finite = [name for name, domain in layers if domain in ("binary", "spin", "integer[-1, 1]")]
+    terms += [draw(st.sampled_from(_NUMBERED)).format(finite[0])] if finite else []
     lines += [f"param {p}" for p in (*params, "p0[2]", "q0[2, 2]", "q1[2, 3, 2]", "r0[2]")]
     return "\n".join([*lines, "energy = 0 " + " ".join(terms)])

@@ -16,14 +16,17 @@ import numpy as np
 import energydsl.derive
 import energydsl.graph.colouring
 import energydsl.verification.certificate
+from energydsl.augment import expand as auxiliary
+from energydsl.augment.rule import Match
+from energydsl.augment.write import number, times
 from energydsl.backends.numpy.printer import Printer
 from energydsl.backends.text import Printed
 from energydsl.derive import conditionals
 from energydsl.derive.records import BlockPart
-from energydsl.domains import DOMAINS, FAMILIES
+from energydsl.domains import DOMAINS, FAMILIES, mapped
 from energydsl.domains.scalar import Num, Op, apply
 from energydsl.domains.table import ETA1, ETA2, HIGH, LOW, UNIFORM
-from energydsl.energy import rules, separate, statistics, targets, terms
+from energydsl.energy import expand, rules, separate, statistics, targets, terms
 from energydsl.energy.expand import Expander
 from energydsl.energy.terms import At, Energy, Term
 from energydsl.functions import FUNCTIONS
@@ -32,6 +35,7 @@ from energydsl.model.indices import Index
 from energydsl.program import exact, gradients, marginals
 from energydsl.program.directed import Conditional, Directed
 from energydsl.program.marginals import summed_out
+from energydsl.syntax import tree
 
 lowering = importlib.import_module("energydsl.kernels.lower")
 Patch = Callable[[Any], None]
@@ -74,8 +78,20 @@ GEOMETRIC = "visible n[2] : count\nparam a[2] : positive = 1\nenergy = a @ n"
 FACTORED = "dim I = 60, J = 50, F = 40\nvisible v[I] : binary\nhidden h[J] : spin\nparam A[I, F], B[I, F], C[J, F]\nenergy = - sum((v @ A) * (v @ B) * (h @ C))"
 BINOMIAL = "visible n[2] : integer[0, 4]\nhidden h[2] : binary\nparam W[2, 2]\nenergy = sum(lgamma(n + 1)) + sum(lgamma(5 - n)) - n @ W @ h"
 ORDINAL = "visible x[2] : integer[-1, 2]\nhidden h[2] : binary\nparam W[2, 2], d[2]\nenergy = sum(d * x^2) - x @ W @ h"
+GAMMA = "visible x[2] : positive\nparam a[2] : positive = 2, b[2] : positive = 1\nenergy = sum((1 - a) * log(3 * x)) + b @ x"
+BETA = "visible x[2] : interval[0, 1]\nparam a[2] : positive = 2, b[2] : positive = 1\nenergy = sum((1 - a) * log(x)) + sum((1 - b) * log(1 - x))"
 SQUASHED = "visible v[3] : binary\nparam w[3] = 0.5\nenergy = - sigmoid(0.7) * sum(v * tanh(w))"
+NUMBERED = "visible s[5] : spin\nenergy = sum[n] (n + 0.5)*s[n] + sum[i < k] s[i]*s[k] / (k - i)^2"
+ORDERED = "visible s[4] : binary\nparam J[4, 4, 4]\nenergy = sum[i <= j < k] J[i, j, k]*s[i]*s[j]*s[k]"
+CHANNELS = "dim C = 2\ngraph G = grid(2, 2)\nvisible x[2, 2, C] : spin\nparam J[G, C, C]\nenergy = sum[(u, v) in G, c, d] J[u, v, c, d]*x[u, c]*x[v, d]"
+PARITY = "visible s[4] : spin\nparam J\nenergy = J * prod[i] s[i] + sum(s)"
 INPUT = "input x[3] : real\nvisible v[3] : binary\nparam A[3, 3], b[3]\nenergy = - b @ v - x @ A @ v"
+
+FORM = "dim I = 3, J = 2\nvisible x[I] : spin\nparam W[I, J], c[J], g[J] : positive = 1\nlet u = c + x @ W\nenergy t = {}\naugment t"
+SOFT = FORM.format("- sum(softplus(u)) - sum(x)")
+COSH = FORM.format("- sum(logcosh(u))")
+MIXED = FORM.format("- log(sum[j] g[j]*exp(c[j] + sum[i] x[i]*W[i, j]))")
+SQUARED = FORM.format("- 1.5 * sum(g * u^2)")
 
 
 def set_to(module: Any, name: str, make: Callable[[Any], Any]) -> Patch:
@@ -137,6 +153,32 @@ def scaled(term: Term, factor: float) -> Term:
 
 def units(term: Term) -> int:
     return len(term.monomial.units())
+
+
+def rule(unit: str, change: Callable[[Match], Match]) -> Patch:
+    """What the rule of one kind of auxiliary unit finds, changed."""
+
+    def make(rules: Any) -> Any:
+        def changed(original: Any) -> Any:
+            def mutant(*args: Any) -> Match | None:
+                found = original(*args)
+                return found and change(found)
+
+            return mutant
+
+        return tuple(replace(r, match=changed(r.match)) if r.unit == unit else r for r in rules)
+
+    return set_to(expand, "RULES", make)
+
+
+def unit_terms(change: Callable[[Any, list[Any]], list[Any]]) -> Callable[[Match], Match]:
+    """The signed terms of an auxiliary unit, changed."""
+    return lambda match: replace(match, terms=lambda z: change(z, list(match.terms(z))))
+
+
+def doubled(z: Any, found: list[Any]) -> list[Any]:
+    (sign, first), *rest = found
+    return [(sign, times(number(first.span, 2.0), first)), *rest]
 
 
 def source(old: str, new: str, count: int = -1) -> Patch:
@@ -304,6 +346,19 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "index inside a function mixed up": (INNER, set_to(terms, "_replace_under", captures)),
     "every diagonal taken as zero": (SQUARE, set_to(rules, "_on_zero_diagonal", lambda f: lambda a, r: len(a.indices) == 2 and a.indices[0] == a.indices[1])),
     "two states of one unit at once": (PAIRS, set_to(separate, "_split", one_hot_states_together)),
+    # auxiliary units
+    "softplus with twice the field": (SOFT, rule("binary", unit_terms(doubled))),
+    "softplus of spins": (SOFT, rule("binary", lambda m: replace(m, domain="spin"))),
+    "log cosh of binary units": (COSH, rule("spin", lambda m: replace(m, domain="binary"))),
+    "log cosh without the constant": (COSH, rule("spin", lambda m: replace(m, constant=0.0))),
+    "weights of a log-sum-exp forgotten": (MIXED, rule("categorical", unit_terms(lambda z, found: [(s, t if not hasattr(t, "tail") else replace(t, tail=(("*", t.tail[-1][1].head),))) for s, t in found]))),
+    "square of variance 1/2": (SQUARED, rule("real", unit_terms(doubled))),
+    "square coupled with the wrong scale": (SQUARED, rule("real", unit_terms(lambda z, found: [*found[:1], *doubled(z, found[1:])]))),
+    "what has no auxiliary unit dropped": (SOFT, set_to(auxiliary, "added", lambda f: lambda at, found: f(at, [p for p in found if "z_t" in {n.id for n in tree.names(p[1])}]))),
+    "index counted from one": (NUMBERED, set_to(expand, "index_values", lambda f: lambda i: f(i + Index(constant=1)))),
+    "power of an index lost": (NUMBERED, set_to(lowering, "_numbers", lambda f: lambda a, e, *rest: f(a, 1.0, *rest))),
+    "equal indices left out of i <= k": (ORDERED, set_to(Expander, "_summed", lambda f: lambda self, n, b: self._summed_where(n, b, {}))),
+    "a factor of a product lost": (PARITY, set_to(Expander, "_values", lambda f: lambda self, b, bound: list(f(self, b, bound))[1:])),
     # the fields
     "field with the wrong sign": (RBM, fields(flipped_part)),
     "top-down input forgotten": (DBM, fields(without_top_down)),
@@ -313,6 +368,7 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "weights transposed": (RBM, set_to(lowering._Lowering, "_access", transposed_access)),
     "scatter overwrites in place of adding": (CONV, source("np.add.reduceat(values[..., self.order], self.starts, axis=-1)", "values[..., self.order][..., self.starts]")),
     # blocks
+    "channels of one site mixed up": (CHANNELS, set_to(energydsl.derive, "unit_colouring", whole_parts)),
     "all layers in one block": (RBM, schedule(one_block)),
     "two blocks for an odd cycle of layers": (TRIANGLE, schedule(lambda blocks: (*blocks[:1], tuple(p for b in blocks[1:] for p in b)))),
     "coupled units drawn together": (HOPFIELD, set_to(energydsl.derive, "unit_colouring", whole_parts)),
@@ -350,12 +406,19 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     # densities without a closed form
     "sine added like a cosine": (ROTORS, set_to(Expander, "_added", lambda f: lambda self, name, a, s: f(self, "cos" if name == "sin" else name, a, s))),
     "power of a statistic lost": (QUARTIC, set_to(statistics, "_factor", lambda f: lambda a, e, *rest: f(a, 1.0, *rest))),
-    "statistics of one unit mixed up": (QUARTIC, source("for e, t in zip(eta, self.density.each(x), strict=True)", "for e, t in zip(eta[::-1], self.density.each(x), strict=True)")),
+    "statistics of one unit mixed up": (QUARTIC, source("for e, t in zip(eta, density.along(x, density.unit(x)), strict=True)", "for e, t in zip(eta[::-1], density.along(x, density.unit(x)), strict=True)")),
     "mass that no panel holds": (QUARTIC, source("np.log(self.mass)", "np.log(0.99 * self.mass)")),
     "far wells dropped": (QUARTIC, source("PANEL_DEEP = 40.0", "PANEL_DEEP = 4.0")),
     "wall put too near": (COX, source("(np.log(most / ", "(np.log(0.02 * most / ")),
     "panels left coarse": (QUARTIC, source("0.25, 5.0, 2.0, 1e-15", "25.0, 500.0, 200.0, 1e-15")),
     "drawn evenly within a panel": (QUARTIC, source("for _ in range(PANEL_NEWTON):", "for _ in range(0):")),
+    # densities over another variable than the unit
+    "dx of a half-line forgotten": (GAMMA, source("return (1.0 + self.tilt) * y", "return self.tilt * y")),
+    "dx between bounds by one end alone": (BETA, source("return log_sigmoid(y) + log_sigmoid(-y) if", "return log_sigmoid(y) if")),
+    "the variable of integration drawn for the unit": (GAMMA, source("self.density.unit(np.where(np.isnan(edge), x, edge))", "np.where(np.isnan(edge), x, edge)")),
+    "distance from the wrong bound": (BETA, set_to(mapped, "_between", lambda f: lambda n, s, a, b: ((replace(f(n, s, a, b)[0][0], polynomial=(0.0, -f(n, s, a, b)[0][0].polynomial[1])),), f(n, s, a, b)[1]))),
+    "a constant inside a logarithm lost": (GAMMA, set_to(mapped, "_on_half_line", lambda f: lambda n, s: (f(n, s)[0], 0.0))),
+    "an end cut off too near": (GAMMA, source("- np.log(len(orders) * m)", "- np.log(0.01 * m)")),
     # directed parts
     "conditional part not normalised": (BELIEF, set_to(Conditional, "log_probability", lambda f: lambda self, p, x, s: -summed_out(self.engine, self.params(p), {n: x[n] for n in self.engine.model.layers}, s, ()))),
     "beta lost in the directed parts": (BELIEF, set_to(Directed, "settings", lambda f: lost_below(f))),

@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "energydsl"
 # Rooms from the ground up: each imports from itself and what stands before it.
 ORDER = [
     "version", "diagnostics", "options", "limits", "defaults", "files", "arrays", "syntax", "functions", "domains", "model",
-    "energy", "graph", "derive", "kernels", "backends", "random", "program", "verification", "compiler", "report", "api",
+    "energy", "graph", "derive", "augment", "kernels", "backends", "random", "program", "verification", "compiler", "report", "api",
     "data", "learning", "inference", "sklearn", "cli", "__init__", "__main__",
 ]  # fmt: skip
 THIRD_PARTY = {
@@ -93,6 +93,9 @@ def test_derivations_do_not_import_one_another() -> None:
                     "records",
                     "signs",
                     "never_negative",
+                    "covering",
+                    "ends",
+                    "every_value",
                     "normalisable",
                     "families",
                     "joint",

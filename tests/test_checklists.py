@@ -42,8 +42,8 @@ def check_function(function: ElementaryFunction) -> None:
             assert f"def {function.array}(" in source(backend), (
                 f"the {backend} runtime does not define {function.array}"
             )
-    if name in used_by_units():
-        assert function.unit, f"a domain uses `{name}`, so kernels of one unit need a name of it: `unit`"
+    if function.written or name in used_by_units():
+        assert function.unit, f"kernels of one unit, and scans over forms, need a name of `{name}`: `unit`"
     if function.unit:
         for backend in ("numba", "cupy"):
             assert f"{function.unit}(" in source(backend), f"the {backend} runtime does not define {function.unit}"

@@ -16,7 +16,13 @@ from tests.conftest import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # Files that a reader would write, and names of which only the part stands in a sentence.
-EXAMPLES = {"kernels.py", "energydsl/domains/NAME.py", "energydsl/functions/NAME.py", "learning/objective/NAME.py"}
+EXAMPLES = {
+    "kernels.py",
+    "energydsl/augment/NAME.py",
+    "energydsl/domains/NAME.py",
+    "energydsl/functions/NAME.py",
+    "learning/objective/NAME.py",
+}
 BLOCKS = [
     (p.name, kind, text) for p in PAGES for kind, text in re.findall(r"```(\w+)\n(.*?)```", p.read_text(), re.DOTALL)
 ]

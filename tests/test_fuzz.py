@@ -17,12 +17,18 @@ from energydsl.syntax.parser import decode
 
 ZOO = sorted((Path(__file__).resolve().parents[1] / "models").glob("*.energy"))
 SEEDS = [p.read_text() for p in ZOO]
+SEEDS += [
+    "dim I = 4, J = 2\nvisible v[I] : spin\nparam W[I, J], g[J] : positive = 1\nlet u = v @ W\nenergy t = - sum(softplus(u)) - sum[j] g[j]*u[j]^2\n"
+    "energy s = - log(sum[j] exp(u[j])) + sum(log(1 + u^2))\naugment t (h), s\nmarginalise h\n",
+    "visible v[3] : binary\nhidden h[2] : categorical[3]\nhidden k : real\nparam W[3, 2, 3], s : positive = 1\n"
+    "energy = - sum[i, j, a] v[i]*W[i, j, a]*h[j, a] + k^2 / s - sum[i < l] v[i]*v[l]*k\nmarginalise h, k\n",
+]
 BITS = [
     "(", ")", "[", "]", "'", "^", "%", "--", "<-", "|", "&", "=", ",", "@", "\0", "\u202e", "²", "ﬁ", "1e308", "99999999999",
     "sum[", "sum", "in", "range(", "energy", "param", "schedule (", "layers", "visible", "real", "count", "categorical[",
-    ": positive", "symmetric", "exp(", "lgamma(", "#", '"', "1e999", "0", "-1", "/ 0", "^64", "i < j", "graph G = complete(",
+    ": positive", "symmetric", "exp(", "lgamma(", "#", '"', "1e999", "0", "-1", "/ 0", "^64", "i < j", "<= k", "prod[", "c in H", "i in c", " = file(\"/dev/null\")", "graph G = complete(",
     "class", "lambda", "__import__", "np", "eta", "eval", "...", ".", "..", " v2. ", "1..2", " * 1e308 * 10", "^2^2", " @ @ ", "+*/-",
-    "let q = q + 1\n", "dim Q = R, R = Q\n", "const q = q\n", "[0, 0, 0]", " / 1e-308 / 1e-308", "(1e-200)^-2 * ", "' ' ' '",
+    "augment t, t (v)\n", "marginalise v\n", "softplus(", "let u = u\n", "let q = q + 1\n", "dim Q = R, R = Q\n", "const q = q\n", "[0, 0, 0]", " / 1e-308 / 1e-308", "(1e-200)^-2 * ", "' ' ' '",
 ]  # fmt: skip
 
 

@@ -22,6 +22,8 @@ class SparseSweeps:
         self.order = self.xp.asarray(plan.order)
         self.places = {id(f): self.xp.asarray(f.at) for e in self._entries() for f in e.factors if f.at is not None}
         self.scatter = {id(e): kernels.Scatter(plan.layers[n][e.target], plan.slots) for n, e in self._fixed()}
+        known = ((id(e), e.numbers) for e in self._entries() if e.numbers is not None)
+        self.numbers = {number: self.xp.asarray(values, self.float) for number, values in known}
         self.slots = {n: self.xp.asarray(s) for n, s in plan.layers.items()}
 
     def _fixed(self) -> tuple[tuple[str, Entries], ...]:
@@ -65,6 +67,8 @@ class SparseSweeps:
 
     def _value(self, entries: Entries, p: Arrays, s: Any) -> Any:
         total: Any = entries.coefficient * s.beta * s.weights[entries.label]
+        if entries.numbers is not None:
+            total = total * self.numbers[id(entries)]
         for factor in entries.factors:
             array = (p if factor.kind == "p" else s.consts)[factor.name]
             part = array if factor.at is None else array.reshape(-1)[self.places[id(factor)]]

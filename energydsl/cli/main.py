@@ -17,6 +17,8 @@ COMMANDS = (
     "check",
     "explain",
     "fmt",
+    "augment",
+    "marginalise",
     "graph",
     "compile",
     "verify",

@@ -41,7 +41,9 @@ def reporting(as_json: bool, epochs: int) -> Iterator[Callable[[dict[str, Any]],
 
 def _line(row: dict[str, Any], epochs: int) -> str:
     stage = f"{row['stage']}  " if "stage" in row else ""
-    text = f"{stage}epoch {row['epoch']}/{epochs}  {row['seconds']:.1f} s  reconstruction {row['reconstruction_error']:.4f}"
+    text = f"{stage}epoch {row['epoch']}/{epochs}  {row['seconds']:.1f} s"
+    if math.isfinite(row["reconstruction_error"]):
+        text += f"  reconstruction {row['reconstruction_error']:.4f}"
     gap, score = row.get("free_energy_gap"), row.get("log_likelihood")
     text += f"  free-energy gap {gap:+.2f}" if gap is not None and math.isfinite(gap) else ""
     return text + (f"  log-likelihood {score:.2f}" if score is not None else "")

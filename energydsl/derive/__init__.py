@@ -10,6 +10,7 @@ from energydsl.derive import applicability as _applicability
 from energydsl.derive import conditionals as _conditionals
 from energydsl.derive import free_energy as _free_energy
 from energydsl.derive import gradients as _gradients
+from energydsl.derive import numbers as _numbers
 from energydsl.derive import schedule as _schedule
 from energydsl.derive import slopes as _slopes
 from energydsl.derive import starts as _starts
@@ -55,7 +56,8 @@ class Derived:
 
 def check(model: Resolved, energy: Energy) -> list[Diagnostic]:
     """What the energy as a whole is refused or warned for: E0301, E0310, E0311, W0404, W0405, W0407."""
-    found = [*_conditionals.check_conditionals(model, energy), *_starts.check_starts(model, energy)]
+    found = [*_numbers.check_numbers(model, energy), *_conditionals.check_conditionals(model, energy)]
+    found += _starts.check_starts(model, energy)
     if model.schedule and not any(d.severity == "error" for d in found):
         parts = {n: unit_colouring(model, energy, n) for n in model.random_layers()}
         found += _schedule.check_schedule(model, energy, parts)

@@ -29,7 +29,11 @@ def _formula(param: Param, parts: tuple[Contribution, ...], letters: Letters) ->
     names = _axis_letters(param, parts, letters)
     outputs = {output(k): name for k, name in enumerate(names)}
     if param.graph and "o0" in outputs:
-        outputs["o0.0"], outputs["o0.1"] = names = ["i", "k"]
+        names = ["i", "k", *names[1:]]
+        for place in range(2, len(names)):
+            names[place] = next(c for c in (names[place], *"abcdfgh") if c not in names[:place])
+        outputs = {"o0": names[0], "o0.0": names[0], "o0.1": names[1]}
+        outputs |= {output(k): name for k, name in enumerate(names[1:]) if k}
     total = sum_formula([(p.monomial, outputs if p.solved else {}) for p in parts], letters)
     return Equation(Derivative(Symbol(param.name, tuple(map(Index.of, names)), "param")), total)
 

@@ -2,42 +2,52 @@
 
 What holds a unit of an infinite domain is the factor of its confining power in the energy: the precision of a Normal, the rate of
 an exponential. It is positive where no term of it can be negative and, for each unit, one of them is positive whatever the
-parameters and the other units are. One state of a one-hot unit is always on, so terms for all its states count as one.
+parameters and the other units are. One state of a one-hot unit is always on, so terms for all its states count as one. Where a term
+alone may be negative, all values of the bounded units are tried (`every_value`), and what is a square or the like as it is
+written counts as that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
+from types import MappingProxyType
 
-import numpy as np
-
-from energydsl.derive.never_negative import never_negative_parts
+from energydsl.derive.covering import may_be_negative, uncovered
+from energydsl.derive.ends import open_ends
+from energydsl.derive.every_value import fails_for_some_value
+from energydsl.derive.never_negative import never_negative_parts, without_parts
 from energydsl.derive.signs import sign_of_factors
 from energydsl.diagnostics import Diagnostic, Note
 from energydsl.domains import DOMAINS, Family
 from energydsl.domains.density import Density
-from energydsl.energy.rules import Rules
 from energydsl.energy.statistics import Statistic, degree_of, power_of, statistics_of
-from energydsl.energy.targets import by_unit, others, statistic
+from energydsl.energy.targets import others, statistic
 from energydsl.energy.terms import At, Monomial, Term
-from energydsl.functions import POSITIVE, UNKNOWN
-from energydsl.graph.edges import Integers
-from energydsl.graph.places import places
+from energydsl.functions import UNKNOWN
 from energydsl.model.records import Layer, Resolved
+
+_AS_WRITTEN: Mapping[str, float] = MappingProxyType({})
 
 
 def normalisation_problems(
-    model: Resolved, family: Family, layer: Layer, touching: list[Term], declared: list[Term] | None = None
+    model: Resolved,
+    family: Family,
+    layer: Layer,
+    touching: list[Term],
+    declared: list[Term] | None = None,
+    factors: Mapping[str, float] = _AS_WRITTEN,
 ) -> Iterator[Diagnostic]:
     """The factor of the power that holds a density must be positive for all admissible parameters.
 
-    declared: the terms from which the family was derived, where not all of them are left.
+    declared: the terms from which the family was derived, where not all of them are left. factors: what they have been multiplied by,
+    by label.
     """
     if family.confining_power and not (family.density and DOMAINS[layer.domain.name].bounded):
-        yield from unproven(model, family, layer, touching)
+        yield from unproven(model, family, layer, touching, factors)
     if family.density:
         statistics = statistics_of(layer, declared or touching)
+        yield from open_ends(model, family.density, layer, touching, statistics)
         yield from _leaning_walls(model, {statistics[n] for n in family.density.walls}, layer, touching)
 
 
@@ -57,54 +67,66 @@ def _leaning_walls(model: Resolved, walls: Set[Statistic], layer: Layer, touchin
                     )
 
 
-def unproven(model: Resolved, family: Family, layer: Layer, touching: list[Term]) -> Iterator[Diagnostic]:
+def unproven(
+    model: Resolved, family: Family, layer: Layer, touching: list[Term], factors: Mapping[str, float] = _AS_WRITTEN
+) -> Iterator[Diagnostic]:
     """E0311: what keeps the conditional of a layer from being a density for all parameters and states."""
     power = family.confining_power
-    if not power or (family.density and _held_by_tails(model, family.density, layer, touching)):
+    if not power or (family.density and _held_by_tails(model, family.density, layer, touching, factors)):
         return
+    holding = [
+        (term, unit)
+        for term in touching
+        for unit in term.monomial.distinct_units()
+        if unit.name == layer.name and power_of(statistic(term.monomial, unit)) == power
+    ]
+    guilty = list(dict.fromkeys(term for term, unit in holding if may_be_negative(term.monomial, unit, model)))
+    held = [(term.monomial, unit) for term, unit in holding]
+    bare = "" if guilty else uncovered(model, layer, held)
+    if not guilty and not bare:
+        return
+    fails = fails_for_some_value(model, layer, held)
+    if fails is None:
+        return
+    spans = {span for term in guilty for span in term.spans}
+    if guilty and spans <= never_negative_parts(model, factors):
+        rest = [t for t in without_parts(model, factors, spans) if layer.name in t.monomial.layers()]
+        if not any(unproven(model, family, layer, rest, factors)):
+            return
     what = "factor of the highest power" if family.density else "precision" if power == 2 else "rate"
+    where = f", where {fails.where}" if fails.where else ""
     note = (Note(f"`{layer.name}` is declared here", layer.span),)
-    guilty: list[Term] = []
-    holding: list[tuple[Monomial, At]] = []
-    for term in touching:
-        for unit in term.monomial.distinct_units():
-            if unit.name != layer.name or power_of(statistic(term.monomial, unit)) != power:
-                continue
-            rest = replace(others(term.monomial, unit), coefficient=1.0)
-            sign = sign_of_factors(rest, model) if term.monomial.coefficient > 0 else UNKNOWN
-            if sign == UNKNOWN:
-                guilty.append(term)
-            holding.append((term.monomial, unit))
-    if guilty:
-        for term in dict.fromkeys(guilty):
-            wrong = term.monomial.coefficient < 0
-            yield Diagnostic(
-                "E0311",
-                f"not normalisable: the {what} of `{layer.name}` is not provably positive because of this term",
-                term.spans[0],
-                "give it a positive sign: that is another model"
-                if wrong
-                else "constrain its parameters `: positive`, or square them: fewer values, the same form",
-                note,
-            )
-    elif bare := uncovered(model, layer, holding):
+    for term in guilty:
+        wrong = term.monomial.coefficient < 0
+        yield Diagnostic(
+            "E0311",
+            f"not normalisable: the {what} of `{layer.name}` is not provably positive because of this term{where}",
+            term.spans[0],
+            "give it a positive sign: that is another model"
+            if wrong
+            else "constrain its parameters `: positive`, or square them: fewer values, the same form",
+            note,
+        )
+    if bare:
         if power == 1 and not DOMAINS[layer.domain.name].nonnegative:
             power = 2
         example = f"0.5 * sum({layer.name}^{power})" if power > 1 else f"a positive multiple of {layer.name}"
         yield Diagnostic(
             "E0311",
-            f"not normalisable: the {what} of `{layer.name}` is not provably positive for every unit: not for {bare}",
+            f"not normalisable: the {what} of `{layer.name}` is not provably positive for every unit: not for {bare}{where}",
             (touching[0].spans[0] if touching else layer.span),
             f"add {example} to the energy: that is another model, in which this term holds the layer",
             note,
         )
 
 
-def _held_by_tails(model: Resolved, density: Density, layer: Layer, touching: list[Term]) -> bool:
+def _held_by_tails(
+    model: Resolved, density: Density, layer: Layer, touching: list[Term], factors: Mapping[str, float]
+) -> bool:
     """Whether |x| with a positive factor holds every unit, all else of its size being squares and the like, which only help."""
     statistics = statistics_of(layer, touching)
-    tails = {statistics[n] for n in density.tails}
-    harmless = set(never_negative_parts(model)) if tails else set()
+    tails = {statistics[n] for n in density.slopes}
+    harmless = never_negative_parts(model, factors) if tails else frozenset()
     holding: list[tuple[Monomial, At]] = []
     for term in touching:
         for unit in term.monomial.distinct_units():
@@ -117,57 +139,3 @@ def _held_by_tails(model: Resolved, density: Density, layer: Layer, touching: li
                 return False
     firm = all(m.coefficient > 0 and sign_of_factors(others(m, u), model) > UNKNOWN for m, u in holding)
     return bool(holding) and firm and not uncovered(model, layer, holding)
-
-
-def uncovered(model: Resolved, layer: Layer, terms: Sequence[tuple[Monomial, At]]) -> str:
-    """The first unit of a layer that no term holds firmly, as text; empty where each is held.
-
-    terms: with the unit that each holds; none can be negative.
-    """
-    rules = Rules(model)
-    held = np.zeros(layer.size, bool)
-    by_state: list[Integers] = []
-    for monomial, unit in terms:
-        state, firm = _firmness(others(monomial, unit), model)
-        if not firm:
-            continue
-        if state is None and _everywhere(monomial, unit, layer, rules):
-            return ""
-        visited = places(model, monomial)
-        if visited is None:
-            continue
-        units = visited.units(unit, rules)
-        if state is None:
-            held[units] = True
-            continue
-        number = np.full(visited.count, list(model.layers).index(state.name))
-        by_state.append(
-            np.stack([units, number, visited.units(state, rules), visited.value(state.indices[-1])], axis=1)
-        )
-    if by_state:
-        found = np.unique(np.concatenate(by_state), axis=0)
-        sites, states = np.unique(found[:, :3], axis=0, return_counts=True)
-        all_states = np.array([a.energy_shape[-1] if a.energy_shape else 1 for a in model.layers.values()])
-        held[sites[states == all_states[sites[:, 1]], 0]] = True
-    if held.all():
-        return ""
-    at = np.unravel_index(int(np.argmin(held)), layer.shape) if layer.shape else ()
-    return f"`{layer.name}[{', '.join(str(k) for k in at)}]`" if layer.shape else f"`{layer.name}`"
-
-
-def _firmness(rest: Monomial, model: Resolved) -> tuple[At | None, bool]:
-    """The one-hot unit that switches a term, if there is one, and whether all else in it is positive."""
-    hot = [a for a, _ in rest.factors if isinstance(a, At) and a.kind == "layer" and _one_hot(a, model)]
-    state = hot[0] if len(hot) == 1 else None
-    always = replace(rest, coefficient=1.0, factors=tuple((a, e) for a, e in rest.factors if a != state))
-    return state, rest.coefficient > 0 and sign_of_factors(always, model) == POSITIVE
-
-
-def _one_hot(atom: At, model: Resolved) -> bool:
-    return DOMAINS[model.layers[atom.name].domain.name].one_hot
-
-
-def _everywhere(monomial: Monomial, unit: At, layer: Layer, rules: Rules) -> bool:
-    """Whether a term stands for every unit of a layer, seen from its loops alone."""
-    part = by_unit("", monomial, unit, layer.energy_shape, 0, rules)[0]
-    return part.solved and not part.monomial.predicates

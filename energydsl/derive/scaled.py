@@ -25,5 +25,5 @@ def improper_when_scaled(
         if without_conditional(layer, declared):
             yield from unconfined(model, layer, touching)
         else:
-            yield from normalisation_problems(model, families[name], layer, touching, declared)
+            yield from normalisation_problems(model, families[name], layer, touching, declared, factors)
     yield from (d for d in unbounded_pairs(model, replace(energy, terms=tuple(scaled))) if d.severity == "error")

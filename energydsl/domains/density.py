@@ -24,9 +24,14 @@ from energydsl.functions import FUNCTIONS
 
 # What is known of exp where it stands alone: that it is bounded, or that it is of a line and has a factor that only lowers it.
 BUMP, WALL = "bump", "wall"
+# log of a sigmoid: what log of the distance from a bound is in the variable of integration (see `mapped`).
+LOGISTIC = "log sigmoid"
 # In the order of their numbers in the kernels; 0 is the polynomial itself.
 _KNOWN = sorted((f for f in FUNCTIONS.values() if f.integrated is not None), key=lambda f: f.integrated or 0)
-SHAPES = (*(f.name for f in _KNOWN), BUMP, WALL)
+SHAPES = (*(f.name for f in _KNOWN), BUMP, WALL, LOGISTIC)
+
+# How a unit follows from a variable of integration that it is not itself: by these functions (see `mapped`).
+HALF_LINE, BOUNDED = "exp", "sigmoid"
 
 # The largest value of exp that panels can follow, and the most panels a unit may need to follow its functions.
 _LARGEST, _MOST = 3e4, 2000
@@ -54,14 +59,33 @@ class Unbounded(OutOfReach):
 
 @dataclass(frozen=True)
 class Factor:
-    """function(polynomial) ^ power; the polynomial by its coefficients, from x^0 on."""
+    """function(polynomial) ^ power; the polynomial by its coefficients, from x^0 on.
+
+    inner: whether it is one of the variable of integration, where that is not the unit itself.
+    """
 
     function: str
-    power: int
+    power: float
     polynomial: Polynomial
+    inner: bool = False
 
 
 Statistic = tuple[Factor, ...]
+
+
+@dataclass(frozen=True)
+class Tail:
+    """What a statistic is like towards one end of the variable y of integration: factor |y|^degree exp(growth |y|).
+
+    exact: it is that, but for a constant; else it is no larger. side: the sign of y there. end: the statistic's number.
+    """
+
+    side: int
+    growth: float
+    degree: float
+    statistic: int
+    factor: float
+    exact: bool
 
 
 @dataclass(frozen=True)
@@ -71,6 +95,9 @@ class Density:
     holds: of each statistic that is never negative and grows like lead |x|^p, x^p or |a x + b|, p and lead: with eta < 0 it may hold
     the mass on an infinite domain; (0, 0) for others, and on a finite one.
     breaks: where a statistic has a kink. rate: a bound of how fast the arguments of its functions change.
+    place: how a unit follows from the variable of integration, "" where it is that (see `mapped`, which fills the rest too).
+    tails: of each side, from what grows fastest on. shift: what is added to each statistic as the panels know it. base: natural
+    parameters with which it is a density.
     """
 
     statistics: tuple[Statistic, ...]
@@ -79,6 +106,10 @@ class Density:
     bend: tuple[Polynomial, ...]
     breaks: tuple[float, ...]
     rate: Polynomial
+    place: str = ""
+    tails: tuple[Tail, ...] = ()
+    shift: tuple[float, ...] = ()
+    base: tuple[float, ...] = ()
 
     @property
     def confining(self) -> tuple[int, int]:
@@ -86,9 +117,18 @@ class Density:
         return max(((n, p) for n, (p, _) in enumerate(self.holds)), key=lambda k: k[1])
 
     @property
-    def tails(self) -> list[int]:
+    def slopes(self) -> list[int]:
         """The numbers of the statistics |a x + b|."""
         return [n for n, (p, _) in enumerate(self.holds) if p == 1 and self.statistics[n][0].function]
+
+    @property
+    def heavy(self) -> bool:
+        """Whether it falls like a power far out, or little faster: it need not have moments."""
+        return (
+            bool(self.tails)
+            and self.place == HALF_LINE
+            and not any(t.side > 0 and t.growth > 0.0 and t.exact for t in self.tails)
+        )
 
     @property
     def walls(self) -> list[int]:
@@ -119,7 +159,7 @@ def integrable(statistics: Sequence[Statistic], powers: Sequence[int], low: floa
         if degrees.get(worst, 0) >= most + tailed:
             power = degrees[worst] + 1
             raise Unbounded(worst, power + (low < 0.0 and power % 2))
-    breaks = {0.0: 0, **{k: n for n, s in enumerate(statistics) for k in _kinks(n, s)}}
+    breaks = {0.0: 0, **{k: n for n, s in enumerate(statistics) for k in kinks(n, s)}}
     if len(breaks) > _KINKS:
         raise OutOfReach(list(breaks.values())[_KINKS], f"more than {_KINKS - 1} kinks")
     rate: Polynomial = ()
@@ -167,7 +207,8 @@ def _most(p: Polynomial, low: float, high: float) -> float:
     return max(_at(p, float(x)) for x in (low, high, *roots) if low <= x <= high and math.isfinite(x))
 
 
-def _kinks(number: int, statistic: Statistic) -> list[float]:
+def kinks(number: int, statistic: Statistic) -> list[float]:
+    """Where a statistic has kinks. Raises `OutOfReach` where that is not known."""
     found = []
     for factor in statistic:
         if _absolute(factor):
@@ -182,7 +223,7 @@ def _bounds(number: int, statistic: Statistic, low: float, high: float) -> tuple
     total: tuple[Polynomial, Polynomial, Polynomial] = ((1.0,), (), ())
     for factor in statistic:
         one = _bounds_of(number, factor, low, high)
-        for _ in range(factor.power):
+        for _ in range(int(factor.power)):
             (f, df, ddf), (g, dg, ddg) = total, one
             total = (
                 _times(f, g),
@@ -216,6 +257,13 @@ def _bounds_of(number: int, factor: Factor, low: float, high: float) -> tuple[Po
         _scaled(bounds.slope, slope),
         _plus(_scaled(bounds.bend, _times(slope, slope)), _scaled(bounds.slope, bend)),
     )
+
+
+def bounds_of(factor: Factor) -> tuple[float, int, float, float]:
+    """Bounds of the function of a factor for any argument: size, whether that adds to it, slope and bend; zeros where it has none."""
+    known = FUNCTIONS.get(factor.function)
+    bounds = known.bounds if known else None
+    return (bounds.size, int(bounds.grows), bounds.slope, bounds.bend) if bounds else (0.0, 1, 1.0, 0.0)
 
 
 def _bends(factor: Factor) -> bool:

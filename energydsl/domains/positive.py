@@ -2,7 +2,7 @@
 
 from energydsl.domains.own_terms import held_by_a_square
 from energydsl.domains.scalar import apply
-from energydsl.domains.table import ETA1, SMOOTH, UNBOUNDED, UNIFORM, Domain, Family, Written
+from energydsl.domains.table import ETA1, OF_LOG, SMOOTH, UNBOUNDED, UNIFORM, Domain, Family, Written
 from energydsl.domains.truncated import TRUNCATED_NORMAL
 
 _mean = -1.0 / ETA1
@@ -28,7 +28,7 @@ POSITIVE = Domain(
     finite=False,
     nonnegative=True,
     integer_valued=False,
-    functions=SMOOTH,
+    functions=SMOOTH | OF_LOG,
     integrated=True,
     bounds=lambda _: (0.0, UNBOUNDED),
 )

@@ -15,17 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energydsl.diagnostics import Span
-from energydsl.domains.density import BUMP, SHAPES, WALL, Density
+from energydsl.domains.density import SHAPES, Density
 from energydsl.domains.own_terms import Terms
 from energydsl.domains.scalar import AXIS, Op, Scalar, Var, variables
-from energydsl.functions import WRITTEN
+from energydsl.functions import FUNCTIONS, WRITTEN
 from energydsl.syntax import tree
 
 ETA1, ETA2, UNIFORM, LOW, HIGH = Var("eta1"), Var("eta2"), Var("u"), Var("low"), Var("high")
 
-# Functions of one unit: all, the smooth ones that can be integrated on R, and "" for a power that is not natural.
+# Functions of one unit: all, the smooth ones that can be integrated on R, and "" for a power that is not natural; those that are
+# functions of log x, and log itself.
 ANY = frozenset({"", *WRITTEN})
-SMOOTH = frozenset(SHAPES) - {"", BUMP, WALL}
+SMOOTH = frozenset(SHAPES) & frozenset(WRITTEN)
+OF_LOG = frozenset(f.name for f in FUNCTIONS.values() if f.of_log)
+LOGS = frozenset(f.name for f in FUNCTIONS.values() if f.of_log and not f.of_log[0])
 
 Arguments = tuple[float, ...]
 Array = NDArray[Any]
@@ -157,6 +160,11 @@ class Domain:
     def two_valued(self) -> bool:
         """Whether a unit is a number with two values."""
         return self.points is not None and not self.one_hot
+
+    @property
+    def any_power(self) -> bool:
+        """Whether powers of a unit that are not natural are integrated like others."""
+        return self.integrated and self.nonnegative and "" in self.functions
 
     @property
     def whole_line(self) -> bool:

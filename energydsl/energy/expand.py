@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from energydsl.diagnostics import Diagnostic, Span
 from energydsl.domains import ANY, Domain
@@ -25,6 +26,9 @@ from energydsl.model.indices import EdgeEnd, Index
 LARGEST = 1e300
 
 Binding = Mapping[str, Index]
+# Of a binder in one part of a sum: it is equal to the one it follows, above it (None), or runs over hyperedges low, high, size.
+EQUAL = "equal"
+Case = tuple[str, str | tuple[int, int, int] | None]
 
 
 class Expander:
@@ -38,6 +42,8 @@ class Expander:
         self.rules, self.warnings = rules, warnings
         self.fresh = (f"l{n}" for n in itertools.count())
         self.ranges: dict[str, tuple[int, int]] = {}
+        # Of loops over hyperedges of one size: that size.
+        self.members: dict[str, int] = {}
         self.inside = 0
         self.whole_exponentials = False
 
@@ -51,7 +57,7 @@ class Expander:
         """Monomials of the entry `at` of `node`, with the binders in scope replaced as `bound` says."""
         self.rules.budget.spend(1)
         match node:
-            case ex.Constant() | ex.Reference() | ex.Element() | ex.EdgeElement():
+            case ex.Constant() | ex.Reference() | ex.Element() | ex.EdgeElement() | ex.IndexValue():
                 return self._leaf(node, at, bound)
             case ex.Negated(operand=operand):
                 return [m.scaled(-1.0) for m in self.expand(operand, at, bound)]
@@ -70,15 +76,13 @@ class Expander:
                 return self._power(base, at, bound, exponent, node.span)
             case ex.Applied():
                 return self._function(node, at, bound)
-            case ex.Totalled(operand=operand):
-                return self._totalled(operand, bound)
-            case ex.Summed():
-                return self._summed(node, bound)
+            case ex.Totalled() | ex.Summed() | ex.ProductOver():
+                return self._reduced(node, bound)
         raise AssertionError(node)
 
     def _leaf(
         self,
-        node: ex.Constant | ex.Reference | ex.Element | ex.EdgeElement,
+        node: ex.Constant | ex.Reference | ex.Element | ex.EdgeElement | ex.IndexValue,
         at: tuple[Index, ...],
         bound: Binding,
     ) -> list[Monomial]:
@@ -90,9 +94,21 @@ class Expander:
                 return [_entry(At(kind, name, at))]
             case ex.Element():
                 return self._element(node, bound)
+            case ex.IndexValue(index=index):
+                return index_values(index.replace(bound))
         end = bound[node.left].terms[0][0]
         assert isinstance(end, EdgeEnd)
-        return [_entry(At("param", node.param, (Index.of(end.binder),)))]
+        further = tuple(i.replace(bound) for i in node.indices)
+        return [_entry(At("param", node.param, (Index.of(end.binder), *further)))]
+
+    def _reduced(self, node: ex.Totalled | ex.Summed | ex.ProductOver, bound: Binding) -> list[Monomial]:
+        """A sum of all entries, or a sum or product over binders."""
+        match node:
+            case ex.Totalled(operand=operand):
+                return self._totalled(operand, bound)
+            case ex.Summed():
+                return self._summed(node, bound)
+        return self._product_over(node, bound)
 
     def _totalled(self, operand: ex.Expression, bound: Binding) -> list[Monomial]:
         """The sum of all entries."""
@@ -124,27 +140,80 @@ class Expander:
         return [_looped(m, (loop,), ()) for m in self._product(left, right, node.span)]
 
     def _summed(self, node: ex.Summed, bound: Binding) -> list[Monomial]:
+        """The sum over all binders: one over i <= k is that over i < k and that over i = k; hyperedges have one for each size."""
+        cases: list[list[Case]] = [
+            [(b.name, None), (b.name, EQUAL)] for b in node.binders if isinstance(b, ex.Range) and not b.strict
+        ]
+        cases += [
+            [(b.name, group) for group in self.rules.model.graphs[b.graph].groups]
+            for b in node.binders
+            if isinstance(b, ex.Hyperedges)
+        ]
+        return [m for case in itertools.product(*cases) for m in self._summed_where(node, bound, dict(case))]
+
+    def _product_over(self, node: ex.ProductOver, bound: Binding) -> list[Monomial]:
+        """The product of the body at every value of the binders."""
+        result = [Monomial(1.0)]
+        for values in self._values(node.binders, bound):
+            result = collect(self._product(result, self.expand(node.body, (), values), node.span), self.rules)
+        self._check_powers(result, node.span)
+        return result
+
+    def _values(self, binders: tuple[ex.AnyBinder, ...], bound: Binding) -> Iterator[Binding]:
+        """The values of binders that are listed one by one: ranges, and the units of a hyperedge."""
+        if not binders:
+            yield bound
+            return
+        first, *rest = binders
+        if isinstance(first, ex.Members):
+            loop = str(bound[first.of].plain)
+            choices = [Index.of(EdgeEnd(first.graph, side, loop)) for side in range(self.members[loop])]
+        else:
+            assert isinstance(first, ex.Range)
+            low = bound[first.above].constant + first.strict if first.above is not None else first.low
+            choices = [Index(constant=value) for value in range(low, first.high)]
+        for value in choices:
+            yield from self._values(tuple(rest), {**bound, first.name: value})
+
+    def _summed_where(self, node: ex.Summed, bound: Binding, case: Mapping[str, Any]) -> list[Monomial]:
+        """The part of a sum where binders are equal to those they follow, or run over hyperedges of one size, as `case` says."""
         loops: list[Loop] = []
         predicates: list[Predicate] = []
         inner = dict(bound)
         for binder in node.binders:
+            if isinstance(binder, ex.Members):
+                continue
+            if isinstance(binder, ex.Hyperedges):
+                low, high, size = case[binder.name]
+                loops.append(self._loop(low, high, binder.graph))
+                name = loops[-1].name
+                self.members[name] = size
+                inner[binder.name] = Index.of(name)
+                continue
             if isinstance(binder, ex.Edges):
                 loops.append(self._loop(0, self.rules.edge_count(binder.graph), binder.graph))
                 name = loops[-1].name
                 inner[binder.left] = Index.of(EdgeEnd(binder.graph, 0, name))
                 inner[binder.right] = Index.of(EdgeEnd(binder.graph, 1, name))
                 continue
+            if case.get(binder.name) == EQUAL and binder.above is not None:
+                inner[binder.name] = inner[binder.above]
+                continue
             loops.append(self._loop(binder.low, binder.high))
             name = loops[-1].name
             inner[binder.name] = Index.of(name)
             if binder.above is not None:
                 predicates.append(Predicate("less", (inner[binder.above],), (Index.of(name),)))
-        body = self.expand(node.body, (), inner)
+        members = tuple(b for b in node.binders if isinstance(b, ex.Members))
+        body = [m for values in self._values(members, inner) for m in self.expand(node.body, (), values)]
         return [_looped(m, tuple(loops), tuple(predicates)) for m in body]
 
     def _power(
         self, node: ex.Expression, at: tuple[Index, ...], bound: Binding, exponent: float, span: Span
     ) -> list[Monomial]:
+        if isinstance(node, ex.Multiplied) and exponent == int(exponent) < 0:
+            sides = [self._power(x, at if x.shape else (), bound, exponent, span) for x in (node.left, node.right)]
+            return self._product(sides[0], sides[1], span)
         natural = exponent == int(exponent) and exponent >= 0
         base = self.expand(node, at, bound) if natural else self._argument(node, at, bound)
         if natural and self._kept_together(base, exponent):
@@ -162,7 +231,21 @@ class Expander:
         if plain and single is not None and single.coefficient != 0 and (integral or _bare(single)):
             factors = tuple((a, e * exponent) for a, e in single.factors)
             return [Monomial(single.coefficient**exponent, (), (), factors)]
+        if single is not None and self._of_one_positive_unit(single):
+            return [
+                Monomial(
+                    single.coefficient**exponent, (), (), ((single.factors[0][0], single.factors[0][1] * exponent),)
+                )
+            ]
         return self._applied("", base, exponent, span)
+
+    def _of_one_positive_unit(self, monomial: Monomial) -> bool:
+        """Whether a monomial is a positive number times a power of one unit whose domain takes any power."""
+        (atom, _), *rest = monomial.factors or [(None, 0.0)]
+        plain = monomial.coefficient > 0 and not (rest or monomial.loops or monomial.predicates)
+        if not plain or not isinstance(atom, At) or atom.kind != "layer":
+            return False
+        return self.rules.domain(atom.name).any_power
 
     def _function(self, node: ex.Applied, at: tuple[Index, ...], bound: Binding) -> list[Monomial]:
         """A function of an expression; log of a sum of exp over units as one."""
@@ -184,11 +267,28 @@ class Expander:
     def _kept_together(self, base: list[Monomial], exponent: float) -> bool:
         """Whether a power of a sum over units is a function of all of them, and not multiplied out.
 
-        It is where it would be of a degree above 2 in the units, or stands inside a function.
+        It is where it would be of a degree above 2 in the units, or stands inside a function; and a square where each unit of
+        finitely many values would meet each other one, as its form costs less than their couplings.
         """
         wide = any(map(_sums_units, base))
         degree = max((_degree(m) for m in base), default=0.0) * exponent
-        return wide and exponent >= 2.0 and (degree > 2.0 or self.inside > 0)
+        return wide and exponent >= 2.0 and (degree > 2.0 or self.inside > 0 or all(map(self._meets_all, base)))
+
+    def _meets_all(self, monomial: Monomial) -> bool:
+        """Whether a part of a square makes no couplings that are worth more than its form: all its units are visible, of
+        finitely many values, and run over their whole layers.
+        """
+        loops = {loop.name: loop for loop in monomial.loops}
+        layers = self.rules.model.layers
+        for unit in (u for a, _ in monomial.factors for u in entries(a) if u.kind == "layer"):
+            layer = layers[unit.name]
+            whole = not unit.flat and all(
+                i.plain in loops and (loops[i.plain].low, loops[i.plain].high) == (0, n)
+                for i, n in zip(unit.indices, layer.energy_shape, strict=True)
+            )
+            if not (whole and layer.role == "visible" and self.rules.domain(unit.name).finite):
+                return False
+        return True
 
     def _exponentials(self, node: ex.Expression, at: tuple[Index, ...], bound: Binding) -> list[Monomial] | None:
         """The exponents of what is nothing but a sum of exp over several units, each kept together; None for all else."""
@@ -333,7 +433,7 @@ def _degree(monomial: Monomial) -> float:
 
 def check_power(domain: Domain, layer: str, exponent: float, span: Span) -> None:
     """Raise `DiagnosticError` (E0310) where the domain has no statistic x^exponent."""
-    natural = domain.integrated and exponent > 0 and exponent == int(exponent)
+    natural = domain.integrated and (domain.any_power or (exponent > 0 and exponent == int(exponent)))
     if domain.points is None and domain.functions != ANY and exponent not in domain.powers and not natural:
         raise DiagnosticError(
             "E0310",
@@ -355,6 +455,12 @@ def _taken(domain: Domain) -> str:
 def is_number(coefficient: float) -> bool:
     """Whether a coefficient is finite, with room to spare; no NaN is."""
     return abs(coefficient) < LARGEST
+
+
+def index_values(index: Index) -> list[Monomial]:
+    """An index as a polynomial of what it is made of: 2 i + 1 as 2 (i) + 1."""
+    parts = [_entry(At("index", "", (Index.of(atom),))).scaled(float(count)) for atom, count in index.terms]
+    return [*parts, *([Monomial(float(index.constant))] if index.constant or not parts else [])]
 
 
 def _entry(atom: At) -> Monomial:

@@ -88,11 +88,16 @@ class Condition:
 
 @dataclass(frozen=True)
 class Edge:
-    """Two letters that run together over the edges of a graph."""
+    """Letters that run together over the edges of a graph; a hyperedge has a letter of its own."""
 
-    left: str
-    right: str
+    ends: tuple[str, ...]
     graph: str
+    name: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The letters in brackets: (i,k), e = (i,k,l)."""
+        return f"{self.name} = ({','.join(self.ends)})" if self.name else f"({','.join(self.ends)})"
 
 
 @dataclass(frozen=True)

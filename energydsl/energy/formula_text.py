@@ -103,7 +103,7 @@ class TextPrinter:
 
     def binder(self, node: str | f.Edge) -> str:
         """What a sum runs over."""
-        return node if isinstance(node, str) else f"({node.left},{node.right}) in {node.graph}"
+        return node if isinstance(node, str) else f"{node.shown} in {node.graph}"
 
     def condition(self, node: f.Condition) -> str:
         """A condition on indices."""

@@ -10,29 +10,35 @@ from energydsl.domains import Written
 from energydsl.domains.scalar import Num, Op, Scalar, Var
 from energydsl.energy import formula as f
 from energydsl.energy.order import reduced
-from energydsl.energy.terms import At, Atom, Factor, Function, Loop, Monomial, Predicate
+from energydsl.energy.terms import At, Atom, Factor, Function, Loop, Monomial, Predicate, atom_binders, entries
 from energydsl.functions import FUNCTIONS
+from energydsl.model import expressions as ex
 from energydsl.model.indices import Atom as IndexAtom
 from energydsl.model.indices import EdgeEnd, Index, Wrap
 from energydsl.model.records import Resolved
 
 _POOL = "ijklmnpqrstuvw"
+# Of the units that an edge joins.
+_ENDS = "iklmnpqrstuvw"
 
 
 class Letters:
-    """One letter for every axis of the model: that of its dim where it has one, else the next free."""
+    """One letter for every axis of the model: that with which the user writes it, or that of its dim, else the next free."""
 
     def __init__(self, model: Resolved):
         self.model = model
         self.of_axis: dict[tuple[str, int], str] = {}
+        written = _written(model)
+        self.of_param = {place: letter for place, letter in written.items() if place[0] in model.params}
         by_name: dict[str, str] = {}
         for name, layer in model.layers.items():
             axes = list(layer.axes) + [f"states of {name}"] * (len(layer.field_shape) - len(layer.shape))
             for position, axis in enumerate(axes):
-                letter = by_name.get(axis) if not axis[0].isdigit() else None
+                letter = written.get((name, position)) or (by_name.get(axis) if not axis[0].isdigit() else None)
+                by_name.setdefault(axis, letter or "")
                 if letter is None:
                     wanted = axis.lower() if len(axis) == 1 and axis.isalpha() else ""
-                    taken = set(self.of_axis.values()) | set(by_name.values())
+                    taken = {*self.of_axis.values(), *by_name.values(), *written.values()}
                     pool = [wanted, *("kabc" if axis.startswith("states") else ""), *_POOL]
                     letter = next((c for c in pool if c and c not in taken), "i")
                     by_name[axis] = letter
@@ -56,12 +62,27 @@ class Letters:
     def _wanted(self, loop: Loop, monomial: Monomial) -> str:
         if loop.graph:
             return "e"
-        for atom, _ in sorted(monomial.factors, key=lambda f: not (isinstance(f[0], At) and f[0].kind != "param")):
-            if isinstance(atom, At) and not atom.flat:
-                for position, index in enumerate(atom.indices):
-                    if index.plain == loop.name and (atom.name, position) in self.of_axis:
-                        return self.of_axis[atom.name, position]
+        free = (a for f, _ in monomial.factors if loop.name in atom_binders(f) for a in entries(f))
+        for atom in sorted(free, key=lambda a: a.kind == "param"):
+            for position, index in enumerate(atom.indices):
+                place = atom.name, position
+                if index.plain == loop.name and not atom.flat and (place in self.of_axis or place in self.of_param):
+                    return self.of_axis.get(place) or self.of_param[place]
         return "i"
+
+
+def _written(model: Resolved) -> dict[tuple[str, int], str]:
+    """The letter with which the user first writes each axis of a layer or parameter in an index sum."""
+    found: dict[tuple[str, int], str] = {}
+    todo: list[object] = [*(t.expression for t in model.energies), *(d.expression for d in model.directed)]
+    while todo:
+        node = todo.pop(0)
+        if isinstance(node, ex.Element) and isinstance(node.base, ex.Reference) and not node.flat:
+            for position, index in enumerate(node.indices):
+                if index.plain is not None and len(index.plain) == 1:
+                    found.setdefault((node.base.name, position), index.plain)
+        todo[:0] = [part for part in vars(node).values() if isinstance(part, ex.Typed)]
+    return found
 
 
 def _free(wanted: str, taken: Iterable[str]) -> str:
@@ -86,7 +107,7 @@ def _in_letters(index: Index, names: Mapping[str, str]) -> Index:
     def letter(atom: IndexAtom) -> IndexAtom:
         match atom:
             case EdgeEnd(side=side, binder=binder):
-                return names.get(f"{binder}.{side}", f"{'ik'[side]}({names.get(binder, binder)})")
+                return names.get(f"{binder}.{side}", f"{_ENDS[side % len(_ENDS)]}({names.get(binder, binder)})")
             case Wrap(inner=inner, modulus=modulus):
                 return Wrap(_in_letters(inner, names), modulus)
         return names.get(atom, atom)
@@ -101,12 +122,13 @@ def atom_formula(atom: Atom, names: Mapping[str, str], letters: Letters) -> f.Fo
     if isinstance(atom, Function):
         inner = sum_formula([(m, _visible(names, m)) for m in atom.argument], letters)
         return f.Call(atom.function, (inner,))
-    if atom.kind == "support":
+    if atom.kind in ("support", "index"):
         return f.Place(lettered(atom.indices[0], names))
     indices = atom.indices
     graph = letters.model.params[atom.name].graph if atom.kind == "param" else None
-    if graph is not None and indices[0].plain is not None:
-        indices = tuple(Index.of(EdgeEnd(graph, side, indices[0].plain)) for side in (0, 1))
+    if graph is not None and not letters.model.graphs[graph].hyper and indices[0].plain is not None:
+        ends = tuple(Index.of(EdgeEnd(graph, side, indices[0].plain)) for side in (0, 1))
+        indices = (*ends, *indices[1:])
     return f.Symbol(atom.name, tuple(lettered(i, names) for i in indices), atom.kind)
 
 
@@ -154,7 +176,8 @@ def term_formula(
     named = dict(letters.name_loops(monomial, names))
     for loop in monomial.loops:
         if loop.graph:
-            for side, letter in enumerate("ik"):
+            for side in range(_ends(loop, letters)):
+                letter = _ENDS[side % len(_ENDS)]
                 key = f"{loop.name}.{side}"
                 named.setdefault(key, _free(letter, named.values()))
     above, below = _factors(monomial.factors, named, letters, target)
@@ -162,7 +185,8 @@ def term_formula(
     if size != 1 or not (above or below):
         above.insert(0, f.Number(size))
     product = above[0] if len(above) == 1 and not below else f.Product(tuple(above), tuple(below))
-    binders = [_binder(loop, named) for loop in monomial.loops if loop.name not in names]
+    running = (_binder(loop, named, letters) for loop in monomial.loops if loop.name not in names)
+    binders = sorted(running, key=_by_letter)
     conditions = _chained(_condition(p, named) for p in reduced(monomial.predicates))
     if binders:
         product = f.Summation(tuple(b for b in binders if not _shown(b, conditions)), conditions, product)
@@ -176,12 +200,15 @@ def _chained(conditions: Iterable[f.Condition]) -> tuple[f.Condition, ...]:
     found: list[f.Condition] = []
     for condition in conditions:
         first, *rest = condition.sides
-        ends = (k for k, c in enumerate(found) if c.relation == "less" and c.sides[-1] == first)
-        before = next(ends, None) if condition.relation == "less" else None
-        if before is None:
-            found.append(condition)
-        else:
+        chains = [k for k, c in enumerate(found) if c.relation == condition.relation == "less"]
+        before = next((k for k in chains if found[k].sides[-1] == first), None)
+        after = next((k for k in chains if found[k].sides[0] == rest[-1]), None)
+        if before is not None:
             found[before] = replace(found[before], sides=(*found[before].sides, *rest))
+        elif after is not None:
+            found[after] = replace(found[after], sides=(first, *rest[:-1], *found[after].sides))
+        else:
+            found.append(condition)
     return tuple(found)
 
 
@@ -191,10 +218,22 @@ def _shown(binder: str | f.Edge, conditions: Iterable[f.Condition]) -> bool:
     return any((binder, 1) in index.terms for index in sides)
 
 
-def _binder(loop: Loop, names: Mapping[str, str]) -> str | f.Edge:
-    if loop.graph:
-        return f.Edge(names[f"{loop.name}.0"], names[f"{loop.name}.1"], loop.graph)
-    return names[loop.name]
+def _by_letter(binder: str | f.Edge) -> tuple[bool, str]:
+    """Edges first, then letters in their order."""
+    return isinstance(binder, str), binder if isinstance(binder, str) else binder.ends[0]
+
+
+def _ends(loop: Loop, letters: Letters) -> int:
+    """How many units an edge of a loop joins."""
+    graph = letters.model.graphs[loop.graph]
+    return len(graph.edges[loop.low]) if graph.hyper else 2
+
+
+def _binder(loop: Loop, names: Mapping[str, str], letters: Letters) -> str | f.Edge:
+    if not loop.graph:
+        return names[loop.name]
+    ends = tuple(names[f"{loop.name}.{side}"] for side in range(_ends(loop, letters)))
+    return f.Edge(ends, loop.graph, names[loop.name] if letters.model.graphs[loop.graph].hyper else "")
 
 
 def _condition(predicate: Predicate, names: Mapping[str, str]) -> f.Condition:

@@ -110,6 +110,9 @@ def _merge_factors(monomial: Monomial, rules: Rules) -> Monomial | None:
             continue
         if isinstance(atom, At) and atom.kind == "param" and _on_zero_diagonal(atom, rules):
             return None
+        if isinstance(atom, At) and atom.kind == "index" and _whole_power(atom.indices[0], exponent):
+            coefficient *= float(atom.indices[0].constant) ** exponent
+            continue
         points = rules.domain(atom.name).points if isinstance(atom, At) and atom.kind == "layer" else None
         if points is not None:
             factor, constant, slope = _folded(points, exponent)
@@ -136,6 +139,11 @@ def _folded(points: tuple[float, float], exponent: float) -> tuple[float | None,
     slope = (high**exponent - low**exponent) / (high - low)
     constant = low**exponent - slope * low
     return (None, constant, 0.0) if slope == 0.0 else (1.0, constant, slope)
+
+
+def _whole_power(index: Index, exponent: float) -> bool:
+    """Whether the power of an index is one known number."""
+    return not index.terms and exponent == int(exponent) and (exponent > 0 or index.constant != 0)
 
 
 def _on_zero_diagonal(atom: At, rules: Rules) -> bool:

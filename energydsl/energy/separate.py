@@ -13,7 +13,7 @@ from energydsl.diagnostics import Diagnostic, Span
 from energydsl.energy.rules import Rules, collect
 from energydsl.energy.terms import At, Function, Loop, Monomial, Predicate, entries, is_joint, with_entry
 from energydsl.model.constants import DiagnosticError
-from energydsl.model.indices import Index, Wrap
+from energydsl.model.indices import EdgeEnd, Index, Wrap
 
 MAX_MONOMIALS = 5000
 
@@ -152,14 +152,18 @@ def _apart(a: Index, b: Index, monomial: Monomial, ranges: Ranges, rules: Rules)
             gap = predicate.left[0] - predicate.right[0]
             if gap in (difference, difference * -1):
                 return True
-    ends = [atom for atom, _ in difference.terms if not isinstance(atom, str)]
-    return len(ends) == 2 and _ends_of_one_edge(difference)
+    return _ends_of_one_edge(difference, ranges, rules)
 
 
-def _ends_of_one_edge(difference: Index) -> bool:
-    (a, m), (b, n) = difference.terms[:2]
-    one_edge = getattr(a, "binder", 0) == getattr(b, "binder", 1) and getattr(a, "side", 0) != getattr(b, "side", 0)
-    return len(difference.terms) == 2 and difference.constant == 0 and m == -n and one_edge
+def _ends_of_one_edge(difference: Index, ranges: Ranges, rules: Rules) -> bool:
+    """m (i - k) + rest with i, k the ends of one edge: never 0 where the rest is smaller than m."""
+    ends = [(atom, count) for atom, count in difference.terms if isinstance(atom, EdgeEnd)]
+    if len(ends) != 2:
+        return False
+    (a, m), (b, n) = ends
+    rest = Index(tuple(t for t in difference.terms if t not in ends), difference.constant)
+    low, high = rest.bounds(ranges, rules.nodes)
+    return a.binder == b.binder and a.side != b.side and m == -n and -abs(m) < low and high < abs(m)
 
 
 def _offset_on_ring(a: Index, b: Index, ranges: Ranges) -> bool:

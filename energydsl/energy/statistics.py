@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from energydsl.diagnostics import Span
 from energydsl.domains import DOMAINS, Family
-from energydsl.domains.density import Factor, OutOfReach, Unbounded, integrable
+from energydsl.domains.density import Factor, OutOfReach, Unbounded
 from energydsl.domains.integrated import integrated
+from energydsl.domains.mapped import density_of
 from energydsl.energy.targets import UNIT, statistic
 from energydsl.energy.terms import BASE, At, Atom, Function, Term, entries
 from energydsl.energy.terms import Factor as TermFactor
@@ -57,9 +58,9 @@ def without_closed_form(layer: Layer, statistics: list[Statistic], touching: Ite
     }
     low, high = DOMAINS[layer.domain.name].bounds(layer.domain.arguments)
     numbers = [tuple(_factor(a, e, layer, spans[s]) for a, e in s) for s in statistics]
-    powers = [int(power_of(s) or 0) for s in statistics]
+    powers = [int(p) if (p := power_of(s) or 0.0) > 0 and p == int(p) else 0 for s in statistics]
     try:
-        return integrated(integrable(numbers, powers, low, high))
+        return integrated(density_of(numbers, powers, low, high))
     except Unbounded as reason:
         raise DiagnosticError(
             "E0311",
@@ -76,7 +77,7 @@ def without_closed_form(layer: Layer, statistics: list[Statistic], touching: Ite
 def _factor(atom: Atom, exponent: float, layer: Layer, span: Span) -> Factor:
     """A factor of a statistic in numbers."""
     if isinstance(atom, At):
-        return Factor("", int(exponent), (0.0, 1.0))
+        return Factor("", exponent, (0.0, 1.0))
     coefficients: dict[int, float] = {}
     for m in atom.argument:
         if m.loops or any(a != UNIT for a, _ in m.factors):
@@ -91,4 +92,4 @@ def _factor(atom: Atom, exponent: float, layer: Layer, span: Span) -> Factor:
             )
         degree = int(m.factors[0][1]) if m.factors else 0
         coefficients[degree] = coefficients.get(degree, 0.0) + m.coefficient
-    return Factor(atom.function, int(exponent), tuple(coefficients.get(k, 0.0) for k in range(max(coefficients) + 1)))
+    return Factor(atom.function, exponent, tuple(coefficients.get(k, 0.0) for k in range(max(coefficients) + 1)))

@@ -72,7 +72,10 @@ class Predicate:
 
 @dataclass(frozen=True)
 class At:
-    """One entry of a layer, an input or a parameter; a const has no indices. `flat`: one index over all axes."""
+    """One entry of a layer, an input or a parameter; a const has no indices. `flat`: one index over all axes.
+
+    The entry of kind "index" is its own index as a number, and has no name.
+    """
 
     kind: str
     name: str
@@ -216,6 +219,13 @@ def entries(atom: Atom) -> Iterator[At]:
     for monomial in atom.argument:
         for inner, _ in monomial.factors:
             yield from entries(inner)
+
+
+def of_indices(atom: Atom) -> bool:
+    """Whether an atom is made of indices and numbers alone, and so is known before there are parameters and states."""
+    if isinstance(atom, At):
+        return atom.kind == "index"
+    return all(of_indices(a) for m in atom.argument for a, _ in m.factors)
 
 
 def atom_binders(atom: Atom) -> list[str]:

@@ -19,4 +19,4 @@ def _value(y: float) -> float:
     return math.log(y) - 0.5 / y - series - below
 
 
-DIGAMMA = ElementaryFunction(name="digamma", value=_value, array="digamma")
+DIGAMMA = ElementaryFunction(name="digamma", value=_value, derivative=((1.0, (("trigamma", 1.0),)),), array="digamma")

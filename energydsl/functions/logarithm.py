@@ -12,4 +12,5 @@ LOG = ElementaryFunction(
     unit="unit_log",
     written=2,
     positive_only=True,
+    of_log=("", 1.0),
 )

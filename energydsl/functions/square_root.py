@@ -13,4 +13,5 @@ SQRT = ElementaryFunction(
     written=3,
     sign=NONNEGATIVE,
     keeps_sign=True,
+    of_log=("exp", 0.5),
 )

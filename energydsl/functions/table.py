@@ -6,14 +6,15 @@ Nothing else in the package lists functions by name: the language, the derivatio
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 # Proved signs, the stronger the larger.
 POSITIVE, NONNEGATIVE, UNKNOWN = 2, 1, 0
 
-# A product of functions of one argument y, each to a power: (("", -1.0),) is 1 / y.
+# A product of functions of one argument y, each to a power: (("", -1.0),) is 1 / y; and a sum of such with coefficients.
 Product = tuple[tuple[str, float], ...]
+Terms = tuple[tuple[float, Product], ...]
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class ElementaryFunction:
     bounds: for every y; None where there are none.
     integrated: its number in the kernels that integrate densities on panels; None where they do not know it.
     outgrows: whether it outgrows every power of y.
+    of_log: what it is in log y, y > 0: a function of a number times that; None where it is none.
     absolute: whether it grows like |y| on both sides, from a kink at 0: it may hold the mass of a density.
     aggregate: whether it is a function of all that its argument lists, not of their sum.
     latex: what LaTeX calls it.
@@ -47,7 +49,7 @@ class ElementaryFunction:
 
     name: str
     value: Callable[[float], float]
-    derivative: tuple[tuple[float, Product], ...] | None = None
+    derivative: Terms | None = None
     array: str = ""
     unit: str = ""
     written: int = 0
@@ -57,6 +59,7 @@ class ElementaryFunction:
     bounds: Bounds | None = None
     integrated: int | None = None
     outgrows: bool = False
+    of_log: tuple[str, float] | None = None
     absolute: bool = False
     aggregate: bool = False
     latex: str = ""
@@ -65,3 +68,20 @@ class ElementaryFunction:
     def grows(self) -> bool:
         """Whether it is bounded by its argument, not by a number."""
         return self.bounds is not None and self.bounds.grows
+
+
+def derivative_of(terms: Terms, table: Mapping[str, ElementaryFunction]) -> Terms | None:
+    """The derivative of a sum of products of functions of y, by the rules of the product and of the power; None where it is not known."""
+    found: dict[Product, float] = {}
+    for coefficient, product in terms:
+        for place, (name, exponent) in enumerate(product):
+            inner = table[name].derivative
+            if inner is None:
+                return None
+            for factor, slope in inner:
+                powers = dict(product[:place] + product[place + 1 :])
+                for other, power in ((name, exponent - 1.0), *slope):
+                    powers[other] = powers.get(other, 0.0) + power
+                key = tuple(sorted((n, e) for n, e in powers.items() if e))
+                found[key] = found.get(key, 0.0) + coefficient * exponent * factor
+    return tuple((c, product) for product, c in found.items() if c)

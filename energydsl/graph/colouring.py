@@ -154,10 +154,13 @@ def _unwrapped(index: Index, size: int) -> Index | None:
 
 def _along_a_graph(coupled: _Coupled) -> UnitColouring | None:
     """Units that meet along the edges of one declared graph, where that is complete or a grid."""
-    graphs = {_edge_graph(a, b) for _, a, b in coupled.pairs}
+    rules = Rules(coupled.model)
+    graphs = {_edge_graph(a.indices[: rules.sites(a)], b.indices[: rules.sites(b)]) for _, a, b in coupled.pairs}
     if len(graphs) != 1 or None in graphs:
         return None
     graph = coupled.model.graphs[str(next(iter(graphs)))]
+    if graph.nodes != coupled.size:
+        return None  # further axes beside that of the graph's units
     if graph.kind == "complete":
         return UnitColouring("scan", why=f"graph `{graph.name}` joins every pair")
     if graph.kind != "grid":
@@ -168,10 +171,10 @@ def _along_a_graph(coupled: _Coupled) -> UnitColouring | None:
     return None if colours is None else _coloured(colours)
 
 
-def _edge_graph(a: At, b: At) -> str | None:
-    """The graph whose edge the two entries are the ends of."""
+def _edge_graph(a: tuple[Index, ...], b: tuple[Index, ...]) -> str | None:
+    """The graph whose edge the units at these places are the ends of."""
     found = set()
-    for index, other in zip(a.indices, b.indices, strict=False):
+    for index, other in zip(a, b, strict=False):
         if index == other:
             continue
         ends = [i.terms[0][0] for i in (index, other) if len(i.terms) == 1 and i.constant == 0]

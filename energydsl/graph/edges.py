@@ -17,10 +17,16 @@ Integers = NDArray[np.int64]
 
 @lru_cache(maxsize=32)
 def edges_of(graph: Graph) -> Integers:
-    """The edges of a declared graph, shape (edges, 2), each i < k, sorted. Raises `ModelError` (E0402)."""
+    """The edges of a declared graph, shape (edges, 2), each i < k, sorted. Raises `ModelError` (E0402).
+
+    Hyperedges have a row each, filled up with -1.
+    """
     if graph.kind == "absent":
         help = f'give it: ed.load(..., graphs={{"{graph.name}": graph}}), or write a generator'
         raise ModelError([Diagnostic("E0402", f"graph `{graph.name}` was not supplied", graph.span, help)])
+    if graph.hyper:
+        most = max(map(len, graph.edges))
+        return np.array([edge + (-1,) * (most - len(edge)) for edge in graph.edges], np.int64)
     if graph.kind == "edges":
         pairs: Any = graph.edges
     elif graph.kind == "random_regular":

@@ -6,7 +6,20 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from energydsl.kernels.program import BATCH, Access, Contract, Define, Kernel, KernelProgram, Matmul, Section, Step
+from energydsl.domains.scalar import Op, Scalar
+from energydsl.kernels.program import (
+    BATCH,
+    Access,
+    Contract,
+    Define,
+    FormScan,
+    Kernel,
+    KernelProgram,
+    LayerKernels,
+    Matmul,
+    Section,
+    Step,
+)
 from energydsl.kernels.sparse import SparsePlan
 
 _NUMBER = 4
@@ -31,7 +44,7 @@ class Cost:
     """Of a whole model, in float32.
 
     sweep: kernels of one Gibbs sweep; gradient: of one gradient. draws: units drawn a sweep and chain. chain_bytes:
-    state and fields of one chain; parameter_bytes: parameters, their gradient and one slot of an optimiser.
+    state, fields and forms of one chain; parameter_bytes: parameters, their gradient and one slot of an optimiser.
     """
 
     sweep: tuple[KernelCost, ...]
@@ -47,11 +60,15 @@ class Cost:
 
 def cost_of(program: KernelProgram, sparse: SparsePlan | None, params: Mapping[str, tuple[int, ...]]) -> Cost:
     """The cost of a lowered model; `sparse`: its plan where its sweeps run on a sparse matrix."""
-    sweep = tuple(_field(name, kernel, sparse, params) for name, x in program.layers.items() for kernel in x.fields)
+    fields_of = ((n, k) for n, x in program.layers.items() for k in x.fields if k.sections or not x.by_unit)
+    sweep = tuple(_field(name, kernel, sparse, params) for name, kernel in fields_of)
+    sweep += tuple(_scan(x, program, params) for x in program.layers.values() if x.by_unit)
+    sweep += tuple(_kernel(name, kernel, params) for name, kernel in program.forms.items())
     gradient = tuple(_kernel(f"dE/d{name}", kernel, params) for name, kernel in program.gradients.items())
     entries = sum(math.prod(x.energy_shape) for x in program.layers.values())
     draws = sum(math.prod(x.shape) for x in program.layers.values())
     fields = sum(math.prod(k.shape) for x in program.layers.values() for k in x.fields)
+    fields += sum(math.prod(k.shape) for k in program.forms.values())
     parameters = sum(math.prod(shape) for shape in params.values())
     return Cost(sweep, gradient, draws, _NUMBER * (entries + fields), 3 * _NUMBER * parameters)
 
@@ -70,6 +87,38 @@ def _field(layer: str, kernel: Kernel, sparse: SparsePlan | None, params: Mappin
         kind = "convolution" if any(e.factors and e.factors[-1].at is not None for n, e in sparse.fields if n == layer) else "stencil"  # fmt: skip
         structure = f"{kind}, chains innermost: {each}, in runs of about {2 * mean:.0f}"
     return KernelCost(plain.name, structure, 2 * count, plain.parameter_bytes)
+
+
+def _scan(layer: LayerKernels, program: KernelProgram, params: Mapping[str, tuple[int, ...]]) -> KernelCost:
+    """A scan over running forms: what one unit takes, times the units."""
+    scan = layer.scan
+    assert scan is not None
+    units = math.prod(layer.shape)
+    kernels = [_kernel("", kernel, params) for kernel in (*scan.fields, *scan.changes)]
+    read = sum(k.parameter_bytes for k in kernels)
+    if scan.running is None:
+        operations = units * sum(k.operations for k in kernels)
+        return KernelCost(f"{layer.layer} unit by unit", "over running forms, all of them a unit", operations, read)
+    places = {form: _places(form, scan.running, units, program) for form in scan.running.forms}
+    operations = sum(places[term.forms[0]] * _nodes(term.change) for term in scan.running.terms)
+    operations += 2 * sum(places.values())
+    each = sum(places.values()) / max(1, units)
+    kind = "windows of" if scan.running.windows else "dense,"
+    return KernelCost(
+        f"{layer.layer} unit by unit", f"over running forms, {kind} {each:.4g} entries a unit", operations, read
+    )
+
+
+def _places(form: str, scan: FormScan, units: int, program: KernelProgram) -> int:
+    """How many entries of a form units stand in, all units together."""
+    if not scan.windows:
+        return units * math.prod(program.forms[form].shape)
+    return sum(math.prod(high - low for low, high in w.section.sizes.values()) for w in scan.windows[form])
+
+
+def _nodes(formula: Scalar) -> int:
+    """The operations of a formula."""
+    return 1 + sum(map(_nodes, formula.arguments)) if isinstance(formula, Op) else 0
 
 
 def _kernel(name: str, kernel: Kernel, params: Mapping[str, tuple[int, ...]]) -> KernelCost:

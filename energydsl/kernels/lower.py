@@ -10,13 +10,25 @@ from types import MappingProxyType
 
 from energydsl.derive import Derived
 from energydsl.derive.differences import NEW, changes
+from energydsl.derive.numbers import has_loops
 from energydsl.derive.records import Field
 from energydsl.domains import DOMAINS
 from energydsl.domains.scalar import Num, Scalar, Var, substitute
 from energydsl.energy.forms import Form, Forms
 from energydsl.energy.rules import Rules, without_idle_loops
 from energydsl.energy.targets import Contribution, joined, output
-from energydsl.energy.terms import At, Atom, Function, Loop, Monomial, Term, atom_binders, entries
+from energydsl.energy.terms import (
+    At,
+    Atom,
+    Function,
+    Loop,
+    Monomial,
+    Predicate,
+    Term,
+    atom_binders,
+    entries,
+    of_indices,
+)
 from energydsl.functions import FUNCTIONS
 from energydsl.graph.edges import edges_of
 from energydsl.kernels.program import (
@@ -261,6 +273,9 @@ class _Lowering:
         steps: list[Define | Contract] = []
         accesses: list[Access] = []
         for atom, exponent in monomial.factors:
+            if of_indices(atom) and not has_loops(atom):
+                accesses.append(_numbers(atom, exponent, monomial.predicates, sizes, fixed))
+                continue
             if isinstance(atom, At):
                 accesses.append(self._access(atom, exponent, sizes, fixed))
                 continue
@@ -346,11 +361,25 @@ def _all_less_equal(monomial: Monomial, sizes: Sizes) -> tuple[Monomial, Monomia
             )
             if predicate.kind != "differ" or not alike or any(a.plain in values for a in left):
                 continue
+            if any(
+                of_indices(atom) and set(predicate.binders()) <= set(atom_binders(atom)) for atom, _ in monomial.factors
+            ):
+                continue  # 1 / (i - k) is no number where they are equal
             whole = replace(monomial, predicates=tuple(p for p in monomial.predicates if p != predicate))
             equal = whole.scaled(-1.0).replace_binders({str(name): a for name, a in values.items()})
             loops = tuple(loop for loop in monomial.loops if loop.name not in values)
             return without_idle_loops(whole), without_idle_loops(replace(equal, loops=loops))
     return None
+
+
+def _numbers(
+    atom: Atom, exponent: float, predicates: Iterable[Predicate], sizes: Sizes, fixed: tuple[str, ...]
+) -> Access:
+    """A factor that is known beforehand as a table, at the places where the conditions on its indices hold."""
+    letters = tuple(dict.fromkeys(atom_binders(atom)))
+    within = tuple(p for p in predicates if set(p.binders()) <= set(letters))
+    table = Monomial(1.0, tuple(Loop(x, *sizes[x]) for x in letters), within, ((atom, exponent),))
+    return Access("numbers", "numbers", tuple(x for x in letters if x not in fixed), numbers=table)
 
 
 def _work(section: Section) -> float:

@@ -2,8 +2,8 @@
 
 What it can say, and all it can say:
 
-    Access    read an array: a layer x, a parameter p, a const c, the values of a unit, row weights, a mask, an earlier
-              value; whole, or gathered at index expressions; raised to a power
+    Access    read an array: a layer x, a parameter p, a const c, the values of a unit, row weights, a mask, a table of
+              numbers made of indices, an earlier value; whole, or gathered at index expressions; raised to a power
     Define    a new value: a function of a sum of products (coefficients such as 1 / sqrt(1 + a))
     Contract  the product of two values, summed over the axes nothing later needs; or a sum of one value
     Matmul    a contraction of two arrays that are matrices as they lie in memory
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from energydsl.derive.records import Schedule
 from energydsl.domains import Family
 from energydsl.domains.scalar import Scalar
-from energydsl.energy.terms import Predicate
+from energydsl.energy.terms import Monomial, Predicate
 from energydsl.functions import FUNCTIONS
 from energydsl.model.indices import Index
 
@@ -40,7 +40,10 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Access:
-    """An array and the axes it has after indexing."""
+    """An array and the axes it has after indexing.
+
+    numbers: the one factor that a table of numbers holds, over its loops, and where; 0 elsewhere.
+    """
 
     source: str
     name: str
@@ -49,6 +52,7 @@ class Access:
     flat: bool = False
     exponent: float = 1.0
     predicate: Predicate | None = None
+    numbers: Monomial | None = None
 
 
 @dataclass(frozen=True)
@@ -227,15 +231,36 @@ class FormTerm:
 
 
 @dataclass(frozen=True)
+class Window:
+    """What entries of a form gain by 1 of a unit, where each is met by few units.
+
+    section: over the axes of the form and more. unit: where the unit stands, at each of its places (flat: one index over all
+    axes). predicates: where it stands at all.
+    """
+
+    section: Section
+    unit: tuple[Index, ...]
+    flat: bool
+    predicates: tuple[Predicate, ...]
+
+
+@dataclass(frozen=True)
 class FormScan:
     """A scan that needs nothing of the terms of several units but running forms.
 
-    points: the two values of a unit. slopes: d of each form, sections over the axes of the layer and of the form.
+    points: the two values of a unit. slopes: d of each form, sections over the axes of the layer and of the form; or, where the
+    units of a form are at computed places, windows of all forms.
     """
 
     points: tuple[float, float]
     terms: tuple[FormTerm, ...]
     slopes: Mapping[str, tuple[Section, ...]]
+    windows: Mapping[str, tuple[Window, ...]]
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """The names of its forms."""
+        return tuple(self.windows or self.slopes)
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,15 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from energydsl import limits
 from energydsl.derive.differences import changes
 from energydsl.domains.scalar import Num, Op, Scalar, Var, apply, substitute
 from energydsl.energy.forms import Form, Forms, affine
 from energydsl.energy.rules import Rules
-from energydsl.energy.targets import output
+from energydsl.energy.targets import others, output
 from energydsl.energy.terms import At, Factor, Function, Loop, Monomial, Term, entries
 from energydsl.functions import FUNCTIONS
-from energydsl.kernels.program import FormScan, FormTerm, Section
+from energydsl.kernels.program import FormScan, FormTerm, Section, Window
 from energydsl.model.records import Layer
 
 # A section of parameters: (monomial, axes, loops) to steps.
@@ -38,15 +39,17 @@ def form_scan(
         found = tuple(_term(term, points, forms, lowered) for term in terms)
         named = [form for form in forms.all if any(form.name in term.forms for term in found)]
         slopes = {form.name: _slopes(form, layer, rules, lowered) for form in named}
+        if None not in slopes.values():
+            return FormScan(points, found, {n: s for n, s in slopes.items() if s is not None}, {})
+        return FormScan(points, found, {}, {form.name: _windows(form, layer, lowered) for form in named})
     except Unfit:
         return None
-    return FormScan(points, found, slopes)
 
 
 def _term(term: Term, points: tuple[float, float], forms: Forms, lowered: Lowered) -> FormTerm:
     monomial = term.monomial
     loops = {loop.name: loop for loop in monomial.loops}
-    if monomial.predicates or any(loop.low or loop.graph for loop in monomial.loops):
+    if monomial.predicates or any(loop.low for loop in monomial.loops):
         raise Unfit
     reader = _Reader(forms, loops)
     function = reader.product(replace(monomial, coefficient=1.0, loops=()))
@@ -106,7 +109,7 @@ class _Reader:
         return Var(f"u{self.forms.index(entry.name)}")
 
     def _array(self, monomial: Monomial) -> Scalar:
-        if any(a.kind not in ("param", "const") for f, _ in monomial.factors for a in entries(f)):
+        if any(a.kind not in ("param", "const", "index") for f, _ in monomial.factors for a in entries(f)):
             raise Unfit
         if monomial not in self.arrays:
             self.arrays.append(monomial)
@@ -121,20 +124,47 @@ def _holds_units(factor: Factor) -> bool:
     return any(a.kind in ("layer", "input") for a in entries(factor[0]))
 
 
-def _slopes(form: Form, layer: Layer, rules: Rules, lowered: Lowered) -> tuple[Section, ...]:
-    """What every entry of a form gains by 1 of each unit, over the axes of the layer and then those of the form."""
+def _slopes(form: Form, layer: Layer, rules: Rules, lowered: Lowered) -> tuple[Section, ...] | None:
+    """What every entry of a form gains by 1 of each unit, over the axes of the layer and then those of the form.
+
+    None where units of the form are at computed places, so that most entries would be 0.
+    """
     site = tuple(output(k) for k in range(len(layer.shape)))
     axes = (*site, *(loop.name for loop in form.axes))
     found = []
     for monomial in form.polynomial:
-        gains = list(changes(monomial, layer, 1.0, rules))[::2]
-        for gain in gains:
-            if any(a.kind not in ("param", "const") for f, _ in gain.factors for a in entries(f)):
-                raise Unfit
+        for gain in list(changes(monomial, layer, 1.0, rules))[::2]:
+            _check_numbers(gain)
+            if len(gain.predicates) > len(monomial.predicates):
+                return None
             sizes = {o: (0, n) for o, n in zip(site, layer.shape, strict=True)}
             sizes |= {loop.name: (loop.low, loop.high) for loop in (*form.axes, *gain.loops)}
             found.append(lowered(gain, axes, sizes))
     return tuple(found)
+
+
+def _windows(form: Form, layer: Layer, lowered: Lowered) -> tuple[Window, ...]:
+    """What entries of a form gain by 1 of the units that stand in them, at all places of its loops."""
+    found = []
+    for monomial in form.polynomial:
+        for unit in monomial.distinct_units():
+            if unit.name != layer.name:
+                continue
+            rest = others(monomial, unit)
+            _check_numbers(rest)
+            loops = (*form.axes, *monomial.loops)
+            if math.prod(loop.high - loop.low for loop in loops) > limits.PLACES_OF_A_TERM:
+                raise Unfit
+            sizes = {loop.name: (loop.low, loop.high) for loop in loops}
+            section = lowered(replace(rest, loops=(), predicates=()), tuple(sizes), sizes)
+            found.append(Window(section, unit.indices, unit.flat, rest.predicates))
+    return tuple(found)
+
+
+def _check_numbers(gain: Monomial) -> None:
+    """Raises `Unfit` where what a form gains hangs on units or inputs."""
+    if any(a.kind not in ("param", "const", "index") for f, _ in gain.factors for a in entries(f)):
+        raise Unfit
 
 
 def change_of(function: Scalar, low: float, high: float) -> Scalar:

@@ -19,10 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl.energy.numbers import number_of
 from energydsl.kernels.program import BATCH, Access, Contract, Kernel, KernelProgram, Section
 from energydsl.model.indices import Index
 
 Integers = NDArray[np.int64]
+Numbers = NDArray[np.float64]
 
 # A dense product beats a list of entries from about so many entries a unit, and so many fit in memory at ease.
 MAX_ENTRIES_A_UNIT = 64
@@ -41,7 +43,10 @@ class Factor:
 
 @dataclass(frozen=True)
 class Entries:
-    """One section as entries: target slots, source slots in `layer` ("" for none), and what their values are made of."""
+    """One section as entries: target slots, source slots in `layer` ("" for none), and what their values are made of.
+
+    numbers: what is known beforehand of each value; None where nothing is.
+    """
 
     label: str
     coefficient: float
@@ -49,6 +54,7 @@ class Entries:
     layer: str
     source: Integers | None
     factors: tuple[Factor, ...]
+    numbers: Numbers | None = None
 
 
 def entries_of(
@@ -146,8 +152,13 @@ def _section(
         for a in leaves
         if a.source in ("p", "c")
     )
+    numbers: Numbers | None = None
+    for atom, exponent in (f for a in leaves if a.numbers is not None for f in a.numbers.factors):
+        known = np.broadcast_to(number_of(atom, exponent, lambda i: i.value(grids, edge)), extent).ravel()[keep]
+        numbers = known if numbers is None else numbers * known
     source = at(reads[0])[keep] if reads else None
-    return Entries(section.label, section.coefficient, slots[keep], reads[0].name if reads else "", source, factors)
+    layer = reads[0].name if reads else ""
+    return Entries(section.label, section.coefficient, slots[keep], layer, source, factors, numbers)
 
 
 @dataclass(frozen=True)
@@ -234,6 +245,8 @@ def _kinds(fields: tuple[tuple[str, Entries], ...]) -> Integers:
     top = 0
     for _, entries in fields:
         columns = [f.at for f in entries.factors if f.at is not None]
+        if entries.numbers is not None:
+            columns.append(np.unique(entries.numbers, return_inverse=True)[1])
         kind = np.zeros(len(entries.target), np.int64)
         for column in columns:
             kind = np.unique(kind * (int(column.max(initial=0)) + 1) + column, return_inverse=True)[1].astype(np.int64)

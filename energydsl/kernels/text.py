@@ -65,6 +65,8 @@ def _access(access: Access) -> str:
     if access.predicate is not None:
         left, right = (", ".join(i.show() for i in side) for side in (access.predicate.left, access.predicate.right))
         return f"[{left} {access.predicate.kind} {right}]"
+    if access.numbers is not None:
+        return f"numbers[{' '.join(access.letters)}]"
     power = "" if access.exponent == 1 else f"^{access.exponent:g}"
     at = " ".join(access.letters) if access.indices is None else "@ " + ", ".join(i.show() for i in access.indices)
     return f"{access.name}[{at}]{power}"

@@ -20,7 +20,7 @@ from energydsl.kernels.program import (
 )
 
 _BATCHED = ("x", "new", "row")
-_SOURCES = (*_BATCHED, "p", "c", "support", "mask", "local")
+_SOURCES = (*_BATCHED, "p", "c", "support", "mask", "numbers", "local")
 
 
 class InvalidProgram(AssertionError):

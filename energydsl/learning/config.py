@@ -26,9 +26,9 @@ from energydsl.version import __version__
 
 FILE = "config.json"
 # Graphs that the text alone does not fix: from outside, or drawn by a version of NetworkX.
-_KEPT_GRAPHS = ("edges", "random_regular")
+_KEPT_GRAPHS = ("edges", "hyperedges", "random_regular")
 # What may be another when a run is gone on with: the version, and base rates to the last digit.
-_FREE = ("energydsl", "base")
+_FREE = ("energydsl", "base", "starts")
 # Told apart by what they hold, not by their digests alone.
 _COMPARED_APART = ("text", "graphs")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -76,14 +77,14 @@ class Figures:
         return -float(np.mean(self.engine.host(self.engine.bound(params, x, rng)[0])))
 
     def _reconstruction_error(self, params: Arrays, x: Arrays) -> float:
-        """Mean squared difference an entry between data and their one-step mean reconstruction."""
+        """Mean squared difference an entry between data and their one-step mean reconstruction; NaN where none has a mean."""
         error, units, engine = 0.0, 0, self.engine
         settings = engine.settings()
         state = engine.with_latents(params, x, settings, Rng(stream(self.seed, "reconstruction")))
         for name, means in engine.reconstruction(params, state, settings):
             error += float(np.sum(np.square(engine.host(means - x[name])), dtype=np.float64))
             units += x[name].size
-        return error / max(1, units)
+        return error / units if units else math.nan
 
     def _varying(self, params: Arrays, x: Arrays) -> dict[str, float]:
         """The share of units of a layer of latents that are not the same for all rows, where there are enough to tell."""

@@ -1,6 +1,6 @@
 """The folder that a run leaves: what is written there, and how it is read again, checked like any other input.
 
-A folder holds `model.energy`, `config.json`, `graphs.npz`, `base.npz`, `metrics.csv`, checkpoints and `evaluation.json`.
+A folder holds `model.energy`, `config.json`, `graphs.npz`, `starts.npz`, `base.npz`, `metrics.csv`, checkpoints and `evaluation.json`.
 Every file is written whole or not at all, and a file that is equal is left alone; `config.json`, last of those that
 training begins with, has the digests of the others. Folders from before there were digests are read without them.
 """
@@ -28,7 +28,7 @@ from energydsl.program import Engine
 from energydsl.program.initialise import base_rate
 from energydsl.random import Rng
 
-MODEL, GRAPHS, BASE = "model.energy", "graphs.npz", "base.npz"
+MODEL, GRAPHS, STARTS, BASE = "model.energy", "graphs.npz", "starts.npz", "base.npz"
 _log = logging.getLogger(__name__)
 
 
@@ -68,8 +68,11 @@ def load_model(folder: Path, settings: Mapping[str, Any]) -> Model:
     graphs = {}
     for name, edges in read_graphs(folder, settings).items():
         nodes = settings.get("graphs", {}).get(name, {}).get("nodes", int(edges.max(initial=-1)) + 1)
-        graphs[name] = Graph(name, "edges", nodes, len(edges), edges=tuple((a, b) for a, b in edges.tolist()))
-    return Model(Source(str(folder / MODEL), text), Overrides(settings["dims"], settings["consts"], graphs, folder))
+        kind = "edges" if edges.shape[1] == 2 and (edges >= 0).all() else "hyperedges"
+        found = tuple(tuple(unit for unit in edge if unit >= 0) for edge in edges.tolist())
+        graphs[name] = Graph(name, kind, nodes, len(edges), edges=found)
+    given = Overrides(settings["dims"], settings["consts"], graphs, folder, read_starts(folder, settings))
+    return Model(Source(str(folder / MODEL), text), given)
 
 
 # --- beginning and going on
@@ -82,6 +85,9 @@ def begin(folder: Path, engine: Engine, settings: dict[str, Any], base: Base) ->
     files.write_bytes(folder / MODEL, engine.model.module.source.text.encode())
     if graphs := config.kept_graphs(engine.model):
         files.write_arrays(folder / GRAPHS, graphs)
+    if starts := engine.model.starts:
+        files.write_arrays(folder / STARTS, starts)
+        settings["starts"] = {n: files.digest(values) for n, values in starts.items()}
     files.write_arrays(folder / BASE, _flat(base))
     settings["base"] = _digest_of(base)
     files.write_json(folder / config.FILE, settings)
@@ -110,12 +116,13 @@ def resume(folder: Path, engine: Engine, settings: dict[str, Any]) -> Base:
             )
     base = read_base(folder, engine, before)
     settings["base"] = _digest_of(base)
+    settings |= {"starts": before["starts"]} if "starts" in before else {}
     files.write_json(folder / config.FILE, settings)
     return base
 
 
 def _edges_that_differ(before: Array, now: Array) -> str:
-    old, new = ({(a, b) for a, b in edges.tolist()} for edges in (before, now))
+    old, new = ({tuple(unit for unit in edge if unit >= 0) for edge in edges.tolist()} for edges in (before, now))
     found = [f"{len(before)} edges then, {len(now)} now"]
     for what, pairs in (("no longer there", old - new), ("new", new - old)):
         if pairs:
@@ -145,7 +152,7 @@ def read_graphs(folder: Path, settings: Mapping[str, Any]) -> Arrays:
         if name not in graphs:
             raise files.invalid(f"{path} has no graph `{name}`")
     for name, edges in graphs.items():
-        if edges.dtype != np.int64 or edges.ndim != 2 or edges.shape[1] != 2 or not _in_order(edges):
+        if edges.dtype != np.int64 or edges.ndim != 2 or not _in_order(edges):
             raise files.invalid(f"{path}: `{name}` is not an array of edges, two unit numbers each, the smaller first")
         if name in facts and facts[name]["digest"] != files.digest(edges):
             was = facts[name]["edges"]
@@ -156,8 +163,20 @@ def read_graphs(folder: Path, settings: Mapping[str, Any]) -> Arrays:
     return graphs
 
 
+def read_starts(folder: Path, settings: Mapping[str, Any]) -> Arrays:
+    """Initial values of parameters that came from files, as they were when the run was begun."""
+    path, digests = folder / STARTS, settings.get("starts", {})
+    starts = files.read_arrays(path) if digests else {}
+    for name, digest in digests.items():
+        if name not in starts or files.digest(starts[name]) != digest:
+            raise files.invalid(f"{path}: the initial values of `{name}` have changed since the run was begun")
+    return starts
+
+
 def _in_order(edges: Array) -> bool:
-    return bool((edges[:, 0] >= 0).all() and (edges[:, 0] < edges[:, 1]).all())
+    """Rows of units in order, hyperedges filled up with -1."""
+    rising = (edges[:, :-1] < edges[:, 1:]) | (edges[:, 1:] == -1)
+    return bool(edges.shape[1] > 0 and (edges[:, 0] >= 0).all() and rising.all())
 
 
 def read_base(folder: Path, engine: Engine, settings: Mapping[str, Any]) -> Base:

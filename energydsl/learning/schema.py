@@ -97,6 +97,7 @@ SCHEMA: Mapping[str, Any] = {
     "graphs": Rule(
         lambda v: isinstance(v, dict) and all(not problem(g, _GRAPH) for g in v.values()), "graphs by name", True
     ),
+    "starts": Rule(lambda v: isinstance(v, dict) and all(map(_TEXT.holds, v.values())), "a SHA-256 by name", True),
     "backend": _one_of(BACKENDS[1:]),
     "dtype": _one_of(DTYPES),
     "precision": _one_of(PRECISIONS, optional=True),

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
+from types import MappingProxyType
 
 from energydsl.diagnostics import Diagnostic, Note, Span, suggestion
+from energydsl.functions import FUNCTIONS, WRITTEN
 from energydsl.syntax import tree
 
+# Names that stand for a number wherever a file declares nothing of that name.
+KNOWN: Mapping[str, float] = MappingProxyType({"pi": math.pi, "e": math.e})
 LARGEST = 2**31 - 1
 # Names of a cycle that a message shows.
 MAX_SHOWN = 6
@@ -47,7 +51,16 @@ def evaluate(node: tree.Expr, lookup: Lookup) -> Real:
             return total
         case tree.Power(base=base, exponent=exponent):
             return _power(evaluate(base, lookup), evaluate(exponent, lookup), node.span)
-    raise DiagnosticError("E0212", "a constant is made of numbers, dims and + - * / ^", node.span)
+        case tree.Call(function=function, arguments=(("", argument),)) if function.id in WRITTEN:
+            return _applied(function.id, evaluate(argument, lookup), node.span)
+    raise DiagnosticError("E0212", "a constant is made of numbers, dims, functions and + - * / ^", node.span)
+
+
+def _applied(function: str, value: Real, span: Span) -> float:
+    try:
+        return float(_finite(FUNCTIONS[function].value(float(value)), span))
+    except (ValueError, OverflowError):
+        raise DiagnosticError("E0212", f"{function}({float(value):g}) is not a number", span) from None
 
 
 def _times(sign: str, left: Fraction | float, right: Fraction | float, span: Span) -> Fraction | float:
@@ -163,13 +176,18 @@ class Numbers:
 
 
 class Dims(Numbers):
-    """The dims of a file; overrides replace what is written."""
+    """The dims of a file; overrides replace what is written. known: other names that stand for numbers."""
 
-    def __init__(self, entries: Mapping[str, tree.Entry], overrides: Mapping[str, int]):
+    def __init__(
+        self, entries: Mapping[str, tree.Entry], overrides: Mapping[str, int], known: Mapping[str, float] = KNOWN
+    ):
+        self.known = known
         given = {n: Fraction(v) for n, v in overrides.items()}
         super().__init__("dims", entries, given, self._unknown)
 
     def _unknown(self, name: tree.Name) -> Real:
+        if name.id in self.known:
+            return self.known[name.id]
         raise DiagnosticError("E0201", f"unknown dim `{name.id}`", name.span, suggestion(name.id, self.entries))
 
     def checked(self, name: str, value: Real, span: Span) -> Real:

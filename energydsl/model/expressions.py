@@ -57,12 +57,23 @@ class Element(Typed):
 
 @dataclass(frozen=True)
 class EdgeElement(Typed):
-    """`J[i, k]`, the value of the edge (i, k) of `graph`; `left` and `right` name the binders of its ends."""
+    """`J[i, k, a]`, a value of the edge (i, k) of `graph`; `left` and `right` name the binders of its ends.
+
+    indices: along the axes that follow the edges.
+    """
 
     param: str
     graph: str
     left: str
     right: str
+    indices: tuple[Index, ...] = ()
+
+
+@dataclass(frozen=True)
+class IndexValue(Typed):
+    """An index as a number: the n of `sum[n] (n + 0.5)*h[n]`."""
+
+    index: Index
 
 
 @dataclass(frozen=True)
@@ -142,12 +153,13 @@ class Totalled(Typed):
 
 @dataclass(frozen=True)
 class Range:
-    """A binder that runs over [low, high); `above` names the binder it must exceed."""
+    """A binder that runs over [low, high); `above` names the binder it must exceed or, where not `strict`, be at least."""
 
     name: str
     low: int
     high: int
     above: str | None = None
+    strict: bool = True
 
 
 @dataclass(frozen=True)
@@ -160,10 +172,38 @@ class Edges:
 
 
 @dataclass(frozen=True)
+class Hyperedges:
+    """A binder that runs over the hyperedges of a graph."""
+
+    name: str
+    graph: str
+
+
+@dataclass(frozen=True)
+class Members:
+    """A binder that runs over the units of the hyperedge that the binder `of` stands for."""
+
+    name: str
+    of: str
+    graph: str
+
+
+AnyBinder = Range | Edges | Hyperedges | Members
+
+
+@dataclass(frozen=True)
 class Summed(Typed):
     """`sum[binders] body`."""
 
-    binders: tuple[Range | Edges, ...]
+    binders: tuple[AnyBinder, ...]
+    body: Expression
+
+
+@dataclass(frozen=True)
+class ProductOver(Typed):
+    """`prod[binders] body`."""
+
+    binders: tuple[AnyBinder, ...]
     body: Expression
 
 
@@ -172,6 +212,7 @@ Expression = (
     | Reference
     | Element
     | EdgeElement
+    | IndexValue
     | Negated
     | Added
     | Multiplied
@@ -182,4 +223,5 @@ Expression = (
     | Applied
     | Totalled
     | Summed
+    | ProductOver
 )

@@ -14,7 +14,9 @@ from energydsl.model.constants import DiagnosticError, Dims
 from energydsl.model.records import Graph
 from energydsl.syntax import tree
 
-GENERATORS = ("chain", "grid", "complete", "random_regular", "edges")
+GENERATORS = ("chain", "grid", "complete", "random_regular", "edges", "hyperedges")
+# Units of one hyperedge: a term has a factor for each.
+MAX_MEMBERS = 32
 # Edges are listed in the generated module: more would take a minute or more to compile, and gigabytes.
 MAX_EDGES = 5_000_000
 # Each of these is drawn in Python.
@@ -45,7 +47,7 @@ def generated(name: str, call: tree.Expr, dims: Dims, folder: Path | None) -> Gr
         if key not in options:
             help = suggestion(key, options) or (f"options: {', '.join(options)}" if options else "")
             raise DiagnosticError("E0212", f"`{kind}` has no option `{key}`", value.span, help)
-    if kind == "edges":
+    if kind in ("edges", "hyperedges"):
         return _from_file(name, call, positional, folder)
     if kind == "random_regular":
         graph = _random_regular(name, call, positional, named, dims)
@@ -103,8 +105,9 @@ def _random_regular(
 
 
 def _from_file(name: str, call: tree.Call, positional: list[tree.Expr], folder: Path | None) -> Graph:
+    kind = call.function.id
     if len(positional) != 1 or not isinstance(positional[0], tree.String):
-        raise DiagnosticError("E0212", '`edges` takes the name of a file: `edges("file.csv")`', call.span)
+        raise DiagnosticError("E0212", f'`{kind}` takes the name of a file: `{kind}("file.csv")`', call.span)
     file, span = positional[0].value, positional[0].span
     try:
         # utf-8-sig: a byte-order mark is no part of the first number
@@ -113,8 +116,17 @@ def _from_file(name: str, call: tree.Call, positional: list[tree.Expr], folder: 
     except (OSError, UnicodeDecodeError, ValueError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
         raise DiagnosticError("E0402", f"cannot read the edges of `{name}` from {file}: {reason}", span) from None
-    if rows and len(rows[0][1]) == 2 and not any(_NUMBER_LIKE.fullmatch(cell) for cell in rows[0][1]):
+    if (
+        rows
+        and (kind == "hyperedges" or len(rows[0][1]) == 2)
+        and not any(_NUMBER_LIKE.fullmatch(cell) for cell in rows[0][1])
+    ):
         del rows[0]  # names of the columns
+    if kind == "hyperedges":
+        found = [_hyperedge(row, f"row {number} of {file}", span) for number, row in rows]
+        if not found:
+            raise DiagnosticError("E0402", f"{file} holds no hyperedge", span, "one a row, as unit numbers: 0,1,2")
+        return hypergraph(name, found, None, call.span)
     pairs = [_edge(row, f"row {number} of {file}", span) for number, row in rows]
     if not pairs:
         raise DiagnosticError("E0402", f"{file} holds no edge", span, "one edge a row, as two unit numbers: 0,1")
@@ -127,7 +139,7 @@ def _edge(row: list[str], place: str, span: Span) -> tuple[int, int]:
             "E0402",
             f"{place} has {len(row)} column{'s' * (len(row) > 1)}, not two: {','.join(row)[:40]}",
             span,
-            "an edge is two unit numbers: its weight belongs in a parameter, `param J[G] : frozen`"
+            'an edge is two unit numbers: its weight belongs in a parameter, `param J[G] : frozen = file("...")`'
             if len(row) > 2
             else "an edge is two unit numbers set apart by a comma: 0,1",
         )
@@ -141,7 +153,36 @@ def _edge(row: list[str], place: str, span: Span) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
-def from_pairs(name: str, pairs: Iterable[tuple[int, int]], nodes: int | None, span: Span | None) -> Graph:
+def _hyperedge(row: list[str], place: str, span: Span) -> tuple[int, ...]:
+    cells = row
+    while cells and not cells[-1].strip():
+        cells = cells[:-1]  # a shorter row of a table
+    if not all(_UNIT_NUMBER.fullmatch(cell) for cell in cells):
+        help = "units are numbered 0, 1, 2, ..., written without a point"
+        raise DiagnosticError("E0402", f"{place} is not a list of whole numbers: {','.join(row)[:40]}", span, help)
+    return tuple(map(int, cells))
+
+
+def hypergraph(name: str, given: Iterable[tuple[int, ...]], nodes: int | None, span: Span | None) -> Graph:
+    """Hyperedges, each once, small ones first, then by their units. Raises `DiagnosticError` (E0402, E0214)."""
+    found = sorted({tuple(sorted(edge)) for edge in given}, key=lambda edge: (len(edge), edge))
+    for edge in found:
+        shown = ", ".join(map(str, edge[:10]))
+        if len(set(edge)) < len(edge) or edge[0] < 0:
+            reason = "has a negative unit number" if edge[0] < 0 else "names a unit twice"
+            raise DiagnosticError("E0402", f"the hyperedge {shown} of graph `{name}` {reason}", span)
+        if len(edge) > MAX_MEMBERS:
+            message = f"a hyperedge of graph `{name}` has {len(edge)} units, more than {MAX_MEMBERS}"
+            raise DiagnosticError("E0402", message, span)
+    largest = max(edge[-1] for edge in found) + 1
+    if nodes is not None and largest > nodes:
+        raise DiagnosticError(
+            "E0214", f"graph `{name}` has a hyperedge with unit {largest - 1} but {nodes} units", span
+        )
+    return Graph(name, "hyperedges", nodes or largest, len(found), edges=tuple(found), span=span)
+
+
+def from_pairs(name: str, pairs: Iterable[tuple[int, ...]], nodes: int | None, span: Span | None) -> Graph:
     """A graph of given edges; sorted as (i, k), i < k, each once. Raises `DiagnosticError` (E0402)."""
     ordered = sorted({(min(p), max(p)) for p in pairs})
     loops = [a for a, b in ordered if a == b]

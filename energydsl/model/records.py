@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+import numpy as np
+from numpy.typing import NDArray
+
 from energydsl.diagnostics import Diagnostic, Span
 from energydsl.domains import DOMAINS
 from energydsl.model.expressions import Expression, Shape
@@ -63,11 +66,12 @@ class Layer:
 
 @dataclass(frozen=True)
 class Initialiser:
-    """How a parameter begins: number, normal, uniform or base_rate."""
+    """How a parameter begins: number, normal, uniform, rademacher, base_rate or file; `values` are those of a file."""
 
     kind: str
     arguments: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     layer: str = ""
+    values: NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,10 @@ class Const:
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph over units 0..nodes-1. `kind` is a generator, `edges` (given ones), or `absent`."""
+    """A graph over units 0..nodes-1. `kind` is a generator, `edges` (given ones), `hyperedges`, or `absent`.
+
+    Hyperedges are sets of any number of units, each in order: small ones first.
+    """
 
     name: str
     kind: str
@@ -105,8 +112,20 @@ class Graph:
     periodic: bool = False
     degree: int = 0
     seed: int = 0
-    edges: tuple[tuple[int, int], ...] = field(default=(), repr=False)
+    edges: tuple[tuple[int, ...], ...] = field(default=(), repr=False)
     span: Span | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def hyper(self) -> bool:
+        """Whether its edges may join more than two units."""
+        return self.kind == "hyperedges"
+
+    @property
+    def groups(self) -> tuple[tuple[int, int, int], ...]:
+        """Runs low, high of hyperedges of one size, and that size."""
+        sizes = [len(edge) for edge in self.edges]
+        lows = [n for n, size in enumerate(sizes) if n == 0 or size != sizes[n - 1]]
+        return tuple((a, b, sizes[a]) for a, b in zip(lows, [*lows[1:], len(sizes)], strict=True))
 
 
 @dataclass(frozen=True)
@@ -127,6 +146,18 @@ class Directed:
     given: tuple[str, ...]
     expression: Expression
     span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Auxiliary:
+    """Auxiliary units: exp(-before) is the sum of exp(-after) over their layers, but for exp(constant) for each of their units.
+
+    layers: (name, constant). before, after: an energy term without them, and with them.
+    """
+
+    layers: tuple[tuple[str, float], ...]
+    before: Expression
+    after: Expression
 
 
 @dataclass(frozen=True)
@@ -154,11 +185,17 @@ class Resolved:
     module: tree.Module = field(compare=False, repr=False)
     warnings: tuple[Diagnostic, ...] = field(compare=False, repr=False)
     schedule_span: Span | None = field(default=None, compare=False, repr=False)
+    auxiliaries: tuple[Auxiliary, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Names of the energy terms, each once, in order."""
         return tuple(dict.fromkeys(e.name for e in self.energies))
+
+    @property
+    def starts(self) -> dict[str, NDArray[np.float64]]:
+        """The initial values that were read from files, by parameter."""
+        return {n: p.init.values for n, p in self.params.items() if p.init.values is not None}
 
     def random_layers(self) -> dict[str, Layer]:
         """The layers that are random: visible and hidden."""

@@ -4,25 +4,42 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from energydsl.diagnostics import Diagnostic, ModelError, Note, Span, suggestion
+import numpy as np
+
+from energydsl.diagnostics import DataError, Diagnostic, ModelError, Note, Span, suggestion
 from energydsl.domains import DOMAINS
 from energydsl.functions import WRITTEN
 from energydsl.model import expressions as ex
 from energydsl.model import graphs as graph_sizes
-from energydsl.model import layer_graph, records
-from energydsl.model.constants import DiagnosticError, Dims, Numbers, Real, cycle_problem, dependency_order, evaluate
+from energydsl.model import layer_graph, records, starts
+from energydsl.model.constants import (
+    KNOWN,
+    DiagnosticError,
+    Dims,
+    Numbers,
+    Real,
+    cycle_problem,
+    dependency_order,
+    evaluate,
+)
+from energydsl.model.constraints import check
 from energydsl.model.typing import Scope, shown, type_expression
 from energydsl.syntax import tree
 from energydsl.syntax.printer import print_expr
 
 _LAYER_KEYWORDS = ("visible", "hidden", "input")
-_INITIALISERS = {"normal": ("mean", "sd"), "uniform": ("low", "high")}
+# Distributions that parameters begin at, with the default of each of their numbers.
+_INITIALISERS = {
+    "normal": {"mean": 0.0, "sd": 1.0},
+    "uniform": {"low": 0.0, "high": 1.0},
+    "rademacher": {"scale": 1.0},
+}
 MAX_UNITS = 1 << 40
 # NumPy's arrays have 32; one is for rows, one for states.
 MAX_AXES = 30
@@ -30,12 +47,16 @@ MAX_AXES = 30
 
 @dataclass(frozen=True)
 class Overrides:
-    """What the user set from outside: sizes, constants, graphs, and where files are found."""
+    """What the user set from outside: sizes, constants, graphs, and where files are found.
+
+    starts: initial values of parameters, as they were read from their files before.
+    """
 
     dims: Mapping[str, int]
     consts: Mapping[str, float]
     graphs: Mapping[str, Any]
     folder: Path | None = None
+    starts: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def resolve(module: tree.Module, overrides: Overrides | None = None) -> records.Resolved:
@@ -60,7 +81,8 @@ class _Resolver:
         )
         self._collect(s for s in expanded if isinstance(s, tree.Declaration))
         self._check_overrides()
-        self.dims = Dims(self._of("dim"), self.overrides.dims)
+        known = {n: v for n, v in KNOWN.items() if n not in self.entries}
+        self.dims = Dims(self._of("dim"), self.overrides.dims, known)
         self.consts = Numbers("consts", self._of("const"), self.overrides.consts, self._outside_consts)
         for name, problem in self.dims.problems.items():
             self._note(name, problem)
@@ -94,6 +116,7 @@ class _Resolver:
             module=self.module,
             warnings=tuple(self._unused(layers, params)),
             schedule_span=schedule_span,
+            auxiliaries=tuple(self._auxiliaries()),
         )
 
     # --- names
@@ -149,7 +172,7 @@ class _Resolver:
 
     def _outside_consts(self, name: tree.Name) -> Real:
         """What a number may mention beside consts: dims."""
-        if name.id in self.dims.entries:
+        if name.id in self.dims.entries or name.id in self.dims.known:
             return self.dims.lookup(name)
         known = [*self._of("const"), *self.dims.entries]
         raise DiagnosticError("E0201", f"unknown constant `{name.id}`", name.span, suggestion(name.id, known))
@@ -210,6 +233,9 @@ class _Resolver:
             nodes = self.dims.size(entry.axes[0], "the size of a graph")
         if name in self.overrides.graphs:
             given = self.overrides.graphs[name]
+            called = entry.value.function.id if isinstance(entry.value, tree.Call) else ""
+            if given.hyper or called == "hyperedges":
+                return graph_sizes.hypergraph(name, given.edges, nodes or given.nodes, entry.span)
             return graph_sizes.from_pairs(name, given.edges, nodes or given.nodes, entry.span)
         if entry.value is None:
             if nodes is None:
@@ -219,6 +245,8 @@ class _Resolver:
         if len(graph.sizes) > MAX_AXES:
             raise DiagnosticError("E0211", f"a grid of {len(graph.sizes)} axes, more than {MAX_AXES}", entry.value.span)
         if nodes is not None and nodes != graph.nodes:
+            if graph.hyper and nodes > graph.nodes:
+                return graph_sizes.hypergraph(name, graph.edges, nodes, entry.span)
             if graph.kind == "edges" and nodes > graph.nodes:
                 return graph_sizes.from_pairs(name, graph.edges, nodes, entry.span)
             raise DiagnosticError(
@@ -238,21 +266,44 @@ class _Resolver:
         if "positive" in constraints and "zero_diagonal" in constraints:
             raise DiagnosticError("E0213", "a zero diagonal is not positive", entry.span)
         init = self._initialiser(entry, shape, constraints)
-        return records.Param(
-            entry.name.id, shape, tuple(map(print_expr, entry.axes)), constraints, init, graph, entry.span
-        )
+        axes = tuple(map(print_expr, entry.axes))
+        param = records.Param(entry.name.id, shape, axes, constraints, init, graph, entry.span)
+        return replace(param, init=self._from_file(entry, param)) if init.kind == "file" else param
+
+    def _from_file(self, entry: tree.Entry, param: records.Param) -> records.Initialiser:
+        """The values of a file, which must keep the constraints. Raises `DiagnosticError` (E0402, E0403)."""
+        assert isinstance(entry.value, tree.Call)
+        values = self.overrides.starts.get(param.name)
+        if values is None or np.shape(values) != param.shape:
+            graph = self.graphs[param.graph] if param.graph and len(param.shape) == 1 else None
+            values = starts.read(entry.value, param.name, param.shape, graph, self.overrides.folder)
+        try:
+            check({param.name: param}, {param.name: values}, np, np.asarray)
+        except DataError as problem:
+            raise DiagnosticError("E0403", problem.diagnostics[0].message, entry.value.span) from None
+        return records.Initialiser("file", values=values)
 
     def _param_shape(self, entry: tree.Entry) -> tuple[tuple[int, ...], str | None]:
         axes = entry.axes
-        if len(axes) == 1 and isinstance(axes[0], tree.Name) and self.entries.get(axes[0].id, ("",))[0] == "graph":
+        if axes and self._is_graph(axes[0]):
+            assert isinstance(axes[0], tree.Name)
             graph = self.graphs.get(axes[0].id)
             if graph is None:
                 raise DiagnosticError("E0201", f"graph `{axes[0].id}` is at fault itself", axes[0].span)
-            return (graph.edge_count,), graph.name
+            shape = (graph.edge_count, *self._shape(replace(entry, axes=axes[1:])))
+            _check_size(entry, shape)
+            return shape, graph.name
+        for axis in axes[1:]:
+            if self._is_graph(axis):
+                raise DiagnosticError(
+                    "E0211", "a graph is the first axis of a parameter", axis.span, "one value an edge, then other axes"
+                )
         shape = self._shape(entry)
-        if math.prod(shape) > MAX_UNITS:
-            raise DiagnosticError("E0211", f"parameter `{entry.name.id}` has more than 2^40 entries", entry.span)
+        _check_size(entry, shape)
         return shape, None
+
+    def _is_graph(self, axis: tree.Expr) -> bool:
+        return isinstance(axis, tree.Name) and self.entries.get(axis.id, ("",))[0] == "graph"
 
     def _initialiser(
         self, entry: tree.Entry, shape: tuple[int, ...], constraints: tuple[str, ...]
@@ -263,18 +314,20 @@ class _Resolver:
                 help = f"give it one: {entry.name.id} : positive = 1"
                 raise DiagnosticError("E0213", "zero, the default initialiser, is not positive", entry.span, help)
             return records.Initialiser("number", MappingProxyType({"value": 0.0}))
-        if not isinstance(node, tree.Call):
+        if not isinstance(node, tree.Call) or node.function.id in WRITTEN:
             value = float(evaluate(node, self.consts.lookup))
             _check_value(value, constraints, node.span)
             return records.Initialiser("number", MappingProxyType({"value": value}))
         kind = node.function.id
         if kind == "base_rate":
             return self._base_rate(node, shape)
+        if kind == "file":
+            return records.Initialiser(kind)
         if kind not in _INITIALISERS:
-            known = [*_INITIALISERS, "base_rate"]
+            known = [*_INITIALISERS, "base_rate", "file"]
             help = suggestion(kind, known) or f"initialisers: a number, {', '.join(known)}"
             raise DiagnosticError("E0212", f"unknown initialiser `{kind}`", node.function.span, help)
-        values = {"mean": 0.0, "sd": 1.0} if kind == "normal" else {"low": 0.0, "high": 1.0}
+        values = dict(_INITIALISERS[kind])
         for key, value_node in node.arguments:
             if not key:
                 example = " ".join(f"{k} = ...," for k in values).rstrip(",")
@@ -284,7 +337,11 @@ class _Resolver:
             if key not in values:
                 raise DiagnosticError("E0212", f"`{kind}` has no `{key}`", value_node.span, suggestion(key, values))
             values[key] = float(evaluate(value_node, self.consts.lookup))
-        if values.get("sd", 0.0) < 0 or values.get("low", 0.0) > values.get("high", 1.0):
+        if (
+            values.get("sd", 0.0) < 0
+            or values.get("scale", 0.0) < 0
+            or values.get("low", 0.0) > values.get("high", 1.0)
+        ):
             raise DiagnosticError("E0212", f"the numbers of `{kind}` are not in order", node.span)
         return records.Initialiser(kind, MappingProxyType(values))
 
@@ -348,6 +405,15 @@ class _Resolver:
                 name = statement.name.id if statement.name else "energy"
                 terms.append(records.EnergyTerm(name, expression, statement.span))
         return terms, directed
+
+    def _auxiliaries(self) -> Iterator[records.Auxiliary]:
+        """What augmentations did: both sides are typed as the energies themselves were."""
+        for statement in self.module.statements:
+            if isinstance(statement, tree.Augmented):
+                before, after = (type_expression(n, self.scope) for n in (statement.before, statement.after))
+                if before is not None and after is not None:
+                    layers = tuple((name.id, constant) for name, constant in statement.layers)
+                    yield records.Auxiliary(layers, before, after)
 
     def _check_layer_names(self, statement: tree.Energy) -> bool:
         fine = True
@@ -437,6 +503,11 @@ def _constraints(entry: tree.Entry, known: tuple[str, ...], what: str) -> tuple[
             raise DiagnosticError("E0212", f"`{name.id}` is no constraint of {what}", name.span, help)
     written = {c.id for c in entry.constraints}
     return tuple(c for c in records.CONSTRAINTS if c in written)
+
+
+def _check_size(entry: tree.Entry, shape: tuple[int, ...]) -> None:
+    if math.prod(shape) > MAX_UNITS:
+        raise DiagnosticError("E0211", f"parameter `{entry.name.id}` has more than 2^40 entries", entry.span)
 
 
 def _check_value(value: float, constraints: tuple[str, ...], span: Span) -> None:

@@ -5,6 +5,7 @@ Errors are collected and the guilty part becomes None, so that what is independe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -24,6 +25,7 @@ class Cell:
     name: str
     span: Span
     graph: Graph | None = None
+    of: str = ""
     low: int | None = None
     high: int | None = None
     sizes: list[tuple[int, Span]] = field(default_factory=list)
@@ -107,9 +109,7 @@ class _Typer:
     def _name(self, node: tree.Name) -> ex.Expression | None:
         name, scope = node.id, self.scope
         if any(cell.name == name for cell in self.stack):
-            raise DiagnosticError(
-                "E0205", f"index `{name}` is not a number", node.span, "an index stands only in subscripts"
-            )
+            return ex.IndexValue((), node.span, self._named_index(node))
         scope.used.setdefault(name, node.span)
         if name in scope.layers:
             layer = scope.layers[name]
@@ -122,6 +122,8 @@ class _Typer:
             return ex.Constant((), node.span, float(scope.dims.lookup(node)), name)
         if name in scope.lets:
             return scope.lets[name]
+        if name in scope.dims.known:
+            return ex.Constant((), node.span, scope.dims.known[name], name)
         if name in scope.broken:
             return None
         if name in scope.graphs:
@@ -173,10 +175,21 @@ class _Typer:
         try:
             exponent = float(evaluate(node.exponent, self.scope.dims.lookup))
         except DiagnosticError:
-            raise DiagnosticError("E0212", "an exponent is a number", node.exponent.span, "use exp and log") from None
+            return self._exponential(node, base)
         if abs(exponent) > 64:
             raise DiagnosticError("E0212", "an exponent lies between -64 and 64", node.exponent.span)
         return base and ex.Raised(base.shape, node.span, base, exponent)
+
+    def _exponential(self, node: tree.Power, base: ex.Expression | None) -> ex.Expression | None:
+        """2^n as exp(n log 2): a positive number raised to what is none."""
+        exponent = self.run(node.exponent)
+        if base is None or exponent is None:
+            return None
+        if not (isinstance(base, ex.Constant) and base.value > 0):
+            raise DiagnosticError("E0212", "an exponent is a number", node.exponent.span, "use exp and log")
+        log = ex.Constant((), node.base.span, math.log(base.value))
+        product = ex.Multiplied(exponent.shape, node.span, log, exponent)
+        return ex.Applied(exponent.shape, node.span, "exp", product)
 
     @staticmethod
     def _transpose(node: tree.Transpose, operand: ex.Expression | None) -> ex.Expression | None:
@@ -250,12 +263,15 @@ class _Typer:
         if failed or base is None:
             return None
         param = self.scope.params.get(base_name)
-        if param is not None and param.graph is not None:
+        if param is not None and param.graph is not None and not self.scope.graphs[param.graph].hyper:
             return self._edge_element(node, param, indices)
         layer = self.scope.layers.get(base_name)
-        shape, flat = base.shape, False
-        if layer is not None and len(layer.shape) > 1 and self._edge_cell(indices[0]):
-            shape, flat = (layer.size, *layer.energy_shape[len(layer.shape) :]), True
+        shape, joined = base.shape, 0
+        if layer is not None and self._edge_cell(indices[0]):
+            joined = len(shape) - len(indices) + 1
+        flat = 1 < joined <= len(layer.shape) if layer is not None else False
+        if flat:
+            shape = (math.prod(shape[:joined]), *shape[joined:])
         if len(indices) != len(shape):
             declared = self.scope.layers.get(base_name) or param
             notes = (Note(f"`{base_name}` is declared here", declared.span),) if declared else ()
@@ -264,6 +280,8 @@ class _Typer:
             )
         for subscript, size, place in zip(indices, shape, node.indices, strict=True):
             self._constrain(subscript, size, place.span)
+        if flat and layer is not None:
+            indices = _flattened(indices, shape, len(layer.shape) - joined + 1)
         return ex.Element((), node.span, base, tuple(indices), flat)
 
     def _cell(self, index: Index) -> Cell | None:
@@ -289,17 +307,22 @@ class _Typer:
             )
 
     def _edge_element(self, node: tree.Subscript, param: Param, indices: list[Index]) -> ex.Expression:
-        cells = [self._edge_cell(i) for i in indices]
-        fits = len(cells) == 2 and all(c is not None and c.graph and c.graph.name == param.graph for c in cells)
-        if not fits or indices[0] == indices[1]:
+        cells = [self._edge_cell(i) for i in indices[:2]]
+        fits = all(c is not None and c.graph and c.graph.name == param.graph for c in cells)
+        if not fits or len(indices) != len(param.shape) + 1 or indices[0] == indices[1]:
+            one = "values for each edge" if param.shape[1:] else "one value an edge"
+            further = "".join(f", {'abcdfgh'[n % 7]}" for n in range(len(param.shape) - 1))
             raise DiagnosticError(
                 "E0208",
-                f"`{param.name}` has one value an edge of `{param.graph}`",
+                f"`{param.name}` has {one} of `{param.graph}`",
                 node.span,
-                f"subscript it by the two ends of an edge: sum[(i, k) in {param.graph}] {param.name}[i, k]",
+                f"subscript it by the two ends of an edge{' and its other axes' if further else ''}: "
+                f"sum[(i, k) in {param.graph}{further}] {param.name}[i, k{further}]",
             )
+        for subscript, size, place in zip(indices[2:], param.shape[1:], node.indices[2:], strict=True):
+            self._constrain(subscript, size, place.span)
         left, right = (c.name for c in cells if c is not None)
-        return ex.EdgeElement((), node.span, param.name, str(param.graph), left, right)
+        return ex.EdgeElement((), node.span, param.name, str(param.graph), left, right, tuple(indices[2:]))
 
     def _reduce(self, node: tree.Reduce) -> ex.Expression | None:
         cells: list[list[Cell]] = []
@@ -315,10 +338,10 @@ class _Typer:
                 self.stack += opened
                 cells.append(opened)
         body = self.run(node.body)
-        binders: list[ex.Range | ex.Edges] = []
+        binders: list[ex.AnyBinder] = []
         for binder, group in zip(node.binders, cells, strict=True):
             try:
-                binders += self._close(binder, group, body is not None)
+                binders += self._close(binder, group, body is not None, node.operator)
             except DiagnosticError as problem:
                 self.scope.problems.append(problem.diagnostic)
                 failed = True
@@ -333,7 +356,20 @@ class _Typer:
             )
         if not self.stack:
             self.check_pending()
-        return ex.Summed((), node.span, tuple(binders), body)
+        if node.operator == "sum":
+            return ex.Summed((), node.span, tuple(binders), body)
+        edges = next(
+            (
+                b
+                for b, known in zip(node.binders, binders, strict=False)
+                if not isinstance(known, ex.Range | ex.Members)
+            ),
+            None,
+        )
+        if edges is not None:
+            help = "a product runs over an index, or over the units of one hyperedge: prod[i in c]"
+            raise DiagnosticError("E0310", "a product over all edges of a graph", edges.span, help)
+        return ex.ProductOver((), node.span, tuple(binders), body)
 
     def _open(self, binder: tree.Binder) -> list[Cell]:
         for name in binder.names:
@@ -348,18 +384,13 @@ class _Typer:
                     "E0206", f"index `{name.id}` hides a declared name", name.span, "take another letter"
                 )
         opened = [Cell(n.id, n.span) for n in binder.names]
-        if len({c.name for c in opened}) < len(opened):
-            raise DiagnosticError("E0206", f"index `{opened[0].name}` is bound twice", binder.names[1].span)
-        if binder.graph is not None:
-            graph = self.scope.graphs.get(binder.graph.id)
-            self.scope.used.setdefault(binder.graph.id, binder.graph.span)
-            if graph is None:
-                if binder.graph.id in self.scope.broken:
-                    raise DiagnosticError("E0201", f"graph `{binder.graph.id}` is at fault itself", binder.graph.span)
-                help = suggestion(binder.graph.id, self.scope.graphs)
-                raise DiagnosticError("E0201", f"unknown graph `{binder.graph.id}`", binder.graph.span, help)
-            for cell in opened:
-                cell.graph = graph
+        for number, cell in enumerate(opened):
+            if any(cell.name == other.name for other in opened[:number]):
+                raise DiagnosticError("E0206", f"index `{cell.name}` is bound twice", cell.span)
+        if binder.graph is not None and len(opened) == 1:
+            self._open_member(binder, opened[0])
+        elif binder.graph is not None:
+            self._open_edge(binder, opened, binder.graph)
         if binder.bounds:
             values = [self.scope.dims.integer(b, "a bound") for b in binder.bounds]
             low, high = (0, values[0]) if len(values) == 1 else (values[0], values[1])
@@ -369,26 +400,76 @@ class _Typer:
         self.stack += opened
         return opened
 
-    def _close(self, binder: tree.Binder, group: list[Cell], complete: bool) -> list[ex.Range | ex.Edges]:
+    def _open_edge(self, binder: tree.Binder, opened: list[Cell], name: tree.Name) -> None:
+        """`(i, k) in G`, the two ends of an edge."""
+        graph = self.scope.graphs.get(name.id)
+        self.scope.used.setdefault(name.id, name.span)
+        if graph is None:
+            if name.id in self.scope.broken:
+                raise DiagnosticError("E0201", f"graph `{name.id}` is at fault itself", name.span)
+            help = suggestion(name.id, self.scope.graphs)
+            raise DiagnosticError("E0201", f"unknown graph `{name.id}`", name.span, help)
+        if graph.hyper:
+            help = f"c in {graph.name}, and then prod[i in c] or sum[i in c]"
+            raise DiagnosticError("E0208", f"`{graph.name}` has hyperedges, not pairs", binder.span, help)
+        for cell in opened:
+            cell.graph = graph
+
+    def _open_member(self, binder: tree.Binder, cell: Cell) -> None:
+        """`c in H`, a hyperedge, or `i in c`, a unit of one."""
+        assert binder.graph is not None
+        name = binder.graph
+        whole = next((c for c in self.stack if c.name == name.id), None)
+        if whole is not None:
+            whole.used = True
+            graph = self.scope.graphs.get(whole.of)
+            if graph is None:
+                raise DiagnosticError(
+                    "E0208", f"`{name.id}` is no hyperedge", name.span, "bind it by one: sum[c in H] prod[i in c] ..."
+                )
+            cell.graph = graph
+            return
+        graph = self.scope.graphs.get(name.id)
+        self.scope.used.setdefault(name.id, name.span)
+        if graph is None:
+            if name.id in self.scope.broken:
+                raise DiagnosticError("E0201", f"graph `{name.id}` is at fault itself", name.span)
+            known = [*(n for n, g in self.scope.graphs.items() if g.hyper), *(c.name for c in self.stack if c.of)]
+            help = suggestion(name.id, known) or f"`{cell.name} in range(n)`, or a graph of hyperedges"
+            raise DiagnosticError("E0201", f"unknown graph of hyperedges `{name.id}`", name.span, help)
+        if not graph.hyper:
+            help = f"both ends of an edge are bound: (i, k) in {graph.name}"
+            raise DiagnosticError("E0208", f"`{graph.name}` has edges, not hyperedges", binder.span, help)
+        cell.of, cell.low, cell.high = graph.name, 0, graph.edge_count
+
+    def _close(self, binder: tree.Binder, group: list[Cell], complete: bool, operator: str) -> list[ex.AnyBinder]:
         for cell in group:
             if not cell.used and complete:
-                help = "multiply by the size of the range instead" if not binder.graph else ""
+                does = "multiply by" if operator == "sum" else "raise to the power of"
+                help = f"{does} the size of the range instead" if not binder.graph else ""
                 raise DiagnosticError("E0206", f"index `{cell.name}` is not used", cell.span, help)
+        if binder.graph is not None and len(group) == 1:
+            cell, graph = group[0], group[0].graph
+            self.ranges[cell.name] = (0, graph.nodes) if graph else (cell.low or 0, cell.high or 1)
+            if graph is not None:
+                return [ex.Members(cell.name, binder.graph.id, graph.name)]
+            return [ex.Hyperedges(cell.name, cell.of)]
         if binder.graph is not None:
             left, right = group
             nodes = left.graph.nodes if left.graph else 1
             self.ranges[left.name] = self.ranges[right.name] = (0, nodes)
             return [ex.Edges(left.name, right.name, binder.graph.id)]
-        if binder.less:
-            sizes = group[0].sizes + group[1].sizes
-            group[0].sizes = group[1].sizes = sizes
+        if binder.orders:
+            sizes = [size for cell in group for size in cell.sizes]
+            for cell in group:
+                cell.sizes = sizes
         for cell in group:
             self._infer(cell, complete)
         ranges = [ex.Range(c.name, c.low or 0, c.high if c.high is not None else 1) for c in group]
         for cell in group:
             self.ranges[cell.name] = (cell.low or 0, cell.high or 1)
-        if binder.less:
-            ranges[1] = replace(ranges[1], above=ranges[0].name)
+        for number, order in enumerate(binder.orders):
+            ranges[number + 1] = replace(ranges[number + 1], above=ranges[number].name, strict=order == "<")
         return list(ranges)
 
     @staticmethod
@@ -421,6 +502,14 @@ class _Typer:
                         f"{wrap}bound the index: in range(...)" if index.terms else "",
                     )
                 )
+
+
+def _flattened(indices: list[Index], shape: ex.Shape, units: int) -> list[Index]:
+    """One index over all units in place of the first `units` indices, those of axes of this shape."""
+    flat = Index()
+    for index, size in zip(indices[:units], shape, strict=False):
+        flat = flat * size + index
+    return [flat, *indices[units:]]
 
 
 def shown(shape: ex.Shape) -> str:
@@ -471,12 +560,27 @@ def _contracted(left: ex.Expression, right: ex.Expression, number: int) -> ex.Ex
         raise DiagnosticError("E0310", f"a product has at most {MAX_CONTRACTIONS} contractions", right.span)
     a, b = left.shape, right.shape
     if not (1 <= len(a) <= 2 and 1 <= len(b) <= 2):
-        help = "use `*` with a scalar" if not a or not b else "use the index form: sum[...]"
+        help = "use `*` with a scalar" if not a or not b else _index_form(left, right)
         raise _mismatch("@", left, right, help)
     if not _contracts(a, b):
         flipped = len(b) == 2 and a[-1] == b[1]
         raise _mismatch("@", left, right, f"transpose it: {right.span.text}'" if flipped else "")
     return ex.Contracted(a[:-1] + b[1:], left.span.to(right.span), left, right)
+
+
+def _index_form(left: ex.Expression, right: ex.Expression) -> str:
+    """The contraction of the last axis with the first as an index sum, letters filled in."""
+    count = len(left.shape) + len(right.shape) - 1
+    if count > 14 or left.shape[-1] != right.shape[0]:
+        return "it contracts vectors and matrices; for more axes there is the index form: sum[...]"
+    letters = "ijklmnpqrstuvw"[:count]
+    at = len(left.shape) - 1
+    shown = []
+    for side, own in ((left, letters[: at + 1]), (right, letters[at:])):
+        simple = side.span.text.replace("_", "a").isalnum() or side.span.text.startswith("(")
+        shown.append(f"{side.span.text if simple else f'({side.span.text})'}[{', '.join(own)}]")
+    index = letters[at : at + 1]
+    return f"`@` contracts vectors and matrices; the index form takes any axes: sum[{index}] {'*'.join(shown)}"
 
 
 def _contracts(a: ex.Shape, b: ex.Shape) -> bool:

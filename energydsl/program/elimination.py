@@ -186,6 +186,8 @@ def planned(derived: Derived, layers: Sequence[str]) -> Elimination | str:
     """How units of layers are eliminated, all others held; or why they are not. Found once for each."""
     if not eliminable(derived, layers):
         return "a layer is of an infinite domain"
+    if sum(derived.model.layers[n].size for n in layers) > limits.ELIMINATED_UNITS:
+        return f"there are more than {limits.ELIMINATED_UNITS:,} units"
     return _planned(_Key(derived, tuple(layers)))
 
 

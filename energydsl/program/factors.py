@@ -202,6 +202,8 @@ class _Walk:
         xp = self.engine.xp
         if at.kind == "const":
             return float(self.s.consts[at.name])
+        if at.kind == "index":
+            return self.spread(self.index(at.indices[0], inner).astype(np.float64))
         if at.kind in ("layer", "input") and at.name not in self.units.layers:
             return self.spread(self.gathered(self.x[at.name], at, inner, chains=True).astype(np.float64), chains=True)
         if at.kind != "layer":

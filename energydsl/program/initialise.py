@@ -36,7 +36,17 @@ def _initial(engine: Engine, param: Param, rng: np.random.Generator, data: Array
             return np.asarray(rng.normal(init.arguments["mean"], init.arguments["sd"], size))
         case "uniform":
             return np.asarray(rng.uniform(init.arguments["low"], init.arguments["high"], size))
+        case "file":
+            return np.array(init.values)
+        case "rademacher":
+            return init.arguments["scale"] * _signs(param, rng)
     return base_bias(engine, init.layer, data.get(init.layer))
+
+
+def _signs(param: Param, rng: np.random.Generator) -> Array:
+    """+1 or -1 with equal chances; a symmetric matrix has one sign for each pair."""
+    signs = np.asarray(rng.choice([-1.0, 1.0], param.shape))
+    return np.tril(signs) + np.tril(signs, -1).T if "symmetric" in param.constraints else signs
 
 
 def constrained(param: Param, value: Array) -> Array:
@@ -114,6 +124,8 @@ def _base_density(engine: Engine, layer: str, density: Density, data: Array | No
     """Held by the confining power c |x|^p alone, c = 1 / (p <|x|^p>); and with the mean where x is a statistic."""
     shape = engine.model.layers[layer].shape
     etas = [np.zeros(shape) for _ in density.statistics]
+    if density.place:
+        return tuple(e + b for e, b in zip(etas, density.base, strict=True))
     number, power = density.confining
     if power:
         size = np.ones(shape) if data is None else np.mean(np.abs(data, dtype=np.float64) ** power, axis=0)

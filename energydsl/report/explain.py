@@ -14,6 +14,7 @@ from energydsl.energy.notation import Letters, filled, term_formula
 from energydsl.energy.terms import BASE
 from energydsl.model.indices import Index
 from energydsl.program import samplers
+from energydsl.report.offers import offers
 from energydsl.syntax import tree
 from energydsl.syntax.printer import print_expr, print_statement
 
@@ -40,6 +41,8 @@ def as_json(model: Compiled) -> dict[str, Any]:
         },
         "terms": [{"label": label, "text": text, "from": origin} for label, text, origin in terms(model)],
         "expanded": expanded(model),
+        "written_out": written_out(model),
+        "offers": offers(model),
         "own_terms": own_terms(model),
         "mean_field": mean_field(model),
         "recognition": {c.layer: c.text for c in recognition(model)},
@@ -92,6 +95,12 @@ def expanded(model: Checked) -> list[str]:
     return [print_statement(s) for s in model.resolved.expanded]
 
 
+def written_out(model: Checked) -> list[str]:
+    """What `augment` and `marginalise` statements stand for: the declarations and energies that are not in the text."""
+    found = (s for s in model.resolved.module.statements if s not in model.module.statements)
+    return [print_statement(s) for s in found if not isinstance(s, tree.Augmented)]
+
+
 def own_terms(model: Checked) -> dict[str, str]:
     """What `layers` statements add for each layer alone: its bias, and what its domain needs to be normalisable."""
     found: dict[str, str] = {}
@@ -119,6 +128,8 @@ def as_text(model: Compiled) -> str:
             f"  `{n}`, {model.resolved.layers[n].domain}, has its own term {text}"
             for n, text in own_terms(model).items()
         ]
+    if statements := written_out(model):
+        parts += ["", "`augment` and `marginalise` stand for", *(f"  {x}" for s in statements for x in s.split("\n"))]
     rows = terms(model)
     wide = max((len(text) for _, text, _ in rows), default=0)
     parts += [
@@ -143,6 +154,7 @@ def as_text(model: Compiled) -> str:
             f"  data clamped:    {_schedule(model, model.derived.schedule(frozenset(_visible(model)))) or 'nothing is free'}"
         ]
     parts += [f"  {line}" for line in _visits(model)]
+    parts += [f"  `energydsl augment`, {line}" for line in offers(model)]
     if _visible(model) and any(v.kind == "objective" and v.ok for v in model.derived.verdicts):
         parts += ["", "likelihood gradient, positive phase minus negative phase (at beta = 1)"]
         parts += ["  d(-log p)/dparam = <dE/dparam>_data - <dE/dparam>_model"]

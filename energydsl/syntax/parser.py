@@ -21,7 +21,8 @@ from energydsl.syntax import tree
 from energydsl.syntax.resources import folder
 
 STATEMENTS = (
-    ["model", "dim", "const", "visible", "hidden", "input", "param", "graph", "layers", "let", "energy", "recognition", "schedule"]
+    ["model", "dim", "const", "visible", "hidden", "input", "param", "graph", "layers", "let", "energy", "recognition", "schedule",
+     "augment", "marginalise"]
 )  # fmt: skip
 RESERVED = frozenset(
     [*STATEMENTS, *["sum", "in", "true", "false", "import", "use", "as", "where", "prod", "for", "if", "else"]]
@@ -54,7 +55,7 @@ _ENGLISH = {
     "QUOTE": "`'`",
     "$END": "the end of the statement",
 }
-_EXPRESSION = {"NAME", "NUMBER", "SUM", "LPAR", "MINUS", "TRUE", "FALSE", "STRING"}
+_EXPRESSION = {"NAME", "NUMBER", "SUM", "PROD", "LPAR", "MINUS", "TRUE", "FALSE", "STRING"}
 _OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "AT", "CARET"}
 
 
@@ -253,8 +254,8 @@ def _unexpected(source: Source, token: lark.Token, before: lark.Token | None, ac
         and before.type in ("NAME", "NUMBER", "RPAR", "RSQB")
     ):
         help = "a product is written out, with `*` (entry by entry) or `@` (contraction)"
-    elif token.type == "SUM":
-        help = "an index sum is the last factor of a product; put it in parentheses to go on after it"
+    elif token.type in ("SUM", "PROD"):
+        help = "an index sum or product is the last factor of a product; put it in parentheses to go on after it"
     return syntax_error(f"found `{token}`, expected {_expected(accepts)}", span, help)
 
 
@@ -390,6 +391,16 @@ class _Builder(lark.visitors.Transformer_NonRecursive[lark.Token, Any]):
     def part(self, c: Children) -> tuple[tree.Name, bool]:
         return self.id(c[0]), c[1] is not None
 
+    def augment(self, c: Children) -> tree.Augment:
+        last = c[-1][1][-1] if c[-1][1] else c[-1][0]
+        return tree.Augment(self.at(c[0]).to(last.span), tuple(c[1:]))
+
+    def augmented(self, c: Children) -> tuple[tree.Name, tuple[tree.Name, ...]]:
+        return self.id(c[0]), c[1] or ()
+
+    def marginalise(self, c: Children) -> tree.Marginalise:
+        return tree.Marginalise(self.at(c[0]).to(c[1][-1].span), c[1])
+
     def layers(self, c: Children) -> tree.Layers:
         return tree.Layers(self.at(c[0]).to(c[-1].span), tuple(c[1:]))
 
@@ -415,7 +426,7 @@ class _Builder(lark.visitors.Transformer_NonRecursive[lark.Token, Any]):
     def sign(self, c: Children) -> str:
         return str(c[0])
 
-    times = sign
+    times = order = sign
 
     def product(self, c: Children) -> Any:
         head = c[0]
@@ -430,7 +441,7 @@ class _Builder(lark.visitors.Transformer_NonRecursive[lark.Token, Any]):
         return factors
 
     def reduce(self, c: Children) -> tree.Reduce:
-        return tree.Reduce(self.at(c[0]).to(c[-1].span), tuple(c[1:-1]), c[-1])
+        return tree.Reduce(self.at(c[0]).to(c[-1].span), tuple(c[1:-1]), c[-1], str(c[0]))
 
     def negate(self, c: Children) -> tree.Negate:
         return tree.Negate(self.at(c[0]).to(c[1].span), c[1])
@@ -484,8 +495,9 @@ class _Builder(lark.visitors.Transformer_NonRecursive[lark.Token, Any]):
     def binder_plain(self, c: Children) -> tree.Binder:
         return tree.Binder(self.at(c[0]), (self.id(c[0]),))
 
-    def binder_less(self, c: Children) -> tree.Binder:
-        return tree.Binder(self.at(c[0]).to(self.at(c[2])), (self.id(c[0]), self.id(c[2])), less=True)
+    def binder_ordered(self, c: Children) -> tree.Binder:
+        names = tuple(self.id(t) for t in c[::2])
+        return tree.Binder(names[0].span.to(names[-1].span), names, orders=tuple(c[1::2]))
 
     def binder_range(self, c: Children) -> tree.Binder:
         if str(c[2]) != "range":
@@ -496,6 +508,9 @@ class _Builder(lark.visitors.Transformer_NonRecursive[lark.Token, Any]):
     def binder_edge(self, c: Children) -> tree.Binder:
         names = (self.id(c[0]), self.id(c[1]))
         return tree.Binder(self.at(c[0]).to(self.at(c[3])), names, graph=self.id(c[3]))
+
+    def binder_member(self, c: Children) -> tree.Binder:
+        return tree.Binder(self.at(c[0]).to(self.at(c[2])), (self.id(c[0]),), graph=self.id(c[2]))
 
     def _closed(self, span: Span) -> Span:
         """Include the closing bracket, which the parser filters out."""

@@ -7,7 +7,7 @@ the entry or the additive term, that they follow.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from energydsl.syntax import tree
 
@@ -36,8 +36,8 @@ def print_expr(node: tree.Expr) -> str:
         case tree.Modulo(left=left, modulus=modulus):
             shown_left = left.id if isinstance(left, tree.Name) else f"({print_expr(left)})"
             return f"{shown_left} % {_at(modulus, _POSTFIX)}"
-        case tree.Reduce(binders=binders, body=body):
-            return f"sum[{', '.join(map(_binder, binders))}] {_at(body, _PRODUCT)}"
+        case tree.Reduce(binders=binders, body=body, operator=operator):
+            return f"{operator}[{', '.join(map(_binder, binders))}] {_at(body, _PRODUCT)}"
         case tree.Product():
             return _product(node)
         case tree.Sum():
@@ -118,8 +118,10 @@ def _comma(nodes: Sequence[tree.Expr]) -> str:
 
 def _binder(binder: tree.Binder) -> str:
     first = binder.names[0].id
-    if binder.less:
-        return f"{first} < {binder.names[1].id}"
+    if binder.orders:
+        return first + "".join(f" {o} {n.id}" for o, n in zip(binder.orders, binder.names[1:], strict=True))
+    if binder.graph is not None and len(binder.names) == 1:
+        return f"{first} in {binder.graph.id}"
     if binder.graph is not None:
         return f"({first}, {binder.names[1].id}) in {binder.graph.id}"
     return f"{first} in range({_comma(binder.bounds)})" if binder.bounds else first
@@ -157,6 +159,11 @@ def _segments(statement: tree.Statement, layout: _Layout) -> tuple[str, list[tup
             return "schedule ", _separated([block[0][0].span.start for block in blocks], shown)
         case tree.Layers(chains=chains):
             return "layers ", _separated([c.span.start for c in chains], [_chain(c) for c in chains])
+        case tree.Augment(terms=terms):
+            named = [n.id + (f" ({', '.join(z.id for z in layers)})" if layers else "") for n, layers in terms]
+            return "augment ", _separated([n.span.start for n, _ in terms], named)
+        case tree.Marginalise(layers=layers):
+            return "marginalise ", _separated([n.span.start for n in layers], [n.id for n in layers])
     raise AssertionError(statement)
 
 
@@ -208,6 +215,7 @@ def _comment(comment: tree.Comment) -> str:
 
 def print_module(module: tree.Module) -> str:
     """The whole file, formatted; `parse(print_module(m)) == m`, and printing twice changes nothing."""
+    module = replace(module, statements=tuple(s for s in module.statements if not isinstance(s, tree.Augmented)))
     leading, attached = _assign(module)
     paragraphs = _paragraphs(module, leading)
     lines: list[str] = []

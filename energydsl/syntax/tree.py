@@ -114,10 +114,11 @@ class Sum(Node):
 
 @dataclass(frozen=True)
 class Reduce(Node):
-    """`sum[binders] body`."""
+    """`sum[binders] body`, or `prod[binders] body`."""
 
     binders: tuple[Binder, ...]
     body: Expr
+    operator: str = "sum"
 
 
 Expr = (
@@ -127,10 +128,10 @@ Expr = (
 
 @dataclass(frozen=True)
 class Binder(Node):
-    """`i` | `i < k` | `i in range(bounds)` | `(i, k) in graph`."""
+    """`i` | `i < j <= k` | `i in range(bounds)` | `(i, k) in graph` | `c in graph` | `i in c`; `orders` has `<` or `<=` between one name and the next."""
 
     names: tuple[Name, ...]
-    less: bool = False
+    orders: tuple[str, ...] = ()
     bounds: tuple[Expr, ...] = ()
     graph: Name | None = None
 
@@ -214,7 +215,33 @@ class Layers(Node):
     chains: tuple[Chain, ...]
 
 
-Statement = ModelName | Declaration | Energy | Schedule | Layers
+@dataclass(frozen=True)
+class Augment(Node):
+    """`augment term (layer, ...), term`: energy terms, and names for the layers of auxiliary units that they are to have."""
+
+    terms: tuple[tuple[Name, tuple[Name, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Marginalise(Node):
+    """`marginalise h, g`: hidden layers that are summed out."""
+
+    layers: tuple[Name, ...]
+
+
+@dataclass(frozen=True)
+class Augmented(Node):
+    """What an augmentation did, which no text writes: exp(-before) = exp(-constant) times the sum of exp(-after) over layers.
+
+    layers: (name, the share of the constant that each of its units has).
+    """
+
+    layers: tuple[tuple[Name, float], ...]
+    before: Expr
+    after: Expr
+
+
+Statement = ModelName | Declaration | Energy | Schedule | Layers | Augment | Marginalise | Augmented
 
 
 @dataclass(frozen=True)

@@ -253,12 +253,12 @@ def _setting(derived: Derived, seed: int, backend: Backend, factored: str) -> Se
         oracle=Oracle(model, {n: edges_of(g) for n, g in model.graphs.items()}, consts, weights),
         params=params,
         scalars={"beta": _BETA, "weights": weights, "consts": consts},
-        inputs={n: _input_row(model.layers[n], rng) for n in model.by_role("input")},
+        inputs={n: input_row(model.layers[n], rng) for n in model.by_role("input")},
         values={n: unit_values(layer, _POINTS) for n, layer in model.random_layers().items()},
     )
 
 
-def _input_row(layer: Layer, rng: np.random.Generator) -> Array:
+def input_row(layer: Layer, rng: np.random.Generator) -> Array:
     """One row of an input layer in which all values of a unit occur in turn, the largest first: none is 0 throughout."""
     values = unit_values(layer, rng.random(5))
     order = np.argsort(-np.abs(values).reshape(len(values), -1).max(axis=1), kind="stable")

@@ -14,7 +14,7 @@ from energydsl.model.records import Layer
 from energydsl.program import Program
 from energydsl.program.initialise import constrained
 from energydsl.program.undirected import Undirected
-from energydsl.verification.case import generator
+from energydsl.verification.case import generator, input_row
 from energydsl.verification.log_odds import log_odds
 from energydsl.verification.records import Check
 from energydsl.verification.rounding import largest
@@ -51,7 +51,7 @@ def _moves(derived: Derived, seed: int) -> Iterator[_Move]:
         n: constrained(p, np.asarray(rng.normal(0, 0.1, p.shape) + ("positive" in p.constraints)))
         for n, p in model.params.items()
     }
-    given = {n: rng.random((1, *model.layers[n].energy_shape)) for n in model.by_role("input")}
+    given = {n: input_row(model.layers[n], rng) for n in model.by_role("input")}
     state = Program(engine).init_state(params, 1, seed, given)
     for name, layer in model.random_layers().items():
         if name not in derived.conditionals:

@@ -14,7 +14,7 @@ from energydsl.options import Backend
 from energydsl.program import Program
 from energydsl.program.directed import Directed
 from energydsl.program.states import check_params, layer_arrays
-from energydsl.verification.case import generator, random_param
+from energydsl.verification.case import generator, input_row, random_param
 from energydsl.verification.oracle import Oracle, enumerate_states, unit_values
 from energydsl.verification.records import Check
 from energydsl.verification.rounding import largest
@@ -38,7 +38,7 @@ def _error(network: Network, seed: int, backend: Backend) -> float:
     units = model.random_layers()
     states, codes = enumerate_states(units, {n: unit_values(layer) for n, layer in units.items()})
     rows = len(next(iter(states.values())))
-    inputs = {n: rng.random((1, *model.layers[n].energy_shape)) for n in model.by_role("input")}
+    inputs = {n: input_row(model.layers[n], rng) for n in model.by_role("input")}
     x = {**states, **{n: np.repeat(a, rows, axis=0) for n, a in inputs.items()}}
     given = {n: a[0] for n, a in inputs.items()}
     errors = []

@@ -5,7 +5,6 @@ Shares no code with `energy/` and what comes after it; a derivation is right whe
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -32,6 +31,7 @@ _FUNCTIONS: dict[str, Any] = {
     "sin": np.sin,
     "cos": np.cos,
     "lgamma": special.gammaln,
+    "logcosh": lambda x: np.logaddexp(x, -x) - np.log(2.0),
 }
 _ARITHMETIC: dict[type, Any] = {ex.Added: np.add, ex.Multiplied: np.multiply, ex.Divided: np.divide}
 
@@ -149,7 +149,7 @@ class _Walk:
     def value(self, node: ex.Expression, env: Mapping[str, int]) -> Array:
         """An expression where indices have the values of `env`."""
         match node:
-            case ex.Constant() | ex.Reference() | ex.Element() | ex.EdgeElement():
+            case ex.Constant() | ex.Reference() | ex.Element() | ex.EdgeElement() | ex.IndexValue():
                 return self.leaf(node, env)
             case ex.Added() | ex.Multiplied() | ex.Divided():
                 return self.elementwise(node, env)
@@ -166,11 +166,15 @@ class _Walk:
             case ex.Totalled(operand=operand):
                 whole = self.value(operand, env)
                 return np.asarray(whole.reshape(len(whole), -1).sum(axis=1))
-            case ex.Summed():
-                return self.summed(node, env)
+            case ex.Summed() | ex.ProductOver():
+                return self.reduced(node, env)
         raise AssertionError(node)
 
-    def leaf(self, node: ex.Constant | ex.Reference | ex.Element | ex.EdgeElement, env: Mapping[str, int]) -> Array:
+    def leaf(
+        self,
+        node: ex.Constant | ex.Reference | ex.Element | ex.EdgeElement | ex.IndexValue,
+        env: Mapping[str, int],
+    ) -> Array:
         """A number, an array, or an entry of one."""
         match node:
             case ex.Constant(value=value):
@@ -181,10 +185,13 @@ class _Walk:
                 return self.params[name] if kind == "param" else self.state[name]
             case ex.Element():
                 return self.element(node, env)
-            case ex.EdgeElement(param=param, graph=graph, left=left, right=right):
+            case ex.IndexValue(index=index):
+                return np.full(1, float(_number(index, env)))
+            case ex.EdgeElement(param=param, graph=graph, left=left, right=right, indices=further):
                 pair = sorted((env[left], env[right]))
                 number = next(k for k, e in enumerate(self.oracle.edges[graph]) if list(e) == pair)
-                return self.params[param][:, number]
+                at: tuple[Any, ...] = (slice(None), number, *(_number(i, env) for i in further))
+                return np.asarray(self.params[param][at])
 
     def elementwise(self, node: ex.Added | ex.Multiplied | ex.Divided, env: Mapping[str, int]) -> Array:
         """A sum, product or quotient; a side of fewer axes has its entries repeated along the others."""
@@ -209,20 +216,31 @@ class _Walk:
         index: tuple[Any, ...] = (slice(None), *at)
         return np.asarray(whole[index])
 
-    def summed(self, node: ex.Summed, env: Mapping[str, int]) -> Array:
-        """The sum of the body over all that the binders run over."""
-        total = np.zeros(1)
+    def reduced(self, node: ex.Summed | ex.ProductOver, env: Mapping[str, int]) -> Array:
+        """The sum, or product, of the body over all that the binders run over."""
+        adds = isinstance(node, ex.Summed)
+        total = np.zeros(1) if adds else np.ones(1)
         above = [b for b in node.binders if isinstance(b, ex.Range) and b.above is not None]
-        for chosen in itertools.product(*map(self.choices, node.binders)):
-            inner = dict(env)
-            for part in chosen:
-                inner |= part
-            if all(inner[str(b.above)] < inner[b.name] for b in above):
-                total = total + self.value(node.body, inner)
+        for inner in self.every(node.binders, dict(env)):
+            if all(inner[str(b.above)] + b.strict <= inner[b.name] for b in above):
+                value = self.value(node.body, inner)
+                total = total + value if adds else total * value
         return total
 
-    def choices(self, binder: ex.Range | ex.Edges) -> list[dict[str, int]]:
+    def every(self, binders: tuple[ex.AnyBinder, ...], env: dict[str, int]) -> Iterator[dict[str, int]]:
+        """All values of the indices of some binders, beside those of `env`."""
+        if not binders:
+            yield env
+            return
+        for part in self.choices(binders[0], env):
+            yield from self.every(binders[1:], env | part)
+
+    def choices(self, binder: ex.AnyBinder, env: Mapping[str, int]) -> list[dict[str, int]]:
         """The values of the indices of one binder, in turn."""
+        if isinstance(binder, ex.Hyperedges):
+            return [{binder.name: n} for n in range(len(self.oracle.edges[binder.graph]))]
+        if isinstance(binder, ex.Members):
+            return [{binder.name: int(u)} for u in self.oracle.edges[binder.graph][env[binder.of]] if u >= 0]
         if isinstance(binder, ex.Edges):
             return [{binder.left: int(i), binder.right: int(k)} for i, k in self.oracle.edges[binder.graph]]
         return [{binder.name: n} for n in range(binder.low, binder.high)]
@@ -282,38 +300,76 @@ def quadrature(layer: Layer, kinks: list[float], exponent: Callable[[Array], Arr
     """Places and log weights that sum or integrate over the domain of one unit, each of shape (places,).
 
     exponent: -log of the density, up to a constant, at some places for some surroundings of the unit, (cases, places). A
-    coarse grid says where the mass is; panels there, which end at kinks, are halved until the integrals stand still.
+    coarse grid says where the mass is; panels there, which end at kinks, are halved until integrals and moments stand still. On a
+    half-line, and between bounds where the density is not finite, all in a variable on the whole line, in which it is smooth.
     """
     if layer.domain.name == "count":
         return np.arange(400.0), np.zeros(400)
-    grid = _coarse_grid(layer)
+    whole = layer.domain.name == "positive"
+    if layer.domain.name == "interval":
+        with np.errstate(all="ignore"):
+            whole = not np.isfinite(exponent(np.array(layer.domain.arguments))).all()
+    grid = _coarse_grid(layer, whole)
     if grid is None:
         values = unit_values(layer)
         return values, np.zeros(len(values))
+    places, slope = _unit_of(layer, grid, whole)
     with np.errstate(all="ignore"):
-        depth = np.nan_to_num(exponent(grid), nan=np.inf)
+        depth = np.nan_to_num(exponent(places) - slope, nan=np.inf)
     parts = _massive(grid, depth)
-    before, rule = np.full(len(depth), np.inf), (grid, np.zeros(len(grid)))
+    bends = [_variable_of(layer, k) if whole else k for k in kinks]
+    before, rule = np.full((3, len(depth)), np.inf), (places, slope)
     for count in (12 << n for n in range(8)):
-        finer = _panels(parts, count, kinks)
-        found = np.logaddexp.reduce(finer[1] - exponent(finer[0]), axis=1)
+        at, weights = _panels(parts, count, bends)
+        places, slope = _unit_of(layer, at, whole)
+        finer = places, weights + slope
+        logits = finer[1] - exponent(finer[0])
+        found = np.array([np.logaddexp.reduce(logits + k * np.log1p(np.abs(places)), axis=1) for k in range(3)])
         if (np.abs(found - before) < _STILL + 1e-15 * np.abs(found)).all():
             break
         before, rule = found, finer
     return rule
 
 
-def _coarse_grid(layer: Layer) -> Array | None:
-    """Places over a continuous domain, fine near 0 and far-reaching; None for a domain of single values."""
+def _unit_of(layer: Layer, t: Array, whole: bool) -> tuple[Array, Array]:
+    """A unit x at values of a variable t on the whole line, and log dx/dt there; of x itself, where it is not the whole."""
+    match layer.domain.name:
+        case "positive" if whole:
+            return np.exp(t), t
+        case "interval" if whole:
+            low, high = layer.domain.arguments
+            near, far = special.expit(t), special.expit(-t)
+            x = np.where(t < 0, low + (high - low) * near, high - (high - low) * far)
+            x = x.clip(np.nextafter(low, high), np.nextafter(high, low))
+            return x, np.log(high - low) + special.log_expit(t) + special.log_expit(-t)
+    return t, np.zeros(len(t))
+
+
+def _variable_of(layer: Layer, x: float) -> float:
+    """The value of that variable at which a unit is x; infinite where it never is."""
+    match layer.domain.name:
+        case "positive":
+            return float(np.log(x)) if x > 0 else -np.inf
+        case "interval":
+            low, high = layer.domain.arguments
+            return float(special.logit((x - low) / (high - low))) if low < x < high else np.inf
+    return x
+
+
+def _coarse_grid(layer: Layer, whole: bool) -> Array | None:
+    """Values of x, or of a variable on the whole line, fine near 0 and far-reaching; None for a domain of single values."""
     far = np.geomspace(1e-3, 1e6, 181)
     match layer.domain.name:
         case "real":
             return np.concatenate([-far[::-1], [0.0], far])
         case "positive":
-            return np.concatenate([[0.0], far])
+            return np.concatenate(
+                [-np.geomspace(14, 700, 200)[::-1], np.linspace(-13.95, 14, 560), np.geomspace(14.1, 700, 200)]
+            )
         case "interval":
+            t = np.concatenate([-np.geomspace(36, 700, 200)[::-1], np.linspace(-35.9, 36, 4001)])
             low, high = layer.domain.arguments
-            return np.linspace(low, high, 513)
+            return t if whole else np.linspace(low, high, 513)
     return None
 
 

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from energydsl.derive import check
+from energydsl.derive.directed.split import without_initialiser
 from energydsl.derive.free_energy import summable_sets
 from energydsl.diagnostics import ModelError
 from energydsl.domains import DOMAINS
@@ -194,7 +195,7 @@ def _replaced(module: tree.Module, sizes: Mapping[str, int], without_generator: 
             return replace(node, text=str(sizes[node.text]))
         return node
 
-    module = _map_sizes(module, small)
+    module = _map_entries(_map_sizes(module, small), "param", _without_file)
     return _with_complete_graphs(module, without_generator)
 
 
@@ -209,6 +210,12 @@ def _with_complete_graphs(module: tree.Module, names: set[str]) -> tree.Module:
         return entry
 
     return _map_entries(module, "graph", change)
+
+
+def _without_file(entry: tree.Entry) -> tree.Entry:
+    """A parameter whose values are read from a file, without them: the file has those of the model's own sizes."""
+    from_file = isinstance(entry.value, tree.Call) and entry.value.function.id == "file"
+    return without_initialiser(entry) if from_file else entry
 
 
 def _with_dims(module: tree.Module, dims: Mapping[str, int]) -> tree.Module:
@@ -235,6 +242,9 @@ def _map_sizes(module: tree.Module, change: Callable[[tree.Expr], tree.Expr]) ->
             statements.append(replace(s, entries=tuple(_map_entry(e, s.keyword, change) for e in s.entries)))
         elif isinstance(s, tree.Energy):
             statements.append(replace(s, value=_map_expression(s.value, change)))
+        elif isinstance(s, tree.Augmented):
+            before, after = _map_expression((s.before, s.after), change)
+            statements.append(replace(s, before=before, after=after))
         else:
             statements.append(s)
     return replace(module, statements=tuple(statements))

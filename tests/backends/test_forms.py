@@ -15,6 +15,7 @@ MODELS = {
     "dense memory": "dim N = 6, P = 3\nvisible s[N] : spin\nparam X[P, N]\nenergy = - sum[p] (sum[i] X[p, i]*s[i])^4",
     "exponential memory": "dim N = 5, P = 3\nvisible s[N] : spin\nparam X[P, N]\nenergy = - log(sum[p] exp(2 * sum[i] X[p, i]*s[i]))",
     "softplus": "visible v[5] : binary\nparam W[5, 3], b[5], c[3]\nenergy = - b @ v - sum(softplus(c + v @ W))",
+    "log cosh": "visible x[5] : spin\nparam W[5, 3], c[3]\nenergy = - sum(logcosh(c + x @ W))",
     "experts": "visible v[5] : binary\nparam W[5, 3], a[3] : positive = 1\nconst g : positive = 2\nenergy = sum(a * log(1 + (v @ W)^2 / (g * a)))",
     "network": "visible x[3] : integer[0, 2]\nparam W[3, 4], U[4, 2], d[2]\nenergy = 0.5 * sum(x^2) - d @ tanh(tanh(x @ W) @ U)",
     "patches": "dim L = 3, K = 2\nvisible x[L, L] : binary\nparam W[K, K]\nenergy = sum[i in range(2), j in range(2)] log(1 + (sum[p, q] W[p, q]*x[i + p, j + q])^2)",
@@ -22,14 +23,17 @@ MODELS = {
     "graph": "graph G = grid(2, 3)\nvisible s[6] : spin\nparam J[G]\nenergy = - (sum[(i, k) in G] J[i, k]*s[i]*s[k])^3 + sum[(i, k) in G] softplus(J[i, k]*s[i] + s[k])",
     "two layers": "visible v[3] : spin\nhidden h[2] : binary\ninput z[2] : real\nparam W[3, 3], U[2, 3], A[2, 3]\nenergy = - sum(softplus(v @ W + h @ U + z @ A)) - v @ W @ v",
     "two forms": "visible v[4] : binary\nparam W[4, 3], U[4, 3], c[3]\nenergy one = - sum(tanh(v @ W) * sigmoid(v @ U)) + 0.3 * sum(c) * sum(v)\nenergy two = sum(abs(v @ W) * c^2)",
+    "edges": "graph G = grid(2, 3)\nvisible s[6] : spin\nparam J[G]\nenergy = - sum[(i, k) in G] softplus(J[i, k]*s[i] + J[i, k]*s[k])",
     "one site": "visible v : binary\nhidden h[2] : spin\nparam w, u[2]\nenergy = cos(w * v + u @ h)",
 }  # fmt: skip
 RUNNING = {
     "dense memory": ["s"],
     "softplus": ["v"],
+    "log cosh": ["x"],
     "experts": ["v"],
     "patches": ["x"],
     "two forms": ["v"],
+    "edges": ["s"],
     "one site": ["v", "h"],
     "two layers": ["h"],
 }

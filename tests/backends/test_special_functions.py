@@ -30,6 +30,7 @@ def log_mills(x: np.ndarray) -> np.ndarray:
 CASES: dict[str, tuple[Function, Function, np.ndarray, float]] = {
     "sigmoid": (functions.sigmoid, special.expit, WIDE, 1e-15),
     "softplus": (functions.softplus, lambda x: -special.log_expit(-x), WIDE, 1e-15),
+    "log_cosh": (functions.log_cosh, lambda x: np.abs(x) + np.log1p(np.exp(-2 * np.abs(x))) - np.log(2), WIDE, 1e-15),
     "log1mexp": (functions.log1mexp, lambda x: np.log1p(-np.exp(x)), -np.geomspace(1e-2, 50, 501), 1e-13),
     "lgamma": (functions.lgamma, special.gammaln, POSITIVE, 1e-12),
     "lgamma, also below 0": (functions.lgamma, special.gammaln, np.linspace(-20.003, 5.017, 999), 1e-13),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import energydsl as ed
+from energydsl.derive import every_value
+from energydsl.functions import POSITIVE
 
 MIXTURE = "visible x[2] : real\nhidden z : categorical[3]\nparam m[3, 2], s[3] : positive = 1\nenergy = "
+SPREAD = "visible x[3] : real\nhidden h[3] : binary\nhidden s[3] : spin\nenergy = "
 PAIR = "visible n[1] : count\nhidden h[1] : {}\nparam W[1, 1]{}\nenergy = sum(lgamma(n + 1)) - n @ W @ h + "
 
 
@@ -24,6 +28,21 @@ PAIR = "visible n[1] : count\nhidden h[1] : {}\nparam W[1, 1]{}\nenergy = sum(lg
         "visible n[3] : count\nenergy = n[0] + 2*n[1] + 0.5*n[2]",
         "visible x[2] : real\nparam w[2, 2], m[2]\nenergy = sum((w @ x - m)^2) + sum(abs(x - 3))",
         "visible x[2] : real\nparam a[2] : positive = 1\nenergy = sum(a * abs(2 * x)) + sum(cos(x))",
+        # positive for every value of bounded units, though not term by term
+        "visible x[2] : real\nhidden s : spin\nparam a : positive = 1\nenergy = a * (2 + s) * sum(x^2) - sum(x)",
+        "visible x[3] : real\nhidden h[3] : binary\nhidden s[3] : spin\nenergy = sum(x^2) - 0.7*sum(h*x^2) + 0.2*sum(s*x^2)",
+        "visible x[2] : real\nhidden r[2] : interval[1, 3]\nenergy = sum(r*x^2) - 0.5*sum(x^2) - 0.4*sum(r*x^2)",
+        "visible x[2] : real\nhidden n : integer[-1, 2]\nenergy = (n^2 - n + 1) * sum(x^2)",
+        "visible x[2] : real\nhidden z[2] : categorical[2]\nenergy = 2*sum(x^2) - 1.5*sum[i] z[i, 0]*x[i]^2",
+        MIXTURE + "sum[k, d] z[k]*s[k]*x[d]^2 - 0.5*sum[d] z[1]*s[1]*x[d]^2",
+        "visible x[2] : real\nhidden h[2] : binary\nenergy = 0.5*sum[i, j] x[i]^2*h[j] + 2*sum(x^2) - 0.9*sum[i, j] x[i]^2*h[j]",
+        "visible x[2] : positive\nhidden s : spin\nenergy = (1.5 + s) * sum(x)",
+        "visible x[2] : real\nhidden h[2] : binary\nparam w[2, 2]\nenergy = sum[i] x[i]^2*(sum[j] w[i, j]*h[j])^2 + sum(x^2)",
+        # Laplace units, alone and beside a quadratic
+        "visible x[2] : real\nhidden h[2] : binary\nparam b[2] : positive = 1\nenergy = sum(b * abs(x - 1)) + 0.5 * sum(h * x^2)",
+        "visible x[2] : real\nparam l : positive = 1, m[2]\nenergy = l * sum(abs(x + 0.5)) + 0.5 * sum((x - m)^2)",
+        "input g[2] : interval[1, 2]\nvisible x[2] : real\nenergy = sum(g*x^2)",
+        "input g[3] : real\nvisible y : real\nhidden w[3] : real\nenergy = 0.5*(y - g @ w)^2 + sum(abs(w))",
     ],
 )
 def test_terms_that_hold_every_unit_together(text: str) -> None:
@@ -53,6 +72,69 @@ def test_a_unit_that_nothing_holds_is_named(text: str, bare: str) -> None:
     (found,) = caught.value.diagnostics
     assert found.code == "E0311"
     assert f"not for `{bare}`" in found.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x[2] : integer[-2, 3]\nparam a[2], m, b : positive = 2\nenergy = sum(tanh(a * x)) + sum(abs(x - m)) - sum(exp(-b * x)) + sum(log(1 + x^2 / b))",
+        "x[2] : binary\nhidden s[2] : spin\nparam a[2], m, b : positive = 2\nenergy = sum(tanh(a * x)) + sum(abs(s - m)) - sum(exp(-b * s)) - x @ s",
+    ],
+)
+def test_parameters_stand_inside_functions_of_units_of_few_values(text: str) -> None:
+    certificate = ed.loads("visible " + text).verify()
+    assert certificate.ok, str(certificate)
+
+
+FAILING = [
+    (SPREAD + "sum(x^2) - 0.9*sum(h*x^2) + 0.2*sum(s*x^2)", "where `h_i` is 1, `s_i` is -1"),
+    (SPREAD + "(1 + s[0]) * sum(x^2)", "where `s_0` is -1"),
+    (SPREAD + "sum(h*x^2)", "where `h_i` is 0"),
+    (MIXTURE + "sum[k, d] z[k]*s[k]*x[d]^2 - 1.5*sum[d] z[1]*s[1]*x[d]^2", "where `z` is in state 1"),
+    (MIXTURE + "sum[k, d] z[k]*s[k]*x[d]^2 - sum[d] z[2]*s[2]*x[d]^2", "where `z` is in state 2"),
+    ("visible x[2] : real\nhidden r[2] : interval[1, 3]\nenergy = 2*sum(x^2) - sum(r*x^2)", "where `r_i` is 3"),
+    ("visible x[2] : real\nhidden n : integer[0, 4]\nenergy = (n - 3)^2 * sum(x^2)", "where `n` is 3"),
+    (
+        "visible x[2] : real\nhidden h[2] : binary\nenergy = sum(x^2) - 0.5*sum[i, j] x[i]^2*h[j]",
+        "because of this term",
+    ),
+    ("visible x[2] : real\nparam a\nenergy = a * sum(x^2)", "because of this term"),
+    ("visible x[2] : real\nparam a, b\nenergy = (a - b)^2*sum(x^2) - a^2*sum(x^2)", "because of this term"),
+]
+
+
+@pytest.mark.parametrize(("text", "values"), FAILING)
+def test_the_values_at_which_a_factor_fails_are_named(text: str, values: str) -> None:
+    with pytest.raises(ed.ModelError) as caught:
+        ed.loads(text)
+    assert {d.code for d in caught.value.diagnostics} == {"E0311"}
+    assert all(values in d.message for d in caught.value.diagnostics), str(caught.value)
+
+
+MISTAKES = {
+    "the first value alone": ("_values", lambda f: lambda *a: f(*a)[:1], 0),
+    "no value of a switched-off state": ("_value", lambda f: lambda *a: np.maximum(f(*a), 0.1), 2),
+    "a looped sum by one of its places": ("_least", lambda f: lambda *a: iter(()), 7),
+    "the rest taken as positive": ("sign_of_factors", lambda f: lambda *a: POSITIVE, 8),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_in_trying_values_is_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    what, make, case = MISTAKES[name]
+    monkeypatch.setattr(every_value, what, make(getattr(every_value, what)))
+    ed.loads(FAILING[case][0])
+
+
+def test_a_square_of_negative_weight_holds_nothing() -> None:
+    """What is never negative as it is written is never positive where its term is multiplied by -1."""
+    text = "visible x[2] : real\nparam w[2, 2]\nenergy fit = sum((w @ x)^2)\nenergy prior = sum(abs(x))"
+    program = ed.loads(text).compile("numpy", dtype="float64")
+    params = program.init(0)
+    state = program.init_state(params, 2)
+    program.gibbs(params, state, 1, rng=ed.Rng(0), weights={"fit": 0.5})
+    with pytest.raises(ed.ArgumentError, match="not provably positive"):
+        program.gibbs(params, state, 1, rng=ed.Rng(0), weights={"fit": -1.0})
 
 
 @pytest.mark.parametrize(

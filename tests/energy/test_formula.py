@@ -53,7 +53,7 @@ TABLE: list[tuple[f.Formula, str, str, str]] = [
     (f.Summation(("i", "j"), (), W, bare=True), "sum_ij W_ij", r"\sum_{ij} W_{ij}", "&sum;<sub>ij</sub> <i>W</i><sub>ij</sub>"),
     (f.Summation((), (BEFORE,), W), "sum_{i < j} W_ij", r"\sum_{i < j} W_{ij}", "&sum;<sub>i &lt; j</sub> <i>W</i><sub>ij</sub>"),
     (
-        f.Summation((f.Edge("i", "j", "G"),), (), W),
+        f.Summation((f.Edge(("i", "j"), "G"),), (), W),
         "sum_{(i,j) in G} W_ij",
         r"\sum_{(i,j) in G} W_{ij}",
         "&sum;<sub>(i,j) in G</sub> <i>W</i><sub>ij</sub>",

@@ -15,7 +15,17 @@ from scipy import special
 
 import energydsl as ed
 import energydsl.functions as package
-from energydsl.functions import FUNCTIONS, NONNEGATIVE, POSITIVE, WRITTEN, Bounds, ElementaryFunction
+from energydsl.functions import (
+    FUNCTIONS,
+    NONNEGATIVE,
+    POSITIVE,
+    WRITTEN,
+    Bounds,
+    ElementaryFunction,
+    second_derivative,
+    table,
+)
+from energydsl.functions.table import derivative_of
 
 GRID = np.concatenate([np.linspace(-6.0, 6.0, 241) + 0.0125, [-30.0125, 30.0125]])
 # Where a function is defined, if not everywhere.
@@ -28,9 +38,10 @@ PLACES = {
 }
 EXPECTED: dict[str, Callable[[Any], Any]] = {
     "": lambda y: y, "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "abs": np.abs, "tanh": np.tanh, "sigmoid": special.expit,
-    "softplus": lambda y: np.logaddexp(0.0, y), "sin": np.sin, "cos": np.cos, "lgamma": special.loggamma, "digamma": special.digamma,
+    "softplus": lambda y: np.logaddexp(0.0, y), "sin": np.sin, "cos": np.cos, "lgamma": special.loggamma, "digamma": special.digamma, "trigamma": lambda y: special.polygamma(1, y),
     "sign": np.sign, "step": lambda y: np.heaviside(y, 0.0), "floor": np.floor, "expm1": np.expm1, "log1p": np.log1p,
-    "log1mexp": lambda y: np.log(-np.expm1(y)), "ndtri": special.ndtri, "logsumexp": lambda y: y,
+    "log1mexp": lambda y: np.log(-np.expm1(y)), "ndtri": special.ndtri, "logcosh": lambda y: np.logaddexp(y, -y) - np.log(2.0),
+    "logsumexp": lambda y: y,
 }  # fmt: skip
 NAMES = pytest.mark.parametrize("name", [n for n in FUNCTIONS if n])
 
@@ -59,16 +70,33 @@ def check_derivative(function: ElementaryFunction) -> None:
     if function.name in ("floor", "step", "sign", "abs", "lgamma", "digamma"):
         y = y[np.abs(y - np.round(y)) > 0.01]
     difference = [(function.value(float(x + step)) - function.value(float(x - step))) / (2 * step) for x in y]
-    slope = np.zeros(len(y))
-    for coefficient, product in function.derivative:
-        part = np.full(len(y), coefficient)
-        for name, exponent in product:
-            assert name in FUNCTIONS, (
-                f"the derivative of `{function.name}` is made of `{name}`, which is not in the table"
-            )
-            part *= np.array([FUNCTIONS[name].value(float(x)) for x in y]) ** exponent
-        slope += part
+    slope = np.array([sum_of(function.derivative, float(x), function.name) for x in y])
     np.testing.assert_allclose(slope, difference, rtol=1e-5, atol=1e-6)
+
+
+def sum_of(terms: Any, y: float, name: str) -> float:
+    """A sum of products of functions of y."""
+    total = 0.0
+    for coefficient, product in terms:
+        for inner, exponent in product:
+            assert inner in FUNCTIONS, f"a derivative of `{name}` is made of `{inner}`, which is not in the table"
+            coefficient *= FUNCTIONS[inner].value(y) ** exponent
+        total += coefficient
+    return total
+
+
+def check_second_derivative(function: ElementaryFunction) -> None:
+    """f'' against differences of f', which is checked itself."""
+    second = None if function.derivative is None else derivative_of(function.derivative, FUNCTIONS)
+    if second is None or function.derivative is None:
+        assert not function.written, f"`{function.name}` may be written, so its second derivative must be known"
+        return
+    y, step = places(function), 1e-5
+    if function.name in ("floor", "step", "sign", "abs", "lgamma"):
+        y = y[(np.abs(y - np.round(y)) > 0.01) & ((np.abs(y) < 7) | (y > 0))]
+    ends = [[sum_of(function.derivative, float(x + d), function.name) for d in (-step, step)] for x in y]
+    found = [sum_of(second, float(x), function.name) for x in y]
+    np.testing.assert_allclose(found, [(high - low) / (2 * step) for low, high in ends], rtol=1e-4, atol=1e-5)
 
 
 def check_sign(function: ElementaryFunction) -> None:
@@ -105,13 +133,35 @@ def check_bounds(function: ElementaryFunction) -> None:
         np.testing.assert_allclose(here, np.abs(y))
 
 
-CHECKS = (check_value, check_derivative, check_sign, check_bounds)
+CHECKS = (check_value, check_derivative, check_second_derivative, check_sign, check_bounds)
 
 
 @NAMES
 @pytest.mark.parametrize("check", CHECKS)
 def test_table(name: str, check: Callable[[ElementaryFunction], None]) -> None:
     check(FUNCTIONS[name])
+
+
+def test_second_derivatives_are_those_of_the_textbook() -> None:
+    assert second_derivative("exp") == ((1.0, (("exp", 1.0),)),)
+    assert second_derivative("sin") == ((-1.0, (("sin", 1.0),)),)
+    assert second_derivative("log") == ((-1.0, (("", -2.0),)),)
+    assert second_derivative("lgamma") == ((1.0, (("trigamma", 1.0),)),)
+    assert second_derivative("log1mexp") is None
+
+
+@pytest.mark.parametrize("wrong", ["power", "product"])
+def test_a_mistake_in_second_derivatives_is_caught(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exponent lost, or the square left as it was."""
+
+    def mutant(terms: Any, known: Any) -> Any:
+        found = table.derivative_of(terms, known)
+        scaled = [(c / 2 if wrong == "power" else c, p) for c, p in found or ()]
+        return tuple(scaled if wrong == "power" else scaled[:1])
+
+    monkeypatch.setitem(globals(), "derivative_of", mutant)
+    with pytest.raises(AssertionError):
+        check_second_derivative(FUNCTIONS["tanh" if wrong == "power" else "sigmoid"])
 
 
 def test_every_file_is_in_the_table() -> None:
@@ -139,6 +189,8 @@ MISTAKES: dict[str, tuple[Callable[[ElementaryFunction], None], ElementaryFuncti
     "derivative of tanh without the square": (check_derivative, replace(FUNCTIONS["tanh"], derivative=((1.0, ()),))),
     "derivative of cos with the wrong sign": (check_derivative, replace(FUNCTIONS["cos"], derivative=((1.0, (("sin", 1.0),)),))),
     "no derivative of a function that is written": (check_derivative, replace(FUNCTIONS["sin"], derivative=None)),
+    "derivative of log cosh as that of softplus": (check_derivative, replace(FUNCTIONS["logcosh"], derivative=((1.0, (("sigmoid", 1.0),)),))),
+    "derivative of a derivative unknown": (check_second_derivative, replace(FUNCTIONS["lgamma"], derivative=((1.0, (("trigamma", 1.0),)),))),
     "tanh taken as positive": (check_sign, replace(FUNCTIONS["tanh"], sign=POSITIVE)),
     "cosine taken to keep the sign": (check_sign, replace(FUNCTIONS["cos"], keeps_sign=True)),
     "exp refused where its argument is not positive": (check_sign, replace(FUNCTIONS["exp"], positive_only=True)),

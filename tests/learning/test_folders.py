@@ -279,6 +279,25 @@ energy = -sum[(i, k) in G] J[i, k]*s[i]*s[k]
 """
 
 
+def test_values_read_from_a_file_are_kept_with_the_run(tmp_path: Path) -> None:
+    (tmp_path / "g.csv").write_text("0,1\n1,2\n2,3\n")
+    (tmp_path / "w.csv").write_text("0,1,0.5\n1,2,-1\n3,2,2\n")
+    (tmp_path / "m.energy").write_text(GRAPH.replace("normal(sd = 0.1)", 'file("w.csv")'))
+    rows = np.random.default_rng(0).choice([-1.0, 1.0], (40, 4)).astype(np.float32)
+    arguments: dict[str, Any] = {"epochs": 2, "batch": 20, "out": tmp_path / "run"}
+    program = ed.load(tmp_path / "m.energy").compile("numpy")
+    np.testing.assert_array_equal(program.init(seed=1)["J"], [0.5, -1.0, 2.0])
+    first = ed.train(program, rows, **arguments)
+    (tmp_path / "w.csv").unlink()
+    same(ed.open_run(tmp_path / "run"), first)
+    same(ed.train(program, rows, resume=True, **arguments), first)
+    again = ed.open_run(tmp_path / "run").program
+    np.testing.assert_array_equal(again.init(seed=1)["J"], [0.5, -1.0, 2.0])
+    files.write_arrays(tmp_path / "run/starts.npz", {"J": np.zeros(3)})
+    with pytest.raises(ed.DataError, match="the initial values of `J` have changed since the run was begun"):
+        ed.open_run(tmp_path / "run")
+
+
 def test_edges_that_changed_are_seen(tmp_path: Path) -> None:
     def model(*edges: str) -> ed.Program:
         (tmp_path / "g.csv").write_text("\n".join(edges) + "\n")

@@ -57,6 +57,12 @@ _PANEL = {
     "HIGH": quadrature.PANEL_HIGH,
     "BUMP": quadrature.BUMP,
     "WALL": quadrature.WALL,
+    "EXP": quadrature.EXP,
+    "LOGISTIC": quadrature.LOGISTIC,
+    "HALF_LINE": quadrature.HALF_LINE,
+    "BOUNDED": quadrature.BOUNDED,
+    "ROW": quadrature.ROW,
+    "FAR": quadrature.PANEL_FAR,
 }
 
 

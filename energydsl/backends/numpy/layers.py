@@ -8,7 +8,8 @@ import re
 from energydsl.backends.numpy.formulas import InPlace, assignment, expression
 from energydsl.backends.numpy.steps import Steps, align, times
 from energydsl.backends.text import Lines, comment, function, listed
-from energydsl.domains.density import SHAPES, Density
+from energydsl.domains.density import SHAPES, Density, bounds_of
+from energydsl.domains.mapped import PLACES
 from energydsl.kernels.program import BATCH, Draw, Kernel, LayerKernels, Moments, Scan, Section
 
 
@@ -48,12 +49,15 @@ class LayerPrinter:
     def density(layer: LayerKernels, density: Density) -> Lines:
         """The statistics of a layer without a closed form, in numbers."""
         rows = [
-            (number, SHAPES.index(f.function), f.power, *f.polynomial)
+            (number, SHAPES.index(f.function), int(f.power), int(f.inner), *bounds_of(f), *f.polynomial)
             for number, statistic in enumerate(density.statistics)
             for f in statistic
         ]
         given = [len(density.statistics), rows, density.growth, (*density.bend, density.rate), density.holds]
         given += [layer.low, layer.high, density.breaks]
+        if density.place:
+            tails = [(t.side, t.growth, t.degree, t.statistic, t.factor, int(t.exact)) for t in density.tails]
+            given += [PLACES.index(density.place), tails, density.shift]
         text = ", ".join(re.sub(r"\binf\b", "math.inf", repr(g)) for g in given)
         return [f"DENSITY__{layer.layer} = Density({text})"]
 

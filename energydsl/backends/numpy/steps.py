@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from energydsl.backends.numpy.formulas import call
 from energydsl.backends.text import Lines
-from energydsl.energy.terms import Predicate
+from energydsl.energy.terms import At, Atom, Monomial, Predicate
 from energydsl.kernels.program import BATCH, Access, Contract, Define, KernelProgram, Matmul, Matrix, Section
 from energydsl.model.indices import EdgeEnd, Index, Wrap
 
@@ -146,6 +146,8 @@ class Steps:
         """An array, gathered and raised to a power."""
         if access.predicate is not None:
             return self.mask(access.predicate, access.letters, section, fixed)
+        if access.numbers is not None:
+            return self.numbers(access.numbers, fixed)
         text = self.array(access)
         if access.source == "local":
             return text
@@ -209,6 +211,28 @@ class Steps:
             parts.append(str(index.constant))
         return " + ".join(parts)
 
+    def places(
+        self,
+        section: Section,
+        arrays: Iterable[tuple[tuple[Index, ...], tuple[int, ...], bool]],
+        predicates: Iterable[Predicate],
+    ) -> str:
+        """Flat places in arrays (indices, shape, whether one index is over all axes) and whether predicates hold, as a tuple.
+
+        All at every value of the letters of a section.
+        """
+        letters = list(section.sizes)
+        grids = {x: grid(x, k, len(letters), section) for k, x in enumerate(letters)}
+        extent = tuple(high - low for low, high in section.sizes.values())
+        found = []
+        for indices, shape, flat in arrays:
+            text = "0"
+            for index, size in zip(indices, (math.prod(shape),) if flat else shape, strict=True):
+                text = f"({text}) * {size} + {self.index(index, grids)}"
+            found.append(text)
+        found.append(" & ".join(f"({self.predicate(p, grids)})" for p in predicates) or "True")
+        return f"({', '.join(f'np.broadcast_to({text}, {extent!r})' for text in found)})"
+
     def mask(self, predicate: Predicate, letters: Letters, section: Section, fixed: Fixed) -> str:
         """1 where a predicate holds, else 0."""
         loops = [x for x in letters if x not in fixed]
@@ -219,6 +243,32 @@ class Steps:
         extent = tuple(section.sizes[x][1] - section.sizes[x][0] for x in loops)
         whole = f"np.broadcast_to({text}, {extent!r}).astype(DTYPE)"
         return f"({whole})" if any(b in fixed for b in predicate.binders()) else self.constant(whole, "MASK")
+
+    def numbers(self, table: Monomial, fixed: Fixed) -> str:
+        """A factor made of indices as a module-level array over its loops, 0 where its conditions do not hold."""
+        loops = [loop.name for loop in table.loops]
+        grids = {x.name: f"axis({x.low}, {x.high}, {k}, {len(loops)})" for k, x in enumerate(table.loops)}
+        extent = tuple(loop.high - loop.low for loop in table.loops)
+        holds = " & ".join(f"({self.predicate(p, grids)})" for p in table.predicates)
+        value = " * ".join(self.number(atom, exponent, grids) for atom, exponent in table.factors)
+        known = f"where_known({holds}, lambda: {value})" if holds else value
+        name = self.constant(f"np.broadcast_to({known}, {extent!r}).astype(DTYPE)", "NUMBERS")
+        lows = {loop.name: loop.low for loop in table.loops}
+        at = [f"{fixed[x]} - {lows[x]}" if lows.get(x) and x in fixed else fixed.get(x, ":") for x in loops]
+        return f"{name}[{', '.join(at)}]" if any(x in fixed for x in loops) else name
+
+    def number(self, atom: Atom, exponent: float, grids: Mapping[str, str]) -> str:
+        """A factor made of indices, over grids of these."""
+        if isinstance(atom, At):
+            text = f"({self.index(atom.indices[0], grids)})"
+        else:
+            parts = (
+                " * ".join([repr(m.coefficient), *(self.number(a, e, grids) for a, e in m.factors)])
+                for m in atom.argument
+            )
+            total = " + ".join(parts)
+            text = call(atom.function, [total]) if atom.function else f"({total})"
+        return text if exponent == 1.0 else f"{text} ** {exponent!r}"
 
     def predicate(self, predicate: Predicate, grids: Mapping[str, str]) -> str:
         """A comparison of index expressions, the first of which counts most."""

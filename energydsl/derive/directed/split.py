@@ -99,8 +99,11 @@ class _Parts:
                     declarations.append(tree.Declaration(entry.span, roles.get(name, keyword), (entry,)))
             elif keyword == "param":
                 if name in used:
-                    kept = alone and not set(names(entry.value)) & set(self.model.layers) - set(roles)
-                    declarations.append(tree.Declaration(entry.span, keyword, (entry if kept else _plain(entry),)))
+                    kept = alone and name not in self.model.starts
+                    kept &= not set(names(entry.value)) & set(self.model.layers) - set(roles)
+                    declarations.append(
+                        tree.Declaration(entry.span, keyword, (entry if kept else without_initialiser(entry),))
+                    )
             elif alone and keyword == "dim":
                 size = tree.Number(entry.span, str(self.model.dims[name]))
                 declarations.append(tree.Declaration(entry.span, keyword, (replace(entry, value=size),)))
@@ -129,7 +132,7 @@ def _unreserved(energy: tree.Energy) -> tree.Energy:
     return replace(energy, name=None) if energy.name is not None and energy.name.id == LABEL else energy
 
 
-def _plain(entry: tree.Entry) -> tree.Entry:
+def without_initialiser(entry: tree.Entry) -> tree.Entry:
     """A parameter without its initialiser: the whole model begins it, and the layer of a base rate may not be here."""
     positive = any(c.id == "positive" for c in entry.constraints)
     return replace(entry, value=tree.Number(entry.span, "1") if positive else None)

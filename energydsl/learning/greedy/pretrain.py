@@ -52,7 +52,7 @@ def pretrain(
         raise NotApplicable("greedy stages take whole rows: train those with missing entries without them")
     model, params = engine.model, dict(params)
     summed: Counter[str] = Counter()
-    graphs = {n: g for n, g in model.graphs.items() if g.kind == "edges"}
+    graphs = {n: g for n, g in model.graphs.items() if g.kind in ("edges", "hyperedges")}
     given = Overrides({}, {n: c.value for n, c in model.consts.items()}, graphs)
     todo = stages(engine)
     if len(greedy.epochs) > len(todo):

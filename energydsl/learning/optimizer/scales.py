@@ -43,9 +43,9 @@ def scales(derived: Derived) -> dict[str, Scale]:
     for layer, conditional in derived.conditionals.items():
         power = conditional.distribution.confining_power
         for part in _holding(conditional).parts if power else ():
-            met = [a for f, _ in part.monomial.factors for a in entries(f) if a.kind != "const"]
+            met = [a for f, _ in part.monomial.factors for a in entries(f) if a.kind not in ("const", "index")]
             for atom, exponent in part.monomial.factors:
-                param = derived.model.params[atom.name] if isinstance(atom, At) and met == [atom] else None
+                param = derived.model.params.get(atom.name) if isinstance(atom, At) and met == [atom] else None
                 if param is not None and "positive" in param.constraints:
                     units = derived.model.layers[layer].size / math.prod(param.shape)
                     before = found.get(param.name, Scale(exponent, 0.0)).curvature

@@ -16,6 +16,9 @@ from energydsl.verification.oracle import log_factorial
 from energydsl.verification.records import Check
 from energydsl.verification.rounding import largest
 
+# How far below the greatest weight of a place there is no mass.
+_DEEP = 30.0
+
 
 def densities(case: Listed) -> Iterator[Check]:
     """One check a layer, at some states."""
@@ -89,13 +92,19 @@ def _unit_error(case: Listed, name: str, formulas: _Formulas, unit: int) -> floa
     mean = p @ places
     variance = float(p @ (places - mean) ** 2)
     entropy = -float(p @ (log_p - weight + _log_base(case, name, places)))
-    # By how much the mode is less probable than the best place.
-    below = case.along(name, unit, formulas.row, formulas.mode[unit : unit + 1])[0] - depth.min()
+    # By how much the mode is less probable than the best place, where a density that is infinite at an end still has mass.
+    below = (
+        case.along(name, unit, formulas.row, formulas.mode[unit : unit + 1])[0]
+        - depth[log_p > log_p.max() - _DEEP].min()
+    )
+    # Moments of a heavy tail lie beyond the places, or nowhere.
+    share = p * (places - mean) ** 2
+    held = max(share[0], share[-1]) <= 1e-13 * share.sum()
     return largest(
         [
-            (formulas.mean[unit] - mean) / max(1.0, abs(mean), np.sqrt(variance)),
+            (formulas.mean[unit] - mean) / max(1.0, abs(mean), np.sqrt(variance)) if held else 0.0,
             (formulas.log_partition[unit] - log_sum) / max(1.0, abs(log_sum)),
-            (formulas.variance[unit] - variance) / max(1.0, variance),
+            (formulas.variance[unit] - variance) / max(1.0, variance) if held else 0.0,
             formulas.entropy[unit] - entropy,
             np.maximum(below, 0.0),
         ]

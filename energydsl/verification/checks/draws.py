@@ -29,7 +29,7 @@ def draws(case: Listed) -> Iterator[Check]:
     worst = 0.0
     for row in case.generator(NAME).permutation(case.rows)[:_STARTS]:
         one = {n: v[row : row + 1].astype(float) for n, v in case.x.items()}
-        worst = max(worst, *(_error(case, one, part) for part in parts))
+        worst = max(worst, *(_error(case, int(row), one, part) for part in parts))
     yield Check(NAME, worst, 2.5e-3)
 
 
@@ -41,24 +41,44 @@ def _rule() -> tuple[Array, Array]:
     return uniform, weight / weight.sum()
 
 
-def _error(case: Listed, one: Arrays, part: BlockPart) -> float:
+def _error(case: Listed, row: int, one: Arrays, part: BlockPart) -> float:
     """The largest error of the moments of the units a part draws first, relative from 1 on, and any move of the others."""
     layer = case.model.layers[part.layer]
     uniform, weight = _rule()
     drawn = _drawn(case, one, part, uniform)
-    mean = np.tensordot(weight, drawn, 1)
-    variance = np.tensordot(weight, (drawn - mean) ** 2, 1)
-    units = case.units_of(part)
+    family, units = case.derived.conditionals[part.layer].distribution, case.units_of(part)
+    heavy = family.density is not None and family.density.heavy
+    seen = np.log(np.where(drawn > 0.0, drawn, 1.0)) if heavy else drawn
+    mean = np.tensordot(weight, seen, 1)
+    variance = np.tensordot(weight, (seen - mean) ** 2, 1)
     # The units of a scan are drawn in turn, so only the first is drawn given the others as they were.
     moved = units[:1] if part.kind == "scan" else units
     worst = 0.0
-    for found, moment in ((mean, case.program.mean), (variance, case.program.variance)):
-        wanted = case.host(moment(case.params, one, part.layer, **case.scalars))[0]
+    for found, wanted in zip((mean, variance), _moments(case, row, one, part.layer, heavy), strict=True):
         gap = (found - wanted) / np.maximum(1.0, np.abs(wanted))
         worst = max(worst, largest(gap.reshape(layer.size, -1)[moved]))
     still = np.setdiff1d(np.arange(layer.size), units)
     change = (drawn - one[part.layer]).reshape(_COUNT, layer.size, -1)[:, still]
     return max(worst, largest(change))
+
+
+def _moments(case: Listed, row: int, one: Arrays, name: str, heavy: bool) -> tuple[Array, Array]:
+    """Mean and variance of every unit at a state, (units,); of its logarithm by the oracle where it need not have any itself."""
+    if not heavy:
+        mean, variance = (
+            case.host(moment(case.params, one, name, **case.scalars))[0]
+            for moment in (case.program.mean, case.program.variance)
+        )
+        return mean, variance
+    places, weights = case.rules[name]
+    found = []
+    for unit in range(case.model.layers[name].size):
+        logits = weights - case.along(name, unit, row, places)
+        p = np.exp(logits - np.logaddexp.reduce(logits))
+        mean = p @ np.log(places)
+        found.append((mean, p @ (np.log(places) - mean) ** 2))
+    means, variances = np.array(found).T.reshape(2, *case.model.layers[name].shape)
+    return means, variances
 
 
 def _drawn(case: Listed, one: Arrays, part: BlockPart, uniform: Array) -> Array:

@@ -14,6 +14,7 @@ from energydsl.verification.checks.forms import forms
 from energydsl.verification.checks.free_energy import free_energy
 from energydsl.verification.checks.likelihood import likelihood
 from energydsl.verification.checks.log_partition import log_partition
+from energydsl.verification.checks.marginals import marginals
 from energydsl.verification.checks.scores import scores
 from energydsl.verification.checks.slopes import slopes
 from energydsl.verification.checks.sweeps import sweeps
@@ -29,6 +30,7 @@ LISTED: tuple[Callable[[Listed], Iterator[Check]], ...] = (
     draws,
     log_partition,
     free_energy,
+    marginals,
     densities,
     slopes,
     scores,
@@ -39,6 +41,7 @@ SAMPLED: tuple[Callable[[Case], Iterator[Check]], ...] = (
     energies,
     sampled_differences,
     sampled_blocks,
+    marginals,
     forms,
     slopes,
     scores,

@@ -6,6 +6,7 @@ __device__ inline FLOAT unit_sqrt(FLOAT x) { return sqrt(x); }
 __device__ inline FLOAT unit_tanh(FLOAT x) { return tanh(x); }
 __device__ inline FLOAT unit_sigmoid(FLOAT x) { return FLOAT(1) / (FLOAT(1) + unit_exp(-x)); }
 __device__ inline FLOAT unit_softplus(FLOAT x) { return fmax(x, FLOAT(0)) + log1p(unit_exp(-fabs(x))); }
+__device__ inline FLOAT unit_log_cosh(FLOAT x) { return fabs(x) + log1p(unit_exp(FLOAT(-2) * fabs(x))) - FLOAT(0.6931471805599453); }
 __device__ inline FLOAT unit_abs(FLOAT x) { return fabs(x); }
 __device__ inline FLOAT unit_sin(FLOAT x) { return sin(x); }
 __device__ inline FLOAT unit_cos(FLOAT x) { return cos(x); }

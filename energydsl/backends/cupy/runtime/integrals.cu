@@ -19,17 +19,18 @@ __device__ inline double mode_of(const Density& d, Walk& walk) {
   double best = -ENDLESS, at = walk.at, width = 0;
   for (walk.start(d); walk.next(d, panel, false);)
     for (int n = 0; n <= PANEL_GRID; ++n) {
-      double x = panel.left + (panel.right - panel.left) * n / PANEL_GRID, f = d.exponent(x);
+      double x = panel.left + (panel.right - panel.left) * n / PANEL_GRID, f = d.exponent(x) - d.log_slope(x);
       if (f > best) at = x, best = f, width = (panel.right - panel.left) / PANEL_GRID;
     }
   for (int round = 0; round < PANEL_FINER; ++round, width /= PANEL_GRID) {
     double centre = at, top = -ENDLESS;
     for (int n = 0; n <= 2 * PANEL_GRID; ++n) {
-      double x = clipped(centre + width * (double(n) / PANEL_GRID - 1), d.ends[0], d.ends[d.end_count - 1]), f = d.exponent(x);
+      double x = clipped(centre + width * (double(n) / PANEL_GRID - 1), d.ends[0], d.ends[d.end_count - 1]);
+      double f = d.exponent(x) - d.log_slope(x);
       if (f > top) at = x, top = f;
     }
   }
-  return at;
+  return d.unit(at);
 }
 
 __device__ inline double draw_of(const Density& d, Walk& walk, double target) {
@@ -42,7 +43,7 @@ __device__ inline double draw_of(const Density& d, Walk& walk, double target) {
     if (!found) target -= here;
   }
   if (!found) target = here;
-  if (rise != 0) return edge_of(last, rise);
+  if (rise != 0) return d.unit(edge_of(last, rise));
   double a = last.left, b = last.right, x = a + (b - a) * target / here;
   for (int n = 0; n < PANEL_NEWTON; ++n) {
     double excess = mass_of(d, last.left, x, walk.top) - target;
@@ -50,7 +51,7 @@ __device__ inline double draw_of(const Density& d, Walk& walk, double target) {
     x -= excess / exp(d.exponent(x) - walk.top);
     if (!(x >= a && x <= b)) x = 0.5 * (a + b);
   }
-  return x;
+  return d.unit(x);
 }
 
 enum { LOG, MEAN, VARIANCE, ENTROPY, MODE, DRAW };
@@ -64,38 +65,39 @@ __device__ inline double integral_of(int what, Density& d, double u) {
   walk.next(d, panel, true);
   if (walk.left_over <= 0 || !(walk.top > -ENDLESS && walk.top < ENDLESS)) return nan("");
   if (what == MODE) return mode_of(d, walk);
-  double mass = 0, first = 0, second = 0, fall = 0;
+  double mass = 0, first = 0, second = 0, fall = 0, centre = d.unit(walk.at);
   for (walk.start(d); walk.next(d, panel, false);) {
     double half = 0.5 * (panel.right - panel.left);
     if (walk.rise != 0) {
-      double x = edge_of(panel, walk.rise), w = mass_of(d, panel, walk);
-      mass += w, first += w * (x - walk.at), second += w * (x - walk.at) * (x - walk.at);
-      fall += w > 0 ? w * (d.exponent(x) - walk.top - 1) : 0.0;
+      double y = edge_of(panel, walk.rise), x = d.unit(y) - centre, w = mass_of(d, panel, walk);
+      mass += w, first += w * x, second += w * x * x;
+      fall += w > 0 ? w * (d.exponent(y) - d.log_slope(y) - walk.top - 1) : 0.0;
       continue;
     }
     for (int n = 0; n < 8; ++n) {
-      double x = panel.left + half * (1 + RULE[n][0]), f = fmin(d.exponent(x) - walk.top, PANEL_CURVED);
-      double w = half * RULE[n][1] * exp(f);
-      mass += w, first += w * (x - walk.at), second += w * (x - walk.at) * (x - walk.at);
-      fall += w > 0 ? w * f : 0.0;
+      double y = panel.left + half * (1 + RULE[n][0]), f = fmin(d.exponent(y) - walk.top, PANEL_CURVED);
+      double w = half * RULE[n][1] * exp(f), x = d.unit(y) - centre;
+      mass += w, first += w * x, second += w * x * x;
+      fall += w > 0 ? w * (f - d.log_slope(y)) : 0.0;
     }
   }
   if (walk.left_over <= 0 || !(mass > 0)) return nan("");
   first /= mass;
-  if (what == LOG) return walk.top + log(mass);
-  if (what == MEAN) return walk.at + first;
+  if (what == LOG) return walk.top + log(mass) + d.shifts();
+  if (what == MEAN) return centre + first;
   if (what == VARIANCE) return second / mass - first * first;
-  if (what == ENTROPY) return log(mass) - fall / mass;
+  if (what == ENTROPY) return log(mass) - fall / mass + log(d.mapping[2]);
   return draw_of(d, walk, u * mass);
 }
 
 extern "C" __global__ void integrate(int what, const double* eta, const double* u, int statistics, const double* rows,
                                      const double* growth, const double* bend, const double* taylor, int row_count,
                                      int row_size, int growth_size, int bend_size, int taylor_size, const double* holds, const double* ends,
-                                     int end_count, double* out, int size) {
+                                     const double* mapping, const double* tails, const double* shift, int end_count,
+                                     int tail_count, double* out, int size) {
   for (int j = blockIdx.x * blockDim.x + threadIdx.x; j < size; j += gridDim.x * blockDim.x) {
-    Density d{eta + j * statistics, rows, growth, bend, taylor, holds, ends, statistics, row_count, row_size, growth_size,
-              bend_size, taylor_size, end_count, 0, 0};
+    Density d{eta + j * statistics, rows, growth, bend, taylor, holds, ends, mapping, tails, shift, statistics, row_count,
+              row_size, growth_size, bend_size, taylor_size, end_count, tail_count, 0, 0};
     out[j] = integral_of(what, d, u[j]);
   }
 }

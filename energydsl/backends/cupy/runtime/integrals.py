@@ -32,7 +32,8 @@ def integrated(what: str, density: Density, etas: Sequence[DeviceArray], u: Devi
     )
     DEVICE(
         "integrate", out.size, whole(_WHAT.index(what)), eta, uniform, whole(len(etas)), density.rows, density.growth,
-        density.bend, density.taylor, *map(whole, sizes), density.holds, density.ends, whole(len(density.ends)), out,
+        density.bend, density.taylor, *map(whole, sizes), density.holds, density.ends, density.mapping,
+        density.tails, density.shift, whole(len(density.ends)), whole(len(density.tails)), out,
         whole(out.size),
     )  # fmt: skip
     return out

@@ -21,6 +21,35 @@ def table(value: Any, shape: tuple[int, ...], rows: int) -> Array:
     return whole.reshape(rows, -1) if rows else whole.reshape(-1)
 
 
+class Windows:
+    """Which entries of forms of one shape each unit stands in, and what these gain by it: `start` and `at` list them by unit.
+
+    forms: for each of them, places (units, entries, where they count), arrays of one shape.
+    """
+
+    def __init__(self, forms: tuple[tuple[tuple[Array, Array, Array], ...], ...], units: int, entries: int):
+        self.keep = [[np.asarray(keep).ravel() for _, _, keep in places] for places in forms]
+        keys = [
+            np.concatenate(
+                [(unit.astype(np.int64) * entries + entry).ravel()[keep.ravel()] for unit, entry, keep in places]
+            )
+            for places in forms
+        ]
+        every = np.unique(np.concatenate(keys))
+        self.start = np.searchsorted(every // entries, np.arange(units + 1))
+        self.at = every % entries
+        self.shapes = [[unit.shape for unit, _, _ in places] for places in forms]
+        self.places = [np.searchsorted(every, key) for key in keys]
+
+    def values(self, number: int, *values: Any) -> Array:
+        """What entries gain, in the order of `at`, for one of the forms; values: of each of its places."""
+        found = [
+            np.broadcast_to(np.asarray(value), shape).ravel()[keep]
+            for value, shape, keep in zip(values, self.shapes[number], self.keep[number], strict=True)
+        ]
+        return np.bincount(self.places[number], np.concatenate(found), len(self.at)).astype(FLOAT)
+
+
 def scan_forms(
     kernel: Callable[..., Any],
     x: Array,
@@ -29,19 +58,19 @@ def scan_forms(
     keep: Array | None,
     factors: tuple[float, ...],
     forms: tuple[Array, ...],
-    slopes: tuple[Array, ...],
-    *arrays: Array,
+    *tables: Array,
 ) -> None:
     """Draw the units of a layer in turn, in place. field: natural parameters without the terms of forms.
 
-    forms: running forms (chains, ...), which are changed in place. slopes, arrays: of parameters, from `table`.
+    forms: running forms (chains, ...), which are changed in place. tables: slopes, and
+    where these are of windows before them where each begins; then arrays of parameters.
     """
     rows = len(x)
     units = x.reshape(rows, -1)
     held = _ALL_FREE if keep is None else np.ascontiguousarray(np.broadcast_to(keep, x.shape)).reshape(rows, -1)
     running = [a.reshape(rows, -1) for a in forms]
-    work = units.size * sum(a.shape[1] for a in running)
+    work = tables[0].size * rows
     kernel(
         units, flat(field, x.shape), uniform.reshape(rows, -1), held, np.array(factors, FLOAT), pieces(work),
-        *running, *slopes, *arrays,
+        *running, *tables,
     )  # fmt: skip

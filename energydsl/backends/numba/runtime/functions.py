@@ -132,6 +132,13 @@ def unit_softplus(x: Number) -> Number:
 
 
 @scalar
+def unit_log_cosh(x: Number) -> Number:
+    """log cosh(x), by exp(-2 |x|), which cannot overflow."""
+    t = unit_exp(FLOAT(-2.0) * abs(x))
+    return abs(x) + (unit_log(FLOAT(1.0) + t) if SINGLE else FLOAT(math.log1p(t))) - FLOAT(math.log(2.0))
+
+
+@scalar
 def unit_abs(x: Number) -> Number:
     """|x|."""
     return abs(x)

@@ -1,6 +1,7 @@
 """Densities without a closed form: panels as in the NumPy runtime, but one unit at a time, none of them stored.
 
-eta: natural parameters (statistics,); rows, growth, bend, taylor, holds, ends: see `Density` in the NumPy runtime. A panel
+eta: natural parameters (statistics,); rows, growth, bend, taylor, holds, ends, tails: see `Density` in the NumPy runtime; place: how
+a unit follows from the variable of integration, its least value, and how far the greatest is from that. A panel
 on the stack is (left, right, exponent at the left, exponent at the right).
 """
 
@@ -11,9 +12,14 @@ import math
 from energydsl.backends.numba.runtime.compiling import exact
 from energydsl.backends.numpy.runtime.arrays import Array
 from energydsl.backends.numpy.runtime.quadrature import (
+    BOUNDED,
     BUMP,
+    EXP,
+    HALF_LINE,
+    LOGISTIC,
     PANEL_CURVED,
     PANEL_DEEP,
+    PANEL_FAR,
     PANEL_FAST,
     PANEL_HIGH,
     PANEL_LOW,
@@ -22,6 +28,7 @@ from energydsl.backends.numpy.runtime.quadrature import (
     PANEL_ROUGH,
     PANEL_STEEP,
     PANEL_WILD,
+    ROW,
     WALL,
 )
 
@@ -43,24 +50,147 @@ def unit_shape(function: int, y: float) -> float:
         return math.cos(y)
     if function == 7:
         return math.exp(y)
+    if function == LOGISTIC:
+        return min(y, 0.0) - math.log1p(math.exp(-abs(y)))
     return math.exp(min(y, PANEL_HIGH)) if function >= BUMP else y
 
 
 @exact
-def unit_exponent(eta: Array, rows: Array, x: float) -> float:
-    """sum_k eta_k T_k(x)."""
-    total, product = 0.0, 1.0
+def unit_place(place: Array, y: float) -> float:
+    """The unit at a value of the variable of integration."""
+    if place[0] == HALF_LINE:
+        return math.exp(min(y, PANEL_HIGH))
+    if place[0] == BOUNDED:
+        t = math.exp(-abs(y))
+        return float(place[1] + place[2] * (t if y < 0.0 else 1.0) / (1.0 + t))
+    return y
+
+
+@exact
+def unit_slope(place: Array, y: float) -> float:
+    """log dx/dy, without its shift."""
+    if place[0] == HALF_LINE:
+        return float(place[3] * y)
+    return unit_shape(LOGISTIC, y) + unit_shape(LOGISTIC, -y) if place[0] == BOUNDED else 0.0
+
+
+@exact
+def unit_exponent(eta: Array, rows: Array, place: Array, y: float) -> float:
+    """sum_k eta_k T_k at a value of the variable of integration; and log dx/dy."""
+    total, product, x = unit_slope(place, y), 1.0, unit_place(place, y)
     for r in range(len(rows)):
-        y = 0.0
-        for d in range(rows.shape[1] - 1, 2, -1):
-            y = y * x + rows[r, d]
-        y = unit_shape(int(rows[r, 1]), y)
+        value, at = 0.0, y if rows[r, 3] else x
+        for d in range(rows.shape[1] - 1, ROW - 1, -1):
+            value = value * at + rows[r, d]
+        value = unit_shape(int(rows[r, 1]), value)
         for _ in range(int(rows[r, 2])):
-            product *= y
+            product *= value
         if r + 1 == len(rows) or rows[r + 1, 0] != rows[r, 0]:
             total += eta[int(rows[r, 0])] * product
             product = 1.0
     return total
+
+
+@exact
+def unit_side(eta: Array, tails: Array, side: int, start: float) -> float:
+    """How far the mass reaches on one side (see `Panels.side` of the NumPy runtime); NaN where nothing holds it."""
+    firm, growth, degree, holder, reach, count = 0.0, 0.0, 0.0, 0, 1.0, 1
+    for r in range(len(tails)):
+        if tails[r, 0] == side and (r == 0 or not (tails[r - 1, :3] == tails[r, :3]).all()):
+            total = unit_order(eta, tails, r, start)
+            count += 1
+            if firm == 0.0 and total != 0.0:
+                firm, growth, degree, holder = -total, tails[r, 1], tails[r, 2], r
+    if not firm > 0.0:
+        return math.nan
+    for _ in range(PANEL_FAR):
+        short = False
+        for r in range(holder, len(tails)):
+            if tails[r, 0] == side and not (tails[r - 1, :3] == tails[r, :3]).all() and r > holder:
+                short |= unit_short(
+                    unit_order(eta, tails, r, start), firm, growth - tails[r, 1], degree - tails[r, 2], count, reach
+                )
+        short |= unit_short(start, firm, growth, degree, count, reach)
+        if not short:
+            return reach
+        reach *= 2.0
+    return math.nan
+
+
+@exact
+def unit_order(eta: Array, tails: Array, first: int, start: float) -> float:
+    """The factor of what grows alike, from the first of these rows on; `start` is added where that does not grow."""
+    total, r = 0.0, first
+    while r < len(tails) and (tails[r, :3] == tails[first, :3]).all():
+        k = int(tails[r, 3])
+        value = tails[r, 4] * (eta[k] if k >= 0 else 1.0)
+        total += value if tails[r, 5] else abs(value)
+        r += 1
+    return total + (start if tails[first, 1] == 0.0 and tails[first, 2] == 0.0 else 0.0)
+
+
+@exact
+def unit_short(factor: float, firm: float, growth: float, degree: float, count: int, reach: float) -> bool:
+    """Whether a distance is too short for what holds an end to be `count` times as large as something else; their difference in
+    growth and degree.
+    """
+    if not factor > 0.0:
+        return False
+    turn = -degree / growth if growth > 0.0 else 0.0
+    gain = math.log(firm) - math.log(count * factor) + degree * math.log(reach) + growth * reach
+    return not (gain >= 0.0 and reach >= turn)
+
+
+@exact
+def unit_near(low: float, high: float) -> float:
+    """The slope of a sigmoid where an interval is nearest to 0."""
+    near = min(abs(low), abs(high)) if low * high > 0.0 else 0.0
+    t = math.exp(-near)
+    return t / ((1.0 + t) * (1.0 + t))
+
+
+@exact
+def unit_bent(eta: Array, rows: Array, place: Array, left: float, right: float) -> tuple[float, float]:
+    """`unit_bound` where the unit is not the variable of integration, by the rules of the product and of the chain."""
+    local = unit_near(left, right)
+    found = 2.0 * local if place[0] == BOUNDED else 0.0
+    rate = 1.0 if found > PANEL_LOW else 0.0
+    x_left, x_right = unit_place(place, left), unit_place(place, right)
+    x_speed = place[2] * local if place[0] == BOUNDED else x_right
+    f, df, ddf = 1.0, 0.0, 0.0
+    for r in range(len(rows)):
+        a, b, speed, bend = (left, right, 1.0, 0.0) if rows[r, 3] else (x_left, x_right, x_speed, x_speed)
+        size, low, high, slope, curved = max(abs(a), abs(b)), 0.0, 0.0, 0.0, 0.0
+        for d in range(rows.shape[1] - 1, ROW - 1, -1):
+            k, c = d - ROW, abs(rows[r, d])
+            low, high = low * a + rows[r, d], high * b + rows[r, d]
+            slope = slope * size + k * c if k > 0 else slope
+            curved = curved * size + k * (k - 1) * c if k > 1 else curved
+        curved = curved * speed * speed + slope * bend
+        slope *= speed
+        beyond = curved * (right - left) ** 2 / 8.0
+        low, high = min(low, high) - beyond, max(low, high) + beyond
+        height = abs(eta[int(rows[r, 0])])
+        if rows[r, 1] == EXP or rows[r, 1] == BUMP:
+            g = math.exp(min(high, PANEL_HIGH))
+            dg, ddg, live = g * slope, g * (slope * slope + curved), height * g > PANEL_LOW
+            slope *= 2.0
+        elif rows[r, 1] == LOGISTIC:
+            near = unit_near(low, high)
+            g, dg = -unit_shape(LOGISTIC, low), 0.5 * (1.0 - math.tanh(0.5 * low)) * slope
+            ddg, live = near * slope * slope, near > PANEL_LOW
+            slope *= 2.0
+        else:
+            g = rows[r, 4] + rows[r, 5] * max(abs(low), abs(high))
+            dg, ddg = rows[r, 6] * slope, rows[r, 7] * slope * slope + rows[r, 6] * curved
+            live = rows[r, 7] > 0.0
+        rate = max(rate, slope) if live else rate
+        for _ in range(int(rows[r, 2])):
+            f, df, ddf = f * g, df * g + f * dg, ddf * g + 2.0 * df * dg + f * ddg
+        if r + 1 == len(rows) or rows[r + 1, 0] != rows[r, 0]:
+            found += height * ddf if height > 0.0 else 0.0
+            f, df, ddf = 1.0, 0.0, 0.0
+    return found, rate
 
 
 @exact
@@ -94,8 +224,8 @@ def unit_reach(eta: Array, rows: Array, growth: Array, holds: Array) -> tuple[fl
             height = 0.0 - eta[int(rows[r, 0])]
             if not height >= 0.0:
                 return math.nan, math.nan
-            edge = (math.log(most / height) - rows[r, 3]) / rows[r, 4]
-            low, high = (low, min(high, edge)) if rows[r, 4] > 0.0 else (max(low, edge), high)
+            edge = (math.log(most / height) - rows[r, ROW]) / rows[r, ROW + 1]
+            low, high = (low, min(high, edge)) if rows[r, ROW + 1] > 0.0 else (max(low, edge), high)
     return low, high
 
 
@@ -120,8 +250,8 @@ def unit_bound(eta: Array, rows: Array, bend: Array, taylor: Array, left: float,
     for r in range(len(rows)):
         if rows[r, 1] >= BUMP:
             a, b, slope, curved = 0.0, 0.0, 0.0, 0.0
-            for d in range(rows.shape[1] - 1, 2, -1):
-                k, c = d - 3, abs(rows[r, d])
+            for d in range(rows.shape[1] - 1, ROW - 1, -1):
+                k, c = d - ROW, abs(rows[r, d])
                 a, b = a * left + rows[r, d], b * right + rows[r, d]
                 slope = slope * size + k * c if k > 0 else slope
                 curved = curved * size + k * (k - 1) * c if k > 1 else curved
@@ -150,6 +280,7 @@ def next_panel(
     left_over: int,
     eta: Array,
     rows: Array,
+    place: Array,
     bend: Array,
     taylor: Array,
     top: float,
@@ -166,7 +297,10 @@ def next_panel(
         depth, left_over = depth - 1, left_over - 1
         left, right, a, b = stack[depth]
         h = right - left
-        above, rate = unit_bound(eta, rows, bend, taylor, left, right)
+        if place[0] == 0.0:
+            above, rate = unit_bound(eta, rows, bend, taylor, left, right)
+        else:
+            above, rate = unit_bent(eta, rows, place, left, right)
         above = above * h * h / 8.0
         if searching and max(a, b) >= top:
             top, at, width = max(a, b), left if a >= b else right, h
@@ -179,7 +313,7 @@ def next_panel(
                 left_over = 0
                 break
             centre = unit_cut(left, right, above > PANEL_WILD * PANEL_CURVED or abs(b - a) > PANEL_WILD * PANEL_STEEP)
-            middle = unit_exponent(eta, rows, centre)
+            middle = unit_exponent(eta, rows, place, centre)
             stack[depth] = (centre, right, middle, b)
             stack[depth + 1] = (left, centre, a, middle)
             depth += 2
@@ -191,11 +325,11 @@ def next_panel(
 
 
 @exact
-def unit_start(stack: Array, ends: Array, reach: tuple[float, float], eta: Array, rows: Array) -> int:
+def unit_start(stack: Array, ends: Array, reach: tuple[float, float], eta: Array, rows: Array, place: Array) -> int:
     """Put the panels that one begins with on the stack, the leftmost on top; how many there are."""
     depth = 0
     for s in range(len(ends) - 2, -1, -1):
         low, high = min(max(ends[s], reach[0]), reach[1]), min(max(ends[s + 1], reach[0]), reach[1])
-        stack[depth] = (low, high, unit_exponent(eta, rows, low), unit_exponent(eta, rows, high))
+        stack[depth] = (low, high, unit_exponent(eta, rows, place, low), unit_exponent(eta, rows, place, high))
         depth += 1
     return depth

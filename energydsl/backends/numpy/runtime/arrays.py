@@ -73,6 +73,12 @@ def axis(low: int, high: int, position: int, rank: int) -> Array:
     return np.arange(low, high).reshape([-1 if k == position else 1 for k in range(rank)])
 
 
+def where_known(holds: Array, value: Callable[[], Array]) -> Array:
+    """A value where a condition holds, else 0: it need not be a number there."""
+    with silent():
+        return np.where(holds, value(), 0.0)
+
+
 def unpack(text: str, shape: tuple[int, ...]) -> Array:
     """Whole numbers from their packed text (32-bit, compressed by zlib, in base 85), as int64 in that shape."""
     return np.frombuffer(zlib.decompress(base64.b85decode(text)), "<i4").reshape(shape).astype(np.int64)

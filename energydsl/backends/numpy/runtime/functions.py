@@ -33,6 +33,13 @@ def softplus(x: Array, out: Array | None = None) -> Array:
         return np.logaddexp(0.0, x, out=out, dtype=np.asarray(x).dtype)
 
 
+def log_cosh(x: Array, out: Array | None = None) -> Array:
+    """log cosh(x), in the precision of x."""
+    with quiet():
+        out = np.logaddexp(x, np.negative(x), out=out, dtype=np.asarray(x).dtype)
+        return np.subtract(out, math.log(2.0), out=out)
+
+
 def log_sum_exp(rank: int, *parts: Array) -> Array:
     """log of the sum of exp over all parts, and over their axes beyond the first `rank`."""
     with quiet():

@@ -9,11 +9,16 @@ from typing import Any
 import numpy as np
 
 from energydsl.backends.numpy.runtime.arrays import Array, silent
+from energydsl.backends.numpy.runtime.functions import sigmoid, softplus
 from energydsl.backends.numpy.runtime.quadrature import (
+    BOUNDED,
     BUMP,
+    EXP,
     GAUSS_LEGENDRE,
+    LOGISTIC,
     PANEL_CURVED,
     PANEL_DEEP,
+    PANEL_FAR,
     PANEL_FAST,
     PANEL_FINER,
     PANEL_GRID,
@@ -54,12 +59,12 @@ class Panels:
 
     def __init__(self, density: Density, eta: Array) -> None:
         self.density, self.eta, self.units = density, eta, eta.shape[1]
-        alone = [(k, f, p) for k, f, _, *p in density.factors if f in (BUMP, WALL)]
+        alone = [(k, f, p) for k, f, _, _, _, _, _, _, *p in density.factors if f in (BUMP, WALL)]
         self.bumps = [(k, *map(np.polynomial.Polynomial, _derivatives(p))) for k, _, p in alone]
         self.walls = [(k, *p) for k, f, p in alone if f == WALL]
         ends = np.repeat(density.ends[:, None], self.units, axis=1)
-        if density.holds.any():
-            ends = np.clip(ends, *self.reach())
+        if density.holds.any() or density.place:
+            ends = np.clip(ends, *(self.sides() if density.place else self.reach()))
             ends[:, ~np.isfinite(ends).all(axis=0)] = math.nan
         left, right = ends[:-1].T.ravel(), ends[1:].T.ravel()
         owner = np.repeat(np.arange(self.units), len(ends) - 1)
@@ -139,14 +144,50 @@ class Panels:
             low, high = (low, np.minimum(high, edge)) if b > 0.0 else (np.maximum(low, edge), high)
         return low, high
 
-    def exponent(self, x: Array, owner: Array) -> Array:
-        """sum_k eta_k T_k(x)."""
+    def sides(self) -> tuple[Array, Array]:
+        """Where what falls fastest has left all else `PANEL_DEEP` below the value at 0: s t^a e^(d t) >= n m t^b e^(c t) for each of
+        n others, m t^b e^(c t), from there on, t the distance.
+        """
+        start = PANEL_DEEP - self.exponent(np.zeros(self.units), np.arange(self.units))
+        return -self.side(-1, start), self.side(1, start)
+
+    def side(self, side: int, start: Array) -> Array:
+        """How far the mass reaches on one side; NaN where nothing holds it."""
+        totals: dict[tuple[float, float], Array] = {(0.0, 0.0): start}
+        for where, growth, degree, k, factor, exact in self.density.tails:
+            if where == side:
+                value = factor * (self.eta[int(k)] if k >= 0 else np.full(self.units, 1.0))
+                order = (growth, degree)
+                totals[order] = totals.get(order, np.zeros(self.units)) + (value if exact else np.abs(value))
+        orders = sorted(totals, reverse=True)
+        table = np.array([totals[o] for o in orders])
+        holder = np.argmax(table != 0.0, axis=0)
+        every = np.arange(self.units)
+        firm = -table[holder, every]
+        growth, degree = np.array(orders)[holder].T
+        reach = np.ones(self.units)
+        for _ in range(PANEL_FAR):
+            short = np.zeros(self.units, bool)
+            for (c, b), m in zip(orders, table, strict=True):
+                below = (growth > c) | ((growth == c) & (degree > b))
+                turn = np.where(growth > c, (b - degree) / (growth - c), 0.0)
+                gain = np.log(firm) - np.log(len(orders) * m) + (degree - b) * np.log(reach) + (growth - c) * reach
+                short |= below & (m > 0.0) & ~((gain >= 0.0) & (reach >= turn))
+            reach = np.where(short, 2.0 * reach, reach)
+        return np.where((firm > 0.0) & ~short, reach, math.nan)
+
+    def exponent(self, x: Array, owner: Array, sloped: bool = True) -> Array:
+        """sum_k eta_k T_k(x), at values of the variable of integration; and log dx/dy, where it is sloped."""
         eta = self.eta[:, owner].reshape(len(self.eta), *x.shape[:1], *(1,) * (x.ndim - 1))
-        found: Array = sum(e * t for e, t in zip(eta, self.density.each(x), strict=True))
+        density = self.density
+        start: Any = density.log_slope(x) if sloped else 0.0
+        found: Array = start + sum(e * t for e, t in zip(eta, density.along(x, density.unit(x)), strict=True))
         return found
 
     def bound(self, left: Array, right: Array, owner: Array) -> tuple[Array, Array]:
         """Bounds of sum_k |eta_k T_k''(x)| on panels, and of how fast the arguments of functions change there."""
+        if self.density.place:
+            return self.bent(left, right, owner)
         size: Array = np.maximum(np.abs(left), np.abs(right))
         found: Any = 0.0
         for c in (self.density.bend[:-1].T @ np.abs(self.eta))[::-1, owner]:
@@ -166,6 +207,41 @@ class Panels:
             rate = np.where(height > PANEL_LOW, np.maximum(rate, steep), rate)
         return found, rate
 
+    def bent(self, left: Array, right: Array, owner: Array) -> tuple[Array, Array]:
+        """The same where the unit is not the variable of integration, by the rules of the product and of the chain."""
+        density, width = self.density, right - left
+        near = _nearest(left, right)
+        local = sigmoid(near) * sigmoid(-near)
+        found = 2.0 * local if density.place == BOUNDED else np.zeros_like(left)
+        rate = np.where(found > PANEL_LOW, 1.0, 0.0)
+        ends = density.unit(left), density.unit(right)
+        speed = (density.high - density.low) * local if density.place == BOUNDED else ends[1]
+        for k in range(density.count):
+            total = np.ones_like(left), np.zeros_like(left), np.zeros_like(left)
+            height = np.abs(self.eta[k, owner])
+            for _, function, power, inner, most, grows, steepest, bend, *p in (r for r in density.factors if r[0] == k):
+                low, high, slope, curved = (
+                    _argument(p, left, right, 1.0, 0.0, width) if inner else _argument(p, *ends, speed, speed, width)
+                )
+                if function in (EXP, BUMP):
+                    value = capped(high)
+                    one, live = (value, value * slope, value * (slope * slope + curved)), height * value > PANEL_LOW
+                    slope = 2.0 * slope
+                elif function == LOGISTIC:
+                    near = _nearest(low, high)
+                    local = sigmoid(near) * sigmoid(-near)
+                    one, live = (softplus(-low), sigmoid(-low) * slope, local * slope * slope), local > PANEL_LOW
+                    slope = 2.0 * slope
+                else:
+                    value = most + grows * np.maximum(np.abs(low), np.abs(high))
+                    one, live = (value, steepest * slope, bend * slope * slope + steepest * curved), bend > 0.0
+                rate = np.where(live, np.maximum(rate, slope), rate)
+                for _ in range(power):
+                    (f, df, ddf), (g, dg, ddg) = total, one
+                    total = f * g, df * g + f * dg, ddf * g + 2.0 * df * dg + f * ddg
+            found = found + np.where(height > 0.0, height * total[2], 0.0)
+        return found, rate
+
     def rule(self, left: Array, right: Array, owner: Array) -> tuple[Array, Array, Array]:
         """Places, how far exponents fall below the greatest there, and weights between two ends."""
         half = 0.5 * (right - left)[:, None]
@@ -179,26 +255,31 @@ class Panels:
 
     def log(self, _: Any) -> Array:
         """log of the integral of exp(sum_k eta_k T_k(x)), of every unit."""
-        return self.top + np.log(self.mass)
+        shift = self.density.shift @ self.eta
+        if self.density.place == BOUNDED:
+            shift = shift + math.log(self.density.high - self.density.low)
+        return self.top + np.log(self.mass) + shift
 
     def mean(self, _: Any) -> Array:
         """Mean of every unit."""
-        return self.total(self.x) / self.mass
+        return self.total(self.density.unit(self.x)) / self.mass
 
     def variance(self, _: Any) -> Array:
         """Variance of every unit."""
         centre = self.mean(None)
-        return self.total((self.x - centre[self.owner][:, None]) ** 2) / self.mass
+        return self.total((self.density.unit(self.x) - centre[self.owner][:, None]) ** 2) / self.mass
 
     def entropy(self, _: Any) -> Array:
         """Entropy of every unit, in nats."""
-        fall = np.where(self.weight > 0.0, self.fall, 0.0)
-        return np.log(self.mass) - self.total(fall) / self.mass
+        slope = self.density.log_slope(self.x)
+        fall = np.where(self.weight > 0.0, self.fall - slope, 0.0)
+        constant = math.log(self.density.high - self.density.low) if self.density.place == BOUNDED else 0.0
+        return np.log(self.mass) - self.total(fall) / self.mass + constant
 
     def mode(self, _: Any) -> Array:
         """The best place of a grid over all panels, and on ever finer grids the best near it."""
         grid = np.linspace(self.left, self.right, PANEL_GRID + 1, axis=1)
-        f = self.exponent(grid, self.owner)
+        f = self.exponent(grid, self.owner, sloped=False)
         best, at, width = np.full(self.units, -math.inf), np.full(self.units, math.nan), np.zeros(self.units)
         np.maximum.at(best, self.owner, f.max(axis=1))
         panel = np.flatnonzero(f.max(axis=1) == best[self.owner])[::-1]
@@ -208,9 +289,9 @@ class Panels:
         for _ in range(PANEL_FINER):
             grid = at[:, None] + width[:, None] * np.linspace(-1.0, 1.0, 2 * PANEL_GRID + 1)
             grid = np.clip(grid, self.density.ends[0], self.density.ends[-1])
-            at = grid[every, self.exponent(grid, every).argmax(axis=1)]
+            at = grid[every, self.exponent(grid, every, sloped=False).argmax(axis=1)]
             width = width / PANEL_GRID
-        return np.where(np.isnan(self.mass), math.nan, at)
+        return np.where(np.isnan(self.mass), math.nan, self.density.unit(at))
 
     def draw(self, u: Array) -> Array:
         """The place below which u of the mass lies: its panel by the masses, in it by Newton's method between bounds."""
@@ -234,7 +315,28 @@ class Panels:
             x = x - excess / np.exp(self.exponent(x, every) - self.top)
             x = np.where((x >= a) & (x <= b), x, 0.5 * (a + b))
         edge = self.edge[here]
-        return np.where(np.isnan(self.mass), math.nan, np.where(np.isnan(edge), x, edge))
+        return np.where(np.isnan(self.mass), math.nan, self.density.unit(np.where(np.isnan(edge), x, edge)))
+
+
+def _nearest(low: Array, high: Array) -> Array:
+    """How near to 0 intervals come."""
+    return np.where(low * high > 0.0, np.minimum(np.abs(low), np.abs(high)), 0.0)
+
+
+def _argument(
+    p: Sequence[float], left: Array, right: Array, speed: Array | float, bend: Array | float, width: Array
+) -> tuple[Array, Array, Array, Array]:
+    """Bounds of a polynomial on panels: the least and greatest value, and its derivatives along the variable of integration.
+
+    left, right: its own variable at the ends. speed, bend: bounds of the derivatives of that. width: of the panels.
+    """
+    _, first, second = (np.polynomial.Polynomial(c) for c in _derivatives(p))
+    size = np.maximum(np.abs(left), np.abs(right))
+    slope = first(size) * speed if len(p) > 1 else 0.0 * size
+    curved = second(size) * speed * speed + first(size) * bend if len(p) > 1 else 0.0 * size
+    a, b = (np.polynomial.polynomial.polyval(x, p) for x in (left, right))
+    beyond = curved * width * width / 8.0
+    return np.minimum(a, b) - beyond, np.maximum(a, b) + beyond, slope, curved
 
 
 def integrated(what: str, density: Density, etas: Sequence[Array], u: Array | float = 0.0) -> Array:

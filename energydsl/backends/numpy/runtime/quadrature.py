@@ -24,7 +24,16 @@ PANEL_WILD, PANEL_NEARER = 1e8, 2.0**-16
 PANEL_STACK = 128
 # How many panels a unit may have, steps of Newton's method, places of a grid, and how often the grid is made finer.
 PANEL_MOST, PANEL_NEWTON, PANEL_GRID, PANEL_FINER = 20_000, 12, 16, 10
+# How often the distance at which a density has ended is doubled in the search for it.
+PANEL_FAR = 100
 # An exp so low is no more than rounding; beyond this exponent it is as high as can be.
 PANEL_LOW, PANEL_HIGH = 1e-12, 700.0
-# Numbers of the functions that stand in exp alone (see `domains/density.py`): without, and with a growing exponent.
-BUMP, WALL = 8, 9
+# Numbers of the functions that stand in exp alone (see `domains/density.py`): without, and with a growing exponent; and that of
+# log sigmoid. That of exp, whose bounds are found on each panel.
+BUMP, WALL, LOGISTIC = 8, 9, 10
+EXP = 7
+# Where in a row of a factor its polynomial begins, after its statistic, function, power, whether it is of the variable of
+# integration, and the bounds of the function: size, whether its argument adds to that, slope and bend.
+ROW = 8
+# How a unit follows from the variable of integration: as exp of it, or as a sigmoid of it between bounds.
+HALF_LINE, BOUNDED = 1, 2
