@@ -66,6 +66,8 @@ def images(figure: Figure, rows: list[tuple[str, Any]], cmap: str = "gray_r", **
     axes = figure.subplots(len(rows), max(len(r) for _, r in rows), squeeze=False)
     for line, (name, row) in zip(axes, rows, strict=True):
         for axis in line:
+            axis.set(xticks=[], yticks=[])
+        for axis in line[len(row) :]:
             axis.axis("off")
         for axis, image in zip(line, row, strict=False):
             axis.imshow(image, cmap=cmap, interpolation="nearest", **options)
@@ -95,8 +97,9 @@ def plane(half: float, size: int = 161) -> Any:
 
 
 def density(axis: Any, energy: Any, half: float, title: str) -> None:
-    """exp(-energy) on a square."""
-    axis.imshow(np.exp(energy.min() - energy), origin="lower", extent=(-half, half, -half, half), cmap="viridis")
+    """The logarithm of a density on a square, six nats deep."""
+    shown = np.maximum(energy.min() - energy, -6)
+    axis.imshow(shown, origin="lower", extent=(-half, half, -half, half), cmap="viridis")
     plain(axis, title)
 
 
@@ -164,7 +167,7 @@ def modern_hopfield(figure: Figure) -> None:
     patterns = 3 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     program = compiled("modern_hopfield", {"N": 2, "P": 5})
     left, right = figure.subplots(1, 2)
-    density(left, program.energy({"X": patterns}, {"x": plane(6).reshape(-1, 2)}).reshape(161, 161), 6, "exp(-E)")
+    density(left, program.energy({"X": patterns}, {"x": plane(6).reshape(-1, 2)}).reshape(161, 161), 6, "log p")
     scatter(right, moved(program, {"X": patterns}, 1500, 50)["x"], 6, "samples")
     for axis in (left, right):
         axis.plot(*patterns.T, "rx", ms=4)
@@ -195,7 +198,7 @@ def field_of_experts(figure: Figure) -> None:
     smooth = gaussian_filter(RNG(0).normal(size=(600, 20, 20)), (0, 1, 1))[:, 4:16, 4:16]
     smooth /= smooth.std()
     program = compiled("field_of_experts", {"N": 12, "K": 4})
-    run = trained(program, smooth, 30, 0.01, ed.CD(k=1))
+    run = trained(program, smooth, 80, 0.02, ed.CD(k=1))
     found = moved(program, run.params, 6, 300)["x"]
     before = moved(program, program.init(seed=0), 6, 300)["x"]
     filters = run.params["J"] / np.abs(run.params["J"]).max()
@@ -206,7 +209,7 @@ def field_of_experts(figure: Figure) -> None:
 def softplus_rbm(figure: Figure) -> None:
     """Trained on the bars and stripes of 4 x 4 pixels, by sweeps over visible units alone: 20 samples."""
     program = compiled("softplus_rbm", {"I": 16, "J": 16})
-    run = trained(program, np.tile(bars_and_stripes(4), (30, 1)), 150, 0.02)
+    run = trained(program, np.tile(bars_and_stripes(4), (30, 1)), 500, 0.02)
     found = moved(program, run.params, 20, 500)["v"].reshape(-1, 4, 4)
     images(figure, [("", found[:10]), ("", found[10:])], vmin=0, vmax=1)
 
@@ -221,21 +224,22 @@ def network(figure: Figure) -> None:
     run = trained(program, data, 150, 0.01, ed.PCD(k=3, chains=500))
     left, middle, right = figure.subplots(1, 3)
     scatter(left, data, 5, "data")
-    density(middle, program.energy(run.params, {"x": plane(5).reshape(-1, 2)}).reshape(161, 161), 5, "exp(-E)")
+    density(middle, program.energy(run.params, {"x": plane(5).reshape(-1, 2)}).reshape(161, 161), 5, "log p")
     scatter(right, moved(program, run.params, 2000, 200)["x"], 5, "samples")
 
 
 @picture
 def mean_covariance_rbm(figure: Figure) -> None:
     """Points on two lines that cross have no correlation; latents that switch precisions on find them all the same."""
-    data = crossed()
+    data = 0.6 * crossed()
     program = compiled("mean_covariance_rbm", {"I": 2, "J": 2, "F": 8, "K": 8})
-    run = trained(program, data, 150, 0.02)
+    start = program.init(seed=0) | {"C": RNG(0).normal(size=(2, 8)), "P": np.eye(8), "b": np.zeros(2)}
+    run = trained(program, data, 200, 0.05, params=start)
     left, middle, right = figure.subplots(1, 3)
-    scatter(left, data, 4, "data")
-    free = program.free_energy(run.params, {"v": plane(4).reshape(-1, 2)}).reshape(161, 161)
-    density(middle, free, 4, "exp(-F)")
-    scatter(right, moved(program, run.params, 2000, 200)["v"], 4, "samples")
+    scatter(left, data, 2.5, "data")
+    free = program.free_energy(run.params, {"v": plane(2.5).reshape(-1, 2)}).reshape(161, 161)
+    density(middle, free, 2.5, "log p")
+    scatter(right, moved(program, run.params, 2000, 200)["v"], 2.5, "samples")
 
 
 @picture
@@ -243,8 +247,8 @@ def spike_slab_rbm(figure: Figure) -> None:
     """The same two lines: a spike chooses a direction, its slab how far to go."""
     data = crossed()
     program = compiled("spike_slab_rbm", {"I": 2, "J": 4})
-    start = program.init(seed=1, data=data) | {"L": np.float64(4.0)}
-    run = trained(program, data, 60, 0.01, ed.PCD(k=5, chains=500), params=start)
+    start = program.init(seed=1) | {"L": np.float64(8.0), "W": RNG(0).normal(size=(2, 4))}
+    run = trained(program, data, 150, 0.03, ed.PCD(k=5, chains=500), params=start)
     left, right = figure.subplots(1, 2)
     scatter(left, data, 4, "data")
     scatter(right, moved(program, run.params, 2000, 300)["v"], 4, "samples")
@@ -278,7 +282,7 @@ def temporal_rbm(figure: Figure) -> None:
     """Films of a light that moves on by one place in each frame, round a ring of eight: six samples, time downwards."""
     frames = (np.arange(8)[:, None] + np.arange(6)) % 8
     program = compiled("temporal_rbm", {"J": 12})
-    run = trained(program, np.tile(np.eye(8)[frames], (40, 1, 1)), 150, 0.02)
+    run = trained(program, np.tile(np.eye(8)[frames], (40, 1, 1)), 400, 0.02)
     images(figure, [("", moved(program, run.params, 6, 500)["v"])], vmin=0, vmax=1)
 
 
@@ -492,30 +496,33 @@ def gaussian_mixture(figure: Figure) -> None:
     run = trained(program, x, 60, 0.05, ed.PCD(k=2, chains=500), params=start)
     left, right = figure.subplots(1, 2)
     scatter(left, x, 5.5, "data")
-    density(right, program.free_energy(run.params, {"x": plane(5.5).reshape(-1, 2)}).reshape(161, 161), 5.5, "exp(-F)")
+    density(right, program.free_energy(run.params, {"x": plane(5.5).reshape(-1, 2)}).reshape(161, 161), 5.5, "log p")
 
 
 @picture
 def sigmoid_belief(figure: Figure) -> None:
     """Trained on bars and stripes of 4 x 4 pixels by wake-sleep: 20 samples, each drawn from the top in one pass."""
     program = compiled("sigmoid_belief", {"I": 16, "J": 16, "K": 8})
-    run = trained(program, np.tile(bars_and_stripes(4), (30, 1)), 300, 0.01, ed.WakeSleep())
+    run = trained(program, np.tile(bars_and_stripes(4), (30, 1)), 1000, 0.01, ed.WakeSleep())
     found = moved(program, run.params, 20, 1)["v"].reshape(-1, 4, 4)
     images(figure, [("", found[:10]), ("", found[10:])], vmin=0, vmax=1)
 
 
 @picture
 def replicated_softmax(figure: Figure) -> None:
-    """Documents of twenty words have one of three topics, of ten words each: p(word | one latent on) after training."""
+    """Documents of twenty words have one of three topics, of ten words each: p(word | latents), for the three states of the latents that are met most often."""
     rng = RNG(0)
     topic = rng.integers(0, 3, 600)
     words = rng.integers(0, 10, (600, 20)) + 10 * topic[:, None]
     program = compiled("replicated_softmax", {"J": 3})
     run = trained(program, np.eye(30)[words], 60, 0.03)
-    table = softmax(run.params["b"][:, None] + run.params["W"], axis=0)
+    state = {"w": np.eye(30)[words], "h": np.zeros((600, 3))}
+    met, counts = np.unique(program.mean(run.params, state, "h") > 0.5, axis=0, return_counts=True)
+    often = met[np.argsort(-counts)[:3]].astype(float)
     axis = figure.subplots()
-    axis.imshow(table.T, cmap="magma_r", aspect="auto")
-    plain(axis, "", "word", "latent")
+    axis.imshow(softmax(run.params["b"] + often @ run.params["W"].T, axis=1), cmap="magma_r", aspect="auto")
+    axis.set_yticks(range(3), ["".join(f"{x:.0f}" for x in h) for h in often])
+    plain(axis, "", "word", "latents")
 
 
 # --- the page
