@@ -159,7 +159,7 @@ def _place(piece: Piece, match: Match, declared: Declared) -> _Place | None:
     binders = (*piece.binders, *((match.over,) if match.over else ()))
     for binder in binders:
         name = binder.names[0]
-        if binder.less or binder.graph:
+        if binder.orders or binder.graph:
             return None
         if not binder.bounds:
             size = declared.length(name.id, piece.factors)

@@ -142,9 +142,9 @@ def _exponential(listed: Monomial) -> Monomial:
 
 
 def _visible(names: Mapping[str, str], monomial: Monomial) -> dict[str, str]:
-    """Letters in scope inside a function: those its own loops do not hide."""
+    """Letters in use inside a function; those of loops that its own hide are taken all the same."""
     own = {loop.name for loop in monomial.loops}
-    return {name: letter for name, letter in names.items() if name not in own}
+    return {f"{name} outside" if name in own else name: letter for name, letter in names.items()}
 
 
 def _factors(

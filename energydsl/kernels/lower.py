@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -46,6 +46,7 @@ from energydsl.kernels.program import (
     Section,
 )
 from energydsl.kernels.running import form_scan
+from energydsl.model.indices import Index
 from energydsl.model.records import Layer, Resolved
 
 # For choosing an order of contractions only; any batch gives right results.
@@ -298,7 +299,7 @@ class _Lowering:
         batched = any(_reads_batch(f) for m in atom.argument for f, _ in m.factors)
         axes = ((BATCH,) if batched else ()) + letters
         sections = []
-        for n, m in enumerate(atom.argument):
+        for n, m in enumerate(_apart(m, {*letters, *fixed}) for m in atom.argument):
             inner = {**sizes, **_loop_sizes(m.loops)}
             kept = (*axes, *(loop.name for loop in m.loops)) if FUNCTIONS[atom.function].aggregate else axes
             sections.append(self._section("", m, kept, inner, False, fixed, prefix=f"{name}_{n}_"))
@@ -342,6 +343,15 @@ def _read(section: Section) -> Iterator[Access]:
             yield from (a for a in (step.left, step.right) if a is not None)
     if section.result is not None:
         yield section.result
+
+
+def _apart(monomial: Monomial, taken: Set[str]) -> Monomial:
+    """A part of an argument whose loops do not have the names of axes that other parts bring."""
+    clashing = {loop.name: f"{loop.name}_" for loop in monomial.loops if loop.name in taken}
+    if not clashing:
+        return monomial
+    renamed = monomial.replace_binders({a: Index.of(b) for a, b in clashing.items()})
+    return replace(renamed, loops=tuple(replace(x, name=clashing.get(x.name, x.name)) for x in monomial.loops))
 
 
 def _without_forms(field: Field) -> Field:

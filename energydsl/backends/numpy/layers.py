@@ -231,7 +231,9 @@ class LayerPrinter:
             f"    for ({listed(sites)}) in np.ndindex({listed(scan.shape)}):",
             *(f"        {k.name} = unit_{k.name}__{name}(p, x, s, w, {at})" for k in scan.fields),
             f"        u = uniform[:, {at}]",
-            f"        new = {expression(scan.formula)}",
+            f"        new = np.asarray({expression(scan.formula)}, DTYPE)"
+            if scan.changes
+            else f"        new = {expression(scan.formula)}",
             f'        new = new if keep is None else np.where(keep[:, {at}], x["{name}"][:, {at}], new)',
             *([f"        change_forms__{name}(p, x, s, w, new, {at})"] if scan.changes else []),
             f'        x["{name}"][:, {at}] = new',
