@@ -13,9 +13,9 @@ from dataclasses import replace
 from energydsl.derive.differences import by_difference, difference_formula, odds_formula
 from energydsl.derive.families import family_of
 from energydsl.derive.joint import unbounded_pairs
-from energydsl.derive.jointly import unconfined, undefined_jointly, without_conditional
 from energydsl.derive.normalisable import normalisation_problems
 from energydsl.derive.records import Conditional, Field
+from energydsl.derive.several_units import unconfined, undefined_jointly, without_conditional
 from energydsl.diagnostics import Diagnostic
 from energydsl.domains import DOMAINS, Domain, Family
 from energydsl.energy.expand import check_power, value_of
