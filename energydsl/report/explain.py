@@ -140,7 +140,9 @@ def as_text(model: Compiled) -> str:
     ]
     parts += ["", "conditionals", *(f"  {c}" for c in model.derived.conditionals.values())]
     if any(t.monomial.joint_layers() for t in model.energy.terms) and model.derived.conditionals:
-        parts.append("  E at a value of a unit: the terms of functions of several units that hold it, all else as it is")
+        parts.append(
+            "  E at a value of a unit: the terms of functions of several units that hold it, all else as it is"
+        )
     parts += [
         f"  `{n}` has none that could be drawn from: functions of several units hold it, and samplers follow the slope of log p"
         for n in _along_slopes(model)
