@@ -139,7 +139,8 @@ def as_text(model: Compiled) -> str:
         *(f"  + log sum_{{{', '.join(p.targets)}}} exp(-E[{_bar(p)}])" for p in _conditional(model)),
     ]
     parts += ["", "conditionals", *(f"  {c}" for c in model.derived.conditionals.values())]
-    if any(t.monomial.joint_layers() for t in model.energy.terms) and model.derived.conditionals:
+    held = {n for t in model.energy.terms for n in t.monomial.joint_layers()}
+    if held & set(model.derived.conditionals):
         parts.append(
             "  E at a value of a unit: the terms of functions of several units that hold it, all else as it is"
         )
