@@ -13,4 +13,5 @@ COS = ElementaryFunction(
     written=9,
     bounds=Bounds(size=1.0, slope=1.0, bend=1.0),
     integrated=6,
+    latex=r"\cos",
 )

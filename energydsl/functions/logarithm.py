@@ -13,4 +13,5 @@ LOG = ElementaryFunction(
     written=2,
     positive_only=True,
     of_log=("", 1.0),
+    latex=r"\log",
 )

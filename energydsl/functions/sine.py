@@ -13,4 +13,5 @@ SIN = ElementaryFunction(
     written=8,
     bounds=Bounds(size=1.0, slope=1.0, bend=1.0),
     integrated=5,
+    latex=r"\sin",
 )

@@ -13,4 +13,5 @@ TANH = ElementaryFunction(
     written=5,
     bounds=Bounds(size=1.0, slope=1.0, bend=0.77),
     integrated=2,
+    latex=r"\tanh",
 )
