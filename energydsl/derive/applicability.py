@@ -141,7 +141,10 @@ def _ais(facts: Facts) -> Fit:
     if facts.ancestral:
         if not facts.model.by_role("hidden"):
             return False, "every layer is drawn from its parents, so that Z = 1: there is nothing to anneal"
-        return not facts.unrecognised, facts.unrecognised or "a bound by recognition; every layer is drawn, so that Z = 1"
+        return (
+            not facts.unrecognised,
+            facts.unrecognised or "a bound by recognition; every layer is drawn, so that Z = 1",
+        )
     if facts.directed:
         visible = facts.model.by_role("visible")
         fits = not facts.unrecognised

@@ -77,13 +77,7 @@ class Conditional:
                     state[name][...] = kernels.mean(*kernels.fields(p, state, settings, engine.workspace))
             return
         assert random is not None
-        if not self.copies:
-            engine.sweep(p, state, settings, random, self.parts)
-            return
-        random.next()
-        with engine.single_threaded_blas():
-            for part in self.parts:
-                engine.kernels.update(part, p, state, settings, random, engine.workspace)
+        engine.sweep(p, state, settings, random, self.parts)
 
     @cached_property
     def parts(self) -> tuple[BlockPart, ...]:

@@ -72,7 +72,7 @@ def test_training_follows_the_exact_gradient() -> None:
     gradient = program.energy_gradient(params, {"v": v})
     np.testing.assert_allclose(gradient["b"], -missed.mean(0), atol=1e-12)
     np.testing.assert_allclose(gradient["W"], -np.tril(missed.T @ v / len(v), -1), atol=1e-12)
-    run = ed.train(program, {"v": v.astype(np.float32)}, epochs=40, validation=0.0)
+    run = ed.train(program, {"v": v.astype(np.float32)}, optimizer=ed.SGD(0.5), epochs=40, validation=0.0)
     found = ed.evaluate(run, {"v": v}, method="exact")
     assert not found.bound
     assert found.log_likelihood > by_hand(params, v).mean() - 0.01

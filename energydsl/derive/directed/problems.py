@@ -58,7 +58,8 @@ def _cycle(parts: list[Directed]) -> Diagnostic | None:
         return None
     guilty = next(d for d in parts if set(d.targets) & set(cycle))
     path = " -> ".join([*cycle, cycle[0]])
-    return Diagnostic("E0303", f"the directed graph has a cycle: {path}", guilty.span)
+    help = "leave out one of the arrows, or join the layers by an undirected energy"
+    return Diagnostic("E0303", f"the directed graph has a cycle: {path}", guilty.span, help)
 
 
 def _drawn_twice(model: Resolved, undirected: Energy) -> Iterator[Diagnostic]:
