@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from dataclasses import replace
 
-from energydsl.derive.jointly import risky
+from energydsl.derive.several_units import risky
 from energydsl.derive.signs import sign_of_sum
 from energydsl.diagnostics import Diagnostic
 from energydsl.domains import DOMAINS
