@@ -37,7 +37,7 @@ class TextPrinter:
             return self.name(node.name)
         shown = [self.index(i) for i in node.indices]
         if node.others or node.before or all(len(s) == 1 for s in shown):
-            which = "-" if node.others else self.relations["less"] if node.before else ""
+            which = "-" if node.others else "<" if node.before else ""
             return self.subscripted(node.name, f"{which}{''.join(shown)}")
         return self.indexed(node.name, ", ".join(shown))
 

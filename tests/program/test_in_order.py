@@ -10,6 +10,7 @@ from energydsl.backends.numba import loader as numba_backend
 from energydsl.model.indices import Index, Wrap
 from energydsl.model.ordering import before
 from energydsl.program.exact import log_unnormalised
+from energydsl.report.explain import as_html
 from tests.conftest import ROOT
 
 BACKENDS = ["numpy", pytest.param("numba", marks=pytest.mark.skipif(not numba_backend.installed(), reason="no numba"))]
@@ -168,6 +169,23 @@ def test_explain_states_the_order() -> None:
     assert "+ sum over units of log sum_{v_i} exp(-E[v_i | v_<i])" in text
     assert "log p(v), where p(v) is the product of all p(v_i | v_<i)" in text
     assert [[str(p) for p in block] for block in ed.load(ROOT / "models/fvbn.energy").schedule()] == [["v*"]]
+
+
+def test_other_printers_show_the_units_before() -> None:
+    found = ed.load(ROOT / "models/fvbn.energy")
+    assert r"p(v_{i} = 1 \mid v_{<i})" in found.explain("latex")
+    assert "<sub>&lt;i</sub>" in as_html(found.compiled)
+    assert "v_before" not in found.explain() + found.explain("latex") + str(found.explain("json"))
+
+
+def test_what_does_not_fit_is_said() -> None:
+    program, params = net()
+    with pytest.raises(ed.ArgumentError, match="no layer `v`: each of its units is drawn given those before it"):
+        program.mean(params, {}, "v")
+    with pytest.raises(ed.NotApplicable, match="drawn in order"):
+        ed.train(program, {"v": states(4)}, epochs=1, greedy=ed.Greedy((1,)), validation=0.0)
+    with pytest.raises(ed.NotApplicable, match="wake-sleep"):
+        ed.train(program, {"v": states(4)}, ed.CD(), epochs=1, validation=0.0)
 
 
 # --- functions of given layers
