@@ -509,6 +509,15 @@ def sigmoid_belief(figure: Figure) -> None:
 
 
 @picture
+def fvbn(figure: Figure) -> None:
+    """Trained on digits of 8 x 8 pixels by the exact gradient: 20 samples, each drawn in one pass, pixel by pixel in the order of the rows."""
+    program = compiled("fvbn", {"N": 64})
+    run = trained(program, digits(8).reshape(-1, 64) > 0.5, 60, 0.01, ed.WakeSleep())
+    found = moved(program, run.params, 20, 1)["v"].reshape(-1, 8, 8)
+    images(figure, [("", found[:10]), ("", found[10:])], vmin=0, vmax=1)
+
+
+@picture
 def replicated_softmax(figure: Figure) -> None:
     """Documents of twenty words have one of three topics, of ten words each: p(word | latents), for the three states of the latents that are met most often."""
     rng = RNG(0)

@@ -29,7 +29,7 @@ class LatexPrinter(TextPrinter):
 
     def subscripted(self, name: str, letters: str) -> str:
         """A name with letters below."""
-        if not (letters.isascii() and letters.removeprefix("-").isalpha()):
+        if not (letters.isascii() and letters.lstrip("-<").isalpha()):
             return super().subscripted(name, letters)
         return f"{self.name(name)}_{{{letters}}}"
 
