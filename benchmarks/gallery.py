@@ -439,7 +439,10 @@ def triangular_antiferromagnet(figure: Figure) -> None:
     """18 x 18 spins at K = 3, and the bonds that are not satisfied: one of each triangle, and no two pictures are alike."""
     axis = figure.subplots()
     s = moved(compiled("triangular_antiferromagnet", {"L": 18}, K=3), {}, 1, 500)["s"][0]
-    place = lambda i, j: (j + i / 2, i * np.sqrt(3) / 2)  # noqa: E731
+
+    def place(i: int, j: int) -> tuple[float, float]:
+        return j + i / 2, i * np.sqrt(3) / 2
+
     for i, j in product(range(18), repeat=2):
         for k, m in ((i + 1, j), (i, j + 1), (i + 1, j - 1)):
             if k < 18 and 0 <= m < 18 and s[i, j] == s[k, m]:
