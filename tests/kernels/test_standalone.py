@@ -62,7 +62,9 @@ def test_zoo_runs_with_only_numpy(zoo_path: Path, numpy_only: Path, tmp_path: Pa
     state = program.init_state(params, 3, 0, given)
     np.savez(tmp_path / "params.npz", **params)
     np.savez(tmp_path / "state.npz", **state)
-    (tmp_path / "run.py").write_text("import sys; sys.path.insert(0, '.')\n" + SCRIPT.format(site=str(numpy_only), drawn=drawn))
+    (tmp_path / "run.py").write_text(
+        "import sys; sys.path.insert(0, '.')\n" + SCRIPT.format(site=str(numpy_only), drawn=drawn)
+    )
     subprocess.run([sys.executable, "-S", "-I", "run.py"], cwd=tmp_path, check=True, capture_output=True, text=True)
     with np.load(tmp_path / "out.npz") as out:
         after = {n: out[f"x_{n}"] for n in layers}
