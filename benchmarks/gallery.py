@@ -245,16 +245,12 @@ def mean_covariance_rbm(figure: Figure) -> None:
 
 @picture
 def spike_slab_rbm(figure: Figure) -> None:
-    """Two directions, each used now and then: a spike says whether, its slab how much."""
-    rng = RNG(0)
-    used = (rng.random((3000, 2)) < 0.35) * rng.normal(size=(3000, 2)) * 1.5
-    data = used @ np.array([[1, 0.2], [0.4, 0.9]]) + 0.2 * rng.normal(size=(3000, 2))
-    program = compiled("spike_slab_rbm", {"I": 2, "J": 2})
-    start = program.init(seed=1) | {"L": np.float64(8.0), "W": np.eye(2)}
-    run = trained(program, data, 150, 0.03, ed.PCD(k=5, chains=500), params=start)
-    left, right = figure.subplots(1, 2)
-    scatter(left, data, 4, "data")
-    scatter(right, moved(program, run.params, 3000, 300)["v"], 4, "samples")
+    """Two directions, each used now and then: a spike says whether, its slab how much. Samples, by the spikes that are on."""
+    directions = np.array([[0.96, -0.28], [0.28, 0.96]])
+    params = {"W": 7.7 * directions, "b": np.full(2, -2.5), "L": np.float64(16.0), "a": np.float64(4.0)}
+    state = moved(compiled("spike_slab_rbm", {"I": 2, "J": 2}), params, 3000, 500)
+    for axis, spikes in zip(figure.subplots(1, 4), product([0, 1], repeat=2), strict=True):
+        scatter(axis, state["v"][(state["h"] == spikes).all(axis=1)], 4, f"h = {spikes}")
 
 
 @picture
@@ -262,7 +258,7 @@ def sparse_coding(figure: Figure) -> None:
     """A dictionary of eight bars of 4 x 4 pixels, and eight samples of images: most codes are small, a few are not."""
     lines = np.eye(4)
     bars = np.concatenate([np.repeat(lines[:, None], 4, axis=1), np.repeat(lines[:, :, None], 4, axis=2)])
-    program = compiled("sparse_coding", {"J": 8})
+    program = compiled("sparse_coding", {"I": 16, "J": 8})
     params = {"W": bars.reshape(8, 16).T, "s": np.float64(0.2)}
     found = moved(program, params, 8, 300, sampler="hmc")["x"].reshape(-1, 4, 4)
     images(figure, [("dictionary", bars), ("samples", found / 3)], cmap="RdBu", vmin=-1, vmax=1)
@@ -299,8 +295,8 @@ def beta_harmonium(figure: Figure) -> None:
     """One latent pulls the left half to 1 and the other half to 0, a second one the other way round: 20 samples, a row each."""
     side = np.arange(16) < 8
     params = {"W": 6.0 * np.stack([side, ~side], axis=1), "U": 6.0 * np.stack([~side, side], axis=1)}
-    params |= {"a": np.full(16, 0.2), "b": np.full(16, 0.2), "c": np.full(2, 15.0)}
-    found = moved(compiled("beta_harmonium", {"J": 2}), params, 20, 30)["x"]
+    params |= {"a": np.full(16, 0.2), "b": np.full(16, 0.2), "c": np.full(2, 36.0)}
+    found = moved(compiled("beta_harmonium", {"I": 16, "J": 2}), params, 20, 30)["x"]
     axis = figure.subplots()
     axis.imshow(found, cmap="viridis", vmin=0, vmax=1, aspect="auto")
     plain(axis, "", "unit", "sample")
@@ -513,7 +509,10 @@ def triangular_antiferromagnet(figure: Figure) -> None:
     """18 x 18 spins at K = 3, and the bonds that are not satisfied: one of each triangle, and no two pictures are alike."""
     axis = figure.subplots()
     s = moved(compiled("triangular_antiferromagnet", {"L": 18}, K=3), {}, 1, 500)["s"][0]
-    place = lambda i, j: (j + i / 2, i * np.sqrt(3) / 2)  # noqa: E731
+
+    def place(i: int, j: int) -> tuple[float, float]:
+        return j + i / 2, i * 0.75**0.5
+
     for i, j in product(range(18), repeat=2):
         for k, m in ((i + 1, j), (i, j + 1), (i + 1, j - 1)):
             if k < 18 and 0 <= m < 18 and s[i, j] == s[k, m]:
@@ -567,7 +566,7 @@ def gaussian_mixture(figure: Figure) -> None:
     x = centres[k] + widths[k] * rng.normal(size=(2000, 2))
     program = compiled("gaussian_mixture")
     start = program.init(seed=0) | {"m": centres / 2}
-    run = trained(program, x, 60, 0.05, ed.PCD(k=2, chains=500), params=start)
+    run = trained(program, x, 60, 0.05, ed.CD(k=1), params=start)
     left, right = figure.subplots(1, 2)
     scatter(left, x, 5.5, "data")
     density(right, program.free_energy(run.params, {"x": plane(5.5).reshape(-1, 2)}).reshape(161, 161), 5.5, "log p")
