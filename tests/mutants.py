@@ -92,6 +92,8 @@ SOFT = FORM.format("- sum(softplus(u)) - sum(x)")
 COSH = FORM.format("- sum(logcosh(u))")
 MIXED = FORM.format("- log(sum[j] g[j]*exp(c[j] + sum[i] x[i]*W[i, j]))")
 SQUARED = FORM.format("- 1.5 * sum(g * u^2)")
+STUDENT = FORM.format("sum(log(1 + u^2 / 2))")
+SHAPED = FORM.format("g @ log(1 + u^2 / 2)")
 
 
 def set_to(module: Any, name: str, make: Callable[[Any], Any]) -> Patch:
@@ -354,6 +356,8 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "weights of a log-sum-exp forgotten": (MIXED, rule("categorical", unit_terms(lambda z, found: [(s, t if not hasattr(t, "tail") else replace(t, tail=(("*", t.tail[-1][1].head),))) for s, t in found]))),
     "square of variance 1/2": (SQUARED, rule("real", unit_terms(doubled))),
     "square coupled with the wrong scale": (SQUARED, rule("real", unit_terms(lambda z, found: [*found[:1], *doubled(z, found[1:])]))),
+    "rate of an auxiliary unit without its form": (STUDENT, rule("positive", unit_terms(lambda z, found: [*found[:1], (found[1][0], times(number(found[1][1].span, 0.5), found[1][1])), *found[2:]]))),
+    "log of an auxiliary unit forgotten": (SHAPED, rule("positive", unit_terms(lambda z, found: found[:-1]))),
     "what has no auxiliary unit dropped": (SOFT, set_to(auxiliary, "added", lambda f: lambda at, found: f(at, [p for p in found if "z_t" in {n.id for n in tree.names(p[1])}]))),
     "index counted from one": (NUMBERED, set_to(expand, "index_values", lambda f: lambda i: f(i + Index(constant=1)))),
     "power of an index lost": (NUMBERED, set_to(lowering, "_numbers", lambda f: lambda a, e, *rest: f(a, 1.0, *rest))),
