@@ -80,6 +80,7 @@ BINOMIAL = "visible n[2] : integer[0, 4]\nhidden h[2] : binary\nparam W[2, 2]\ne
 ORDINAL = "visible x[2] : integer[-1, 2]\nhidden h[2] : binary\nparam W[2, 2], d[2]\nenergy = sum(d * x^2) - x @ W @ h"
 GAMMA = "visible x[2] : positive\nparam a[2] : positive = 2, b[2] : positive = 1\nenergy = sum((1 - a) * log(3 * x)) + b @ x"
 BETA = "visible x[2] : interval[0, 1]\nparam a[2] : positive = 2, b[2] : positive = 1\nenergy = sum((1 - a) * log(x)) + sum((1 - b) * log(1 - x))"
+BUNCHED = "visible n[2] : count\nparam a[2] : positive = 1\nenergy = sum(lgamma(n + 1)) - sum(lgamma(n + 2.5)) + a @ n"
 SQUASHED = "visible v[3] : binary\nparam w[3] = 0.5\nenergy = - sigmoid(0.7) * sum(v * tanh(w))"
 NUMBERED = "visible s[5] : spin\nenergy = sum[n] (n + 0.5)*s[n] + sum[i < k] s[i]*s[k] / (k - i)^2"
 ORDERED = "visible s[4] : binary\nparam J[4, 4, 4]\nenergy = sum[i <= j < k] J[i, j, k]*s[i]*s[j]*s[k]"
@@ -423,6 +424,11 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "distance from the wrong bound": (BETA, set_to(mapped, "_between", lambda f: lambda n, s, a, b: ((replace(f(n, s, a, b)[0][0], polynomial=(0.0, -f(n, s, a, b)[0][0].polynomial[1])),), f(n, s, a, b)[1]))),
     "a constant inside a logarithm lost": (GAMMA, set_to(mapped, "_on_half_line", lambda f: lambda n, s: (f(n, s)[0], 0.0))),
     "an end cut off too near": (GAMMA, source("- np.log(len(orders) * m)", "- np.log(0.01 * m)")),
+    # counts by a table
+    "n! left out of a table": (BUNCHED, source("return -lgamma(n + 1.0) if weighted", "return 0.0 * n if weighted")),
+    "table ended too early": (BUNCHED, source("np.floor(np.exp(high)) + 3.0", "np.floor(np.exp(0.5 * high)) + 3.0")),
+    "count drawn one too low": (BUNCHED, source("(below[:, :-1] <= (u * below[:, -1])[:, None])", "(below[:, :-2] <= (u * below[:, -1])[:, None])[:, 1:]")),
+    "shift inside lgamma lost": (BUNCHED, set_to(statistics, "_factor", lambda f: lambda a, e, *rest: replace(f(a, e, *rest), polynomial=(1.0, 1.0)) if f(a, e, *rest).function else f(a, e, *rest))),
     # directed parts
     "conditional part not normalised": (BELIEF, set_to(Conditional, "log_probability", lambda f: lambda self, p, x, s: -summed_out(self.engine, self.params(p), {n: x[n] for n in self.engine.model.layers}, s, ()))),
     "beta lost in the directed parts": (BELIEF, set_to(Directed, "settings", lambda f: lost_below(f))),

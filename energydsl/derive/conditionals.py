@@ -74,13 +74,8 @@ def _statistics_problems(model: Resolved, domain: Domain, layer: Layer, touching
                     yield problem.diagnostic
         if domain.values and not domain.points:
             yield from _undefined(domain.values(layer.domain.arguments), layer, term, Rules(model))
-        if not domain.integrated and domain.values is None and term.label != BASE and _has_function(term, layer.name):
-            yield Diagnostic(
-                "E0310",
-                f"no closed-form conditional: a function of `{layer.name}` that is not its base measure",
-                term.spans[0],
-                f"units of domain {domain.name} take sum(lgamma({layer.name} + 1)), once, with the factor 1",
-            )
+        elif domain.integer_valued and domain.integrated:
+            yield from _undefined(domain.bounds(layer.domain.arguments)[:1], layer, term, Rules(model))
 
 
 def _undefined(values: tuple[float, ...], layer: Layer, term: Term, rules: Rules) -> Iterator[Diagnostic]:
@@ -136,7 +131,8 @@ def _sampler(layer: Layer, statistics: list[Statistic], letters: Letters) -> str
     odd = [s for s in statistics if power_of(s) not in domain.powers]
     shown = ", ".join(as_text(_statistic_formula(layer, s, letters)) for s in odd)
     why = f"no family of domain {domain.name} holds {shown}" if odd else "its precision is not provably positive"
-    return f"inversion of its distribution function, integrated on panels: {why}"
+    how = "by a table" if domain.integer_valued else "integrated on panels"
+    return f"inversion of its distribution function, {how}: {why}"
 
 
 def _statistic_formula(layer: Layer, found: Statistic, letters: Letters) -> Formula:

@@ -29,9 +29,13 @@ LOGISTIC = "log sigmoid"
 # In the order of their numbers in the kernels; 0 is the polynomial itself.
 _KNOWN = sorted((f for f in FUNCTIONS.values() if f.integrated is not None), key=lambda f: f.integrated or 0)
 SHAPES = (*(f.name for f in _KNOWN), BUMP, WALL, LOGISTIC)
+# The functions that stand in tables over counts alone, numbered from there on.
+TABULATED = tuple(f.name for f in sorted(FUNCTIONS.values(), key=lambda f: f.written) if f.counted)
 
 # How a unit follows from a variable of integration that it is not itself: by these functions (see `mapped`).
 HALF_LINE, BOUNDED = "exp", "sigmoid"
+# No variable of integration: the sum over 0, 1, 2, ... (see `counted`).
+COUNTED = "count"
 
 # The largest value of exp that panels can follow, and the most panels a unit may need to follow its functions.
 _LARGEST, _MOST = 3e4, 2000

@@ -20,6 +20,7 @@ import numpy as np
 from energydsl.domains.density import (
     BOUNDED,
     BUMP,
+    COUNTED,
     HALF_LINE,
     LOGISTIC,
     Density,
@@ -34,7 +35,7 @@ from energydsl.domains.density import (
 from energydsl.functions import FUNCTIONS
 
 # In the order of their numbers in the kernels.
-PLACES = ("", HALF_LINE, BOUNDED)
+PLACES = ("", HALF_LINE, BOUNDED, COUNTED)
 # What a factor is like on one side: growth, degree, factor, and whether it is that exactly.
 _Part = tuple[float, float, float, bool]
 

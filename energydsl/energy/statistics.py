@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from energydsl.diagnostics import Span
 from energydsl.domains import DOMAINS, Family
+from energydsl.domains.counted import counted
 from energydsl.domains.density import Factor, OutOfReach, Unbounded
 from energydsl.domains.integrated import integrated
 from energydsl.domains.mapped import density_of
@@ -48,18 +49,21 @@ def degree_of(found: Statistic) -> float:
     return total
 
 
-def without_closed_form(layer: Layer, statistics: list[Statistic], touching: Iterable[Term]) -> Family:
-    """The family of a density that is integrated on panels. Raises `DiagnosticError` (E0310, E0311)."""
+def without_closed_form(layer: Layer, statistics: list[Statistic], touching: list[Term]) -> Family:
+    """The family of a density that is integrated on panels, or added up over counts. Raises `DiagnosticError` (E0310, E0311)."""
     spans = {
         statistic(t.monomial, u): t.spans[0]
         for t in touching
         for u in t.monomial.distinct_units()
         if u.name == layer.name
     }
-    low, high = DOMAINS[layer.domain.name].bounds(layer.domain.arguments)
+    domain, weighted = DOMAINS[layer.domain.name], any(t.label == BASE for t in touching)
+    low, high = domain.bounds(layer.domain.arguments)
     numbers = [tuple(_factor(a, e, layer, spans[s]) for a, e in s) for s in statistics]
     powers = [int(p) if (p := power_of(s) or 0.0) > 0 and p == int(p) else 0 for s in statistics]
     try:
+        if domain.integer_valued:
+            return integrated(counted(numbers, weighted), weighted)
         return integrated(density_of(numbers, powers, low, high))
     except Unbounded as reason:
         raise DiagnosticError(
@@ -70,7 +74,9 @@ def without_closed_form(layer: Layer, statistics: list[Statistic], touching: Ite
         ) from None
     except OutOfReach as reason:
         raise DiagnosticError(
-            "E0310", f"no conditional that can be integrated: {reason}", spans[statistics[reason.statistic]]
+            "E0310",
+            f"no conditional that can be {'added up' if domain.integer_valued else 'integrated'}: {reason}",
+            spans[statistics[reason.statistic]],
         ) from None
 
 

@@ -8,7 +8,7 @@ import re
 from energydsl.backends.numpy.formulas import InPlace, assignment, expression
 from energydsl.backends.numpy.steps import Steps, align, times
 from energydsl.backends.text import Lines, comment, function, listed
-from energydsl.domains.density import SHAPES, Density, bounds_of
+from energydsl.domains.density import SHAPES, TABULATED, Density, bounds_of
 from energydsl.domains.mapped import PLACES
 from energydsl.kernels.program import BATCH, Draw, Kernel, LayerKernels, Moments, Scan, Section
 
@@ -48,8 +48,9 @@ class LayerPrinter:
     @staticmethod
     def density(layer: LayerKernels, density: Density) -> Lines:
         """The statistics of a layer without a closed form, in numbers."""
+        functions = (*SHAPES, *TABULATED)
         rows = [
-            (number, SHAPES.index(f.function), int(f.power), int(f.inner), *bounds_of(f), *f.polynomial)
+            (number, functions.index(f.function), _number(f.power), int(f.inner), *bounds_of(f), *f.polynomial)
             for number, statistic in enumerate(density.statistics)
             for f in statistic
         ]
@@ -271,6 +272,11 @@ class LayerPrinter:
         """The fields as they are, and nothing that is the same for all chains."""
         zeros = ", ".join("0.0" for _ in layer.etas)
         return split_function(layer.layer, [f"    return fields__{layer.layer}(p, x, s, w), ({zeros},)"])
+
+
+def _number(power: float) -> float:
+    """A power, a natural one as a whole number."""
+    return int(power) if power == int(power) else power
 
 
 def _scale(kernel: Kernel) -> str:

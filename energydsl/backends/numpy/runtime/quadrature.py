@@ -37,3 +37,7 @@ EXP = 7
 ROW = 8
 # How a unit follows from the variable of integration: as exp of it, or as a sigmoid of it between bounds.
 HALF_LINE, BOUNDED = 1, 2
+# Sums over counts have none, but tables: exp of how far below the value at 1 what lies beyond a table is (2^-61), the longest table, how
+# often its length is halved in the search for it, and how many values are held at once.
+COUNTED = 3
+TABLE_DEEP, TABLE_LONGEST, TABLE_FINER, TABLE_AT_ONCE = 42.5, 1 << 20, 14, 1 << 21

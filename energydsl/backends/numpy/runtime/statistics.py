@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from energydsl.backends.numpy.runtime.arrays import Array, silent
-from energydsl.backends.numpy.runtime.functions import sigmoid, softplus
-from energydsl.backends.numpy.runtime.quadrature import BOUNDED, HALF_LINE, PANEL_HIGH
+from energydsl.backends.numpy.runtime.functions import lgamma, log_cosh, sigmoid, softplus
+from energydsl.backends.numpy.runtime.quadrature import BOUNDED, COUNTED, HALF_LINE, PANEL_HIGH
 
 
 def capped(y: Array) -> Array:
@@ -25,7 +25,10 @@ def log_sigmoid(y: Array) -> Array:
     return -softplus(-y)
 
 
-_SHAPES = (lambda y: y, np.abs, np.tanh, sigmoid, softplus, np.sin, np.cos, np.exp, capped, capped, log_sigmoid)
+_SHAPES = (
+    *(lambda y: y, np.abs, np.tanh, sigmoid, softplus, np.sin, np.cos, np.exp, capped, capped, log_sigmoid),
+    *(np.log, np.sqrt, lambda y: lgamma(y), lambda y: log_cosh(y)),
+)
 
 
 class Density:
@@ -74,7 +77,7 @@ class Density:
 
     def each(self, x: Array) -> list[Any]:
         """T_k(x) of every statistic, each of the shape of x."""
-        if not self.place:
+        if self.place in (0, COUNTED):
             return self.along(x, x)
         with silent():
             y = np.log(x) if self.place == HALF_LINE else np.log(x - self.low) - np.log(self.high - x)
@@ -114,7 +117,7 @@ class Density:
 
     def inside(self, x: Array, dtype: DTypeLike) -> Array:
         """Draws kept off the ends at which they have no logarithm, by as little as numbers of a precision can."""
-        if not self.place:
+        if self.place in (0, COUNTED):
             return x
         single = np.dtype(dtype).itemsize == 4
         tiny, eps = (2.0**-126, 2.0**-23) if single else (2.0**-1022, 2.0**-52)
@@ -126,6 +129,11 @@ class Density:
         if self.place == HALF_LINE:
             return capped(y)
         return self.low + (self.high - self.low) * sigmoid(y) if self.place == BOUNDED else y
+
+    def log_base(self, n: Array) -> Array:
+        """log h(n) of counts: -log n!, or 0."""
+        weighted = any(k < 0 and growth > 0.0 for _, growth, _, k, _, _ in self.tail_rows)
+        return -lgamma(n + 1.0) if weighted else 0.0 * n
 
     def log_slope(self, y: Array) -> Array | float:
         """log dx/dy, without its shift."""
