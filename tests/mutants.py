@@ -21,7 +21,7 @@ from energydsl.augment.rule import Match
 from energydsl.augment.write import number, times
 from energydsl.backends.numpy.printer import Printer
 from energydsl.backends.text import Printed
-from energydsl.derive import conditionals
+from energydsl.derive import conditionals, differences
 from energydsl.derive.records import BlockPart
 from energydsl.domains import DOMAINS, FAMILIES, mapped
 from energydsl.domains.scalar import Num, Op, apply
@@ -95,6 +95,14 @@ MIXED = FORM.format("- log(sum[j] g[j]*exp(c[j] + sum[i] x[i]*W[i, j]))")
 SQUARED = FORM.format("- 1.5 * sum(g * u^2)")
 STUDENT = FORM.format("sum(log(1 + u^2 / 2))")
 SHAPED = FORM.format("g @ log(1 + u^2 / 2)")
+MEMORY = "dim N = 5, P = 2\nvisible s[N] : spin\nparam X[P, N]\nenergy = - 0.1 * sum[p] (sum[i] X[p, i]*s[i])^4"
+EXPERTS = "visible v[4] : binary\nparam W[4, 3], c[3]\nenergy = - sum(softplus(c + v @ W))"
+NETWORK = "visible x[2] : integer[0, 2]\nparam W[2, 3], U[3, 2], d[2]\nenergy = - d @ tanh(tanh(x @ W) @ U)"
+EXPONENTIAL = "visible s[4] : spin\nparam X[3, 4]\nenergy = - log(sum[p] exp(2 * sum[i] X[p, i]*s[i]))"
+BESIDE = "visible x[3] : spin\nparam W[3, 2]\nenergy = - sum[i, j] x[i] * softplus(sum[l] x[l]*W[l, j])"
+TABLES = "visible x[3] : categorical[3]\nparam W[3, 3, 2]\nenergy = sum[j] exp(0.3 * sum[i, a] W[i, a, j]*x[i, a])"
+NAMES = "dim N = 3\nvisible s[N] : spin\nenergy = - 0.1 * sum[p in range(N)] (sum[i] (i - p)*s[i])^4"
+ENERGETIC = "visible x[2] : real\nparam W[2, 3], c[3]\nenergy = sum(x^2) + sum(softplus(c + x @ W))"
 
 
 def set_to(module: Any, name: str, make: Callable[[Any], Any]) -> Patch:
@@ -313,6 +321,11 @@ def one_hot_states_together(original: Any) -> Any:
     return mutant
 
 
+def every_second(original: Any) -> Any:
+    """What new values bring, without what old ones take away."""
+    return lambda *args, **kwargs: list(original(*args, **kwargs))[::2]
+
+
 def half_of_the_states(original: Any) -> Any:
     def mutant(self: Any, listed: Any) -> Any:
         for chunk in original(self, listed):
@@ -364,6 +377,21 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "power of an index lost": (NUMBERED, set_to(lowering, "_numbers", lambda f: lambda a, e, *rest: f(a, 1.0, *rest))),
     "equal indices left out of i <= k": (ORDERED, set_to(Expander, "_summed", lambda f: lambda self, n, b: self._summed_where(n, b, {}))),
     "a factor of a product lost": (PARITY, set_to(Expander, "_values", lambda f: lambda self, b, bound: list(f(self, b, bound))[1:])),
+    # functions of several units
+    "forms left as they were after a draw": (MEMORY, source("        change_forms__s(p, x, s, w, new, o0)\n", "")),
+    "forms changed by the new value alone": (MEMORY, set_to(lowering, "changes", every_second)),
+    "old value left in a difference": (MEMORY, set_to(differences, "changes", every_second)),
+    "difference with the wrong sign": (EXPERTS, set_to(conditionals, "by_difference", lambda f: lambda *args: [replace(p, monomial=p.monomial.scaled(-1.0)) for p in f(*args)])),
+    "difference of two spins not halved": (MEMORY, set_to(conditionals, "by_difference", lambda f: lambda *args: [replace(p, monomial=p.monomial.scaled(2.0)) for p in f(*args)])),
+    "values of a binary unit taken for those of a spin": (EXPERTS, set_to(differences, "_points", lambda f: lambda layer: (-1.0, 1.0))),
+    "unit of a table at its old value": (TABLES, set_to(differences, "_at_value", lambda f: lambda m, u, layer, value, *rest: f(m, u, layer, value, *rest).scaled(0.0 if value is None else 1.0))),
+    "inner network left as it was": (NETWORK, set_to(differences, "holds_forms", lambda f: lambda a: f(a) and not any(m.joint_layers() for m in a.argument))),
+    "slope of an inner function forgotten": (NETWORK, function("tanh", derivative=((1.0, ()),))),
+    "shares of a log-sum-exp forgotten": (EXPONENTIAL, set_to(targets, "_slopes", lambda f: lambda a, part: [(1.0, ())] if a.function == "logsumexp" else f(a, part))),
+    "largest exponent dropped": (EXPONENTIAL, source("return top + np.log(total)", "return np.log(total)")),
+    "unit beside a function of its own layer held still": (BESIDE, set_to(separate, "_absorbed", lambda f: lambda m: m)),
+    "loops of equal names taken for one": (NAMES, set_to(lowering, "_apart", lambda f: lambda m, taken: m)),
+    "slope along a real unit forgotten": (ENERGETIC, function("softplus", derivative=((1.0, ()),))),
     # the fields
     "field with the wrong sign": (RBM, fields(flipped_part)),
     "top-down input forgotten": (DBM, fields(without_top_down)),

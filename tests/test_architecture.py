@@ -100,7 +100,7 @@ def test_derivations_do_not_import_one_another() -> None:
                     "families",
                     "joint",
                     "differences",
-                    "jointly",
+                    "several_units",
                     "growth",
                 ), f"{path.name} imports {name}"
 

@@ -52,8 +52,9 @@ class SparseSweeps:
         for group, number in ((self.plan.static, 0), (self.plan.second, 1)):
             out = xp.zeros((1, self.plan.slots), self.float)
             for _, entries in group:
-                value = xp.asarray(self._value(entries, p, s), self.float)
-                self.scatter[id(entries)](out, xp.broadcast_to(value, (1, len(entries.target))))
+                value = xp.empty((1, len(entries.target)), self.float)
+                value[...] = self._value(entries, p, s)
+                self.scatter[id(entries)](out, value)
             for name, fields in s.external.items():
                 if len(fields) > number:
                     wide = xp.broadcast_to(xp.asarray(fields[number]), self.layers[name].field_shape)

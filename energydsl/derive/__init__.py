@@ -15,8 +15,8 @@ from energydsl.derive import schedule as _schedule
 from energydsl.derive import slopes as _slopes
 from energydsl.derive import starts as _starts
 from energydsl.derive.directed import problems as _directed
-from energydsl.derive.jointly import reference, without_conditional
 from energydsl.derive.records import Conditional, FreeEnergy, Gradient, Schedule, Slope, Verdict
+from energydsl.derive.several_units import reference, without_conditional
 from energydsl.diagnostics import Diagnostic
 from energydsl.domains import Family
 from energydsl.energy.canonical import canonical_terms

@@ -10,12 +10,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from energydsl.derive.differences import by_difference, difference_formula
+from energydsl.derive.differences import by_difference, difference_formula, odds_formula
 from energydsl.derive.families import family_of
 from energydsl.derive.joint import unbounded_pairs
-from energydsl.derive.jointly import unconfined, undefined_jointly, without_conditional
 from energydsl.derive.normalisable import normalisation_problems
 from energydsl.derive.records import Conditional, Field
+from energydsl.derive.several_units import unconfined, undefined_jointly, without_conditional
 from energydsl.diagnostics import Diagnostic
 from energydsl.domains import DOMAINS, Domain, Family
 from energydsl.energy.expand import check_power, value_of
@@ -112,11 +112,14 @@ def conditional(model: Resolved, energy: Energy, layer: Layer, coupled_by: int |
     else:
         fields = tuple(_field(energy, layer, n + 1, s, rules, letters) for n, s in enumerate(statistics))
     joint = [n for n in terms if layer.name in energy.terms[n].monomial.joint_layers()]
+    plain = fields[0].formula if fields else Sum(())
     if joint:
         fields = (_with_differences(fields[0], energy, joint, layer, rules, letters),)
     linear = not by_table or all(_linear_in(t, layer.name) for t in touching if t.label != BASE)
     linear &= not family.density and not joint
     formula = _formula(model, layer, family, fields, statistics, letters, coupled_by is None)
+    odds = odds_formula(layer, letters.target(layer.name), plain) if joint else None
+    formula = formula if odds is None else replace(formula, right=odds)
     sampler = _sampler(layer, statistics, letters) if family.density else ""
     return Conditional(layer.name, family, fields, coupled_by is None, linear, coupled_by, terms, formula, sampler)
 
@@ -175,7 +178,7 @@ def _with_differences(
     forms = Forms(energy, rules)
     parts = [p for n in joint for p in by_difference(energy.terms[n], n, layer, forms, rules)]
     shown = difference_formula(layer, letters.target(layer.name))
-    return replace(field, parts=(*field.parts, *parts), formula=Sum((*field.formula.terms, shown)))
+    return replace(field, parts=(*field.parts, *parts), formula=Sum((*field.formula.terms, *shown)))
 
 
 def parts_formula(
@@ -190,9 +193,33 @@ def parts_formula(
         if part.solved:
             shown.append((monomial, outputs))
         else:
-            mapping, conditions = _aimed(part, names)
+            monomial, target = _read_off(monomial, part, layer.field_shape)
+            mapping, conditions = _aimed(replace(part, target=target), names)
             shown.append((replace(monomial, predicates=monomial.predicates + conditions), {**outputs, **mapping}))
     return sum_formula(shown, letters, layer.name)
+
+
+def _read_off(monomial: Monomial, part: Contribution, shape: tuple[int, ...]) -> tuple[Monomial, tuple[Index, ...]]:
+    """A scattered part as it reads at one unit: loops that the unit settles are gone, and where they end is a condition."""
+    target = part.target
+    for position, size in enumerate(() if part.flat else shape):
+        loops = {loop.name: loop for loop in monomial.loops if not loop.graph}
+        index, out = target[position], Index.of(output(position))
+        shift = index.constant
+        loop = loops.get((index - Index(constant=shift)).plain or "")
+        if loop is None or loop.name == VALUE:
+            continue
+        first, last = loop.low + shift, loop.high - 1 + shift
+        conditions = [Predicate("less", (Index(constant=first - 1),), (out,))] if first > 0 else []
+        conditions += [Predicate("less", (out,), (Index(constant=last + 1),))] if last < size - 1 else []
+        value = {loop.name: out - Index(constant=shift)}
+        monomial = replace(
+            monomial.replace_binders(value),
+            loops=tuple(x for x in monomial.loops if x != loop),
+            predicates=(*(p.replace(value) for p in monomial.predicates), *conditions),
+        )
+        target = tuple(i.replace(value) for i in target)
+    return monomial, target
 
 
 def _aimed(part: Contribution, names: list[str]) -> tuple[dict[str, str], tuple[Predicate, ...]]:
@@ -205,7 +232,7 @@ def _aimed(part: Contribution, names: list[str]) -> tuple[dict[str, str], tuple[
             mapping[f"{atom.binder}.{atom.side}"] = names[position]
         elif index.plain == VALUE:
             mapping[VALUE] = names[position]
-        else:
+        elif index.plain != output(position):
             conditions.append(Predicate("equal", (Index.of(output(position)),), (index,)))
     return mapping, tuple(conditions)
 

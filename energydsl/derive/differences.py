@@ -104,15 +104,33 @@ def _points(layer: Layer) -> tuple[float, float] | None:
     return domain.points if domain.two_valued else None
 
 
-def difference_formula(layer: Layer, names: list[str]) -> tuple[str, Formula]:
-    """The difference as it is shown: E stands for the terms of several units."""
-    unit = f"{layer.name}_{''.join(names[: len(layer.shape)])}" if layer.shape else layer.name
+def difference_formula(layer: Layer, names: list[str]) -> tuple[tuple[str, Formula], ...]:
+    """What a natural parameter gains by the terms of several units, as terms; E stands for these terms alone."""
     points = _points(layer)
     if points is None:
-        return MINUS, Word(f"E({unit} = {names[-1]})")
-    low, high = points
-    change = Call("", (Sum(((PLUS, Word(f"E({unit} = {high:g})")), (MINUS, Word(f"E({unit} = {low:g})")))),))
-    return MINUS, change if high - low == 1.0 else Product((change,), (Number(high - low),))
+        return ((MINUS, _energy(layer, names, names[-1])),)
+    low, high = (_energy(layer, names, f"{p:g}") for p in points)
+    return (
+        ((PLUS, low), (MINUS, high))
+        if points[1] - points[0] == 1.0
+        else ((PLUS, Product((Call("", (Sum(((PLUS, low), (MINUS, high))),)),), (Number(points[1] - points[0]),))),)
+    )
+
+
+def odds_formula(layer: Layer, names: list[str], plain: Sum) -> Formula | None:
+    """The probability of the upper of two values, where a natural parameter has these terms beside; None for other units."""
+    points = _points(layer)
+    if points is None:
+        return None
+    low, high = (_energy(layer, names, f"{p:g}") for p in points)
+    size = points[1] - points[0]
+    scaled = plain.terms if size == 1.0 or not plain.terms else ((PLUS, Product((Number(size), Call("", (plain,))))),)
+    return Call("sigmoid", (Sum((*scaled, (PLUS, low), (MINUS, high))),))
+
+
+def _energy(layer: Layer, names: list[str], value: str) -> Word:
+    unit = f"{layer.name}_{''.join(names[: len(layer.shape)])}" if layer.shape else layer.name
+    return Word(f"E({unit} = {value})")
 
 
 def _at_value(monomial: Monomial, unit: At, layer: Layer, value: Value, one_hot: bool, rules: Rules) -> Monomial:

@@ -123,7 +123,7 @@ def unproven(
             f"not normalisable: the {what} of `{layer.name}` is not provably positive for every unit: not for {bare}{where}",
             (touching[0].spans[0] if touching else layer.span),
             f"add {example} to the energy: that is another model, in which this term holds the layer",
-            note,
+            note if touching else (),
         )
 
 

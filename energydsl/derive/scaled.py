@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from energydsl.derive.joint import unbounded_pairs
-from energydsl.derive.jointly import unconfined, without_conditional
 from energydsl.derive.normalisable import normalisation_problems
+from energydsl.derive.several_units import unconfined, without_conditional
 from energydsl.diagnostics import Diagnostic
 from energydsl.domains import Family
 from energydsl.energy.terms import BASE, Energy

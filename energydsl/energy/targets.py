@@ -146,7 +146,25 @@ def aim(
     solved = monomial.replace_binders(solution)
     solved = replace(solved, loops=tuple(loop for loop in monomial.loops if loop.name not in solution))
     outputs = tuple(Index.of(output(k)) for k in range(len(target)))
-    return Contribution(label, solved, outputs, flat, True, term)
+    return Contribution(label, _unwrapped(solved, shape), outputs, flat, True, term)
+
+
+def _unwrapped(monomial: Monomial, shape: tuple[int, ...]) -> Monomial:
+    """A monomial in which `i % n` is i wherever i runs over 0, ..., n - 1."""
+    sizes = {output(k): n for k, n in enumerate(shape)}
+    sizes |= {loop.name: loop.high for loop in monomial.loops if loop.low == 0 and not loop.graph}
+
+    def plain(index: Index) -> Index:
+        found = Index(constant=index.constant)
+        for atom, count in index.terms:
+            whole = isinstance(atom, Wrap) and sizes.get(atom.inner.plain or "") == atom.modulus
+            found = found + (atom.inner if isinstance(atom, Wrap) and whole else Index.of(atom)) * count
+        return found
+
+    factors = tuple(
+        (replace(a, indices=tuple(map(plain, a.indices))) if isinstance(a, At) else a, e) for a, e in monomial.factors
+    )
+    return replace(monomial, factors=factors)
 
 
 def site_of(monomial: Monomial, unit: At, shape: tuple[int, ...], rules: Rules, keep: bool = True) -> Monomial:

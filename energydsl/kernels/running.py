@@ -59,8 +59,8 @@ def _term(term: Term, points: tuple[float, float], forms: Forms, lowered: Lowere
     sizes = {n: (loops[n].low, loops[n].high) for n in axes}
     arrays = tuple(lowered(m, axes, sizes) for m in reader.arrays)
     low, high = points
-    change = products(change_of(function, low, high))
-    return FormTerm(term.label, monomial.coefficient / (high - low), change, tuple(reader.forms), arrays)
+    number, change = without_number(products(change_of(function, low, high)))
+    return FormTerm(term.label, number * monomial.coefficient / (high - low), change, tuple(reader.forms), arrays)
 
 
 class _Reader:
@@ -204,11 +204,25 @@ def _binomial(m: Var, d: Var, exponent: int, low: float, high: float) -> Scalar:
     weights = {k: math.comb(exponent, k) * (high**k - low**k) for k in range(1, exponent + 1)}
     kept = [k for k, weight in weights.items() if weight]
     first, last = kept[0], kept[-1]
-    total: Scalar = Num(weights[first])
+    total: Scalar = Num(1.0)
     for before, k in itertools.pairwise(kept):
-        total = total * _natural(m, k - before) + Num(weights[k]) * _natural(d, k - first)
-    result = total * _natural(d, first)
-    return result * _natural(m, exponent - last) if last < exponent else result
+        number, power = weights[k] / weights[first], _natural(d, k - first)
+        higher = _natural(m, k - before) if total == Num(1.0) else total * _natural(m, k - before)
+        total = higher + (power if number == 1.0 else Num(number) * power)
+    result = _natural(d, first) if total == Num(1.0) else total * _natural(d, first)
+    return Num(weights[first]) * (result * _natural(m, exponent - last) if last < exponent else result)
+
+
+def without_number(function: Scalar) -> tuple[float, Scalar]:
+    """A formula as a number, which a sum over entries is multiplied by at its end, and the rest."""
+    match function:
+        case Op(name="multiply", arguments=(Num(value=value), rest)):
+            inner, left = without_number(rest)
+            return value * inner, left
+        case Op(name="multiply", arguments=(left, right)):
+            (a, first), (b, second) = without_number(left), without_number(right)
+            return a * b, first * second
+    return 1.0, function
 
 
 def products(function: Scalar) -> Scalar:

@@ -139,20 +139,22 @@ def as_text(model: Compiled) -> str:
         *(f"  + log sum_{{{', '.join(p.targets)}}} exp(-E[{_bar(p)}])" for p in _conditional(model)),
     ]
     parts += ["", "conditionals", *(f"  {c}" for c in model.derived.conditionals.values())]
+    held = {n for t in model.energy.terms for n in t.monomial.joint_layers()}
+    if held & set(model.derived.conditionals):
+        parts.append(
+            "  E at a value of a unit: the terms of functions of several units that hold it, all else as it is"
+        )
     parts += [
         f"  `{n}` has none that could be drawn from: functions of several units hold it, and samplers follow the slope of log p"
-        for n in model.derived.families
-        if n not in model.derived.conditionals
+        for n in _along_slopes(model)
     ]
     parts += [f"  {c}" for c in recognition(model)]
     parts += [f"  {line}" for line in _couplings(model)]
     parts += [f"  `{c.layer}` is drawn by {c.sampler}" for c in model.derived.conditionals.values() if c.sampler]
     parts += ["", "Gibbs blocks"]
-    parts += [f"  nothing clamped: {_schedule(model, model.derived.schedule(frozenset()))}"]
+    parts += [f"  nothing clamped: {_moves(model, frozenset())}"]
     if _visible(model) and not model.factorisation:
-        parts += [
-            f"  data clamped:    {_schedule(model, model.derived.schedule(frozenset(_visible(model)))) or 'nothing is free'}"
-        ]
+        parts += [f"  data clamped:    {_moves(model, frozenset(_visible(model)))}"]
     parts += [f"  {line}" for line in _visits(model)]
     parts += [f"  `energydsl augment`, {line}" for line in offers(model)]
     if _visible(model) and any(v.kind == "objective" and v.ok for v in model.derived.verdicts):
@@ -243,6 +245,18 @@ def _conditional(model: Checked) -> tuple[Factor, ...]:
 def _bar(factor: Factor) -> str:
     """`v | h1`, the label of a part's terms."""
     return f"{', '.join(factor.targets)} | {', '.join(factor.given)}"
+
+
+def _along_slopes(model: Compiled) -> list[str]:
+    """The layers that have no conditional."""
+    return [n for n in model.derived.families if n not in model.derived.conditionals]
+
+
+def _moves(model: Compiled, clamped: frozenset[str]) -> str:
+    """What a sweep moves: the blocks, then the layers without a conditional."""
+    moved = [n for n in _along_slopes(model) if n not in clamped]
+    texts = [_schedule(model, model.derived.schedule(clamped)), f"{', '.join(moved)} along the slope" * bool(moved)]
+    return ", then ".join(text for text in texts if text) or "nothing is free"
 
 
 def _schedule(model: Compiled, schedule: Schedule) -> str:

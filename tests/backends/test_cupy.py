@@ -121,8 +121,8 @@ def test_updates_of_the_zoo_are_recorded(zoo_path: Path, device: str) -> None:
         for _ in range(6):
             work.update(data)
         found[backend] = on_host(program, work.state.params)
-        if backend == "cupy":
-            assert work.state.work.graph is not None
+        if backend == "cupy" and set(model.resolved.random_layers()) == set(model.conditionals):
+            assert work.state.work.graph is not None  # trajectories wait for the host
     for name, wanted in found["numpy"].items():
         np.testing.assert_allclose(found["cupy"][name], wanted, rtol=1e-8, atol=1e-10, err_msg=name)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 import energydsl as ed
-from energydsl.kernels import lower
+from energydsl.backends.numba import form_scans
+from energydsl.backends.numba import loader as numba_backend
+from energydsl.kernels import lower, running
 from energydsl.program.states import check_params, random_state
 
 MODELS = {
@@ -100,3 +103,31 @@ def test_forms_drift_no_more_than_their_rounding(backend: str) -> None:
     bound = 60 * sweeps * np.finfo(np.float32).eps * size
     assert drift <= bound
     assert abs(start - anew).max() > 1000 * bound, "the chains moved"
+
+
+def replaced(old: str, new: str, original: Callable[..., list[str]]) -> Callable[..., list[str]]:
+    """What a printer gives, with a text replaced."""
+
+    def mutant(*arguments: Any) -> list[str]:
+        lines = original(*arguments)
+        assert any(old in line for line in lines)
+        return [line.replace(old, new) for line in lines]
+
+    return mutant
+
+
+KERNEL_MISTAKES: dict[str, tuple[str, Any, str, Any]] = {
+    "powers of d wrong": ("dense memory", running, "_natural", lambda base, exponent: base),
+    "the unit before not added": ("softplus", form_scans, "_terms", replaced("moved * ", "0 * ", form_scans._terms)),
+    "windows one entry short": ("patches", form_scans, "_windowed", replaced("[i + 1])", "[i + 1] - 1)", form_scans._windowed)),
+    "windows left as they were": ("patches", form_scans, "_windowed", replaced("(new - value)", "0", form_scans._windowed)),
+}  # fmt: skip
+
+
+@pytest.mark.skipif(not numba_backend.installed(), reason="numba is not installed")
+@pytest.mark.parametrize("mistake", KERNEL_MISTAKES)
+def test_mistake_in_the_kernel_is_seen(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, module, function, mutant = KERNEL_MISTAKES[mistake]
+    monkeypatch.setattr(module, function, mutant)
+    wanted, found = (chains(name, b, 20) for b in ("numpy", "numba"))
+    assert any((found[layer] != values).any() for layer, values in wanted.items())

@@ -13,9 +13,11 @@ from tests.mutants import MUTANTS
 
 
 def test_zoo(zoo_path: Path) -> None:
-    certificate = ed.load(zoo_path).verify()
+    model = ed.load(zoo_path)
+    certificate = model.verify()
     assert certificate.ok, str(certificate)
-    assert len(certificate.checks) >= 8
+    drawn = model.factorisation or set(model.resolved.random_layers()) == set(model.conditionals)
+    assert len(certificate.checks) >= (8 if drawn else 5)
 
 
 def test_there_are_enough_mutants() -> None:
