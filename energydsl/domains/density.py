@@ -93,6 +93,18 @@ class Tail:
 
 
 @dataclass(frozen=True)
+class Standard:
+    """A unit x = location + scale z, of which z has the statistics: functions of z, and x^p, p by statistic, 0 for the functions.
+
+    location, scale: whether there is one; each is then one more number a unit, after its natural parameters.
+    """
+
+    powers: tuple[int, ...]
+    location: bool
+    scale: bool
+
+
+@dataclass(frozen=True)
 class Density:
     """A conditional by its statistics, on [low, high].
 
@@ -101,7 +113,7 @@ class Density:
     breaks: where a statistic has a kink. rate: a bound of how fast the arguments of its functions change.
     place: how a unit follows from the variable of integration, "" where it is that (see `mapped`, which fills the rest too).
     tails: of each side, from what grows fastest on. shift: what is added to each statistic as the panels know it. base: natural
-    parameters with which it is a density.
+    parameters with which it is a density. standard: how the unit follows from one of these statistics, where it is another.
     """
 
     statistics: tuple[Statistic, ...]
@@ -114,6 +126,7 @@ class Density:
     tails: tuple[Tail, ...] = ()
     shift: tuple[float, ...] = ()
     base: tuple[float, ...] = ()
+    standard: Standard | None = None
 
     @property
     def confining(self) -> tuple[int, int]:

@@ -7,7 +7,9 @@ from energydsl.domains.table import UNIFORM, Family
 
 def integrated(density: Density, factorial_base: bool = False) -> Family:
     """The family exp(sum_k eta_k T_k(x)) of some statistics, or of counts with h(x) = 1 / x! before it."""
-    given = (Var("density"), *(Var(f"eta{k + 1}") for k in range(len(density.statistics))))
+    standard = density.standard
+    count = len(density.statistics) + (standard.location + standard.scale if standard else 0)
+    given = (Var("density"), *(Var(f"eta{k + 1}") for k in range(count)))
     return Family(
         name="density",
         powers=(),

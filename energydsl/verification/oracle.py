@@ -93,46 +93,49 @@ class Oracle:
         base = self.base(params, state)
         return beta * (self.energy(params, state) - base) + base
 
-    def kinks(self) -> list[float]:
-        """Where an absolute value of a unit times a number plus a number has its kink."""
-        return [-b / a for t in self.model.energies for b, a in _lines_in_abs(t.expression) if a]
+    def kinks(self, given: Mapping[str, Any]) -> list[float]:
+        """Where an absolute value of a unit times a number plus a number has its kink, for any entry of parameters and inputs, which are given."""
+        found = [line for t in self.model.energies for line in _lines_in_abs(t.expression, given)]
+        return [float(k) for b, a in found for k in np.ravel(-b / np.where(a == 0.0, np.nan, a)) if np.isfinite(k)]
 
 
-def _lines_in_abs(node: Any) -> Iterator[tuple[float, float]]:
+def _lines_in_abs(node: Any, given: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
     """b, a of every abs(a x + b)."""
-    if isinstance(node, ex.Applied) and node.function == "abs" and (line := _line(node.operand)) is not None:
+    if isinstance(node, ex.Applied) and node.function == "abs" and (line := _line(node.operand, given)) is not None:
         yield line
     for part in vars(node).values() if hasattr(node, "span") else ():
         if hasattr(part, "span"):
-            yield from _lines_in_abs(part)
+            yield from _lines_in_abs(part, given)
 
 
-def _line(node: ex.Expression) -> tuple[float, float] | None:
-    """b, a of an expression a x + b of numbers and one unit x; None for any other."""
+def _line(node: ex.Expression, given: Mapping[str, Any]) -> tuple[Any, Any] | None:
+    """b, a of an expression a x + b of numbers, parameters and one unit x; None for any other."""
     match node:
         case ex.Constant(value=value):
             return value, 0.0
+        case ex.Reference(name=name) | ex.Element(base=ex.Reference(name=name)) if name in given:
+            return np.asarray(given[name], float).ravel(), 0.0
         case ex.Reference(kind="layer") | ex.Element(base=ex.Reference(kind="layer")):
             return 0.0, 1.0
         case ex.Negated(operand=operand):
-            line = _line(operand)
+            line = _line(operand, given)
             return None if line is None else (-line[0], -line[1])
         case ex.Added() | ex.Multiplied() | ex.Divided():
-            first, second = _line(node.left), _line(node.right)
+            first, second = _line(node.left, given), _line(node.right, given)
             return None if first is None or second is None else _combined(node, first, second)
     return None
 
 
 def _combined(
-    node: ex.Added | ex.Multiplied | ex.Divided, first: tuple[float, float], second: tuple[float, float]
-) -> tuple[float, float] | None:
+    node: ex.Added | ex.Multiplied | ex.Divided, first: tuple[Any, Any], second: tuple[Any, Any]
+) -> tuple[Any, Any] | None:
     """b, a of what two lines make; None where that is no line."""
     (b, a), (d, c) = first, second
     if isinstance(node, ex.Added):
         return b + d, a + c
     if isinstance(node, ex.Multiplied):
-        return None if a and c else (b * d, a * d + b * c)
-    return (b / d, a / d) if d and not c else None
+        return None if np.any(a) and np.any(c) else (b * d, a * d + b * c)
+    return (b / d, a / d) if np.all(d) and not np.any(c) else None
 
 
 class _Walk:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,13 +20,25 @@ def summed(what: str, density: Density, etas: Sequence[Array], u: Array | float 
     return (tabulated if density.place == COUNTED else integrated)(what, density, etas, u)
 
 
+def relocated(value: Array, m: Any, s: Any, power: int = 1) -> Array:
+    """m + s value, or s^2 value, in the precision of the value."""
+    return put(m + s * value if power == 1 else s * s * value, value)
+
+
 def density_log(density: Density, *etas: Array) -> Array:
     """log of the integral of exp(sum_k eta_k T_k(x))."""
+    if density.standard:
+        inner, _, s, above = density.of_standard(etas)
+        wide: Array = put(summed("log", density, inner), etas[0]) + above
+        return wide + np.log(s) if density.standard[2] else wide
     return put(summed("log", density, etas), etas[0])
 
 
 def density_mean(density: Density, *etas: Array) -> Array:
     """Mean of the density exp(sum_k eta_k T_k(x))."""
+    if density.standard:
+        inner, m, s, _ = density.of_standard(etas)
+        return relocated(put(summed("mean", density, inner), etas[0]), m, s)
     if density.heavy:
         return put(_power(density, etas, 1.0), etas[0])
     return put(summed("mean", density, etas), etas[0])
@@ -33,6 +46,9 @@ def density_mean(density: Density, *etas: Array) -> Array:
 
 def density_variance(density: Density, *etas: Array) -> Array:
     """Variance of the density exp(sum_k eta_k T_k(x))."""
+    if density.standard:
+        inner, _, s, _ = density.of_standard(etas)
+        return relocated(put(summed("variance", density, inner), etas[0]), 0.0, s, 2)
     if density.heavy:
         first, second = (_power(density, etas, n) for n in (1.0, 2.0))
         with silent():
@@ -49,15 +65,25 @@ def _power(density: Density, etas: Sequence[Array], power: float) -> Array:
 
 def density_entropy(density: Density, *etas: Array) -> Array:
     """Entropy of the density exp(sum_k eta_k T_k(x)), in nats."""
+    if density.standard:
+        inner, _, s, _ = density.of_standard(etas)
+        found = put(summed("entropy", density, inner), etas[0])
+        return found + np.log(s) if density.standard[2] else found
     return put(summed("entropy", density, etas), etas[0])
 
 
 def density_mode(density: Density, *etas: Array) -> Array:
     """Where the density exp(sum_k eta_k T_k(x)) is greatest."""
+    if density.standard:
+        inner, m, s, _ = density.of_standard(etas)
+        return relocated(put(summed("mode", density, inner), etas[0]), m, s)
     return put(density.inside(summed("mode", density, etas), etas[0].dtype), etas[0])
 
 
 def density_draw(density: Density, *given: Array, out: Array | None = None) -> Array:
     """A draw of the density exp(sum_k eta_k T_k(x)); given: the natural parameters, then one uniform number a unit."""
     *etas, u = given
+    if density.standard:
+        inner, m, s, _ = density.of_standard(etas)
+        return put(m + s * summed("draw", density, inner, u), u, out)
     return put(density.inside(summed("draw", density, etas, u), u.dtype), u, out)

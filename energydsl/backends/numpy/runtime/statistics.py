@@ -56,6 +56,7 @@ class Density:
     ) -> None:
         self.count, self.factors, self.place, self.low, self.high = count, rows, place, low, high
         self.tail_rows, self.tilt = tails, 0.0
+        self.standard: tuple[tuple[int, ...], bool, bool] | None = None
         self.mapped()
         self.shifts = shift if place else [0.0] * count
         self.shift = np.array(self.shifts, np.float64)
@@ -75,8 +76,39 @@ class Density:
         self.taylor = np.array(table, np.float64)
         self.ends = np.array([-math.inf, *breaks, math.inf] if place else [low, *breaks, high])
 
-    def each(self, x: Array) -> list[Any]:
-        """T_k(x) of every statistic, each of the shape of x."""
+    def standardised(self, powers: Sequence[int], location: bool, scale: bool) -> Density:
+        """The density of units x = location + scale z: these are statistics of z, but for those that are x^p, by powers."""
+        self.standard = tuple(powers), location, scale
+        return self
+
+    def of_standard(self, given: Sequence[Array]) -> tuple[list[Array], Any, Any, Any]:
+        """Natural parameters of z, location, scale, and what the exponent at x is above that at z.
+
+        given: natural parameters of x, then location and scale, where there are such.
+        """
+        assert self.standard is not None
+        powers, location, scale = self.standard
+        m: Any = given[len(powers)] if location else 0.0
+        s: Any = given[-1] if scale else 1.0
+        etas: list[Any] = list(given[: len(powers)])
+        found, above = list(etas), 0.0 * etas[0]
+        for k, p in enumerate(powers):
+            if p:
+                found[k] = etas[k] * s**p
+        for k, p in enumerate(powers):
+            if p and location:
+                above = above + etas[k] * m**p
+                for j in range(1, p):
+                    at = powers.index(j)
+                    found[at] = found[at] + math.comb(p, j) * etas[k] * m ** (p - j) * s**j
+        return found, m, s, above
+
+    def each(self, x: Array, *moved: Array) -> list[Any]:
+        """T_k(x) of every statistic, each of the shape of x; moved: location and scale, where there are such."""
+        if self.standard is not None:
+            powers, location, scale = self.standard
+            z = (x - moved[0] if location else x) / (moved[-1] if scale else 1.0)
+            return [x**p if p else t for p, t in zip(powers, self.along(z, z), strict=True)]
         if self.place in (0, COUNTED):
             return self.along(x, x)
         with silent():
