@@ -7,13 +7,12 @@ A value grows like (down, up) where it is at least -O(|x|^down) and at most O(|x
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from energydsl.derive.signs import sign_of_factors
 from energydsl.domains import DOMAINS
-from energydsl.energy.terms import At, Atom, Monomial
-from energydsl.functions import FUNCTIONS, NONNEGATIVE
+from energydsl.energy.terms import At, Atom, Function, Monomial
+from energydsl.functions import FUNCTIONS, NONNEGATIVE, ElementaryFunction
 from energydsl.model.records import Resolved
 
 # log grows, but more slowly than any power.
@@ -54,6 +53,8 @@ def _grows(atom: Atom, model: Resolved) -> bool:
 
 def _power(atom: Atom, exponent: float, model: Resolved) -> Growth:
     base = _atom(atom, model)
+    if exponent < 0 and isinstance(atom, Function) and atom.function == "" and _away_from_zero(atom, model):
+        return Growth(0.0, 0.0)
     if exponent < 0:
         return Growth(0.0, math.inf) if _sign(atom, model) >= NONNEGATIVE else Growth(math.inf, math.inf)
     if exponent % 2 == 0:
@@ -77,13 +78,27 @@ def _atom(atom: Atom, model: Resolved) -> Growth:
     if function.outgrows:
         return Growth(0.0, math.inf if inner.up > 0 else 0.0)
     if function.positive_only:  # a logarithm
-        apart = _positive_number(atom.argument) and inner.down == 0.0
-        return Growth(0.0 if apart else math.inf, _LOGARITHM if 0 < inner.up < math.inf else inner.up)
+        return Growth(
+            0.0 if _away_from_zero(atom, model) else math.inf, _LOGARITHM if 0 < inner.up < math.inf else inner.up
+        )
     if function.bounds is not None and not function.grows:
         return Growth(0.0, 0.0)
-    rises = max(inner) if function.absolute else inner.up
+    rises = _order(function) * (max(inner) if function.absolute else inner.up)
     return Growth(0.0 if function.sign >= NONNEGATIVE else inner.down, rises)
 
 
-def _positive_number(argument: Iterable[Monomial]) -> bool:
-    return any(not m.factors and m.coefficient > 0 for m in argument)
+def _away_from_zero(function: Function, model: Resolved) -> bool:
+    """Whether an argument is never below a positive number: that number and what is never negative."""
+    numbers = [m for m in function.argument if not m.factors and not m.predicates]
+    rest = [m for m in function.argument if m not in numbers]
+    return sum(m.coefficient for m in numbers) > 0 and all(
+        m.coefficient > 0 and sign_of_factors(m, model) >= NONNEGATIVE for m in rest
+    )
+
+
+def _order(function: ElementaryFunction) -> float:
+    """The power of its argument that a function rises like, by its derivative: the square root like y^(1/2)."""
+    match function.derivative:
+        case ((_, (("", power),)),):
+            return power + 1.0
+    return 1.0

@@ -274,7 +274,7 @@ class _Lowering:
         steps: list[Define | Contract] = []
         accesses: list[Access] = []
         for atom, exponent in monomial.factors:
-            if of_indices(atom) and not has_loops(atom):
+            if atom_binders(atom) and of_indices(atom) and not has_loops(atom):
                 accesses.append(_numbers(atom, exponent, monomial.predicates, sizes, fixed))
                 continue
             if isinstance(atom, At):

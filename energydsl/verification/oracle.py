@@ -164,6 +164,8 @@ class _Walk:
                 return np.swapaxes(self.value(operand, env), 1, 2)
             case ex.Raised(base=base, exponent=exponent):
                 return np.asarray(self.value(base, env) ** exponent)
+            case ex.Applied(function="log", operand=operand):
+                return self.logarithm(operand, env)
             case ex.Applied(function=function, operand=operand):
                 return np.asarray(_FUNCTIONS[function](self.value(operand, env)))
             case ex.Totalled(operand=operand):
@@ -172,6 +174,27 @@ class _Walk:
             case ex.Summed() | ex.ProductOver():
                 return self.reduced(node, env)
         raise AssertionError(node)
+
+    def logarithm(self, node: ex.Expression, env: Mapping[str, int]) -> Array:
+        """log of an expression; where exp in it overflows, from the logs of its parts."""
+        with np.errstate(over="ignore"):
+            found = np.asarray(np.log(self.value(node, env)))
+        if not np.isinf(found).any():
+            return found
+        match node:
+            case ex.Applied(function="exp", operand=operand):
+                return self.value(operand, env)
+            case ex.Added(left=left, right=right):
+                return np.asarray(np.logaddexp(self.logarithm(left, env), self.logarithm(right, env)))
+            case ex.Multiplied(left=left, right=right):
+                return np.asarray(self.logarithm(left, env) + self.logarithm(right, env))
+            case ex.Totalled(operand=operand):
+                whole = self.logarithm(operand, env)
+                return np.asarray(np.logaddexp.reduce(whole.reshape(len(whole), -1), axis=1))
+            case ex.Summed():
+                logs = [self.logarithm(node.body, inner) for inner in self.places(node, env)]
+                return np.asarray(np.logaddexp.reduce(np.broadcast_arrays(*logs)))
+        return found
 
     def leaf(
         self,
@@ -223,12 +246,17 @@ class _Walk:
         """The sum, or product, of the body over all that the binders run over."""
         adds = isinstance(node, ex.Summed)
         total = np.zeros(1) if adds else np.ones(1)
+        for inner in self.places(node, env):
+            value = self.value(node.body, inner)
+            total = total + value if adds else total * value
+        return total
+
+    def places(self, node: ex.Summed | ex.ProductOver, env: Mapping[str, int]) -> Iterator[dict[str, int]]:
+        """All that the binders of a sum or product run over, in their order."""
         above = [b for b in node.binders if isinstance(b, ex.Range) and b.above is not None]
         for inner in self.every(node.binders, dict(env)):
             if all(inner[str(b.above)] + b.strict <= inner[b.name] for b in above):
-                value = self.value(node.body, inner)
-                total = total + value if adds else total * value
-        return total
+                yield inner
 
     def every(self, binders: tuple[ex.AnyBinder, ...], env: dict[str, int]) -> Iterator[dict[str, int]]:
         """All values of the indices of some binders, beside those of `env`."""
