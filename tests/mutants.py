@@ -80,8 +80,11 @@ BINOMIAL = "visible n[2] : integer[0, 4]\nhidden h[2] : binary\nparam W[2, 2]\ne
 ORDINAL = "visible x[2] : integer[-1, 2]\nhidden h[2] : binary\nparam W[2, 2], d[2]\nenergy = sum(d * x^2) - x @ W @ h"
 GAMMA = "visible x[2] : positive\nparam a[2] : positive = 2, b[2] : positive = 1\nenergy = sum((1 - a) * log(3 * x)) + b @ x"
 BETA = "visible x[2] : interval[0, 1]\nparam a[2] : positive = 2, b[2] : positive = 1\nenergy = sum((1 - a) * log(x)) + sum((1 - b) * log(1 - x))"
-SHIFTED = "visible x[2] : real\nparam m[2], b[2] : positive = 1, w[2]\nenergy = sum(b * abs(x - m)) + 0.5 * sum(x^2) - w @ x"
+SHIFTED = (
+    "visible x[2] : real\nparam m[2], b[2] : positive = 1, w[2]\nenergy = sum(b * abs(x - m)) + 0.5 * sum(x^2) - w @ x"
+)
 STEEP = "visible x[2] : real\nparam a[2] : positive = 1\nenergy = 0.5 * sum(x^2) - sum(tanh(a * x))"
+STUDENTS = "visible x[2] : real\nparam b[2] : positive = 1\nenergy = 3 * sum(log(1 + x^2 / b)) + 0.1 * sum(x^2)"
 BUNCHED = "visible n[2] : count\nparam a[2] : positive = 1\nenergy = sum(lgamma(n + 1)) - sum(lgamma(n + 2.5)) + a @ n"
 SQUASHED = "visible v[3] : binary\nparam w[3] = 0.5\nenergy = - sigmoid(0.7) * sum(v * tanh(w))"
 NUMBERED = "visible s[5] : spin\nenergy = sum[n] (n + 0.5)*s[n] + sum[i < k] s[i]*s[k] / (k - i)^2"
@@ -461,6 +464,8 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "draw without its location": (SHIFTED, source('put(m + s * summed("draw"', 'put(s * summed("draw"')),
     "scale taken for its inverse": (STEEP, source("s: Any = given[-1] if scale else 1.0", "s: Any = 1.0 / given[-1] if scale else 1.0")),
     "dx of a scale forgotten": (STEEP, source("wide + np.log(s) if density.standard[2] else wide", "wide")),
+    "dx of the whole line forgotten": (STUDENTS, source("return (1.0 + self.tilt) * log_cosh(y)", "return self.tilt * log_cosh(y)")),
+    "log of a square at half its place": (STUDENTS, source("2.0 * log_cosh(0.5 * y)", "log_cosh(0.5 * y)")),
     # counts by a table
     "n! left out of a table": (BUNCHED, source("return -lgamma(n + 1.0) if weighted", "return 0.0 * n if weighted")),
     "table ended too early": (BUNCHED, source("np.floor(np.exp(high)) + 3.0", "np.floor(np.exp(0.5 * high)) + 3.0")),

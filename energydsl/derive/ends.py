@@ -97,7 +97,7 @@ def _said(layer: Layer, group: list[Tail], beyond: float) -> tuple[str, str]:
         return (
             f"nothing in the energy provably holds `{name}` far out"
             f"{', faster than any power of it' if counted else ''}",
-            f"add a positive multiple of sum({name}) to the energy: that is another model, in which this term holds the layer",
+            f"add a positive multiple of sum({name}{'^2' if low < 0.0 else ''}) to the energy: that is another model, in which this term holds the layer",
         )
     return (
         f"the factor of what grows fastest of `{name}` {'far out' if end > 1e300 else f'near {end:g}'} is not provably positive",

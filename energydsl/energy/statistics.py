@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -85,9 +86,10 @@ def _standard(atom: Function) -> _Moved | None:
         if any(UNIT in entries(a) for a, _ in rest.factors):
             return None
         parts.setdefault(degree, []).append(rest)
-    if all(not m.factors and not m.loops for found in parts.values() for m in found):
-        return None
     top = max(parts)
+    logarithm = FUNCTIONS[atom.function].of_log == ("", 1.0) and top == 2 and 0 in parts
+    if not logarithm and all(not m.factors and not m.loops for found in parts.values() for m in found):
+        return None
     slope = parts[top][0]
     line, numbers = top == 1, all(not m.factors and not m.loops for m in parts.get(0, ()))
     if (
@@ -105,6 +107,12 @@ def _standard(atom: Function) -> _Moved | None:
         for m in parts.get(0, ())
         if line
     )
+    if logarithm:  # log(c + a x^2) = log c + log(1 + z^2)
+        size, ratio = sum(m.coefficient for m in parts[0]), sum(m.coefficient for m in parts[0]) / slope.coefficient
+        if size <= 0.0 or ratio <= 0.0:
+            return None
+        even = (Monomial(size), Monomial(size, factors=((UNIT, 2.0),)))
+        return _Moved((), Monomial(math.sqrt(ratio), factors=inverse), even)
     constant = () if line else tuple(parts.get(0, ()))
     kept = Monomial(slope.coefficient, factors=((UNIT, float(top)),))
     return _Moved(location, Monomial(1.0, factors=inverse) if inverse else None, (*constant, kept))

@@ -332,7 +332,7 @@ def quadrature(layer: Layer, kinks: list[float], exponent: Callable[[Array], Arr
 
     exponent: -log of the density, up to a constant, at some places for some surroundings of the unit, (cases, places). A
     coarse grid says where the mass is; panels there, which end at kinks, are halved until integrals and moments stand still. On a
-    half-line, and between bounds where the density is not finite, all in a variable on the whole line, in which it is smooth.
+    half-line, on the line where it falls like a power, and between bounds where the density is not finite, all in a variable on the whole line, in which it is smooth.
     """
     if layer.domain.name == "count":
         return np.arange(400.0), np.zeros(400)
@@ -340,6 +340,9 @@ def quadrature(layer: Layer, kinks: list[float], exponent: Callable[[Array], Arr
     if layer.domain.name == "interval":
         with np.errstate(all="ignore"):
             whole = not np.isfinite(exponent(np.array(layer.domain.arguments))).all()
+    if layer.domain.name == "real":
+        depth = exponent(np.array([-1e5, 0.0, 1e5]))
+        whole = bool((depth[:, [0, 2]].min(axis=1) - depth[:, 1] < 1e3).any())
     grid = _coarse_grid(layer, whole)
     if grid is None:
         values = unit_values(layer)
@@ -367,6 +370,8 @@ def _unit_of(layer: Layer, t: Array, whole: bool) -> tuple[Array, Array]:
     match layer.domain.name:
         case "positive" if whole:
             return np.exp(t), t
+        case "real" if whole:
+            return np.sinh(t), np.logaddexp(t, -t) - np.log(2.0)
         case "interval" if whole:
             low, high = layer.domain.arguments
             near, far = special.expit(t), special.expit(-t)
@@ -381,6 +386,8 @@ def _variable_of(layer: Layer, x: float) -> float:
     match layer.domain.name:
         case "positive":
             return float(np.log(x)) if x > 0 else -np.inf
+        case "real":
+            return float(np.arcsinh(x))
         case "interval":
             low, high = layer.domain.arguments
             return float(special.logit((x - low) / (high - low))) if low < x < high else np.inf
@@ -391,6 +398,10 @@ def _coarse_grid(layer: Layer, whole: bool) -> Array | None:
     """Values of x, or of a variable on the whole line, fine near 0 and far-reaching; None for a domain of single values."""
     far = np.geomspace(1e-3, 1e6, 181)
     match layer.domain.name:
+        case "real" if whole:
+            return np.concatenate(
+                [-np.geomspace(30, 700, 200)[::-1], np.linspace(-29.95, 29.95, 1199), np.geomspace(30, 700, 200)]
+            )
         case "real":
             return np.concatenate([-far[::-1], [0.0], far])
         case "positive":

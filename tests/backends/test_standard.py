@@ -16,6 +16,10 @@ PROVED = [
     "x[2] : real\nparam m[2], s[2] : positive = 1\nenergy = sum(abs((x - m) / s)) + sum(x^4)",
     "x[2, 2] : real\nparam m[2, 2], a\nenergy = sum[i, j] abs(x[j, i] - m[j, i] + a) + sum(x^2)",
     "x[2] : positive\nparam a[2] : positive = 1\nenergy = sum(x) - sum(tanh(a * x))",
+    "x[3] : real\nparam b[3] : positive = 1\nenergy = 3 * sum(log(1 + x^2 / b))",
+    "x[3] : real\nhidden h[2] : binary\nparam W[3, 2], a[3] : positive = 1, b[3] : positive = 1\n"
+    "energy = sum((a + 1) * log(1 + x^2 / (2 * b))) + 0.5 * sum(x^2) - x @ W @ h",
+    "x[2] : real\nparam a[2] : positive = 1\nenergy = sum((a + 1.2) * log(2 + 3 * x^2))",
     "x[2] : real\ninput g[2] : real\nenergy = 2 * sum(abs(x - g))",
 ]
 
@@ -48,6 +52,48 @@ def test_laplace_with_a_location_is_that_of_scipy(backend: str) -> None:
     for u in (1e-5, 0.2, 0.5, 0.9):
         drawn = program.engine.kernels.density_draw(layer.density, *etas, device(np.full(4, u)))
         np.testing.assert_allclose(host(drawn), wanted.ppf(u), rtol=1e-8, atol=1e-8)
+
+
+def test_students_t_is_that_of_scipy(backend: str) -> None:
+    program = ed.loads(
+        "visible x[5] : real\nparam a[5] : positive = 2, b[5] : positive = 1\nenergy = sum((a + 0.51) * log(1 + x^2 / b))"
+    )
+    program = program.compile(backend, "float64")
+    freedom, size = np.array([0.3, 1.0, 2.5, 5.0, 300.0]), np.array([1.0, 0.01, 400.0, 2.0, 1.0])
+    device, host, layer = program.engine.device, program.engine.host, program.engine.kernels.layers["x"]
+    # (1 + x^2 / b)^-(n + 1) / 2 of n degrees of freedom has the scale sqrt(b / n)
+    etas, wanted = (
+        (device(-0.5 * (freedom + 1)), device(np.sqrt(size))),
+        stats.t(freedom, scale=np.sqrt(size / freedom)),
+    )
+    np.testing.assert_allclose(host(layer.log_partition(*etas)), -wanted.logpdf(0.0), rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(host(layer.entropy(*etas)), wanted.entropy(), rtol=1e-8)
+    np.testing.assert_allclose(host(layer.mode(*etas)), 0.0, atol=1e-6)
+    variance = host(layer.variance(*etas))
+    assert np.isinf(variance[:2]).all()
+    np.testing.assert_allclose(variance[2:], wanted.var()[2:], rtol=1e-8)
+    assert np.isnan(host(layer.mean(*etas))[:2]).all()
+    np.testing.assert_allclose(host(layer.mean(*etas))[2:], 0.0, atol=1e-6)
+    for u in (1e-5, 0.2, 0.5, 0.9):
+        drawn = program.engine.kernels.density_draw(layer.density, *etas, device(np.full(5, u)))
+        np.testing.assert_allclose(host(drawn), wanted.ppf(u), rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("energy", "code"),
+    [
+        ("0.5 * sum(log(1 + x^2 / b))", "E0311"),
+        ("sum(a * log(1 + x^2 / b))", "E0311"),
+        ("- sum(log(1 + x^2 / b)) + sum(x)", "E0311"),
+        ("3 * sum(log(1 + x + x^2))", "E0310"),
+        ("3 * sum(log(x)) + sum(x^2)", "E0310"),
+        ("3 * sum(log(b + x^2))", "E0310"),
+    ],
+)
+def test_a_tail_that_is_too_heavy_is_refused(energy: str, code: str) -> None:
+    with pytest.raises(ed.ModelError) as error:
+        ed.loads(f"visible x[2] : real\nparam a[2] : positive = 2, b[2] : positive = 1\nenergy = {energy}")
+    assert {d.code for d in error.value.diagnostics} == {code}
 
 
 def test_a_location_is_learned() -> None:

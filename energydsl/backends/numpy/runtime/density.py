@@ -10,7 +10,7 @@ import numpy as np
 
 from energydsl.backends.numpy.runtime.arrays import Array, put, silent
 from energydsl.backends.numpy.runtime.panels import integrated
-from energydsl.backends.numpy.runtime.quadrature import COUNTED
+from energydsl.backends.numpy.runtime.quadrature import COUNTED, WHOLE_LINE
 from energydsl.backends.numpy.runtime.statistics import Density
 from energydsl.backends.numpy.runtime.tabulated import tabulated
 
@@ -38,26 +38,41 @@ def density_mean(density: Density, *etas: Array) -> Array:
     """Mean of the density exp(sum_k eta_k T_k(x))."""
     if density.standard:
         inner, m, s, _ = density.of_standard(etas)
-        return relocated(put(summed("mean", density, inner), etas[0]), m, s)
-    if density.heavy:
-        return put(_power(density, etas, 1.0), etas[0])
-    return put(summed("mean", density, etas), etas[0])
+        return relocated(_mean(density, inner), m, s)
+    return _mean(density, etas)
 
 
 def density_variance(density: Density, *etas: Array) -> Array:
     """Variance of the density exp(sum_k eta_k T_k(x))."""
     if density.standard:
         inner, _, s, _ = density.of_standard(etas)
-        return relocated(put(summed("variance", density, inner), etas[0]), 0.0, s, 2)
+        return relocated(_variance(density, inner), 0.0, s, 2)
+    return _variance(density, etas)
+
+
+def _mean(density: Density, etas: Sequence[Array]) -> Array:
+    if density.place == WHOLE_LINE and density.heavy:
+        held = np.where(np.isinf(_power(density, etas, 1.0)), math.nan, 0.0)
+        return put(summed("mean", density, etas) + held, etas[0])
     if density.heavy:
-        first, second = (_power(density, etas, n) for n in (1.0, 2.0))
+        return put(_power(density, etas, 1.0), etas[0])
+    return put(summed("mean", density, etas), etas[0])
+
+
+def _variance(density: Density, etas: Sequence[Array]) -> Array:
+    if density.heavy:
+        second = _power(density, etas, 2.0)
+        if density.place == WHOLE_LINE:
+            first, second = summed("mean", density, etas), second - 1.0
+        else:
+            first = _power(density, etas, 1.0)
         with silent():
             return put(np.where(np.isinf(second), second, second - first**2), etas[0])
     return put(summed("variance", density, etas), etas[0])
 
 
 def _power(density: Density, etas: Sequence[Array], power: float) -> Array:
-    """<x^power> as the ratio of two integrals; infinite where only the one below the line is finite."""
+    """<x^power>, or of sqrt(1 + x^2) on the whole line, as the ratio of two integrals; infinite where only the one below the line is finite."""
     below, above = (summed("log", d, etas) for d in (density, density.times_unit(power)))
     with silent():
         return np.where(np.isnan(above) & ~np.isnan(below), math.inf, np.exp(above - below))

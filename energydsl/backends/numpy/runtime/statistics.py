@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 
 from energydsl.backends.numpy.runtime.arrays import Array, silent
 from energydsl.backends.numpy.runtime.functions import lgamma, log_cosh, sigmoid, softplus
-from energydsl.backends.numpy.runtime.quadrature import BOUNDED, COUNTED, HALF_LINE, PANEL_HIGH
+from energydsl.backends.numpy.runtime.quadrature import BOUNDED, COUNTED, HALF_LINE, PANEL_HIGH, WHOLE_LINE
 
 
 def capped(y: Array) -> Array:
@@ -27,6 +27,7 @@ def log_sigmoid(y: Array) -> Array:
 
 _SHAPES = (
     *(lambda y: y, np.abs, np.tanh, sigmoid, softplus, np.sin, np.cos, np.exp, capped, capped, log_sigmoid),
+    lambda y: 2.0 * log_cosh(0.5 * y),
     *(np.log, np.sqrt, lambda y: lgamma(y), lambda y: log_cosh(y)),
 )
 
@@ -108,11 +109,21 @@ class Density:
         if self.standard is not None:
             powers, location, scale = self.standard
             z = (x - moved[0] if location else x) / (moved[-1] if scale else 1.0)
-            return [x**p if p else t for p, t in zip(powers, self.along(z, z), strict=True)]
+            return [x**p if p else t for p, t in zip(powers, self.plain_each(z), strict=True)]
+        return self.plain_each(x)
+
+    def plain_each(self, x: Array) -> list[Any]:
+        """The same of a unit that is not moved."""
         if self.place in (0, COUNTED):
             return self.along(x, x)
         with silent():
-            y = np.log(x) if self.place == HALF_LINE else np.log(x - self.low) - np.log(self.high - x)
+            y = (
+                np.arcsinh(x)
+                if self.place == WHOLE_LINE
+                else np.log(x)
+                if self.place == HALF_LINE
+                else np.log(x - self.low) - np.log(self.high - x)
+            )
             return [t + shift for t, shift in zip(self.along(y, x), self.shifts, strict=True)]
 
     def along(self, y: Array, x: Array) -> list[Any]:
@@ -138,10 +149,12 @@ class Density:
     @property
     def heavy(self) -> bool:
         """Whether the density falls like a power far out, or little faster, so that its moments lie where it has no mass."""
-        return self.place == HALF_LINE and not any(r[0] > 0 and r[1] > 0.0 and r[5] for r in self.tail_rows)
+        return self.place in (HALF_LINE, WHOLE_LINE) and not any(
+            r[0] > 0 and r[1] > 0.0 and r[5] for r in self.tail_rows
+        )
 
     def times_unit(self, power: float) -> Density:
-        """The density multiplied by a power of the unit, on a half-line."""
+        """The density multiplied by a power of the unit x, on a half-line, and of sqrt(1 + x^2) on the whole."""
         found = copy(self)
         found.tilt = power
         found.mapped()
@@ -149,7 +162,7 @@ class Density:
 
     def inside(self, x: Array, dtype: DTypeLike) -> Array:
         """Draws kept off the ends at which they have no logarithm, by as little as numbers of a precision can."""
-        if self.place in (0, COUNTED):
+        if self.place in (0, COUNTED, WHOLE_LINE):
             return x
         single = np.dtype(dtype).itemsize == 4
         tiny, eps = (2.0**-126, 2.0**-23) if single else (2.0**-1022, 2.0**-52)
@@ -160,6 +173,9 @@ class Density:
         """The unit at values of the variable of integration."""
         if self.place == HALF_LINE:
             return capped(y)
+        if self.place == WHOLE_LINE:
+            found: Array = np.sinh(np.clip(y, -PANEL_HIGH, PANEL_HIGH))
+            return found
         return self.low + (self.high - self.low) * sigmoid(y) if self.place == BOUNDED else y
 
     def log_base(self, n: Array) -> Array:
@@ -171,6 +187,8 @@ class Density:
         """log dx/dy, without its shift."""
         if self.place == HALF_LINE:
             return (1.0 + self.tilt) * y
+        if self.place == WHOLE_LINE:
+            return (1.0 + self.tilt) * log_cosh(y)
         return log_sigmoid(y) + log_sigmoid(-y) if self.place == BOUNDED else 0.0
 
 
