@@ -284,7 +284,8 @@ class LayerPrinter:
 
     def split_fields(self, layer: LayerKernels) -> Lines:
         """The fields as they are, and nothing that is the same for all chains."""
-        zeros = ", ".join("0.0" for kernel in layer.fields if not kernel.plain)
+        natural = len(layer.etas) - sum(kernel.plain for kernel in layer.fields)
+        zeros = ", ".join(["0.0"] * natural)
         return split_function(layer.layer, [f"    return fields__{layer.layer}(p, x, s, w), ({zeros},)"])
 
 
