@@ -35,7 +35,8 @@ def patches(split: Split, count: int, seed: int) -> Any:
     """(count, 64): patches at random places of random digits, those of a standard deviation above 0.15."""
     whole = ed.loads("visible v[28, 28] : interval[0, 1]\nenergy = sum(v)")
     images = ed.load_data(whole, ["digits"], split).arrays["v"]
-    rng, found = np.random.default_rng(seed), []
+    rng = np.random.default_rng(seed)
+    found: list[Any] = []
     while len(found) < count:
         image, (top, left) = images[rng.integers(len(images))], rng.integers(0, 28 - SIDE + 1, 2)
         patch = image[top : top + SIDE, left : left + SIDE]

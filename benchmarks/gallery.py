@@ -18,6 +18,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter
 from scipy.special import softmax
+from scipy.stats import gamma
 
 import energydsl as ed
 
@@ -244,14 +245,81 @@ def mean_covariance_rbm(figure: Figure) -> None:
 
 @picture
 def spike_slab_rbm(figure: Figure) -> None:
-    """The same two lines: a spike chooses a direction, its slab how far to go."""
-    data = crossed()
-    program = compiled("spike_slab_rbm", {"I": 2, "J": 4})
-    start = program.init(seed=1) | {"L": np.float64(8.0), "W": RNG(0).normal(size=(2, 4))}
-    run = trained(program, data, 150, 0.03, ed.PCD(k=5, chains=500), params=start)
-    left, right = figure.subplots(1, 2)
-    scatter(left, data, 4, "data")
-    scatter(right, moved(program, run.params, 2000, 300)["v"], 4, "samples")
+    """Two directions, each used now and then: a spike says whether, its slab how much. Samples, by the spikes that are on."""
+    directions = np.array([[0.96, -0.28], [0.28, 0.96]])
+    params = {"W": 7.7 * directions, "b": np.full(2, -2.5), "L": np.float64(16.0), "a": np.float64(4.0)}
+    state = moved(compiled("spike_slab_rbm", {"I": 2, "J": 2}), params, 3000, 500)
+    for axis, spikes in zip(figure.subplots(1, 4), product([0, 1], repeat=2), strict=True):
+        scatter(axis, state["v"][(state["h"] == spikes).all(axis=1)], 4, f"h = {spikes}")
+
+
+@picture
+def sparse_coding(figure: Figure) -> None:
+    """A dictionary of eight bars of 4 x 4 pixels, and eight samples of images: most codes are small, a few are not."""
+    lines = np.eye(4)
+    bars = np.concatenate([np.repeat(lines[:, None], 4, axis=1), np.repeat(lines[:, :, None], 4, axis=2)])
+    program = compiled("sparse_coding", {"I": 16, "J": 8})
+    params = {"W": bars.reshape(8, 16).T, "s": np.float64(0.2)}
+    found = moved(program, params, 8, 300, sampler="hmc")["x"].reshape(-1, 4, 4)
+    images(figure, [("dictionary", bars), ("samples", found / 3)], cmap="RdBu", vmin=-1, vmax=1)
+
+
+@picture
+def k_pairwise(figure: Figure) -> None:
+    """How many of 16 neurons fire at once, where a common drive makes silence and bursts likely: data, and exact models with and without the table."""
+    rng = RNG(0)
+    drive = np.where(rng.random((4000, 1)) < 0.12, 1.5, -2.5) + rng.normal(size=(4000, 1)) / 2
+    data = (rng.random((4000, 16)) < 1 / (1 + np.exp(-drive))).astype(float)
+    program = compiled("k_pairwise", {"N": 16})
+    axis, states = figure.subplots(), np.array(list(product([0.0, 1.0], repeat=16)))
+    total = np.arange(17)
+    axis.semilogy(total, np.bincount(data.sum(axis=1).astype(int), minlength=17) / 4000, "k.", label="data")
+    pairwise = (
+        (ROOT / "models/k_pairwise.energy")
+        .read_text()
+        .replace("param   J", "param   V[M] : frozen, J")
+        .replace(", V[M]\n", "\n")
+    )
+    for name, model in (("K-pairwise", program), ("pairwise", ed.loads(pairwise).compile())):
+        run = trained(model, data, 60, 0.02)
+        log_p = -model.energy(run.params, {"v": states}).astype(float)
+        p = np.exp(log_p - log_p.max())
+        axis.semilogy(total, np.bincount(states.sum(axis=1).astype(int), p / p.sum()), label=name)
+    axis.set_ylim(1e-5, 1)
+    axis.legend(fontsize=8)
+    plain(axis, "", "neurons that fire", "probability")
+
+
+@picture
+def beta_harmonium(figure: Figure) -> None:
+    """One latent pulls the left half to 1 and the other half to 0, a second one the other way round: 20 samples, a row each."""
+    side = np.arange(16) < 8
+    params = {"W": 6.0 * np.stack([side, ~side], axis=1), "U": 6.0 * np.stack([~side, side], axis=1)}
+    params |= {"a": np.full(16, 0.2), "b": np.full(16, 0.2), "c": np.full(2, 36.0)}
+    found = moved(compiled("beta_harmonium", {"I": 16, "J": 2}), params, 20, 30)["x"]
+    axis = figure.subplots()
+    axis.imshow(found, cmap="viridis", vmin=0, vmax=1, aspect="auto")
+    plain(axis, "", "unit", "sample")
+
+
+@picture
+def gamma_harmonium(figure: Figure) -> None:
+    """One latent makes all waiting times short: those of 400 samples, and the two Gammas that they are drawn from."""
+    program = compiled("gamma_harmonium", {"I": 3, "J": 1})
+    params = {
+        "W": np.zeros((3, 1)),
+        "U": np.full((3, 1), 3.0),
+        "a": np.full(3, 4.0),
+        "b": np.ones(3),
+        "c": np.array([21.5]),
+    }
+    x = moved(program, params, 400, 30)["x"][:, 0]
+    axis, line = figure.subplots(), np.linspace(0, 14, 200)
+    axis.hist(x, bins=np.linspace(0, 14, 43).tolist(), density=True, color="0.8")
+    for rate in (1.0, 4.0):
+        axis.plot(line, gamma.pdf(line, 5, scale=1 / rate), lw=1, label=f"Gamma(5, rate {rate:g})")
+    axis.legend(fontsize=8)
+    plain(axis, "", "waiting time", "density")
 
 
 # --- sequences
@@ -267,8 +335,9 @@ def protein_potts(figure: Figure) -> None:
         x[:, site] = np.where(rng.random(3000) < 0.75, x[:, site - 1], rng.integers(0, states, 3000))
     hot = np.eye(states)[x]
     run = trained(compiled("protein_potts", {"N": sites, "K": states}), hot, 20, 0.02)
-    centred = run.params["J"] - run.params["J"].mean(axis=2, keepdims=True)
-    strength = np.linalg.norm(centred - centred.mean(axis=3, keepdims=True), axis=(2, 3))
+    centred = run.params["J"] - run.params["J"].mean(axis=1, keepdims=True)
+    strength = np.zeros((sites, sites))
+    strength[np.triu_indices(sites, 1)] = np.linalg.norm(centred - centred.mean(axis=2, keepdims=True), axis=(1, 2))
     excess = np.einsum("rna,rmb->nmab", hot, hot) / 3000 - 1 / states**2
     correlated = np.linalg.norm(excess, axis=(2, 3)) * (1 - np.eye(sites))
     left, right = figure.subplots(1, 2)
@@ -373,7 +442,8 @@ def max_cut(figure: Figure) -> None:
 def parity_check(figure: Figure) -> None:
     """Bits sent through Gaussian noise: the share that is wrong as received, and by the exact posterior of the Hamming code."""
     words = np.array(list(product([-1.0, 1.0], repeat=7)))
-    words = words[np.all([words[:, c].prod(axis=1) == 1 for c in ([0, 2, 4, 6], [1, 2, 5, 6], [3, 4, 5, 6])], axis=0)]
+    checks = [[(i + k) % 7 for k in (0, 3, 5, 6)] for i in range(7)]
+    words = words[np.all([words[:, c].prod(axis=1) == 1 for c in checks], axis=0)]
     program, rng = compiled("parity_check", J=20), RNG(0)
     noises, raw, decoded = np.linspace(0.3, 1, 8), [], []
     for noise in noises:
@@ -439,7 +509,10 @@ def triangular_antiferromagnet(figure: Figure) -> None:
     """18 x 18 spins at K = 3, and the bonds that are not satisfied: one of each triangle, and no two pictures are alike."""
     axis = figure.subplots()
     s = moved(compiled("triangular_antiferromagnet", {"L": 18}, K=3), {}, 1, 500)["s"][0]
-    place = lambda i, j: (j + i / 2, i * np.sqrt(3) / 2)  # noqa: E731
+
+    def place(i: int, j: int) -> tuple[float, float]:
+        return j + i / 2, i * 0.75**0.5
+
     for i, j in product(range(18), repeat=2):
         for k, m in ((i + 1, j), (i, j + 1), (i + 1, j - 1)):
             if k < 18 and 0 <= m < 18 and s[i, j] == s[k, m]:
@@ -493,10 +566,22 @@ def gaussian_mixture(figure: Figure) -> None:
     x = centres[k] + widths[k] * rng.normal(size=(2000, 2))
     program = compiled("gaussian_mixture")
     start = program.init(seed=0) | {"m": centres / 2}
-    run = trained(program, x, 60, 0.05, ed.PCD(k=2, chains=500), params=start)
+    run = trained(program, x, 60, 0.05, ed.CD(k=1), params=start)
     left, right = figure.subplots(1, 2)
     scatter(left, x, 5.5, "data")
     density(right, program.free_energy(run.params, {"x": plane(5.5).reshape(-1, 2)}).reshape(161, 161), 5.5, "log p")
+
+
+@picture
+def rasch(figure: Figure) -> None:
+    """Ten questions, answered by 3000 people: their difficulty, planted and found."""
+    rng, difficulty = RNG(0), np.linspace(-2, 2, 10)
+    answers = rng.random((3000, 10)) < 1 / (1 + np.exp(difficulty - rng.normal(size=(3000, 1))))
+    run = trained(compiled("rasch"), answers.astype(float), 40, 0.02, ed.WakeSleep())
+    axis = figure.subplots()
+    axis.plot(difficulty, difficulty, color="0.7", lw=1)
+    axis.plot(difficulty, run.params["d"], "o", ms=4)
+    plain(axis, "", "difficulty, planted", "found")
 
 
 @picture
@@ -505,6 +590,15 @@ def sigmoid_belief(figure: Figure) -> None:
     program = compiled("sigmoid_belief", {"I": 16, "J": 16, "K": 8})
     run = trained(program, np.tile(bars_and_stripes(4), (30, 1)), 1000, 0.01, ed.WakeSleep())
     found = moved(program, run.params, 20, 1)["v"].reshape(-1, 4, 4)
+    images(figure, [("", found[:10]), ("", found[10:])], vmin=0, vmax=1)
+
+
+@picture
+def fvbn(figure: Figure) -> None:
+    """Trained on digits of 8 x 8 pixels by the exact gradient: 20 samples, each drawn in one pass, pixel by pixel in the order of the rows."""
+    program = compiled("fvbn", {"N": 64})
+    run = trained(program, digits(8).reshape(-1, 64) > 0.5, 60, 0.01, ed.WakeSleep())
+    found = moved(program, run.params, 20, 1)["v"].reshape(-1, 8, 8)
     images(figure, [("", found[:10]), ("", found[10:])], vmin=0, vmax=1)
 
 

@@ -85,7 +85,7 @@ def main() -> None:
     rows = ed.sample(program, n=ROWS, steps=1, params=truth, sampler="tree", seed=0)["x"]
 
     true_run = ed.train(program, rows, "cd", epochs=0, params=truth)
-    ideal = ed.evaluate(true_run, rows, "exact").rows
+    ideal = np.asarray(ed.evaluate(true_run, rows, "exact").rows)
     recursions = [forward_backward(truth, x) for x in rows]
     off = abs(ideal - (np.array([log for log, _ in recursions]) - log_z(truth, steps))).max()
     marginals = program.marginals(truth, {"x": rows})["z"]
@@ -97,7 +97,7 @@ def main() -> None:
     for seed in range(1, options.starts + 1):
         since = time.perf_counter()
         run = ed.train(program, rows, method, rate, epochs=options.epochs, batch=200, seed=seed, validation=0.0)
-        gain = float((ed.evaluate(run, rows, "exact").rows - ideal).mean())
+        gain = float((np.asarray(ed.evaluate(run, rows, "exact").rows) - ideal).mean())
         fits.append((gain, run.params))
         print(
             f"start {seed}: log-likelihood of these sequences less that under the truth {gain:+.3f} nats each ({time.perf_counter() - since:.0f} s)"

@@ -101,7 +101,8 @@ def _checked(module: tree.Module, overrides: Overrides) -> Checked:
         _refuse(problems)
         factorisation, of_parts = factorise(resolved, overrides)
         problems += of_parts
-        energy = joint_energy(resolved)
+        _refuse(problems)
+        energy = joint_energy(resolved, factorisation)
     else:
         problems += _derive.check(resolved, energy)
     _refuse(problems)
@@ -148,5 +149,5 @@ def verify(compiled: Compiled, seed: int, backend: Backend) -> Certificate:
     if not isinstance(compiled.derived, Network):
         return certify(compiled.derived, small, listed, seed, backend)
     parts, _ = factorise(small, overrides)
-    network = derive_network(small, joint_energy(small), parts)
+    network = derive_network(small, joint_energy(small, parts), parts)
     return certify_network(compiled.derived, network, listed, seed, backend)

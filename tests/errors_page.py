@@ -61,8 +61,8 @@ CODES = {
     "E0301": ("A block of the schedule whose units depend on one another.", "Put them into two blocks, or visit the layer by parts: `x*`."),
     "E0302": ("A schedule that misses or repeats a layer, or names one that is never sampled.", "List every sampled layer once."),
     "E0303": (
-        "A directed part whose targets are coupled with one another, or arrows in a circle.",
-        "Remove the coupling among the targets, or use `--`.",
+        "A directed part whose targets are coupled with one another, arrows in a circle, or a layer that is given itself without an order.",
+        "Remove the coupling among the targets, use `--`, or bind the units of the layer in order: `sum[j < i]`.",
     ),
     "E0310": (
         "A conditional that has no closed form and cannot be integrated either: the innermost factor is shown.",

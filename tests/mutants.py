@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 import energydsl.derive
+import energydsl.derive.directed.problems
 import energydsl.graph.colouring
+import energydsl.model.in_order
 import energydsl.verification.certificate
 from energydsl.augment import expand as auxiliary
 from energydsl.augment.rule import Match
@@ -22,6 +24,7 @@ from energydsl.augment.write import number, times
 from energydsl.backends.numpy.printer import Printer
 from energydsl.backends.text import Printed
 from energydsl.derive import conditionals, differences
+from energydsl.derive.directed.network import Factor
 from energydsl.derive.records import BlockPart
 from energydsl.domains import DOMAINS, FAMILIES, mapped
 from energydsl.domains.scalar import Num, Op, apply
@@ -31,6 +34,7 @@ from energydsl.energy.expand import Expander
 from energydsl.energy.terms import At, Energy, Term
 from energydsl.functions import FUNCTIONS
 from energydsl.graph.colouring import UnitColouring
+from energydsl.model import ordering
 from energydsl.model.indices import Index
 from energydsl.program import exact, gradients, marginals
 from energydsl.program.directed import Conditional, Directed
@@ -59,6 +63,7 @@ NAMED = "visible v[4] : binary\nhidden h[3] : binary\nparam W[4, 3], b[4]\nenerg
 CURVED = "visible v[3] : binary\nparam w[3] : positive = 1\nenergy = - sum(v * w^3) - sum(exp(w) * v)"
 CONV = "dim N = 4, K = 2, M = N - K + 1\nvisible v[N] : binary\nhidden h[M] : binary\nparam W[K]\nenergy = - sum[i, p] h[i]*W[p]*v[i + p]"
 INNER = "visible x[4] : binary\nparam a[4]\nenergy = sum(exp(a * x)) / (1 + exp(sum(a)))"
+IN_ORDER = "visible v[4] : binary\nparam W[4, 4], b[4]\nenergy v | v = - b @ v - sum[j < i] v[i]*W[i, j]*v[j]"
 BELIEF = "visible v[3] : binary\nhidden h1[2] : binary\nhidden h2[2] : binary\nlayers v <- h1 -- h2"
 WAITING = "visible x[3] : positive\nparam a[3] : positive = 1\nenergy = a @ x"
 RECTIFIED = (
@@ -113,6 +118,12 @@ ENERGETIC = "visible x[2] : real\nparam W[2, 3], c[3]\nenergy = sum(x^2) + sum(s
 def set_to(module: Any, name: str, make: Callable[[Any], Any]) -> Patch:
     """Replace `module.name` by what `make` makes of it."""
     return lambda monkeypatch: monkeypatch.setattr(module, name, make(getattr(module, name)))
+
+
+def backwards(monkeypatch: Any) -> None:
+    """Places in the order from the last to the first, everywhere."""
+    for module in (energydsl.model.in_order, energydsl.derive.directed.problems):
+        monkeypatch.setattr(module, "before", lambda a, b, *rest: ordering.before(b, a, *rest))
 
 
 def without_parts(original: Any) -> Any:
@@ -475,6 +486,10 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "conditional part not normalised": (BELIEF, set_to(Conditional, "log_probability", lambda f: lambda self, p, x, s: -summed_out(self.engine, self.params(p), {n: x[n] for n in self.engine.model.layers}, s, ()))),
     "beta lost in the directed parts": (BELIEF, set_to(Directed, "settings", lambda f: lost_below(f))),
     "a directed part left out of the joint": (BELIEF, set_to(Directed, "log_weights", lambda f: without_parts(f))),
+    # units drawn in order
+    "units in order drawn all at once": (IN_ORDER, set_to(Factor, "derive", lambda f: lambda self: energydsl.derive.derive(self.model, self.energy))),
+    "units in order drawn from the last": (IN_ORDER, backwards),
+    "units before left out of the likelihood": (IN_ORDER, set_to(Conditional, "inputs", lambda f: lambda self, x: {n: np.zeros_like(a) for n, a in f(self, x).items()})),
     # beta, weights, kernels
     "beta lost in one direction": (RBM, source('scale = s.beta * s.weights["energy"]', 'scale = s.weights["energy"]', 1)),
     "term weight lost in the field": (NAMED, source('s.weights["coupling"]', "1.0", 1)),

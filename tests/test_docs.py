@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -97,6 +98,17 @@ def test_files_that_the_docs_name_exist() -> None:
             assert found or name in EXAMPLES, f"{page.name} names {name}"
         for name in linked:
             assert (page.parent / name).exists(), f"{page.name} links to {name}"
+
+
+def test_the_gallery_is_that_of_the_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equations are those of the files; every picture is shown, and all of them together are small."""
+    pytest.importorskip("matplotlib")
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    gallery = importlib.import_module("gallery")
+    page, files = (ROOT / "docs" / "gallery.md").read_text(), sorted((ROOT / "docs" / "gallery").iterdir())
+    assert page == gallery.page(), "python benchmarks/gallery.py NAME writes it anew, and draws NAME"
+    assert [f.name for f in files] == sorted(f"{name}.png" for name in gallery.PICTURES)
+    assert sum(f.stat().st_size for f in files) < 1_500_000
 
 
 def test_readme_names_every_command() -> None:

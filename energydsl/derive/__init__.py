@@ -19,11 +19,10 @@ from energydsl.derive.records import Conditional, FreeEnergy, Gradient, Schedule
 from energydsl.derive.several_units import reference, without_conditional
 from energydsl.diagnostics import Diagnostic
 from energydsl.domains import Family
-from energydsl.energy.canonical import canonical_terms
 from energydsl.energy.terms import Energy
 from energydsl.graph.colouring import UnitColouring, unit_colouring
 from energydsl.graph.terms import interactions
-from energydsl.model.records import EnergyTerm, Resolved
+from energydsl.model.records import Resolved
 
 
 @dataclass(frozen=True)
@@ -65,9 +64,8 @@ def check(model: Resolved, energy: Energy) -> list[Diagnostic]:
 
 
 def check_directed(model: Resolved, undirected: Energy) -> list[Diagnostic]:
-    """What directed parts are refused for: E0303, E0310."""
-    energies = [canonical_terms(model, (EnergyTerm("directed", d.expression, d.span),))[0] for d in model.directed]
-    return _directed.directed_problems(model, energies, undirected)
+    """What the arrows of a model are refused for, before it is taken apart: E0303."""
+    return _directed.directed_problems(model, undirected)
 
 
 def derive(model: Resolved, energy: Energy) -> Derived:

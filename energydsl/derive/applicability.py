@@ -20,7 +20,7 @@ class Facts:
 
     conditionals: by layer. summed_out: latents that a closed form sums out. log2_states: of what an exact sum enumerates;
     core_log2_states: of the core. directed: whether there are directed parts; unrecognised: why not all latents of such a
-    model are recognised, or nothing.
+    model are recognised, or nothing; ancestral: whether all layers are drawn from their parents, so that Z = 1.
     """
 
     model: Resolved
@@ -30,6 +30,7 @@ class Facts:
     directed: bool = False
     unrecognised: str = ""
     core_log2_states: float = 0.0
+    ancestral: bool = False
 
 
 def applicability(
@@ -42,9 +43,18 @@ def applicability(
     return verdicts(Facts(model, log2_states, conditionals, summed_out))
 
 
-def directed(model: Resolved, unrecognised: str, log2_states: float, core_states: float) -> tuple[Verdict, ...]:
+def directed(
+    model: Resolved, unrecognised: str, log2_states: float, core_states: float, ancestral: bool
+) -> tuple[Verdict, ...]:
     """The table of a model with directed parts; unrecognised: why latents are not all recognised, or nothing."""
-    facts = Facts(model, log2_states, directed=True, unrecognised=unrecognised, core_log2_states=core_states)
+    facts = Facts(
+        model,
+        log2_states,
+        directed=True,
+        unrecognised=unrecognised,
+        core_log2_states=core_states,
+        ancestral=ancestral,
+    )
     return verdicts(facts)
 
 
@@ -88,6 +98,8 @@ def _wake_sleep(facts: Facts) -> Fit:
         return False, "it is for models with directed parts"
     if not facts.model.by_role("visible"):
         return False, "no visible layer to give data to"
+    if facts.ancestral and not facts.model.by_role("hidden"):
+        return True, "the exact gradient: nothing is latent, and Z = 1"
     return (False, facts.unrecognised) if facts.unrecognised else (True, "untied recognition weights")
 
 
@@ -126,6 +138,13 @@ def _exact(facts: Facts) -> Fit:
 
 def _ais(facts: Facts) -> Fit:
     fits, why = True, "annealing from the base rates of the data"
+    if facts.ancestral:
+        if not facts.model.by_role("hidden"):
+            return False, "every layer is drawn from its parents, so that Z = 1: there is nothing to anneal"
+        return (
+            not facts.unrecognised,
+            facts.unrecognised or "a bound by recognition; every layer is drawn, so that Z = 1",
+        )
     if facts.directed:
         visible = facts.model.by_role("visible")
         fits = not facts.unrecognised

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from energydsl.domains import DOMAINS
 from energydsl.energy.forms import Forms, affine, holds_forms
-from energydsl.energy.formula import MINUS, PLUS, Call, Formula, Number, Product, Sum, Word
+from energydsl.energy.formula import MINUS, PLUS, Call, Formula, Number, Probability, Product, Sum, Symbol
 from energydsl.energy.rules import Rules
 from energydsl.energy.targets import UNIT, Contribution, output, site_of, statistic
 from energydsl.energy.terms import At, Factor, Function, Loop, Monomial, Term, is_joint, with_entry
@@ -128,9 +128,9 @@ def odds_formula(layer: Layer, names: list[str], plain: Sum) -> Formula | None:
     return Call("sigmoid", (Sum((*scaled, (PLUS, low), (MINUS, high))),))
 
 
-def _energy(layer: Layer, names: list[str], value: str) -> Word:
-    unit = f"{layer.name}_{''.join(names[: len(layer.shape)])}" if layer.shape else layer.name
-    return Word(f"E({unit} = {value})")
+def _energy(layer: Layer, names: list[str], value: str) -> Formula:
+    unit = Symbol(layer.name, tuple(map(Index.of, names[: len(layer.shape)])), "layer")
+    return Probability("E", (unit,), (), value)
 
 
 def _at_value(monomial: Monomial, unit: At, layer: Layer, value: Value, one_hot: bool, rules: Rules) -> Monomial:

@@ -5,7 +5,7 @@ A layer of infinitely many values that they hold has no conditional that could b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from energydsl.derive.families import family_of
 from energydsl.derive.growth import growth
@@ -21,7 +21,7 @@ from energydsl.model.records import Layer, Resolved
 
 def undefined_jointly(model: Resolved, term: Term) -> Iterator[Diagnostic]:
     """E0310: a logarithm, a root or a division of a sum over units that is not provably positive."""
-    for function, least in _risky(term.monomial.factors):
+    for function, least in risky(term.monomial.factors, lambda function: function.joint):
         if sign_of_sum(function.argument, model) < least:
             what = f"{function.function} of" if function.function else "a division by, or a root of,"
             yield Diagnostic(
@@ -61,10 +61,10 @@ def unconfined(model: Resolved, layer: Layer, touching: list[Term]) -> Iterator[
             )
 
 
-def _risky(factors: tuple[Factor, ...]) -> Iterator[tuple[Function, int]]:
-    """Functions of several units that do not take every argument, wherever they stand, with the sign that they ask for."""
+def risky(factors: tuple[Factor, ...], concerned: Callable[[Function], bool]) -> Iterator[tuple[Function, int]]:
+    """Functions concerned that do not take every argument, wherever they stand, with the sign that they ask for."""
     for atom, exponent in factors:
-        if isinstance(atom, Function) and atom.joint:
+        if isinstance(atom, Function) and concerned(atom):
             natural = exponent >= 0 and float(exponent).is_integer()
             function = FUNCTIONS[atom.function]
             if function.positive_only or not natural:
@@ -72,7 +72,7 @@ def _risky(factors: tuple[Factor, ...]) -> Iterator[tuple[Function, int]]:
             elif not _takes_negative(function):
                 yield atom, NONNEGATIVE
             for monomial in atom.argument:
-                yield from _risky(monomial.factors)
+                yield from risky(monomial.factors, concerned)
 
 
 def _takes_negative(function: ElementaryFunction) -> bool:

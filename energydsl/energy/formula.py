@@ -33,13 +33,14 @@ class Word:
 class Symbol:
     """An entry of a layer, input or parameter (`kind`), or a whole one, without indices; a const has none.
 
-    others: all units but the one that is named, s_-i.
+    others: all units but the one that is named, s_-i. before: those before it, s_<i.
     """
 
     name: str
     indices: tuple[Index, ...] = ()
     kind: str = ""
     others: bool = False
+    before: bool = False
 
 
 @dataclass(frozen=True)

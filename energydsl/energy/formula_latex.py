@@ -29,7 +29,7 @@ class LatexPrinter(TextPrinter):
 
     def subscripted(self, name: str, letters: str) -> str:
         """A name with letters below."""
-        if not (letters.isascii() and letters.removeprefix("-").isalpha()):
+        if not (letters.isascii() and letters.lstrip("-<").isalpha()):
             return super().subscripted(name, letters)
         return f"{self.name(name)}_{{{letters}}}"
 
@@ -50,10 +50,6 @@ class LatexPrinter(TextPrinter):
         """The sign of a sum over indices; braces: where these are several letters."""
         return rf"\sum_{{{under}}}"
 
-    def value(self, value: str) -> str:
-        """A value of a unit."""
-        return f" = {value}" if value == "1" else f" &= {value}"
-
     def derivative(self, node: f.Derivative) -> str:
         """A derivative."""
         if node.of is None:
@@ -64,8 +60,8 @@ class LatexPrinter(TextPrinter):
         """An equation."""
         left, right = self.show(node.left), self.show(node.right)
         if node.relation == "~":
-            return rf"{left} &\propto \{right}{self.after(node)}"
-        return f"{left} {'' if '&' in left else '&'}= {right}{self.after(node)}"
+            return rf"{left} &\propto {right}{self.after(node)}"
+        return f"{left} &= {right}{self.after(node)}"
 
 
 def as_latex(formula: f.Formula) -> str:

@@ -36,8 +36,9 @@ class TextPrinter:
         if not node.indices:
             return self.name(node.name)
         shown = [self.index(i) for i in node.indices]
-        if node.others or all(len(s) == 1 for s in shown):
-            return self.subscripted(node.name, f"{'-' if node.others else ''}{''.join(shown)}")
+        if node.others or node.before or all(len(s) == 1 for s in shown):
+            which = "-" if node.others else "<" if node.before else ""
+            return self.subscripted(node.name, f"{which}{''.join(shown)}")
         return self.indexed(node.name, ", ".join(shown))
 
     def name(self, name: str) -> str:

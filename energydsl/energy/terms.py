@@ -203,12 +203,17 @@ def _replace_under(monomial: Monomial, mapping: Mapping[str, Index]) -> Monomial
     return monomial.replace_binders(free)
 
 
+def with_entries(atom: Atom, change: Callable[[At], At]) -> Atom:
+    """The atom with every entry changed, inside functions too."""
+    if isinstance(atom, At):
+        return change(atom)
+    inner = (replace(m, factors=tuple((with_entries(a, change), e) for a, e in m.factors)) for m in atom.argument)
+    return Function(atom.function, tuple(inner))
+
+
 def with_entry(atom: Atom, unit: At, other: At) -> Atom:
     """The atom with another entry in the place of a unit."""
-    if isinstance(atom, At):
-        return other if atom == unit else atom
-    inner = (replace(m, factors=tuple((with_entry(a, unit, other), e) for a, e in m.factors)) for m in atom.argument)
-    return Function(atom.function, tuple(inner))
+    return with_entries(atom, lambda entry: other if entry == unit else entry)
 
 
 def entries(atom: Atom) -> Iterator[At]:

@@ -14,4 +14,5 @@ EXP = ElementaryFunction(
     sign=POSITIVE,
     integrated=7,
     outgrows=True,
+    latex=r"\exp",
 )

@@ -22,4 +22,5 @@ LOG = ElementaryFunction(
     positive_only=True,
     of_log=("", 1.0),
     far=_far,
+    latex=r"\log",
 )

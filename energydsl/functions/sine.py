@@ -14,4 +14,5 @@ SIN = ElementaryFunction(
     bounds=Bounds(size=1.0, slope=1.0, bend=1.0),
     integrated=5,
     far=bounded_far(1.0),
+    latex=r"\sin",
 )

@@ -14,4 +14,5 @@ TANH = ElementaryFunction(
     bounds=Bounds(size=1.0, slope=1.0, bend=0.77),
     integrated=2,
     far=bounded_far(1.0),
+    latex=r"\tanh",
 )

@@ -108,7 +108,12 @@ def ais_each(
     weights: Mapping[str, float] | None = None,
     consts: Mapping[str, float] | None = None,
 ) -> list[LogPartition]:
-    """As `ais`, one estimate for every row of the input layers: `chains` chains each, those of many rows side by side."""
+    """As `ais`, one estimate for every row of the input layers: `chains` chains each, those of many rows side by side.
+
+    A core without layers has Z = 1, exactly.
+    """
+    if not program.model.random_layers():
+        return [LogPartition(0.0, 0.0, None, None)]
     check_normalisable(program, params, beta=beta, weights=weights, consts=consts)
     p, rng = check_params(program, params), Rng(stream(seed, "annealing"))
     path = _Path(program, p, base, beta, weights, consts, sampler)
@@ -136,6 +141,8 @@ def ais_seconds(
     sampler: Choice = defaults.SAMPLER,
 ) -> float:
     """How many seconds `ais_each` will take, measured by a few steps for one row of the inputs."""
+    if not program.model.random_layers():
+        return 0.0
     rows = len(next(iter(given.values()))) if given else 1
     path = _Path(program, check_params(program, params), base, sampler=sampler)
     held = {n: np.repeat(a[:1], chains, axis=0) for n, a in _inputs(program, given).items()}

@@ -200,8 +200,11 @@ class SparsePlan:
 
 
 def sparse_plan(program: KernelProgram) -> SparsePlan | None:
-    """The model as a sparse matrix, from the program as it was lowered; None where a layer's field is not sparse."""
-    if program.forms or not all(layer.fields for layer in program.layers.values()):
+    """The model as a sparse matrix, from the program as it was lowered; None where a layer's field is not sparse.
+
+    Nor where units are drawn in turn that read one another from an input: inputs are held while a sweep runs.
+    """
+    if program.forms or not program.layers or not all(layer.fields for layer in program.layers.values()):
         return None
     shapes = program.shapes
     fields: list[tuple[str, Entries]] = []
@@ -214,6 +217,8 @@ def sparse_plan(program: KernelProgram) -> SparsePlan | None:
             if entries is None or (number == 1 and any(e.layer for e in entries)):
                 return None
             (second if number else fields).extend((name, e) for e in entries)
+        if layer.scan is not None and not any(n == e.layer == name for n, e in fields):
+            return None
     parts: dict[tuple[str, int], SparsePart] = {}
     layers: dict[str, Integers] = {}
     top = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -225,3 +226,12 @@ Expression = (
     | Summed
     | ProductOver
 )
+
+
+def references(node: Typed) -> Iterator[Reference]:
+    """The whole arrays that stand in an expression."""
+    if isinstance(node, Reference):
+        yield node
+    for part in vars(node).values():
+        if isinstance(part, Typed):
+            yield from references(part)

@@ -139,13 +139,24 @@ class EnergyTerm:
 
 @dataclass(frozen=True)
 class Directed:
-    """`energy targets | given = ...` or its `recognition` counterpart."""
+    """`energy targets | given = ...` or its `recognition` counterpart.
+
+    value: the energy as a tree. copy: where the target is given itself, in order, the name under which `value` and `expression`
+    read its units before each; it is not among `given`.
+    """
 
     keyword: str
     targets: tuple[str, ...]
     given: tuple[str, ...]
     expression: Expression
+    value: tree.Expr = field(compare=False, repr=False)
     span: Span = field(compare=False, repr=False)
+    copy: str = ""
+
+    @property
+    def label(self) -> str:
+        """`v | v, h`, as it stands before the energy."""
+        return f"{', '.join(self.targets)} | {', '.join((*self.targets * bool(self.copy), *self.given))}"
 
 
 @dataclass(frozen=True)

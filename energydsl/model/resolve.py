@@ -17,7 +17,7 @@ from energydsl.domains import DOMAINS
 from energydsl.functions import WRITTEN
 from energydsl.model import expressions as ex
 from energydsl.model import graphs as graph_sizes
-from energydsl.model import layer_graph, records, starts
+from energydsl.model import in_order, layer_graph, records, starts
 from energydsl.model.constants import (
     KNOWN,
     DiagnosticError,
@@ -399,12 +399,44 @@ class _Resolver:
                     )
                 )
             elif statement.targets:
-                targets, given = (tuple(n.id for n in names) for names in (statement.targets, statement.given))
-                directed.append(records.Directed(statement.keyword, targets, given, expression, statement.span))
+                part = self._in_order(statement, expression)
+                if part is not None:
+                    directed.append(part)
             else:
                 name = statement.name.id if statement.name else "energy"
                 terms.append(records.EnergyTerm(name, expression, statement.span))
         return terms, directed
+
+    def _in_order(self, statement: tree.Energy, expression: ex.Expression) -> records.Directed | None:
+        """A directed part; where its target is given itself, with a copy in the place of what comes before each unit."""
+        targets, given = (tuple(n.id for n in names) for names in (statement.targets, statement.given))
+        part = records.Directed(statement.keyword, targets, given, expression, statement.value, statement.span)
+        itself = [n for n in statement.given if n.id in targets]
+        if not itself:
+            return part
+        if len(targets) > 1:
+            message = f"`{itself[0].id}` is given itself, and is drawn together with another layer"
+            self.problems.append(Diagnostic("E0303", message, itself[0].span, "give each layer an energy of its own"))
+            return None
+        layer = self.layers[targets[0]]
+        value = tree.inlined(statement.value, self._lets_of(layer.name))
+        copy = in_order.copy_name(layer.name, {*self.entries, *(n.id for n in tree.names(value))})
+        value = in_order.with_copy(value, expression, layer, copy, lambda graph: self.graphs[graph].nodes)
+        known = {**self.layers, copy: replace(layer, name=copy, role="input")}
+        with_copy = type_expression(value, replace(self.scope, layers=known))
+        if with_copy is None:
+            return None
+        others = tuple(n for n in given if n != layer.name)
+        return replace(part, given=others, expression=with_copy, value=value, copy=copy)
+
+    def _lets_of(self, layer: str) -> dict[str, tree.Expr]:
+        """The abbreviations that hold units of a layer, others written out or not."""
+        lets = {n: e.value for n, e in self._of("let").items() if e.value is not None}
+        found: dict[str, tree.Expr] = {}
+        for name in dependency_order(self._of("let"))[0]:
+            if {n.id for n in tree.names(lets[name])} & {layer, *found}:
+                found[name] = lets[name]
+        return found
 
     def _auxiliaries(self) -> Iterator[records.Auxiliary]:
         """What augmentations did: both sides are typed as the energies themselves were."""

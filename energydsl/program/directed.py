@@ -21,6 +21,8 @@ from energydsl.backends.numpy.runtime import Moments
 from energydsl.derive.directed.network import Factor, Network
 from energydsl.derive.records import BlockPart
 from energydsl.diagnostics import NotApplicable, TooLarge
+from energydsl.domains import DOMAINS
+from energydsl.model.records import Layer
 from energydsl.options import Backend, DType, Precision
 from energydsl.program.engine import Base, CoreProblem, Engine, MeanField, PartGradient
 from energydsl.program.gradients import add_gradient, weighted_gradient
@@ -50,27 +52,32 @@ class Conditional:
         """The parameters it has."""
         return {n: params[n] for n in self.engine.model.params}
 
+    @cached_property
+    def copies(self) -> Mapping[str, str]:
+        """Its inputs that are copies of a target, drawn in order."""
+        return self.factor.copies
+
     def inputs(self, x: Mapping[str, Array]) -> Arrays:
-        """The layers it is given."""
-        return {n: x[n] for n in self.engine.model.by_role("input")}
+        """The layers it is given; copies are the arrays of their layers themselves, so that what is drawn is read at once."""
+        return {n: x[self.copies.get(n, n)] for n in self.engine.model.by_role("input")}
 
     def draw(self, params: Arrays, x: Arrays, random: Random | None, settings: Settings, means: bool = False) -> None:
         """Draw the targets given their parents, into x; or put their means there."""
         engine = self.engine
-        state = self.inputs(x)
-        rows = len(next(iter(state.values())))
-        for name in self.targets:
-            layer = engine.model.layers[name]
-            state[name] = x[name] if name in x else engine.xp.empty((rows, *layer.energy_shape), engine.dtype)
+        rows = len(next(iter(x.values())))
+        new = {n: engine.model.layers[n] for n in self.targets if n not in x}
+        x |= {n: engine.xp.full((rows, *a.energy_shape), _inside(a), engine.dtype) for n, a in new.items()}
+        state = {**self.inputs(x), **{n: x[n] for n in self.targets}}
         p = self.params(params)
         if means:
             for name in self.targets:
                 kernels = engine.kernels.layers[name]
-                state[name][...] = kernels.mean(*kernels.fields(p, state, settings, engine.workspace))
-        else:
-            assert random is not None
-            engine.sweep(p, state, settings, random, self.parts)
-        x.update({n: state[n] for n in self.targets})
+                # Units in order: what is found in one pass is right for one unit more than before it.
+                for _ in range(engine.model.layers[name].size if self.copies else 1):
+                    state[name][...] = kernels.mean(*kernels.fields(p, state, settings, engine.workspace))
+            return
+        assert random is not None
+        engine.sweep(p, state, settings, random, self.parts)
 
     @cached_property
     def parts(self) -> tuple[BlockPart, ...]:
@@ -82,6 +89,12 @@ class Conditional:
         engine, p = self.engine, self.params(params)
         state = {**self.inputs(x), **{n: x[n] for n in self.targets}}
         return summed_out(engine, p, state, settings, self.targets) - summed_out(engine, p, state, settings, ())
+
+
+def _inside(layer: Layer) -> float:
+    """A value inside the domain of a layer, for units that nothing hangs on yet."""
+    low, high = DOMAINS[layer.domain.name].bounds(layer.domain.arguments)
+    return 0.5 * (low + high) if np.isfinite(high - low) else max(low, 0.0) + 1.0
 
 
 class Contrast:
@@ -117,9 +130,10 @@ class Contrast:
         """Take the states, and find the means of the targets given their parents."""
         engine, batch, self.settings = self.part.engine, self.batch, settings.parts[self.part.factor.name]
         for name in engine.model.layers:
-            self.both[name][:batch] = x[name]
+            given = x[self.part.copies.get(name, name)]
+            self.both[name][:batch] = given
             if name not in self.part.targets:
-                self.both[name][batch:] = x[name]
+                self.both[name][batch:] = given
         for name, squares in self.both.second.items():
             engine.xp.square(x[name], out=squares[:batch])
             if name in self.floors:
@@ -201,7 +215,13 @@ class Directed(Engine):
         return DirectedSettings(core, parts, beta)
 
     def _core_state(self, x: Arrays) -> Arrays:
-        return {n: x[n] for n in self._core.model.layers}
+        """The layers of the core that are known; where it has none, an array without entries says how many rows there are."""
+        rows = len(next(iter(x.values())))
+        return {n: x[n] for n in self._core.model.layers if n in x} or {"": self.xp.zeros((rows, 0), self.dtype)}
+
+    def copies(self, owner: Engine) -> Mapping[str, str]:
+        """The layers that inputs of a part are copies of."""
+        return next((c.copies for c in self.generative if c.engine is owner), {})
 
     # --- energies
 
@@ -268,7 +288,8 @@ class Directed(Engine):
                     "conditional; clamp layers of the core, or use recognition"
                 )
         core = self._core.parts(clamped & set(self._core.model.layers))
-        return (*core, *(BlockPart(n) for c in self.generative for n in c.targets if n not in clamped))
+        below = (n for c in self.generative for n in c.targets if n not in clamped)
+        return (*core, *(BlockPart(n, self.derived.parts[n].kind) for n in below))
 
     def sweep(
         self,
@@ -318,8 +339,8 @@ class Directed(Engine):
         """Means of the visible layers given their parents."""
         for name in self.model.by_role("visible"):
             owner = self.owner(name)
-            own = {n: p[n] for n in owner.model.params}
-            eta = owner.fields(own, {n: state[n] for n in owner.model.layers}, name, owner.settings())
+            own, copies = {n: p[n] for n in owner.model.params}, self.copies(owner)
+            eta = owner.fields(own, {n: state[copies.get(n, n)] for n in owner.model.layers}, name, owner.settings())
             yield name, self.xp.array(self.xp.broadcast_to(owner.kernels.layers[name].mean(*eta), state[name].shape))
 
     # --- likelihoods
@@ -330,13 +351,12 @@ class Directed(Engine):
             return self.xp.full(len(next(iter(x.values()))), np.nan), True
         s, state, core = self.settings(), dict(x), self._core
         self.recognise(p, state, s, as_random(rng))
-        known = {n: state[n] for n in core.model.layers if n in state}
-        total, _ = core.bound(self.core_params(p), known)
+        total, _ = core.bound(self.core_params(p), self._core_state(state))
         for part in self.generative:
             total = total + part.log_probability(p, state, s.parts[part.factor.name])
         for part in self.recognition:
             total = total - part.log_probability(p, state, s.parts[part.factor.name])
-        return total, True
+        return total, bool(self.model.by_role("hidden"))
 
     @property
     def _recognised(self) -> bool:
@@ -345,8 +365,8 @@ class Directed(Engine):
 
     @property
     def draws_its_bound(self) -> bool:
-        """Yes: recognition is drawn from."""
-        return True
+        """Whether there is recognition, which is drawn from."""
+        return bool(self.recognition)
 
     def mean_field(self, p: Arrays, x: Arrays, s: Any, tolerance: float, max_iterations: int) -> MeanField:
         """Raises `NotApplicable`."""

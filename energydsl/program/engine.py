@@ -158,6 +158,10 @@ class Engine(ABC):
     def owner(self, layer: str) -> CoreEngine:
         """The engine of the part that draws a layer. Raises `ArgumentError` for a layer that is not random."""
 
+    def copies(self, owner: Engine) -> Mapping[str, str]:
+        """Inputs of the part that draws a layer which are copies of a layer, that layer by its copy."""
+        return {}
+
     @abstractmethod
     def settings(
         self,

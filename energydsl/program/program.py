@@ -301,8 +301,14 @@ class Program:
 
     def _own(self, owner: Engine, state: State) -> State:
         """A state without the layers that a part of the model does not have."""
-        others = self.model.layers.keys() - owner.model.layers.keys()
-        return {n: a for n, a in by_layer(state, ()).items() if n not in others}
+        given, others = by_layer(state, ()), self.model.layers.keys() - owner.model.layers.keys()
+        copies = self.engine.copies(owner)
+        for name in copies.values():
+            if name not in given:
+                raise ArgumentError(
+                    f"the state has no layer `{name}`: each of its units is drawn given those before it"
+                )
+        return {n: a for n, a in given.items() if n not in others} | {new: given[old] for new, old in copies.items()}
 
     def sample(
         self,
@@ -319,10 +325,12 @@ class Program:
         self.engine.check_conditional(layer)
         owner = self.engine.owner(layer)
         p, s = check_params(self.engine, params), owner.settings(beta, weights, consts)
-        coupled = not owner.derived.conditionals[layer].factorises
+        copies = self.engine.copies(owner)
+        coupled = bool(copies) or not owner.derived.conditionals[layer].factorises
         x = checked_state(owner, self._own(owner, state), [n for n in owner.model.layers if n != layer or coupled])
         shape = (len(next(iter(x.values()))), *owner.model.layers[layer].energy_shape)
         x[layer] = owner.xp.array(x[layer]) if coupled else owner.xp.empty(shape, owner.dtype)
+        x |= dict.fromkeys(copies, x[layer])
         owner.draw_layer({n: p[n] for n in owner.model.params}, x, s, layer, as_random(rng))
         check_drawn(owner, x)
         return x[layer]

@@ -136,7 +136,7 @@ def as_text(model: Compiled) -> str:
         "",
         "energy  E(x) =",
         *(f"  {text:<{min(wide, 70)}}   [{label}] {origin}" for label, text, origin in rows),
-        *(f"  + log sum_{{{', '.join(p.targets)}}} exp(-E[{_bar(p)}])" for p in _conditional(model)),
+        *(f"  {_log_normaliser(p)}" for p in _conditional(model)),
     ]
     parts += ["", "conditionals", *(f"  {c}" for c in model.derived.conditionals.values())]
     held = {n for t in model.energy.terms for n in t.monomial.joint_layers()}
@@ -242,9 +242,12 @@ def _conditional(model: Checked) -> tuple[Factor, ...]:
     return model.factorisation.generative if model.factorisation else ()
 
 
-def _bar(factor: Factor) -> str:
-    """`v | h1`, the label of a part's terms."""
-    return f"{', '.join(factor.targets)} | {', '.join(factor.given)}"
+def _log_normaliser(factor: Factor) -> str:
+    """`+ log sum_{v} exp(-E[v | h1])`, what normalises a part; of units that are drawn in order, one by one."""
+    unit = factor.unit_probability
+    assert unit is not None
+    drawn, given = (", ".join(map(text_of, side)) for side in (unit.targets, unit.given))
+    return f"+ {'sum over units of ' * bool(factor.copy)}log sum_{{{drawn}}} exp(-E[{drawn} | {given}])"
 
 
 def _along_slopes(model: Compiled) -> list[str]:

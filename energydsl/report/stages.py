@@ -31,7 +31,7 @@ def _model(model: Checked) -> str:
         constraints = f" : {' & '.join(param.constraints)}" if param.constraints else ""
         lines.append(f"param {name}{list(param.shape)}{constraints} = {init}{f'({values})' if values else ''}")
     lines += [f"energy {e.name}: shape {e.expression.shape}" for e in resolved.energies]
-    lines += [f"{d.keyword} {', '.join(d.targets)} | {', '.join(d.given)}" for d in resolved.directed]
+    lines += [f"{d.keyword} {d.label}" for d in resolved.directed]
     return "\n".join(lines)
 
 

@@ -5,8 +5,8 @@ Two trees are equal when the same thing was written; spans, spacing and redundan
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from energydsl.diagnostics import Source, Span
@@ -259,6 +259,17 @@ class Module:
     source: Source = field(compare=False, repr=False)
     statements: tuple[Statement, ...]
     comments: tuple[Comment, ...]
+
+
+def inlined(node: Any, values: Mapping[str, Expr]) -> Any:
+    """A tree with expressions in the place of names, names in these expressions too."""
+    if isinstance(node, Name) and node.id in values:
+        return inlined(values[node.id], values)
+    if isinstance(node, tuple):
+        return tuple(inlined(n, values) for n in node)
+    if not isinstance(node, Node):
+        return node
+    return replace(node, **{k: inlined(v, values) for k, v in vars(node).items() if k != "span"})
 
 
 def names(root: Node) -> Iterator[Name]:

@@ -14,6 +14,7 @@ from energydsl.energy import canonicalise
 from energydsl.kernels.lower import ALWAYS, NEVER, keeps_factored
 from energydsl.model.records import Resolved
 from energydsl.options import Backend
+from energydsl.verification.ancestral import ancestral
 from energydsl.verification.backends import same_sweeps
 from energydsl.verification.case import Case, all_states, some_states
 from energydsl.verification.checks.table import LISTED, SAMPLED
@@ -56,11 +57,14 @@ def certify_network(
     checks: list[Check] = []
     made: list[Exercised] = []
     for large, factor in zip(full.factorisation, small.factorisation, strict=True):
+        if not factor.model.random_layers():
+            continue
         part = certify(large.derive(), factor.model, listed, seed, backend)
         checks += [replace(check, name=f"{factor.name}: {check.name}") for check in part.checks]
         made += [replace(e, name=f"{factor.name}: {e.name}") for e in part.exercised]
     if listed:
         checks.append(joint(small, seed, backend))
+    checks += ancestral(small, seed, backend)
     return Certificate(full.model.name, _sizes(small.model), tuple(checks), tuple(made))
 
 

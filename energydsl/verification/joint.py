@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from energydsl.backends.interface import Array, Arrays
 from energydsl.derive.directed.network import Factor, Network
 from energydsl.domains import DOMAINS
 from energydsl.graph.edges import edges_of
+from energydsl.model.records import Layer
 from energydsl.options import Backend
 from energydsl.program import Program
 from energydsl.program.directed import Directed
@@ -62,9 +63,17 @@ def _log_part(
 ) -> Array:
     """log p(drawn by a part | the rest) of every listed state."""
     units, rows = network.model.random_layers(), len(next(iter(x.values())))
+    if not factor.model.random_layers():
+        return np.zeros(rows)
     oracle = Oracle(factor.model, {n: edges_of(g) for n, g in factor.model.graphs.items()})
     own = {n: params[n] for n in factor.model.params}
-    logits = -oracle.exponent(own, {n: x[n] for n in factor.model.layers}, beta)
+    given = {n: x[factor.copies.get(n, n)] for n in factor.model.layers}
+    logits = -oracle.exponent(own, given, beta)
+    if factor.copies:
+        (name,) = factor.targets
+        return _unit_by_unit(
+            units[name], logits, lambda values: -oracle.exponent(own, {**given, name: values}, beta), x[name]
+        )
     drawn = [n for n in factor.model.layers if n in units and n not in factor.given]
     rest = [np.zeros((rows, 1), int), *(codes[n] for n in units if n not in drawn)]
     groups = np.unique(np.concatenate(rest, axis=1), axis=0, return_inverse=True)[1].ravel()
@@ -73,6 +82,20 @@ def _log_part(
         inside = groups == group
         found[inside] = logits[inside] - np.logaddexp.reduce(logits[inside])
     return found
+
+
+def _unit_by_unit(layer: Layer, logits: Array, moved: Callable[[Array], Array], x: Array) -> Array:
+    """sum_i log p(x_i | x_<i, the rest): each unit against its other values, what it and others are given held."""
+    total = np.zeros(len(x))
+    values = unit_values(layer)
+    for unit in range(layer.size):
+        others = []
+        for value in values:
+            here = x.reshape(len(x), layer.size, *values.shape[1:]).copy()
+            here[:, unit] = value
+            others.append(moved(here.reshape(x.shape)))
+        total += logits - np.logaddexp.reduce(others, axis=0)
+    return total
 
 
 def _parts_cover(network: Network) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from energydsl.model.layer_graph import LABEL
-from energydsl.model.records import Resolved
+from energydsl.model.records import Directed, Resolved
 from energydsl.syntax import tree
 
 
@@ -27,7 +27,7 @@ class Split:
 def take_apart(model: Resolved) -> Split:
     """The modules of all parts of a model."""
     parts = _Parts(model)
-    return Split(parts.core(), tuple(parts.conditional(s) for s in parts.energies if s.targets))
+    return Split(parts.core(), tuple(map(parts.conditional, model.directed)))
 
 
 def written(
@@ -47,14 +47,7 @@ def written(
     if roles is None:
         declared = [s for s in module.statements if isinstance(s, tree.Declaration)]
         roles = {e.name.id: s.keyword for s in declared for e in s.entries if e.name.id in model.layers}
-    found = parts.module(statements, roles, alone=True)
-    twins = [
-        tree.Declaration(entry.span, roles[old], (replace(entry, name=replace(entry.name, id=new)),))
-        for new, old in (copies or {}).items()
-        for _, entry in (parts.entries[old],)
-    ]
-    at = next(n for n, s in enumerate(found.statements) if isinstance(s, tree.Energy))
-    return replace(found, statements=(*found.statements[:at], *twins, *found.statements[at:]))
+    return parts.with_twins(parts.module(statements, roles, alone=True), copies or {}, roles)
 
 
 class _Parts:
@@ -81,10 +74,23 @@ class _Parts:
             plain = [tree.Energy(span, "energy", None, (), (), tree.Number(span, "0"))]
         return self.module([*plain, *self.schedules], roles)
 
-    def conditional(self, energy: tree.Energy) -> tree.Module:
+    def conditional(self, part: Directed) -> tree.Module:
         """One conditional energy as a model of its targets, given inputs."""
-        roles = {n.id: "input" for n in energy.given} | {n.id: "visible" for n in energy.targets}
-        return self.module([replace(energy, keyword="energy", targets=(), given=())], roles)
+        roles = dict.fromkeys(part.given, "input") | dict.fromkeys(part.targets, "visible")
+        module = self.module([tree.Energy(part.span, "energy", None, (), (), part.value)], roles)
+        return (
+            self.with_twins(module, {part.copy: part.targets[0]}, {part.targets[0]: "input"}) if part.copy else module
+        )
+
+    def with_twins(self, module: tree.Module, copies: Mapping[str, str], roles: Mapping[str, str]) -> tree.Module:
+        """A module with new layers like others, of a role each."""
+        twins = [
+            tree.Declaration(entry.span, roles[old], (replace(entry, name=replace(entry.name, id=new)),))
+            for new, old in copies.items()
+            for _, entry in (self.entries[old],)
+        ]
+        at = next(n for n, s in enumerate(module.statements) if isinstance(s, tree.Energy))
+        return replace(module, statements=(*module.statements[:at], *twins, *module.statements[at:]))
 
     def module(
         self, statements: Iterable[tree.Statement], roles: Mapping[str, str], alone: bool = False
@@ -140,17 +146,8 @@ def without_initialiser(entry: tree.Entry) -> tree.Entry:
 
 def inlined(node: Any, model: Resolved) -> Any:
     """A tree with the values of lets in place of their names."""
-    return _inlined(node, {n: e for n, (keyword, e) in _Parts(model).entries.items() if keyword == "let"})
-
-
-def _inlined(node: Any, lets: Mapping[str, tree.Entry]) -> Any:
-    if isinstance(node, tree.Name) and node.id in lets:
-        return _inlined(lets[node.id].value, lets)
-    if isinstance(node, tuple):
-        return tuple(_inlined(n, lets) for n in node)
-    if not isinstance(node, tree.Node):
-        return node
-    return replace(node, **{k: _inlined(v, lets) for k, v in vars(node).items() if k != "span"})
+    lets = {n: e.value for n, (keyword, e) in _Parts(model).entries.items() if keyword == "let" and e.value is not None}
+    return tree.inlined(node, lets)
 
 
 def names(node: Any) -> Iterator[str]:

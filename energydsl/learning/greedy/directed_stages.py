@@ -18,10 +18,13 @@ from energydsl.syntax.printer import print_module
 
 
 def directed_stages(network: Network) -> list[Stage]:
-    """The stages from the data upwards. Raises `NotApplicable` where a layer is not recognised, or has no counterpart."""
+    """The stages from the data upwards. Raises `NotApplicable` where a layer is not recognised, has no counterpart, or is drawn in order."""
     verdict = next(v for v in network.verdicts if v.name == "wake-sleep")
     if not verdict.ok:
         raise NotApplicable(f"greedy training needs recognition: {verdict.why}")
+    ordered = [p.name for p in network.factorisation if p.copy]
+    if ordered:
+        raise NotApplicable(f"greedy training takes pairs of layers, and the units of {ordered[0]} are drawn in order")
     found = [_pair(network, factor) for factor in network.factorisation.recognition]
     core = network.factorisation.core.model
     text = print_module(written(take_apart(network.model).core, network.model))

@@ -128,6 +128,9 @@ def what_fits(derived: Derived) -> tuple[Verdict, ...]:
                 why = f"{len(plan.units.states)} units eliminated one by one, 2^{plan.order.log2_states:.3g} joint states at most"
                 verdict = replace(verdict, ok=True, why=why)
         rows.append(verdict)
+    if core is not derived and not core.model.random_layers():
+        why = "one pass: every layer is drawn from its parents (by default)"
+        return (*rows, *(replace(v, why=why) if v.ok else v for v in verdicts(core)))
     return (*rows, *verdicts(core))
 
 
