@@ -2,7 +2,7 @@
 
 import math
 
-from energydsl.functions.table import POSITIVE, Bounds, ElementaryFunction, bounded_far
+from energydsl.functions.table import POSITIVE, Bounds, ElementaryFunction
 
 SIGMOID = ElementaryFunction(
     name="sigmoid",
@@ -14,6 +14,5 @@ SIGMOID = ElementaryFunction(
     sign=POSITIVE,
     bounds=Bounds(size=1.0, slope=0.25, bend=0.0963),
     integrated=3,
-    far=bounded_far(1.0),
     latex=r"\operatorname{sigmoid}",
 )

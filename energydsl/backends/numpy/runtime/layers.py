@@ -135,10 +135,9 @@ def at_units(eta: Array, units: Array, shape: tuple[int, ...], states: tuple[int
 
 
 def moved(etas: Sequence[Array], at: Tempering) -> list[Array]:
-    """scale * eta + offset for each natural parameter; at: scale, and an offset for each. What comes after them stays as it is."""
+    """scale * eta + offset for each natural parameter; at: scale, and an offset for each."""
     scale, offsets = at
-    found = [scale * eta + offset for eta, offset in zip(etas, offsets, strict=False)]
-    return [*found, *etas[len(found) :]]
+    return [scale * eta + offset for eta, offset in zip(etas, offsets, strict=True)]
 
 
 def log_partition_difference(
