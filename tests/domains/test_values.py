@@ -158,6 +158,7 @@ def test_one_limit_of_enumeration_moves_everywhere(monkeypatch: pytest.MonkeyPat
     model = ed.loads(text)
     assert {v.name: v.ok for v in model.applicability()}["exact"]
     monkeypatch.setattr(limits, "LOG2_STATES", 2.0)
+    monkeypatch.setattr(limits, "LOG2_CLIQUE", 1.0)
     small = ed.loads(text)
     program = small.compile("numpy", "float64")
     assert not {v.name: v.ok for v in small.applicability()}["exact"]

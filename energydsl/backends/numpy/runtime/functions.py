@@ -8,7 +8,6 @@ here, and `tests/backends/test_special_functions.py` compares each with SciPy's.
 
 from __future__ import annotations
 
-import functools
 import math
 
 import numpy as np
@@ -45,7 +44,9 @@ def log_sum_exp(rank: int, *parts: Array) -> Array:
     with quiet():
         whole = [part if hasattr(part, "shape") else np.full((1,) * rank, part) for part in parts]
         flat = [part.reshape(*part.shape[:rank], -1) for part in whole]
-        top: Array = functools.reduce(np.maximum, [part.max(axis=-1) for part in flat])
+        top: Array = flat[0].max(axis=-1)
+        for part in flat[1:]:
+            top = np.maximum(top, part.max(axis=-1))
         total: Array = sum(np.exp(part - top[..., None]).sum(axis=-1) for part in flat)
         return top + np.log(total)
 
