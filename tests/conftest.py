@@ -11,6 +11,34 @@ import energydsl as ed
 
 ROOT = Path(__file__).resolve().parents[1]
 ZOO = sorted((ROOT / "models").glob("*.energy"))
+# Models that every combination of backend, precision and method is tried on; the others on one of each, to save time.
+THOROUGH = frozenset(
+    [
+        "bernoulli_mixture",
+        "binomial_rbm",
+        "blume_capel",
+        "boltzmann",
+        "conditional_rbm",
+        "convolutional_rbm",
+        "dbm",
+        "dbn",
+        "gated",
+        "gaussian_rbm",
+        "hopfield",
+        "hopfield_gaussian",
+        "ising",
+        "label_rbm",
+        "phi4",
+        "poisson_rbm",
+        "potts_rbm",
+        "rbm",
+        "rectified_rbm",
+        "spin_glass",
+        "xy",
+        "softplus_rbm",
+        "network",
+    ]
+)
 np.seterr(over="raise", invalid="raise", divide="raise")
 
 
