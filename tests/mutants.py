@@ -329,11 +329,6 @@ def one_hot_states_together(original: Any) -> Any:
     return mutant
 
 
-def every_second(original: Any) -> Any:
-    """What new values bring, without what old ones take away."""
-    return lambda *args, **kwargs: list(original(*args, **kwargs))[::2]
-
-
 def half_of_the_states(original: Any) -> Any:
     def mutant(self: Any, listed: Any) -> Any:
         for chunk in original(self, listed):
@@ -385,8 +380,8 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "a factor of a product lost": (PARITY, set_to(Expander, "_values", lambda f: lambda self, b, bound: list(f(self, b, bound))[1:])),
     # functions of several units
     "forms left as they were after a draw": (MEMORY, source("        change_forms__s(p, x, s, w, new, o0)\n", "")),
-    "forms changed by the new value alone": (MEMORY, set_to(lowering, "changes", every_second)),
-    "old value left in a difference": (MEMORY, set_to(differences, "changes", every_second)),
+    "forms changed by the new value alone": (MEMORY, set_to(lowering, "changes", lambda f: differences.gains)),
+    "old value left in a difference": (MEMORY, set_to(differences, "changes", lambda f: differences.gains)),
     "difference with the wrong sign": (EXPERTS, set_to(conditionals, "by_difference", lambda f: lambda *args: [replace(p, monomial=p.monomial.scaled(-1.0)) for p in f(*args)])),
     "difference of two spins not halved": (MEMORY, set_to(conditionals, "by_difference", lambda f: lambda *args: [replace(p, monomial=p.monomial.scaled(2.0)) for p in f(*args)])),
     "values of a binary unit taken for those of a spin": (EXPERTS, set_to(differences, "_points", lambda f: lambda layer: (-1.0, 1.0))),

@@ -93,9 +93,18 @@ def changes(
     """
     for unit in monomial.distinct_units() if units is None else units:
         if unit.name == layer.name:
-            one_hot = rules.domain(unit.name).one_hot
-            yield _at_value(monomial, unit, layer, value, one_hot, rules)
+            yield from gains(monomial, layer, value, rules, [unit])
             yield site_of(monomial, unit, layer.shape, rules).scaled(-1.0)
+
+
+def gains(
+    monomial: Monomial, layer: Layer, value: Value, rules: Rules, units: list[At] | None = None
+) -> Iterator[Monomial]:
+    """As `changes`, by the new value alone: T(a) times what else is in the monomial."""
+    one_hot = rules.domain(layer.name).one_hot
+    for unit in monomial.distinct_units() if units is None else units:
+        if unit.name == layer.name:
+            yield _at_value(monomial, unit, layer, value, one_hot, rules)
 
 
 def _points(layer: Layer) -> tuple[float, float] | None:

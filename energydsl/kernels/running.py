@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from energydsl import limits
-from energydsl.derive.differences import changes
+from energydsl.derive.differences import gains
 from energydsl.domains.scalar import Num, Op, Scalar, Var, apply, substitute
 from energydsl.energy.forms import Form, Forms, affine
 from energydsl.energy.rules import Rules
@@ -133,7 +133,7 @@ def _slopes(form: Form, layer: Layer, rules: Rules, lowered: Lowered) -> tuple[S
     axes = (*site, *(loop.name for loop in form.axes))
     found = []
     for monomial in form.polynomial:
-        for gain in list(changes(monomial, layer, 1.0, rules))[::2]:
+        for gain in gains(monomial, layer, 1.0, rules):
             _check_numbers(gain)
             if len(gain.predicates) > len(monomial.predicates):
                 return None

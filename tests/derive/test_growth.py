@@ -28,7 +28,7 @@ IMPROPER = [
     "sum(x^2) - sum(c * (x @ W)^3)",
     "sum(x^2) - sum((x @ W)^4)",
     "sum(x^2) - sum(exp(x @ W))",
-    "sum(x^2) - sum(softplus((x @ W)^2 + (x @ U[0, 0])@x))".replace("(x @ U[0, 0])@x", "x @ x"),
+    "sum(x^2) - sum(softplus((x @ W)^2 + x @ x))",
     "sum(x^2) - sum(c * softplus(x @ W) * (x @ W))",
     "sum(x^2) + sum(c * exp(x @ W))",
     "sum(x) + sum(softplus(x @ W))",
@@ -64,10 +64,10 @@ def test_no_term_falls_faster_than_is_said(energy: str) -> None:
     down = max(growth(t.monomial, model.resolved).down for t in model.energy.terms if t.monomial.joint_layers())
     rays = rng.normal(size=(50, 3))
     rays /= np.linalg.norm(rays, axis=1, keepdims=True)
-    h = np.zeros((50, 2))
-    with np.errstate(over="ignore"):
-        far = [program.energy(params, {"x": size * rays, "h": h}) - size**2 * 0 for size in (1e2, 1e4, 1e6)]
-        plain = ed.loads(HEAD + energy.split(" - ")[0].split(" + ")[0] + " - 0 * sum(h)").compile("numpy", "float64")
-        held = [plain.energy(params, {"x": size * rays, "h": h}) for size in (1e2, 1e4, 1e6)]
-    for size, found, holding in zip((1e2, 1e4, 1e6), far, held, strict=True):
-        assert (found - holding >= -100.0 * (1.0 + size**down)).all()
+    first = energy.split(" ")[0]
+    plain = ed.loads(HEAD + f"{first} - 0 * sum(h)").compile("numpy", "float64")
+    for size in (1e2, 1e4, 1e6):
+        state = {"x": size * rays, "h": np.zeros((50, 2))}
+        with np.errstate(over="ignore"):
+            found = program.energy(params, state) - plain.energy(params, state)
+        assert (found >= -100.0 * (1.0 + size**down)).all()
