@@ -2,7 +2,8 @@
 
 With m the form without the unit and d what the form gains by 1 of the unit, u = m + x d, and the natural parameter is
     -(E(upper) - E(lower)) / (upper - lower) = -sum_entries weight * (g(m + upper d) - g(m + lower d)) / (upper - lower),
-so one pass over the forms draws a unit, and a chain needs nothing but its forms: one scan costs what one matrix product costs.
+so one pass over the forms draws a unit, and a chain needs nothing but its forms: a scan over N units and P entries evaluates g
+some N P times, where the matrix product of that size multiplies and adds as often.
 """
 
 from __future__ import annotations
