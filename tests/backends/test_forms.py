@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,10 +10,13 @@ import numpy as np
 import pytest
 
 import energydsl as ed
+from energydsl.backends.cupy import form_scans as cuda_scans
+from energydsl.backends.cupy.cuda import cuda_head
 from energydsl.backends.numba import form_scans
-from energydsl.backends.numba import loader as numba_backend
 from energydsl.kernels import lower, running
 from energydsl.program.states import check_params, random_state
+from tests.backends.conftest import present
+from tests.standin import cupy, nvrtc
 
 MODELS = {
     "dense memory": "dim N = 6, P = 3\nvisible s[N] : spin\nparam X[P, N]\nenergy = - sum[p] (sum[i] X[p, i]*s[i])^4",
@@ -116,19 +120,41 @@ def replaced(old: str, new: str, original: Callable[..., list[str]]) -> Callable
     return mutant
 
 
-KERNEL_MISTAKES: dict[str, tuple[str, Any, str, Any]] = {
-    "powers of d wrong": ("dense memory", running, "_natural", lambda base, exponent: base),
-    "forms left as they were": ("softplus", form_scans, "_dense", replaced(", step)", ", step * FLOAT(0.0))", form_scans._dense)),
-    "one chain in place of another": ("softplus", form_scans, "_change_of", replaced("min(start", "min(1 + start", form_scans._change_of)),
-    "windows one entry short": ("patches", form_scans, "_windowed", replaced("[i + 1])", "[i + 1] - 1)", form_scans._windowed)),
-    "windows left as they were": ("patches", form_scans, "_windowed", replaced("(new - value)", "0", form_scans._windowed)),
+KERNEL_MISTAKES: dict[str, tuple[str, str, Any, str, Any]] = {
+    "powers of d wrong": ("dense memory", "numba", running, "_natural", lambda base, exponent: base),
+    "forms left as they were": ("softplus", "numba", form_scans, "_dense", replaced(", step)", ", step * FLOAT(0.0))", form_scans._dense)),
+    "one chain in place of another": ("softplus", "numba", form_scans, "_change_of", replaced("min(start", "min(1 + start", form_scans._change_of)),
+    "windows one entry short": ("patches", "numba", form_scans, "_windowed", replaced("[i + 1])", "[i + 1] - 1)", form_scans._windowed)),
+    "windows left as they were": ("patches", "numba", form_scans, "_windowed", replaced("(new - value)", "0", form_scans._windowed)),
+    "a thread's share alone": ("softplus", "cupy", cuda_scans, "_lines", replaced("block_sum(whole)", "whole", cuda_scans._lines)),
+    "forms of another chain": ("softplus", "cupy", cuda_scans, "_term", replaced("u0[place(c)", "u0[place(0)", cuda_scans._term)),
+    "held units drawn": ("softplus", "cupy", cuda_scans, "_lines", replaced("keep && keep", "false && keep", cuda_scans._lines)),
 }  # fmt: skip
 
 
-@pytest.mark.skipif(not numba_backend.installed(), reason="numba is not installed")
 @pytest.mark.parametrize("mistake", KERNEL_MISTAKES)
-def test_mistake_in_the_kernel_is_seen(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    name, module, function, mutant = KERNEL_MISTAKES[mistake]
+def test_mistake_in_the_kernel_is_seen(
+    mistake: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    name, backend, module, function, mutant = KERNEL_MISTAKES[mistake]
+    present(backend, request)
     monkeypatch.setattr(module, function, mutant)
-    wanted, found = (chains(name, b, 20) for b in ("numpy", "numba"))
+    wanted, found = (chains(name, b, 20, keep="held" in mistake) for b in ("numpy", backend))
     assert any((found[layer] != values).any() for layer, values in wanted.items())
+
+
+def test_a_scan_over_forms_is_one_launch(stand_in: cupy.State) -> None:
+    chains("dense memory", "cupy", 5)
+    assert len([n for n in stand_in.launched if n.startswith("scan_forms")]) == 5
+
+
+@pytest.mark.skipif(nvrtc.library() is None, reason="the wheel nvidia-cuda-nvrtc is not installed")
+@pytest.mark.parametrize("name", ["two forms", "roots"])
+def test_kernels_of_scans_compile(name: str, stand_in: cupy.State) -> None:
+    models = MODELS | {"roots": "visible v[5] : binary\nparam W[5, 3]\nenergy = sum((1 + (v @ W)^2)^1.5)"}
+    source = ed.loads(models[name]).compile("cupy").source
+    kernels = re.findall(r"FormKernel\([\"'](\w+)[\"'], r\"\"\"(.*?)\"\"\"", source, re.DOTALL)
+    for kernel, text in kernels:
+        code, _ = nvrtc.build(cuda_head("float32") + text, "sm_80", "-std=c++17")
+        assert kernel.encode() in code
+    assert kernels

@@ -14,10 +14,14 @@ from energydsl.kernels.program import BATCH, Draw, Kernel, LayerKernels, Moments
 
 
 class LayerPrinter:
-    """What prints the functions of a layer."""
+    """What prints the functions of a layer.
+
+    kernels: those that are made for the functions of the model, by name; NumPy has none.
+    """
 
     def __init__(self, steps: Steps):
         self.steps = steps
+        self.kernels: dict[str, Lines] = {}
 
     def layer(self, layer: LayerKernels) -> Lines:
         """All functions of a layer."""

@@ -27,8 +27,10 @@ class Printer:
         self.layers = self.layer_printer(self.steps)
 
     def module(self) -> Printed:
-        """The text of the runtime and of the model."""
-        return Printed(self.runtime(), self.model())
+        """The text of the runtime, of kernels for the functions of this model, and of the model."""
+        model = self.model()
+        kernels = "\n\n\n".join("\n".join(text) for text in self.layers.kernels.values())
+        return Printed(self.runtime(), model, kernels)
 
     def runtime(self) -> str:
         """The text of the runtime."""
