@@ -74,7 +74,7 @@ class NumbaLayers(FusedLayers):
                 entry = tuple(map(Index.of, program.forms[form].letters))
                 places = (
                     self.steps.places(
-                        w.section, ((w.unit, layer.shape, w.flat), (entry, program.shapes[form], False)), w.predicates
+                        w.section.sizes, ((w.unit, layer.shape, w.flat), (entry, program.shapes[form], False)), w.predicates
                     )
                     for w in running.windows[form]
                 )
