@@ -27,7 +27,7 @@ def kernel_of(scan: FormScan, sample: Scalar, groups: list[int]) -> tuple[str, L
     name = f"scan_forms_{hashlib.sha256(chr(10).join(body).encode()).hexdigest()[:12]}"
     count = range(len(scan.forms))
     given = [f"u{k}" for k in count]
-    given += [f"start{g}, at{g}" for g in sorted(set(groups))] if scan.windows else []
+    given += ["order", *(f"start{g}, at{g}" for g in sorted(set(groups)))] if scan.windows else []
     given += [*(f"s{k}" for k in count), *_arrays(scan)]
     lines = [
         "@parallel(fastmath=FAST, error_model='numpy')",
@@ -105,7 +105,7 @@ def _terms(scan: FormScan) -> Lines:
 
 
 def _windowed(scan: FormScan, sample: Scalar, groups: list[int]) -> Lines:
-    """A unit stands in the entries that its window lists: these alone are read, and changed where it moves."""
+    """The units of `order`: one stands in the entries that its window lists, which alone are read, and changed where it moves."""
     forms = list(scan.forms)
     terms: Lines = []
     for n, term in enumerate(scan.terms):
@@ -129,16 +129,17 @@ def _windowed(scan: FormScan, sample: Scalar, groups: list[int]) -> Lines:
             f"                        u{k}[r, at{group}[n]] += (new - value) * s{k}[n]",
         ]
     return [
-        "    rows, units = x.shape",
+        "    rows = len(x)",
         "    for t in prange(parts):",
         "        for r in range(edge(rows, t, parts), edge(rows, t + 1, parts)):",
-        "            for i in range(units):",
+        "            for k in range(len(order)):",
+        "                i = order[k]",
         "                value, whole = x[r, i], FLOAT(0.0)",
         "                if len(keep) > 0 and keep[r, i]:",
         "                    continue",
         *terms,
         "                eta1 = field[r if len(field) > 1 else 0, i] - whole",
-        f"                new = FLOAT({_value(sample, 'uniform[r, i]')})",
+        f"                new = FLOAT({_value(sample, 'uniform[r, k]')})",
         "                if new != value:",
         "                    x[r, i] = new",
         *steps,
