@@ -37,6 +37,11 @@ class UnitColouring:
     colours: Integers | None = field(default=None, compare=False, repr=False)
     why: str = ""
 
+    @property
+    def coupled(self) -> bool:
+        """Whether some of its units meet."""
+        return self.kind == "scan" or self.count > 1
+
 
 def colour_layers(layers: Iterable[str], pairs: Iterable[frozenset[str]]) -> list[list[str]]:
     """Layers in groups that do not meet: two groups where that is possible (even and odd), else greedily few."""

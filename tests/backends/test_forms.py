@@ -1,4 +1,4 @@
-"""Scans over running forms: derived right on every backend, the same chains on all, and forms that do not drift."""
+"""Scans over running forms, and blocks: derived right on every backend, the same chains on all, and forms that do not drift."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ MODELS = {
     "graph": "graph G = grid(2, 3)\nvisible s[6] : spin\nparam J[G]\nenergy = - (sum[(i, k) in G] J[i, k]*s[i]*s[k])^3 + sum[(i, k) in G] softplus(J[i, k]*s[i] + s[k])",
     "two layers": "visible v[3] : spin\nhidden h[2] : binary\ninput z[2] : real\nparam W[3, 3], U[2, 3], A[2, 3]\nenergy = - sum(softplus(v @ W + h @ U + z @ A)) - v @ W @ v",
     "two forms": "visible v[4] : binary\nparam W[4, 3], U[4, 3], c[3]\nenergy one = - sum(tanh(v @ W) * sigmoid(v @ U)) + 0.3 * sum(c) * sum(v)\nenergy two = sum(abs(v @ W) * c^2)",
-    "edges": "graph G = grid(2, 3)\nvisible s[6] : spin\nparam J[G]\nenergy = - sum[(i, k) in G] softplus(J[i, k]*s[i] + J[i, k]*s[k])",
+    "edges": "graph G = complete(4)\nvisible s[4] : spin\nparam J[G]\nenergy = - sum[(i, k) in G] softplus(J[i, k]*s[i] + J[i, k]*s[k])",
+    "deep windows": "visible x[5] : integer[0, 2]\nparam A[2], B[2]\nenergy = - sum[k in range(3)] softplus(sum[j] B[j]*tanh(sum[i] A[i]*x[k + i + j]))",
     "one site": "visible v : binary\nhidden h[2] : spin\nparam w, u[2]\nenergy = cos(w * v + u @ h)",
 }  # fmt: skip
 RUNNING = {
@@ -51,9 +52,15 @@ def test_derived_right(name: str, backend: str) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_which_layers_need_forms_alone(name: str) -> None:
-    program = lower(ed.loads(MODELS[name]).derived)
-    found = [n for n, layer in program.layers.items() if layer.scan is not None and layer.scan.running is not None]
+    layers = lower(ed.loads(MODELS[name]).derived).layers
+    found = [n for n, x in layers.items() if any(part and part.running for part in (x.scan, x.block))]
     assert found == RUNNING.get(name, [])
+
+
+def test_which_layers_are_drawn_in_blocks() -> None:
+    parts = {name: ed.loads(text).derived.parts for name, text in MODELS.items()}
+    coloured = {f"{m} {n}": x.count for m, found in parts.items() for n, x in found.items() if x.kind == "colours"}
+    assert coloured == {"patches x": 4, "states x": 4, "deep windows x": 3, "one site v": 1}
 
 
 def chains(name: str, backend: Any, steps: int, keep: bool = False) -> dict[str, np.ndarray]:

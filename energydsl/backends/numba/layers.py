@@ -35,9 +35,8 @@ class NumbaLayers(FusedLayers):
             *self._call(layer, scan.running, scan.formula, order, "keep"),
         ]
         doc = f"Draw the units of `{layer.layer}` one after the other, into x, but for entries that `keep` marks."
-        plain = self.field(layer, layer.fields[0], f"plain_{layer.fields[0].name}__{layer.layer}")
         scanned = function(f"scan__{layer.layer}", "p, x, s, random, w, keep=None", doc, body)
-        return [*plain, *self._tables(layer, scan.running), *scanned]
+        return [*self.plain_field(layer), *self._tables(layer, scan.running), *scanned]
 
     def sample(self, layer: LayerKernels) -> Lines:
         """A draw of a layer; of a colour of one that windows of running forms hold by the kernel of its scan."""
@@ -113,7 +112,9 @@ class NumbaLayers(FusedLayers):
                 entry = tuple(map(Index.of, program.forms[form].letters))
                 places = (
                     self.steps.places(
-                        w.section.sizes, ((w.unit, layer.shape, w.flat), (entry, program.shapes[form], False)), w.predicates
+                        w.section.sizes,
+                        ((w.unit, layer.shape, w.flat), (entry, program.shapes[form], False)),
+                        w.predicates,
                     )
                     for w in running.windows[form]
                 )

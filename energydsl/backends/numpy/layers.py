@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from energydsl.backends.numpy.formulas import InPlace, assignment, expression
 from energydsl.backends.numpy.steps import Steps, align, times
@@ -97,7 +98,9 @@ class LayerPrinter:
         for term in block.terms:
             steps, value = self.steps.value(term.kernel.sections[0], {})
             (section,) = term.kernel.sections
-            value = align(times(value, section, f's.weights["{section.label}"]'), section.letters, (BATCH, *term.kernel.letters))
+            value = align(
+                times(value, section, f's.weights["{section.label}"]'), section.letters, (BATCH, *term.kernel.letters)
+            )
             shape = listed(("rows(x)", *term.kernel.shape))
             body += [*steps, f"    {term.kernel.name.replace(' ', '')} = np.broadcast_to({value}, ({shape}))"]
             terms.append(f"{term.kernel.name.replace(' ', '')}.reshape(rows(x), -1), ")
@@ -114,7 +117,6 @@ class LayerPrinter:
             energies = "np.stack([np.zeros_like(energies[0]), *energies], axis=-1)"
         else:
             energies = f"energies[0] / {block.points[1] - block.points[0]!r}"
-        plain = f"plain_{kernel.name}__{name}"
         return [
             *function(f"terms__{name}", "p, x, s, w", doc, [*body, f"    return ({''.join(terms)})"]),
             "",
@@ -123,18 +125,23 @@ class LayerPrinter:
             f"({''.join(places)}), {{",
             *forms,
             "})",
-            *self.field(layer, kernel, plain),
+            *self.plain_field(layer),
             *function(
                 f"block_{kernel.name}__{name}",
                 "p, x, s, w, colour",
                 f"{comment(kernel.equation)}, of the units of a colour; x: a state with its forms.",
                 [
                     f"    energies = BLOCK__{name}.fields(p, x, s, w, colour)",
-                    f"    plain = at_units({plain}(p, x, s, w), UNITS__{name}[colour], {layer.shape!r}, {states!r})",
+                    f"    plain = at_units(plain_{kernel.name}__{name}(p, x, s, w), UNITS__{name}[colour], {layer.shape!r}, {states!r})",
                     f"    return plain + s.beta * {energies}",
                 ],
             ),
         ]
+
+    def plain_field(self, layer: LayerKernels) -> Lines:
+        """eta without the terms of inner forms."""
+        (kernel,) = layer.fields
+        return self.field(layer, replace(kernel, held=kernel.batched), f"plain_{kernel.name}__{layer.layer}")
 
     def standing(self, entries: Iterable[Standing], layer: LayerKernels) -> str:
         """Where units of a layer stand, as a tuple of units and whether they count."""

@@ -62,7 +62,14 @@ class Block:
         standing: Sequence[tuple[tuple[int, ...], Standing]],
         forms: dict[str, BlockForm],
     ) -> None:
-        self.layer, self.units, self.shape, self.points, self.reads, self.terms = layer, units, shape, points, reads, terms
+        self.layer, self.units, self.shape, self.points, self.reads, self.terms = (
+            layer,
+            units,
+            shape,
+            points,
+            reads,
+            terms,
+        )
         self.size = sum(map(len, units))
         self.forms = forms
         self.numbers = {
