@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -62,26 +63,30 @@ class Block:
         standing: Sequence[tuple[tuple[int, ...], Standing]],
         forms: dict[str, BlockForm],
     ) -> None:
-        self.layer, self.units, self.shape, self.points, self.reads, self.terms = (
-            layer,
-            units,
-            shape,
-            points,
-            reads,
-            terms,
-        )
+        self.layer, self.units, self.shape, self.points, self.reads = layer, units, shape, points, reads
+        self.terms, self.standing, self.forms = terms, standing, forms
         self.size = sum(map(len, units))
-        self.forms = forms
-        self.numbers = {
-            name: [rank for rank, _ in owners(units, self.size, form.extent, form.standing)]
-            for name, form in forms.items()
+
+    @functools.cached_property
+    def numbers(self) -> dict[str, list[Array]]:
+        """By form that is a sum over single units and by colour: for every entry the unit that stands in it, or any where none does."""
+        return {
+            name: [number for number, _ in owners(self.units, self.size, form.extent, form.standing)]
+            for name, form in self.forms.items()
             if form.standing is not None
         }
-        held = [owners(units, self.size, *found) for found in standing]
-        self.places = [
-            [Scatter(np.where(there, rank, len(inside)).ravel(), len(inside) + 1) for rank, there in at]
-            for inside, at in zip(units, zip(*held, strict=True), strict=True)
+
+    @functools.cached_property
+    def places(self) -> list[list[Scatter]]:
+        """By colour and term: sums of places by the unit that stands there, the last one of those where none does."""
+        found = [
+            [
+                Scatter(np.where(there, number, len(inside)).ravel(), len(inside) + 1)
+                for inside, (number, there) in zip(self.units, owners(self.units, self.size, *at), strict=True)
+            ]
+            for at in self.standing
         ]
+        return [list(terms) for terms in zip(*found, strict=True)]
 
     def flat(self, x: Array) -> Array:
         """A layer, (chains, units) or (chains, units, states), as a view."""
