@@ -411,7 +411,7 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "coupling through a nested form overlooked": (DEEP, set_to(energydsl.graph.colouring, "_apart", innermost_apart)),
     "coupling between the factors of a product of functions overlooked": (TWO_FORMS, set_to(energydsl.graph.colouring, "held", lambda f: lambda m, layer: f(m, layer)[:1])),
     "boxes shorter than windows": (WINDOWS, set_to(energydsl.graph.lattice, "_boxes", lambda f: lambda shape, offsets, rings: np.indices(shape).sum(axis=0) % 2)),
-    "forms left as they were after a block": (WINDOWS, source("x[name] += change[:, numbers[colour]] * gains[name][colour, point - 1]", "pass")),
+    "forms left as they were after a block": (WINDOWS, source("x[name][rows] += change[rows][:, numbers[colour]] * gains[name][colour, point - 1]", "pass")),
     "forms with their block as it was": (WINDOWS, source("form = form - self.having(now, point)[:, numbers[colour]] * gains[name][colour, point - 1]", "pass")),
     "unit beside a function of its block held still": (BESIDE_WINDOWS, source("self.layer: self.at_point(first[self.layer], colour, point)", "self.layer: first[self.layer]")),
     "units of a block mixed up": (WINDOWS, source("rank[inside] = np.arange(len(inside))", "rank[inside] = len(inside) - 1 - np.arange(len(inside))")),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from energydsl.backends.numpy.runtime.arrays import Array, Scatter, axis
+from energydsl.backends.numpy.runtime.arrays import Array, Scatter, axis, in_cache
 
 # Units at the places of some loops, and where they count: arrays over these loops and those inside, all of one shape.
 Standing = Iterable[tuple[Array, Array]]
@@ -129,6 +129,19 @@ class Block:
 
         x: a state with its forms.
         """
+        self.gains(p, x, s, w)
+        found = []
+        for rows in self.pieces(x):
+            part = {name: a[rows] if hasattr(a, "shape") else a for name, a in x.items()}
+            found.append(self.energies(p, part, s, w, colour))
+        return found[0] if len(found) == 1 else [np.concatenate(parts) for parts in zip(*found, strict=True)]
+
+    def pieces(self, x: Any) -> list[slice]:
+        """Chains in pieces that fit the cache with their forms."""
+        return in_cache(len(x[self.layer]), max(math.prod(x[name].shape[1:]) for name in self.forms))
+
+    def energies(self, p: Any, x: Any, s: Any, w: Any, colour: int) -> list[Array]:
+        """As `fields`, for chains that are few enough."""
         gains, units = self.gains(p, x, s, w), self.units[colour]
         now = self.flat(x[self.layer])[:, units]
         first = {**x, self.layer: self.at_point(x[self.layer], colour, 0)}
@@ -157,7 +170,8 @@ class Block:
         for name, numbers in self.numbers.items():
             for point in range(1, len(self.points)):
                 change = self.having(new, point) - self.having(now, point)
-                x[name] += change[:, numbers[colour]] * gains[name][colour, point - 1]
+                for rows in self.pieces(x):
+                    x[name][rows] += change[rows][:, numbers[colour]] * gains[name][colour, point - 1]
         flat[:, units] = new
         for name, form in self.others(p, x, s, w).items():
             x[name][...] = form
