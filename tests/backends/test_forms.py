@@ -11,8 +11,11 @@ import pytest
 import energydsl as ed
 from energydsl.backends.numba import form_scans
 from energydsl.backends.numba import loader as numba_backend
+from energydsl.graph import colouring
 from energydsl.kernels import lower, running
+from energydsl.program.samplers.gibbs import Blocks
 from energydsl.program.states import check_params, random_state
+from tests.program.samplers.exact import SIGMAS, deviation
 
 MODELS = {
     "dense memory": "dim N = 6, P = 3\nvisible s[N] : spin\nparam X[P, N]\nenergy = - sum[p] (sum[i] X[p, i]*s[i])^4",
@@ -92,12 +95,26 @@ def test_chains_are_those_of_numpy(name: str, keep: bool, fast: str) -> None:
         np.testing.assert_array_equal(found[layer], values)
 
 
-def test_forms_drift_no_more_than_their_rounding(backend: str) -> None:
-    """units * sweeps * the rounding of the largest form, in float32; the bound that the engine relies on."""
-    text = "dim N = 60, P = 20\nvisible s[N] : spin\nparam X[P, N]\nenergy = - 0.001 * sum[p] (sum[i] X[p, i]*s[i])^4"
+LARGE = {
+    "scan": (
+        "dim N = 60, P = 20\nvisible x[N] : spin\nparam W[P, N]\nenergy = - 0.001 * sum[p] (sum[i] W[p, i]*x[i])^4",
+        60,
+    ),
+    "blocks": (
+        "dim L = 40, M = L - 2, F = 4\nvisible x[L, L] : binary\nparam W[F, 3, 3]\n"
+        "energy = sum[f, i in range(M), j in range(M)] log(1 + (sum[p, q] W[f, p, q]*x[i + p, j + q])^2)",
+        9,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_forms_drift_no_more_than_their_rounding(kind: str, backend: str) -> None:
+    """units of a form * sweeps * the rounding of the largest form, in float32; the bound that the engine relies on."""
+    text, units = LARGE[kind]
     engine = ed.loads(text).compile(backend, "float32").engine  # type: ignore[arg-type]
-    rng, sweeps = ed.Rng(0), 16
-    p = check_params(engine, {"X": np.random.default_rng(0).normal(size=(20, 60))})
+    rng, sweeps = ed.Rng(0), 16 if kind == "scan" else 4
+    p = check_params(engine, {"W": np.random.default_rng(0).normal(size=engine.model.params["W"].shape)})
     x, s = random_state(engine, 30, ed.Rng(1)), engine.settings()
     running = engine.kernels.with_forms(p, x, s, engine.workspace)
     start = engine.host(running["form 1"]).copy()
@@ -107,9 +124,22 @@ def test_forms_drift_no_more_than_their_rounding(backend: str) -> None:
             engine.kernels.update(part, p, running, s, rng, engine.workspace)
     anew = engine.host(engine.kernels.with_forms(p, x, s, engine.workspace)["form 1"])
     drift, size = abs(engine.host(running["form 1"]) - anew).max(), abs(anew).max()
-    bound = 60 * sweeps * np.finfo(np.float32).eps * size
+    bound = units * sweeps * np.finfo(np.float32).eps * size
     assert drift <= bound
     assert abs(start - anew).max() > 1000 * bound, "the chains moved"
+
+
+@pytest.mark.parametrize("name", ["patches", "deep windows"])
+@pytest.mark.parametrize("coloured", [True, False])
+def test_blocks_leave_the_distribution_as_it_is(name: str, coloured: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From exact samples, two sweeps; where all units are drawn at once it does not stay."""
+    if not coloured:
+        monkeypatch.setattr(colouring, "_pairs", lambda *_: ())
+    program = ed.loads(MODELS[name]).compile("numpy", "float64")
+    draws = np.random.default_rng(5)
+    params = {n: draws.normal(0, 2, p.shape) for n, p in program.model.params.items()}
+    found = deviation(program, params, Blocks(program.engine), 20_000, steps=2)
+    assert (abs(found) < SIGMAS) == coloured
 
 
 def replaced(old: str, new: str, original: Callable[..., list[str]]) -> Callable[..., list[str]]:

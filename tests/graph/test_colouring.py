@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import energydsl as ed
+from energydsl.graph import colouring
 from energydsl.graph.colouring import colour_layers
 from energydsl.graph.lattice import Offset, lattice_colours
 
@@ -121,6 +122,13 @@ def test_units_of_one_function_have_different_colours(name: str) -> None:
     assert colours is not None
     assert not (meet & (colours[:, None] == colours)).any()
     assert parts.count == count
+
+
+def test_windows_on_a_large_lattice_are_coloured_without_a_list_of_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    for what in ("_unit_pairs", "places"):
+        monkeypatch.setattr(colouring, what, lambda *_: pytest.fail("units are listed"))
+    text = WINDOWS["windows"][0].replace("L = 7, M = 5", "L = 1000, M = 998")
+    assert ed.loads(text).derived.parts["x"].count == 9
 
 
 def test_ends_of_two_edges_are_not_those_of_one() -> None:
