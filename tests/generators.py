@@ -119,9 +119,12 @@ def joint(draw: st.DrawFn, layers: list[tuple[str, str]]) -> list[str]:
     if not layers or draw(st.integers(0, 2)):
         return found
     chosen = draw(st.lists(st.sampled_from(layers), min_size=1, max_size=2, unique=True))
-    parts = ["r0[f]"]
+    parts, apart = ["r0[f]"], draw(st.booleans())
     for name, domain in chosen:
         states = domain.startswith("categorical")
+        if apart:  # one unit of each layer in a form
+            parts.append(f"sum[b] q1[f, b, f]*{name}[f, b]" if states else f"q0[f, f]*{name}[f]")
+            continue
         binders, entry, weight = ("a, b", "[a, b]", "q1[a, b, f]") if states else ("a", "[a]", "q0[a, f]")
         parts.append(f"sum[{binders}] {weight}*{name}{entry}")
     form = " + ".join(f"({p})" for p in parts)
