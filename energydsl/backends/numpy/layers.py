@@ -92,51 +92,49 @@ class LayerPrinter:
     def block(self, layer: LayerKernels, block: Block) -> Lines:
         """The terms of several units that hold a layer, its blocks, and eta of the units of one."""
         name, (kernel,) = layer.layer, layer.fields
-        points = f"np.eye({layer.states}, dtype=DTYPE)" if not block.points else repr(block.points)
-        terms, places = [], []
-        body: Lines = []
-        for term in block.terms:
-            steps, value = self.steps.value(term.kernel.sections[0], {})
-            (section,) = term.kernel.sections
-            value = align(
-                times(value, section, f's.weights["{section.label}"]'), section.letters, (BATCH, *term.kernel.letters)
-            )
-            shape = listed(("rows(x)", *term.kernel.shape))
-            body += [*steps, f"    {term.kernel.name.replace(' ', '')} = np.broadcast_to({value}, ({shape}))"]
-            terms.append(f"{term.kernel.name.replace(' ', '')}.reshape(rows(x), -1), ")
-            places.append(f"({term.kernel.shape!r}, {self.standing(term.standing, layer)}), ")
-        forms = [
-            f"    {form!r}: BlockForm({form_function(form)}"
-            + (f", {found.extent!r}, {self.standing(found.standing, layer)}" if found.standing else "")
-            + "),"
-            for form, found in block.forms.items()
-        ]
-        doc = f"The terms of functions of several units that hold `{name}`, by places."
-        states = layer.field_shape[len(layer.shape) :]
+        points = repr(block.points) if block.points else f"np.eye({layer.states}, dtype=DTYPE)"
+        places = (f"({t.kernel.shape!r}, {self.standing(t.standing, layer)}), " for t in block.terms)
+        forms = {
+            f: [f", {x.extent!r}, {self.standing(x.standing, layer)}"] * bool(x.standing)
+            for f, x in block.forms.items()
+        }
         if layer.states:
             energies = "np.stack([np.zeros_like(energies[0]), *energies], axis=-1)"
         else:
             energies = f"energies[0] / {block.points[1] - block.points[0]!r}"
+        plain = f"plain_{kernel.name}__{name}(p, x, s, w)"
+        states = layer.field_shape[len(layer.shape) :]
+        body = [
+            f"    energies = BLOCK__{name}.fields(p, x, s, w, colour)",
+            f"    plain = at_units({plain}, UNITS__{name}[colour], {layer.shape!r}, {states!r})",
+            f"    return plain + s.beta * {energies}",
+        ]
+        doc = f"{comment(kernel.equation)}, of the units of a colour; x: a state with its forms."
         return [
-            *function(f"terms__{name}", "p, x, s, w", doc, [*body, f"    return ({''.join(terms)})"]),
+            *self.terms(name, block),
             "",
             "",
             f"BLOCK__{name} = Block({name!r}, UNITS__{name}, {layer.shape!r}, {points}, {block.reads!r}, terms__{name}, "
             f"({''.join(places)}), {{",
-            *forms,
+            *(f"    {f!r}: BlockForm({form_function(f)}{''.join(standing)})," for f, standing in forms.items()),
             "})",
             *self.plain_field(layer),
-            *function(
-                f"block_{kernel.name}__{name}",
-                "p, x, s, w, colour",
-                f"{comment(kernel.equation)}, of the units of a colour; x: a state with its forms.",
-                [
-                    f"    energies = BLOCK__{name}.fields(p, x, s, w, colour)",
-                    f"    plain = at_units(plain_{kernel.name}__{name}(p, x, s, w), UNITS__{name}[colour], {layer.shape!r}, {states!r})",
-                    f"    return plain + s.beta * {energies}",
-                ],
-            ),
+            *function(f"block_{kernel.name}__{name}", "p, x, s, w, colour", doc, body),
         ]
+
+    def terms(self, name: str, block: Block) -> Lines:
+        """The terms of functions of several units that hold a layer, at every place."""
+        body: Lines = []
+        for number, term in enumerate(block.terms):
+            (section,) = term.kernel.sections
+            steps, value = self.steps.value(section, {})
+            value = times(value, section, f's.weights["{section.label}"]')
+            value = align(value, section.letters, (BATCH, *term.kernel.letters))
+            shape = listed(("rows(x)", *term.kernel.shape))
+            body += [*steps, f"    term{number} = np.broadcast_to({value}, ({shape})).reshape(rows(x), -1)"]
+        found = "".join(f"term{number}, " for number in range(len(block.terms)))
+        doc = f"The terms of functions of several units that hold `{name}`, by places."
+        return function(f"terms__{name}", "p, x, s, w", doc, [*body, f"    return ({found})"])
 
     def plain_field(self, layer: LayerKernels) -> Lines:
         """eta without the terms of inner forms."""
