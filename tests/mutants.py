@@ -16,6 +16,7 @@ import numpy as np
 import energydsl.derive
 import energydsl.derive.directed.problems
 import energydsl.graph.colouring
+import energydsl.graph.lattice
 import energydsl.model.in_order
 import energydsl.verification.certificate
 from energydsl.augment import expand as auxiliary
@@ -104,6 +105,12 @@ EXPONENTIAL = "visible s[4] : spin\nparam X[3, 4]\nenergy = - log(sum[p] exp(2 *
 BESIDE = "visible x[3] : spin\nparam W[3, 2]\nenergy = - sum[i, j] x[i] * softplus(sum[l] x[l]*W[l, j])"
 TABLES = "visible x[3] : categorical[3]\nparam W[3, 3, 2]\nenergy = sum[j] exp(0.3 * sum[i, a] W[i, a, j]*x[i, a])"
 NAMES = "dim N = 3\nvisible s[N] : spin\nenergy = - 0.1 * sum[p in range(N)] (sum[i] (i - p)*s[i])^4"
+WINDOWS = (
+    "visible x[2, 4] : binary\nparam W[2, 2]\nenergy = sum[j in range(3)] log(1 + (sum[p, q] W[p, q]*x[p, j + q])^2)"
+)
+DEEP = "visible x[5] : integer[0, 1]\nparam A[2], B[2]\nenergy = sum[k in range(3)] softplus(sum[j] B[j]*tanh(sum[i] A[i]*x[k + i + j]))"
+TWO_FORMS = "visible x[6] : spin\nparam A[2]\nenergy = sum[k in range(3)] tanh(sum[i] A[i]*x[k + i])*tanh(sum[i] A[i]*x[k + 2 + i])"
+BESIDE_WINDOWS = "visible x[5] : spin\nparam W[2]\nenergy = - sum[k in range(4)] x[k] * softplus(sum[i] x[k + i]*W[i])"
 ENERGETIC = "visible x[2] : real\nparam W[2, 3], c[3]\nenergy = sum(x^2) + sum(softplus(c + x @ W))"
 
 
@@ -116,6 +123,16 @@ def backwards(monkeypatch: Any) -> None:
     """Places in the order from the last to the first, everywhere."""
     for module in (energydsl.model.in_order, energydsl.derive.directed.problems):
         monkeypatch.setattr(module, "before", lambda a, b, *rest: ordering.before(b, a, *rest))
+
+
+def innermost_apart(original: Any) -> Any:
+    """A second entry of an inner form, and not one of another inner form in the same function."""
+
+    def mutant(entry: Any) -> Any:
+        inner = original(replace(entry, loops=entry.loops[-1:]))
+        return replace(inner, loops=(*entry.loops[:-1], *inner.loops))
+
+    return mutant
 
 
 def without_parts(original: Any) -> Any:
@@ -391,6 +408,13 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "shares of a log-sum-exp forgotten": (EXPONENTIAL, set_to(targets, "_slopes", lambda f: lambda a, part: [(1.0, ())] if a.function == "logsumexp" else f(a, part))),
     "largest exponent dropped": (EXPONENTIAL, source("return top + np.log(total)", "return np.log(total)")),
     "unit beside a function of its own layer held still": (BESIDE, set_to(separate, "_absorbed", lambda f: lambda m: m)),
+    "coupling through a nested form overlooked": (DEEP, set_to(energydsl.graph.colouring, "_apart", innermost_apart)),
+    "coupling between the factors of a product of functions overlooked": (TWO_FORMS, set_to(energydsl.graph.colouring, "held", lambda f: lambda m, layer: f(m, layer)[:1])),
+    "boxes shorter than windows": (WINDOWS, set_to(energydsl.graph.lattice, "_boxes", lambda f: lambda shape, offsets, rings: np.indices(shape).sum(axis=0) % 2)),
+    "forms left as they were after a block": (WINDOWS, source("x[name][rows] += change[rows][:, numbers[colour]] * gains[name][colour, point - 1]", "pass")),
+    "forms with their block as it was": (WINDOWS, source("form = form - self.having(now, point)[:, numbers[colour]] * gains[name][colour, point - 1]", "pass")),
+    "unit beside a function of its block held still": (BESIDE_WINDOWS, source("self.layer: self.at_point(first[self.layer], colour, point)", "self.layer: first[self.layer]")),
+    "units of a block mixed up": (WINDOWS, source("rank[inside] = np.arange(len(inside))", "rank[inside] = len(inside) - 1 - np.arange(len(inside))")),
     "loops of equal names taken for one": (NAMES, set_to(lowering, "_apart", lambda f: lambda m, taken: m)),
     "slope along a real unit forgotten": (ENERGETIC, function("softplus", derivative=((1.0, ()),))),
     # the fields
