@@ -86,6 +86,18 @@ def fails_for_some_value(
     return Fails(", ".join(_shown(model, layer, s, values[s][tried[s][bad[0]]]) for s in sites))
 
 
+def vanishes(model: Resolved, layer: Layer, holding: Sequence[tuple[Monomial, At]], beyond: float) -> bool:
+    """Whether the terms of a statistic, and a number, are 0 together whatever parameters and units are."""
+    totals: dict[Monomial, float] = {Monomial(1.0): beyond}
+    for monomial, unit in holding:
+        part = aim("", others(monomial, unit), unit.indices, unit.flat, layer.energy_shape, 0, Rules(model))
+        rest = replace(part.monomial, coefficient=1.0)
+        if not part.solved:
+            return False
+        totals[rest] = totals.get(rest, 0.0) + part.monomial.coefficient
+    return not any(totals.values())
+
+
 def _products(model: Resolved, layer: Layer, monomial: Monomial, unit: At) -> Iterator[_Product]:
     """dE/dT of one term as products of units and of what is never negative; what cannot be negative anyhow may be left out."""
     rest = others(monomial, unit)

@@ -206,7 +206,9 @@ class Listed(Case):
         def exponent(places: Array) -> Array:
             return np.stack([self.along(name, unit, row, places) for row in rows for unit in units])
 
-        return quadrature(layer, self.oracle.kinks(), exponent)
+        return quadrature(
+            layer, self.oracle.kinks({**self.params, **{n: self.x[n] for n in self.model.by_role("input")}}), exponent
+        )
 
 
 def generator(seed: int, use: str) -> np.random.Generator:

@@ -93,46 +93,49 @@ class Oracle:
         base = self.base(params, state)
         return beta * (self.energy(params, state) - base) + base
 
-    def kinks(self) -> list[float]:
-        """Where an absolute value of a unit times a number plus a number has its kink."""
-        return [-b / a for t in self.model.energies for b, a in _lines_in_abs(t.expression) if a]
+    def kinks(self, given: Mapping[str, Any]) -> list[float]:
+        """Where an absolute value of a unit times a number plus a number has its kink, for any entry of parameters and inputs, which are given."""
+        found = [line for t in self.model.energies for line in _lines_in_abs(t.expression, given)]
+        return [float(k) for b, a in found for k in np.ravel(-b / np.where(a == 0.0, np.nan, a)) if np.isfinite(k)]
 
 
-def _lines_in_abs(node: Any) -> Iterator[tuple[float, float]]:
+def _lines_in_abs(node: Any, given: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
     """b, a of every abs(a x + b)."""
-    if isinstance(node, ex.Applied) and node.function == "abs" and (line := _line(node.operand)) is not None:
+    if isinstance(node, ex.Applied) and node.function == "abs" and (line := _line(node.operand, given)) is not None:
         yield line
     for part in vars(node).values() if hasattr(node, "span") else ():
         if hasattr(part, "span"):
-            yield from _lines_in_abs(part)
+            yield from _lines_in_abs(part, given)
 
 
-def _line(node: ex.Expression) -> tuple[float, float] | None:
-    """b, a of an expression a x + b of numbers and one unit x; None for any other."""
+def _line(node: ex.Expression, given: Mapping[str, Any]) -> tuple[Any, Any] | None:
+    """b, a of an expression a x + b of numbers, parameters and one unit x; None for any other."""
     match node:
         case ex.Constant(value=value):
             return value, 0.0
+        case ex.Reference(name=name) | ex.Element(base=ex.Reference(name=name)) if name in given:
+            return np.asarray(given[name], float).ravel(), 0.0
         case ex.Reference(kind="layer") | ex.Element(base=ex.Reference(kind="layer")):
             return 0.0, 1.0
         case ex.Negated(operand=operand):
-            line = _line(operand)
+            line = _line(operand, given)
             return None if line is None else (-line[0], -line[1])
         case ex.Added() | ex.Multiplied() | ex.Divided():
-            first, second = _line(node.left), _line(node.right)
+            first, second = _line(node.left, given), _line(node.right, given)
             return None if first is None or second is None else _combined(node, first, second)
     return None
 
 
 def _combined(
-    node: ex.Added | ex.Multiplied | ex.Divided, first: tuple[float, float], second: tuple[float, float]
-) -> tuple[float, float] | None:
+    node: ex.Added | ex.Multiplied | ex.Divided, first: tuple[Any, Any], second: tuple[Any, Any]
+) -> tuple[Any, Any] | None:
     """b, a of what two lines make; None where that is no line."""
     (b, a), (d, c) = first, second
     if isinstance(node, ex.Added):
         return b + d, a + c
     if isinstance(node, ex.Multiplied):
-        return None if a and c else (b * d, a * d + b * c)
-    return (b / d, a / d) if d and not c else None
+        return None if np.any(a) and np.any(c) else (b * d, a * d + b * c)
+    return (b / d, a / d) if np.all(d) and not np.any(c) else None
 
 
 class _Walk:
@@ -329,7 +332,7 @@ def quadrature(layer: Layer, kinks: list[float], exponent: Callable[[Array], Arr
 
     exponent: -log of the density, up to a constant, at some places for some surroundings of the unit, (cases, places). A
     coarse grid says where the mass is; panels there, which end at kinks, are halved until integrals and moments stand still. On a
-    half-line, and between bounds where the density is not finite, all in a variable on the whole line, in which it is smooth.
+    half-line, on the line where it falls like a power, and between bounds where the density is not finite, all in a variable on the whole line, in which it is smooth.
     """
     if layer.domain.name == "count":
         return np.arange(400.0), np.zeros(400)
@@ -337,6 +340,9 @@ def quadrature(layer: Layer, kinks: list[float], exponent: Callable[[Array], Arr
     if layer.domain.name == "interval":
         with np.errstate(all="ignore"):
             whole = not np.isfinite(exponent(np.array(layer.domain.arguments))).all()
+    if layer.domain.name == "real":
+        depth = exponent(np.array([-1e5, 0.0, 1e5]))
+        whole = bool((depth[:, [0, 2]].min(axis=1) - depth[:, 1] < 1e3).any())
     grid = _coarse_grid(layer, whole)
     if grid is None:
         values = unit_values(layer)
@@ -364,6 +370,8 @@ def _unit_of(layer: Layer, t: Array, whole: bool) -> tuple[Array, Array]:
     match layer.domain.name:
         case "positive" if whole:
             return np.exp(t), t
+        case "real" if whole:
+            return np.sinh(t), np.logaddexp(t, -t) - np.log(2.0)
         case "interval" if whole:
             low, high = layer.domain.arguments
             near, far = special.expit(t), special.expit(-t)
@@ -378,6 +386,8 @@ def _variable_of(layer: Layer, x: float) -> float:
     match layer.domain.name:
         case "positive":
             return float(np.log(x)) if x > 0 else -np.inf
+        case "real":
+            return float(np.arcsinh(x))
         case "interval":
             low, high = layer.domain.arguments
             return float(special.logit((x - low) / (high - low))) if low < x < high else np.inf
@@ -388,6 +398,10 @@ def _coarse_grid(layer: Layer, whole: bool) -> Array | None:
     """Values of x, or of a variable on the whole line, fine near 0 and far-reaching; None for a domain of single values."""
     far = np.geomspace(1e-3, 1e6, 181)
     match layer.domain.name:
+        case "real" if whole:
+            return np.concatenate(
+                [-np.geomspace(30, 700, 200)[::-1], np.linspace(-29.95, 29.95, 1199), np.geomspace(30, 700, 200)]
+            )
         case "real":
             return np.concatenate([-far[::-1], [0.0], far])
         case "positive":
