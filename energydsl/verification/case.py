@@ -73,6 +73,11 @@ class Setting:
         """The random layers."""
         return self.model.random_layers()
 
+    @cached_property
+    def kinks(self) -> list[float]:
+        """Where an absolute value of a unit may have its kink."""
+        return self.oracle.kinks({**self.params, **self.inputs})
+
     @property
     def drawn(self) -> Mapping[str, Layer]:
         """The random layers that have a conditional."""
@@ -206,9 +211,7 @@ class Listed(Case):
         def exponent(places: Array) -> Array:
             return np.stack([self.along(name, unit, row, places) for row in rows for unit in units])
 
-        return quadrature(
-            layer, self.oracle.kinks({**self.params, **{n: self.x[n] for n in self.model.by_role("input")}}), exponent
-        )
+        return quadrature(layer, self.kinks, exponent)
 
 
 def generator(seed: int, use: str) -> np.random.Generator:

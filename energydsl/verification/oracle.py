@@ -331,18 +331,15 @@ def quadrature(layer: Layer, kinks: list[float], exponent: Callable[[Array], Arr
     """Places and log weights that sum or integrate over the domain of one unit, each of shape (places,).
 
     exponent: -log of the density, up to a constant, at some places for some surroundings of the unit, (cases, places). A
-    coarse grid says where the mass is; panels there, which end at kinks, are halved until integrals and moments stand still. On a
-    half-line, on the line where it falls like a power, and between bounds where the density is not finite, all in a variable on the whole line, in which it is smooth.
+    coarse grid says where the mass is; panels there, which end at kinks, are halved until integrals and moments stand still. But between
+    bounds where the density is finite, all in a variable on the whole line, in which it is smooth and falls faster than a power.
     """
     if layer.domain.name == "count":
         return np.arange(400.0), np.zeros(400)
-    whole = layer.domain.name == "positive"
+    whole = True
     if layer.domain.name == "interval":
         with np.errstate(all="ignore"):
             whole = not np.isfinite(exponent(np.array(layer.domain.arguments))).all()
-    if layer.domain.name == "real":
-        depth = exponent(np.array([-1e5, 0.0, 1e5]))
-        whole = bool((depth[:, [0, 2]].min(axis=1) - depth[:, 1] < 1e3).any())
     grid = _coarse_grid(layer, whole)
     if grid is None:
         values = unit_values(layer)
@@ -366,11 +363,11 @@ def quadrature(layer: Layer, kinks: list[float], exponent: Callable[[Array], Arr
 
 
 def _unit_of(layer: Layer, t: Array, whole: bool) -> tuple[Array, Array]:
-    """A unit x at values of a variable t on the whole line, and log dx/dt there; of x itself, where it is not the whole."""
+    """A unit x at values of a variable t on the whole line, and log dx/dt there; between bounds t is x, where it is not `whole`."""
     match layer.domain.name:
-        case "positive" if whole:
+        case "positive":
             return np.exp(t), t
-        case "real" if whole:
+        case "real":
             return np.sinh(t), np.logaddexp(t, -t) - np.log(2.0)
         case "interval" if whole:
             low, high = layer.domain.arguments
@@ -396,14 +393,11 @@ def _variable_of(layer: Layer, x: float) -> float:
 
 def _coarse_grid(layer: Layer, whole: bool) -> Array | None:
     """Values of x, or of a variable on the whole line, fine near 0 and far-reaching; None for a domain of single values."""
-    far = np.geomspace(1e-3, 1e6, 181)
     match layer.domain.name:
-        case "real" if whole:
+        case "real":
             return np.concatenate(
                 [-np.geomspace(30, 700, 200)[::-1], np.linspace(-29.95, 29.95, 1199), np.geomspace(30, 700, 200)]
             )
-        case "real":
-            return np.concatenate([-far[::-1], [0.0], far])
         case "positive":
             return np.concatenate(
                 [-np.geomspace(14, 700, 200)[::-1], np.linspace(-13.95, 14, 560), np.geomspace(14.1, 700, 200)]

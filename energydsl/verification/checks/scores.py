@@ -79,7 +79,7 @@ def _places(case: Case, name: str) -> Iterator[_Place]:
             states[unit] = np.roll(states[unit], int(rng.integers(1, states.shape[1])))
         elif domain.points is not None:
             up.reshape(-1)[unit] = sum(domain.points) - up.reshape(-1)[unit]
-        elif any(abs(here.reshape(-1)[unit] - kink) < 2.0 * STEP for kink in case.oracle.kinks()):
+        elif any(abs(here.reshape(-1)[unit] - kink) < 2.0 * STEP for kink in case.kinks):
             continue  # there is no slope at the kink of an absolute value
         else:
             up.reshape(-1)[unit] += STEP
