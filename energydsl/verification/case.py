@@ -191,10 +191,10 @@ class Listed(Case):
         return [len(self.values[n]) for n, _ in self.unit_names()]
 
     def along(self, name: str, unit: int, row: int, places: Array) -> Array:
-        """-log of what a listed state weighs with one unit moved to some places, by the oracle, (places,)."""
-        moved = {n: np.repeat(v[row : row + 1], len(places), axis=0).astype(float) for n, v in self.x.items()}
-        moved[name].reshape(len(places), -1)[:, unit] = places
-        return self.oracle.exponent(self.params, moved, self.beta)
+        """-log of what a listed state weighs with one unit moved to some places, less that of the state, by the oracle, (places,)."""
+        moved = {n: np.repeat(v[row : row + 1], len(places) + 1, axis=0).astype(float) for n, v in self.x.items()}
+        moved[name].reshape(len(places) + 1, -1)[1:, unit] = places
+        return self.oracle.changes(self.params, moved, self.beta)[1:]
 
     @cached_property
     def rules(self) -> Mapping[str, tuple[Array, Array]]:

@@ -14,7 +14,7 @@ from scipy import special
 
 from energydsl.model import expressions as ex
 from energydsl.model.indices import Index
-from energydsl.model.records import EnergyTerm, Layer, Resolved
+from energydsl.model.records import Layer, Resolved
 
 Array = NDArray[Any]
 # How far below the greatest value a density is nothing, and how little an integral still moves.
@@ -53,18 +53,18 @@ class Oracle:
 
     def energy(self, params: Mapping[str, Any], state: Mapping[str, Any]) -> Array:
         """E of each row of a state, shape (rows,)."""
-        rows = len(next(iter(state.values())))
-        walk = _Walk(self, params, state, rows)
-        total = np.zeros(rows)
+        return self._weighted(_Walk(self, params, state).scalar, self.base(params, state))
+
+    def _weighted(self, value: Callable[[ex.Expression], Array], base: Array) -> Array:
+        """The sum of the energy terms, by what each is, times their weights, but for the base measure."""
+        total = (1.0 - self._weight_of_base()) * base
         for term in self.model.energies:
-            total = total + self.weights.get(term.name, 1.0) * walk.scalar(term)
-        return total + (1.0 - self._weight_of_base()) * self.base(params, state)
+            total = total + self.weights.get(term.name, 1.0) * value(term.expression)
+        return total
 
     def value(self, part: ex.Expression, params: Mapping[str, Any], state: Mapping[str, Any]) -> Array:
         """The value of a part of the energy, without weights, shape (rows,)."""
-        rows = len(next(iter(state.values())))
-        walk = _Walk(self, params, state, rows)
-        return np.broadcast_to(walk.scalar(EnergyTerm("", part, part.span)), (rows,))
+        return _Walk(self, params, state).scalar(part)
 
     def _weight_of_base(self) -> float:
         """The weight of the energy term that holds the base measure, which is not to be weighted."""
@@ -92,6 +92,12 @@ class Oracle:
         """-log of what each row of a state weighs: beta E, but for the base measure."""
         base = self.base(params, state)
         return beta * (self.energy(params, state) - base) + base
+
+    def changes(self, params: Mapping[str, Any], state: Mapping[str, Any], beta: float) -> Array:
+        """The exponent of each row less that of the first, shape (rows,); no large number that both have counts by its rounding."""
+        base = self.base(params, state)
+        base = base - base[0]
+        return np.asarray(beta * (self._weighted(_Walk(self, params, state).change, base) - base) + base)
 
     def kinks(self, given: Mapping[str, Any]) -> list[float]:
         """Where an absolute value of a unit times a number plus a number has its kink, for any entry of parameters and inputs, which are given."""
@@ -141,13 +147,47 @@ def _combined(
 class _Walk:
     """One evaluation; every value has a leading axis of rows (length 1 where it does not depend on the state)."""
 
-    def __init__(self, oracle: Oracle, params: Mapping[str, Any], state: Mapping[str, Any], rows: int):
-        self.oracle, self.rows = oracle, rows
+    def __init__(self, oracle: Oracle, params: Mapping[str, Any], state: Mapping[str, Any]):
+        self.oracle, self.rows = oracle, len(next(iter(state.values())))
         self.params = {n: np.asarray(v, float)[None] for n, v in params.items()}
         self.state = {n: np.asarray(v, float) for n, v in state.items()}
 
-    def scalar(self, term: EnergyTerm) -> Array:
-        return np.broadcast_to(self.value(term.expression, {}), (self.rows,))
+    def scalar(self, part: ex.Expression) -> Array:
+        """The value of a part of the energy, shape (rows,)."""
+        return np.broadcast_to(self.value(part, {}), (self.rows,))
+
+    def change(self, part: ex.Expression) -> Array:
+        """By how much a part of the energy differs from what it is in the first row, shape (rows,)."""
+        return np.broadcast_to(self.difference(part, {}), (self.rows,))
+
+    def difference(self, node: ex.Expression, env: Mapping[str, int]) -> Array:
+        """The value of an expression less that in the first row, of sums as the sum of the differences."""
+        match node:
+            case ex.Added(left=left, right=right):
+                a, b = _of_one_rank(self.difference(left, env), self.difference(right, env))
+                return np.asarray(a + b)
+            case ex.Negated(operand=operand):
+                return -self.difference(operand, env)
+            case ex.Totalled(operand=operand):
+                whole = self.difference(operand, env)
+                return np.asarray(whole.reshape(len(whole), -1).sum(axis=1))
+            case ex.Summed(body=body):
+                return sum((self.difference(body, at) for at in self.places(node, env)), start=np.zeros(1))
+            case ex.Multiplied(left=left, right=right):
+                for factor, other in ((left, right), (right, left)):
+                    if (fixed := self.fixed(factor, env)) is not None:
+                        a, b = _of_one_rank(fixed, self.difference(other, env))
+                        return np.asarray(a * b)
+            case ex.Divided(left=left, right=right) if (fixed := self.fixed(right, env)) is not None:
+                a, b = _of_one_rank(self.difference(left, env), fixed)
+                return np.asarray(a / b)
+        value = self.value(node, env)
+        return np.asarray(value - value[:1])
+
+    def fixed(self, node: ex.Expression, env: Mapping[str, int]) -> Array | None:
+        """The value of an expression that is the same in all rows, with one; None for any other."""
+        value = self.value(node, env)
+        return value[:1] if (value == value[:1]).all() else None
 
     def value(self, node: ex.Expression, env: Mapping[str, int]) -> Array:
         """An expression where indices have the values of `env`."""
@@ -221,10 +261,9 @@ class _Walk:
 
     def elementwise(self, node: ex.Added | ex.Multiplied | ex.Divided, env: Mapping[str, int]) -> Array:
         """A sum, product or quotient; a side of fewer axes has its entries repeated along the others."""
-        a, b = self.value(node.left, env), self.value(node.right, env)
-        rank = max(a.ndim, b.ndim)
-        a, b = (x.reshape(x.shape + (1,) * (rank - x.ndim)) for x in (a, b))
-        return np.asarray(_ARITHMETIC[type(node)](a, b))
+        return np.asarray(
+            _ARITHMETIC[type(node)](*_of_one_rank(self.value(node.left, env), self.value(node.right, env)))
+        )
 
     @staticmethod
     def contracted(a: Array, b: Array) -> Array:
@@ -275,6 +314,12 @@ class _Walk:
         if isinstance(binder, ex.Edges):
             return [{binder.left: int(i), binder.right: int(k)} for i, k in self.oracle.edges[binder.graph]]
         return [{binder.name: n} for n in range(binder.low, binder.high)]
+
+
+def _of_one_rank(a: Array, b: Array) -> tuple[Array, Array]:
+    """Two arrays, the one of fewer axes with axes of length 1 behind its own."""
+    rank = max(a.ndim, b.ndim)
+    return a.reshape(a.shape + (1,) * (rank - a.ndim)), b.reshape(b.shape + (1,) * (rank - b.ndim))
 
 
 def _base_layers(node: Any, coefficient: float = 1.0) -> Iterator[tuple[str, float]]:
