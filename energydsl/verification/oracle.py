@@ -358,7 +358,7 @@ def unit_values(layer: Layer, points: Array | None = None) -> Array:
     assert points is not None
     match layer.domain.name:
         case "count":
-            return np.asarray(np.floor(6 * points))
+            return np.asarray(np.floor(5 * points))
         case "positive":
             return np.asarray(3 * points)
         case "interval":
