@@ -91,6 +91,7 @@ SHIFTED = (
 STEEP = "visible x[2] : real\nparam a[2] : positive = 1\nenergy = 0.5 * sum(x^2) - sum(tanh(a * x))"
 STUDENTS = "visible x[2] : real\nparam b[2] : positive = 1\nenergy = 3 * sum(log(1 + x^2 / b)) + 0.1 * sum(x^2)"
 BUNCHED = "visible n[2] : count\nparam a[2] : positive = 1\nenergy = sum(lgamma(n + 1)) - sum(lgamma(n + 2.5)) + a @ n"
+SHAPED_COUNT = "visible n[2] : count\nparam r[2] : positive = 1\nenergy = sum(lgamma(n + 1)) - sum(lgamma(n + r + 3)) + 0.7 * sum(n)"
 SQUASHED = "visible v[3] : binary\nparam w[3] = 0.5\nenergy = - sigmoid(0.7) * sum(v * tanh(w))"
 NUMBERED = "visible s[5] : spin\nenergy = sum[n] (n + 0.5)*s[n] + sum[i < k] s[i]*s[k] / (k - i)^2"
 ORDERED = "visible s[4] : binary\nparam J[4, 4, 4]\nenergy = sum[i <= j < k] J[i, j, k]*s[i]*s[j]*s[k]"
@@ -475,6 +476,7 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     # counts by a table
     "n! left out of a table": (BUNCHED, source("return -lgamma(n + 1.0) if weighted", "return 0.0 * n if weighted")),
     "table ended too early": (BUNCHED, source("np.floor(np.exp(high)) + 3.0", "np.floor(np.exp(0.5 * high)) + 3.0")),
+    "what is added to a count subtracted": (SHAPED_COUNT, source("z = (x - moved[0] if location", "z = (x + moved[0] if location")),
     "count drawn one too low": (BUNCHED, source("(below[:, :-1] <= (u * below[:, -1])[:, None])", "(below[:, :-2] <= (u * below[:, -1])[:, None])[:, 1:]")),
     "shift inside lgamma lost": (BUNCHED, set_to(statistics, "_factor", lambda f: lambda a, e, *rest: replace(f(a, e, *rest), polynomial=(1.0, 1.0)) if f(a, e, *rest).function else f(a, e, *rest))),
     # directed parts

@@ -16,7 +16,7 @@ from energydsl.derive.joint import unbounded_pairs
 from energydsl.derive.normalisable import normalisation_problems
 from energydsl.derive.records import Conditional, Field
 from energydsl.derive.several_units import unconfined, undefined_jointly, without_conditional
-from energydsl.derive.signs import sign_of_factors
+from energydsl.derive.signs import sign_of_factors, sign_of_sum
 from energydsl.diagnostics import Diagnostic
 from energydsl.domains import DOMAINS, Domain, Family
 from energydsl.energy.expand import check_power, value_of
@@ -36,7 +36,15 @@ from energydsl.energy.formula import (
 from energydsl.energy.formula_text import as_text
 from energydsl.energy.notation import Letters, filled, sum_formula, term_formula
 from energydsl.energy.rules import Rules
-from energydsl.energy.statistics import MOVED, Statistic, power_of, standard_of, standard_problems, statistics_of
+from energydsl.energy.statistics import (
+    MOVED,
+    Statistic,
+    needs_positive,
+    power_of,
+    standard_of,
+    standard_problems,
+    statistics_of,
+)
 from energydsl.energy.targets import UNIT, VALUE, Contribution, by_unit, by_value, merge, output, statistic
 from energydsl.energy.terms import BASE, At, Atom, Energy, Function, Monomial, Predicate, Term, entries, with_entry
 from energydsl.functions import POSITIVE
@@ -95,11 +103,18 @@ def _standard_problems(model: Resolved, layer: Layer, touching: list[Term]) -> I
     elif scale is not None and sign_of_factors(scale, model) != POSITIVE:
         what = f"what multiplies `{layer.name}` inside this function is not provably positive"
         yield Diagnostic("E0310", what, span, "constrain the parameter `: positive`")
+    elif needs_positive(layer, statistics) and sign_of_sum(_negated(location), model) != POSITIVE:
+        what = f"what is added to `{layer.name}` inside this function is not provably positive"
+        yield Diagnostic("E0310", what, span, "constrain the parameter `: positive`, and give it a positive sign")
     elif (location or scale is not None) and not _beside(model, layer, (*location, *([scale] if scale else []))):
         what = f"the parameters inside this function are not those of one unit of `{layer.name}` each"
         yield Diagnostic(
             "E0310", what, span, "give them the axes of the layer, and write it for all units: sum(abs(x - m))"
         )
+
+
+def _negated(monomials: tuple[Monomial, ...]) -> tuple[Monomial, ...]:
+    return tuple(m.scaled(-1.0) for m in monomials)
 
 
 def _beside(model: Resolved, layer: Layer, monomials: tuple[Monomial, ...]) -> bool:

@@ -3,7 +3,8 @@
 Far out each T_k is a sum of parts factor n^c log(n)^b, which the table of functions knows (Stirling's formula for lgamma), and a rest
 that has a bound. With y = log n these are the tails of a density on [0, inf) that is integrated over y (`mapped`), factor y^b exp(c y),
 so that the same proof holds the end. It must leave exp(f(n)) below n^-2 times any number, so that what lies beyond a table of n
-values is less than 1 / n of that: as a tail of its own, 2 y in the place of log dx/dy. h(n) = 1 / n! is a tail as well.
+values is less than 1 / n of that: as a tail of its own, 2 y in the place of log dx/dy. h(n) = 1 / n! is a tail as well. Statistics of
+n - m, m a parameter, have the same exact parts whatever m is, and bounds of all else that grow with m.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 
-from energydsl.domains.density import COUNTED, Density, Factor, OutOfReach, Statistic, Tail
+from energydsl.domains.density import COUNTED, Density, Factor, OutOfReach, Standard, Statistic, Tail
 from energydsl.functions import FUNCTIONS
 from energydsl.functions.table import Far
 
@@ -21,9 +22,10 @@ from energydsl.functions.table import Far
 _ROOM = 2.0
 
 
-def counted(statistics: Sequence[Statistic], factorial_base: bool) -> Density:
-    """Some statistics of a count, beside h(n) = 1 / n! or 1. Raises `OutOfReach`."""
-    parts = [(n, part) for n, s in enumerate(statistics) for part in _parts_of(n, s)]
+def counted(statistics: Sequence[Statistic], factorial_base: bool, standard: Standard | None = None) -> Density:
+    """Some statistics of a count, or of one with a location, beside h(n) = 1 / n! or 1. Raises `OutOfReach`."""
+    parts_of = _parts_of if standard is None else _moved_parts_of
+    parts = [(n, part) for n, s in enumerate(statistics) for part in parts_of(n, s)]
     parts += [(-1, (0.0, 1.0, _ROOM, True))]
     if factorial_base:
         known = FUNCTIONS["lgamma"].far
@@ -50,7 +52,22 @@ def counted(statistics: Sequence[Statistic], factorial_base: bool) -> Density:
         tuple(tails),
         (0.0,) * count,
         tuple(base),
+        standard,
     )
+
+
+def _moved_parts_of(number: int, statistic: Statistic) -> list[Far]:
+    """The same for a function of n - m, whatever m is; of a power of n, which is not moved."""
+    first, function = statistic[0], FUNCTIONS[statistic[0].function]
+    if not first.function:
+        return _parts_of(number, statistic)
+    if function.bounds is not None and not function.bounds.grows:
+        return [(0.0, 0.0, function.bounds.size**first.power, False)]
+    if function.moved is None or first.power != 1 or first.polynomial != (0.0, 1.0):
+        raise OutOfReach(
+            number, f"{function.name} of a count and a parameter is one of their sum: {function.name}(n + a)"
+        )
+    return list(function.moved)
 
 
 def _parts_of(number: int, statistic: Statistic) -> list[Far]:

@@ -67,13 +67,20 @@ def standard_problems(layer: Layer, statistics: Iterable[Statistic]) -> str:
     if any(len(s) > 1 for s, _ in moved):
         return f"a function of units of `{layer.name}` and of parameters stands beside another factor of the unit"
     domain = DOMAINS[layer.domain.name]
-    if not (domain.whole_line or (domain.nonnegative and not domain.integer_valued and not moved[0][1].location)):
+    kept = moved[0][1].scale is None if domain.integer_valued else domain.nonnegative and not moved[0][1].location
+    if not (domain.whole_line or kept):
         return f"units of `{layer.name}` have bounds, which a location or scale moves"
     if any(a == UNIT and (e < 0 or e != int(e)) for s in statistics for a, e in s):
         return (
             f"a power of units of `{layer.name}` that is not natural stands beside a function of them and of parameters"
         )
     return ""
+
+
+def needs_positive(layer: Layer, statistics: Iterable[Statistic]) -> bool:
+    """Whether a count and what is added to it must be positive in a function of both: log(n + a), lgamma(n + a)."""
+    moved = [FUNCTIONS[a.function] for s in statistics for a, _ in s if isinstance(a, Function) and _standard(a)]
+    return DOMAINS[layer.domain.name].integer_valued and any(f.needs_positive for f in moved)
 
 
 def _standard(atom: Function) -> _Moved | None:
@@ -148,13 +155,11 @@ def without_closed_form(layer: Layer, statistics: list[Statistic], touching: lis
     location, scale = standard_of(layer, statistics)
     numbers = [tuple(_factor(a, e, layer, spans.get(s, layer.span)) for a, e in s) for s in statistics]
     powers = [int(p) if (p := power_of(s) or 0.0) > 0 and p == int(p) else 0 for s in statistics]
+    standard = Standard(tuple(powers), bool(location), scale is not None) if location or scale is not None else None
     try:
         if domain.integer_valued:
-            return integrated(counted(numbers, weighted), weighted)
-        density = density_of(numbers, powers, low, high)
-        if location or scale is not None:
-            density = replace(density, standard=Standard(tuple(powers), bool(location), scale is not None))
-        return integrated(density)
+            return integrated(counted(numbers, weighted, standard), weighted)
+        return integrated(replace(density_of(numbers, powers, low, high), standard=standard))
     except Unbounded as reason:
         raise DiagnosticError(
             "E0311",

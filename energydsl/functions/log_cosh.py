@@ -14,5 +14,6 @@ LOGCOSH = ElementaryFunction(
     written=11,
     sign=NONNEGATIVE,
     far=lambda c, a: ((1.0, 0.0, abs(a), True), (0.0, 0.0, abs(c) + math.log(2.0), False)),
+    moved=((1.0, 0.0, 1.0, True), (0.0, 0.0, 1.0, False)),
     latex=r"\log\cosh",
 )

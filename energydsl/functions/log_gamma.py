@@ -30,4 +30,6 @@ LGAMMA = ElementaryFunction(
     unit="unit_lgamma",
     written=10,
     far=_far,
+    # The same for a = 1, where n log(1 + c / n) - c lies between -c and 0.
+    moved=((1.0, 1.0, 1.0, True), (1.0, 0.0, -1.0, True), (0.0, 1.0, 1.0, False), (0.0, 0.0, 1.3, False)),
 )

@@ -22,5 +22,6 @@ LOG = ElementaryFunction(
     positive_only=True,
     of_log=("", 1.0),
     far=_far,
+    moved=((0.0, 1.0, 1.0, True), (0.0, 0.0, 1.0, False)),
     latex=r"\log",
 )

@@ -22,5 +22,6 @@ SOFTPLUS = ElementaryFunction(
     bounds=Bounds(size=math.log(2.0), slope=1.0, bend=0.25, grows=True),
     integrated=4,
     far=_far,
+    moved=((1.0, 0.0, 1.0, True), (0.0, 0.0, 2.0, False)),
     latex=r"\operatorname{softplus}",
 )

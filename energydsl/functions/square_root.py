@@ -22,5 +22,6 @@ SQRT = ElementaryFunction(
     sign=NONNEGATIVE,
     keeps_sign=True,
     far=_far,
+    moved=((0.5, 0.0, 1.0, True), (0.0, 0.0, 1.0, False)),
     of_log=("exp", 0.5),
 )

@@ -49,6 +49,8 @@ class ElementaryFunction:
     absolute: whether it grows like |y| on both sides, from a kink at 0: it may hold the mass of a density.
     far: f(c + a n) for n = 1, 2, ... as a sum of parts, from c and a. Raises `ValueError` where it is no number for some n, or grows
     faster than n log(n); None where that is not known.
+    moved: the same of f(n + c) for every c, c > 0 where it `needs_positive`; what is not exactly a part is at most that times 1 + |c|, and
+    a number (power and logs 0) at most that times (1 + |c|) log(e + |c|). None where that is not known.
     aggregate: whether it is a function of all that its argument lists, not of their sum.
     latex: what LaTeX calls it.
     """
@@ -68,6 +70,7 @@ class ElementaryFunction:
     of_log: tuple[str, float] | None = None
     absolute: bool = False
     far: Callable[[float, float], tuple[Far, ...]] | None = None
+    moved: tuple[Far, ...] | None = None
     aggregate: bool = False
     latex: str = ""
 
@@ -75,6 +78,14 @@ class ElementaryFunction:
     def counted(self) -> bool:
         """Whether it is tabulated over counts, and integrated nowhere."""
         return self.far is not None and self.integrated is None
+
+    @property
+    def needs_positive(self) -> bool:
+        """Whether what f(n + c) is like for n = 1, 2, ... is known for positive c only."""
+        try:
+            return self.far is not None and not self.far(-1.0, 1.0)
+        except ValueError:
+            return True
 
     @property
     def grows(self) -> bool:

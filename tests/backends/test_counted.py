@@ -100,6 +100,32 @@ def test_the_negative_binomial_is_that_of_scipy(backend: str) -> None:
     np.testing.assert_allclose(host(layer.log_partition(*etas)), log, rtol=1e-12)
 
 
+def test_the_negative_binomial_of_any_shape_is_that_of_scipy(backend: str) -> None:
+    """A shape that is a parameter is a location, lgamma(n + r); tables end where less than 2^-60 is left for every r."""
+    model = ed.loads(
+        "visible " + COUNT.replace("a :", "r : positive = 1, a :") + "lgamma(n + 1) - lgamma(n + r) + a * n"
+    )
+    engine = Undirected(model.derived, backend, "float64")
+    device, host, layer = engine.device, engine.host, engine.kernels.layers["n"]
+    shape, rate = (x.ravel() for x in np.meshgrid([0.01, 0.7, 1.0, 6.0, 500.0], [0.01, 0.3, 4.0]))
+    etas = [device(x) for x in (-rate, np.ones(len(rate)), -shape)]
+    wanted = stats.nbinom(shape, -np.expm1(-rate))
+    np.testing.assert_allclose(
+        host(layer.log_partition(*etas)),
+        special.gammaln(shape) - shape * np.log(-np.expm1(-rate)),
+        rtol=1e-9,
+        atol=1e-9,
+    )
+    np.testing.assert_allclose(host(layer.mean(*etas)), wanted.mean(), rtol=1e-9)
+    np.testing.assert_allclose(host(layer.variance(*etas)), wanted.var(), rtol=1e-9)
+    for u in (1e-4, 0.3, 0.9, 0.9999):
+        drawn = engine.kernels.density_draw(layer.density, *etas, device(np.full(len(rate), u)))
+        np.testing.assert_array_equal(host(drawn), wanted.ppf(u))
+    if backend == "numpy":
+        ends = table_ends(layer.density, etas[:2], etas[2])
+        assert (wanted.logsf(np.minimum(ends - 1.0, 1e9)) < -60.0 * np.log(2.0)).all()
+
+
 @NAMES
 @pytest.mark.parametrize("u", [1e-9, 0.2, 0.5, 0.97, 0.999999])
 def test_draws_invert_the_distribution_function(name: str, u: float, backend: str) -> None:
@@ -130,7 +156,7 @@ def test_a_table_that_would_never_end_is_no_number(backend: str) -> None:
     assert np.isfinite(found[3])
 
 
-HEAD = "visible n[2] : count\nhidden h[2] : binary\nparam W[2, 2], a[2] : positive = 1\nenergy = "
+HEAD = "visible n[2] : count\nhidden h[2] : binary\nparam W[2, 2], m[2], a[2] : positive = 1, r[2] : positive = 1\nenergy = "
 PROVED = [
     "sum(lgamma(n + 1)) - sum(lgamma(n + 2.5)) + a @ n",
     "sum(lgamma(n + 1)) - sum(lgamma(0.5 + n)) + sum(n) + 0.5 * n[0]*n[1]",
@@ -140,6 +166,9 @@ PROVED = [
     "sum(lgamma(n + 1)) - n @ W @ h - 2 * sum(h * exp(-9 * n))",
     "sum(abs(n - 2)) + a @ n + sum(sin(n) * tanh(n))",
     "sum(sqrt(n)) + a @ n - 2 * sum(log(n + 0.5))",
+    "sum(lgamma(n + 1)) - sum(lgamma(n + r)) + a @ n + n[0]*h[0]",
+    "sum(abs(n - m)) + 0.1 * sum(n^2) - n @ W @ h",
+    "3 * sum(log(n + r)) + sum(n) + n[0]*h[0]",
     "sum(logcosh(n - 3)) - 0.4 * sum(softplus(3 - n)) + sum(1 / (n + 1))",
 ]
 
@@ -172,6 +201,10 @@ def test_certificate_on_a_device(energy: str, device: str) -> None:
         ("sum(1 / n) + sum(n)", "E0310", "not a number where the unit is 0"),
         ("sum(lgamma(n - 0.5)) + sum(n^2)", "E0310", "lgamma takes a positive number"),
         ("sum(exp(n))", "E0310", "outgrows every power"),
+        ("sum(lgamma(n + 1)) - sum(lgamma(n + m)) + sum(n)", "E0310", "added to `n` inside this function"),
+        ("sum(lgamma(n + 1)) - sum(lgamma(n - r)) + sum(n)", "E0310", "added to `n` inside this function"),
+        ("sum(lgamma(n + 1)) - sum(lgamma(n + r)) - m @ n", "E0311", "holds `n` far out"),
+        ("sum(tanh(n - m)) + sum(softplus(m - n))", "E0310", "one of their sum"),
     ],
 )
 def test_what_no_table_holds_is_refused(energy: str, code: str, said: str) -> None:

@@ -123,7 +123,7 @@ def test_annealing_keeps_location_and_scale() -> None:
         ("x[3] : real\nparam m[2]\nenergy = sum[i in range(2)] abs(x[i] - m[i]) + sum(x^2)", "one unit"),
         ("x[2] : positive\nparam m[2]\nenergy = sum(abs(x - m))", "bounds"),
         ("x[2] : interval[0, 1]\nparam a[2] : positive = 1\nenergy = sum(tanh(a * x))", "bounds"),
-        ("x[2] : count\nparam m[2]\nenergy = sum(abs(x - m))", "bounds"),
+        ("x[2] : count\nparam a[2] : positive = 1\nenergy = sum(x) + sum(tanh(a * x))", "bounds"),
         ("x[2] : real\nparam m[2]\nenergy = sum(x * tanh(x - m)) + sum(x^2)", "another factor"),
         ("x[2] : real\nparam m[2]\nenergy = sum(tanh(x^2 - m)) + sum(x^2)", "of a unit and of something else"),
     ],

@@ -65,7 +65,9 @@ def _inside(case: Case) -> Case:
             low, _ = domain.bounds(layer.domain.arguments)
             inside &= (case.x[name].reshape(case.rows, -1) > low).all(axis=1)
     kept = inside if inside.any() else ~inside
-    return Case(**{f.name: getattr(case, f.name) for f in fields(Case)} | {"x": {n: v[kept] for n, v in case.x.items()}})
+    return Case(
+        **{f.name: getattr(case, f.name) for f in fields(Case)} | {"x": {n: v[kept] for n, v in case.x.items()}}
+    )
 
 
 def _followed(case: Case, name: str) -> bool:

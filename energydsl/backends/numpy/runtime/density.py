@@ -27,16 +27,16 @@ def relocated(value: Array, m: Any, s: Any, power: int = 1) -> Array:
 
 def density_log(density: Density, *etas: Array) -> Array:
     """log of the integral of exp(sum_k eta_k T_k(x))."""
-    if density.standard:
+    if density.relocated:
         inner, _, s, above = density.of_standard(etas)
         wide: Array = put(summed("log", density, inner), etas[0]) + above
-        return wide + np.log(s) if density.standard[2] else wide
+        return wide + np.log(s) if density.relocated[2] else wide
     return put(summed("log", density, etas), etas[0])
 
 
 def density_mean(density: Density, *etas: Array) -> Array:
     """Mean of the density exp(sum_k eta_k T_k(x))."""
-    if density.standard:
+    if density.relocated:
         inner, m, s, _ = density.of_standard(etas)
         return relocated(_mean(density, inner), m, s)
     return _mean(density, etas)
@@ -44,7 +44,7 @@ def density_mean(density: Density, *etas: Array) -> Array:
 
 def density_variance(density: Density, *etas: Array) -> Array:
     """Variance of the density exp(sum_k eta_k T_k(x))."""
-    if density.standard:
+    if density.relocated:
         inner, _, s, _ = density.of_standard(etas)
         return relocated(_variance(density, inner), 0.0, s, 2)
     return _variance(density, etas)
@@ -80,16 +80,16 @@ def _power(density: Density, etas: Sequence[Array], power: float) -> Array:
 
 def density_entropy(density: Density, *etas: Array) -> Array:
     """Entropy of the density exp(sum_k eta_k T_k(x)), in nats."""
-    if density.standard:
+    if density.relocated:
         inner, _, s, _ = density.of_standard(etas)
         found = put(summed("entropy", density, inner), etas[0])
-        return found + np.log(s) if density.standard[2] else found
+        return found + np.log(s) if density.relocated[2] else found
     return put(summed("entropy", density, etas), etas[0])
 
 
 def density_mode(density: Density, *etas: Array) -> Array:
     """Where the density exp(sum_k eta_k T_k(x)) is greatest."""
-    if density.standard:
+    if density.relocated:
         inner, m, s, _ = density.of_standard(etas)
         return relocated(put(summed("mode", density, inner), etas[0]), m, s)
     return put(density.inside(summed("mode", density, etas), etas[0].dtype), etas[0])
@@ -98,7 +98,7 @@ def density_mode(density: Density, *etas: Array) -> Array:
 def density_draw(density: Density, *given: Array, out: Array | None = None) -> Array:
     """A draw of the density exp(sum_k eta_k T_k(x)); given: the natural parameters, then one uniform number a unit."""
     *etas, u = given
-    if density.standard:
+    if density.relocated:
         inner, m, s, _ = density.of_standard(etas)
         return put(m + s * summed("draw", density, inner, u), u, out)
     return put(density.inside(summed("draw", density, etas, u), u.dtype), u, out)

@@ -82,6 +82,11 @@ class Density:
         self.standard = tuple(powers), location, scale
         return self
 
+    @property
+    def relocated(self) -> tuple[tuple[int, ...], bool, bool] | None:
+        """The same where units are drawn as location + scale z; counts keep their values, and are drawn as they are."""
+        return None if self.place == COUNTED else self.standard
+
     def of_standard(self, given: Sequence[Array]) -> tuple[list[Array], Any, Any, Any]:
         """Natural parameters of z, location, scale, and what the exponent at x is above that at z.
 

@@ -16,22 +16,26 @@ from energydsl.backends.numpy.runtime.quadrature import TABLE_AT_ONCE, TABLE_DEE
 from energydsl.backends.numpy.runtime.statistics import Density
 
 
-def table_ends(density: Density, eta: Sequence[Array]) -> Array:
+def table_ends(density: Density, eta: Sequence[Array], *moved: Array) -> Array:
     """How many values hold all but 2^-60 of the mass of each unit, (units,); NaN where that is not known, or too many.
 
-    eta: (units,) for each statistic. What falls fastest there outweighs all else of the exponent, and 2 log n, `TABLE_DEEP` below
+    eta: (units,) for each statistic; moved: the location, where there is one. What falls fastest there outweighs all else of the exponent, and 2 log n, `TABLE_DEEP` below
     the exponent at n = 1, from there on.
     """
-    one, none = np.ones(1), np.zeros(len(eta[0]))
+    one, none = np.ones(len(eta[0])), np.zeros(len(eta[0]))
+    size: Any = 1.0 + (np.abs(moved[0]) if moved else none)
     at_one = none + density.log_base(one)
-    for e, t in zip(eta, density.each(one), strict=True):
+    for e, t in zip(eta, density.each(one, *moved), strict=True):
         at_one = at_one + e * t
-    totals: dict[tuple[float, float], Any] = {(0.0, 0.0): TABLE_DEEP + np.abs(at_one)}
+    totals: dict[tuple[float, float], Any] = {(0.0, 0.0): TABLE_DEEP - at_one}
     sizes: dict[tuple[float, float], Any] = {}
     for _, growth, degree, k, factor, exact in density.tail_rows:
         value = factor * eta[int(k)] if k >= 0 else factor + none
         order = (growth, degree)
-        totals[order] = totals.get(order, 0.0) + (value if exact else np.abs(value))
+        largest = np.abs(value)
+        if k >= 0:
+            largest = largest * size * (np.log(math.e - 1.0 + size) if order == (0.0, 0.0) else 1.0)
+        totals[order] = totals.get(order, 0.0) + (value if exact else largest)
         sizes[order] = sizes.get(order, 0.0) + np.abs(value)
     # What cancels leaves rounding.
     orders = sorted(totals, reverse=True)
@@ -71,12 +75,13 @@ def table_ends(density: Density, eta: Sequence[Array]) -> Array:
 class Tables:
     """The weights of some units at 0, 1, 2, ...
 
-    logits: exponents, -infinity beyond the end of a unit's own table, (units, values). statistics: T_k at the values, (statistics, values).
+    logits: exponents, -infinity beyond the end of a unit's own table, (units, values). statistics: T_k at the values, each (values,) or,
+    where there is a location, (units, values).
     """
 
-    def __init__(self, density: Density, eta: Sequence[Array], ends: Array, count: int) -> None:
+    def __init__(self, density: Density, eta: Sequence[Array], ends: Array, count: int, *moved: Array) -> None:
         self.values = np.arange(float(count))
-        self.eta, self.statistics = eta, density.each(self.values)
+        self.eta, self.statistics = eta, density.each(self.values, *[m[:, None] for m in moved])
         exponent = density.log_base(self.values)
         for e, t in zip(eta, self.statistics, strict=True):
             exponent = exponent + e[:, None] * t
@@ -126,8 +131,8 @@ class Tables:
 def tabulated(what: str, density: Density, etas: Sequence[Array], u: Array | float = 0.0) -> Array:
     """log of the sum, mean, variance, entropy, mode, or a draw from u, of every unit; NaN where that is undefined.
 
-    what: "log", "mean", "variance", "entropy", "mode" or "draw". etas: one array a statistic, of one shape with u and the
-    result, which is float64.
+    what: "log", "mean", "variance", "entropy", "mode" or "draw". etas: one array a statistic, then the location, where there is one; of
+    one shape with u and the result, which is float64.
     """
     like: Any = 0.0 * u
     for e in etas:
@@ -136,8 +141,9 @@ def tabulated(what: str, density: Density, etas: Sequence[Array], u: Array | flo
     flat = [np.empty(shape, np.float64) for _ in range(len(etas) + 1)]
     for target, value in zip(flat, (*etas, u), strict=True):
         target[...] = value
-    *eta, uniform = [a.reshape(-1) for a in flat]
-    ends = table_ends(density, eta)
+    *given, uniform = [a.reshape(-1) for a in flat]
+    eta, moved = given[: density.count], given[density.count :]
+    ends = table_ends(density, eta, *moved)
     lengths, found, done = host(ends), np.empty(len(ends), np.float64), 0
     while done < len(lengths):
         count = TABLE_AT_ONCE // 8
@@ -145,7 +151,8 @@ def tabulated(what: str, density: Density, etas: Sequence[Array], u: Array | flo
             count //= 2
         part = slice(done, done + count)
         with silent():
-            table = Tables(density, [e[part] for e in eta], ends[part], _longest(lengths[part]))
+            own = [e[part] for e in eta], ends[part], _longest(lengths[part])
+            table = Tables(density, *own, *[m[part] for m in moved])
             found[part] = np.where(table.known, getattr(table, what)(uniform[part]), math.nan)
         done += count
     return found.reshape(shape)
