@@ -100,10 +100,14 @@ FAILING = [
     ("visible x[2] : real\nhidden n : integer[0, 4]\nenergy = (n - 3)^2 * sum(x^2)", "where `n` is 3"),
     (
         "visible x[2] : real\nhidden h[2] : binary\nenergy = sum(x^2) - 0.5*sum[i, j] x[i]^2*h[j]",
-        "because of this term",
+        "where every unit of `h` is 1",
     ),
     ("visible x[2] : real\nparam a\nenergy = a * sum(x^2)", "because of this term"),
     ("visible x[2] : real\nparam a, b\nenergy = (a - b)^2*sum(x^2) - a^2*sum(x^2)", "because of this term"),
+    (
+        "visible x[2] : real\nhidden h[3] : binary\nparam s[3] : positive = 1\nenergy = sum[k, d] h[k]*x[d]^2 / s[k]^2",
+        "where every unit of `h` is 0",
+    ),
 ]
 
 
