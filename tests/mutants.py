@@ -470,7 +470,7 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "what a location adds to the exponent lost": (SHIFTED, source("above + etas[k] * m**p", "above")),
     "draw without its location": (SHIFTED, source('put(m + s * summed("draw"', 'put(s * summed("draw"')),
     "scale taken for its inverse": (STEEP, source("s: Any = given[-1] if scale else 1.0", "s: Any = 1.0 / given[-1] if scale else 1.0")),
-    "dx of a scale forgotten": (STEEP, source("wide + np.log(s) if density.standard[2] else wide", "wide")),
+    "dx of a scale forgotten": (STEEP, source("wide + np.log(s) if density.relocated[2] else wide", "wide")),
     "dx of the whole line forgotten": (STUDENTS, source("return (1.0 + self.tilt) * log_cosh(y)", "return self.tilt * log_cosh(y)")),
     "log of a square at half its place": (STUDENTS, source("2.0 * log_cosh(0.5 * y)", "log_cosh(0.5 * y)")),
     # counts by a table

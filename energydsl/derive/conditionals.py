@@ -22,6 +22,7 @@ from energydsl.domains import DOMAINS, Domain, Family
 from energydsl.energy.expand import check_power, value_of
 from energydsl.energy.forms import Forms
 from energydsl.energy.formula import (
+    MINUS,
     PLUS,
     Call,
     Equation,
@@ -334,7 +335,8 @@ def _formula(
     left = Probability("p", (_symbol(layer, own),), tuple(given))
     bounds = domain.bounds(layer.domain.arguments)
     if family.density:
-        return Equation(left, _exponential(layer, fields, statistics, letters), "~", _shown_bounds(*bounds))
+        exponential = _exponential(layer, fields, statistics, letters, family.factorial_base)
+        return Equation(left, exponential, "~", None if domain.integer_valued else _shown_bounds(*bounds))
     within = bounds if family.truncated else None
     if family.formula is None:
         return _normal(left, layer, fields, letters, within)
@@ -353,10 +355,15 @@ def _shown_bounds(low: float, high: float) -> tuple[float, float] | None:
     return None if math.isinf(high - low) and low < 0.0 else (low, high)
 
 
-def _exponential(layer: Layer, fields: tuple[Field, ...], statistics: list[Statistic], letters: Letters) -> Call:
-    """exp of all fields times their statistics."""
+def _exponential(
+    layer: Layer, fields: tuple[Field, ...], statistics: list[Statistic], letters: Letters, factorial_base: bool
+) -> Call:
+    """exp of all fields times their statistics, and of -log x!, where that is the base measure."""
     pairs = zip([f for f in fields if not f.plain], statistics, strict=True)
     terms = [_weighted(f.formula, _statistic_formula(layer, s, letters)) for f, s in pairs]
+    if factorial_base:
+        factorial = Function("lgamma", (Monomial(1.0), Monomial(1.0, factors=((UNIT, 1.0),))))
+        terms.append((MINUS, _statistic_formula(layer, ((factorial, 1.0),), letters)))
     return Call("exp", (Sum(tuple(terms)),))
 
 

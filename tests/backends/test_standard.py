@@ -100,7 +100,7 @@ def test_a_location_is_learned() -> None:
     """The maximum-likelihood location of a Laplace layer is the median."""
     program = ed.loads("visible x[2] : real\nparam m[2]\nenergy = 2 * sum(abs(x - m))").compile("numpy", "float64")
     data = np.random.default_rng(0).laplace([1.0, -2.0], 0.5, (2000, 2))
-    run = ed.train(program, data, ed.MCMC(k=2, chains=500), ed.Adam(lr=0.05), epochs=20, seed=1)
+    run = ed.train(program, data, ed.MCMC(k=2, chains=100), ed.Adam(lr=0.05), epochs=20, seed=1)
     np.testing.assert_allclose(run.params["m"], np.median(data, axis=0), atol=0.1)
 
 
