@@ -21,6 +21,8 @@ QUADRATIC_UNITS = 4096
 
 # States of a small model that `verify` lists, and joint places over which its oracle integrates.
 VERIFIED_STATES = 8192
+# The most entries of parameters with which a model is verified at its own sizes, where smaller ones can be had.
+VERIFIED_ENTRIES = 300
 INTEGRATED_PLACES = 4e6
 
 
