@@ -86,6 +86,13 @@ BINOMIAL = "visible n[2] : integer[0, 4]\nhidden h[2] : binary\nparam W[2, 2]\ne
 ORDINAL = "visible x[2] : integer[-1, 2]\nhidden h[2] : binary\nparam W[2, 2], d[2]\nenergy = sum(d * x^2) - x @ W @ h"
 GAMMA = "visible x[2] : positive\nparam a[2] : positive = 2, b[2] : positive = 1\nenergy = sum((1 - a) * log(3 * x)) + b @ x"
 BETA = "visible x[2] : interval[0, 1]\nparam a[2] : positive = 2, b[2] : positive = 1\nenergy = sum((1 - a) * log(x)) + sum((1 - b) * log(1 - x))"
+SHIFTED = (
+    "visible x[2] : real\nparam m[2], b[2] : positive = 1, w[2]\nenergy = sum(b * abs(x - m)) + 0.5 * sum(x^2) - w @ x"
+)
+STEEP = "visible x[2] : real\nparam a[2] : positive = 1\nenergy = 0.5 * sum(x^2) - sum(tanh(a * x))"
+STUDENTS = "visible x[2] : real\nparam b[2] : positive = 1\nenergy = 3 * sum(log(1 + x^2 / b)) + 0.1 * sum(x^2)"
+BUNCHED = "visible n[2] : count\nparam a[2] : positive = 1\nenergy = sum(lgamma(n + 1)) - sum(lgamma(n + 2.5)) + a @ n"
+SHAPED_COUNT = "visible n[2] : count\nparam r[2] : positive = 1\nenergy = sum(lgamma(n + 1)) - sum(lgamma(n + r + 3)) + 0.7 * sum(n)"
 SQUASHED = "visible v[3] : binary\nparam w[3] = 0.5\nenergy = - sigmoid(0.7) * sum(v * tanh(w))"
 NUMBERED = "visible s[5] : spin\nenergy = sum[n] (n + 0.5)*s[n] + sum[i < k] s[i]*s[k] / (k - i)^2"
 ORDERED = "visible s[4] : binary\nparam J[4, 4, 4]\nenergy = sum[i <= j < k] J[i, j, k]*s[i]*s[j]*s[k]"
@@ -98,6 +105,8 @@ SOFT = FORM.format("- sum(softplus(u)) - sum(x)")
 COSH = FORM.format("- sum(logcosh(u))")
 MIXED = FORM.format("- log(sum[j] g[j]*exp(c[j] + sum[i] x[i]*W[i, j]))")
 SQUARED = FORM.format("- 1.5 * sum(g * u^2)")
+STUDENT = FORM.format("sum(log(1 + u^2 / 2))")
+SHAPED = FORM.format("g @ log(1 + u^2 / 2)")
 MEMORY = "dim N = 5, P = 2\nvisible s[N] : spin\nparam X[P, N]\nenergy = - 0.1 * sum[p] (sum[i] X[p, i]*s[i])^4"
 EXPERTS = "visible v[4] : binary\nparam W[4, 3], c[3]\nenergy = - sum(softplus(c + v @ W))"
 NETWORK = "visible x[2] : integer[0, 2]\nparam W[2, 3], U[3, 2], d[2]\nenergy = - d @ tanh(tanh(x @ W) @ U)"
@@ -390,6 +399,8 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "weights of a log-sum-exp forgotten": (MIXED, rule("categorical", unit_terms(lambda z, found: [(s, t if not hasattr(t, "tail") else replace(t, tail=(("*", t.tail[-1][1].head),))) for s, t in found]))),
     "square of variance 1/2": (SQUARED, rule("real", unit_terms(doubled))),
     "square coupled with the wrong scale": (SQUARED, rule("real", unit_terms(lambda z, found: [*found[:1], *doubled(z, found[1:])]))),
+    "rate of an auxiliary unit without its form": (STUDENT, rule("positive", unit_terms(lambda z, found: [*found[:1], (found[1][0], times(number(found[1][1].span, 0.5), found[1][1])), *found[2:]]))),
+    "log of an auxiliary unit forgotten": (SHAPED, rule("positive", unit_terms(lambda z, found: found[:-1]))),
     "what has no auxiliary unit dropped": (SOFT, set_to(auxiliary, "added", lambda f: lambda at, found: f(at, [p for p in found if "z_t" in {n.id for n in tree.names(p[1])}]))),
     "index counted from one": (NUMBERED, set_to(expand, "index_values", lambda f: lambda i: f(i + Index(constant=1)))),
     "power of an index lost": (NUMBERED, set_to(lowering, "_numbers", lambda f: lambda a, e, *rest: f(a, 1.0, *rest))),
@@ -477,6 +488,21 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "distance from the wrong bound": (BETA, set_to(mapped, "_between", lambda f: lambda n, s, a, b: ((replace(f(n, s, a, b)[0][0], polynomial=(0.0, -f(n, s, a, b)[0][0].polynomial[1])),), f(n, s, a, b)[1]))),
     "a constant inside a logarithm lost": (GAMMA, set_to(mapped, "_on_half_line", lambda f: lambda n, s: (f(n, s)[0], 0.0))),
     "an end cut off too near": (GAMMA, source("- np.log(len(orders) * m)", "- np.log(0.01 * m)")),
+    # location and scale
+    "location from the wrong place": (SHIFTED, source("m: Any = given[len(powers)] if", "m: Any = given[0] if")),
+    "square not moved with the location": (SHIFTED, source("math.comb(p, j) * etas[k]", "0.0 * etas[k]")),
+    "what a location adds to the exponent lost": (SHIFTED, source("above + etas[k] * m**p", "above")),
+    "draw without its location": (SHIFTED, source('put(m + s * summed("draw"', 'put(s * summed("draw"')),
+    "scale taken for its inverse": (STEEP, source("s: Any = given[-1] if scale else 1.0", "s: Any = 1.0 / given[-1] if scale else 1.0")),
+    "dx of a scale forgotten": (STEEP, source("wide + np.log(s) if density.relocated[2] else wide", "wide")),
+    "dx of the whole line forgotten": (STUDENTS, source("return (1.0 + self.tilt) * log_cosh(y)", "return self.tilt * log_cosh(y)")),
+    "log of a square at half its place": (STUDENTS, source("2.0 * log_cosh(0.5 * y)", "log_cosh(0.5 * y)")),
+    # counts by a table
+    "n! left out of a table": (BUNCHED, source("return -lgamma(n + 1.0) if weighted", "return 0.0 * n if weighted")),
+    "table ended too early": (BUNCHED, source("np.floor(np.exp(high)) + 3.0", "np.floor(np.exp(0.5 * high)) + 3.0")),
+    "what is added to a count subtracted": (SHAPED_COUNT, source("z = (x - moved[0] if location", "z = (x + moved[0] if location")),
+    "count drawn one too low": (BUNCHED, source("(below[:, :-1] <= (u * below[:, -1])[:, None])", "(below[:, :-2] <= (u * below[:, -1])[:, None])[:, 1:]")),
+    "shift inside lgamma lost": (BUNCHED, set_to(statistics, "_factor", lambda f: lambda a, e, *rest: replace(f(a, e, *rest), polynomial=(1.0, 1.0)) if f(a, e, *rest).function else f(a, e, *rest))),
     # directed parts
     "conditional part not normalised": (BELIEF, set_to(Conditional, "log_probability", lambda f: lambda self, p, x, s: -summed_out(self.engine, self.params(p), {n: x[n] for n in self.engine.model.layers}, s, ()))),
     "beta lost in the directed parts": (BELIEF, set_to(Directed, "settings", lambda f: lost_below(f))),

@@ -24,7 +24,7 @@ def _rooms(backend: str, *names: str) -> tuple[str, ...]:
 # holds all panels of a density at once.
 NUMPY = _rooms(
     "numpy", "arrays", "products", "stream", "layers", "functions", "quantile", "choice", "truncated", "counts",
-    "quadrature", "statistics", "panels", "density", "blocks",
+    "quadrature", "statistics", "panels", "tabulated", "density", "blocks",
 )  # fmt: skip
 NUMBA = (
     *(room for room in NUMPY if room != "numpy/runtime/panels.py"),

@@ -16,11 +16,13 @@ from energydsl.derive.joint import unbounded_pairs
 from energydsl.derive.normalisable import normalisation_problems
 from energydsl.derive.records import Conditional, Field
 from energydsl.derive.several_units import unconfined, undefined_jointly, without_conditional
+from energydsl.derive.signs import sign_of_factors, sign_of_sum
 from energydsl.diagnostics import Diagnostic
 from energydsl.domains import DOMAINS, Domain, Family
 from energydsl.energy.expand import check_power, value_of
 from energydsl.energy.forms import Forms
 from energydsl.energy.formula import (
+    MINUS,
     PLUS,
     Call,
     Equation,
@@ -35,9 +37,18 @@ from energydsl.energy.formula import (
 from energydsl.energy.formula_text import as_text
 from energydsl.energy.notation import Letters, filled, sum_formula, term_formula
 from energydsl.energy.rules import Rules
-from energydsl.energy.statistics import Statistic, power_of, statistics_of
+from energydsl.energy.statistics import (
+    MOVED,
+    Statistic,
+    needs_positive,
+    power_of,
+    standard_of,
+    standard_problems,
+    statistics_of,
+)
 from energydsl.energy.targets import UNIT, VALUE, Contribution, by_unit, by_value, merge, output, statistic
 from energydsl.energy.terms import BASE, At, Atom, Energy, Function, Monomial, Predicate, Term, entries, with_entry
+from energydsl.functions import POSITIVE
 from energydsl.model.constants import DiagnosticError
 from energydsl.model.indices import EdgeEnd, Index
 from energydsl.model.records import Layer, Resolved
@@ -64,6 +75,7 @@ def check_conditionals(model: Resolved, energy: Energy) -> list[Diagnostic]:
 
 
 def _statistics_problems(model: Resolved, domain: Domain, layer: Layer, touching: list[Term]) -> Iterator[Diagnostic]:
+    yield from _standard_problems(model, layer, touching)
     for term in touching:
         yield from undefined_jointly(model, term)
         for place, unit in term.monomial.units():
@@ -74,13 +86,53 @@ def _statistics_problems(model: Resolved, domain: Domain, layer: Layer, touching
                     yield problem.diagnostic
         if domain.values and not domain.points:
             yield from _undefined(domain.values(layer.domain.arguments), layer, term, Rules(model))
-        if not domain.integrated and domain.values is None and term.label != BASE and _has_function(term, layer.name):
-            yield Diagnostic(
-                "E0310",
-                f"no closed-form conditional: a function of `{layer.name}` that is not its base measure",
-                term.spans[0],
-                f"units of domain {domain.name} take sum(lgamma({layer.name} + 1)), once, with the factor 1",
-            )
+        elif domain.integer_valued and domain.integrated:
+            yield from _undefined(domain.bounds(layer.domain.arguments)[:1], layer, term, Rules(model))
+
+
+def _standard_problems(model: Resolved, layer: Layer, touching: list[Term]) -> Iterator[Diagnostic]:
+    """Functions of a unit and of parameters must be functions of (unit - location) / scale, the scale provably positive."""
+    if DOMAINS[layer.domain.name].finite:
+        return
+    statistics = statistics_of(layer, touching)
+    spans = {statistic(t.monomial, u): t.spans[0] for t in touching for u in t.monomial.distinct_units()}
+    location, scale = standard_of(layer, statistics)
+    of_parameters = [s for s in statistics if standard_of(layer, [s]) != ((), None)]
+    span = spans[of_parameters[0]] if of_parameters else layer.span
+    if wrong := standard_problems(layer, statistics):
+        yield Diagnostic("E0310", f"no closed-form conditional: {wrong}", span, MOVED)
+    elif scale is not None and sign_of_factors(scale, model) != POSITIVE:
+        what = f"what multiplies `{layer.name}` inside this function is not provably positive"
+        yield Diagnostic("E0310", what, span, "constrain the parameter `: positive`")
+    elif needs_positive(layer, statistics) and sign_of_sum(_negated(location), model) != POSITIVE:
+        what = f"what is added to `{layer.name}` inside this function is not provably positive"
+        yield Diagnostic("E0310", what, span, "constrain the parameter `: positive`, and give it a positive sign")
+    elif (location or scale is not None) and not _beside(model, layer, (*location, *([scale] if scale else []))):
+        what = f"the parameters inside this function are not those of one unit of `{layer.name}` each"
+        yield Diagnostic(
+            "E0310", what, span, "give them the axes of the layer, and write it for all units: sum(abs(x - m))"
+        )
+
+
+def _negated(monomials: tuple[Monomial, ...]) -> tuple[Monomial, ...]:
+    return tuple(m.scaled(-1.0) for m in monomials)
+
+
+def _beside(model: Resolved, layer: Layer, monomials: tuple[Monomial, ...]) -> bool:
+    """Whether every entry stands at the indices of the unit, along axes as long as those of the layer."""
+    axes = {Index.of(output(k)): size for k, size in enumerate(layer.shape)}
+    for monomial in monomials:
+        own = {loop.name for loop in monomial.loops}
+        for entry in (e for a, _ in monomial.factors for e in entries(a)):
+            if entry.kind not in ("param", "const", "input") or entry.flat:
+                return False
+            shape = model.params[entry.name].shape if entry.kind == "param" else ()
+            if entry.kind == "input":
+                shape = model.layers[entry.name].energy_shape
+            for index, size in zip(entry.indices, shape, strict=True):
+                if index.plain not in own and index.terms and axes.get(index) != size:
+                    return False
+    return True
 
 
 def _undefined(values: tuple[float, ...], layer: Layer, term: Term, rules: Rules) -> Iterator[Diagnostic]:
@@ -116,6 +168,8 @@ def conditional(model: Resolved, energy: Energy, layer: Layer, coupled_by: int |
         fields: tuple[Field, ...] = (_table(energy, layer, rules, letters),)
     else:
         fields = tuple(_field(energy, layer, n + 1, s, rules, letters) for n, s in enumerate(statistics))
+        if family.density and family.density.standard:
+            fields += _standard_fields(layer, statistics, terms[0], letters)
     joint = [n for n in terms if layer.name in energy.terms[n].monomial.joint_layers()]
     plain = fields[0].formula if fields else Sum(())
     if joint:
@@ -139,7 +193,8 @@ def _sampler(layer: Layer, statistics: list[Statistic], letters: Letters) -> str
     odd = [s for s in statistics if power_of(s) not in domain.powers]
     shown = ", ".join(as_text(_statistic_formula(layer, s, letters)) for s in odd)
     why = f"no family of domain {domain.name} holds {shown}" if odd else "its precision is not provably positive"
-    return f"inversion of its distribution function, integrated on panels: {why}"
+    how = "by a table" if domain.integer_valued else "integrated on panels"
+    return f"inversion of its distribution function, {how}: {why}"
 
 
 def _statistic_formula(layer: Layer, found: Statistic, letters: Letters) -> Formula:
@@ -173,6 +228,19 @@ def _field(energy: Energy, layer: Layer, place: int, wanted: Statistic, rules: R
                 parts += by_unit(term.label, term.monomial, unit, layer.energy_shape, number, rules)
     merged = merge(parts, rules)
     return Field(layer.name, place, merged, parts_formula(merged, layer, letters))
+
+
+def _standard_fields(layer: Layer, statistics: list[Statistic], term: int, letters: Letters) -> tuple[Field, ...]:
+    """Location and scale of the units, which beta leaves as they are."""
+    location, scale = standard_of(layer, statistics)
+    target = tuple(Index.of(output(k)) for k in range(len(layer.energy_shape)))
+    found: list[Field] = []
+    for monomials in (location, () if scale is None else (scale,)):
+        if monomials:
+            parts = tuple(Contribution("", m, target, False, True, term) for m in monomials)
+            number = len(statistics) + len(found) + 1
+            found.append(Field(layer.name, number, parts, parts_formula(parts, layer, letters), plain=True))
+    return tuple(found)
 
 
 def _with_differences(
@@ -267,7 +335,8 @@ def _formula(
     left = Probability("p", (_symbol(layer, own),), tuple(given))
     bounds = domain.bounds(layer.domain.arguments)
     if family.density:
-        return Equation(left, _exponential(layer, fields, statistics, letters), "~", _shown_bounds(*bounds))
+        exponential = _exponential(layer, fields, statistics, letters, family.factorial_base)
+        return Equation(left, exponential, "~", None if domain.integer_valued else _shown_bounds(*bounds))
     within = bounds if family.truncated else None
     if family.formula is None:
         return _normal(left, layer, fields, letters, within)
@@ -286,10 +355,15 @@ def _shown_bounds(low: float, high: float) -> tuple[float, float] | None:
     return None if math.isinf(high - low) and low < 0.0 else (low, high)
 
 
-def _exponential(layer: Layer, fields: tuple[Field, ...], statistics: list[Statistic], letters: Letters) -> Call:
-    """exp of all fields times their statistics."""
-    pairs = zip(fields, statistics, strict=True)
+def _exponential(
+    layer: Layer, fields: tuple[Field, ...], statistics: list[Statistic], letters: Letters, factorial_base: bool
+) -> Call:
+    """exp of all fields times their statistics, and of -log x!, where that is the base measure."""
+    pairs = zip([f for f in fields if not f.plain], statistics, strict=True)
     terms = [_weighted(f.formula, _statistic_formula(layer, s, letters)) for f, s in pairs]
+    if factorial_base:
+        factorial = Function("lgamma", (Monomial(1.0), Monomial(1.0, factors=((UNIT, 1.0),))))
+        terms.append((MINUS, _statistic_formula(layer, ((factorial, 1.0),), letters)))
     return Call("exp", (Sum(tuple(terms)),))
 
 

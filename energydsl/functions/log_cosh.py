@@ -4,6 +4,7 @@ import math
 
 from energydsl.functions.table import NONNEGATIVE, ElementaryFunction
 
+# It is |y| - log 2, but for at most log 2.
 LOGCOSH = ElementaryFunction(
     name="logcosh",
     value=lambda y: max(abs(y) + math.log1p(math.exp(-2.0 * abs(y))) - math.log(2.0), 0.0),
@@ -12,5 +13,7 @@ LOGCOSH = ElementaryFunction(
     unit="unit_log_cosh",
     written=11,
     sign=NONNEGATIVE,
+    far=lambda c, a: ((1.0, 0.0, abs(a), True), (0.0, 0.0, abs(c) + math.log(2.0), False)),
+    moved=((1.0, 0.0, 1.0, True), (0.0, 0.0, 1.0, False)),
     latex=r"\log\cosh",
 )

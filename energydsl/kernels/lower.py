@@ -163,7 +163,7 @@ class _Lowering:
         sections.sort(key=lambda s: (not s.batched, not _one_product(s)))
         batched = any(s.batched for s in sections)
         held = not fixed and (field.number == 1 or batched)
-        return Kernel(f"eta{field.number}", field.text, letters, shape, tuple(sections), held)
+        return Kernel(f"eta{field.number}", field.text, letters, shape, tuple(sections), held, plain=field.plain)
 
     def form(self, form: Form) -> Kernel:
         """The values of an inner form."""

@@ -170,7 +170,7 @@ class Kernel:
     """One output: its axes after BATCH (where it has that), shape, and the sections that add up to it.
 
     held: whether the output is an array over chains that is kept from call to call. onto: whether the output, a gradient, can
-    be added onto the parameter itself as it is made.
+    be added onto the parameter itself as it is made. plain: whether beta and weights leave it as it is.
     """
 
     name: str
@@ -180,6 +180,7 @@ class Kernel:
     sections: tuple[Section, ...]
     held: bool = False
     onto: bool = False
+    plain: bool = False
 
     @property
     def batched(self) -> bool:

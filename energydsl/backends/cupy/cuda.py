@@ -64,6 +64,8 @@ _PANEL = {
     "WALL": quadrature.WALL,
     "EXP": quadrature.EXP,
     "LOGISTIC": quadrature.LOGISTIC,
+    "EVEN": quadrature.EVEN,
+    "WHOLE_LINE": quadrature.WHOLE_LINE,
     "HALF_LINE": quadrature.HALF_LINE,
     "BOUNDED": quadrature.BOUNDED,
     "ROW": quadrature.ROW,

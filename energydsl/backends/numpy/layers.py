@@ -10,7 +10,7 @@ from dataclasses import replace
 from energydsl.backends.numpy.formulas import InPlace, assignment, expression
 from energydsl.backends.numpy.steps import Steps, align, times
 from energydsl.backends.text import Lines, comment, function, listed
-from energydsl.domains.density import SHAPES, Density, bounds_of
+from energydsl.domains.density import SHAPES, TABULATED, Density, bounds_of
 from energydsl.domains.mapped import PLACES
 from energydsl.kernels.program import BATCH, Block, Draw, Kernel, LayerKernels, Moments, Scan, Section, Standing
 
@@ -55,8 +55,9 @@ class LayerPrinter:
     @staticmethod
     def density(layer: LayerKernels, density: Density) -> Lines:
         """The statistics of a layer without a closed form, in numbers."""
+        functions = (*SHAPES, *TABULATED)
         rows = [
-            (number, SHAPES.index(f.function), int(f.power), int(f.inner), *bounds_of(f), *f.polynomial)
+            (number, functions.index(f.function), _number(f.power), int(f.inner), *bounds_of(f), *f.polynomial)
             for number, statistic in enumerate(density.statistics)
             for f in statistic
         ]
@@ -66,7 +67,12 @@ class LayerPrinter:
             tails = [(t.side, t.growth, t.degree, t.statistic, t.factor, int(t.exact)) for t in density.tails]
             given += [PLACES.index(density.place), tails, density.shift]
         text = ", ".join(re.sub(r"\binf\b", "math.inf", repr(g)) for g in given)
-        return [f"DENSITY__{layer.layer} = Density({text})"]
+        moved = (
+            f".standardised{density.standard.powers, density.standard.location, density.standard.scale!r}"
+            if density.standard
+            else ""
+        )
+        return [f"DENSITY__{layer.layer} = Density({text}){moved}"]
 
     def field(self, layer: LayerKernels, kernel: Kernel, name: str = "") -> Lines:
         """eta of a layer. Linear fields are held in the workspace; others stay small where they do not vary."""
@@ -199,6 +205,8 @@ class LayerPrinter:
     @staticmethod
     def at_beta(layer: LayerKernels, kernel: Kernel) -> Lines:
         """A field times beta, and what is added to it from outside."""
+        if kernel.plain:
+            return ["    return eta"]
         scale, number = _scale(kernel), layer.etas.index(kernel.name)
         if not kernel.held:
             return [
@@ -232,6 +240,13 @@ class LayerPrinter:
             body.append(f"    whole = np.zeros((rows(x), {listed(layer.field_shape)}), DTYPE)")
             body += steps + self.steps.scatter(section, (BATCH, *kernel.letters), kernel.shape, "whole", value)
             body.append(f"    eta += whole[:, {at}]")
+        if kernel.plain:
+            return function(
+                f"unit_{kernel.name}__{layer.layer}",
+                f"p, x, s, w, {at}",
+                comment(kernel.equation),
+                [*body, "    return eta"],
+            )
         external = f's.external["{layer.layer}"][{number}]'
         if sites:
             external = f"np.broadcast_to({external}, (rows(x), *{layer.field_shape!r}))[:, {at}]"
@@ -369,8 +384,14 @@ class LayerPrinter:
 
     def split_fields(self, layer: LayerKernels) -> Lines:
         """The fields as they are, and nothing that is the same for all chains."""
-        zeros = ", ".join("0.0" for _ in layer.etas)
+        natural = len(layer.etas) - sum(kernel.plain for kernel in layer.fields)
+        zeros = ", ".join(["0.0"] * natural)
         return split_function(layer.layer, [f"    return fields__{layer.layer}(p, x, s, w), ({zeros},)"])
+
+
+def _number(power: float) -> float:
+    """A power, a natural one as a whole number."""
+    return int(power) if power == int(power) else power
 
 
 def _scale(kernel: Kernel) -> str:
