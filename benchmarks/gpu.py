@@ -1,4 +1,4 @@
-"""Work on a GPU: free Gibbs and CD-1 of a 784-500 RBM beside PyTorch, and sparse models, in one process.
+"""Work on a GPU: free Gibbs and CD-1 of a 784-500 RBM beside PyTorch, sparse models, and a scan over forms, in one process.
 
 python benchmarks/gpu.py [--json FILE]        # needs cupy and a device; PyTorch where it is installed
 """
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from dense import HIDDEN, VISIBLE, update
+from forms import MEMORY, QUARTIC
 from harness import Row, Work, table, write_json
 
 import energydsl as ed
@@ -127,6 +128,7 @@ def rows() -> list[Row]:
         ("random 3-regular glass, 2^20 units", GLASS.format(n=1 << 20), 1 << 20, 1),
         ("torus 256 x 256", TORUS.format(n=256), 1 << 16, 64),
         ("torus 1024 x 1024", TORUS.format(n=1024), 1 << 20, 4),
+        ("scan of a quartic memory, 784 units in 500 forms", MEMORY.format(QUARTIC), 784, 1024),
     ):
         seconds = measured(sweeps(ed.loads(text).compile("cupy"), chains), wait)
         found.append(
