@@ -322,7 +322,8 @@ MODELS = {
 
 def wrong() -> bool:
     """Whether any model trains, anneals or multiplies otherwise on the stand-in than with NumPy, or fails."""
-    cuda_printer.cuda_source.cache_clear()
+    cuda_printer.cuda_head.cache_clear()
+    cuda_printer.cuda_kernels.cache_clear()
     cupy_runtime.cache_clear()
     cupy_backend.runtime.cache_clear()
     for text in MODELS.values():
@@ -362,7 +363,8 @@ def test_mutants_of_the_cuda_source_are_caught(
         assert wrong()
     finally:
         monkeypatch.undo()
-        cuda_printer.cuda_source.cache_clear()
+        cuda_printer.cuda_head.cache_clear()
+        cuda_printer.cuda_kernels.cache_clear()
         cupy_runtime.cache_clear()
 
 
