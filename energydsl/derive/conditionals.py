@@ -115,7 +115,7 @@ def conditional(model: Resolved, energy: Energy, layer: Layer, coupled_by: int |
     if by_table:
         fields: tuple[Field, ...] = (_table(energy, layer, rules, letters),)
     else:
-        fields = tuple(_field(energy, layer, n + 1, s, rules, letters) for n, s in enumerate(statistics))
+        fields = tuple(field_of(energy, layer, n + 1, s, rules, letters) for n, s in enumerate(statistics))
     joint = [n for n in terms if layer.name in energy.terms[n].monomial.joint_layers()]
     plain = fields[0].formula if fields else Sum(())
     if joint:
@@ -165,7 +165,7 @@ def _table(energy: Energy, layer: Layer, rules: Rules, letters: Letters) -> Fiel
     return Field(layer.name, 1, merged, parts_formula(merged, layer, letters))
 
 
-def _field(energy: Energy, layer: Layer, place: int, wanted: Statistic, rules: Rules, letters: Letters) -> Field:
+def field_of(energy: Energy, layer: Layer, place: int, wanted: Statistic, rules: Rules, letters: Letters) -> Field:
     parts: list[Contribution] = []
     for number, term in enumerate(energy.terms):
         for unit in term.monomial.distinct_units():
@@ -263,11 +263,11 @@ def _formula(
     others = {a.name for a in entries_of if a.kind in ("layer", "input")}
     given = [Symbol(n) for n in model.layers if n in others and n != layer.name]
     if not factorises:
-        given.insert(0, _symbol(layer, names[: len(layer.shape)], others=True))
-    left = Probability("p", (_symbol(layer, own),), tuple(given))
+        given.insert(0, layer_symbol(layer, names[: len(layer.shape)], others=True))
+    left = Probability("p", (layer_symbol(layer, own),), tuple(given))
     bounds = domain.bounds(layer.domain.arguments)
     if family.density:
-        return Equation(left, _exponential(layer, fields, statistics, letters), "~", _shown_bounds(*bounds))
+        return Equation(left, exponential(layer, fields, statistics, letters), "~", shown_bounds(*bounds))
     within = bounds if family.truncated else None
     if family.formula is None:
         return _normal(left, layer, fields, letters, within)
@@ -278,15 +278,15 @@ def _formula(
     return Equation(replace(left, value=value), filled(family.formula, fields[0].formula, state), within=within)
 
 
-def _symbol(layer: Layer, names: list[str], others: bool = False) -> Symbol:
+def layer_symbol(layer: Layer, names: list[str], others: bool = False) -> Symbol:
     return Symbol(layer.name, tuple(map(Index.of, names)), "layer", others)
 
 
-def _shown_bounds(low: float, high: float) -> tuple[float, float] | None:
+def shown_bounds(low: float, high: float) -> tuple[float, float] | None:
     return None if math.isinf(high - low) and low < 0.0 else (low, high)
 
 
-def _exponential(layer: Layer, fields: tuple[Field, ...], statistics: list[Statistic], letters: Letters) -> Call:
+def exponential(layer: Layer, fields: tuple[Field, ...], statistics: list[Statistic], letters: Letters) -> Call:
     """exp of all fields times their statistics."""
     pairs = zip(fields, statistics, strict=True)
     terms = [_weighted(f.formula, _statistic_formula(layer, s, letters)) for f, s in pairs]

@@ -49,8 +49,11 @@ def degree_of(found: Statistic) -> float:
 
 
 def without_closed_form(layer: Layer, statistics: list[Statistic], touching: Iterable[Term]) -> Family:
-    """The family of a density that is integrated on panels. Raises `DiagnosticError` (E0310, E0311)."""
-    spans = {
+    """The family of a density that is integrated on panels. Raises `DiagnosticError` (E0310, E0311).
+
+    Statistics that stand in no term are said to stand where the layer is declared.
+    """
+    spans = dict.fromkeys(statistics, layer.span) | {
         statistic(t.monomial, u): t.spans[0]
         for t in touching
         for u in t.monomial.distinct_units()

@@ -2,7 +2,7 @@
 
 import math
 
-from energydsl.functions.table import NONNEGATIVE, ElementaryFunction
+from energydsl.functions.table import NONNEGATIVE, Bounds, ElementaryFunction
 
 LOGCOSH = ElementaryFunction(
     name="logcosh",
@@ -12,5 +12,6 @@ LOGCOSH = ElementaryFunction(
     unit="unit_log_cosh",
     written=11,
     sign=NONNEGATIVE,
+    bounds=Bounds(size=0.0, slope=1.0, bend=1.0, grows=True),
     latex=r"\log\cosh",
 )

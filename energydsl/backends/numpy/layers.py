@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Any
 
 from energydsl.backends.numpy.formulas import InPlace, assignment, expression
 from energydsl.backends.numpy.steps import Steps, align, times
@@ -48,16 +49,7 @@ class LayerPrinter:
     @staticmethod
     def density(layer: LayerKernels, density: Density) -> Lines:
         """The statistics of a layer without a closed form, in numbers."""
-        rows = [
-            (number, SHAPES.index(f.function), int(f.power), int(f.inner), *bounds_of(f), *f.polynomial)
-            for number, statistic in enumerate(density.statistics)
-            for f in statistic
-        ]
-        given = [len(density.statistics), rows, density.growth, (*density.bend, density.rate), density.holds]
-        given += [layer.low, layer.high, density.breaks]
-        if density.place:
-            tails = [(t.side, t.growth, t.degree, t.statistic, t.factor, int(t.exact)) for t in density.tails]
-            given += [PLACES.index(density.place), tails, density.shift]
+        given = density_arguments(density, layer.low, layer.high)
         text = ", ".join(re.sub(r"\binf\b", "math.inf", repr(g)) for g in given)
         return [f"DENSITY__{layer.layer} = Density({text})"]
 
@@ -271,6 +263,21 @@ class LayerPrinter:
         """The fields as they are, and nothing that is the same for all chains."""
         zeros = ", ".join("0.0" for _ in layer.etas)
         return split_function(layer.layer, [f"    return fields__{layer.layer}(p, x, s, w), ({zeros},)"])
+
+
+def density_arguments(density: Density, low: float, high: float) -> list[Any]:
+    """The statistics of a density in numbers, as the runtime's `Density` takes them; low, high: the bounds of the domain."""
+    rows = [
+        (number, SHAPES.index(f.function), int(f.power), int(f.inner), *bounds_of(f), *f.polynomial)
+        for number, statistic in enumerate(density.statistics)
+        for f in statistic
+    ]
+    given: list[Any] = [len(density.statistics), rows, density.growth, (*density.bend, density.rate), density.holds]
+    given += [low, high, density.breaks]
+    if density.place:
+        tails = [(t.side, t.growth, t.degree, t.statistic, t.factor, int(t.exact)) for t in density.tails]
+        given += [PLACES.index(density.place), tails, density.shift]
+    return given
 
 
 def _scale(kernel: Kernel) -> str:
