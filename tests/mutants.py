@@ -15,6 +15,7 @@ import numpy as np
 
 import energydsl.derive
 import energydsl.derive.directed.problems
+import energydsl.derive.fields
 import energydsl.graph.colouring
 import energydsl.model.in_order
 import energydsl.verification.certificate
@@ -38,6 +39,7 @@ from energydsl.model import ordering
 from energydsl.model.indices import Index
 from energydsl.program import exact, gradients, marginals
 from energydsl.program.directed import Conditional, Directed
+from energydsl.program.lines import nodes, scan
 from energydsl.program.marginals import summed_out
 from energydsl.syntax import tree
 
@@ -105,6 +107,9 @@ BESIDE = "visible x[3] : spin\nparam W[3, 2]\nenergy = - sum[i, j] x[i] * softpl
 TABLES = "visible x[3] : categorical[3]\nparam W[3, 3, 2]\nenergy = sum[j] exp(0.3 * sum[i, a] W[i, a, j]*x[i, a])"
 NAMES = "dim N = 3\nvisible s[N] : spin\nenergy = - 0.1 * sum[p in range(N)] (sum[i] (i - p)*s[i])^4"
 ENERGETIC = "visible x[2] : real\nparam W[2, 3], c[3]\nenergy = sum(x^2) + sum(softplus(c + x @ W))"
+
+LEANING = "visible x[2] : real\nparam W[2, 2]\nenergy = 0.05 * sum(x^2) - 30 * sum(softplus(x @ W))"
+HALF_LINE = "visible x[2] : positive\nhidden h : spin\nparam W[2, 2]\nenergy = 0.3 * sum(log(x)) + 2 * sum(x^2) + sum(softplus(x @ W)) - h * tanh(sum(x))"
 
 
 def set_to(module: Any, name: str, make: Callable[[Any], Any]) -> Patch:
@@ -220,7 +225,11 @@ def fields(change: Callable[[Any, tuple[Any, ...]], tuple[Any, ...]]) -> Patch:
     def make(original: Any) -> Any:
         return lambda parts, rules: original(change(rules, tuple(parts)), rules)
 
-    return set_to(conditionals, "merge", make)
+    def patch(monkeypatch: Any) -> None:
+        for module in (conditionals, energydsl.derive.fields):
+            set_to(module, "merge", make)(monkeypatch)
+
+    return patch
 
 
 def schedule(change: Callable[[Any], Any]) -> Patch:
@@ -392,6 +401,10 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "largest exponent dropped": (EXPONENTIAL, source("return top + np.log(total)", "return np.log(total)")),
     "unit beside a function of its own layer held still": (BESIDE, set_to(separate, "_absorbed", lambda f: lambda m: m)),
     "loops of equal names taken for one": (NAMES, set_to(lowering, "_apart", lambda f: lambda m, taken: m)),
+    "unit displaced the other way along its line": (ENERGETIC, set_to(nodes.Form, "value", lambda f: lambda self, t, owner: 2 * nodes.of_chains(self.now, owner) - f(self, t, owner))),
+    "bound of the slope along a line forgotten": (LEANING, set_to(scan.Along, "far", lambda f: lambda self, chains: (f(self, chains)[0], 0.0))),
+    "forms left behind along a line": (ENERGETIC, set_to(nodes.Line, "went", lambda f: lambda self, new, found: f(self, new, []))),
+    "density along a line without the slope of its variable": (HALF_LINE, set_to(scan.Density, "log_slope", lambda f: lambda self, y: 0.0)),
     "slope along a real unit forgotten": (ENERGETIC, function("softplus", derivative=((1.0, ()),))),
     # the fields
     "field with the wrong sign": (RBM, fields(flipped_part)),

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from energydsl.derive.conditionals import exponential, field_of, layer_symbol, shown_bounds
 from energydsl.derive.differences import energy_at
+from energydsl.derive.fields import exponential, field_of, layer_symbol, shown_bounds
 from energydsl.derive.growth import growth
 from energydsl.domains import DOMAINS, Family
 from energydsl.energy.formula import MINUS, Call, Equation, Probability, Sum, Symbol
@@ -74,7 +74,9 @@ def _formula(model: Resolved, energy: Energy, layer: Layer, found: list[Statisti
     rules, letters = Rules(model), Letters(model)
     names = letters.target(layer.name)
     fields = tuple(field_of(energy, layer, n + 1, s, rules, letters) for n, s in enumerate(found))
-    inside = {a.name for n in joint for f, _ in energy.terms[n].monomial.factors for a in entries(f) if a.kind != "param"}
+    inside = {
+        a.name for n in joint for f, _ in energy.terms[n].monomial.factors for a in entries(f) if a.kind != "param"
+    }
     outside = {
         a.name
         for f in fields
@@ -131,5 +133,3 @@ def _sloped(monomial: Monomial, layer: str) -> bool:
     known = FUNCTIONS[atom.function]
     gentle = known.aggregate or atom.function == "" or known.bounds is not None
     return gentle and all(_sloped(m, layer) for m in atom.argument)
-
-

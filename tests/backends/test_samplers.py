@@ -42,9 +42,9 @@ def test_every_sampler_is_compared() -> None:
     assert {*MODELS} == {*TABLE}
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_sampler(name: SamplerName, fast: str) -> None:
-    model, states = ed.loads(MODELS[name]), []
+@pytest.mark.parametrize(("name", "text"), [*MODELS.items(), ("gibbs", BOUNDED)])
+def test_sampler(name: SamplerName, text: str, fast: str) -> None:
+    model, states = ed.loads(text), []
     for program in (model.compile("numpy", "float64"), model.compile(fast, "float64")):
         params = program.init(3)
         x = {n: program.engine.xp.array(a) for n, a in program.init_state(params, 25, 0).items()}

@@ -7,17 +7,16 @@ once a unit. What stands around forms is walked as it is written. `value` is tha
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from energydsl.backends.interface import Array
-from energydsl.backends.numpy.runtime.arrays import silent
 from energydsl.energy.forms import affine
 from energydsl.energy.targets import UNIT, others, statistic
-from energydsl.energy.terms import At, Atom, Function, Loop, Monomial, Predicate, entries
+from energydsl.energy.terms import At, Atom, Function, Loop, Monomial, entries
 from energydsl.functions import FUNCTIONS
 from energydsl.program.lines.bounds import Bound, array_of
 from energydsl.program.lines.surroundings import Around, Surroundings, Unit, along, spread, summed
@@ -103,7 +102,7 @@ class Form(Node):
         """As sharp as the bounds of T."""
         found = Bound.fixed(of_chains(self.now, on.owner))
         for node, before, slope in self.gains:
-            of_unit = Bound(*(np.broadcast_to(b, (len(on.low),) + b.shape[1:]).reshape(-1) for b in node.bound(on)))
+            of_unit = Bound(*(np.broadcast_to(b, (len(on.low), *b.shape[1:])).reshape(-1) for b in node.bound(on)))
             moved = of_unit.plus(Bound(-before[on.owner], -before[on.owner], 0.0, 0.0))
             found = found.plus(Bound(*(wide(b, slope) for b in moved)).scaled(of_chains(slope, on.owner)))
         return found
@@ -153,7 +152,9 @@ class Product(Node):
             part = inner.power(exponent)
             found = part if found is None else found.times(part)
         assert found is not None
-        return Bound(*(summed(np.broadcast_to(b, np.broadcast_shapes(*(a.shape for a in found))), self.loops) for b in found))
+        return Bound(
+            *(summed(np.broadcast_to(b, np.broadcast_shapes(*(a.shape for a in found))), self.loops) for b in found)
+        )
 
 
 @dataclass(frozen=True)
@@ -194,8 +195,8 @@ class LogSum(Node):
         low, high, slope, bend = (self._listed([b[k] for b in found]) for k in range(4))
         steepest = slope.max(axis=-1)
         on.meets(2.0 * steepest)
-        ends = (np.logaddexp.reduce(e, axis=-1) for e in (low, high))
-        return Bound(*ends, steepest, bend.max(axis=-1) + steepest**2)
+        least, most = (np.logaddexp.reduce(e, axis=-1) for e in (low, high))
+        return Bound(least, most, steepest, bend.max(axis=-1) + steepest**2)
 
     def _listed(self, values: list[Array]) -> Array:
         lead = max(len(v) for v in values)
@@ -227,7 +228,8 @@ class Line:
     def here(self) -> Array:
         """The values of the unit, (chains,)."""
         held = self.around.x[self.unit.layer]
-        return np.asarray(held[(slice(None), *self.unit.site)])
+        place: Any = (slice(None), *self.unit.site)
+        return np.asarray(held[place])
 
     def term(self, number: int) -> Node:
         """A term of the energy."""
@@ -293,7 +295,8 @@ class Line:
                 for key, now in self.forms.items():
                     if now is form.now:
                         self.forms[key] = form.value(new, np.arange(len(new)))
-        self.around.x[self.unit.layer][(slice(None), *self.unit.site)] = new
+        place: Any = (slice(None), *self.unit.site)
+        self.around.x[self.unit.layer][place] = new
 
 
 def _forms(node: Node) -> Iterator[Form]:

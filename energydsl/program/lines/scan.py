@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -34,7 +35,8 @@ class Scan:
         derived = engine.derived
         self.line, self.record = derived.lines[layer], derived.model.layers[layer]
         family = self.line.distribution
-        assert family is not None and family.density is not None, "it has no line"
+        assert family is not None, self.line.refused
+        assert family.density is not None
         domain = self.record.domain
         self.density = Density(*density_arguments(family.density, *DOMAINS[domain.name].bounds(domain.arguments)))
         held = {n: engine.host(a).astype(np.float64) for n, a in x.items() if n in derived.model.layers}
@@ -116,7 +118,9 @@ class Along:
 
     def joint(self, t: Array, chains: Array) -> Array:
         """beta times the terms of several units with the unit at t."""
-        return self.in_pieces(lambda t, c: self._sum([f * n.value(t, c) for f, n in self.nodes], t), t, chains)
+        known = np.where(np.isnan(t), 0.0, t)
+        found = self._in_pieces(lambda t, c: self._sum([f * n.value(t, c) for f, n in self.nodes], t), known, chains)
+        return np.where(np.isnan(t), t, found)
 
     @staticmethod
     def _sum(parts: list[Any], like: Array) -> Array:
@@ -126,12 +130,13 @@ class Along:
         """Slope and bend of that on intervals, and the rate of arguments, (3, intervals)."""
 
         def each(ends: Array, chains: Array) -> Array:
-            on = Interval(*ends, chains)
+            on = Interval(ends[0], ends[1], chains)
             found = [node.bound(on).scaled(np.asarray(factor)) for factor, node in self.nodes]
             slope, bend = (self._sum([b[k] for b in found], on.low) for k in (2, 3))
             return np.stack([slope, bend, on.rate])
 
-        return self.in_pieces(each, np.stack([low, high]), chains)
+        ends = np.stack([low, high])
+        return self._in_pieces(each, np.where(np.isnan(ends), 0.0, ends), chains)
 
     def far(self, chains: Array) -> tuple[Array, Array]:
         """Bounds of -beta E over the whole domain beside where it is 0 or, in a variable of integration, that is: lift, lean."""
@@ -142,12 +147,12 @@ class Along:
             found = node.bound(on).scaled(np.asarray(factor))
             least, slope = (np.broadcast_to(np.reshape(b, -1), start.shape) for b in (found.low, found.slope))
             here = self._sum([factor * node.value(start, chains)], start)
-            held = np.isfinite(least) & ~(slope < np.inf)
+            held = np.isfinite(least)
             lift = lift + np.where(held, here - least, 0.0)
             lean = lean + np.where(held, 0.0, slope)
         return lift, lean
 
-    def in_pieces(self, function: Any, places: Array, chains: Array) -> Array:
+    def _in_pieces(self, function: Callable[[Array, Array], Array], places: Array, chains: Array) -> Array:
         """A function of places in the last axis, and of their chains, so many at once as fit."""
         size = max(1, _NUMBERS // self.width)
         count = places.shape[-1]
@@ -169,7 +174,7 @@ class LinePanels(Panels):
         unit = np.broadcast_to(self.density.unit(x), x.shape)
         every = np.repeat(owner, x.size // max(1, len(x)))
         change = self.along.joint(unit.reshape(-1), self.chains[every]) - self.now[every]
-        return super().exponent(x, owner, sloped) - change.reshape(x.shape)
+        return np.asarray(super().exponent(x, owner, sloped) - change.reshape(x.shape))
 
     def bound(self, left: Array, right: Array, owner: Array) -> tuple[Array, Array]:
         """With the bend, and the rate, of the terms of several units in the variable of integration."""
@@ -188,11 +193,10 @@ class LinePanels(Panels):
         """log of the integral, less the exponent where the unit is now."""
         here = self.along.line.here[self.chains]
         statistics = self.density.each(here)
-        return self.log(None) - sum(e * t for e, t in zip(self.eta, statistics, strict=True))  # type: ignore[no-any-return]
+        now: Any = sum(e * t for e, t in zip(self.eta, statistics, strict=True))
+        return np.asarray(self.log(None) - now)
 
     def _speed(self, left: Array, right: Array) -> Array:
         """A bound of |dx/dy| and of |d2x/dy2| between two bounds."""
         near = np.where(left * right > 0.0, np.minimum(np.abs(left), np.abs(right)), 0.0)
         return (self.density.high - self.density.low) * sigmoid(near) * sigmoid(-near)
-
-

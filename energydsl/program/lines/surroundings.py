@@ -102,7 +102,8 @@ class Surroundings:
             held = held.reshape(len(held), -1, *held.shape[held.ndim + 1 - len(at.indices) :])
         if not at.indices:
             return held.reshape(len(held), *(1,) * len(around))
-        return np.asarray(held[(slice(None), *(self.index(i, around) for i in at.indices))])
+        place: Any = (slice(None), *(self.index(i, around) for i in at.indices))
+        return np.asarray(held[place])
 
     def index(self, index: Index, around: Around) -> Array:
         """An index over the loops around, an axis each."""

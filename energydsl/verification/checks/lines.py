@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,24 @@ def lines(case: Listed) -> Iterator[Check]:
         found = [_errors(case, name, int(row)) for row in rows]
         density, draws = (max(errors) for errors in zip(*found, strict=True))
         yield Check(f"density of {name} against quadrature", density, 1e-9)
-        yield Check(f"draws of {name} follow its density", draws, 2.5e-3)
+        yield Check(f"draws of {name} follow its density", draws, 1e-6)
+        yield Check(f"forms along the lines of {name} = forms made anew", _drift(case, name), 1e-11)
+
+
+def _drift(case: Listed, name: str) -> float:
+    """How far the terms of several units, by forms that ran along with a scan, are from those at the states where it ended."""
+    engine, rng = case.engine, case.generator(f"scan of {name}")
+    rows = rng.integers(0, case.rows, _ROWS)
+    x = layer_arrays(engine, {n: v[rows].astype(float) for n, v in case.x.items()})
+    p, s, every = check_params(engine, case.params), engine.settings(**case.scalars), np.arange(_ROWS)
+    scan = Scan(engine, name, p, x, s)
+    ended = scan.draw(rng.random((_ROWS, *case.model.layers[name].shape)))
+    site = (0,) * len(case.model.layers[name].shape)
+    place: Any = (slice(None), *site)
+    here = ended[place]
+    anew = Scan(engine, name, p, {**x, name: engine.device(ended)}, s)
+    wanted = anew.unit(site).joint(here, every)
+    return largest((scan.unit(site).joint(here, every) - wanted) / np.maximum(1.0, abs(wanted)))
 
 
 def _errors(case: Listed, name: str, row: int) -> tuple[float, float]:
@@ -39,7 +57,8 @@ def _errors(case: Listed, name: str, row: int) -> tuple[float, float]:
     places, log_weights = case.rules[name]
     worst = drawn = size = 0.0
     for unit, site in enumerate(np.ndindex(*layer.shape)):
-        here = one[name][(slice(None), *site)]
+        place: Any = (slice(None), *site)
+        here = one[name][place]
         depth = case.along(name, unit, row, places)
         size = max(size, largest(depth[(log_weights - depth).argmax()]))
         logits = log_weights - depth

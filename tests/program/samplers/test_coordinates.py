@@ -1,4 +1,4 @@
-"""Units with bounds are moved along a variable without: exact samples stay exact, and everything that samples takes it."""
+"""Units with bounds are moved along a variable without, or drawn along lines: exact samples stay exact, and everything takes it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import energydsl as ed
-from energydsl.program.samplers import Hamiltonian, Langevin, hamiltonian, transition
+from energydsl.program.samplers import Gibbs, Hamiltonian, Langevin, Sampler, hamiltonian, transition
 from energydsl.program.samplers.coordinates import Coordinate
 from energydsl.random import Rng
 from tests.program.samplers.exact import SIGMAS, moved_means
@@ -40,7 +40,7 @@ def grid() -> tuple[Any, Any, float]:
     return {"x": x, "y": y}, np.exp(log_p - log_z), float(log_z + np.log(WIDTH[0] * WIDTH[1]))
 
 
-def deviations(sampler: Hamiltonian, count: int = 40_000) -> dict[str, float]:
+def deviations(sampler: Sampler, count: int = 40_000) -> dict[str, float]:
     """Of means of functions after some moves from exact samples, in standard errors."""
     engine, rng = ed.loads(TEXT).compile("numpy", "float64").engine, np.random.default_rng(0)
     states, p, _ = grid()
@@ -54,6 +54,16 @@ def deviations(sampler: Hamiltonian, count: int = 40_000) -> dict[str, float]:
 @pytest.mark.parametrize("sampler", KINDS, ids=lambda s: s.name)
 def test_exact_samples_stay_exact(sampler: Hamiltonian) -> None:
     assert max(deviations(sampler).values()) < SIGMAS
+
+
+def test_exact_samples_stay_exact_along_lines() -> None:
+    """And an entry that is held stays."""
+    assert max(deviations(Gibbs(), 5000).values()) < SIGMAS
+    engine = ed.loads(TEXT).compile("numpy").engine
+    x = {"x": np.full(6, 0.3, np.float32), "y": np.full(6, 1.5, np.float32)}
+    transition(engine, Gibbs()).sweep(PARAMS, x, engine.settings(), Rng(0), 1, None, {"y": np.arange(6) < 3})
+    assert ((x["y"] == 1.5) == (np.arange(6) < 3)).all()
+    assert (x["x"] != np.float32(0.3)).all()
 
 
 MUTANTS: dict[str, tuple[Any, str, Any]] = {
