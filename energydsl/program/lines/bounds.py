@@ -87,6 +87,9 @@ class Bound(NamedTuple):
             return self.power(function.of_log[1])
         bounds = function.bounds
         assert bounds is not None, f"the table of functions has no bounds of {function.name}"
+        if _increasing(function):
+            value = array_of(function.name)
+            return self.chained(value(self.low), value(self.high), bounds.slope, bounds.bend)
         most = bounds.size + (self.size if bounds.grows else 0.0)
         far = np.isinf(self.high) | np.isinf(self.low)
         centre = np.where(far, 0.0, 0.5 * (self.low + self.high))
@@ -95,6 +98,12 @@ class Bound(NamedTuple):
         least = 0.0 if function.sign >= NONNEGATIVE else -most
         low, high = np.maximum(middle - beside, least), np.minimum(middle + beside, most)
         return self.chained(low, high, bounds.slope, bounds.bend)
+
+
+def _increasing(function: ElementaryFunction) -> bool:
+    """Whether its derivative is a sum of products that are never negative."""
+    terms = function.derivative or ((-1.0, ()),)
+    return all(c >= 0.0 and all(FUNCTIONS[n].sign >= NONNEGATIVE for n, _ in product) for c, product in terms)
 
 
 def product(a: Any, b: Any) -> Any:

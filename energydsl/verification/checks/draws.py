@@ -33,7 +33,7 @@ def draws(case: Listed) -> Iterator[Check]:
     yield Check(NAME, worst, 2.5e-3)
 
 
-def uniform_rule() -> tuple[Array, Array]:
+def _rule() -> tuple[Array, Array]:
     """Uniform numbers and weights that integrate over (0, 1), by Takahasi and Mori (1974)."""
     time = np.linspace(-3.2, 3.2, _COUNT)
     uniform = np.minimum(0.5 + 0.5 * np.tanh(0.5 * np.pi * np.sinh(time)), 1 - 2.0**-53)
@@ -44,7 +44,7 @@ def uniform_rule() -> tuple[Array, Array]:
 def _error(case: Listed, row: int, one: Arrays, part: BlockPart) -> float:
     """The largest error of the moments of the units a part draws first, relative from 1 on, and any move of the others."""
     layer = case.model.layers[part.layer]
-    uniform, weight = uniform_rule()
+    uniform, weight = _rule()
     drawn = _drawn(case, one, part, uniform)
     family, units = case.derived.conditionals[part.layer].distribution, case.units_of(part)
     heavy = family.density is not None and family.density.heavy

@@ -1,21 +1,27 @@
-"""Densities along lines: log of the integral, mean and variance against quadrature of the oracle's exp(-beta E), and draws."""
+"""Densities along lines: log of the integral, mean and variance against quadrature of the oracle's exp(-beta E), and draws.
+
+Draws from some uniform numbers are right where the oracle has as much mass between two of them as lies between the numbers.
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from energydsl.backends.interface import Array
 from energydsl.program.lines import Scan
 from energydsl.program.states import check_params, layer_arrays
 from energydsl.verification.case import Listed
-from energydsl.verification.checks.draws import uniform_rule
 from energydsl.verification.records import Check
 from energydsl.verification.rounding import largest, of_exponents
 
-# States at which units are looked at, and draws of a unit over the whole of the uniform numbers: every so many of their rule.
-_ROWS, _STRIDE = 3, 8
+# States at which units are looked at, and the uniform numbers of draws.
+_ROWS, _UNIFORM = 2, np.array([0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98])
+# Places of the rule between two draws, cut at kinks.
+_COUNT = 40
 
 
 def lines(case: Listed) -> Iterator[Check]:
@@ -51,8 +57,7 @@ def _errors(case: Listed, name: str, row: int) -> tuple[float, float]:
     """The largest errors of the integral and moments of any unit, each relative to its size from 1 on; and those of draws."""
     engine, layer = case.engine, case.model.layers[name]
     one = {n: v[row : row + 1].astype(float) for n, v in case.x.items()}
-    uniform, weight = (a[::_STRIDE] for a in uniform_rule())
-    many = {n: np.repeat(v, len(uniform), axis=0) for n, v in one.items()}
+    many = {n: np.repeat(v, len(_UNIFORM), axis=0) for n, v in one.items()}
     p, s = check_params(engine, case.params), engine.settings(**case.scalars)
     places, log_weights = case.rules[name]
     worst = drawn = size = 0.0
@@ -70,11 +75,25 @@ def _errors(case: Listed, name: str, row: int) -> tuple[float, float]:
         found = [float(along.values(what)[0]) for what in ("beside_now", "mean", "variance")]
         for value, wanted in zip(found, (total, mean, variance), strict=True):
             worst = max(worst, _gap(value, wanted))
-        y = Scan(engine, name, p, layer_arrays(engine, many), s).unit(site).values("draw", uniform)
-        share = weight / weight.sum()
-        centre = share @ y
-        drawn = max(drawn, _gap(centre, mean), _gap(share @ (y - centre) ** 2, variance))
+        y = Scan(engine, name, p, layer_arrays(engine, many), s).unit(site).values("draw", _UNIFORM)
+        drawn = max(drawn, _gap_of_masses(case, name, unit, row, y, float(np.logaddexp.reduce(logits))))
     return worst / of_exponents(size), drawn
+
+
+def _gap_of_masses(case: Listed, name: str, unit: int, row: int, y: Array, log_sum: float) -> float:
+    """How far the mass between draws is from what lies between their uniform numbers, where all of it is exp(log_sum)."""
+    if not (np.isfinite(y).all() and (np.diff(y) > 0.0).all()):
+        return np.inf
+    nodes, weights = np.polynomial.legendre.leggauss(_COUNT)
+    worst = 0.0
+    for k, (low, high) in enumerate(itertools.pairwise(y)):
+        ends = [low, *(c for c in sorted(case.oracle.kinks()) if low < c < high), high]
+        mass = 0.0
+        for a, b in itertools.pairwise(ends):
+            depth = case.along(name, unit, row, 0.5 * (a + b) + 0.5 * (b - a) * nodes)
+            mass += 0.5 * (b - a) * float(weights @ np.exp(-depth - log_sum))
+        worst = max(worst, abs(mass - (_UNIFORM[k + 1] - _UNIFORM[k])))
+    return worst
 
 
 def _gap(found: float, wanted: float) -> float:
