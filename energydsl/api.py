@@ -237,8 +237,8 @@ class Model:
         >>> model = ed.loads("visible v[3] : binary hidden h[2] : binary param W[3, 2] energy = - v @ W @ h")
         >>> print(model.marginalise("h").source.text, end="")
         visible v[3] : binary
-        param W[3, 2]
-        energy = - sum[j] softplus(sum[i] v[i]*W[i, j])
+        param   W[3, 2]
+        energy = - sum[i] softplus(sum[j] v[j]*W[j, i])
         """
         _all_known("layer", layers, self.layers)
         names = tuple(tree.Name(self.layers[n].span, n) for n in layers)

@@ -107,8 +107,8 @@ _JOINT = [
     "- 2 * tanh(sum[f] r0[f]*sigmoid({0}))",
     "- log(sum[f] exp({0}))",
     "+ 0.5 * sum[f] cos({0})*({0})",
-    "+ sum[f] sqrt(2 + sin({0}) * r0[f]^2 / (1 + r0[f]^2))",
-    "- (sum[f] {0})^4 / 20",
+    "+ sum[f] sqrt(2 + sin({0}) * tanh(r0[f])^2)",
+    "- (sum[f] ({0}))^4 / 20",
     "- sum[f, g] {1}*tanh({0} + r0[g])",
 ]
 

@@ -11,6 +11,7 @@ from energydsl.functions import FUNCTIONS, NONNEGATIVE, POSITIVE, UNKNOWN
 from energydsl.model.records import Resolved
 
 Ranges = Mapping[str, tuple[int, int]]
+Range = tuple[float, float]
 
 
 def sign_of_factors(monomial: Monomial, model: Resolved, outer: Ranges | None = None) -> int:
@@ -19,20 +20,50 @@ def sign_of_factors(monomial: Monomial, model: Resolved, outer: Ranges | None = 
     return min((_power_sign(a, e, model, ranges) for a, e in monomial.factors), default=POSITIVE)
 
 
-def _least(monomial: Monomial, sign: int, model: Resolved) -> float:
-    """The least value of a monomial, where that follows from the bounds of its units."""
-    if sign >= NONNEGATIVE:
-        return monomial.coefficient if not (monomial.factors or monomial.predicates) else 0.0
-    low = high = monomial.coefficient * math.prod(loop.high - loop.low for loop in monomial.loops)
+def _range(monomial: Monomial, model: Resolved, outer: Ranges) -> Range:
+    """Between which numbers a monomial is, summed over its loops, by the bounds of what stands in it."""
+    ranges = {**outer, **{loop.name: (loop.low, loop.high) for loop in monomial.loops}}
+    count = math.prod(loop.high - loop.low for loop in monomial.loops)
+    found = (monomial.coefficient * count,) * 2
     for atom, exponent in monomial.factors:
-        if not isinstance(atom, At) or atom.kind not in ("layer", "input") or exponent != 1.0:
-            return -math.inf
+        found = _product(found, _raised(_atom_range(atom, model, ranges), exponent))
+    return (min(found[0], 0.0), max(found[1], 0.0)) if monomial.predicates else found
+
+
+def _product(one: Range, other: Range) -> Range:
+    ends = [a * b if a and b else 0.0 for a in one for b in other]
+    return min(ends), max(ends)
+
+
+def _raised(base: Range, exponent: float) -> Range:
+    low, high = base
+    if exponent < 0 and low <= 0.0:
+        return (0.0 if exponent % 2 == 0 else -math.inf), math.inf
+    if exponent % 2 == 0 and low < 0.0:
+        low, high = 0.0, max(-low, high)
+    if low < 0.0 and exponent % 1:
+        return -math.inf, math.inf
+    try:
+        ends = [x**exponent for x in (low, high)]
+    except OverflowError:
+        return -math.inf, math.inf
+    return min(ends), max(ends)
+
+
+def _atom_range(atom: Atom, model: Resolved, ranges: Ranges) -> Range:
+    if isinstance(atom, At) and atom.kind in ("layer", "input"):
         spec = model.layers[atom.name].domain
-        ends = [a * b for a in (low, high) for b in DOMAINS[spec.name].interval(spec.arguments)]
-        if not all(map(math.isfinite, ends)):
-            return -math.inf
-        low, high = min(ends), max(ends)
-    return min(low, 0.0) if monomial.predicates else low
+        return DOMAINS[spec.name].interval(spec.arguments)
+    low = 0.0 if _atom_sign(atom, model, ranges) >= NONNEGATIVE else -math.inf
+    if isinstance(atom, At):
+        return low, math.inf
+    function = FUNCTIONS[atom.function]
+    if atom.function == "":
+        parts = [_range(m, model, ranges) for m in atom.argument]
+        return max(low, sum(a for a, _ in parts)), sum(b for _, b in parts)
+    if function.bounds is not None and not function.grows:
+        return max(low, -function.bounds.size), function.bounds.size
+    return low, math.inf
 
 
 def _power_sign(atom: Atom, exponent: float, model: Resolved, ranges: Ranges) -> int:
@@ -66,7 +97,8 @@ def sign_of_sum(monomials: tuple[Monomial, ...], model: Resolved, outer: Ranges 
     """The proved sign of a sum of monomials. outer: ranges of loops around it."""
     signs = [sign_of_factors(m, model, outer) if m.coefficient > 0 else UNKNOWN for m in monomials]
     if UNKNOWN in signs or not signs:
-        least: float = sum(_least(m, sign, model) for m, sign in zip(monomials, signs, strict=True))
-        return POSITIVE if least > 0.0 else NONNEGATIVE if least == 0.0 and signs else UNKNOWN
+        least = [_range(m, model, outer or {})[0] for m in monomials]
+        rounding = 1e-12 * sum(map(abs, least))
+        return POSITIVE if sum(least) > rounding else NONNEGATIVE if least and sum(least) >= 0.0 else UNKNOWN
     whole = [s for s, m in zip(signs, monomials, strict=True) if not m.predicates]
     return POSITIVE if POSITIVE in whole else NONNEGATIVE

@@ -118,7 +118,8 @@ def replaced(old: str, new: str, original: Callable[..., list[str]]) -> Callable
 
 KERNEL_MISTAKES: dict[str, tuple[str, Any, str, Any]] = {
     "powers of d wrong": ("dense memory", running, "_natural", lambda base, exponent: base),
-    "the unit before not added": ("softplus", form_scans, "_terms", replaced("moved * ", "0 * ", form_scans._terms)),
+    "forms left as they were": ("softplus", form_scans, "_dense", replaced(", step)", ", step * FLOAT(0.0))", form_scans._dense)),
+    "one chain in place of another": ("softplus", form_scans, "_change_of", replaced("min(start", "min(1 + start", form_scans._change_of)),
     "windows one entry short": ("patches", form_scans, "_windowed", replaced("[i + 1])", "[i + 1] - 1)", form_scans._windowed)),
     "windows left as they were": ("patches", form_scans, "_windowed", replaced("(new - value)", "0", form_scans._windowed)),
 }  # fmt: skip

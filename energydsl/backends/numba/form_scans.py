@@ -1,7 +1,6 @@
 """The kernel that scans a layer by its running forms, for Numba: chains in parallel, forms innermost.
 
-A chain adds what a unit changed to its forms while it reads them for the next unit, so that they are passed over once a unit.
-Its text follows from the functions of the energy alone, whatever the names and sizes: equal texts are compiled once.
+A scan reads every entry once a unit, for some chains side by side, and writes it where the unit moves. Its text follows from the functions of the energy alone, whatever the names and sizes: equal texts are compiled once.
 """
 
 from __future__ import annotations
@@ -23,19 +22,27 @@ def kernel_of(scan: FormScan, sample: Scalar, groups: list[int]) -> tuple[str, L
 
     groups: for each form, the number of the pattern of its windows; not used where there are none.
     """
-    body = _windowed(scan, sample, groups) if scan.windows else _dense(scan, sample)
-    name = f"scan_forms_{hashlib.sha256(chr(10).join(body).encode()).hexdigest()[:12]}"
-    count = range(len(scan.forms))
-    given = [f"u{k}" for k in count]
-    given += [f"start{g}, at{g}" for g in sorted(set(groups))] if scan.windows else []
-    given += [*(f"s{k}" for k in count), *_arrays(scan)]
-    lines = [
+    text = "\n".join(_kernel("scan_forms", scan, sample, groups))
+    name = f"scan_forms_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    return name, _kernel(name, scan, sample, groups)
+
+
+def _kernel(name: str, scan: FormScan, sample: Scalar, groups: list[int]) -> Lines:
+    given = _forms(scan)
+    given[len(scan.forms) : len(scan.forms)] = [f"start{g}, at{g}" for g in sorted(set(groups))] if scan.windows else []
+    return [
+        *([] if scan.windows else [*_change_of(scan, name), "", ""]),
         "@parallel(fastmath=FAST, error_model='numpy')",
         f"def {name}(x, field, uniform, keep, factor, parts, {', '.join(given)}):",
         '    """Draw the units of every chain in turn, its forms with them."""',
-        *body,
+        *(_windowed(scan, sample, groups) if scan.windows else _dense(scan, sample, name)),
     ]
-    return name, lines
+
+
+def _forms(scan: FormScan) -> list[str]:
+    """The names of forms, of what they gain by a unit, and of the arrays of all terms."""
+    count = range(len(scan.forms))
+    return [*(f"u{k}" for k in count), *(f"s{k}" for k in count), *_arrays(scan)]
 
 
 def _arrays(scan: FormScan) -> list[str]:
@@ -43,65 +50,56 @@ def _arrays(scan: FormScan) -> list[str]:
     return [f"a{n}_{k}" for n, term in enumerate(scan.terms) for k in range(len(term.arrays))]
 
 
-def _dense(scan: FormScan, sample: Scalar) -> Lines:
-    """Every unit stands in every entry: a unit's change is added while forms are read for the next one."""
-    last: Lines = []
-    for k in range(len(scan.forms)):
-        last += [
-            f"                for j in range(u{k}.shape[1]):",
-            f"                    u{k}[start + r, j] += step[r] * s{k}[units - 1, j]",
-        ]
+def _dense(scan: FormScan, sample: Scalar, name: str) -> Lines:
+    """Every unit stands in every entry: those of some chains are read side by side, and changed where a unit moves."""
     return [
         "    rows, units = x.shape",
         "    for t in prange(parts):",
         "        top, bottom = edge(rows, t, parts), edge(rows, t + 1, parts)",
-        f"        step, total, old = np.zeros({_TOGETHER}, FLOAT), np.zeros({_TOGETHER}, FLOAT), np.zeros({_TOGETHER}, FLOAT)",
+        f"        old, whole, drawn = np.zeros({_TOGETHER}, FLOAT), np.zeros({_TOGETHER}, FLOAT), np.zeros({_TOGETHER}, FLOAT)",
         f"        for start in range(top, bottom, {_TOGETHER}):",
         f"            count = min({_TOGETHER}, bottom - start)",
-        "            step[:] = FLOAT(0.0)",
         "            for i in range(units):",
-        "                before = max(i - 1, 0)",
         "                for r in range(count):",
-        "                    value, moved = x[start + r, i], step[r]",
-        "                    whole = FLOAT(0.0)",
-        *_terms(scan),
-        "                    total[r], old[r] = whole, value",
+        "                    old[r], drawn[r] = x[start + r, i], uniform[start + r, i]",
+        f"                {name}_change(start, bottom - 1, i, old, whole, factor, {', '.join(_forms(scan))})",
         "                for r in range(count):",
-        "                    eta1 = field[start + r if len(field) > 1 else 0, i] - total[r]",
-        f"                    new = FLOAT({_value(sample, 'uniform[start + r, i]')})",
-        "                    if len(keep) > 0 and keep[start + r, i]:",
-        "                        new = old[r]",
-        "                    step[r], x[start + r, i] = new - old[r], new",
-        "            for r in range(count):",
-        *last,
+        "                    whole[r] = field[start + r if len(field) > 1 else 0, i] - whole[r]",
+        f"                for r in range({_TOGETHER}):",
+        f"                    drawn[r] = {_value(sample, 'whole[r]', 'drawn[r]')}",
+        "                for r in range(count):",
+        "                    step = drawn[r] - old[r]",
+        "                    if step != FLOAT(0.0) and not (len(keep) > 0 and keep[start + r, i]):",
+        "                        x[start + r, i] = drawn[r]",
+        *(f"                        move_form(u{k}[start + r], s{k}[i], step)" for k in range(len(scan.forms))),
     ]
 
 
-def _terms(scan: FormScan) -> Lines:
-    """The change of every term by one unit; a form gets what the unit before changed where it is first read."""
-    forms, fresh = list(scan.forms), set(scan.forms)
-    lines: Lines = []
+def _change_of(scan: FormScan, name: str) -> Lines:
+    """What one unit changes the terms by, for some chains at once; chains after the last are the last one again."""
+    together = range(_TOGETHER)
+    forms = list(scan.forms)
+    lines = [
+        "@fast",
+        f"def {name}_change(start, last, i, value, whole, factor, {', '.join(_forms(scan))}):",
+        '    """The change of every term from the lower to the upper value of unit i, into `whole`."""',
+        "    wide()",
+        f"    {'; '.join(f'x{r}, w{r} = value[{r}], FLOAT(0.0)' for r in together)}",
+    ]
+    for number in range(len(forms)):
+        lines.append(f"    {'; '.join(f'u{number}_{r} = u{number}[min(start + {r}, last)]' for r in together)}")
     for n, term in enumerate(scan.terms):
-        numbers = [forms.index(name) for name in term.forms]
+        numbers = [forms.index(f) for f in term.forms]
         lines += [
-            "                    part = FLOAT(0.0)",
-            f"                    for j in range(u{numbers[0]}.shape[1]):",
+            f"    {'; '.join(f'p{r} = FLOAT(0.0)' for r in together)}",
+            f"    for j in range(u{numbers[0]}.shape[1]):",
+            *(f"        d{k} = s{number}[i, j]" for k, number in enumerate(numbers)),
         ]
-        for k, number in enumerate(numbers):
-            now = f"u{number}[start + r, j]"
-            lines.append(f"                        v, d{k} = {now}, s{number}[i, j]")
-            if term.forms[k] in fresh:
-                fresh.discard(term.forms[k])
-                lines += [
-                    f"                        v += moved * s{number}[before, j]",
-                    f"                        {now} = v",
-                ]
-            lines.append(f"                        m{k} = v - value * d{k}")
-        lines += [
-            f"                        part += {_change(n, term)}",
-            f"                    whole += factor[{n}] * part",
-        ]
-    return lines
+        for r in together:
+            lines += [f"        m{k} = u{number}_{r}[j] - x{r} * d{k}" for k, number in enumerate(numbers)]
+            lines.append(f"        p{r} += {_change(n, term)}")
+        lines.append(f"    {'; '.join(f'w{r} += factor[{n}] * p{r}' for r in together)}")
+    return [*lines, f"    {'; '.join(f'whole[{r}] = w{r}' for r in together)}"]
 
 
 def _windowed(scan: FormScan, sample: Scalar, groups: list[int]) -> Lines:
@@ -138,15 +136,15 @@ def _windowed(scan: FormScan, sample: Scalar, groups: list[int]) -> Lines:
         "                    continue",
         *terms,
         "                eta1 = field[r if len(field) > 1 else 0, i] - whole",
-        f"                new = FLOAT({_value(sample, 'uniform[r, i]')})",
+        f"                new = FLOAT({_value(sample, 'eta1', 'uniform[r, i]')})",
         "                if new != value:",
         "                    x[r, i] = new",
         *steps,
     ]
 
 
-def _value(sample: Scalar, uniform: str) -> str:
-    return scalar(sample, {"eta1": "eta1", "u": uniform}, _CHOICE)
+def _value(sample: Scalar, field: str, uniform: str) -> str:
+    return scalar(sample, {"eta1": field, "u": uniform}, _CHOICE)
 
 
 def _change(number: int, term: FormTerm) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 import numba
 import numpy as np
-from numba import njit
+from numba import njit, types
 from numba.extending import intrinsic
 
 from energydsl.backends.numba.runtime.blas import Blas
@@ -41,6 +41,21 @@ fast: Compile = njit(fastmath=FAST, error_model="numpy")
 scalar: Compile = njit(fastmath=FAST, error_model="numpy", inline="always")
 # A function whose instructions are written out for LLVM.
 primitive: Callable[[Callable[..., Any]], Callable[..., Any]] = intrinsic
+
+
+@primitive
+def wide(context: Any) -> Any:
+    """Let the loops of the function that holds this call use the widest vectors of the processor; it stays a function of its own.
+
+    LLVM holds itself back to half of them, for the sake of code that needs few.
+    """
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        """No instruction, but two attributes; LLVM knows more of them than the list of its Python interface does."""
+        set.update(builder.function.attributes, ['"prefer-vector-width"="512"', "noinline"])
+        return context.get_dummy_value()
+
+    return types.void(), code
 
 
 class Parallel:

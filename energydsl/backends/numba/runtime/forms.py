@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from energydsl.backends.numba.runtime.blas import pieces
+from energydsl.backends.numba.runtime.compiling import Number, fast, wide
 from energydsl.backends.numba.runtime.draws import flat
 from energydsl.backends.numba.runtime.given import FLOAT
 from energydsl.backends.numpy.runtime.arrays import Array
@@ -48,6 +49,14 @@ class Windows:
             for value, shape, keep in zip(values, self.shapes[number], self.keep[number], strict=True)
         ]
         return np.bincount(self.places[number], np.concatenate(found), len(self.at)).astype(FLOAT)
+
+
+@fast
+def move_form(form: Array, slopes: Array, step: Number) -> None:
+    """What the entries of a form become as a unit moves by a step."""
+    wide()
+    for j in range(len(slopes)):
+        form[j] += step * slopes[j]
 
 
 def scan_forms(
