@@ -65,9 +65,10 @@ def _errors(case: Listed, name: str, row: int) -> tuple[float, float]:
         place: Any = (slice(None), *site)
         here = one[name][place]
         depth = case.along(name, unit, row, places)
-        size = max(size, largest(depth[(log_weights - depth).argmax()]))
-        logits = log_weights - depth
-        total = np.logaddexp.reduce(logits) + case.along(name, unit, row, here)[0]
+        least = float(depth.min())  # taken away before anything is added up: energies may be large
+        size = max(size, abs(least))
+        logits = log_weights - (depth - least)
+        total = np.logaddexp.reduce(logits) + (case.along(name, unit, row, here)[0] - least)
         q = np.exp(logits - np.logaddexp.reduce(logits))
         mean = q @ places
         variance = q @ (places - mean) ** 2
@@ -76,12 +77,12 @@ def _errors(case: Listed, name: str, row: int) -> tuple[float, float]:
         for value, wanted in zip(found, (total, mean, variance), strict=True):
             worst = max(worst, _gap(value, wanted))
         y = Scan(engine, name, p, layer_arrays(engine, many), s).unit(site).values("draw", _UNIFORM)
-        drawn = max(drawn, _gap_of_masses(case, name, unit, row, y, float(np.logaddexp.reduce(logits))))
+        drawn = max(drawn, _gap_of_masses(case, name, unit, row, y, (least, float(np.logaddexp.reduce(logits)))))
     return worst / of_exponents(size), drawn
 
 
-def _gap_of_masses(case: Listed, name: str, unit: int, row: int, y: Array, log_sum: float) -> float:
-    """How far the mass between draws is from what lies between their uniform numbers, where all of it is exp(log_sum)."""
+def _gap_of_masses(case: Listed, name: str, unit: int, row: int, y: Array, scale: tuple[float, float]) -> float:
+    """How far the mass between draws is from what lies between their uniform numbers, where all is exp(sum - least)."""
     if not (np.isfinite(y).all() and (np.diff(y) > 0.0).all()):
         return np.inf
     nodes, weights = np.polynomial.legendre.leggauss(_COUNT)
@@ -91,7 +92,7 @@ def _gap_of_masses(case: Listed, name: str, unit: int, row: int, y: Array, log_s
         mass = 0.0
         for a, b in itertools.pairwise(ends):
             depth = case.along(name, unit, row, 0.5 * (a + b) + 0.5 * (b - a) * nodes)
-            mass += 0.5 * (b - a) * float(weights @ np.exp(-depth - log_sum))
+            mass += 0.5 * (b - a) * float(weights @ np.exp(scale[0] - depth - scale[1]))
         worst = max(worst, abs(mass - (_UNIFORM[k + 1] - _UNIFORM[k])))
     return worst
 
