@@ -21,6 +21,8 @@ QUADRATIC_UNITS = 4096
 
 # States of a small model that `verify` lists, and joint places over which its oracle integrates.
 VERIFIED_STATES = 8192
+# The most entries of parameters with which a model is verified at its own sizes, where smaller ones can be had.
+VERIFIED_ENTRIES = 300
 INTEGRATED_PLACES = 4e6
 
 
@@ -43,6 +45,8 @@ SMALL_MODELS = (SmallModel(4, 2), SmallModel(8, 8), SmallModel(4, 2, alone=True)
 # Places of the loops of one term that are listed to see which units meet, and units of a lattice that is coloured.
 PLACES_OF_A_TERM = 4_000_000
 COLOURED_UNITS = 1 << 28
+# Distances between two entries of a window, over all its places.
+DISTANCES = 1 << 16
 
 # Joint values of bounded units at each of which the factor of a power is shown to be positive.
 TRIED_VALUES = 4096

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import energydsl as ed
+from energydsl.backends.numba import loader as numba_backend
 
 ROOT = Path(__file__).resolve().parents[1]
 ZOO = sorted((ROOT / "models").glob("*.energy"))
@@ -40,6 +43,36 @@ THOROUGH = frozenset(
     ]
 )
 np.seterr(over="raise", invalid="raise", divide="raise")
+
+
+# Tests run in processes side by side: then each has one thread, as more would wait for a processor that another process has.
+BESIDE = "PYTEST_XDIST_WORKER" in os.environ and numba_backend.installed()
+
+
+def _threads(count: int) -> None:
+    import numba
+    from threadpoolctl import threadpool_limits
+
+    numba_backend.start_threads()
+    numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
+    threadpool_limits(count)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Every process beside another has one thread."""
+    if BESIDE:
+        _threads(1)
+
+
+@pytest.fixture
+def more_threads() -> Iterator[None]:
+    """A test of threads has more than one."""
+    if BESIDE:
+        _threads(2)
+    yield
+    if BESIDE:
+        _threads(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

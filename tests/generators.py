@@ -194,3 +194,38 @@ def models(draw: st.DrawFn) -> str:
     terms += [draw(st.sampled_from(_NUMBERED)).format(finite[0])] if finite else []
     lines += [f"param {p}" for p in (*params, "p0[2]", "q0[2, 2]", "q1[2, 3, 2]", "r0[2]")]
     return "\n".join([*lines, "energy = 0 " + " ".join(terms)])
+
+
+# Functions of windows {0}, {1} of a layer: alone, in a product, one inside the other's place, beside what holds a single unit {2}.
+_OF_WINDOWS = [
+    "softplus({0})",
+    "0.3*({0})^3",
+    "tanh({0})*sigmoid({1})",
+    "exp(0.5 * tanh({0} + {1}))",
+    "{2}*tanh({0})",
+    "tanh(r0 + 2*tanh({0}) - r0*tanh({1}))",
+]
+
+
+@st.composite
+def windowed(draw: st.DrawFn) -> str:
+    """Models of functions of a few units each, at every place of a chain or ring, with what else may stand beside them."""
+    domain, size = draw(st.sampled_from([("binary", 7), ("spin", 7), ("integer[-1, 1]", 5), ("categorical[3]", 4)]))
+    ring, states, latent = draw(st.booleans()), domain.startswith("categorical"), draw(st.booleans())
+
+    def unit(place: str, state: str) -> str:
+        at = f"({place}) % {size}" if ring else place
+        return f"x[{at}, {state}]" if states else f"x[{at}]"
+
+    def window(shift: int) -> str:
+        inner, weight = ("p in range(2), a in range(3)", "q1[p, a]") if states else ("p in range(2)", "q0[p]")
+        return f"r0 + sum[{inner}] {weight}*{unit(f'k + p + {shift}', 'a')}" + " + h[k]" * latent
+
+    places = size if ring else size - 2
+    functions = draw(st.lists(st.sampled_from(_OF_WINDOWS), min_size=1, max_size=2))
+    found = [f.format(f"({window(0)})", f"({window(draw(st.integers(0, 1)))})", unit("k", "0")) for f in functions]
+    found += draw(st.sampled_from([[], [f"0.5*{unit('k', '1')}*{unit('k + 1', '1')}"]]))
+    lines = [f"visible x[{size}] : {domain}", "param q0[2], q1[2, 3], r0"]
+    lines += [f"hidden h[{places}] : spin"] if latent and size < 6 else []
+    text = "\n".join([*lines, "energy = " + " + ".join(f"sum[k in range({places})] {f}" for f in found)])
+    return text if latent and size < 6 else text.replace(" + h[k]", "")

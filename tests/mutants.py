@@ -17,6 +17,7 @@ import energydsl.derive
 import energydsl.derive.directed.problems
 import energydsl.derive.fields
 import energydsl.graph.colouring
+import energydsl.graph.lattice
 import energydsl.model.in_order
 import energydsl.verification.certificate
 from energydsl.augment import expand as auxiliary
@@ -87,6 +88,13 @@ BINOMIAL = "visible n[2] : integer[0, 4]\nhidden h[2] : binary\nparam W[2, 2]\ne
 ORDINAL = "visible x[2] : integer[-1, 2]\nhidden h[2] : binary\nparam W[2, 2], d[2]\nenergy = sum(d * x^2) - x @ W @ h"
 GAMMA = "visible x[2] : positive\nparam a[2] : positive = 2, b[2] : positive = 1\nenergy = sum((1 - a) * log(3 * x)) + b @ x"
 BETA = "visible x[2] : interval[0, 1]\nparam a[2] : positive = 2, b[2] : positive = 1\nenergy = sum((1 - a) * log(x)) + sum((1 - b) * log(1 - x))"
+SHIFTED = (
+    "visible x[2] : real\nparam m[2], b[2] : positive = 1, w[2]\nenergy = sum(b * abs(x - m)) + 0.5 * sum(x^2) - w @ x"
+)
+STEEP = "visible x[2] : real\nparam a[2] : positive = 1\nenergy = 0.5 * sum(x^2) - sum(tanh(a * x))"
+STUDENTS = "visible x[2] : real\nparam b[2] : positive = 1\nenergy = 3 * sum(log(1 + x^2 / b)) + 0.1 * sum(x^2)"
+BUNCHED = "visible n[2] : count\nparam a[2] : positive = 1\nenergy = sum(lgamma(n + 1)) - sum(lgamma(n + 2.5)) + a @ n"
+SHAPED_COUNT = "visible n[2] : count\nparam r[2] : positive = 1\nenergy = sum(lgamma(n + 1)) - sum(lgamma(n + r + 3)) + 0.7 * sum(n)"
 SQUASHED = "visible v[3] : binary\nparam w[3] = 0.5\nenergy = - sigmoid(0.7) * sum(v * tanh(w))"
 NUMBERED = "visible s[5] : spin\nenergy = sum[n] (n + 0.5)*s[n] + sum[i < k] s[i]*s[k] / (k - i)^2"
 ORDERED = "visible s[4] : binary\nparam J[4, 4, 4]\nenergy = sum[i <= j < k] J[i, j, k]*s[i]*s[j]*s[k]"
@@ -99,6 +107,8 @@ SOFT = FORM.format("- sum(softplus(u)) - sum(x)")
 COSH = FORM.format("- sum(logcosh(u))")
 MIXED = FORM.format("- log(sum[j] g[j]*exp(c[j] + sum[i] x[i]*W[i, j]))")
 SQUARED = FORM.format("- 1.5 * sum(g * u^2)")
+STUDENT = FORM.format("sum(log(1 + u^2 / 2))")
+SHAPED = FORM.format("g @ log(1 + u^2 / 2)")
 MEMORY = "dim N = 5, P = 2\nvisible s[N] : spin\nparam X[P, N]\nenergy = - 0.1 * sum[p] (sum[i] X[p, i]*s[i])^4"
 EXPERTS = "visible v[4] : binary\nparam W[4, 3], c[3]\nenergy = - sum(softplus(c + v @ W))"
 NETWORK = "visible x[2] : integer[0, 2]\nparam W[2, 3], U[3, 2], d[2]\nenergy = - d @ tanh(tanh(x @ W) @ U)"
@@ -106,6 +116,12 @@ EXPONENTIAL = "visible s[4] : spin\nparam X[3, 4]\nenergy = - log(sum[p] exp(2 *
 BESIDE = "visible x[3] : spin\nparam W[3, 2]\nenergy = - sum[i, j] x[i] * softplus(sum[l] x[l]*W[l, j])"
 TABLES = "visible x[3] : categorical[3]\nparam W[3, 3, 2]\nenergy = sum[j] exp(0.3 * sum[i, a] W[i, a, j]*x[i, a])"
 NAMES = "dim N = 3\nvisible s[N] : spin\nenergy = - 0.1 * sum[p in range(N)] (sum[i] (i - p)*s[i])^4"
+WINDOWS = (
+    "visible x[2, 4] : binary\nparam W[2, 2]\nenergy = sum[j in range(3)] log(1 + (sum[p, q] W[p, q]*x[p, j + q])^2)"
+)
+DEEP = "visible x[5] : integer[0, 1]\nparam A[2], B[2]\nenergy = sum[k in range(3)] softplus(sum[j] B[j]*tanh(sum[i] A[i]*x[k + i + j]))"
+TWO_FORMS = "visible x[6] : spin\nparam A[2]\nenergy = sum[k in range(3)] tanh(sum[i] A[i]*x[k + i])*tanh(sum[i] A[i]*x[k + 2 + i])"
+BESIDE_WINDOWS = "visible x[5] : spin\nparam W[2]\nenergy = - sum[k in range(4)] x[k] * softplus(sum[i] x[k + i]*W[i])"
 ENERGETIC = "visible x[2] : real\nparam W[2, 3], c[3]\nenergy = sum(x^2) + sum(softplus(c + x @ W))"
 
 LEANING = "visible x[2] : real\nparam W[2, 2]\nenergy = 0.05 * sum(x^2) - 30 * sum(softplus(x @ W))"
@@ -121,6 +137,16 @@ def backwards(monkeypatch: Any) -> None:
     """Places in the order from the last to the first, everywhere."""
     for module in (energydsl.model.in_order, energydsl.derive.directed.problems):
         monkeypatch.setattr(module, "before", lambda a, b, *rest: ordering.before(b, a, *rest))
+
+
+def innermost_apart(original: Any) -> Any:
+    """A second entry of an inner form, and not one of another inner form in the same function."""
+
+    def mutant(entry: Any) -> Any:
+        inner = original(replace(entry, loops=entry.loops[-1:]))
+        return replace(inner, loops=(*entry.loops[:-1], *inner.loops))
+
+    return mutant
 
 
 def without_parts(original: Any) -> Any:
@@ -382,6 +408,8 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "weights of a log-sum-exp forgotten": (MIXED, rule("categorical", unit_terms(lambda z, found: [(s, t if not hasattr(t, "tail") else replace(t, tail=(("*", t.tail[-1][1].head),))) for s, t in found]))),
     "square of variance 1/2": (SQUARED, rule("real", unit_terms(doubled))),
     "square coupled with the wrong scale": (SQUARED, rule("real", unit_terms(lambda z, found: [*found[:1], *doubled(z, found[1:])]))),
+    "rate of an auxiliary unit without its form": (STUDENT, rule("positive", unit_terms(lambda z, found: [*found[:1], (found[1][0], times(number(found[1][1].span, 0.5), found[1][1])), *found[2:]]))),
+    "log of an auxiliary unit forgotten": (SHAPED, rule("positive", unit_terms(lambda z, found: found[:-1]))),
     "what has no auxiliary unit dropped": (SOFT, set_to(auxiliary, "added", lambda f: lambda at, found: f(at, [p for p in found if "z_t" in {n.id for n in tree.names(p[1])}]))),
     "index counted from one": (NUMBERED, set_to(expand, "index_values", lambda f: lambda i: f(i + Index(constant=1)))),
     "power of an index lost": (NUMBERED, set_to(lowering, "_numbers", lambda f: lambda a, e, *rest: f(a, 1.0, *rest))),
@@ -400,6 +428,13 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "shares of a log-sum-exp forgotten": (EXPONENTIAL, set_to(targets, "_slopes", lambda f: lambda a, part: [(1.0, ())] if a.function == "logsumexp" else f(a, part))),
     "largest exponent dropped": (EXPONENTIAL, source("return top + np.log(total)", "return np.log(total)")),
     "unit beside a function of its own layer held still": (BESIDE, set_to(separate, "_absorbed", lambda f: lambda m: m)),
+    "coupling through a nested form overlooked": (DEEP, set_to(energydsl.graph.colouring, "_apart", innermost_apart)),
+    "coupling between the factors of a product of functions overlooked": (TWO_FORMS, set_to(energydsl.graph.colouring, "held", lambda f: lambda m, layer: f(m, layer)[:1])),
+    "boxes shorter than windows": (WINDOWS, set_to(energydsl.graph.lattice, "_boxes", lambda f: lambda shape, offsets, rings: np.indices(shape).sum(axis=0) % 2)),
+    "forms left as they were after a block": (WINDOWS, source("x[name][rows] += change[rows][:, numbers[colour]] * gains[name][colour, point - 1]", "pass")),
+    "forms with their block as it was": (WINDOWS, source("form = form - self.having(now, point)[:, numbers[colour]] * gains[name][colour, point - 1]", "pass")),
+    "unit beside a function of its block held still": (BESIDE_WINDOWS, source("self.layer: self.at_point(first[self.layer], colour, point)", "self.layer: first[self.layer]")),
+    "units of a block mixed up": (WINDOWS, source("rank[inside] = np.arange(len(inside))", "rank[inside] = len(inside) - 1 - np.arange(len(inside))")),
     "loops of equal names taken for one": (NAMES, set_to(lowering, "_apart", lambda f: lambda m, taken: m)),
     "unit displaced the other way along its line": (ENERGETIC, set_to(nodes.Form, "value", lambda f: lambda self, t, owner: 2 * nodes.of_chains(self.now, owner) - f(self, t, owner))),
     "bound of the slope along a line forgotten": (LEANING, set_to(scan.Along, "far", lambda f: lambda self, chains: (f(self, chains)[0], 0.0))),
@@ -466,6 +501,21 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "distance from the wrong bound": (BETA, set_to(mapped, "_between", lambda f: lambda n, s, a, b: ((replace(f(n, s, a, b)[0][0], polynomial=(0.0, -f(n, s, a, b)[0][0].polynomial[1])),), f(n, s, a, b)[1]))),
     "a constant inside a logarithm lost": (GAMMA, set_to(mapped, "_on_half_line", lambda f: lambda n, s: (f(n, s)[0], 0.0))),
     "an end cut off too near": (GAMMA, source("- np.log(len(orders) * m)", "- np.log(0.01 * m)")),
+    # location and scale
+    "location from the wrong place": (SHIFTED, source("m: Any = given[len(powers)] if", "m: Any = given[0] if")),
+    "square not moved with the location": (SHIFTED, source("math.comb(p, j) * etas[k]", "0.0 * etas[k]")),
+    "what a location adds to the exponent lost": (SHIFTED, source("above + etas[k] * m**p", "above")),
+    "draw without its location": (SHIFTED, source('put(m + s * summed("draw"', 'put(s * summed("draw"')),
+    "scale taken for its inverse": (STEEP, source("s: Any = given[-1] if scale else 1.0", "s: Any = 1.0 / given[-1] if scale else 1.0")),
+    "dx of a scale forgotten": (STEEP, source("wide + np.log(s) if density.relocated[2] else wide", "wide")),
+    "dx of the whole line forgotten": (STUDENTS, source("return (1.0 + self.tilt) * log_cosh(y)", "return self.tilt * log_cosh(y)")),
+    "log of a square at half its place": (STUDENTS, source("2.0 * log_cosh(0.5 * y)", "log_cosh(0.5 * y)")),
+    # counts by a table
+    "n! left out of a table": (BUNCHED, source("return -lgamma(n + 1.0) if weighted", "return 0.0 * n if weighted")),
+    "table ended too early": (BUNCHED, source("np.floor(np.exp(high)) + 3.0", "np.floor(np.exp(0.5 * high)) + 3.0")),
+    "what is added to a count subtracted": (SHAPED_COUNT, source("z = (x - moved[0] if location", "z = (x + moved[0] if location")),
+    "count drawn one too low": (BUNCHED, source("(below[:, :-1] <= (u * below[:, -1])[:, None])", "(below[:, :-2] <= (u * below[:, -1])[:, None])[:, 1:]")),
+    "shift inside lgamma lost": (BUNCHED, set_to(statistics, "_factor", lambda f: lambda a, e, *rest: replace(f(a, e, *rest), polynomial=(1.0, 1.0)) if f(a, e, *rest).function else f(a, e, *rest))),
     # directed parts
     "conditional part not normalised": (BELIEF, set_to(Conditional, "log_probability", lambda f: lambda self, p, x, s: -summed_out(self.engine, self.params(p), {n: x[n] for n in self.engine.model.layers}, s, ()))),
     "beta lost in the directed parts": (BELIEF, set_to(Directed, "settings", lambda f: lost_below(f))),

@@ -30,6 +30,8 @@ class FusedLayers(LayerPrinter):
             return super().sample(layer)
         name, kernel, count = layer.layer, layer.family.name, layer.states or 1
         bounds = _bounds(layer, "bounds=")
+        if layer.block:
+            return self.sample_block(layer, f"draw({kernel!r}, eta1, None, random, new, {count}{bounds})")
         if layer.coloured:
             fields = fields_at_units(layer) + ", None" * (2 - len(layer.etas))
             body = [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from energydsl.backends.cupy.cuda import cuda_source
+from energydsl.backends.cupy.cuda import cuda_head, cuda_kernels
 from energydsl.backends.numba.families import kernels_of
 from energydsl.backends.rooms import body_of, defined, imports_of
 from energydsl.domains import FAMILIES
@@ -24,7 +24,7 @@ def _rooms(backend: str, *names: str) -> tuple[str, ...]:
 # holds all panels of a density at once.
 NUMPY = _rooms(
     "numpy", "arrays", "products", "stream", "layers", "functions", "quantile", "choice", "truncated", "counts",
-    "quadrature", "statistics", "panels", "density",
+    "quadrature", "statistics", "panels", "tabulated", "density", "blocks",
 )  # fmt: skip
 NUMBA = (
     *(room for room in NUMPY if room != "numpy/runtime/panels.py"),
@@ -35,7 +35,7 @@ NUMBA = (
 )  # fmt: skip
 CUPY = (
     *(room for room in NUMPY if room.split("/")[-1] not in ("stream.py", "quantile.py", "counts.py", "panels.py")),
-    *_rooms("cupy", "device", "recording", "stream", "products", "draws", "updates", "integrals", "functions"),
+    *_rooms("cupy", "device", "recording", "stream", "products", "draws", "updates", "integrals", "functions", "forms"),
 )
 
 
@@ -77,7 +77,9 @@ def cupy_runtime(dtype: DType, precision: Precision = "full") -> str:
         f"FLOAT = numpy.{dtype}",
         f'PRECISION = "{precision}"',
         "",
-        f"CUDA_SOURCE = r'''\n{cuda_source(dtype)}\n'''",
+        f"CUDA_HEAD = r'''\n{cuda_head(dtype)}\n'''",
+        "",
+        f"CUDA_SOURCE = CUDA_HEAD + r'''\n{cuda_kernels()}\n'''",
     ]
     return _text("NumPy and CuPy", CUPY, given, [tables(), ""])
 

@@ -16,6 +16,7 @@ from energydsl.derive.joint import unbounded_pairs
 from energydsl.derive.normalisable import normalisation_problems
 from energydsl.derive.records import Conditional, Field
 from energydsl.derive.several_units import unconfined, undefined_jointly, without_conditional
+from energydsl.derive.signs import sign_of_factors, sign_of_sum
 from energydsl.diagnostics import Diagnostic
 from energydsl.domains import DOMAINS, Domain, Family
 from energydsl.energy.expand import check_power, value_of
@@ -32,10 +33,20 @@ from energydsl.energy.formula import (
 from energydsl.energy.formula_text import as_text
 from energydsl.energy.notation import Letters, filled, sum_formula
 from energydsl.energy.rules import Rules
-from energydsl.energy.statistics import Statistic, power_of, statistics_of
-from energydsl.energy.targets import UNIT, Contribution, by_value, merge, output
+from energydsl.energy.statistics import (
+    MOVED,
+    Statistic,
+    needs_positive,
+    power_of,
+    standard_of,
+    standard_problems,
+    statistics_of,
+)
+from energydsl.energy.targets import UNIT, Contribution, by_value, merge, output, statistic
 from energydsl.energy.terms import BASE, Energy, Function, Monomial, Term, entries
+from energydsl.functions import POSITIVE
 from energydsl.model.constants import DiagnosticError
+from energydsl.model.indices import Index
 from energydsl.model.records import Layer, Resolved
 
 
@@ -60,6 +71,7 @@ def check_conditionals(model: Resolved, energy: Energy) -> list[Diagnostic]:
 
 
 def _statistics_problems(model: Resolved, domain: Domain, layer: Layer, touching: list[Term]) -> Iterator[Diagnostic]:
+    yield from _standard_problems(model, layer, touching)
     for term in touching:
         yield from undefined_jointly(model, term)
         for place, unit in term.monomial.units():
@@ -70,13 +82,53 @@ def _statistics_problems(model: Resolved, domain: Domain, layer: Layer, touching
                     yield problem.diagnostic
         if domain.values and not domain.points:
             yield from _undefined(domain.values(layer.domain.arguments), layer, term, Rules(model))
-        if not domain.integrated and domain.values is None and term.label != BASE and _has_function(term, layer.name):
-            yield Diagnostic(
-                "E0310",
-                f"no closed-form conditional: a function of `{layer.name}` that is not its base measure",
-                term.spans[0],
-                f"units of domain {domain.name} take sum(lgamma({layer.name} + 1)), once, with the factor 1",
-            )
+        elif domain.integer_valued and domain.integrated:
+            yield from _undefined(domain.bounds(layer.domain.arguments)[:1], layer, term, Rules(model))
+
+
+def _standard_problems(model: Resolved, layer: Layer, touching: list[Term]) -> Iterator[Diagnostic]:
+    """Functions of a unit and of parameters must be functions of (unit - location) / scale, the scale provably positive."""
+    if DOMAINS[layer.domain.name].finite:
+        return
+    statistics = statistics_of(layer, touching)
+    spans = {statistic(t.monomial, u): t.spans[0] for t in touching for u in t.monomial.distinct_units()}
+    location, scale = standard_of(layer, statistics)
+    of_parameters = [s for s in statistics if standard_of(layer, [s]) != ((), None)]
+    span = spans[of_parameters[0]] if of_parameters else layer.span
+    if wrong := standard_problems(layer, statistics):
+        yield Diagnostic("E0310", f"no closed-form conditional: {wrong}", span, MOVED)
+    elif scale is not None and sign_of_factors(scale, model) != POSITIVE:
+        what = f"what multiplies `{layer.name}` inside this function is not provably positive"
+        yield Diagnostic("E0310", what, span, "constrain the parameter `: positive`")
+    elif needs_positive(layer, statistics) and sign_of_sum(_negated(location), model) != POSITIVE:
+        what = f"what is added to `{layer.name}` inside this function is not provably positive"
+        yield Diagnostic("E0310", what, span, "constrain the parameter `: positive`, and give it a positive sign")
+    elif (location or scale is not None) and not _beside(model, layer, (*location, *([scale] if scale else []))):
+        what = f"the parameters inside this function are not those of one unit of `{layer.name}` each"
+        yield Diagnostic(
+            "E0310", what, span, "give them the axes of the layer, and write it for all units: sum(abs(x - m))"
+        )
+
+
+def _negated(monomials: tuple[Monomial, ...]) -> tuple[Monomial, ...]:
+    return tuple(m.scaled(-1.0) for m in monomials)
+
+
+def _beside(model: Resolved, layer: Layer, monomials: tuple[Monomial, ...]) -> bool:
+    """Whether every entry stands at the indices of the unit, along axes as long as those of the layer."""
+    axes = {Index.of(output(k)): size for k, size in enumerate(layer.shape)}
+    for monomial in monomials:
+        own = {loop.name for loop in monomial.loops}
+        for entry in (e for a, _ in monomial.factors for e in entries(a)):
+            if entry.kind not in ("param", "const", "input") or entry.flat:
+                return False
+            shape = model.params[entry.name].shape if entry.kind == "param" else ()
+            if entry.kind == "input":
+                shape = model.layers[entry.name].energy_shape
+            for index, size in zip(entry.indices, shape, strict=True):
+                if index.plain not in own and index.terms and axes.get(index) != size:
+                    return False
+    return True
 
 
 def _undefined(values: tuple[float, ...], layer: Layer, term: Term, rules: Rules) -> Iterator[Diagnostic]:
@@ -112,6 +164,8 @@ def conditional(model: Resolved, energy: Energy, layer: Layer, coupled_by: int |
         fields: tuple[Field, ...] = (_table(energy, layer, rules, letters),)
     else:
         fields = tuple(field_of(energy, layer, n + 1, s, rules, letters) for n, s in enumerate(statistics))
+        if family.density and family.density.standard:
+            fields += _standard_fields(layer, statistics, terms[0], letters)
     joint = [n for n in terms if layer.name in energy.terms[n].monomial.joint_layers()]
     plain = fields[0].formula if fields else Sum(())
     if joint:
@@ -135,7 +189,8 @@ def _sampler(layer: Layer, statistics: list[Statistic], letters: Letters) -> str
     odd = [s for s in statistics if power_of(s) not in domain.powers]
     shown = ", ".join(as_text(statistic_formula(layer, s, letters)) for s in odd)
     why = f"no family of domain {domain.name} holds {shown}" if odd else "its precision is not provably positive"
-    return f"inversion of its distribution function, integrated on panels: {why}"
+    how = "by a table" if domain.integer_valued else "integrated on panels"
+    return f"inversion of its distribution function, {how}: {why}"
 
 
 def _linear_in(term: Term, layer: str) -> bool:
@@ -151,6 +206,19 @@ def _table(energy: Energy, layer: Layer, rules: Rules, letters: Letters) -> Fiel
                 parts += by_value(term.label, term.monomial, unit, layer.field_shape, number, rules)
     merged = merge(parts, rules)
     return Field(layer.name, 1, merged, parts_formula(merged, layer, letters))
+
+
+def _standard_fields(layer: Layer, statistics: list[Statistic], term: int, letters: Letters) -> tuple[Field, ...]:
+    """Location and scale of the units, which beta leaves as they are."""
+    location, scale = standard_of(layer, statistics)
+    target = tuple(Index.of(output(k)) for k in range(len(layer.energy_shape)))
+    found: list[Field] = []
+    for monomials in (location, () if scale is None else (scale,)):
+        if monomials:
+            parts = tuple(Contribution("", m, target, False, True, term) for m in monomials)
+            number = len(statistics) + len(found) + 1
+            found.append(Field(layer.name, number, parts, parts_formula(parts, layer, letters), plain=True))
+    return tuple(found)
 
 
 def _with_differences(
@@ -182,7 +250,8 @@ def _formula(
     left = Probability("p", (layer_symbol(layer, own),), tuple(given))
     bounds = domain.bounds(layer.domain.arguments)
     if family.density:
-        return Equation(left, exponential(layer, fields, statistics, letters), "~", shown_bounds(*bounds))
+        right = exponential(layer, fields, statistics, letters, family.factorial_base)
+        return Equation(left, right, "~", None if domain.integer_valued else shown_bounds(*bounds))
     within = bounds if family.truncated else None
     if family.formula is None:
         return _normal(left, layer, fields, letters, within)

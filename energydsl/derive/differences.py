@@ -50,6 +50,13 @@ def by_difference(term: Term, number: int, layer: Layer, forms: Forms, rules: Ru
     return [Contribution(term.label, found, outputs, False, True, number)]
 
 
+def over_forms(monomial: Monomial, layer: Layer, forms: Forms, rules: Rules) -> Monomial:
+    """A term of several units with the entries of forms in the place of the sums that these are."""
+    loops = {loop.name: loop for loop in monomial.loops}
+    still = _Move(layer, 0.0, forms, rules, still=True)
+    return replace(monomial, factors=_displaced(monomial.factors, still, loops))
+
+
 @dataclass(frozen=True)
 class _Move:
     """The unit at the output indices of a layer, set to a value; still: left as it is."""

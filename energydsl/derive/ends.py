@@ -2,7 +2,7 @@
 
 Towards each end the exponent is -sum_k C_k T_k + log dx/dy, C_k the factor of T_k in the energy. What grows fastest there must have a
 factor that is provably positive; where nothing grows faster than log dx/dy itself, x^(-C) dx is proper at 0 if C < 1 and far out if
-C > 1.
+C > 1. (Counts have no lower end, and their table must end: a power far out does not hold it.)
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from energydsl.derive.covering import may_be_negative, uncovered
-from energydsl.derive.every_value import fails_for_some_value
+from energydsl.derive.every_value import fails_for_some_value, vanishes
 from energydsl.diagnostics import Diagnostic, Note
 from energydsl.domains import DOMAINS
-from energydsl.domains.density import Density, Tail
+from energydsl.domains.density import COUNTED, Density, Tail
 from energydsl.energy.statistics import Statistic
 from energydsl.energy.targets import statistic
 from energydsl.energy.terms import Term
@@ -28,7 +28,7 @@ def open_ends(
     for side in (-1, 1):
         tails = [t for t in density.tails if t.side == side]
         for _, group in groupby(tails, lambda t: (t.growth, t.degree)):
-            verdict = _verdict(model, layer, touching, statistics, list(group))
+            verdict = _verdict(model, layer, touching, statistics, list(group), density.place == COUNTED)
             if isinstance(verdict, Diagnostic):
                 yield verdict
             if verdict is not None:
@@ -36,9 +36,17 @@ def open_ends(
 
 
 def _verdict(
-    model: Resolved, layer: Layer, touching: list[Term], statistics: Sequence[Statistic], group: list[Tail]
+    model: Resolved,
+    layer: Layer,
+    touching: list[Term],
+    statistics: Sequence[Statistic],
+    group: list[Tail],
+    by_table: bool,
 ) -> Diagnostic | bool | None:
-    """True where what grows alike holds an end, None where it can only help, else what is wrong."""
+    """True where what grows alike holds an end, None where it can only help or is nothing at all, else what is wrong.
+
+    by_table: whether a table must end there, so that a power does not hold it.
+    """
     factors = {statistics[t.statistic]: t.factor for t in group if t.statistic >= 0}
     found = [
         (term, term.monomial.scaled(factors[key]), unit)
@@ -51,10 +59,12 @@ def _verdict(
     helpful = (
         beyond >= 0.0 and all(t.exact for t in group) and not any(may_be_negative(m, u, model) for m, u in holding)
     )
-    if helpful and not beyond and not uncovered(model, layer, holding):
+    if helpful and not beyond and (group[0].growth > 0.0 or not by_table) and not uncovered(model, layer, holding):
         return True
+    if all(t.exact for t in group) and vanishes(model, layer, holding, beyond):
+        return None
     fails = fails_for_some_value(model, layer, holding, beyond)
-    if fails is None and all(t.exact for t in group):
+    if fails is None and all(t.exact for t in group) and (group[0].growth > 0.0 or not by_table):
         return True
     if helpful and not beyond:
         return None
@@ -70,7 +80,8 @@ def _said(layer: Layer, group: list[Tail], beyond: float) -> tuple[str, str]:
     name, side = layer.name, group[0].side
     low, high = DOMAINS[layer.domain.name].bounds(layer.domain.arguments)
     end = low if side < 0 else high
-    if beyond > 0.0:
+    counted = DOMAINS[layer.domain.name].integer_valued
+    if beyond > 0.0 and not counted:
         distance = (
             name
             if low == 0.0 and side < 0
@@ -84,8 +95,9 @@ def _said(layer: Layer, group: list[Tail], beyond: float) -> tuple[str, str]:
         )
     if not (group[0].growth or group[0].degree) or beyond < 0.0:
         return (
-            f"nothing in the energy provably holds `{name}` far out",
-            f"add a positive multiple of sum({name}) to the energy: that is another model, in which this term holds the layer",
+            f"nothing in the energy provably holds `{name}` far out"
+            f"{', faster than any power of it' if counted else ''}",
+            f"add a positive multiple of sum({name}{'^2' if low < 0.0 else ''}) to the energy: that is another model, in which this term holds the layer",
         )
     return (
         f"the factor of what grows fastest of `{name}` {'far out' if end > 1e300 else f'near {end:g}'} is not provably positive",

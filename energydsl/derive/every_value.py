@@ -8,6 +8,7 @@ a line, so that its ends will do.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -37,11 +38,15 @@ class Fails:
 
 @dataclass(frozen=True)
 class _Product:
-    """coefficient * units, each to its power, * rest; units are tried out, the rest is never negative."""
+    """coefficient * units, each to its power, * rest; units are tried out, the rest is never negative.
+
+    least: where a sum over loops is a number, the layers and the value of all their units at which it is that.
+    """
 
     coefficient: float
     units: tuple[tuple[At, float], ...]
     rest: tuple[Factor, ...]
+    least: tuple[tuple[str, float], ...] = ()
 
 
 class _UnknownSign(Exception):
@@ -83,7 +88,20 @@ def fails_for_some_value(
     bad = np.flatnonzero(~(never & firm))
     if not bad.size:
         return None
-    return Fails(", ".join(_shown(model, layer, s, values[s][tried[s][bad[0]]]) for s in sites))
+    shown = [_shown(model, layer, s, values[s][tried[s][bad[0]]]) for s in sites]
+    return Fails(", ".join([*shown, *_shown_throughout(products, {s.name for s in sites})]))
+
+
+def vanishes(model: Resolved, layer: Layer, holding: Sequence[tuple[Monomial, At]], beyond: float) -> bool:
+    """Whether the terms of a statistic, and a number, are 0 together whatever parameters and units are."""
+    totals: dict[Monomial, float] = {Monomial(1.0): beyond}
+    for monomial, unit in holding:
+        part = aim("", others(monomial, unit), unit.indices, unit.flat, layer.energy_shape, 0, Rules(model))
+        rest = replace(part.monomial, coefficient=1.0)
+        if not part.solved:
+            return False
+        totals[rest] = totals.get(rest, 0.0) + part.monomial.coefficient
+    return not any(totals.values())
 
 
 def _products(model: Resolved, layer: Layer, monomial: Monomial, unit: At) -> Iterator[_Product]:
@@ -99,28 +117,28 @@ def _products(model: Resolved, layer: Layer, monomial: Monomial, unit: At) -> It
         units = tuple((a, e) for a, e in one.factors if isinstance(a, At) and _tried(a, e, model))
         always = tuple(f for f in one.factors if f not in units)
         if one.loops or one.predicates:
-            if not never:
-                yield from _least(one, units, always, model)
+            if not never and always:
+                raise _UnknownSign
+            yield from _least(one, units, model, never)
         elif sign_of_factors(Monomial(1.0, factors=always), model) == UNKNOWN:
             raise _UnknownSign
         else:
             yield _Product(one.coefficient, units, always)
 
 
-def _least(
-    one: Monomial, units: Iterable[tuple[At, float]], always: tuple[Factor, ...], model: Resolved
-) -> Iterator[_Product]:
-    """The least value of a sum over loops of units and numbers, as a number."""
-    if always:
-        raise _UnknownSign
+def _least(one: Monomial, units: Iterable[tuple[At, float]], model: Resolved, never: bool) -> Iterator[_Product]:
+    """The least value of a sum over loops of units and numbers, as a number; 0 at most. never: whether it is never negative."""
     places = math.prod(loop.high - loop.low for loop in one.loops)
-    low = high = one.coefficient * places
+    ends: list[list[tuple[float, float]]] = []
     for atom, exponent in units:
         values = (0.0, 1.0) if _one_hot(atom, model) else _values(atom, model)
-        ends = [float(v) ** exponent for v in values]
-        corners = [a * b for a in (low, high) for b in (min(ends), max(ends))]
-        low, high = min(corners), max(corners)
-    yield _Product(min(low, 0.0), (), ())
+        powers = sorted((float(v) ** exponent, float(v)) for v in values)
+        ends.append([powers[0], powers[-1]])
+    corners = [(one.coefficient * places * math.prod(p for p, _ in c), c) for c in itertools.product(*ends)]
+    low, corner = min(corners, key=lambda c: c[0])
+    at = tuple((atom.name, value) for (atom, _), (_, value) in zip(units, corner, strict=True))
+    reached = not one.predicates and (low < 0.0 or never) and not any(_one_hot(a, model) for a, _ in units)
+    yield _Product(0.0 if never else min(low, 0.0), (), (), at if reached and low <= 0.0 else ())
 
 
 def _by_state(monomial: Monomial, model: Resolved) -> Iterator[Monomial]:
@@ -172,6 +190,13 @@ def _value(atom: At, values: Sequence[float], number: NDArray[np.int64], model: 
     if _one_hot(atom, model):
         return np.asarray(number == atom.indices[-1].constant, float)
     return np.asarray(values, float)[number]
+
+
+def _shown_throughout(products: Iterable[_Product], tried: set[str]) -> Iterator[str]:
+    """Values of whole layers as text, where sums over loops are least for the same values, and no unit of them has another."""
+    found = list(dict.fromkeys(pair for p in products for pair in p.least))
+    if len({name for name, _ in found} - tried) == len(found):
+        yield from (f"every unit of `{name}` is {value:g}" for name, value in found)
 
 
 def _shown(model: Resolved, layer: Layer, site: At, value: float) -> str:

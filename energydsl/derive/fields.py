@@ -6,13 +6,13 @@ import math
 from dataclasses import replace
 
 from energydsl.derive.records import Field
-from energydsl.energy.formula import PLUS, Call, Formula, Number, Product, Sum, Symbol
+from energydsl.energy.formula import MINUS, PLUS, Call, Formula, Number, Product, Sum, Symbol
 from energydsl.energy.formula_text import as_text
 from energydsl.energy.notation import Letters, sum_formula, term_formula
 from energydsl.energy.rules import Rules
 from energydsl.energy.statistics import Statistic
 from energydsl.energy.targets import UNIT, VALUE, Contribution, by_unit, merge, output, statistic
-from energydsl.energy.terms import BASE, At, Atom, Energy, Monomial, Predicate, with_entry
+from energydsl.energy.terms import BASE, At, Atom, Energy, Function, Monomial, Predicate, with_entry
 from energydsl.model.indices import EdgeEnd, Index
 from energydsl.model.records import Layer
 
@@ -101,10 +101,15 @@ def shown_bounds(low: float, high: float) -> tuple[float, float] | None:
     return None if math.isinf(high - low) and low < 0.0 else (low, high)
 
 
-def exponential(layer: Layer, fields: tuple[Field, ...], statistics: list[Statistic], letters: Letters) -> Call:
-    """exp of all fields times their statistics."""
-    pairs = zip(fields, statistics, strict=True)
+def exponential(
+    layer: Layer, fields: tuple[Field, ...], statistics: list[Statistic], letters: Letters, factorial_base: bool
+) -> Call:
+    """exp of all fields times their statistics, and of -log x!, where that is the base measure."""
+    pairs = zip([f for f in fields if not f.plain], statistics, strict=True)
     terms = [_weighted(f.formula, statistic_formula(layer, s, letters)) for f, s in pairs]
+    if factorial_base:
+        factorial = Function("lgamma", (Monomial(1.0), Monomial(1.0, factors=((UNIT, 1.0),))))
+        terms.append((MINUS, statistic_formula(layer, ((factorial, 1.0),), letters)))
     return Call("exp", (Sum(tuple(terms)),))
 
 

@@ -18,7 +18,14 @@ from energydsl.energy.formula import MINUS, Call, Equation, Probability, Sum, Sy
 from energydsl.energy.formula_text import as_text
 from energydsl.energy.notation import Letters
 from energydsl.energy.rules import Rules
-from energydsl.energy.statistics import Statistic, power_of, statistics_of, without_closed_form
+from energydsl.energy.statistics import (
+    Statistic,
+    power_of,
+    standard_of,
+    standard_problems,
+    statistics_of,
+    without_closed_form,
+)
 from energydsl.energy.targets import UNIT
 from energydsl.energy.terms import At, Atom, Energy, Monomial, entries
 from energydsl.functions import FUNCTIONS
@@ -60,6 +67,10 @@ def line(model: Resolved, energy: Energy, layer: Layer) -> Line:
         if why := _unbounded(energy.terms[n].monomial, layer, model):
             return Line(layer.name, why)
     found = statistics_of(layer, touching)
+    if any(standard_of(layer, found)) or standard_problems(layer, found):
+        return Line(
+            layer.name, f"a function of `{layer.name}` and of parameters stands beside functions of several units"
+        )
     wanted = {((UNIT, power),) for power in (1.0, 2.0)} | {*found}
     statistics = sorted(wanted, key=lambda s: (power_of(s) is None, power_of(s) or 0, repr(s)))
     try:
@@ -88,7 +99,7 @@ def _formula(model: Resolved, energy: Energy, layer: Layer, found: list[Statisti
     given = [layer_symbol(layer, names[: len(layer.shape)], others=True)]
     given += [Symbol(n) for n in model.layers if n in inside | outside and n != layer.name]
     left = Probability("p", (layer_symbol(layer, names[: len(layer.shape)]),), tuple(given))
-    exponent = exponential(layer, fields, found, letters).arguments[0]
+    exponent = exponential(layer, fields, found, letters, False).arguments[0]
     assert isinstance(exponent, Sum)
     right = Call("exp", (Sum((*exponent.terms, (MINUS, energy_at(layer, names)))),))
     bounds = DOMAINS[layer.domain.name].bounds(layer.domain.arguments)

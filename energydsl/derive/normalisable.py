@@ -47,7 +47,14 @@ def normalisation_problems(
         yield from unproven(model, family, layer, touching, factors)
     if family.density:
         statistics = statistics_of(layer, declared or touching)
-        yield from open_ends(model, family.density, layer, touching, statistics)
+        open_here = list(open_ends(model, family.density, layer, touching, statistics))
+        units = ((t, u) for t in touching for u in t.monomial.distinct_units() if u.name == layer.name)
+        guilty = {span for term, unit in units if may_be_negative(term.monomial, unit, model) for span in term.spans}
+        spans = guilty & never_negative_parts(model, factors)
+        if open_here and spans:  # what is never negative only takes mass away: held without it, held with it
+            rest = [t for t in without_parts(model, factors, spans) if layer.name in t.monomial.layers()]
+            open_here = open_here if any(open_ends(model, family.density, layer, rest, statistics)) else []
+        yield from open_here
         yield from _leaning_walls(model, {statistics[n] for n in family.density.walls}, layer, touching)
 
 

@@ -12,12 +12,16 @@ from energydsl.energy.targets import Contribution
 
 @dataclass(frozen=True)
 class Field:
-    """The natural parameter of the statistic T of this number: eta = -dE/dT, a sum of parts; or -E at each value of a unit."""
+    """The natural parameter of the statistic T of this number: eta = -dE/dT, a sum of parts; or -E at each value of a unit.
+
+    plain: whether it is no natural parameter but the location or the scale of the units.
+    """
 
     layer: str
     number: int
     parts: tuple[Contribution, ...]
     formula: Sum = field(compare=False)
+    plain: bool = False
 
     @property
     def text(self) -> str:

@@ -62,7 +62,7 @@ def _block_problems(
             message = f"`{a}` and `{b}` are not conditionally independent, so they cannot share a block"
             found.append(_refusal(block, message, "put them into blocks of their own", energy, number))
     for name, by_parts in block.parts:
-        if name in parts and parts[name].kind != "whole" and not by_parts:
+        if name in parts and parts[name].coupled and not by_parts:
             message = f"the units of `{name}` are not conditionally independent, so they cannot be one block"
             help = f"write `{name}*` to visit it unit by unit or colour by colour, or leave the schedule out"
             found.append(_refusal(block, message, help, energy, pairs[frozenset((name,))]))

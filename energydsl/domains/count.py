@@ -1,10 +1,10 @@
-"""Units in 0, 1, 2, ...: with the base measure lgamma(x + 1) Poisson of rate exp(eta), without it geometric, eta < 0."""
+"""Units in 0, 1, 2, ...: with the base measure lgamma(x + 1) Poisson of rate exp(eta), without it geometric, eta < 0; else by a table."""
 
 import numpy as np
 
 from energydsl.domains.own_terms import held_by_factorials
 from energydsl.domains.scalar import apply
-from energydsl.domains.table import ETA1, UNBOUNDED, UNIFORM, Domain, Family, Written
+from energydsl.domains.table import ANY, ETA1, UNBOUNDED, UNIFORM, Domain, Family, Written
 
 # exp(eta), but what a draw of any backend can hold.
 _rate = apply("poisson_rate", ETA1)
@@ -46,6 +46,7 @@ COUNT = Domain(
     own_terms=held_by_factorials,
     finite=False,
     nonnegative=True,
-    functions=frozenset({"lgamma"}),
+    functions=ANY,
+    integrated=True,
     bounds=lambda _: (0.0, UNBOUNDED),
 )

@@ -26,12 +26,20 @@ from energydsl.functions import FUNCTIONS
 BUMP, WALL = "bump", "wall"
 # log of a sigmoid: what log of the distance from a bound is in the variable of integration (see `mapped`).
 LOGISTIC = "log sigmoid"
+# 2 log cosh(y / 2): what log(1 + x^2) is at 2 y, x = sinh(y).
+EVEN = "log of an even power"
 # In the order of their numbers in the kernels; 0 is the polynomial itself.
 _KNOWN = sorted((f for f in FUNCTIONS.values() if f.integrated is not None), key=lambda f: f.integrated or 0)
-SHAPES = (*(f.name for f in _KNOWN), BUMP, WALL, LOGISTIC)
+SHAPES = (*(f.name for f in _KNOWN), BUMP, WALL, LOGISTIC, EVEN)
+# The functions that stand in tables over counts alone, numbered from there on.
+TABULATED = tuple(f.name for f in sorted(FUNCTIONS.values(), key=lambda f: f.written) if f.counted)
 
 # How a unit follows from a variable of integration that it is not itself: by these functions (see `mapped`).
 HALF_LINE, BOUNDED = "exp", "sigmoid"
+# No variable of integration: the sum over 0, 1, 2, ... (see `counted`).
+COUNTED = "count"
+# A unit of R that may fall like a power: sinh of the variable of integration.
+WHOLE_LINE = "sinh"
 
 # The largest value of exp that panels can follow, and the most panels a unit may need to follow its functions.
 _LARGEST, _MOST = 3e4, 2000
@@ -89,6 +97,18 @@ class Tail:
 
 
 @dataclass(frozen=True)
+class Standard:
+    """A unit x = location + scale z, of which z has the statistics: functions of z, and x^p, p by statistic, 0 for the functions.
+
+    location, scale: whether there is one; each is then one more number a unit, after its natural parameters.
+    """
+
+    powers: tuple[int, ...]
+    location: bool
+    scale: bool
+
+
+@dataclass(frozen=True)
 class Density:
     """A conditional by its statistics, on [low, high].
 
@@ -97,7 +117,7 @@ class Density:
     breaks: where a statistic has a kink. rate: a bound of how fast the arguments of its functions change.
     place: how a unit follows from the variable of integration, "" where it is that (see `mapped`, which fills the rest too).
     tails: of each side, from what grows fastest on. shift: what is added to each statistic as the panels know it. base: natural
-    parameters with which it is a density.
+    parameters with which it is a density. standard: how the unit follows from one of these statistics, where it is another.
     """
 
     statistics: tuple[Statistic, ...]
@@ -110,6 +130,7 @@ class Density:
     tails: tuple[Tail, ...] = ()
     shift: tuple[float, ...] = ()
     base: tuple[float, ...] = ()
+    standard: Standard | None = None
 
     @property
     def confining(self) -> tuple[int, int]:
@@ -126,7 +147,7 @@ class Density:
         """Whether it falls like a power far out, or little faster: it need not have moments."""
         return (
             bool(self.tails)
-            and self.place == HALF_LINE
+            and self.place in (HALF_LINE, WHOLE_LINE)
             and not any(t.side > 0 and t.growth > 0.0 and t.exact for t in self.tails)
         )
 
@@ -261,6 +282,8 @@ def _bounds_of(number: int, factor: Factor, low: float, high: float) -> tuple[Po
 
 def bounds_of(factor: Factor) -> tuple[float, int, float, float]:
     """Bounds of the function of a factor for any argument: size, whether that adds to it, slope and bend; zeros where it has none."""
+    if factor.function == EVEN:
+        return 0.0, 1, 1.0, 0.5
     known = FUNCTIONS.get(factor.function)
     bounds = known.bounds if known else None
     return (bounds.size, int(bounds.grows), bounds.slope, bounds.bend) if bounds else (0.0, 1, 1.0, 0.0)

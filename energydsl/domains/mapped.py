@@ -20,8 +20,11 @@ import numpy as np
 from energydsl.domains.density import (
     BOUNDED,
     BUMP,
+    COUNTED,
+    EVEN,
     HALF_LINE,
     LOGISTIC,
+    WHOLE_LINE,
     Density,
     Factor,
     OutOfReach,
@@ -34,7 +37,7 @@ from energydsl.domains.density import (
 from energydsl.functions import FUNCTIONS
 
 # In the order of their numbers in the kernels.
-PLACES = ("", HALF_LINE, BOUNDED)
+PLACES = ("", HALF_LINE, BOUNDED, COUNTED, WHOLE_LINE)
 # What a factor is like on one side: growth, degree, factor, and whether it is that exactly.
 _Part = tuple[float, float, float, bool]
 
@@ -57,10 +60,12 @@ def density_of(statistics: Sequence[Statistic], powers: Sequence[int], low: floa
 
 def mapped(statistics: Sequence[Statistic], powers: Sequence[int], low: float, high: float) -> Density:
     """Some statistics, singular ones among them, on [0, inf) or [low, high]. Raises `OutOfReach`."""
-    place = HALF_LINE if math.isinf(high) else BOUNDED
+    place = WHOLE_LINE if math.isinf(low) else HALF_LINE if math.isinf(high) else BOUNDED
     inner, shift = [], []
     for number, statistic in enumerate(statistics):
-        if place == HALF_LINE:
+        if place == WHOLE_LINE:
+            factors, constant = _on_the_line(number, statistic)
+        elif place == HALF_LINE:
             factors, constant = _on_half_line(number, statistic)
         else:
             factors, constant = _between(number, statistic, low, high)
@@ -75,6 +80,7 @@ def mapped(statistics: Sequence[Statistic], powers: Sequence[int], low: float, h
         for growth, degree, factor, exact in _tails(factors, side, place, low, high)
     ]
     tails += [Tail(side, 0.0, 1.0, -1, _slope_of_dx(place, side), True) for side in (-1, 1)]
+    tails += [Tail(side, 0.0, 0.0, -1, math.log(2.0), False) for side in (-1, 1) if place == WHOLE_LINE]
     tails.sort(key=lambda t: (t.side, -t.growth, -t.degree, t.statistic))
     return Density(
         tuple(inner),
@@ -92,14 +98,14 @@ def mapped(statistics: Sequence[Statistic], powers: Sequence[int], low: float, h
 
 def _slope_of_dx(place: str, side: int) -> float:
     """log dx/dy towards a side, as a factor of |y|."""
-    return float(side) if place == HALF_LINE else -1.0
+    return float(side) if place == HALF_LINE else 1.0 if place == WHOLE_LINE else -1.0
 
 
 def _base(tails: Sequence[Tail], place: str, count: int) -> tuple[float, ...]:
     """Natural parameters with which dx and what grows fastest far out make a density; between bounds dx alone does."""
     etas = [0.0] * count
     holder = next((t for t in tails if t.side > 0 and t.exact and t.statistic >= 0), None)
-    if place == HALF_LINE and holder is not None:
+    if place != BOUNDED and holder is not None:
         etas[holder.statistic] = math.copysign(
             1.0 if (holder.growth, holder.degree) > (0.0, 1.0) else 2.0, -holder.factor
         )
@@ -134,6 +140,20 @@ def _on_half_line(number: int, statistic: Statistic) -> tuple[Statistic, float]:
     return tuple(kept), 0.0
 
 
+def _on_the_line(number: int, statistic: Statistic) -> tuple[Statistic, float]:
+    """A statistic of x = sinh(y): log(c (1 + x^2)) as log c + 2 log cosh(y)."""
+    if not any(singular(f) for f in statistic):
+        return statistic, 0.0
+    first = statistic[0]
+    size = first.polynomial[0]
+    even = len(first.polynomial) == 3 and first.polynomial[1:] == (0.0, size) and size > 0.0
+    if len(statistic) > 1 or first.power != 1 or FUNCTIONS[first.function].of_log != ("", 1.0) or not even:
+        raise OutOfReach(
+            number, "a logarithm of a real unit is one of a number plus a square, and stands alone: log(1 + x^2 / b)"
+        )
+    return (Factor(EVEN, 1, (0.0, 2.0), inner=True),), math.log(size)
+
+
 def _between(number: int, statistic: Statistic, low: float, high: float) -> tuple[Statistic, float]:
     """A statistic of x in [low, high] as one of y, x = low + (high - low) sigmoid(y); and what is to be added to it."""
     if not any(singular(f) for f in statistic):
@@ -159,6 +179,8 @@ def _monomial(p: Polynomial) -> tuple[float, float] | None:
 
 def _variable(place: str, x: float, low: float, high: float) -> float:
     """y of a place x."""
+    if place == WHOLE_LINE:
+        return math.asinh(x)
     return math.log(x) if place == HALF_LINE else math.log((x - low) / (high - x))
 
 
@@ -187,11 +209,22 @@ def _parts(f: Factor, side: int, place: str, low: float, high: float) -> list[_P
         if f.polynomial[1] * side > 0:
             return [(0.0, 0.0, math.log(2.0), False)]
         return [(0.0, 1.0, -1.0, True), (0.0, 0.0, math.log(2.0), False)]
+    if f.function == EVEN:
+        return [(0.0, 1.0, 2.0, True), (0.0, 0.0, 2.0 * math.log(2.0), False)]
+    if place == WHOLE_LINE and not f.function:  # sinh(t)^k written out
+        return [
+            (float(k - 2 * j), 0.0, c * side**k * math.comb(k, j) * (-1.0) ** j / 2.0**k, True)
+            for k, c in enumerate(f.polynomial)
+            if c
+            for j in range(k + 1)
+        ]
     if f.function == BUMP:
         return [(side * f.polynomial[1], 0.0, math.exp(f.polynomial[0]), True)]
     if f.inner:
         return [(0.0, float(k), c * side**k, True) for k, c in enumerate(f.polynomial) if c]
     size = _growth(f, max(abs(low), abs(high)))
+    if place == WHOLE_LINE:
+        return [(float(k), 0.0, c / 2.0**k, False) for k, c in enumerate(size) if c]
     if place == BOUNDED or side < 0:
         far = 1.0 if place == HALF_LINE else max(abs(low), abs(high))
         return [(0.0, 0.0, sum(c * far**k for k, c in enumerate(size)), False)]

@@ -4,7 +4,7 @@ import math
 
 from energydsl.domains.own_terms import around_the_bias
 from energydsl.domains.scalar import apply
-from energydsl.domains.table import ETA1, ETA2, SMOOTH, UNIFORM, Domain, Family
+from energydsl.domains.table import ETA1, ETA2, LOGS, SMOOTH, UNIFORM, Domain, Family
 
 _variance = -0.5 / ETA2
 _mean = ETA1 * _variance
@@ -28,6 +28,6 @@ REAL = Domain(
     own_terms=around_the_bias,
     finite=False,
     integer_valued=False,
-    functions=SMOOTH,
+    functions=SMOOTH | LOGS,
     integrated=True,
 )

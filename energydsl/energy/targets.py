@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from energydsl.energy.rules import Rules, collect
@@ -40,8 +40,23 @@ def output(position: int) -> str:
 
 
 def statistic(monomial: Monomial, unit: At) -> tuple[Factor, ...]:
-    """T of one term for one of its units: the factors that hold it, with `UNIT` in its place."""
-    return tuple((with_entry(a, unit, UNIT), e) for a, e in monomial.factors if _holds(a, unit))
+    """T of one term for one of its units: the factors that hold it, with `UNIT` in its place, and o0, o1, ... for its indices."""
+    places = {index: Index.of(output(k)) for k, index in enumerate(unit.indices)} if not unit.flat else {}
+    return tuple(
+        (_placed(with_entry(a, unit, UNIT), places) if isinstance(a, Function) else UNIT, e)
+        for a, e in monomial.factors
+        if _holds(a, unit)
+    )
+
+
+def _placed(atom: Atom, places: Mapping[Index, Index]) -> Atom:
+    """An atom with other indices."""
+    if isinstance(atom, At):
+        return replace(atom, indices=tuple(places.get(i, i) for i in atom.indices))
+    inner = (
+        replace(m, factors=tuple((_placed(a, places), e) for a, e in m.factors), loops=m.loops) for m in atom.argument
+    )
+    return Function(atom.function, tuple(inner))
 
 
 def others(monomial: Monomial, unit: At) -> Monomial:

@@ -13,5 +13,7 @@ ABS = ElementaryFunction(
     keeps_sign=True,
     bounds=Bounds(size=0.0, slope=1.0, bend=0.0, grows=True),
     integrated=1,
+    far=lambda c, a: ((1.0, 0.0, abs(a), True), (0.0, 0.0, abs(c), False)),
+    moved=((1.0, 0.0, 1.0, True), (0.0, 0.0, 1.0, False)),
     absolute=True,
 )

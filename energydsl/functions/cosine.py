@@ -2,7 +2,7 @@
 
 import math
 
-from energydsl.functions.table import Bounds, ElementaryFunction
+from energydsl.functions.table import Bounds, ElementaryFunction, bounded_far
 
 COS = ElementaryFunction(
     name="cos",
@@ -13,5 +13,6 @@ COS = ElementaryFunction(
     written=9,
     bounds=Bounds(size=1.0, slope=1.0, bend=1.0),
     integrated=6,
+    far=bounded_far(1.0),
     latex=r"\cos",
 )

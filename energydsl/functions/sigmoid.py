@@ -2,7 +2,7 @@
 
 import math
 
-from energydsl.functions.table import POSITIVE, Bounds, ElementaryFunction
+from energydsl.functions.table import POSITIVE, Bounds, ElementaryFunction, bounded_far
 
 SIGMOID = ElementaryFunction(
     name="sigmoid",
@@ -14,5 +14,6 @@ SIGMOID = ElementaryFunction(
     sign=POSITIVE,
     bounds=Bounds(size=1.0, slope=0.25, bend=0.0963),
     integrated=3,
+    far=bounded_far(1.0),
     latex=r"\operatorname{sigmoid}",
 )

@@ -2,7 +2,7 @@
 
 import math
 
-from energydsl.functions.table import Bounds, ElementaryFunction
+from energydsl.functions.table import Bounds, ElementaryFunction, bounded_far
 
 SIN = ElementaryFunction(
     name="sin",
@@ -13,5 +13,6 @@ SIN = ElementaryFunction(
     written=8,
     bounds=Bounds(size=1.0, slope=1.0, bend=1.0),
     integrated=5,
+    far=bounded_far(1.0),
     latex=r"\sin",
 )

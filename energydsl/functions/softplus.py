@@ -2,7 +2,14 @@
 
 import math
 
-from energydsl.functions.table import POSITIVE, Bounds, ElementaryFunction
+from energydsl.functions.table import POSITIVE, Bounds, ElementaryFunction, Far
+
+
+def _far(c: float, a: float) -> tuple[Far, ...]:
+    """max(y, 0), but for at most log 2; max(-y, 0), or max(y, 0) where a < 0, is at most |c|."""
+    rest = (0.0, 0.0, 2.0 * abs(c) + math.log(2.0), False)
+    return ((1.0, 0.0, a, True), rest) if a > 0.0 else (rest,)
+
 
 SOFTPLUS = ElementaryFunction(
     name="softplus",
@@ -14,5 +21,7 @@ SOFTPLUS = ElementaryFunction(
     sign=POSITIVE,
     bounds=Bounds(size=math.log(2.0), slope=1.0, bend=0.25, grows=True),
     integrated=4,
+    far=_far,
+    moved=((1.0, 0.0, 1.0, True), (0.0, 0.0, 2.0, False)),
     latex=r"\operatorname{softplus}",
 )

@@ -17,6 +17,10 @@ Product = tuple[tuple[str, float], ...]
 Terms = tuple[tuple[float, Product], ...]
 
 
+# What a function of c + a n is like for n = 1, 2, ...: a part factor * n^power * log(n)^logs, whether that exactly, else no larger.
+Far = tuple[float, float, float, bool]
+
+
 @dataclass(frozen=True)
 class Bounds:
     """Bounds that hold for every y: |f(y)| <= size (+ |y| where it grows), |f'(y)| <= slope, |f''(y)| <= bend."""
@@ -43,6 +47,10 @@ class ElementaryFunction:
     outgrows: whether it outgrows every power of y.
     of_log: what it is in log y, y > 0: a function of a number times that; None where it is none.
     absolute: whether it grows like |y| on both sides, from a kink at 0: it may hold the mass of a density.
+    far: f(c + a n) for n = 1, 2, ... as a sum of parts, from c and a. Raises `ValueError` where it is no number for some n, or grows
+    faster than n log(n); None where that is not known.
+    moved: the same of f(n + c) for every c, c > 0 where it `needs_positive`; what is not exactly a part is at most that times 1 + |c|, and
+    a number (power and logs 0) at most that times (1 + |c|) log(e + |c|). None where that is not known.
     aggregate: whether it is a function of all that its argument lists, not of their sum.
     latex: what LaTeX calls it.
     """
@@ -61,13 +69,33 @@ class ElementaryFunction:
     outgrows: bool = False
     of_log: tuple[str, float] | None = None
     absolute: bool = False
+    far: Callable[[float, float], tuple[Far, ...]] | None = None
+    moved: tuple[Far, ...] | None = None
     aggregate: bool = False
     latex: str = ""
+
+    @property
+    def counted(self) -> bool:
+        """Whether it is tabulated over counts, and integrated nowhere."""
+        return self.far is not None and self.integrated is None
+
+    @property
+    def needs_positive(self) -> bool:
+        """Whether what f(n + c) is like for n = 1, 2, ... is known for positive c only."""
+        try:
+            return self.far is not None and not self.far(-1.0, 1.0)
+        except ValueError:
+            return True
 
     @property
     def grows(self) -> bool:
         """Whether it is bounded by its argument, not by a number."""
         return self.bounds is not None and self.bounds.grows
+
+
+def bounded_far(size: float) -> Callable[[float, float], tuple[Far, ...]]:
+    """That of a function which is never larger than a number."""
+    return lambda c, a: ((0.0, 0.0, size, False),)
 
 
 def derivative_of(terms: Terms, table: Mapping[str, ElementaryFunction]) -> Terms | None:

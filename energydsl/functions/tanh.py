@@ -2,7 +2,7 @@
 
 import math
 
-from energydsl.functions.table import Bounds, ElementaryFunction
+from energydsl.functions.table import Bounds, ElementaryFunction, bounded_far
 
 TANH = ElementaryFunction(
     name="tanh",
@@ -13,5 +13,6 @@ TANH = ElementaryFunction(
     written=5,
     bounds=Bounds(size=1.0, slope=1.0, bend=0.77),
     integrated=2,
+    far=bounded_far(1.0),
     latex=r"\tanh",
 )

@@ -24,7 +24,7 @@ from energydsl.diagnostics import ArgumentError, EstimateError, NotApplicable
 from energydsl.program.engine import CoreEngine, Engine
 from energydsl.program.exact import check_normalisable
 from energydsl.program.initialise import base_rate
-from energydsl.program.marginals import external_energy, rest_energy, summed_log_partition
+from energydsl.program.marginals import external_energy, location_scale, neutral, rest_energy, summed_log_partition
 from energydsl.program.samplers import Blocks, Choice, Transition, transition
 from energydsl.program.states import check_params, checked_arrays, random_state
 from energydsl.random import Rng, stream
@@ -170,7 +170,7 @@ def _anneal(path: _Path, held: Arrays, chains: int, betas: int, rng: Rng, progre
     """log weights of chains from the base to the model, less log Z of the base."""
     program = path.program
     x = path.start(chains, held, rng)
-    log_weights = program.xp.zeros(chains)
+    log_weights = path.log_z_moved(x, chains)
     times = np.linspace(0.0, 1.0, betas + 1).tolist()
     # What is not finite is refused by `_summary`, in words.
     with program.single_threaded_blas(), np.errstate(all="ignore"):
@@ -280,8 +280,12 @@ class _Path:
         """
         program, kernels = self.program, self.program.kernels
         rest = rest_energy(program, self.params, x, self.tempered, self.out, base_measure=False)
-        start = sum((external_energy(program, n, x[n], self.base[n]) for n in self.based), program.xp.zeros(len(rest)))
-        gain = (before - after) * (start + rest.astype(np.float64))
+        start: Any = program.xp.zeros(len(rest))
+        for n in self.based:
+            start = start + external_energy(
+                program, n, x[n], self.base[n], location_scale(program, n, self.params, x, self.plain)
+            )
+        gain: Array = (before - after) * (start + rest.astype(np.float64))
         fields, targets = {}, {}
         for name in self.out:
             etas, same = self.tempered_layers[name].split_fields(self.params, x, self.plain, program.workspace)
@@ -290,7 +294,7 @@ class _Path:
                 (t * self.beta, [t * self.beta * e + (1.0 - t) * b for e, b in zip(same, base, strict=True)])
                 for t in (before, after)
             )
-            gain += self.tempered_layers[name].log_partition_difference(etas, start_at, target)
+            gain = gain + self.tempered_layers[name].log_partition_difference(etas, start_at, target)
             fields[name], targets[name] = etas, target
         if last:
             return gain
@@ -306,10 +310,27 @@ class _Path:
         return gain
 
     def log_z_base(self) -> float:
-        return sum(log_z_units(self.program, name, fields) for name, fields in self.base.items())
+        """That of the layers whose units have no location and scale."""
+        still = [n for n in self.base if not neutral(self.program, n)]
+        return sum(log_z_units(self.program, n, self.base[n]) for n in still)
+
+    def log_z_moved(self, x: Arrays, chains: int) -> Array:
+        """log Z of the base of the other layers, (chains,): location and scale may hang on inputs."""
+        program = self.program
+        total: Array = program.xp.zeros(chains)
+        for name, fields in self.base.items():
+            if neutral(program, name):
+                shape = (chains, *program.model.layers[name].shape)
+                given = (*fields, *location_scale(program, name, self.params, x, self.plain))
+                total = total + summed_log_partition(program, name, [program.xp.broadcast_to(f, shape) for f in given])
+        return total
 
 
 def log_z_units(program: Engine, layer: str, fields: Sequence[Array]) -> float:
-    """log Z, in nats, of a layer of independent units with these natural parameters, one array for each statistic."""
+    """log Z, in nats, of a layer of independent units with these natural parameters, one array for each statistic.
+
+    Location and scale, where units have such, are 0 and 1.
+    """
     wide = [program.xp.asarray(f, np.float64)[None] for f in fields]
+    wide += [program.xp.broadcast_to(m, (1, *program.model.layers[layer].shape)) for m in neutral(program, layer)]
     return float(program.host(summed_log_partition(program, layer, wide))[0])

@@ -18,7 +18,7 @@ from energydsl.inference.ais import Base, Progress, log_z_units, part_of
 from energydsl.program import Engine
 from energydsl.program.engine import MEAN_FIELD_ITERATIONS
 from energydsl.program.exact import log_unnormalised
-from energydsl.program.marginals import external_energy
+from energydsl.program.marginals import external_energy, neutral
 from energydsl.program.states import check_params, layer_arrays
 from energydsl.random import Rng, stream
 
@@ -140,7 +140,11 @@ def independent(program: Engine, base: Base, x: Arrays) -> Array:
         owner = program.owner(name).in_float64
         fields = tuple(owner.host(f) for f in base[name])
         values = owner.device(x[name])
-        total = total + owner.host(external_energy(owner, name, values, fields)) - log_z_units(owner, name, fields)
+        total = (
+            total
+            + owner.host(external_energy(owner, name, values, fields, neutral(owner, name)))
+            - log_z_units(owner, name, fields)
+        )
         if owner.derived.families[name].factorial_base:
             flat = values.reshape(len(values), -1)
             total = total - owner.host(owner.xp.asarray(owner.kernels.lgamma(flat + 1.0)).sum(axis=1))

@@ -60,9 +60,11 @@ class Cost:
 
 def cost_of(program: KernelProgram, sparse: SparsePlan | None, params: Mapping[str, tuple[int, ...]]) -> Cost:
     """The cost of a lowered model; `sparse`: its plan where its sweeps run on a sparse matrix."""
-    fields_of = ((n, k) for n, x in program.layers.items() for k in x.fields if k.sections or not x.by_unit)
+    fields_of = ((n, k) for n, x in program.layers.items() for k in x.fields if k.sections or not x.holds_forms)
     sweep = tuple(_field(name, kernel, sparse, params) for name, kernel in fields_of)
-    sweep += tuple(_scan(x, program, params) for x in program.layers.values() if x.by_unit)
+    sweep += tuple(
+        (_scan if x.by_unit else _block)(x, program, params) for x in program.layers.values() if x.holds_forms
+    )
     sweep += tuple(_kernel(name, kernel, params) for name, kernel in program.forms.items())
     gradient = tuple(_kernel(f"dE/d{name}", kernel, params) for name, kernel in program.gradients.items())
     entries = sum(math.prod(x.energy_shape) for x in program.layers.values())
@@ -93,20 +95,42 @@ def _scan(layer: LayerKernels, program: KernelProgram, params: Mapping[str, tupl
     """A scan over running forms: what one unit takes, times the units."""
     scan = layer.scan
     assert scan is not None
-    units = math.prod(layer.shape)
     kernels = [_kernel("", kernel, params) for kernel in (*scan.fields, *scan.changes)]
-    read = sum(k.parameter_bytes for k in kernels)
-    if scan.running is None:
-        operations = units * sum(k.operations for k in kernels)
-        return KernelCost(f"{layer.layer} unit by unit", "over running forms, all of them a unit", operations, read)
-    places = {form: _places(form, scan.running, units, program) for form in scan.running.forms}
-    operations = sum(places[term.forms[0]] * _nodes(term.change) for term in scan.running.terms)
-    operations += 2 * sum(places.values())
-    each = sum(places.values()) / max(1, units)
-    kind = "windows of" if scan.running.windows else "dense,"
-    return KernelCost(
-        f"{layer.layer} unit by unit", f"over running forms, {kind} {each:.4g} entries a unit", operations, read
+    read, name = sum(k.parameter_bytes for k in kernels), f"{layer.layer} unit by unit"
+    if scan.running is not None:
+        return _running(name, layer, scan.running, program, read)
+    operations = math.prod(layer.shape) * sum(k.operations for k in kernels)
+    return KernelCost(name, "over running forms, all of them a unit", operations, read)
+
+
+def _block(layer: LayerKernels, program: KernelProgram, params: Mapping[str, tuple[int, ...]]) -> KernelCost:
+    """Blocks over running forms: every term at each value of a unit, times the colours."""
+    block = layer.block
+    assert block is not None
+    colours = int(program.colours[layer.layer].max()) + 1
+    terms = [_kernel("", term.kernel, params) for term in block.terms]
+    forms = [_kernel("", program.forms[form], params) for form in block.forms]
+    read = sum(k.parameter_bytes for k in (*terms, *forms))
+    name = f"{layer.layer} in {colours} block{'s' if colours != 1 else ''}"
+    if block.running is not None and block.running.windows:
+        return _running(name, layer, block.running, program, read)
+    made = sum(
+        2 * math.prod(program.forms[name].shape) if form.standing else cost.operations
+        for (name, form), cost in zip(block.forms.items(), forms, strict=True)
     )
+    values = len(block.points) or layer.states
+    operations = colours * values * (sum(k.operations for k in terms) + made)
+    return KernelCost(name, "over running forms, all of them a block", operations, read)
+
+
+def _running(name: str, layer: LayerKernels, scan: FormScan, program: KernelProgram, read: int) -> KernelCost:
+    """Units over the entries of forms that they stand in."""
+    units = math.prod(layer.shape)
+    places = {form: _places(form, scan, units, program) for form in scan.forms}
+    operations = sum(places[term.forms[0]] * _nodes(term.change) for term in scan.terms) + 2 * sum(places.values())
+    kind = "windows of" if scan.windows else "dense,"
+    each = sum(places.values()) / max(1, units)
+    return KernelCost(name, f"over running forms, {kind} {each:.4g} entries a unit", operations, read)
 
 
 def _places(form: str, scan: FormScan, units: int, program: KernelProgram) -> int:

@@ -9,12 +9,13 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from energydsl.derive import Derived
-from energydsl.derive.differences import NEW, changes
+from energydsl.derive.differences import NEW, changes, over_forms
 from energydsl.derive.numbers import has_loops
 from energydsl.derive.records import Field
 from energydsl.domains import DOMAINS
 from energydsl.domains.scalar import Num, Scalar, Var, substitute
 from energydsl.energy.forms import Form, Forms
+from energydsl.energy.held import Held, among, held
 from energydsl.energy.rules import Rules, without_idle_loops
 from energydsl.energy.targets import Contribution, joined, output
 from energydsl.energy.terms import (
@@ -34,6 +35,9 @@ from energydsl.graph.edges import edges_of
 from energydsl.kernels.program import (
     BATCH,
     Access,
+    Block,
+    BlockForm,
+    BlockTerm,
     Contract,
     Define,
     Draw,
@@ -44,6 +48,7 @@ from energydsl.kernels.program import (
     Moments,
     Scan,
     Section,
+    Standing,
 )
 from energydsl.kernels.running import form_scan
 from energydsl.model.indices import Index
@@ -71,7 +76,7 @@ def lower(derived: Derived, factored: str = CHEAPER) -> KernelProgram:
     model = derived.model
     lowering = _Lowering(model, derived, factored)
     layers = {n: lowering.units(model.layers[n]) for n in derived.families}
-    forms = lowering.forms.all if any(x.by_unit for x in layers.values()) else ()
+    forms = lowering.forms.all if any(x.holds_forms for x in layers.values()) else ()
     visible = frozenset(model.by_role("visible"))
     return KernelProgram(
         name=model.name,
@@ -144,6 +149,7 @@ class _Lowering:
                 layer.name, etas, bounded("mean"), bounded("variance") if family.powers == (1, 2) else None
             ),
             scan=scan,
+            block=self._block(layer, fields) if conditional and scan is None else None,
             coloured=conditional is not None and self.derived.parts[layer.name].colours is not None,
             formulas=MappingProxyType({what: bounded(what) for what in _FORMULAS}),
             equation=conditional.text if conditional else f"`{layer.name}` has no conditional: independent units alone",
@@ -157,7 +163,7 @@ class _Lowering:
         sections.sort(key=lambda s: (not s.batched, not _one_product(s)))
         batched = any(s.batched for s in sections)
         held = not fixed and (field.number == 1 or batched)
-        return Kernel(f"eta{field.number}", field.text, letters, shape, tuple(sections), held)
+        return Kernel(f"eta{field.number}", field.text, letters, shape, tuple(sections), held, plain=field.plain)
 
     def form(self, form: Form) -> Kernel:
         """The values of an inner form."""
@@ -185,10 +191,62 @@ class _Lowering:
                 found.append(Kernel(form.name, "", letters, form.shape, tuple(sections)))
         return tuple(found)
 
+    def _joint_terms(self, layer: Layer) -> list[Term]:
+        return [t for t in self.derived.energy.terms if layer.name in t.monomial.joint_layers()]
+
+    def _block(self, layer: Layer, fields: tuple[Kernel, ...]) -> Block | None:
+        """A colour of a layer drawn at once, where functions of several units hold it; `fields` are those without forms."""
+        domain, terms = DOMAINS[layer.domain.name], self._joint_terms(layer)
+        if not terms:
+            return None
+        holding = [form for form in self.forms.all if any(layer.name in m.layers() for m in form.polynomial)]
+        read = {a.name for form in holding for m in form.polynomial for f, _ in m.factors for a in entries(f)}
+        values = domain.points or (domain.values(layer.domain.arguments) if domain.values else ())
+        return Block(
+            points=() if domain.one_hot else values,
+            reads=tuple(n for n in self.model.layers if n in read),
+            terms=tuple(self._block_term(layer, term, n) for n, term in enumerate(terms)),
+            forms=MappingProxyType({form.name: self._block_form(layer, form) for form in holding}),
+            running=self._running(layer, fields),
+        )
+
+    def _block_term(self, layer: Layer, term: Term, number: int) -> BlockTerm:
+        """A term over those of its loops that the units of a layer in it depend on, the others summed."""
+        monomial, inside = term.monomial, held(term.monomial, layer.name)
+        named = {b for entry in inside for b in self._binders(entry)}
+        axes = {loop.name: (loop.low, loop.high) for loop in monomial.loops if loop.name in named}
+        whole = replace(over_forms(monomial, layer, self.forms, Rules(self.model)), loops=())
+        section = self._section(term.label, whole, (BATCH, *axes), _loop_sizes(monomial.loops), row=False)
+        kernel = Kernel(f"term {number}", "", tuple(axes), _extent(axes), (section,))
+        return BlockTerm(kernel, tuple(self._standing(entry, axes, monomial.predicates) for entry in inside))
+
+    def _block_form(self, layer: Layer, form: Form) -> BlockForm:
+        """A form, and where the units of a layer stand in it."""
+        inside = []
+        for monomial in form.polynomial:
+            for entry in held(monomial, layer.name):
+                if not _alone(monomial, entry.at):
+                    return BlockForm((), ())
+                loops, predicates = monomial.loops + entry.loops, monomial.predicates + entry.predicates
+                inside.append(Held(entry.at, loops, predicates))
+        named = {b for entry in inside for b in self._binders(entry)}
+        axes = {loop.name: (0, loop.high if loop.name in named else 1) for loop in form.axes}
+        return BlockForm(_extent(axes), tuple(self._standing(entry, axes, ()) for entry in inside))
+
+    def _binders(self, entry: Held) -> set[str]:
+        """What the unit of an entry, and whether it stands there, depends on."""
+        indices = entry.at.indices[: Rules(self.model).sites(entry.at)]
+        return {b for i in indices for b in i.binders()} | {b for p in entry.predicates for b in p.binders()}
+
+    def _standing(self, entry: Held, axes: Sizes, predicates: tuple[Predicate, ...]) -> Standing:
+        """An entry at the places of some axes, and of the loops inside that it depends on."""
+        sizes = axes | {n: size for n, size in _loop_sizes(entry.loops).items() if n in self._binders(entry)}
+        indices = entry.at.indices[: Rules(self.model).sites(entry.at)]
+        return Standing(sizes, indices, entry.at.flat, among((*predicates, *entry.predicates), sizes))
+
     def _running(self, layer: Layer, fields: tuple[Kernel, ...]) -> FormScan | None:
         """The scan of a layer by running forms, where it has one; `fields` are those without forms."""
-        domain = DOMAINS[layer.domain.name]
-        terms = [t for t in self.derived.energy.terms if layer.name in t.monomial.joint_layers()]
+        domain, terms = DOMAINS[layer.domain.name], self._joint_terms(layer)
         read = {a.name for kernel in fields for s in kernel.sections for a in _read(s)}
         if not terms or not domain.two_valued or domain.points is None or layer.name in read:
             return None
@@ -331,6 +389,15 @@ class _Lowering:
             return ()
         layer = self.model.layers[atom.name]
         return layer.energy_shape[len(layer.shape) :] if atom.kind == "new" else layer.energy_shape
+
+
+def _extent(axes: Sizes) -> tuple[int, ...]:
+    return tuple(high - low for low, high in axes.values())
+
+
+def _alone(monomial: Monomial, unit: At) -> bool:
+    """Whether nothing but one unit varies with the chains in a product, in the factors that hold the unit either."""
+    return all(a == unit or a.kind in ("param", "const", "index") for f, _ in monomial.factors for a in entries(f))
 
 
 def _read(section: Section) -> Iterator[Access]:

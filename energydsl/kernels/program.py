@@ -13,6 +13,7 @@ What it can say, and all it can say:
     Moments   the conditional mean of every unit of a layer and, where it is a statistic, of its square
     Scan      the units of a layer drawn one after the other, each from its own natural parameters; and what the inner
               forms that hold it change by
+    Block     the units of a layer drawn a colour at a time: the terms of several units, and where its units stand in them
 
 An axis is a letter with a size; BATCH is the axis of chains. A kernel is a list of sections that add up. `lower` makes
 contractions, `select` turns those that are matrix products into `Matmul`, `verify` checks shapes and axes.
@@ -169,7 +170,7 @@ class Kernel:
     """One output: its axes after BATCH (where it has that), shape, and the sections that add up to it.
 
     held: whether the output is an array over chains that is kept from call to call. onto: whether the output, a gradient, can
-    be added onto the parameter itself as it is made.
+    be added onto the parameter itself as it is made. plain: whether beta and weights leave it as it is.
     """
 
     name: str
@@ -179,6 +180,7 @@ class Kernel:
     sections: tuple[Section, ...]
     held: bool = False
     onto: bool = False
+    plain: bool = False
 
     @property
     def batched(self) -> bool:
@@ -281,6 +283,50 @@ class Scan:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """Units at the places of some loops and of others inside, all with sizes: an entry of a layer, and where it counts."""
+
+    sizes: Mapping[str, tuple[int, int]]
+    unit: tuple[Index, ...]
+    flat: bool
+    predicates: tuple[Predicate, ...]
+
+
+@dataclass(frozen=True)
+class BlockTerm:
+    """A term of several units at every place of those of its loops that its units depend on: over BATCH and their letters."""
+
+    kernel: Kernel
+    standing: tuple[Standing, ...]
+
+
+@dataclass(frozen=True)
+class BlockForm:
+    """An inner form that holds a layer. standing: its units, where it is a sum over single ones with numbers; else none.
+
+    extent: of the form, 1 along axes that its units do not depend on.
+    """
+
+    extent: tuple[int, ...]
+    standing: tuple[Standing, ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """The units of a layer a colour at a time, no two of which functions of several units hold together.
+
+    points: the values of a unit; none where it has states. reads: the layers and inputs that the forms read. running: the same
+    one by one, by windows of running forms alone, where there is such a scan.
+    """
+
+    points: tuple[float, ...]
+    reads: tuple[str, ...]
+    terms: tuple[BlockTerm, ...]
+    forms: Mapping[str, BlockForm]
+    running: FormScan | None = None
+
+
+@dataclass(frozen=True)
 class Affine:
     """A field that is scale * (a sum of matrix products) + what is the same for all chains, all of one energy term.
 
@@ -296,8 +342,10 @@ class Affine:
 class LayerKernels:
     """What is done with the units of a layer: fields, one kernel a statistic, draws, moments.
 
-    low, high: the bounds of its units. scan: where its units are drawn one by one; with forms, `fields` are but the part without
-    them, and whole fields are those of the units, one by one; no fields where there is no conditional. coloured: whether they are drawn colour by colour. formulas: of every unit, by name, in eta1 and eta2. affine: eta1, where it is of that form.
+    low, high: the bounds of its units. fields: none where there is no conditional; of a layer that inner forms hold but the part
+    without them, and the rest is found for one unit at a time or for a block. scan: where its units are drawn one by one. block:
+    where inner forms hold them, and they are drawn colour by colour. coloured: whether they are drawn so. formulas: of every
+    unit, by name, in eta1 and eta2. affine: eta1, where it is of that form.
     """
 
     layer: str
@@ -311,6 +359,7 @@ class LayerKernels:
     draw: Draw
     moments: Moments
     scan: Scan | None
+    block: Block | None
     coloured: bool
     formulas: Mapping[str, Scalar]
     equation: str
@@ -326,6 +375,11 @@ class LayerKernels:
     def by_unit(self) -> bool:
         """Whether inner forms hold its units, so that natural parameters are found for one unit at a time."""
         return self.scan is not None and bool(self.scan.changes)
+
+    @property
+    def holds_forms(self) -> bool:
+        """Whether inner forms hold its units."""
+        return self.by_unit or self.block is not None
 
     @property
     def etas(self) -> tuple[str, ...]:
@@ -361,6 +415,7 @@ class KernelProgram:
         for layer in self.layers.values():
             yield from layer.fields
             yield from (*layer.scan.fields, *layer.scan.changes) if layer.scan else ()
+            yield from (term.kernel for term in layer.block.terms) if layer.block else ()
         yield from self.forms.values()
         yield self.energy
         yield from self.gradients.values()

@@ -105,7 +105,12 @@ def _layer(layer: LayerKernels) -> LayerKernels:
     scan = layer.scan
     if scan is not None:
         scan = replace(scan, fields=_units(scan.fields), changes=_units(scan.changes))
-    return replace(layer, fields=fields, scan=scan, affine=_affine(fields[0]) if fields and not layer.by_unit else None)
+    block = layer.block
+    if block is not None:
+        kernels = _units(tuple(term.kernel for term in block.terms))
+        block = replace(block, terms=tuple(replace(t, kernel=k) for t, k in zip(block.terms, kernels, strict=True)))
+    affine = _affine(fields[0]) if fields and not layer.holds_forms else None
+    return replace(layer, fields=fields, scan=scan, block=block, affine=affine)
 
 
 def _units(kernels: tuple[Kernel, ...]) -> tuple[Kernel, ...]:

@@ -15,6 +15,8 @@ def show_program(program: KernelProgram) -> str:
             lines += _kernel(kernel, f"{kernel.name}[{layer.layer}] of one unit")
         for kernel in layer.scan.changes if layer.scan else ():
             lines += _kernel(kernel, f"{kernel.name} after one unit of {layer.layer}")
+        for term in layer.block.terms if layer.block else ():
+            lines += _kernel(term.kernel, f"{term.kernel.name} of {layer.layer}, by its places")
         lines += _units(layer.layer, layer.draw.etas, layer.family.name, layer.scan is not None, layer.coloured)
     lines += _kernel(program.energy, "energy")
     for name, kernel in program.gradients.items():

@@ -31,7 +31,8 @@ def summed_out(engine: Engine, p: Arrays, x: Mapping[str, Array], s: Settings, o
     value = rest_energy(engine, p, x, s, out)
     for name, fields in s.external.items():
         if name not in out:
-            value = value - external_energy(engine, name, x[name], fields)
+            moved = location_scale(engine, name, p, x, s)
+            value = value - external_energy(engine, name, x[name], fields, moved)
     for name in out:
         eta = engine.kernels.layers[name].fields(p, x, s, engine.workspace)
         value = value - summed_log_partition(engine, name, eta)
@@ -53,8 +54,10 @@ def summed_log_partition(engine: Engine, layer: str, eta: Sequence[Array]) -> Ar
     return engine.xp.broadcast_to(each, shape).reshape(shape[0], -1).sum(axis=1)  # type: ignore[no-any-return]
 
 
-def external_energy(engine: Engine, layer: str, values: Array, fields: tuple[Array, ...]) -> Array:
-    """sum_k fields_k . T_k(x) of a layer, (chains,)."""
+def external_energy(
+    engine: Engine, layer: str, values: Array, fields: tuple[Array, ...], moved: Sequence[Array] = ()
+) -> Array:
+    """sum_k fields_k . T_k(x) of a layer, (chains,); moved: location and scale of its units, where they have such."""
     flat = values.reshape(len(values), -1)
     total: Array = engine.xp.zeros(len(values))
     record = engine.model.layers[layer]
@@ -63,14 +66,34 @@ def external_energy(engine: Engine, layer: str, values: Array, fields: tuple[Arr
         wide = engine.xp.broadcast_to(engine.device(fields[0]), record.field_shape).reshape(record.size, -1)
         codes = (flat - low).astype(int)
         return wide[engine.xp.arange(record.size), codes].sum(axis=1)  # type: ignore[no-any-return]
-    for statistic, eta in zip(statistics(engine, layer, flat), fields, strict=True):
+    moved = [engine.xp.broadcast_to(m, values.shape).reshape(flat.shape) for m in moved]
+    for statistic, eta in zip(statistics(engine, layer, flat, *moved), fields, strict=True):
         total = total + statistic @ engine.xp.broadcast_to(engine.device(eta), values.shape[1:]).reshape(-1)
     return total
 
 
-def statistics(engine: Engine, layer: str, values: Array) -> list[Array]:
-    """T_k(x) of units of a layer, in the order of its natural parameters."""
+def location_scale(engine: Engine, layer: str, p: Arrays, x: Mapping[str, Array], s: Settings) -> tuple[Array, ...]:
+    """Location and scale of the units of a layer, (chains or 1, *layer); nothing where there are none."""
+    density = engine.derived.families[layer].density
+    if density is None or density.standard is None:
+        return ()
+    fields = engine.kernels.layers[layer].fields(p, x, s, engine.workspace)
+    return tuple(fields[len(density.statistics) :])
+
+
+def neutral(engine: Engine, layer: str) -> tuple[Array, ...]:
+    """Location 0 and scale 1, where a layer has such."""
+    density = engine.derived.families[layer].density
+    standard = density.standard if density else None
+    if standard is None:
+        return ()
+    shape = engine.model.layers[layer].shape
+    return (*[engine.xp.zeros(shape)] * standard.location, *[engine.xp.ones(shape)] * standard.scale)
+
+
+def statistics(engine: Engine, layer: str, values: Array, *moved: Array) -> list[Array]:
+    """T_k(x) of units of a layer, in the order of its natural parameters; moved: location and scale, where there are such."""
     family, density = engine.derived.families[layer], engine.kernels.layers[layer].density
     if density is not None:
-        return list(density.each(values))
+        return list(density.each(values, *moved))
     return [values if power == 1 else values**power for power in family.powers]

@@ -227,7 +227,7 @@ def _layer_line(model: Compiled, name: str) -> str:
 def _couplings(model: Compiled) -> list[str]:
     found = []
     for conditional in model.derived.conditionals.values():
-        if conditional.coupled_by is not None:
+        if conditional.coupled_by is not None and model.derived.parts[conditional.layer].coupled:
             term = model.energy.terms[conditional.coupled_by]
             text = term.spans[0].text if term.spans else ""
             found.append(f"`{conditional.layer}` does not factorise: {' '.join(text.split())} couples its units")
@@ -238,7 +238,8 @@ def _visits(model: Compiled) -> list[str]:
     found = []
     for name, parts in model.derived.parts.items():
         if parts.kind == "colours":
-            found.append(f"`{name}` is visited in {parts.count} colours")
+            whole = f"`{name}` is visited as a whole: functions of several units hold its units, but no two in one"
+            found.append(f"`{name}` is visited in {parts.count} colours" if parts.count > 1 else whole)
         elif parts.kind == "scan":
             found.append(f"`{name}` is visited unit by unit: {parts.why}")
     return found

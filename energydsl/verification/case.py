@@ -73,6 +73,11 @@ class Setting:
         """The random layers."""
         return self.model.random_layers()
 
+    @cached_property
+    def kinks(self) -> list[float]:
+        """Where an absolute value of a unit may have its kink."""
+        return self.oracle.kinks({**self.params, **self.inputs})
+
     @property
     def drawn(self) -> Mapping[str, Layer]:
         """The random layers that have a conditional."""
@@ -186,10 +191,10 @@ class Listed(Case):
         return [len(self.values[n]) for n, _ in self.unit_names()]
 
     def along(self, name: str, unit: int, row: int, places: Array) -> Array:
-        """-log of what a listed state weighs with one unit moved to some places, by the oracle, (places,)."""
-        moved = {n: np.repeat(v[row : row + 1], len(places), axis=0).astype(float) for n, v in self.x.items()}
-        moved[name].reshape(len(places), -1)[:, unit] = places
-        return self.oracle.exponent(self.params, moved, self.beta)
+        """-log of what a listed state weighs with one unit moved to some places, less that of the state, by the oracle, (places,)."""
+        moved = {n: np.repeat(v[row : row + 1], len(places) + 1, axis=0).astype(float) for n, v in self.x.items()}
+        moved[name].reshape(len(places) + 1, -1)[1:, unit] = places
+        return self.oracle.changes(self.params, moved, self.beta)[1:]
 
     @cached_property
     def rules(self) -> Mapping[str, tuple[Array, Array]]:
@@ -206,7 +211,7 @@ class Listed(Case):
         def exponent(places: Array) -> Array:
             return np.stack([self.along(name, unit, row, places) for row in rows for unit in units])
 
-        return quadrature(layer, self.oracle.kinks(), exponent)
+        return quadrature(layer, self.kinks, exponent)
 
 
 def generator(seed: int, use: str) -> np.random.Generator:

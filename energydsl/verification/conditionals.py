@@ -35,8 +35,10 @@ def log_conditionals(case: Listed, name: str) -> Array:
         logits = eta[0].reshape(case.rows, layer.size, -1)
     else:
         flat = [e.reshape(case.rows, layer.size, 1) for e in eta]
-        found = [case.host(t) for t in statistics(case.engine, name, case.engine.device(values))]
-        logits = np.asarray(sum(e * t for e, t in zip(flat, found, strict=True)))
+        count = len(family.density.statistics) if family.density else len(flat)
+        moved = [case.engine.device(m) for m in flat[count:]]
+        found = [case.host(t) for t in statistics(case.engine, name, case.engine.device(values), *moved)]
+        logits = np.asarray(sum(e * t for e, t in zip(flat[:count], found, strict=True)))
     return np.asarray(logits - log_factorial(values) if family.factorial_base else logits)
 
 

@@ -45,5 +45,6 @@ def exponent_rounding(case: Listed, name: str) -> float:
     one = {n: v[:8].astype(float) for n, v in case.x.items()}
     eta = case.program.natural_parameters(case.params, one, name, **case.scalars)
     mode = case.engine.kernels.layers[name].mode(*eta)
-    terms = zip(eta, statistics(case.engine, name, mode), strict=True)
+    count = len(family.density.statistics) if family.density else len(eta)
+    terms = zip(eta[:count], statistics(case.engine, name, mode, *eta[count:]), strict=True)
     return of_exponents(largest(sum(abs(case.host(e) * case.host(t)) for e, t in terms)))

@@ -24,8 +24,10 @@ def log_odds(engine: Undirected, layer: Layer, unit: int, etas: tuple[Array, ...
         low, _ = DOMAINS[layer.domain.name].bounds(layer.domain.arguments)
         table = engine.host(etas[0]).reshape(layer.size, -1)[unit]
         return gain + float(table[int(after[0] - low)] - table[int(before[0] - low)])
-    ends = (statistics(engine, layer.name, engine.device(x)) for x in (before, after))
-    for eta, statistic, moved in zip(etas, *ends, strict=True):
-        change = engine.host(moved) - engine.host(statistic)
+    count = len(family.density.statistics) if family.density else len(etas)
+    moved = [engine.device(engine.host(m).reshape(layer.size, -1)[unit]) for m in etas[count:]]
+    ends = (statistics(engine, layer.name, engine.device(x), *moved) for x in (before, after))
+    for eta, first, last in zip(etas[:count], *ends, strict=True):
+        change = engine.host(last) - engine.host(first)
         gain += float((change * engine.host(eta).reshape(layer.size, -1)[unit]).sum())
     return gain

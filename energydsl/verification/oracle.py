@@ -14,7 +14,7 @@ from scipy import special
 
 from energydsl.model import expressions as ex
 from energydsl.model.indices import Index
-from energydsl.model.records import EnergyTerm, Layer, Resolved
+from energydsl.model.records import Layer, Resolved
 
 Array = NDArray[Any]
 # How far below the greatest value a density is nothing, and how little an integral still moves.
@@ -53,18 +53,18 @@ class Oracle:
 
     def energy(self, params: Mapping[str, Any], state: Mapping[str, Any]) -> Array:
         """E of each row of a state, shape (rows,)."""
-        rows = len(next(iter(state.values())))
-        walk = _Walk(self, params, state, rows)
-        total = np.zeros(rows)
+        return self._weighted(_Walk(self, params, state).scalar, self.base(params, state))
+
+    def _weighted(self, value: Callable[[ex.Expression], Array], base: Array) -> Array:
+        """The sum of the energy terms, by what each is, times their weights, but for the base measure."""
+        total = (1.0 - self._weight_of_base()) * base
         for term in self.model.energies:
-            total = total + self.weights.get(term.name, 1.0) * walk.scalar(term)
-        return total + (1.0 - self._weight_of_base()) * self.base(params, state)
+            total = total + self.weights.get(term.name, 1.0) * value(term.expression)
+        return total
 
     def value(self, part: ex.Expression, params: Mapping[str, Any], state: Mapping[str, Any]) -> Array:
         """The value of a part of the energy, without weights, shape (rows,)."""
-        rows = len(next(iter(state.values())))
-        walk = _Walk(self, params, state, rows)
-        return np.broadcast_to(walk.scalar(EnergyTerm("", part, part.span)), (rows,))
+        return _Walk(self, params, state).scalar(part)
 
     def _weight_of_base(self) -> float:
         """The weight of the energy term that holds the base measure, which is not to be weighted."""
@@ -93,58 +93,101 @@ class Oracle:
         base = self.base(params, state)
         return beta * (self.energy(params, state) - base) + base
 
-    def kinks(self) -> list[float]:
-        """Where an absolute value of a unit times a number plus a number has its kink."""
-        return [-b / a for t in self.model.energies for b, a in _lines_in_abs(t.expression) if a]
+    def changes(self, params: Mapping[str, Any], state: Mapping[str, Any], beta: float) -> Array:
+        """The exponent of each row less that of the first, shape (rows,); no large number that both have counts by its rounding."""
+        base = self.base(params, state)
+        base = base - base[0]
+        return np.asarray(beta * (self._weighted(_Walk(self, params, state).change, base) - base) + base)
+
+    def kinks(self, given: Mapping[str, Any]) -> list[float]:
+        """Where an absolute value of a unit times a number plus a number has its kink, for any entry of parameters and inputs, which are given."""
+        found = [line for t in self.model.energies for line in _lines_in_abs(t.expression, given)]
+        return [float(k) for b, a in found for k in np.ravel(-b / np.where(a == 0.0, np.nan, a)) if np.isfinite(k)]
 
 
-def _lines_in_abs(node: Any) -> Iterator[tuple[float, float]]:
+def _lines_in_abs(node: Any, given: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
     """b, a of every abs(a x + b)."""
-    if isinstance(node, ex.Applied) and node.function == "abs" and (line := _line(node.operand)) is not None:
+    if isinstance(node, ex.Applied) and node.function == "abs" and (line := _line(node.operand, given)) is not None:
         yield line
     for part in vars(node).values() if hasattr(node, "span") else ():
         if hasattr(part, "span"):
-            yield from _lines_in_abs(part)
+            yield from _lines_in_abs(part, given)
 
 
-def _line(node: ex.Expression) -> tuple[float, float] | None:
-    """b, a of an expression a x + b of numbers and one unit x; None for any other."""
+def _line(node: ex.Expression, given: Mapping[str, Any]) -> tuple[Any, Any] | None:
+    """b, a of an expression a x + b of numbers, parameters and one unit x; None for any other."""
     match node:
         case ex.Constant(value=value):
             return value, 0.0
+        case ex.Reference(name=name) | ex.Element(base=ex.Reference(name=name)) if name in given:
+            return np.asarray(given[name], float).ravel(), 0.0
         case ex.Reference(kind="layer") | ex.Element(base=ex.Reference(kind="layer")):
             return 0.0, 1.0
         case ex.Negated(operand=operand):
-            line = _line(operand)
+            line = _line(operand, given)
             return None if line is None else (-line[0], -line[1])
         case ex.Added() | ex.Multiplied() | ex.Divided():
-            first, second = _line(node.left), _line(node.right)
+            first, second = _line(node.left, given), _line(node.right, given)
             return None if first is None or second is None else _combined(node, first, second)
     return None
 
 
 def _combined(
-    node: ex.Added | ex.Multiplied | ex.Divided, first: tuple[float, float], second: tuple[float, float]
-) -> tuple[float, float] | None:
+    node: ex.Added | ex.Multiplied | ex.Divided, first: tuple[Any, Any], second: tuple[Any, Any]
+) -> tuple[Any, Any] | None:
     """b, a of what two lines make; None where that is no line."""
     (b, a), (d, c) = first, second
     if isinstance(node, ex.Added):
         return b + d, a + c
     if isinstance(node, ex.Multiplied):
-        return None if a and c else (b * d, a * d + b * c)
-    return (b / d, a / d) if d and not c else None
+        return None if np.any(a) and np.any(c) else (b * d, a * d + b * c)
+    return (b / d, a / d) if np.all(d) and not np.any(c) else None
 
 
 class _Walk:
     """One evaluation; every value has a leading axis of rows (length 1 where it does not depend on the state)."""
 
-    def __init__(self, oracle: Oracle, params: Mapping[str, Any], state: Mapping[str, Any], rows: int):
-        self.oracle, self.rows = oracle, rows
+    def __init__(self, oracle: Oracle, params: Mapping[str, Any], state: Mapping[str, Any]):
+        self.oracle, self.rows = oracle, len(next(iter(state.values())))
         self.params = {n: np.asarray(v, float)[None] for n, v in params.items()}
         self.state = {n: np.asarray(v, float) for n, v in state.items()}
 
-    def scalar(self, term: EnergyTerm) -> Array:
-        return np.broadcast_to(self.value(term.expression, {}), (self.rows,))
+    def scalar(self, part: ex.Expression) -> Array:
+        """The value of a part of the energy, shape (rows,)."""
+        return np.broadcast_to(self.value(part, {}), (self.rows,))
+
+    def change(self, part: ex.Expression) -> Array:
+        """By how much a part of the energy differs from what it is in the first row, shape (rows,)."""
+        return np.broadcast_to(self.difference(part, {}), (self.rows,))
+
+    def difference(self, node: ex.Expression, env: Mapping[str, int]) -> Array:
+        """The value of an expression less that in the first row, of sums as the sum of the differences."""
+        match node:
+            case ex.Added(left=left, right=right):
+                a, b = _of_one_rank(self.difference(left, env), self.difference(right, env))
+                return np.asarray(a + b)
+            case ex.Negated(operand=operand):
+                return -self.difference(operand, env)
+            case ex.Totalled(operand=operand):
+                whole = self.difference(operand, env)
+                return np.asarray(whole.reshape(len(whole), -1).sum(axis=1))
+            case ex.Summed(body=body):
+                return sum((self.difference(body, at) for at in self.places(node, env)), start=np.zeros(1))
+            case ex.Multiplied(left=left, right=right):
+                for factor, other in ((left, right), (right, left)):
+                    if (fixed := self.fixed(factor, env)) is not None:
+                        a, b = _of_one_rank(fixed, self.difference(other, env))
+                        return np.asarray(a * b)
+            case ex.Divided(left=left, right=right) if (fixed := self.fixed(right, env)) is not None:
+                a, b = _of_one_rank(self.difference(left, env), fixed)
+                return np.asarray(a / b)
+        value = self.value(node, env)
+        return np.asarray(value - value[:1])
+
+    def fixed(self, node: ex.Expression, env: Mapping[str, int]) -> Array | None:
+        """The value of an expression that is the same in all rows, with one; None for any other."""
+        value = self.value(node, env)
+        return value[:1] if (value == value[:1]).all() else None
 
     def value(self, node: ex.Expression, env: Mapping[str, int]) -> Array:
         """An expression where indices have the values of `env`."""
@@ -218,10 +261,9 @@ class _Walk:
 
     def elementwise(self, node: ex.Added | ex.Multiplied | ex.Divided, env: Mapping[str, int]) -> Array:
         """A sum, product or quotient; a side of fewer axes has its entries repeated along the others."""
-        a, b = self.value(node.left, env), self.value(node.right, env)
-        rank = max(a.ndim, b.ndim)
-        a, b = (x.reshape(x.shape + (1,) * (rank - x.ndim)) for x in (a, b))
-        return np.asarray(_ARITHMETIC[type(node)](a, b))
+        return np.asarray(
+            _ARITHMETIC[type(node)](*_of_one_rank(self.value(node.left, env), self.value(node.right, env)))
+        )
 
     @staticmethod
     def contracted(a: Array, b: Array) -> Array:
@@ -274,6 +316,12 @@ class _Walk:
         return [{binder.name: n} for n in range(binder.low, binder.high)]
 
 
+def _of_one_rank(a: Array, b: Array) -> tuple[Array, Array]:
+    """Two arrays, the one of fewer axes with axes of length 1 behind its own."""
+    rank = max(a.ndim, b.ndim)
+    return a.reshape(a.shape + (1,) * (rank - a.ndim)), b.reshape(b.shape + (1,) * (rank - b.ndim))
+
+
 def _base_layers(node: Any, coefficient: float = 1.0) -> Iterator[tuple[str, float]]:
     """Layers of which lgamma(x + 1) stands in a sum, with its sign."""
     match node:
@@ -310,7 +358,7 @@ def unit_values(layer: Layer, points: Array | None = None) -> Array:
     assert points is not None
     match layer.domain.name:
         case "count":
-            return np.asarray(np.floor(6 * points))
+            return np.asarray(np.floor(5 * points))
         case "positive":
             return np.asarray(3 * points)
         case "interval":
@@ -328,12 +376,12 @@ def quadrature(layer: Layer, kinks: list[float], exponent: Callable[[Array], Arr
     """Places and log weights that sum or integrate over the domain of one unit, each of shape (places,).
 
     exponent: -log of the density, up to a constant, at some places for some surroundings of the unit, (cases, places). A
-    coarse grid says where the mass is; panels there, which end at kinks, are halved until integrals and moments stand still. On a
-    half-line, and between bounds where the density is not finite, all in a variable on the whole line, in which it is smooth.
+    coarse grid says where the mass is; panels there, which end at kinks, are halved until integrals and moments stand still. But between
+    bounds where the density is finite, all in a variable on the whole line, in which it is smooth and falls faster than a power.
     """
     if layer.domain.name == "count":
         return np.arange(400.0), np.zeros(400)
-    whole = layer.domain.name == "positive"
+    whole = True
     if layer.domain.name == "interval":
         with np.errstate(all="ignore"):
             whole = not np.isfinite(exponent(np.array(layer.domain.arguments))).all()
@@ -360,10 +408,12 @@ def quadrature(layer: Layer, kinks: list[float], exponent: Callable[[Array], Arr
 
 
 def _unit_of(layer: Layer, t: Array, whole: bool) -> tuple[Array, Array]:
-    """A unit x at values of a variable t on the whole line, and log dx/dt there; of x itself, where it is not the whole."""
+    """A unit x at values of a variable t on the whole line, and log dx/dt there; between bounds t is x, where it is not `whole`."""
     match layer.domain.name:
-        case "positive" if whole:
+        case "positive":
             return np.exp(t), t
+        case "real":
+            return np.sinh(t), np.logaddexp(t, -t) - np.log(2.0)
         case "interval" if whole:
             low, high = layer.domain.arguments
             near, far = special.expit(t), special.expit(-t)
@@ -378,6 +428,8 @@ def _variable_of(layer: Layer, x: float) -> float:
     match layer.domain.name:
         case "positive":
             return float(np.log(x)) if x > 0 else -np.inf
+        case "real":
+            return float(np.arcsinh(x))
         case "interval":
             low, high = layer.domain.arguments
             return float(special.logit((x - low) / (high - low))) if low < x < high else np.inf
@@ -386,10 +438,11 @@ def _variable_of(layer: Layer, x: float) -> float:
 
 def _coarse_grid(layer: Layer, whole: bool) -> Array | None:
     """Values of x, or of a variable on the whole line, fine near 0 and far-reaching; None for a domain of single values."""
-    far = np.geomspace(1e-3, 1e6, 181)
     match layer.domain.name:
         case "real":
-            return np.concatenate([-far[::-1], [0.0], far])
+            return np.concatenate(
+                [-np.geomspace(30, 700, 200)[::-1], np.linspace(-29.95, 29.95, 1199), np.geomspace(30, 700, 200)]
+            )
         case "positive":
             return np.concatenate(
                 [-np.geomspace(14, 700, 200)[::-1], np.linspace(-13.95, 14, 560), np.geomspace(14.1, 700, 200)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from energydsl.diagnostics import ModelError
 from energydsl.domains import DOMAINS
 from energydsl.energy import canonicalise
 from energydsl.energy.terms import Energy
-from energydsl.limits import SMALL_MODELS, VERIFIED_STATES, SmallModel
+from energydsl.limits import SMALL_MODELS, VERIFIED_ENTRIES, VERIFIED_STATES, SmallModel
 from energydsl.model.records import Resolved
 from energydsl.model.resolve import Overrides, resolve
 from energydsl.syntax import tree
@@ -41,7 +42,8 @@ def shrink(module: tree.Module, overrides: Overrides) -> tuple[Resolved, Overrid
     rest = Overrides({}, overrides.consts, graphs, overrides.folder)
     full = replace(rest, graphs=overrides.graphs)
     own = resolve(module, full)
-    if _fits(own, own, SMALL_MODELS[0]):
+    small = _fits(own, own, SMALL_MODELS[0])
+    if small and sum(math.prod(p.shape) for p in own.params.values()) <= VERIFIED_ENTRIES:
         return own, full, True
     kept, named = {str(v) for v in overrides.dims.values()}, _subscripts(module)
     search = _Search(module, rest, tuple(dict.fromkeys(_atoms(module))), named, set(overrides.graphs) - set(graphs))
@@ -50,7 +52,7 @@ def shrink(module: tree.Module, overrides: Overrides) -> tuple[Resolved, Overrid
             found = search.best(fixed, partial(_fits, own=own, most=most))
             if found is not None:
                 return found, rest, True
-    return own, full, False
+    return own, full, small
 
 
 @dataclass(frozen=True)

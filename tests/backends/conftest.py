@@ -36,20 +36,21 @@ _FAST = ["numba", "cupy", pytest.param("gpu", marks=pytest.mark.gpu)]
 @pytest.fixture(params=_FAST)
 def fast(request: pytest.FixtureRequest) -> str:
     """The name of a backend to compare with NumPy."""
-    return _present(request)
+    return present(request.param, request)
 
 
 @pytest.fixture(params=["numpy", *_FAST])
 def backend(request: pytest.FixtureRequest) -> str:
     """The name of any backend."""
-    return _present(request)
+    return present(request.param, request)
 
 
-def _present(request: pytest.FixtureRequest) -> str:
-    if request.param == "numba" and not numba_backend.installed():
+def present(name: str, request: pytest.FixtureRequest) -> str:
+    """The name of a backend that can be used; skips the test where it cannot."""
+    if name == "numba" and not numba_backend.installed():
         pytest.skip("numba is not installed")
-    if request.param == "cupy":
+    if name == "cupy":
         request.getfixturevalue("stand_in")
-    if request.param == "gpu" and (obstacle := cupy_backend.obstacle()):
+    if name == "gpu" and (obstacle := cupy_backend.obstacle()):
         pytest.skip(obstacle)
-    return "cupy" if request.param == "gpu" else str(request.param)
+    return "cupy" if name == "gpu" else name

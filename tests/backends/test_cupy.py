@@ -33,8 +33,7 @@ DTYPES = ("float32", "float64")
 
 
 @pytest.mark.skipif(nvrtc.library() is None, reason="the wheel nvidia-cuda-nvrtc is not installed")
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("architecture", "dtype"), [("sm_80", "float64"), ("sm_90", "float32")])
 def test_the_source_compiles_for(architecture: str, dtype: str) -> None:
     code, messages = nvrtc.build(cuda_printer.cuda_source(dtype), architecture, "-std=c++17", "-ftz=true")
     assert code.startswith(b"\x7fELF")
@@ -125,6 +124,23 @@ def test_updates_of_the_zoo_are_recorded(zoo_path: Path, device: str) -> None:
             assert work.state.work.graph is not None  # trajectories wait for the host
     for name, wanted in found["numpy"].items():
         np.testing.assert_allclose(found["cupy"][name], wanted, rtol=1e-8, atol=1e-10, err_msg=name)
+
+
+def test_updates_of_blocks_over_forms_are_recorded(device: str) -> None:
+    """Of a sum over windows of units with three values, and of a product of such units, whose forms are made anew."""
+    text = (
+        "visible x[8] : integer[0, 2]\nparam W[2] = normal(sd = 1)\n"
+        "energy = sum[k in range(6)] log(1 + (sum[p, q in range(2)] W[p]*x[k + p + q])^2) + sum[k in range(7)] tanh(W[0]*x[k]*x[k + 1])"
+    )
+    found = {}
+    for backend in ("numpy", "cupy"):
+        program = ed.loads(text).compile(backend, "float64")  # type: ignore[arg-type]
+        work, data = an_update(program, ed.PCD(chains=20))
+        for _ in range(6):
+            work.update(data)
+        found[backend] = on_host(program, work.state.params)["W"]
+        assert backend == "numpy" or work.state.work.graph is not None
+    np.testing.assert_allclose(found["cupy"], found["numpy"], rtol=1e-8)
 
 
 def test_only_the_data_are_copied_once_training_runs(stand_in: cupy.State) -> None:

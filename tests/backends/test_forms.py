@@ -1,7 +1,8 @@
-"""Scans over running forms: derived right on every backend, the same chains on all, and forms that do not drift."""
+"""Scans over running forms, and blocks: derived right on every backend, the same chains on all, and forms that do not drift."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,10 +10,16 @@ import numpy as np
 import pytest
 
 import energydsl as ed
+from energydsl.backends.cupy import form_scans as cuda_scans
+from energydsl.backends.cupy.cuda import cuda_head
 from energydsl.backends.numba import form_scans
-from energydsl.backends.numba import loader as numba_backend
+from energydsl.graph import colouring
 from energydsl.kernels import lower, running
+from energydsl.program.samplers.gibbs import Blocks
 from energydsl.program.states import check_params, random_state
+from tests.backends.conftest import present
+from tests.program.samplers.exact import SIGMAS, deviation
+from tests.standin import cupy, nvrtc
 
 MODELS = {
     "dense memory": "dim N = 6, P = 3\nvisible s[N] : spin\nparam X[P, N]\nenergy = - sum[p] (sum[i] X[p, i]*s[i])^4",
@@ -26,7 +33,8 @@ MODELS = {
     "graph": "graph G = grid(2, 3)\nvisible s[6] : spin\nparam J[G]\nenergy = - (sum[(i, k) in G] J[i, k]*s[i]*s[k])^3 + sum[(i, k) in G] softplus(J[i, k]*s[i] + s[k])",
     "two layers": "visible v[3] : spin\nhidden h[2] : binary\ninput z[2] : real\nparam W[3, 3], U[2, 3], A[2, 3]\nenergy = - sum(softplus(v @ W + h @ U + z @ A)) - v @ W @ v",
     "two forms": "visible v[4] : binary\nparam W[4, 3], U[4, 3], c[3]\nenergy one = - sum(tanh(v @ W) * sigmoid(v @ U)) + 0.3 * sum(c) * sum(v)\nenergy two = sum(abs(v @ W) * c^2)",
-    "edges": "graph G = grid(2, 3)\nvisible s[6] : spin\nparam J[G]\nenergy = - sum[(i, k) in G] softplus(J[i, k]*s[i] + J[i, k]*s[k])",
+    "edges": "graph G = complete(4)\nvisible s[4] : spin\nparam J[G]\nenergy = - sum[(i, k) in G] softplus(J[i, k]*s[i] + J[i, k]*s[k])",
+    "deep windows": "visible x[5] : integer[0, 2]\nparam A[2], B[2]\nenergy = - sum[k in range(3)] softplus(sum[j] B[j]*tanh(sum[i] A[i]*x[k + i + j]))",
     "one site": "visible v : binary\nhidden h[2] : spin\nparam w, u[2]\nenergy = cos(w * v + u @ h)",
 }  # fmt: skip
 RUNNING = {
@@ -51,9 +59,15 @@ def test_derived_right(name: str, backend: str) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_which_layers_need_forms_alone(name: str) -> None:
-    program = lower(ed.loads(MODELS[name]).derived)
-    found = [n for n, layer in program.layers.items() if layer.scan is not None and layer.scan.running is not None]
+    layers = lower(ed.loads(MODELS[name]).derived).layers
+    found = [n for n, x in layers.items() if any(part and part.running for part in (x.scan, x.block))]
     assert found == RUNNING.get(name, [])
+
+
+def test_which_layers_are_drawn_in_blocks() -> None:
+    parts = {name: ed.loads(text).derived.parts for name, text in MODELS.items()}
+    coloured = {f"{m} {n}": x.count for m, found in parts.items() for n, x in found.items() if x.kind == "colours"}
+    assert coloured == {"patches x": 4, "states x": 4, "deep windows x": 3, "one site v": 1}
 
 
 def chains(name: str, backend: Any, steps: int, keep: bool = False) -> dict[str, np.ndarray]:
@@ -85,12 +99,26 @@ def test_chains_are_those_of_numpy(name: str, keep: bool, fast: str) -> None:
         np.testing.assert_array_equal(found[layer], values)
 
 
-def test_forms_drift_no_more_than_their_rounding(backend: str) -> None:
-    """units * sweeps * the rounding of the largest form, in float32; the bound that the engine relies on."""
-    text = "dim N = 60, P = 20\nvisible s[N] : spin\nparam X[P, N]\nenergy = - 0.001 * sum[p] (sum[i] X[p, i]*s[i])^4"
+LARGE = {
+    "scan": (
+        "dim N = 60, P = 20\nvisible x[N] : spin\nparam W[P, N]\nenergy = - 0.001 * sum[p] (sum[i] W[p, i]*x[i])^4",
+        60,
+    ),
+    "blocks": (
+        "dim L = 40, M = L - 2, F = 4\nvisible x[L, L] : binary\nparam W[F, 3, 3]\n"
+        "energy = sum[f, i in range(M), j in range(M)] log(1 + (sum[p, q] W[f, p, q]*x[i + p, j + q])^2)",
+        9,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_forms_drift_no_more_than_their_rounding(kind: str, backend: str) -> None:
+    """units of a form * sweeps * the rounding of the largest form, in float32; the bound that the engine relies on."""
+    text, units = LARGE[kind]
     engine = ed.loads(text).compile(backend, "float32").engine  # type: ignore[arg-type]
-    rng, sweeps = ed.Rng(0), 16
-    p = check_params(engine, {"X": np.random.default_rng(0).normal(size=(20, 60))})
+    rng, sweeps = ed.Rng(0), 16 if kind == "scan" else 4
+    p = check_params(engine, {"W": np.random.default_rng(0).normal(size=engine.model.params["W"].shape)})
     x, s = random_state(engine, 30, ed.Rng(1)), engine.settings()
     running = engine.kernels.with_forms(p, x, s, engine.workspace)
     start = engine.host(running["form 1"]).copy()
@@ -100,9 +128,22 @@ def test_forms_drift_no_more_than_their_rounding(backend: str) -> None:
             engine.kernels.update(part, p, running, s, rng, engine.workspace)
     anew = engine.host(engine.kernels.with_forms(p, x, s, engine.workspace)["form 1"])
     drift, size = abs(engine.host(running["form 1"]) - anew).max(), abs(anew).max()
-    bound = 60 * sweeps * np.finfo(np.float32).eps * size
+    bound = units * sweeps * np.finfo(np.float32).eps * size
     assert drift <= bound
     assert abs(start - anew).max() > 1000 * bound, "the chains moved"
+
+
+@pytest.mark.parametrize("name", ["patches", "deep windows"])
+@pytest.mark.parametrize("coloured", [True, False])
+def test_blocks_leave_the_distribution_as_it_is(name: str, coloured: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From exact samples, two sweeps; where all units are drawn at once it does not stay."""
+    if not coloured:
+        monkeypatch.setattr(colouring, "_pairs", lambda *_: ())
+    program = ed.loads(MODELS[name]).compile("numpy", "float64")
+    draws = np.random.default_rng(5)
+    params = {n: draws.normal(0, 2, p.shape) for n, p in program.model.params.items()}
+    found = deviation(program, params, Blocks(program.engine), 20_000, steps=2)
+    assert (abs(found) < SIGMAS) == coloured
 
 
 def replaced(old: str, new: str, original: Callable[..., list[str]]) -> Callable[..., list[str]]:
@@ -116,19 +157,41 @@ def replaced(old: str, new: str, original: Callable[..., list[str]]) -> Callable
     return mutant
 
 
-KERNEL_MISTAKES: dict[str, tuple[str, Any, str, Any]] = {
-    "powers of d wrong": ("dense memory", running, "_natural", lambda base, exponent: base),
-    "forms left as they were": ("softplus", form_scans, "_dense", replaced(", step)", ", step * FLOAT(0.0))", form_scans._dense)),
-    "one chain in place of another": ("softplus", form_scans, "_change_of", replaced("min(start", "min(1 + start", form_scans._change_of)),
-    "windows one entry short": ("patches", form_scans, "_windowed", replaced("[i + 1])", "[i + 1] - 1)", form_scans._windowed)),
-    "windows left as they were": ("patches", form_scans, "_windowed", replaced("(new - value)", "0", form_scans._windowed)),
+KERNEL_MISTAKES: dict[str, tuple[str, str, Any, str, Any]] = {
+    "powers of d wrong": ("dense memory", "numba", running, "_natural", lambda base, exponent: base),
+    "forms left as they were": ("softplus", "numba", form_scans, "_dense", replaced(", step)", ", step * FLOAT(0.0))", form_scans._dense)),
+    "one chain in place of another": ("softplus", "numba", form_scans, "_change_of", replaced("min(start", "min(1 + start", form_scans._change_of)),
+    "windows one entry short": ("patches", "numba", form_scans, "_windowed", replaced("[i + 1])", "[i + 1] - 1)", form_scans._windowed)),
+    "windows left as they were": ("patches", "numba", form_scans, "_windowed", replaced("(new - value)", "0", form_scans._windowed)),
+    "a thread's share alone": ("softplus", "cupy", cuda_scans, "_lines", replaced("block_sum(whole)", "whole", cuda_scans._lines)),
+    "forms of another chain": ("softplus", "cupy", cuda_scans, "_term", replaced("u0[place(c)", "u0[place(0)", cuda_scans._term)),
+    "held units drawn": ("softplus", "cupy", cuda_scans, "_lines", replaced("keep && keep", "false && keep", cuda_scans._lines)),
 }  # fmt: skip
 
 
-@pytest.mark.skipif(not numba_backend.installed(), reason="numba is not installed")
 @pytest.mark.parametrize("mistake", KERNEL_MISTAKES)
-def test_mistake_in_the_kernel_is_seen(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    name, module, function, mutant = KERNEL_MISTAKES[mistake]
+def test_mistake_in_the_kernel_is_seen(
+    mistake: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    name, backend, module, function, mutant = KERNEL_MISTAKES[mistake]
+    present(backend, request)
     monkeypatch.setattr(module, function, mutant)
-    wanted, found = (chains(name, b, 20) for b in ("numpy", "numba"))
+    wanted, found = (chains(name, b, 20, keep="held" in mistake) for b in ("numpy", backend))
     assert any((found[layer] != values).any() for layer, values in wanted.items())
+
+
+def test_a_scan_over_forms_is_one_launch(stand_in: cupy.State) -> None:
+    chains("dense memory", "cupy", 5)
+    assert len([n for n in stand_in.launched if n.startswith("scan_forms")]) == 5
+
+
+@pytest.mark.skipif(nvrtc.library() is None, reason="the wheel nvidia-cuda-nvrtc is not installed")
+@pytest.mark.parametrize("name", ["two forms", "roots"])
+def test_kernels_of_scans_compile(name: str, stand_in: cupy.State) -> None:
+    models = MODELS | {"roots": "visible v[5] : binary\nparam W[5, 3]\nenergy = sum((1 + (v @ W)^2)^1.5)"}
+    source = ed.loads(models[name]).compile("cupy").source
+    kernels = re.findall(r"FormKernel\([\"'](\w+)[\"'], r\"\"\"(.*?)\"\"\"", source, re.DOTALL)
+    for kernel, text in kernels:
+        code, _ = nvrtc.build(cuda_head("float32") + text, "sm_80", "-std=c++17")
+        assert kernel.encode() in code
+    assert kernels

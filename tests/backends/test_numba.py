@@ -17,7 +17,10 @@ from energydsl.backends.numba import loader as numba_backend
 from energydsl.backends.numpy.runtime.quantile import ndtri
 from energydsl.domains import FAMILIES
 
-pytestmark = pytest.mark.skipif(not numba_backend.installed(), reason="numba is not installed")
+pytestmark = [
+    pytest.mark.skipif(not numba_backend.installed(), reason="numba is not installed"),
+    pytest.mark.usefixtures("more_threads"),
+]
 
 
 @pytest.mark.parametrize("shape", [(200, 300), (7, 2000), (2000, 7), (64, 64), (1, 1)])

@@ -15,6 +15,7 @@ import pytest
 import energydsl as ed
 from energydsl.backends.numba import loader as numba_backend
 
+pytestmark = pytest.mark.usefixtures("more_threads")
 NUMBA = pytest.mark.skipif(not numba_backend.installed(), reason="numba is not installed")
 CPU = pytest.mark.parametrize("backend", ["numpy", pytest.param("numba", marks=NUMBA)])
 MODELS = {

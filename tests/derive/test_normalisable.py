@@ -11,6 +11,7 @@ from energydsl.functions import POSITIVE
 
 MIXTURE = "visible x[2] : real\nhidden z : categorical[3]\nparam m[3, 2], s[3] : positive = 1\nenergy = "
 SPREAD = "visible x[3] : real\nhidden h[3] : binary\nhidden s[3] : spin\nenergy = "
+PRECISION = "visible x[3] : spin\nhidden z[2] : positive\nparam W[3, 2], a[2] : positive = 2\nlet u = x @ W\nenergy = "
 PAIR = "visible n[1] : count\nhidden h[1] : {}\nparam W[1, 1]{}\nenergy = sum(lgamma(n + 1)) - n @ W @ h + "
 
 
@@ -43,6 +44,9 @@ PAIR = "visible n[1] : count\nhidden h[1] : {}\nparam W[1, 1]{}\nenergy = sum(lg
         "visible x[2] : real\nparam l : positive = 1, m[2]\nenergy = l * sum(abs(x + 0.5)) + 0.5 * sum((x - m)^2)",
         "input g[2] : interval[1, 2]\nvisible x[2] : real\nenergy = sum(g*x^2)",
         "input g[3] : real\nvisible y : real\nhidden w[3] : real\nenergy = 0.5*(y - g @ w)^2 + sum(abs(w))",
+        # a Gamma precision beside squares that only raise its rate
+        PRECISION + "(1 - a) @ log(z) + sum(z) + sum(z * u^2)",
+        PRECISION + "(1 - a) @ log(z) + 2 * sum(z) + 0.5 * sum(z * u^2) - sum(z)",
     ],
 )
 def test_terms_that_hold_every_unit_together(text: str) -> None:
@@ -96,10 +100,14 @@ FAILING = [
     ("visible x[2] : real\nhidden n : integer[0, 4]\nenergy = (n - 3)^2 * sum(x^2)", "where `n` is 3"),
     (
         "visible x[2] : real\nhidden h[2] : binary\nenergy = sum(x^2) - 0.5*sum[i, j] x[i]^2*h[j]",
-        "because of this term",
+        "where every unit of `h` is 1",
     ),
     ("visible x[2] : real\nparam a\nenergy = a * sum(x^2)", "because of this term"),
     ("visible x[2] : real\nparam a, b\nenergy = (a - b)^2*sum(x^2) - a^2*sum(x^2)", "because of this term"),
+    (
+        "visible x[2] : real\nhidden h[3] : binary\nparam s[3] : positive = 1\nenergy = sum[k, d] h[k]*x[d]^2 / s[k]^2",
+        "where every unit of `h` is 0",
+    ),
 ]
 
 
@@ -124,6 +132,21 @@ def test_a_mistake_in_trying_values_is_seen(name: str, monkeypatch: pytest.Monke
     what, make, case = MISTAKES[name]
     monkeypatch.setattr(every_value, what, make(getattr(every_value, what)))
     ed.loads(FAILING[case][0])
+
+
+@pytest.mark.parametrize(
+    "energy",
+    [
+        "sum(z * u^2)",
+        "sum(z) - sum(z * u^2)",
+        "sum(z) + sum(z * u^2) - sum(z * u)",
+        "0.2 * sum(z) + sum(z * u^2) - 0.3 * sum(z)",
+    ],
+)
+def test_squares_hold_no_end_by_themselves(energy: str) -> None:
+    with pytest.raises(ed.ModelError) as error:
+        ed.loads(f"{PRECISION}(1 - a) @ log(z) + {energy}")
+    assert {d.code for d in error.value.diagnostics} == {"E0311"}
 
 
 def test_a_square_of_negative_weight_holds_nothing() -> None:

@@ -204,7 +204,7 @@ def test_digamma_against_scipy() -> None:
         ("visible n[2] : integer[-1, 4]\nenergy = sum(1 / n)", "E0310"),
         ("visible n[2] : integer[-2, 4]\nenergy = sum(lgamma(n + 1))", "E0310"),
         ("visible n[2] : integer[0, 1000000000]\nenergy = sum(n)", "E0212"),
-        ("visible n[2] : count\nenergy = 2 * sum(lgamma(n + 1))", "E0310"),
+        ("visible n[2] : count\nenergy = - 2 * sum(lgamma(n + 1))", "E0311"),
         ("visible n[2] : count\nparam a[2]\nenergy = a @ n", "E0311"),
         ("visible t[2] : positive\nparam a[2]\nenergy = a @ t", "E0311"),
     ],

@@ -74,6 +74,21 @@ def check_derivative(function: ElementaryFunction) -> None:
     np.testing.assert_allclose(slope, difference, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", [n for n, f in FUNCTIONS.items() if f.moved])
+def test_what_a_function_of_a_count_and_a_parameter_is_like(name: str) -> None:
+    function, n = FUNCTIONS[name], np.geomspace(1.0, 1e6, 60).round()
+    for c in np.concatenate([[0.0] * (not function.needs_positive), [1e-9], np.geomspace(1e-3, 1e4, 60)]):
+        rest, room = np.array([function.value(float(x + c)) for x in n]), np.full(len(n), 1e-9 * (1 + n))
+        for power, logs, factor, exact in function.moved or ():
+            part = factor * n**power * np.log(n) ** logs
+            rest, room = (
+                (rest - part, room)
+                if exact
+                else (rest, room + part * (1 + c) * (1 if power or logs else np.log(np.e + c)))
+            )
+        assert (np.abs(rest) <= room).all()
+
+
 def sum_of(terms: Any, y: float, name: str) -> float:
     """A sum of products of functions of y."""
     total = 0.0

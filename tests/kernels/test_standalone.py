@@ -105,7 +105,7 @@ def test_no_text_of_a_model_reaches_the_module_as_code() -> None:
     raised = {n.id if isinstance(n, ast.Name) else "" for n in thrown}
     assert raised == {"Crowded", "NotImplementedError"}, "the runtime's own, and nothing of the model's"
     imported = {a.name for n in nodes if isinstance(n, ast.Import) for a in n.names}
-    assert imported == {"base64", "contextlib", "math", "threading", "zlib", "numpy"}
+    assert imported == {"base64", "contextlib", "functools", "math", "threading", "zlib", "numpy"}
 
 
 def test_sampling_loop_allocates_nothing_large() -> None:

@@ -280,6 +280,7 @@ SHAPES = [
 MEANING = [
     ("E0301", VH + W + "energy = - v @ W @ h\nschedule («v, h)"),
     ("E0301", V + "energy = - sum[i < k] v[i]*v[k]\nschedule («v)"),
+    ("E0301", "visible v[4] : spin\nenergy = - sum[i in range(3)] softplus(v[i] + v[i + 1])\nschedule («v)"),
     ("E0302", VH + W + "energy = - v @ W @ h\n«schedule (v)"),
     ("E0302", VH + W + "energy = - v @ W @ h\nschedule (v), («v), (h)"),
     ("E0302", V + "input x[2] : real\nenergy = sum(v)*sum(x)\nschedule (v), («x)"),

@@ -16,7 +16,7 @@ import numpy as np
 
 COMPILER = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
 _KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
-SCALARS = {"int": np.int32, "word": np.uint32, "float": np.float32, "double": np.float64}
+SCALARS = {"int": np.int32, "word": np.uint32, "float": np.float32, "double": np.float64, "bool": np.bool_}
 
 
 @dataclass(frozen=True)

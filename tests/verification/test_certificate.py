@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import energydsl as ed
-from tests.mutants import MUTANTS
+from energydsl.domains import DOMAINS
+from tests.mutants import MUTANTS, family
 
 
 def test_zoo(zoo_path: Path) -> None:
@@ -153,17 +154,31 @@ def test_tolerances_are_relative_to_the_energies(size: float) -> None:
     assert certificate.ok, str(certificate)
 
 
+BESIDE = (
+    "visible x[2] : binary\nhidden y[2] : real\nparam a[2] : positive = 1\n"
+    "energy = 0.5 * (sum[i] (a[i]*y[i]^2 + 2e6*x[i]^2) - 3 * y @ x) / 2"
+)
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "visible x[2] : binary\nparam w[2]\nenergy = sum(w*x) + 1e6 * sum(x^2)",
         "visible x[2] : count\nhidden y[2] : spin\nparam w[2]\n"
         "energy = sum(lgamma(x + 1)) + 0.2 * sum(tanh(w)*x) + 1e6 * sum(y^2)",
+        BESIDE,
     ],
 )
 def test_slopes_and_sweeps_are_as_exact_as_the_energies(text: str) -> None:
     certificate = ed.loads(text).verify()
     assert certificate.ok, str(certificate)
+
+
+@pytest.mark.parametrize("formula", ["mean", "variance", "log_partition"])
+def test_an_energy_beside_a_density_hides_no_error_of_it(formula: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    family("normal", **{formula: getattr(DOMAINS["real"].families[0], formula) * (1.0 + 1e-8)})(monkeypatch)
+    certificate = ed.loads(BESIDE).verify()
+    assert [c.name for c in certificate.checks if not c.ok] == ["density of y against quadrature"], str(certificate)
 
 
 BURIED = "visible x[2] : binary\nparam w[2]\nenergy = sum(w*x) + {} * sum(x^2)"

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 
 import energydsl as ed
 from energydsl.backends.numba import loader as numba_backend
-from tests.generators import models
+from tests.generators import models, windowed
 from tests.standin import cuda, cupy
 
 SETTINGS = {"deadline": None, "derandomize": True, "suppress_health_check": list(HealthCheck)}
@@ -21,6 +21,12 @@ def holds(text: str, backend: str) -> None:
 @settings(max_examples=60, **SETTINGS)
 @given(models())
 def test_generated_models_are_derived_right(text: str) -> None:
+    holds(text, "numpy")
+
+
+@settings(max_examples=15, **SETTINGS)
+@given(windowed())
+def test_generated_models_of_windows_are_derived_right(text: str) -> None:
     holds(text, "numpy")
 
 

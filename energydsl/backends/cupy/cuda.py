@@ -24,13 +24,18 @@ _PART += ", const int* rows, const int* source, const FLOAT* value"
 _STREAM = "word k0, word k1, word block, word sweep, const word* moved, word chain"
 
 
-# The pieces of the CUDA runtime, each below those it calls.
-PIECES = tuple(
-    f"cupy/runtime/{piece}.cu"
-    for piece in (
-        "types", "functions", "truncated", "counts", "stream", "choice", "draws", "updates", "products", "terms", "sparse",
+def _pieces(*names: str) -> tuple[str, ...]:
+    return tuple(f"cupy/runtime/{name}.cu" for name in names)
+
+
+# The pieces of the CUDA runtime, each below those it calls; on the first alone stand the kernels made for one model.
+HEAD = _pieces("types", "functions")
+PIECES = (
+    *HEAD,
+    *_pieces(
+        "truncated", "counts", "stream", "choice", "draws", "updates", "products", "terms", "sparse",
         "panels", "integrals",
-    )
+    ),
 )  # fmt: skip
 # Coefficients of the normal quantile, above and below the line, in its three regions.
 _QUANTILE = {
@@ -59,6 +64,8 @@ _PANEL = {
     "WALL": quadrature.WALL,
     "EXP": quadrature.EXP,
     "LOGISTIC": quadrature.LOGISTIC,
+    "EVEN": quadrature.EVEN,
+    "WHOLE_LINE": quadrature.WHOLE_LINE,
     "HALF_LINE": quadrature.HALF_LINE,
     "BOUNDED": quadrature.BOUNDED,
     "ROW": quadrature.ROW,
@@ -67,10 +74,21 @@ _PANEL = {
 
 
 @lru_cache
-def cuda_source(dtype: DType) -> str:
-    """All kernels for "float32" or "float64", as one text."""
+def cuda_head(dtype: DType) -> str:
+    """What stands before the kernels for "float32" or "float64": numbers, types and functions of a number."""
+    return "\n".join([*_numbers(dtype), "", *map(source_of, HEAD)])
+
+
+@lru_cache
+def cuda_kernels() -> str:
+    """All kernels, as one text to stand below the head."""
     kernels = [text for family in FAMILIES.values() for text in _kernels(family)]
-    return "\n".join([*_numbers(dtype), "", *(source_of(piece) for piece in PIECES), *kernels])
+    return "\n".join([*(source_of(piece) for piece in PIECES if piece not in HEAD), *kernels])
+
+
+def cuda_source(dtype: DType) -> str:
+    """All kernels with what stands before them."""
+    return f"{cuda_head(dtype)}\n{cuda_kernels()}"
 
 
 def _numbers(dtype: DType) -> list[str]:

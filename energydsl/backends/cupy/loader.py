@@ -44,7 +44,10 @@ def _first_line(error: Exception) -> str:
 
 def load(printed: Printed) -> CompiledModule:
     """The module of a generated source, over a runtime that is loaded once."""
-    return cast(CompiledModule, execute(printed.model, runtime(printed.runtime).__dict__))
+    names = runtime(printed.runtime).__dict__
+    if printed.kernels:
+        names = execute(printed.kernels, names).__dict__
+    return cast(CompiledModule, execute(printed.model, names))
 
 
 @lru_cache(maxsize=8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from energydsl.backends.fused_layers import FusedLayers
+from energydsl.backends.cupy.layers import CupyLayers
 from energydsl.backends.numpy.printer import Printer
 from energydsl.backends.runtime_text import cupy_runtime
 
@@ -10,7 +10,7 @@ from energydsl.backends.runtime_text import cupy_runtime
 class CupyPrinter(Printer):
     """The module of a model over the CuPy runtime."""
 
-    layer_printer = FusedLayers
+    layer_printer = CupyLayers
 
     def runtime(self) -> str:
         """The text of the runtime."""

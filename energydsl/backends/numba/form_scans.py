@@ -29,7 +29,8 @@ def kernel_of(scan: FormScan, sample: Scalar, groups: list[int]) -> tuple[str, L
 
 def _kernel(name: str, scan: FormScan, sample: Scalar, groups: list[int]) -> Lines:
     given = _forms(scan)
-    given[len(scan.forms) : len(scan.forms)] = [f"start{g}, at{g}" for g in sorted(set(groups))] if scan.windows else []
+    windows = ["order", *(f"start{g}, at{g}" for g in sorted(set(groups)))] if scan.windows else []
+    given[len(scan.forms) : len(scan.forms)] = windows
     return [
         *([] if scan.windows else [*_change_of(scan, name), "", ""]),
         "@parallel(fastmath=FAST, error_model='numpy')",
@@ -103,7 +104,7 @@ def _change_of(scan: FormScan, name: str) -> Lines:
 
 
 def _windowed(scan: FormScan, sample: Scalar, groups: list[int]) -> Lines:
-    """A unit stands in the entries that its window lists: these alone are read, and changed where it moves."""
+    """The units of `order`: one stands in the entries that its window lists, which alone are read, and changed where it moves."""
     forms = list(scan.forms)
     terms: Lines = []
     for n, term in enumerate(scan.terms):
@@ -127,16 +128,17 @@ def _windowed(scan: FormScan, sample: Scalar, groups: list[int]) -> Lines:
             f"                        u{k}[r, at{group}[n]] += (new - value) * s{k}[n]",
         ]
     return [
-        "    rows, units = x.shape",
+        "    rows = len(x)",
         "    for t in prange(parts):",
         "        for r in range(edge(rows, t, parts), edge(rows, t + 1, parts)):",
-        "            for i in range(units):",
+        "            for k in range(len(order)):",
+        "                i = order[k]",
         "                value, whole = x[r, i], FLOAT(0.0)",
         "                if len(keep) > 0 and keep[r, i]:",
         "                    continue",
         *terms,
         "                eta1 = field[r if len(field) > 1 else 0, i] - whole",
-        f"                new = FLOAT({_value(sample, 'eta1', 'uniform[r, i]')})",
+        f"                new = FLOAT({_value(sample, 'eta1', 'uniform[r, k]')})",
         "                if new != value:",
         "                    x[r, i] = new",
         *steps,

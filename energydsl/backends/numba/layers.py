@@ -1,105 +1,17 @@
-"""The functions of a layer for Numba: the fused text, and scans by running forms in one kernel."""
+"""The functions of a layer for Numba."""
 
 from __future__ import annotations
 
-import math
-
-from energydsl.backends.fused_layers import FusedLayers
 from energydsl.backends.numba.form_scans import kernel_of
-from energydsl.backends.numpy.steps import Steps, align, times
-from energydsl.backends.text import Lines, function, listed
-from energydsl.kernels.program import FormScan, LayerKernels, Section
-from energydsl.model.indices import Index
+from energydsl.backends.running_layers import RunningLayers
+from energydsl.backends.text import Lines
+from energydsl.domains.scalar import Scalar
+from energydsl.kernels.program import FormScan
 
 
-class NumbaLayers(FusedLayers):
-    """Prints what differs from the fused text; `kernels` collects those that are compiled for the model, by name."""
+class NumbaLayers(RunningLayers):
+    """The shared text, with kernels of Numba."""
 
-    def __init__(self, steps: Steps):
-        super().__init__(steps)
-        self.kernels: dict[str, Lines] = {}
-
-    def scan_of(self, layer: LayerKernels) -> Lines:
-        """The scan of a layer: one kernel call where running forms are all that it needs."""
-        scan = layer.scan
-        assert scan is not None
-        if scan.running is None:
-            return super().scan_of(layer)
-        name, running = layer.layer, scan.running
-        shapes = [self.steps.program.shapes[form] for form in running.forms]
-        patterns = list(dict.fromkeys(shapes))
-        groups = [patterns.index(shape) for shape in shapes]
-        kernel, text = kernel_of(running, scan.formula, groups)
-        self.kernels[kernel] = text
-        factors = ", ".join(f's.beta * s.weights["{t.label}"] * {t.coefficient!r}' for t in running.terms)
-        steps, tables = self._windows(layer, running, groups) if running.windows else self._slopes(layer, running)
-        forms = [f'x["{form}"], ' for form in running.forms]
-        arrays = []
-        for n, term in enumerate(running.terms):
-            shape = self.steps.program.shapes[term.forms[0]]
-            for k, section in enumerate(term.arrays):
-                letters = tuple(section.sizes)
-                steps += self._table(f"array{n}_{k}", (section,), letters, shape, 0)
-                arrays.append(f"array{n}_{k}")
-        given = ", ".join([f"({''.join(forms)})", *tables, *arrays])
-        body = [
-            "    x = with_forms(p, x, s, w)",
-            *steps,
-            f"    eta1 = plain_{layer.fields[0].name}__{name}(p, x, s, w)",
-            f'    uniform = fill(random, w("u:{name}", (rows(x), {listed(scan.shape)})))',
-            f'    scan_forms({kernel}, x["{name}"], eta1, uniform, keep, ({factors},), {given})',
-        ]
-        doc = f"Draw the units of `{name}` one after the other, into x, but for entries that `keep` marks."
-        plain = self.field(layer, layer.fields[0], f"plain_{layer.fields[0].name}__{name}")
-        return [*plain, *function(f"scan__{name}", "p, x, s, random, w, keep=None", doc, body)]
-
-    def _slopes(self, layer: LayerKernels, running: FormScan) -> tuple[Lines, list[str]]:
-        """Matrices of what the entries of every form gain by each unit."""
-        assert layer.scan is not None
-        steps: Lines = []
-        for number, (form, sections) in enumerate(running.slopes.items()):
-            axes = (*layer.scan.site, *self.steps.program.forms[form].letters)
-            shape = (*layer.shape, *self.steps.program.shapes[form])
-            steps += self._table(f"slopes{number}", sections, axes, shape, math.prod(layer.shape))
-        return steps, [f"slopes{k}" for k in range(len(running.slopes))]
-
-    def _windows(self, layer: LayerKernels, running: FormScan, groups: list[int]) -> tuple[Lines, list[str]]:
-        """The patterns of all windows, found once, and their values."""
-        program, steps = self.steps.program, []
-        names, values = [], []
-        for group in sorted(set(groups)):
-            inside = [f for f, g in zip(running.forms, groups, strict=True) if g == group]
-            shown = []
-            for form in inside:
-                entry = tuple(map(Index.of, program.forms[form].letters))
-                places = (
-                    self.steps.places(
-                        w.section, ((w.unit, layer.shape, w.flat), (entry, program.shapes[form], False)), w.predicates
-                    )
-                    for w in running.windows[form]
-                )
-                shown.append(f"({''.join(f'{p}, ' for p in places)})")
-            sizes = f"{math.prod(layer.shape)}, {math.prod(program.shapes[inside[0]])}"
-            table = self.steps.constant(f"Windows(({''.join(f'{s}, ' for s in shown)}), {sizes})", "WINDOWS")
-            names += [f"{table}.start", f"{table}.at"]
-            for number, form in enumerate(inside):
-                parts = []
-                for window in running.windows[form]:
-                    lines, value = self.steps.value(window.section, {})
-                    steps += lines
-                    letters = tuple(window.section.sizes)
-                    parts.append(align(times(value, window.section, ""), window.section.letters, letters))
-                values.append((form, f"{table}.values({number}, {', '.join(parts)})"))
-        order = dict(values)
-        return steps, [*names, *(order[form] for form in running.forms)]
-
-    def _table(
-        self, out: str, sections: tuple[Section, ...], letters: tuple[str, ...], shape: tuple[int, ...], rows: int
-    ) -> Lines:
-        """Parameters over some axes as a matrix of so many rows; as a vector where they are 0."""
-        lines, parts = [], []
-        for section in sections:
-            steps, value = self.steps.value(section, {})
-            lines += steps
-            parts.append(align(times(value, section, ""), section.letters, letters))
-        return [*lines, f"    {out} = table({' + '.join(parts)}, {shape!r}, {rows})"]
+    def kernel_of(self, scan: FormScan, sample: Scalar, groups: list[int]) -> tuple[str, Lines]:
+        """The kernel of a scan for Numba."""
+        return kernel_of(scan, sample, groups)

@@ -57,7 +57,7 @@ def runtime(text: str) -> ModuleType:
 
 @lru_cache(maxsize=8)
 def _runtime(text: str) -> ModuleType:
-    started = _start_threads()
+    started = start_threads()
     name = f"energydsl_runtime_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     module = _as_module(name, text)
     if started != os.getpid():
@@ -77,7 +77,7 @@ def _as_module(name: str, text: str) -> ModuleType:
 
 
 @lru_cache(maxsize=1)
-def _start_threads() -> int:
+def start_threads() -> int:
     """The process that has Numba's threads, which wait for work awake for microseconds only.
 
     On a shared machine, who spins keeps others from their work. GNU's OpenMP library reads this when it is loaded and never again, so the variable is there for that moment alone.

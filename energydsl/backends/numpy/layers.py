@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from energydsl.backends.numpy.formulas import InPlace, assignment, expression
 from energydsl.backends.numpy.steps import Steps, align, times
 from energydsl.backends.text import Lines, comment, function, listed
-from energydsl.domains.density import SHAPES, Density, bounds_of
+from energydsl.domains.density import SHAPES, TABULATED, Density, bounds_of
 from energydsl.domains.mapped import PLACES
-from energydsl.kernels.program import BATCH, Draw, Kernel, LayerKernels, Moments, Scan, Section
+from energydsl.kernels.program import BATCH, Block, Draw, Kernel, LayerKernels, Moments, Scan, Section, Standing
 
 
 class LayerPrinter:
-    """What prints the functions of a layer."""
+    """What prints the functions of a layer.
+
+    kernels: those that are made for the functions of the model, by name; NumPy has none.
+    """
 
     def __init__(self, steps: Steps):
         self.steps = steps
+        self.kernels: dict[str, Lines] = {}
 
     def layer(self, layer: LayerKernels) -> Lines:
         """All functions of a layer."""
@@ -26,8 +32,9 @@ class LayerPrinter:
         lines: Lines = ["", "", f"# {comment(layer.equation)}", f"# from {comment(layer.origin)}"]
         if layer.family.density:
             lines += self.density(layer, layer.family.density)
+        lines += self.block(layer, layer.block) if layer.block else []
         for kernel in layer.fields:
-            lines += self.field_by_unit(layer, kernel) if layer.by_unit else self.field(layer, kernel)
+            lines += self.whole_field(layer, kernel)
         for kernel in layer.scan.fields if layer.scan else ():
             lines += self.unit_field(layer, kernel)
         if layer.fields:
@@ -51,7 +58,12 @@ class LayerPrinter:
         """The statistics of a layer without a closed form, in numbers."""
         given = density_arguments(density, layer.low, layer.high)
         text = ", ".join(re.sub(r"\binf\b", "math.inf", repr(g)) for g in given)
-        return [f"DENSITY__{layer.layer} = Density({text})"]
+        moved = (
+            f".standardised{density.standard.powers, density.standard.location, density.standard.scale!r}"
+            if density.standard
+            else ""
+        )
+        return [f"DENSITY__{layer.layer} = Density({text}){moved}"]
 
     def field(self, layer: LayerKernels, kernel: Kernel, name: str = "") -> Lines:
         """eta of a layer. Linear fields are held in the workspace; others stay small where they do not vary."""
@@ -70,6 +82,82 @@ class LayerPrinter:
             body.append("    eta[...] = 0.0" if held else "    eta = np.zeros((), DTYPE)")
         body += self.at_beta(layer, kernel)
         name = name or f"{kernel.name}__{layer.layer}"
+        return function(name, "p, x, s, w", comment(kernel.equation), body)
+
+    def whole_field(self, layer: LayerKernels, kernel: Kernel) -> Lines:
+        """eta of all units of a layer; one by one, or a block at a time, where inner forms hold them."""
+        if layer.block:
+            return self.field_by_colour(layer, kernel)
+        return self.field_by_unit(layer, kernel) if layer.by_unit else self.field(layer, kernel)
+
+    def block(self, layer: LayerKernels, block: Block) -> Lines:
+        """The terms of several units that hold a layer, its blocks, and eta of the units of one."""
+        name, (kernel,) = layer.layer, layer.fields
+        points = repr(block.points) if block.points else f"np.eye({layer.states}, dtype=DTYPE)"
+        places = (f"({t.kernel.shape!r}, {self.standing(t.standing, layer)}), " for t in block.terms)
+        forms = {
+            f: [f", {x.extent!r}, {self.standing(x.standing, layer)}"] * bool(x.standing)
+            for f, x in block.forms.items()
+        }
+        if layer.states:
+            energies = "np.stack([np.zeros_like(energies[0]), *energies], axis=-1)"
+        else:
+            energies = f"energies[0] / {block.points[1] - block.points[0]!r}"
+        plain = f"plain_{kernel.name}__{name}(p, x, s, w)"
+        states = layer.field_shape[len(layer.shape) :]
+        body = [
+            f"    energies = BLOCK__{name}.fields(p, x, s, w, colour)",
+            f"    plain = at_units({plain}, UNITS__{name}[colour], {layer.shape!r}, {states!r})",
+            f"    return plain + s.beta * {energies}",
+        ]
+        doc = f"{comment(kernel.equation)}, of the units of a colour; x: a state with its forms."
+        return [
+            *self.terms(name, block),
+            "",
+            "",
+            f"BLOCK__{name} = Block({name!r}, UNITS__{name}, {layer.shape!r}, {points}, {block.reads!r}, terms__{name}, "
+            f"({''.join(places)}), {{",
+            *(f"    {f!r}: BlockForm({form_function(f)}{''.join(standing)})," for f, standing in forms.items()),
+            "})",
+            *self.plain_field(layer),
+            *function(f"block_{kernel.name}__{name}", "p, x, s, w, colour", doc, body),
+        ]
+
+    def terms(self, name: str, block: Block) -> Lines:
+        """The terms of functions of several units that hold a layer, at every place."""
+        body: Lines = []
+        for number, term in enumerate(block.terms):
+            (section,) = term.kernel.sections
+            steps, value = self.steps.value(section, {})
+            value = times(value, section, f's.weights["{section.label}"]')
+            value = align(value, section.letters, (BATCH, *term.kernel.letters))
+            shape = listed(("rows(x)", *term.kernel.shape))
+            body += [*steps, f"    term{number} = np.broadcast_to({value}, ({shape})).reshape(rows(x), -1)"]
+        found = "".join(f"term{number}, " for number in range(len(block.terms)))
+        doc = f"The terms of functions of several units that hold `{name}`, by places."
+        return function(f"terms__{name}", "p, x, s, w", doc, [*body, f"    return ({found})"])
+
+    def plain_field(self, layer: LayerKernels) -> Lines:
+        """eta without the terms of inner forms."""
+        (kernel,) = layer.fields
+        return self.field(layer, replace(kernel, held=kernel.batched), f"plain_{kernel.name}__{layer.layer}")
+
+    def standing(self, entries: Iterable[Standing], layer: LayerKernels) -> str:
+        """Where units of a layer stand, as a tuple of units and whether they count."""
+        found = (self.steps.places(e.sizes, ((e.unit, layer.shape, e.flat),), e.predicates) for e in entries)
+        return self.steps.constant(f"({''.join(f'{places}, ' for places in found)})", "STANDING")
+
+    @staticmethod
+    def field_by_colour(layer: LayerKernels, kernel: Kernel) -> Lines:
+        """eta of a layer that inner forms hold: that of every colour in turn."""
+        name, states = f"{kernel.name}__{layer.layer}", layer.field_shape[len(layer.shape) :]
+        body = [
+            "    x = with_forms(p, x, s, w)",
+            f'    eta = w("whole {kernel.name}:{layer.layer}", (rows(x), {listed((math.prod(layer.shape), *states))}))',
+            f"    for colour, units in enumerate(UNITS__{layer.layer}):",
+            f"        eta[:, units] = block_{name}(p, x, s, w, colour)",
+            f"    return eta.reshape(rows(x), {listed(kernel.shape)})",
+        ]
         return function(name, "p, x, s, w", comment(kernel.equation), body)
 
     @staticmethod
@@ -108,6 +196,8 @@ class LayerPrinter:
     @staticmethod
     def at_beta(layer: LayerKernels, kernel: Kernel) -> Lines:
         """A field times beta, and what is added to it from outside."""
+        if kernel.plain:
+            return ["    return eta"]
         scale, number = _scale(kernel), layer.etas.index(kernel.name)
         if not kernel.held:
             return [
@@ -141,6 +231,13 @@ class LayerPrinter:
             body.append(f"    whole = np.zeros((rows(x), {listed(layer.field_shape)}), DTYPE)")
             body += steps + self.steps.scatter(section, (BATCH, *kernel.letters), kernel.shape, "whole", value)
             body.append(f"    eta += whole[:, {at}]")
+        if kernel.plain:
+            return function(
+                f"unit_{kernel.name}__{layer.layer}",
+                f"p, x, s, w, {at}",
+                comment(kernel.equation),
+                [*body, "    return eta"],
+            )
         external = f's.external["{layer.layer}"][{number}]'
         if sites:
             external = f"np.broadcast_to({external}, (rows(x), *{layer.field_shape!r}))[:, {at}]"
@@ -176,6 +273,9 @@ class LayerPrinter:
     def sample(self, layer: LayerKernels) -> Lines:
         """A draw of a layer, or of a colour of it, from the state."""
         name, etas = layer.layer, layer.etas
+        if layer.block:
+            uniform = f'fill(random, w(f"u{{colour}}:{name}", (rows(x), len(units))))'
+            return self.draw(layer.draw) + self.sample_block(layer, f"draw__{name}(eta1, {uniform}, new, w)")
         body = [
             f"    {', '.join(etas)}, = fields__{name}(p, x, s, w)",
             "    if means is not None:",
@@ -188,6 +288,20 @@ class LayerPrinter:
         else:
             body.append(f'    draw__{name}({", ".join(etas)}, {uniform_numbers(layer, "rows(x)")}, x["{name}"], w)')
         return self.draw(layer.draw) + sample_function(name, body)
+
+    def sample_block(self, layer: LayerKernels, draw: str) -> Lines:
+        """A draw of a colour of a layer that inner forms hold, from the state and its forms, which change with it."""
+        name = layer.layer
+        body = [
+            "    x = with_forms(p, x, s, w)",
+            "    if means is not None:",
+            f"        means__{name}(p, x, s, w, means)",
+            f"    eta1 = block_eta1__{name}(p, x, s, w, colour)",
+            *self.units(layer),
+            f"    {draw}",
+            f"    BLOCK__{name}.put(p, x, s, w, colour, new)",
+        ]
+        return sample_function(name, body, "colour=0")
 
     @staticmethod
     def units(layer: LayerKernels) -> Lines:
@@ -261,14 +375,16 @@ class LayerPrinter:
 
     def split_fields(self, layer: LayerKernels) -> Lines:
         """The fields as they are, and nothing that is the same for all chains."""
-        zeros = ", ".join("0.0" for _ in layer.etas)
+        natural = len(layer.etas) - sum(kernel.plain for kernel in layer.fields)
+        zeros = ", ".join(["0.0"] * natural)
         return split_function(layer.layer, [f"    return fields__{layer.layer}(p, x, s, w), ({zeros},)"])
 
 
 def density_arguments(density: Density, low: float, high: float) -> list[Any]:
     """The statistics of a density in numbers, as the runtime's `Density` takes them; low, high: the bounds of the domain."""
+    functions = (*SHAPES, *TABULATED)
     rows = [
-        (number, SHAPES.index(f.function), int(f.power), int(f.inner), *bounds_of(f), *f.polynomial)
+        (number, functions.index(f.function), _number(f.power), int(f.inner), *bounds_of(f), *f.polynomial)
         for number, statistic in enumerate(density.statistics)
         for f in statistic
     ]
@@ -278,6 +394,11 @@ def density_arguments(density: Density, low: float, high: float) -> list[Any]:
         tails = [(t.side, t.growth, t.degree, t.statistic, t.factor, int(t.exact)) for t in density.tails]
         given += [PLACES.index(density.place), tails, density.shift]
     return given
+
+
+def _number(power: float) -> float:
+    """A power, a natural one as a whole number."""
+    return int(power) if power == int(power) else power
 
 
 def _scale(kernel: Kernel) -> str:
@@ -312,10 +433,15 @@ def put_units(layer: LayerKernels) -> str:
     return f'    x["{layer.layer}"].reshape(rows(x), -1{_inner(layer)})[:, units] = new'
 
 
-def sample_function(name: str, body: Lines) -> Lines:
+def sample_function(name: str, body: Lines, colour: str = "colour=None") -> Lines:
     """The function that draws a layer from the state."""
     doc = f"Draw `{name}` given all other layers, into x; and its moments into `means` if that is given."
-    return function(f"sample__{name}", "p, x, s, random, w, colour=None, means=None", doc, body)
+    return function(f"sample__{name}", f"p, x, s, random, w, {colour}, means=None", doc, body)
+
+
+def form_function(name: str) -> str:
+    """The name of the function that makes an inner form."""
+    return name.replace(" ", "__")
 
 
 def split_function(name: str, body: Lines) -> Lines:

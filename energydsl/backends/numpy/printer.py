@@ -6,7 +6,7 @@ enters it but identifiers (as dictionary keys, function names and comments) and 
 
 from __future__ import annotations
 
-from energydsl.backends.numpy.layers import LayerPrinter
+from energydsl.backends.numpy.layers import LayerPrinter, form_function
 from energydsl.backends.numpy.steps import Steps, align, times
 from energydsl.backends.runtime_text import numpy_runtime
 from energydsl.backends.text import Lines, Printed, comment, function, listed, packed
@@ -27,8 +27,10 @@ class Printer:
         self.layers = self.layer_printer(self.steps)
 
     def module(self) -> Printed:
-        """The text of the runtime and of the model."""
-        return Printed(self.runtime(), self.model())
+        """The text of the runtime, of kernels for the functions of this model, and of the model."""
+        model = self.model()
+        kernels = "\n\n\n".join("\n".join(text) for text in self.layers.kernels.values())
+        return Printed(self.runtime(), model, kernels)
 
     def runtime(self) -> str:
         """The text of the runtime."""
@@ -67,17 +69,22 @@ class Printer:
 
     def forms(self) -> Lines:
         """The inner forms of a state."""
+        lines: Lines = []
         body = ['    if "form 1" in x:', "        return x", "    x = dict(x)"]
         for name, kernel in self.program.forms.items():
-            letters = (BATCH, *kernel.letters)
-            shape = ", ".join(["rows(x)", *map(str, kernel.shape)])
-            body.append(f"    form = np.zeros(({shape},), DTYPE)")
-            for section in kernel.sections:
-                steps, value = self.steps.value(section, {})
-                body += [*steps, f"    form += {align(times(value, section, ''), section.letters, letters)}"]
-            body.append(f'    x["{name}"] = form')
+            lines += self.form(kernel)
+            body.append(f'    x["{name}"] = {form_function(name)}(p, x, s, w)')
         doc = "A state with the inner forms beside it, made anew where they are not there; its arrays are those of x."
-        return function("with_forms", "p, x, s, w", doc, [*body, "    return x"])
+        return [*lines, *function("with_forms", "p, x, s, w", doc, [*body, "    return x"])]
+
+    def form(self, kernel: Kernel) -> Lines:
+        """The values of an inner form."""
+        letters = (BATCH, *kernel.letters)
+        body = [f"    form = np.zeros(({listed(('rows(x)', *kernel.shape))}), DTYPE)"]
+        for section in kernel.sections:
+            steps, value = self.steps.value(section, {})
+            body += [*steps, f"    form += {align(times(value, section, ''), section.letters, letters)}"]
+        return function(form_function(kernel.name), "p, x, s, w", "An inner form.", [*body, "    return form"])
 
     def energy(self, kernel: Kernel) -> Lines:
         """The energy by term."""

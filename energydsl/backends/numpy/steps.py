@@ -213,17 +213,16 @@ class Steps:
 
     def places(
         self,
-        section: Section,
+        sizes: Mapping[str, tuple[int, int]],
         arrays: Iterable[tuple[tuple[Index, ...], tuple[int, ...], bool]],
         predicates: Iterable[Predicate],
     ) -> str:
         """Flat places in arrays (indices, shape, whether one index is over all axes) and whether predicates hold, as a tuple.
 
-        All at every value of the letters of a section.
+        All at every value of the letters of `sizes`.
         """
-        letters = list(section.sizes)
-        grids = {x: grid(x, k, len(letters), section) for k, x in enumerate(letters)}
-        extent = tuple(high - low for low, high in section.sizes.values())
+        grids = {x: f"axis({low}, {high}, {k}, {len(sizes)})" for k, (x, (low, high)) in enumerate(sizes.items())}
+        extent = tuple(high - low for low, high in sizes.values())
         found = []
         for indices, shape, flat in arrays:
             text = "0"
@@ -231,7 +230,7 @@ class Steps:
                 text = f"({text}) * {size} + {self.index(index, grids)}"
             found.append(text)
         found.append(" & ".join(f"({self.predicate(p, grids)})" for p in predicates) or "True")
-        return f"({', '.join(f'np.broadcast_to({text}, {extent!r})' for text in found)})"
+        return f"({', '.join(f'np.broadcast_to(np.asarray({text}), {extent!r})' for text in found)})"
 
     def mask(self, predicate: Predicate, letters: Letters, section: Section, fixed: Fixed) -> str:
         """1 where a predicate holds, else 0."""

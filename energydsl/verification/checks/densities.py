@@ -62,8 +62,11 @@ def _formulas(case: Listed, name: str, row: int) -> _Formulas:
 
     kernels = case.engine.kernels.layers[name]
     place = case.rules[name][0][:1]
-    at_place = [case.host(t)[0] for t in statistics(case.engine, name, case.engine.device(place))]
-    first = np.asarray(sum(case.host(e).ravel() * t for e, t in zip(eta, at_place, strict=True)))
+    density = case.derived.conditionals[name].distribution.density
+    count = len(density.statistics) if density else len(eta)
+    moved = [e.reshape(-1) for e in eta[count:]]
+    at_place = [case.host(t) for t in statistics(case.engine, name, case.engine.device(place), *moved)]
+    first = np.asarray(sum(case.host(e).ravel() * t for e, t in zip(eta[:count], at_place, strict=True)))
     return _Formulas(
         row,
         values(kernels.log_partition),

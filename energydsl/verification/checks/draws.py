@@ -48,7 +48,7 @@ def _error(case: Listed, row: int, one: Arrays, part: BlockPart) -> float:
     drawn = _drawn(case, one, part, uniform)
     family, units = case.derived.conditionals[part.layer].distribution, case.units_of(part)
     heavy = family.density is not None and family.density.heavy
-    seen = np.log(np.where(drawn > 0.0, drawn, 1.0)) if heavy else drawn
+    seen = np.arcsinh(drawn) if heavy else drawn
     mean = np.tensordot(weight, seen, 1)
     variance = np.tensordot(weight, (seen - mean) ** 2, 1)
     # The units of a scan are drawn in turn, so only the first is drawn given the others as they were.
@@ -63,7 +63,7 @@ def _error(case: Listed, row: int, one: Arrays, part: BlockPart) -> float:
 
 
 def _moments(case: Listed, row: int, one: Arrays, name: str, heavy: bool) -> tuple[Array, Array]:
-    """Mean and variance of every unit at a state, (units,); of its logarithm by the oracle where it need not have any itself."""
+    """Mean and variance of every unit at a state, (units,); of its inverse hyperbolic sine by the oracle where it need not have any itself."""
     if not heavy:
         mean, variance = (
             case.host(moment(case.params, one, name, **case.scalars))[0]
@@ -75,8 +75,8 @@ def _moments(case: Listed, row: int, one: Arrays, name: str, heavy: bool) -> tup
     for unit in range(case.model.layers[name].size):
         logits = weights - case.along(name, unit, row, places)
         p = np.exp(logits - np.logaddexp.reduce(logits))
-        mean = p @ np.log(places)
-        found.append((mean, p @ (np.log(places) - mean) ** 2))
+        mean = p @ np.arcsinh(places)
+        found.append((mean, p @ (np.arcsinh(places) - mean) ** 2))
     means, variances = np.array(found).T.reshape(2, *case.model.layers[name].shape)
     return means, variances
 

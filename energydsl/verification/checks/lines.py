@@ -88,7 +88,7 @@ def _gap_of_masses(case: Listed, name: str, unit: int, row: int, y: Array, scale
     nodes, weights = np.polynomial.legendre.leggauss(_COUNT)
     worst = 0.0
     for k, (low, high) in enumerate(itertools.pairwise(y)):
-        ends = [low, *(c for c in sorted(case.oracle.kinks()) if low < c < high), high]
+        ends = [low, *(c for c in sorted(case.kinks) if low < c < high), high]
         mass = 0.0
         for a, b in itertools.pairwise(ends):
             depth = case.along(name, unit, row, 0.5 * (a + b) + 0.5 * (b - a) * nodes)

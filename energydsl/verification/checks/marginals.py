@@ -61,7 +61,7 @@ def _summed_out(case: Case, auxiliary: Auxiliary, x: Arrays) -> tuple[Array, Arr
                 places = unit_values(layer)
                 weights = np.zeros(len(places))
             else:
-                places, weights = quadrature(layer, case.oracle.kinks(), change)
+                places, weights = quadrature(layer, case.kinks, change)
             total = total - np.logaddexp.reduce(weights - change(places), axis=1)
     return total, apart
 

@@ -11,6 +11,7 @@ __device__ inline FLOAT unit_abs(FLOAT x) { return fabs(x); }
 __device__ inline FLOAT unit_sin(FLOAT x) { return sin(x); }
 __device__ inline FLOAT unit_cos(FLOAT x) { return cos(x); }
 __device__ inline FLOAT unit_lgamma(FLOAT x) { return lgamma(x); }
+__device__ inline FLOAT unit_raised(FLOAT x, FLOAT exponent) { return pow(x, exponent); }
 __device__ inline FLOAT unit_step(FLOAT x) { return x > FLOAT(0) ? FLOAT(1) : FLOAT(0); }
 
 // The root of 2 pi.

@@ -14,7 +14,8 @@ import numpy
 # The precision of the module, a scalar type of NumPy; and how float32 products are rounded.
 FLOAT: Any = numpy.float32
 PRECISION = "full"
-# The text of all kernels of the device.
+# The text of all kernels of the device, and what of it kernels made for one model stand on.
 CUDA_SOURCE = ""
+CUDA_HEAD = ""
 # Families with one field a value, whose values are no indicators.
 TABLES: Sequence[str] = ()

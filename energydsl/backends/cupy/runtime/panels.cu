@@ -22,6 +22,7 @@ struct Density {
       case 7: return exp(y);
       case PANEL_BUMP:
       case PANEL_WALL: return exp(fmin(y, PANEL_HIGH));
+      case PANEL_EVEN: return fabs(y) + 2 * (log1p(exp(-fabs(y))) - log(2.0));
       case PANEL_LOGISTIC: return fmin(y, 0.0) - log1p(exp(-fabs(y)));
     }
     return y;
@@ -31,12 +32,14 @@ struct Density {
   __device__ bool moved() const { return mapping[0] != 0; }
   __device__ double unit(double y) const {
     if (mapping[0] == PANEL_HALF_LINE) return exp(fmin(y, PANEL_HIGH));
+    if (mapping[0] == PANEL_WHOLE_LINE) return sinh(fmin(fmax(y, -PANEL_HIGH), PANEL_HIGH));
     if (mapping[0] != PANEL_BOUNDED) return y;
     double t = exp(-fabs(y));
     return mapping[1] + mapping[2] * (y < 0 ? t : 1.0) / (1 + t);
   }
   __device__ double log_slope(double y) const {
     if (mapping[0] == PANEL_HALF_LINE) return mapping[3] * y;
+    if (mapping[0] == PANEL_WHOLE_LINE) return 0.5 * mapping[3] * shape(PANEL_EVEN, 2 * y);
     return mapping[0] == PANEL_BOUNDED ? shape(PANEL_LOGISTIC, y) + shape(PANEL_LOGISTIC, -y) : 0.0;
   }
   __device__ double shifts() const {
@@ -109,6 +112,10 @@ struct Density {
     double local = nearest(left, right), found = mapping[0] == PANEL_BOUNDED ? 2 * local : 0.0;
     double ends[2] = {unit(left), unit(right)}, x_speed = mapping[0] == PANEL_BOUNDED ? mapping[2] * local : ends[1];
     double f = 1, df = 0, ddf = 0;
+    if (mapping[0] == PANEL_WHOLE_LINE) {
+      found = fabs(mapping[3]) * 4 * nearest(2 * left, 2 * right);
+      x_speed = cosh(fmin(fmax(fabs(left), fabs(right)), PANEL_HIGH));
+    }
     rate = found > PANEL_LOW ? 1 : 0;
     for (int r = 0; r < row_count; ++r) {
       const double* row = rows + r * row_size;

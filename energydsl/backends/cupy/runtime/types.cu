@@ -8,3 +8,17 @@ typedef unsigned long long wide;
 typedef long long place;
 
 #define WORDS (SINGLE ? 4 : 2)
+
+// The sum of what the threads of a block hold; every thread gets it. Blocks have 256 threads.
+__device__ inline double block_sum(double value) {
+  __shared__ double part[256];
+  part[threadIdx.x] = value;
+  __syncthreads();
+  for (int half = 128; half > 0; half /= 2) {
+    if (threadIdx.x < half) part[threadIdx.x] += part[threadIdx.x + half];
+    __syncthreads();
+  }
+  double total = part[0];
+  __syncthreads();
+  return total;
+}

@@ -1,19 +1,5 @@
 // --- sums over units
 
-// The sum of what the threads of a block hold; every thread gets it. Blocks have 256 threads.
-__device__ inline double block_sum(double value) {
-  __shared__ double part[256];
-  part[threadIdx.x] = value;
-  __syncthreads();
-  for (int half = 128; half > 0; half /= 2) {
-    if (threadIdx.x < half) part[threadIdx.x] += part[threadIdx.x + half];
-    __syncthreads();
-  }
-  double total = part[0];
-  __syncthreads();
-  return total;
-}
-
 // What a log-partition gains from the fields `before` to the fields `after`, summed over units: a block a chain.
 template <class Family>
 __device__ inline void gain(const Fields& before, const Fields& after, FLOAT scale2, FLOAT scale2_after,

@@ -69,6 +69,11 @@ def unpack(text: str, shape: tuple[int, ...]) -> DeviceArray:
     return np.asarray(packed.reshape(shape).astype(numpy.int64))
 
 
+def in_cache(chains: int, entries: int) -> list[slice]:
+    """All chains at once."""
+    return [slice(0, chains)]
+
+
 def by_colour(colours: DeviceArray) -> list[DeviceArray]:
     """The units of each colour, in order; colours: (units,), numbers from 0 on without a gap."""
     flat = host(colours)

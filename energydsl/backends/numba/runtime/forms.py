@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -29,18 +30,39 @@ class Windows:
     """
 
     def __init__(self, forms: tuple[tuple[tuple[Array, Array, Array], ...], ...], units: int, entries: int):
+        self.forms, self.units, self.entries = forms, units, entries
         self.keep = [[np.asarray(keep).ravel() for _, _, keep in places] for places in forms]
-        keys = [
-            np.concatenate(
-                [(unit.astype(np.int64) * entries + entry).ravel()[keep.ravel()] for unit, entry, keep in places]
-            )
-            for places in forms
-        ]
-        every = np.unique(np.concatenate(keys))
-        self.start = np.searchsorted(every // entries, np.arange(units + 1))
-        self.at = every % entries
         self.shapes = [[unit.shape for unit, _, _ in places] for places in forms]
-        self.places = [np.searchsorted(every, key) for key in keys]
+
+    @functools.cached_property
+    def keys(self) -> list[Array]:
+        """For each form, the pairs of units and entries at all its places, as numbers in the order of `at`."""
+        return [
+            np.concatenate(
+                [(unit.astype(np.int64) * self.entries + entry).ravel()[keep.ravel()] for unit, entry, keep in places]
+            )
+            for places in self.forms
+        ]
+
+    @functools.cached_property
+    def pairs(self) -> Array:
+        """All pairs, in order."""
+        return np.unique(np.concatenate(self.keys))
+
+    @functools.cached_property
+    def start(self) -> Array:
+        """Where the entries of each unit begin."""
+        return np.searchsorted(self.pairs // self.entries, np.arange(self.units + 1))
+
+    @functools.cached_property
+    def at(self) -> Array:
+        """The entries of every unit."""
+        return self.pairs % self.entries
+
+    @functools.cached_property
+    def places(self) -> list[Array]:
+        """For each form, the number of the pair at each of its places."""
+        return [np.searchsorted(self.pairs, key) for key in self.keys]
 
     def values(self, number: int, *values: Any) -> Array:
         """What entries gain, in the order of `at`, for one of the forms; values: of each of its places."""

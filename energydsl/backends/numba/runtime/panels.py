@@ -14,6 +14,7 @@ from energydsl.backends.numpy.runtime.arrays import Array
 from energydsl.backends.numpy.runtime.quadrature import (
     BOUNDED,
     BUMP,
+    EVEN,
     EXP,
     HALF_LINE,
     LOGISTIC,
@@ -30,6 +31,7 @@ from energydsl.backends.numpy.runtime.quadrature import (
     PANEL_WILD,
     ROW,
     WALL,
+    WHOLE_LINE,
 )
 
 
@@ -52,6 +54,8 @@ def unit_shape(function: int, y: float) -> float:
         return math.exp(y)
     if function == LOGISTIC:
         return min(y, 0.0) - math.log1p(math.exp(-abs(y)))
+    if function == EVEN:
+        return abs(y) + 2.0 * (math.log1p(math.exp(-abs(y))) - math.log(2.0))
     return math.exp(min(y, PANEL_HIGH)) if function >= BUMP else y
 
 
@@ -60,6 +64,8 @@ def unit_place(place: Array, y: float) -> float:
     """The unit at a value of the variable of integration."""
     if place[0] == HALF_LINE:
         return math.exp(min(y, PANEL_HIGH))
+    if place[0] == WHOLE_LINE:
+        return math.sinh(min(max(y, -PANEL_HIGH), PANEL_HIGH))
     if place[0] == BOUNDED:
         t = math.exp(-abs(y))
         return float(place[1] + place[2] * (t if y < 0.0 else 1.0) / (1.0 + t))
@@ -71,6 +77,8 @@ def unit_slope(place: Array, y: float) -> float:
     """log dx/dy, without its shift."""
     if place[0] == HALF_LINE:
         return float(place[3] * y)
+    if place[0] == WHOLE_LINE:
+        return float(place[3] * 0.5 * unit_shape(EVEN, 2.0 * y))
     return unit_shape(LOGISTIC, y) + unit_shape(LOGISTIC, -y) if place[0] == BOUNDED else 0.0
 
 
@@ -154,9 +162,13 @@ def unit_bent(eta: Array, rows: Array, place: Array, left: float, right: float) 
     """`unit_bound` where the unit is not the variable of integration, by the rules of the product and of the chain."""
     local = unit_near(left, right)
     found = 2.0 * local if place[0] == BOUNDED else 0.0
+    if place[0] == WHOLE_LINE:
+        found = abs(place[3]) * 4.0 * unit_near(2.0 * left, 2.0 * right)
     rate = 1.0 if found > PANEL_LOW else 0.0
     x_left, x_right = unit_place(place, left), unit_place(place, right)
     x_speed = place[2] * local if place[0] == BOUNDED else x_right
+    if place[0] == WHOLE_LINE:
+        x_speed = math.cosh(min(max(abs(left), abs(right)), PANEL_HIGH))
     f, df, ddf = 1.0, 0.0, 0.0
     for r in range(len(rows)):
         a, b, speed, bend = (left, right, 1.0, 0.0) if rows[r, 3] else (x_left, x_right, x_speed, x_speed)

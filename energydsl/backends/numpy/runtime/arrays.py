@@ -89,6 +89,12 @@ def by_colour(colours: Array) -> list[Array]:
     return [np.flatnonzero(colours == k) for k in range(colours.max() + 1)]
 
 
+def in_cache(chains: int, entries: int) -> list[slice]:
+    """All chains in pieces so small that arrays over them of so many entries stay in the cache."""
+    step = max(1, 131072 // max(1, entries))
+    return [slice(start, start + step) for start in range(0, chains, step)]
+
+
 class Scatter:
     """Adds columns of values to the columns of an output that `index` names; several may go to one.
 

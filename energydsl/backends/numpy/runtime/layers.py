@@ -135,9 +135,10 @@ def at_units(eta: Array, units: Array, shape: tuple[int, ...], states: tuple[int
 
 
 def moved(etas: Sequence[Array], at: Tempering) -> list[Array]:
-    """scale * eta + offset for each natural parameter; at: scale, and an offset for each."""
+    """scale * eta + offset for each natural parameter; at: scale, and an offset for each. What comes after them stays as it is."""
     scale, offsets = at
-    return [scale * eta + offset for eta, offset in zip(etas, offsets, strict=True)]
+    found = [scale * eta + offset for eta, offset in zip(etas, offsets, strict=False)]
+    return [*found, *etas[len(found) :]]
 
 
 def log_partition_difference(

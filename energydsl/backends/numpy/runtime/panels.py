@@ -23,6 +23,7 @@ from energydsl.backends.numpy.runtime.quadrature import (
     PANEL_FAST,
     PANEL_FINER,
     PANEL_GRID,
+    PANEL_HIGH,
     PANEL_LOW,
     PANEL_MOST,
     PANEL_NARROW,
@@ -32,6 +33,7 @@ from energydsl.backends.numpy.runtime.quadrature import (
     PANEL_STEEP,
     PANEL_WILD,
     WALL,
+    WHOLE_LINE,
 )
 from energydsl.backends.numpy.runtime.statistics import Density, capped
 
@@ -225,7 +227,16 @@ class Panels:
         found = 2.0 * local if density.place == BOUNDED else np.zeros_like(left)
         rate = np.where(found > PANEL_LOW, 1.0, 0.0)
         ends = density.unit(left), density.unit(right)
-        speed = (density.high - density.low) * local if density.place == BOUNDED else ends[1]
+        if density.place == WHOLE_LINE:
+            found = abs(1.0 + density.tilt) * _bend_of_log_cosh(left, right)
+            rate = np.where(found > PANEL_LOW, 1.0, 0.0)
+        speed = (
+            np.cosh(np.minimum(np.maximum(np.abs(left), np.abs(right)), PANEL_HIGH))
+            if density.place == WHOLE_LINE
+            else (density.high - density.low) * local
+            if density.place == BOUNDED
+            else ends[1]
+        )
         for k in range(density.count):
             total = np.ones_like(left), np.zeros_like(left), np.zeros_like(left)
             height = np.abs(self.eta[k, owner])
@@ -326,6 +337,13 @@ class Panels:
             x = np.where((x >= a) & (x <= b), x, 0.5 * (a + b))
         edge = self.edge[here]
         return np.where(np.isnan(self.mass), math.nan, self.density.unit(np.where(np.isnan(edge), x, edge)))
+
+
+def _bend_of_log_cosh(left: Array, right: Array) -> Array:
+    """1 / cosh(y)^2 where intervals are nearest to 0."""
+    near = 2.0 * _nearest(left, right)
+    found: Array = 4.0 * sigmoid(near) * sigmoid(-near)
+    return found
 
 
 def _nearest(low: Array, high: Array) -> Array:

@@ -29,11 +29,17 @@ PANEL_FAR = 100
 # An exp so low is no more than rounding; beyond this exponent it is as high as can be.
 PANEL_LOW, PANEL_HIGH = 1e-12, 700.0
 # Numbers of the functions that stand in exp alone (see `domains/density.py`): without, and with a growing exponent; and that of
-# log sigmoid. That of exp, whose bounds are found on each panel.
-BUMP, WALL, LOGISTIC = 8, 9, 10
+# log sigmoid, and of 2 log cosh(y / 2). That of exp, whose bounds are found on each panel.
+BUMP, WALL, LOGISTIC, EVEN = 8, 9, 10, 11
 EXP = 7
 # Where in a row of a factor its polynomial begins, after its statistic, function, power, whether it is of the variable of
 # integration, and the bounds of the function: size, whether its argument adds to that, slope and bend.
 ROW = 8
 # How a unit follows from the variable of integration: as exp of it, or as a sigmoid of it between bounds.
 HALF_LINE, BOUNDED = 1, 2
+# Sums over counts have none, but tables: exp of how far below the value at 1 what lies beyond a table is (2^-61), the longest table, how
+# often its length is halved in the search for it, and how many values are held at once.
+COUNTED = 3
+# A unit of R as sinh of the variable of integration.
+WHOLE_LINE = 4
+TABLE_DEEP, TABLE_LONGEST, TABLE_FINER, TABLE_AT_ONCE = 42.5, 1 << 20, 14, 1 << 21

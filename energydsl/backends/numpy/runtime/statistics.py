@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from energydsl.backends.numpy.runtime.arrays import Array, silent
-from energydsl.backends.numpy.runtime.functions import sigmoid, softplus
-from energydsl.backends.numpy.runtime.quadrature import BOUNDED, HALF_LINE, PANEL_HIGH
+from energydsl.backends.numpy.runtime.functions import lgamma, log_cosh, sigmoid, softplus
+from energydsl.backends.numpy.runtime.quadrature import BOUNDED, COUNTED, HALF_LINE, PANEL_HIGH, WHOLE_LINE
 
 
 def capped(y: Array) -> Array:
@@ -25,7 +25,11 @@ def log_sigmoid(y: Array) -> Array:
     return -softplus(-y)
 
 
-_SHAPES = (lambda y: y, np.abs, np.tanh, sigmoid, softplus, np.sin, np.cos, np.exp, capped, capped, log_sigmoid)
+_SHAPES = (
+    *(lambda y: y, np.abs, np.tanh, sigmoid, softplus, np.sin, np.cos, np.exp, capped, capped, log_sigmoid),
+    lambda y: 2.0 * log_cosh(0.5 * y),
+    *(np.log, np.sqrt, lambda y: lgamma(y), lambda y: log_cosh(y)),
+)
 
 
 class Density:
@@ -53,6 +57,7 @@ class Density:
     ) -> None:
         self.count, self.factors, self.place, self.low, self.high = count, rows, place, low, high
         self.tail_rows, self.tilt = tails, 0.0
+        self.standard: tuple[tuple[int, ...], bool, bool] | None = None
         self.mapped()
         self.shifts = shift if place else [0.0] * count
         self.shift = np.array(self.shifts, np.float64)
@@ -72,12 +77,58 @@ class Density:
         self.taylor = np.array(table, np.float64)
         self.ends = np.array([-math.inf, *breaks, math.inf] if place else [low, *breaks, high])
 
-    def each(self, x: Array) -> list[Any]:
-        """T_k(x) of every statistic, each of the shape of x."""
-        if not self.place:
+    def standardised(self, powers: Sequence[int], location: bool, scale: bool) -> Density:
+        """The density of units x = location + scale z: these are statistics of z, but for those that are x^p, by powers."""
+        self.standard = tuple(powers), location, scale
+        return self
+
+    @property
+    def relocated(self) -> tuple[tuple[int, ...], bool, bool] | None:
+        """The same where units are drawn as location + scale z; counts keep their values, and are drawn as they are."""
+        return None if self.place == COUNTED else self.standard
+
+    def of_standard(self, given: Sequence[Array]) -> tuple[list[Array], Any, Any, Any]:
+        """Natural parameters of z, location, scale, and what the exponent at x is above that at z.
+
+        given: natural parameters of x, then location and scale, where there are such.
+        """
+        assert self.standard is not None
+        powers, location, scale = self.standard
+        m: Any = given[len(powers)] if location else 0.0
+        s: Any = given[-1] if scale else 1.0
+        etas: list[Any] = list(given[: len(powers)])
+        found, above = list(etas), 0.0 * etas[0]
+        for k, p in enumerate(powers):
+            if p:
+                found[k] = etas[k] * s**p
+        for k, p in enumerate(powers):
+            if p and location:
+                above = above + etas[k] * m**p
+                for j in range(1, p):
+                    at = powers.index(j)
+                    found[at] = found[at] + math.comb(p, j) * etas[k] * m ** (p - j) * s**j
+        return found, m, s, above
+
+    def each(self, x: Array, *moved: Array) -> list[Any]:
+        """T_k(x) of every statistic, each of the shape of x; moved: location and scale, where there are such."""
+        if self.standard is not None:
+            powers, location, scale = self.standard
+            z = (x - moved[0] if location else x) / (moved[-1] if scale else 1.0)
+            return [x**p if p else t for p, t in zip(powers, self.plain_each(z), strict=True)]
+        return self.plain_each(x)
+
+    def plain_each(self, x: Array) -> list[Any]:
+        """The same of a unit that is not moved."""
+        if self.place in (0, COUNTED):
             return self.along(x, x)
         with silent():
-            y = np.log(x) if self.place == HALF_LINE else np.log(x - self.low) - np.log(self.high - x)
+            y = (
+                np.arcsinh(x)
+                if self.place == WHOLE_LINE
+                else np.log(x)
+                if self.place == HALF_LINE
+                else np.log(x - self.low) - np.log(self.high - x)
+            )
             return [t + shift for t, shift in zip(self.along(y, x), self.shifts, strict=True)]
 
     def along(self, y: Array, x: Array) -> list[Any]:
@@ -103,10 +154,12 @@ class Density:
     @property
     def heavy(self) -> bool:
         """Whether the density falls like a power far out, or little faster, so that its moments lie where it has no mass."""
-        return self.place == HALF_LINE and not any(r[0] > 0 and r[1] > 0.0 and r[5] for r in self.tail_rows)
+        return self.place in (HALF_LINE, WHOLE_LINE) and not any(
+            r[0] > 0 and r[1] > 0.0 and r[5] for r in self.tail_rows
+        )
 
     def times_unit(self, power: float) -> Density:
-        """The density multiplied by a power of the unit, on a half-line."""
+        """The density multiplied by a power of the unit x, on a half-line, and of sqrt(1 + x^2) on the whole."""
         found = copy(self)
         found.tilt = power
         found.mapped()
@@ -114,7 +167,7 @@ class Density:
 
     def inside(self, x: Array, dtype: DTypeLike) -> Array:
         """Draws kept off the ends at which they have no logarithm, by as little as numbers of a precision can."""
-        if not self.place:
+        if self.place in (0, COUNTED, WHOLE_LINE):
             return x
         single = np.dtype(dtype).itemsize == 4
         tiny, eps = (2.0**-126, 2.0**-23) if single else (2.0**-1022, 2.0**-52)
@@ -125,12 +178,22 @@ class Density:
         """The unit at values of the variable of integration."""
         if self.place == HALF_LINE:
             return capped(y)
+        if self.place == WHOLE_LINE:
+            found: Array = np.sinh(np.clip(y, -PANEL_HIGH, PANEL_HIGH))
+            return found
         return self.low + (self.high - self.low) * sigmoid(y) if self.place == BOUNDED else y
+
+    def log_base(self, n: Array) -> Array:
+        """log h(n) of counts: -log n!, or 0."""
+        weighted = any(k < 0 and growth > 0.0 for _, growth, _, k, _, _ in self.tail_rows)
+        return -lgamma(n + 1.0) if weighted else 0.0 * n
 
     def log_slope(self, y: Array) -> Array | float:
         """log dx/dy, without its shift."""
         if self.place == HALF_LINE:
             return (1.0 + self.tilt) * y
+        if self.place == WHOLE_LINE:
+            return (1.0 + self.tilt) * log_cosh(y)
         return log_sigmoid(y) + log_sigmoid(-y) if self.place == BOUNDED else 0.0
 
 
