@@ -114,7 +114,7 @@ _JOINT = [
 
 
 def joint(draw: st.DrawFn, layers: list[tuple[str, str]]) -> list[str]:
-    """Functions of several units of layers of finitely many values."""
+    """Functions of several units of layers with bounds, which nothing falls too fast for."""
     found: list[str] = []
     if not layers or draw(st.integers(0, 2)):
         return found
@@ -187,7 +187,8 @@ def models(draw: st.DrawFn) -> str:
         weight = wrap.format(f"w{number}[{', '.join(binders)}]")
         sign = draw(st.sampled_from("+-"))
         terms.append(f"{sign} {factor}(sum[{', '.join(binders)}] {weight}*{product})")
-    terms += joint(draw, [(name, domain) for name, domain in layers if domain not in infinite])
+    bounded = [(name, domain) for name, domain in layers if domain not in infinite or domain.startswith("interval")]
+    terms += joint(draw, bounded)
     terms += peculiar(draw, [(name, domain) for name, domain in layers if domains[domain] == 1], layers)
     finite = [name for name, domain in layers if domain in ("binary", "spin", "integer[-1, 1]")]
     terms += [draw(st.sampled_from(_NUMBERED)).format(finite[0])] if finite else []

@@ -15,6 +15,7 @@ import numpy as np
 
 import energydsl.derive
 import energydsl.derive.directed.problems
+import energydsl.derive.fields
 import energydsl.graph.colouring
 import energydsl.graph.lattice
 import energydsl.model.in_order
@@ -39,6 +40,7 @@ from energydsl.model import ordering
 from energydsl.model.indices import Index
 from energydsl.program import exact, gradients, marginals
 from energydsl.program.directed import Conditional, Directed
+from energydsl.program.lines import nodes, scan
 from energydsl.program.marginals import summed_out
 from energydsl.syntax import tree
 
@@ -121,6 +123,9 @@ DEEP = "visible x[5] : integer[0, 1]\nparam A[2], B[2]\nenergy = sum[k in range(
 TWO_FORMS = "visible x[6] : spin\nparam A[2]\nenergy = sum[k in range(3)] tanh(sum[i] A[i]*x[k + i])*tanh(sum[i] A[i]*x[k + 2 + i])"
 BESIDE_WINDOWS = "visible x[5] : spin\nparam W[2]\nenergy = - sum[k in range(4)] x[k] * softplus(sum[i] x[k + i]*W[i])"
 ENERGETIC = "visible x[2] : real\nparam W[2, 3], c[3]\nenergy = sum(x^2) + sum(softplus(c + x @ W))"
+
+LEANING = "visible x[2] : real\nparam W[2, 2]\nenergy = 0.05 * sum(x^2) - 30 * sum(softplus(x @ W))"
+HALF_LINE = "visible x[2] : positive\nhidden h : spin\nparam W[2, 2]\nenergy = 0.3 * sum(log(x)) + 2 * sum(x^2) + sum(softplus(x @ W)) - h * tanh(sum(x))"
 
 
 def set_to(module: Any, name: str, make: Callable[[Any], Any]) -> Patch:
@@ -246,7 +251,11 @@ def fields(change: Callable[[Any, tuple[Any, ...]], tuple[Any, ...]]) -> Patch:
     def make(original: Any) -> Any:
         return lambda parts, rules: original(change(rules, tuple(parts)), rules)
 
-    return set_to(conditionals, "merge", make)
+    def patch(monkeypatch: Any) -> None:
+        for module in (conditionals, energydsl.derive.fields):
+            set_to(module, "merge", make)(monkeypatch)
+
+    return patch
 
 
 def schedule(change: Callable[[Any], Any]) -> Patch:
@@ -427,6 +436,10 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "unit beside a function of its block held still": (BESIDE_WINDOWS, source("self.layer: self.at_point(first[self.layer], colour, point)", "self.layer: first[self.layer]")),
     "units of a block mixed up": (WINDOWS, source("rank[inside] = np.arange(len(inside))", "rank[inside] = len(inside) - 1 - np.arange(len(inside))")),
     "loops of equal names taken for one": (NAMES, set_to(lowering, "_apart", lambda f: lambda m, taken: m)),
+    "unit displaced the other way along its line": (ENERGETIC, set_to(nodes.Form, "value", lambda f: lambda self, t, owner: 2 * nodes.of_chains(self.now, owner) - f(self, t, owner))),
+    "bound of the slope along a line forgotten": (LEANING, set_to(scan.Along, "far", lambda f: lambda self, chains: (f(self, chains)[0], 0.0))),
+    "forms left behind along a line": (ENERGETIC, set_to(nodes.Line, "went", lambda f: lambda self, new, found: f(self, new, []))),
+    "density along a line without the slope of its variable": (HALF_LINE, set_to(scan.Density, "log_slope", lambda f: lambda self, y: 0.0)),
     "slope along a real unit forgotten": (ENERGETIC, function("softplus", derivative=((1.0, ()),))),
     # the fields
     "field with the wrong sign": (RBM, fields(flipped_part)),

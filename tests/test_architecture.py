@@ -102,6 +102,8 @@ def test_derivations_do_not_import_one_another() -> None:
                     "differences",
                     "several_units",
                     "growth",
+                    "fields",
+                    "fields",
                 ), f"{path.name} imports {name}"
 
 

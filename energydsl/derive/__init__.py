@@ -10,11 +10,13 @@ from energydsl.derive import applicability as _applicability
 from energydsl.derive import conditionals as _conditionals
 from energydsl.derive import free_energy as _free_energy
 from energydsl.derive import gradients as _gradients
+from energydsl.derive import lines as _lines
 from energydsl.derive import numbers as _numbers
 from energydsl.derive import schedule as _schedule
 from energydsl.derive import slopes as _slopes
 from energydsl.derive import starts as _starts
 from energydsl.derive.directed import problems as _directed
+from energydsl.derive.lines import Line
 from energydsl.derive.records import Conditional, FreeEnergy, Gradient, Schedule, Slope, Verdict
 from energydsl.derive.several_units import reference, without_conditional
 from energydsl.diagnostics import Diagnostic
@@ -29,13 +31,14 @@ from energydsl.model.records import Resolved
 class Derived:
     """All that is derived from one energy, each result with the terms that made it.
 
-    conditionals: of all layers but those of infinitely many values that functions of several units hold. families: of every
+    conditionals: of all layers but those of infinitely many values that functions of several units hold, which have `lines`. families: of every
     layer, that of its conditional, or of independent units where it has none. slopes: dE/dx by random layer, of a model with directed parts those of the core.
     """
 
     model: Resolved
     energy: Energy
     conditionals: Mapping[str, Conditional]
+    lines: Mapping[str, Line]
     families: Mapping[str, Family]
     parts: Mapping[str, UnitColouring]
     gradients: Mapping[str, Gradient]
@@ -85,6 +88,7 @@ def derive(model: Resolved, energy: Energy) -> Derived:
         model=model,
         energy=energy,
         conditionals=MappingProxyType(conditionals),
+        lines=MappingProxyType(_lines.lines(model, energy, {n: layers[n] for n in layers if n in moved})),
         families=MappingProxyType(families),
         parts=MappingProxyType({n: unit_colouring(model, energy, n) for n in conditionals}),
         gradients=MappingProxyType({n: _gradients.gradient(model, energy, p) for n, p in model.params.items()}),

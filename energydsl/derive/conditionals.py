@@ -6,12 +6,12 @@ units, so the field of a unit is the sum of the terms it stands in with its own 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 
 from energydsl.derive.differences import by_difference, difference_formula, odds_formula
 from energydsl.derive.families import family_of
+from energydsl.derive.fields import exponential, field_of, layer_symbol, parts_formula, shown_bounds, statistic_formula
 from energydsl.derive.joint import unbounded_pairs
 from energydsl.derive.normalisable import normalisation_problems
 from energydsl.derive.records import Conditional, Field
@@ -22,12 +22,8 @@ from energydsl.domains import DOMAINS, Domain, Family
 from energydsl.energy.expand import check_power, value_of
 from energydsl.energy.forms import Forms
 from energydsl.energy.formula import (
-    MINUS,
-    PLUS,
     Call,
     Equation,
-    Formula,
-    Number,
     Probability,
     Product,
     Sum,
@@ -35,7 +31,7 @@ from energydsl.energy.formula import (
     Word,
 )
 from energydsl.energy.formula_text import as_text
-from energydsl.energy.notation import Letters, filled, sum_formula, term_formula
+from energydsl.energy.notation import Letters, filled, sum_formula
 from energydsl.energy.rules import Rules
 from energydsl.energy.statistics import (
     MOVED,
@@ -46,11 +42,11 @@ from energydsl.energy.statistics import (
     standard_problems,
     statistics_of,
 )
-from energydsl.energy.targets import UNIT, VALUE, Contribution, by_unit, by_value, merge, output, statistic
-from energydsl.energy.terms import BASE, At, Atom, Energy, Function, Monomial, Predicate, Term, entries, with_entry
+from energydsl.energy.targets import UNIT, Contribution, by_value, merge, output, statistic
+from energydsl.energy.terms import BASE, Energy, Function, Monomial, Term, entries
 from energydsl.functions import POSITIVE
 from energydsl.model.constants import DiagnosticError
-from energydsl.model.indices import EdgeEnd, Index
+from energydsl.model.indices import Index
 from energydsl.model.records import Layer, Resolved
 
 
@@ -167,7 +163,7 @@ def conditional(model: Resolved, energy: Energy, layer: Layer, coupled_by: int |
     if by_table:
         fields: tuple[Field, ...] = (_table(energy, layer, rules, letters),)
     else:
-        fields = tuple(_field(energy, layer, n + 1, s, rules, letters) for n, s in enumerate(statistics))
+        fields = tuple(field_of(energy, layer, n + 1, s, rules, letters) for n, s in enumerate(statistics))
         if family.density and family.density.standard:
             fields += _standard_fields(layer, statistics, terms[0], letters)
     joint = [n for n in terms if layer.name in energy.terms[n].monomial.joint_layers()]
@@ -191,18 +187,10 @@ def _sampler(layer: Layer, statistics: list[Statistic], letters: Letters) -> str
     """How a density without a closed form is drawn, and what has none."""
     domain = DOMAINS[layer.domain.name]
     odd = [s for s in statistics if power_of(s) not in domain.powers]
-    shown = ", ".join(as_text(_statistic_formula(layer, s, letters)) for s in odd)
+    shown = ", ".join(as_text(statistic_formula(layer, s, letters)) for s in odd)
     why = f"no family of domain {domain.name} holds {shown}" if odd else "its precision is not provably positive"
     how = "by a table" if domain.integer_valued else "integrated on panels"
     return f"inversion of its distribution function, {how}: {why}"
-
-
-def _statistic_formula(layer: Layer, found: Statistic, letters: Letters) -> Formula:
-    """A statistic of the unit in the letters of its layer."""
-    unit = At("layer", layer.name, tuple(Index.of(output(k)) for k in range(len(layer.shape))))
-    names = {output(k): n for k, n in enumerate(letters.target(layer.name))}
-    factors = tuple((with_entry(a, UNIT, unit), e) for a, e in found)
-    return term_formula(Monomial(1.0, factors=factors), names, letters, layer.name)[1]
 
 
 def _linear_in(term: Term, layer: str) -> bool:
@@ -218,16 +206,6 @@ def _table(energy: Energy, layer: Layer, rules: Rules, letters: Letters) -> Fiel
                 parts += by_value(term.label, term.monomial, unit, layer.field_shape, number, rules)
     merged = merge(parts, rules)
     return Field(layer.name, 1, merged, parts_formula(merged, layer, letters))
-
-
-def _field(energy: Energy, layer: Layer, place: int, wanted: Statistic, rules: Rules, letters: Letters) -> Field:
-    parts: list[Contribution] = []
-    for number, term in enumerate(energy.terms):
-        for unit in term.monomial.distinct_units():
-            if unit.name == layer.name and term.label != BASE and statistic(term.monomial, unit) == wanted:
-                parts += by_unit(term.label, term.monomial, unit, layer.energy_shape, number, rules)
-    merged = merge(parts, rules)
-    return Field(layer.name, place, merged, parts_formula(merged, layer, letters))
 
 
 def _standard_fields(layer: Layer, statistics: list[Statistic], term: int, letters: Letters) -> tuple[Field, ...]:
@@ -253,69 +231,6 @@ def _with_differences(
     return replace(field, parts=(*field.parts, *parts), formula=Sum((*field.formula.terms, *shown)))
 
 
-def parts_formula(
-    parts: tuple[Contribution, ...], layer: Layer, letters: Letters, scale: Monomial | None = None
-) -> Sum:
-    """A field in the letters of its layer; `scale` multiplies every part."""
-    names = letters.target(layer.name)
-    outputs = {output(k): name for k, name in enumerate(names)}
-    shown = []
-    for part in parts:
-        monomial = part.monomial if scale is None else _cancelled(part.monomial.times(scale))
-        if part.solved:
-            shown.append((monomial, outputs))
-        else:
-            monomial, target = _read_off(monomial, part, layer.field_shape)
-            mapping, conditions = _aimed(replace(part, target=target), names)
-            shown.append((replace(monomial, predicates=monomial.predicates + conditions), {**outputs, **mapping}))
-    return sum_formula(shown, letters, layer.name)
-
-
-def _read_off(monomial: Monomial, part: Contribution, shape: tuple[int, ...]) -> tuple[Monomial, tuple[Index, ...]]:
-    """A scattered part as it reads at one unit: loops that the unit settles are gone, and where they end is a condition."""
-    target = part.target
-    for position, size in enumerate(() if part.flat else shape):
-        loops = {loop.name: loop for loop in monomial.loops if not loop.graph}
-        index, out = target[position], Index.of(output(position))
-        shift = index.constant
-        loop = loops.get((index - Index(constant=shift)).plain or "")
-        if loop is None or loop.name == VALUE:
-            continue
-        first, last = loop.low + shift, loop.high - 1 + shift
-        conditions = [Predicate("less", (Index(constant=first - 1),), (out,))] if first > 0 else []
-        conditions += [Predicate("less", (out,), (Index(constant=last + 1),))] if last < size - 1 else []
-        value = {loop.name: out - Index(constant=shift)}
-        monomial = replace(
-            monomial.replace_binders(value),
-            loops=tuple(x for x in monomial.loops if x != loop),
-            predicates=(*(p.replace(value) for p in monomial.predicates), *conditions),
-        )
-        target = tuple(i.replace(value) for i in target)
-    return monomial, target
-
-
-def _aimed(part: Contribution, names: list[str]) -> tuple[dict[str, str], tuple[Predicate, ...]]:
-    """How a scattered part meets the unit: as the end of an edge that takes its letter, or by conditions."""
-    mapping: dict[str, str] = {}
-    conditions: list[Predicate] = []
-    for position, index in enumerate(part.target):
-        atom = index.terms[0][0] if len(index.terms) == 1 and index.constant == 0 else None
-        if isinstance(atom, EdgeEnd) and not part.flat:
-            mapping[f"{atom.binder}.{atom.side}"] = names[position]
-        elif index.plain == VALUE:
-            mapping[VALUE] = names[position]
-        elif index.plain != output(position):
-            conditions.append(Predicate("equal", (Index.of(output(position)),), (index,)))
-    return mapping, tuple(conditions)
-
-
-def _cancelled(monomial: Monomial) -> Monomial:
-    exponents: dict[Atom, float] = {}
-    for atom, exponent in monomial.factors:
-        exponents[atom] = exponents.get(atom, 0.0) + exponent
-    return replace(monomial, factors=tuple((a, e) for a, e in exponents.items() if e))
-
-
 def _formula(
     model: Resolved,
     layer: Layer,
@@ -331,12 +246,12 @@ def _formula(
     others = {a.name for a in entries_of if a.kind in ("layer", "input")}
     given = [Symbol(n) for n in model.layers if n in others and n != layer.name]
     if not factorises:
-        given.insert(0, _symbol(layer, names[: len(layer.shape)], others=True))
-    left = Probability("p", (_symbol(layer, own),), tuple(given))
+        given.insert(0, layer_symbol(layer, names[: len(layer.shape)], others=True))
+    left = Probability("p", (layer_symbol(layer, own),), tuple(given))
     bounds = domain.bounds(layer.domain.arguments)
     if family.density:
-        exponential = _exponential(layer, fields, statistics, letters, family.factorial_base)
-        return Equation(left, exponential, "~", None if domain.integer_valued else _shown_bounds(*bounds))
+        right = exponential(layer, fields, statistics, letters, family.factorial_base)
+        return Equation(left, right, "~", None if domain.integer_valued else shown_bounds(*bounds))
     within = bounds if family.truncated else None
     if family.formula is None:
         return _normal(left, layer, fields, letters, within)
@@ -345,34 +260,6 @@ def _formula(
     if state and not family.one_hot:
         value = state
     return Equation(replace(left, value=value), filled(family.formula, fields[0].formula, state), within=within)
-
-
-def _symbol(layer: Layer, names: list[str], others: bool = False) -> Symbol:
-    return Symbol(layer.name, tuple(map(Index.of, names)), "layer", others)
-
-
-def _shown_bounds(low: float, high: float) -> tuple[float, float] | None:
-    return None if math.isinf(high - low) and low < 0.0 else (low, high)
-
-
-def _exponential(
-    layer: Layer, fields: tuple[Field, ...], statistics: list[Statistic], letters: Letters, factorial_base: bool
-) -> Call:
-    """exp of all fields times their statistics, and of -log x!, where that is the base measure."""
-    pairs = zip([f for f in fields if not f.plain], statistics, strict=True)
-    terms = [_weighted(f.formula, _statistic_formula(layer, s, letters)) for f, s in pairs]
-    if factorial_base:
-        factorial = Function("lgamma", (Monomial(1.0), Monomial(1.0, factors=((UNIT, 1.0),))))
-        terms.append((MINUS, _statistic_formula(layer, ((factorial, 1.0),), letters)))
-    return Call("exp", (Sum(tuple(terms)),))
-
-
-def _weighted(field: Sum, statistic: Formula) -> tuple[str, Formula]:
-    """A field times its statistic, with its sign; in brackets where it is more than one word."""
-    if " " in as_text(field):
-        return PLUS, Product((Call("", (field,)), statistic))
-    sign, factor = field.terms[0] if field.terms else (PLUS, Number(0.0))
-    return sign, statistic if factor == Number(1.0) else Product((factor, statistic))
 
 
 def _normal(

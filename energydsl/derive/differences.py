@@ -144,6 +144,11 @@ def odds_formula(layer: Layer, names: list[str], plain: Sum) -> Formula | None:
     return Call("sigmoid", (Sum((*scaled, (PLUS, low), (MINUS, high))),))
 
 
+def energy_at(layer: Layer, names: list[str]) -> Formula:
+    """The terms of several units with a unit of a layer where it is."""
+    return _energy(layer, names, "")
+
+
 def _energy(layer: Layer, names: list[str], value: str) -> Formula:
     unit = Symbol(layer.name, tuple(map(Index.of, names[: len(layer.shape)])), "layer")
     return Probability("E", (unit,), (), value)

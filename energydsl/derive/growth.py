@@ -1,6 +1,6 @@
 """How fast functions of several units can fall, so that what holds the units outgrows it: bounds in powers of their size.
 
-A value grows like (down, up) where it is at least -O(|x|^down) and at most O(|x|^up), x being the units of infinite domains;
+A value grows like (down, up) where it is at least -O(|x|^down) and at most O(|x|^up), x being the units that may be infinite;
 0 is a bound. Proved from signs and from the table of functions, never from values.
 """
 
@@ -45,10 +45,15 @@ def growth(monomial: Monomial, model: Resolved) -> Growth:
 
 
 def _grows(atom: Atom, model: Resolved) -> bool:
-    """Whether units of an infinite domain stand in it."""
+    """Whether units without bounds stand in it."""
     if isinstance(atom, At):
-        return atom.kind == "layer" and not DOMAINS[model.layers[atom.name].domain.name].finite
-    return any(not DOMAINS[model.layers[n].domain.name].finite for n in atom.layers)
+        return atom.kind == "layer" and not _held_by_bounds(model, atom.name)
+    return not all(_held_by_bounds(model, n) for n in atom.layers)
+
+
+def _held_by_bounds(model: Resolved, layer: str) -> bool:
+    domain = DOMAINS[model.layers[layer].domain.name]
+    return domain.finite or domain.bounded
 
 
 def _power(atom: Atom, exponent: float, model: Resolved) -> Growth:

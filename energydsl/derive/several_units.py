@@ -38,7 +38,7 @@ def without_conditional(layer: Layer, touching: Iterable[Term]) -> bool:
 
 
 def reference(layer: Layer) -> Family:
-    """The family of independent units on the whole line, where starts and annealing begin."""
+    """The family of independent units of a mean and a variance, where starts and annealing begin."""
     return next(f for f in DOMAINS[layer.domain.name].families if f.powers == (1, 2))
 
 
@@ -51,8 +51,11 @@ def unconfined(model: Resolved, layer: Layer, touching: list[Term]) -> Iterator[
     except DiagnosticError as problem:
         yield problem.diagnostic
         return
+    if DOMAINS[layer.domain.name].bounded:
+        return
     for term in touching:
-        if layer.name in term.monomial.joint_layers() and growth(term.monomial, model).down >= family.confining_power:
+        falls = growth(term.monomial, model).down if layer.name in term.monomial.joint_layers() else 0.0
+        if falls > 0.0 and falls >= family.confining_power:
             yield Diagnostic(
                 "E0311",
                 f"not provably normalisable: this function of several units may fall as fast as what holds `{layer.name}` rises",

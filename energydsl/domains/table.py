@@ -171,6 +171,11 @@ class Domain:
         """Whether a unit may be any real number."""
         return not (self.finite or self.bounded or self.nonnegative or self.integer_valued)
 
+    @property
+    def continuous(self) -> bool:
+        """Whether a unit may be any real number between its bounds."""
+        return not (self.finite or self.integer_valued)
+
     def family(self, powers: Set[float | None], factorial_base: bool) -> Family | None:
         """The first family that takes these powers and this base measure."""
         fitting = (f for f in self.families if f.parameter_per_state or powers <= set(f.powers))

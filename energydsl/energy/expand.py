@@ -391,12 +391,12 @@ class Expander:
         found = Function(function, tuple(collect(apart, self.rules)))
         for name in sorted(found.layers):
             domain = self.rules.domain(name)
-            if not (domain.finite or domain.whole_line):
+            if not (domain.finite or domain.continuous):
                 raise DiagnosticError(
                     "E0310",
                     f"this function depends on several units, and those of `{name}` are of domain {domain.name}",
                     span,
-                    "a function of several units takes units of domain real, and of domains with finitely many values",
+                    "a function of several units takes units with finitely many values (an integer between bounds), and real numbers",
                 )
         return Monomial(1.0, factors=((found, exponent),))
 

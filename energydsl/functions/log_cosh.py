@@ -2,7 +2,7 @@
 
 import math
 
-from energydsl.functions.table import NONNEGATIVE, ElementaryFunction
+from energydsl.functions.table import NONNEGATIVE, Bounds, ElementaryFunction
 
 # It is |y| - log 2, but for at most log 2.
 LOGCOSH = ElementaryFunction(
@@ -13,6 +13,7 @@ LOGCOSH = ElementaryFunction(
     unit="unit_log_cosh",
     written=11,
     sign=NONNEGATIVE,
+    bounds=Bounds(size=0.0, slope=1.0, bend=1.0, grows=True),
     far=lambda c, a: ((1.0, 0.0, abs(a), True), (0.0, 0.0, abs(c) + math.log(2.0), False)),
     moved=((1.0, 0.0, 1.0, True), (0.0, 0.0, 1.0, False)),
     latex=r"\log\cosh",

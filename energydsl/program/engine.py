@@ -142,8 +142,8 @@ class Engine(ABC):
         self.check_random(layer)
         if layer not in self.derived.conditionals:
             raise NotApplicable(
-                f"`{layer}` has no conditional that could be drawn from: functions of several units hold it. Chains move it by "
-                "the slope of log p (sampler hmc or mala)"
+                f"`{layer}` has no conditional of a family: functions of several units hold it. Chains move it by the slope of log p "
+                "(sampler hmc or mala), or unit by unit (gibbs)"
             )
 
     def check_clamped(self, clamp: Iterable[str]) -> frozenset[str]:

@@ -71,7 +71,8 @@ def _statistic_slope(engine: Engine, layer: str, statistic: Sequence[Factor], x:
     for factor in statistic:
         line = sum((c * x**k for k, c in enumerate(factor.polynomial)), engine.xp.zeros_like(x))
         bend = sum((k * c * x ** (k - 1) for k, c in enumerate(factor.polynomial) if k), engine.xp.zeros_like(x))
-        if factor.function and not (factor.function in FUNCTIONS and FUNCTIONS[factor.function].absolute):
+        known = FUNCTIONS.get(factor.function)
+        if factor.inner or (factor.function and not (known and known.absolute)):
             raise NotApplicable(f"a field on `{layer}` that is no polynomial of it has no slope here")
         value, slope = (line, bend) if not factor.function else (abs(line), engine.xp.sign(line) * bend)
         parts.append((value**factor.power, factor.power * value ** (factor.power - 1) * slope))

@@ -139,18 +139,25 @@ def as_text(model: Compiled) -> str:
         *(f"  {_log_normaliser(p)}" for p in _conditional(model)),
     ]
     parts += ["", "conditionals", *(f"  {c}" for c in model.derived.conditionals.values())]
+    lines = [line for line in model.derived.lines.values() if not line.refused]
+    parts += [f"  {line}" for line in lines]
     held = {n for t in model.energy.terms for n in t.monomial.joint_layers()}
-    if held & set(model.derived.conditionals):
+    if lines or held & set(model.derived.conditionals):
         parts.append(
             "  E at a value of a unit: the terms of functions of several units that hold it, all else as it is"
         )
     parts += [
-        f"  `{n}` has none that could be drawn from: functions of several units hold it, and samplers follow the slope of log p"
-        for n in _along_slopes(model)
+        f"  `{n}` has none that could be drawn from: {line.refused}; samplers follow the slope of log p"
+        for n, line in model.derived.lines.items()
+        if line.refused
     ]
     parts += [f"  {c}" for c in recognition(model)]
     parts += [f"  {line}" for line in _couplings(model)]
     parts += [f"  `{c.layer}` is drawn by {c.sampler}" for c in model.derived.conditionals.values() if c.sampler]
+    parts += [
+        f"  `{line.layer}` is moved along the slope of log p; by the sampler gibbs it is drawn from its density, integrated on panels"
+        for line in lines
+    ]
     parts += ["", "Gibbs blocks"]
     parts += [f"  nothing clamped: {_moves(model, frozenset())}"]
     if _visible(model) and not model.factorisation:
@@ -288,5 +295,10 @@ def _equations(model: Compiled) -> list[Formula]:
     """All that `explain` states as equations, in its order."""
     derived = model.derived
     conditionals = [*derived.conditionals.values(), *recognition(model)]
-    gradients = derived.gradients.values()
-    return [*(c.formula for c in conditionals), *(g.formula for g in gradients), derived.free_energy.formula]
+    gradients, lines = derived.gradients.values(), derived.lines.values()
+    return [
+        *(c.formula for c in conditionals),
+        *(x.formula for x in lines if x.formula),
+        *(g.formula for g in gradients),
+        derived.free_energy.formula,
+    ]

@@ -22,6 +22,10 @@ MIXED = (
     "visible v[3] : real\nhidden h[4] : binary\nparam W[3, 4] = normal(sd = 1), c[4]\n"
     "energy = 0.5 * sum(v^2) + 0.1 * sum(v^4) - c @ h - v @ W @ h"
 )
+BOUNDED = (
+    "visible x[2] : positive\nvisible y[2] : interval[-1, 2]\nhidden h[2] : spin\nparam W[2, 2] = normal(sd = 1), a : positive = 1\n"
+    "energy = a * sum(x^2) + softplus(sum(x) - x @ W @ y) - y @ W @ h"
+)
 MODELS: dict[SamplerName, str] = {
     "gibbs": CHAIN,
     "tree": CHAIN,
@@ -29,7 +33,7 @@ MODELS: dict[SamplerName, str] = {
     "wolff": FERROMAGNET,
     "gibbs-gradient": CHAIN,
     "hmc": MIXED,
-    "mala": MIXED,
+    "mala": BOUNDED,
     "tempering": MIXED,
 }
 
@@ -38,9 +42,9 @@ def test_every_sampler_is_compared() -> None:
     assert {*MODELS} == {*TABLE}
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_sampler(name: SamplerName, fast: str) -> None:
-    model, states = ed.loads(MODELS[name]), []
+@pytest.mark.parametrize(("name", "text"), [*MODELS.items(), ("gibbs", BOUNDED)])
+def test_sampler(name: SamplerName, text: str, fast: str) -> None:
+    model, states = ed.loads(text), []
     for program in (model.compile("numpy", "float64"), model.compile(fast, "float64")):
         params = program.init(3)
         x = {n: program.engine.xp.array(a) for n, a in program.init_state(params, 25, 0).items()}

@@ -128,10 +128,9 @@ def check_sign(function: ElementaryFunction) -> None:
 
 
 def check_bounds(function: ElementaryFunction) -> None:
-    if function.integrated is None or not function.name:
-        assert function.bounds is None, f"`{function.name}` has bounds that nothing reads"
-        return
-    assert function.bounds or function.outgrows, f"panels need bounds of `{function.name}`"
+    assert function.bounds is None or function.written, f"`{function.name}` has bounds that nothing reads"
+    known = function.bounds or function.outgrows or not function.name
+    assert known or function.integrated is None, f"panels need bounds of `{function.name}`"
     if function.bounds is None:
         return
     bounds, y, step = function.bounds, GRID[:-2], 1e-3

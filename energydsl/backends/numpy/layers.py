@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from energydsl.backends.numpy.formulas import InPlace, assignment, expression
 from energydsl.backends.numpy.steps import Steps, align, times
@@ -55,17 +56,7 @@ class LayerPrinter:
     @staticmethod
     def density(layer: LayerKernels, density: Density) -> Lines:
         """The statistics of a layer without a closed form, in numbers."""
-        functions = (*SHAPES, *TABULATED)
-        rows = [
-            (number, functions.index(f.function), _number(f.power), int(f.inner), *bounds_of(f), *f.polynomial)
-            for number, statistic in enumerate(density.statistics)
-            for f in statistic
-        ]
-        given = [len(density.statistics), rows, density.growth, (*density.bend, density.rate), density.holds]
-        given += [layer.low, layer.high, density.breaks]
-        if density.place:
-            tails = [(t.side, t.growth, t.degree, t.statistic, t.factor, int(t.exact)) for t in density.tails]
-            given += [PLACES.index(density.place), tails, density.shift]
+        given = density_arguments(density, layer.low, layer.high)
         text = ", ".join(re.sub(r"\binf\b", "math.inf", repr(g)) for g in given)
         moved = (
             f".standardised{density.standard.powers, density.standard.location, density.standard.scale!r}"
@@ -387,6 +378,22 @@ class LayerPrinter:
         natural = len(layer.etas) - sum(kernel.plain for kernel in layer.fields)
         zeros = ", ".join(["0.0"] * natural)
         return split_function(layer.layer, [f"    return fields__{layer.layer}(p, x, s, w), ({zeros},)"])
+
+
+def density_arguments(density: Density, low: float, high: float) -> list[Any]:
+    """The statistics of a density in numbers, as the runtime's `Density` takes them; low, high: the bounds of the domain."""
+    functions = (*SHAPES, *TABULATED)
+    rows = [
+        (number, functions.index(f.function), _number(f.power), int(f.inner), *bounds_of(f), *f.polynomial)
+        for number, statistic in enumerate(density.statistics)
+        for f in statistic
+    ]
+    given: list[Any] = [len(density.statistics), rows, density.growth, (*density.bend, density.rate), density.holds]
+    given += [low, high, density.breaks]
+    if density.place:
+        tails = [(t.side, t.growth, t.degree, t.statistic, t.factor, int(t.exact)) for t in density.tails]
+        given += [PLACES.index(density.place), tails, density.shift]
+    return given
 
 
 def _number(power: float) -> float:

@@ -278,6 +278,7 @@ def derive_network(model: Resolved, energy: Energy, parts: Factorisation) -> Net
         model=model,
         energy=energy,
         conditionals=MappingProxyType(named),
+        lines=core.lines,
         families=MappingProxyType(families),
         parts=MappingProxyType({n: units[n] for n in named}),
         gradients=MappingProxyType({n: _gradient(model, parts, every, p) for n, p in model.params.items()}),

@@ -22,6 +22,7 @@ from energydsl.program.samplers.clusters import SwendsenWang as SwendsenWang
 from energydsl.program.samplers.clusters import Wolff as Wolff
 from energydsl.program.samplers.gibbs import Blocks as Blocks
 from energydsl.program.samplers.gibbs import Gibbs as Gibbs
+from energydsl.program.samplers.gibbs import lined
 from energydsl.program.samplers.gradients import GibbsWithGradients as GibbsWithGradients
 from energydsl.program.samplers.hamiltonian import Hamiltonian as Hamiltonian
 from energydsl.program.samplers.hamiltonian import Langevin as Langevin
@@ -60,8 +61,7 @@ def chosen(choice: Choice, derived: Derived, clamped: Clamped = frozenset()) -> 
     if not isinstance(choice, Sampler):
         one_of("sampler", choice, SAMPLERS)
     if choice == "auto":
-        fitting = (sampler for sampler in TABLE.values() if sampler.fits(derived, clamped).ok)
-        found = next(fitting, None)
+        found = default(derived, clamped)
         if found is None:
             raise NotApplicable(f"no sampler fits this model: {TABLE['gibbs'].fits(derived, clamped).why}")
         return found
@@ -72,6 +72,12 @@ def chosen(choice: Choice, derived: Derived, clamped: Clamped = frozenset()) -> 
     return sampler
 
 
+def default(derived: Derived, clamped: Clamped = frozenset()) -> Sampler | None:
+    """The first of the table that fits, of those that are no last resort if there is one; None where none fits."""
+    fitting = [(sampler.fits(derived, clamped), sampler) for sampler in TABLE.values()]
+    return next((sampler for fit, sampler in sorted(fitting, key=lambda f: f[0].last) if fit.ok), None)
+
+
 def transition(engine: Engine, choice: Choice = "auto", clamp: Iterable[str] = ()) -> Transition:
     """What moves the chains of an engine with layers clamped; below a core, directed layers are drawn from their parents.
 
@@ -80,7 +86,7 @@ def transition(engine: Engine, choice: Choice = "auto", clamp: Iterable[str] = (
     clamped = engine.check_clamped(clamp)
     inner = frozenset(n for n in clamped if n in engine.core.model.layers)
     sampler = chosen(choice, engine.core.derived, inner)
-    if isinstance(sampler, Gibbs):
+    if isinstance(sampler, Gibbs) and not lined(engine.core.derived, inner):
         return sampler.transition(engine, clamped)
     core = sampler.transition(engine.core, inner)
     return core if engine is engine.core else _Downwards(engine, core, clamped)
@@ -143,11 +149,10 @@ def fitting(engine: Engine, choice: Choice, clamp: Iterable[str]) -> Transition:
 
 
 def verdicts(derived: Derived, clamped: Clamped = frozenset()) -> tuple[Verdict, ...]:
-    """Which samplers fit a model without directed parts, and why (not); the one that is taken by itself says so."""
-    found, taken = [], False
+    """Which samplers fit a model without directed parts, and why (not); that of `default` says so."""
+    taken, found = default(derived, clamped), []
     for sampler in TABLE.values():
         fit: Fit = sampler.fits(derived, clamped)
-        default = fit.ok and not taken
-        taken = taken or fit.ok
-        found.append(Verdict(sampler.name, "sampler", fit.ok, f"{fit.why} (by default)" if default else fit.why))
+        why = f"{fit.why} (by default)" if sampler is taken else fit.why
+        found.append(Verdict(sampler.name, "sampler", fit.ok, why))
     return tuple(found)

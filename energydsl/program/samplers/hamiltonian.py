@@ -1,9 +1,10 @@
 """Hamiltonian Monte Carlo (Duane et al. 1987; Neal 2011), and with one step the Metropolis-adjusted Langevin algorithm (MALA).
 
-All layers whose units may be any real number move jointly along
-    dx/dt = m,   dm/dt = d log p/dx,   m drawn from Normal(0, 1),
-in leapfrog steps; the end is accepted with probability min(1, exp(H_before - H_after)), H = -log p + m'm / 2. Nothing is asked of
-the model but its energy and slopes. All other layers are drawn by Gibbs blocks in between.
+All layers whose units are real numbers move jointly along
+    dy/dt = m,   dm/dt = d log p/dy,   m drawn from Normal(0, 1),
+in leapfrog steps; the end is accepted with probability min(1, exp(H_before - H_after)), H = -log p + m'm / 2. y is the unit itself, or
+where that has bounds a function of it that has none (`coordinates`), p then its density. Nothing is asked of the model but its energy and
+slopes. All other layers are drawn by Gibbs blocks in between.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from energydsl.diagnostics import ArgumentError
 from energydsl.domains import DOMAINS
 from energydsl.program.engine import CoreEngine
 from energydsl.program.gradients import score
+from energydsl.program.samplers.coordinates import Coordinate
 from energydsl.program.samplers.record import (
     Clamped,
     Fit,
@@ -60,10 +62,10 @@ class Hamiltonian(Sampler):
             raise ArgumentError("leapfrog is at least 1, accepted a fraction, and step_size positive")
 
     def fits(self, derived: Derived, clamped: Clamped = frozenset()) -> Fit:
-        """Where a layer of the whole line is free."""
+        """Where a layer of real numbers, with bounds or without, is free."""
         own = continuous(derived, clamped)
         if not own:
-            return Fit(False, "no free layer is of the whole line of real numbers")
+            return Fit(False, "no free layer is of real numbers")
         count = sum(derived.model.layers[n].size for n in own)
         rest = [n for n in free_layers(derived, clamped) if n not in own]
         missing = [n for n in rest if n not in derived.conditionals]
@@ -87,9 +89,9 @@ class Langevin(Hamiltonian):
 
 
 def continuous(derived: Derived, clamped: Clamped) -> list[str]:
-    """The free layers whose units may be any real number."""
+    """The free layers whose units may be any real number, or any between their bounds."""
     layers = derived.model.layers
-    return [n for n in free_layers(derived, clamped) if DOMAINS[layers[n].domain.name].whole_line]
+    return [n for n in free_layers(derived, clamped) if DOMAINS[layers[n].domain.name].continuous]
 
 
 class Trajectories(Transition):
@@ -100,6 +102,7 @@ class Trajectories(Transition):
     def __init__(self, sampler: Hamiltonian, engine: CoreEngine, clamped: Clamped = frozenset()):
         self.sampler, self.engine = sampler, engine
         self.own = continuous(engine.derived, clamped)
+        self.coordinates = {n: Coordinate.of(engine, n) for n in self.own}
         self.others = Others(engine, self.own, clamped)
         self.step = DualAveraging(sampler.accepted)
         if sampler.step_size is not None:
@@ -155,29 +158,56 @@ class Trajectories(Transition):
     ) -> float:
         """Propose the end of a trajectory, and accept it or not; the mean probability of acceptance."""
         engine, xp = self.engine, self.engine.xp
-        momentum = {n: _held(normals(engine, random, x[n].shape), n, moving) for n in self.own}
-        before = log_weight(engine, p, x, s) - _kinetic(momentum)
-        end = {n: xp.array(x[n]) if n in self.own else a for n, a in x.items()}
-        self._leapfrog(p, end, momentum, s, length, moving)
-        gain = log_weight(engine, p, end, s) - _kinetic(momentum) - before
+        momentum = {n: _held(xp, normals(engine, random, x[n].shape), n, moving) for n in self.own}
+        start = {**x, **{n: _held(xp, c.inside(x[n]), n, moving, x[n]) for n, c in self.coordinates.items()}}
+        places = {n: c.free(c.inside(start[n])) for n, c in self.coordinates.items()}
+        before = self._log_weight(p, start, places, s, moving) - _kinetic(momentum)
+        end = {**start, **{n: xp.array(start[n]) for n in self.own}}
+        self._leapfrog(p, end, places, momentum, s, length, moving)
+        gain = self._log_weight(p, end, places, s, moving) - _kinetic(momentum) - before
+        for name, coordinate in self.coordinates.items():  # nothing lies on a bound, or is lost to rounding there
+            still = _held(xp, coordinate.inside(end[name]) - end[name], name, moving)
+            gain = xp.where((still == 0.0).reshape(len(gain), -1).all(axis=1), gain, -np.inf)
         probability = xp.exp(xp.minimum(xp.where(xp.isnan(gain), -np.inf, gain), 0.0))
         accept = uniforms(engine, random, (len(gain), 1))[:, 0] < probability
         for name in self.own:
-            x[name][...] = xp.where(by_chain(accept, x[name]), end[name], x[name])
+            x[name][...] = xp.where(by_chain(accept, x[name]), end[name], start[name])
         return float(engine.host(probability).mean())
 
+    def _log_weight(self, p: Arrays, x: Arrays, places: Arrays, s: Settings, moving: Arrays | None) -> Array:
+        """The log density of the variables that move, (chains,)."""
+        total = log_weight(self.engine, p, x, s)
+        for name, coordinate in self.coordinates.items():
+            slope = _held(self.engine.xp, coordinate.log_slope(places[name]), name, moving)
+            total = total + slope.astype(np.float64).reshape(len(total), -1).sum(axis=1)
+        return total
+
     def _leapfrog(
-        self, p: Arrays, x: Arrays, momentum: Arrays, s: Settings, length: float, moving: Arrays | None
+        self,
+        p: Arrays,
+        x: Arrays,
+        places: Arrays,
+        momentum: Arrays,
+        s: Settings,
+        length: float,
+        moving: Arrays | None,
     ) -> None:
         """Follow the slopes in place: half a step of the momenta, whole steps of both, half a step of the momenta."""
-        slopes = score(self.engine, p, x, s, self.own)
+        slopes = self._slopes(p, x, places, s, moving)
         for _ in range(self.sampler.leapfrog):
+            for name, coordinate in self.coordinates.items():
+                momentum[name] = momentum[name] + 0.5 * length * slopes[name]
+                places[name] = places[name] + length * momentum[name]
+                x[name][...] = _held(self.engine.xp, coordinate.unit(places[name]), name, moving, x[name])
+            slopes = self._slopes(p, x, places, s, moving)
             for name in self.own:
-                momentum[name] = momentum[name] + 0.5 * length * _held(slopes[name], name, moving)
-                x[name] += length * momentum[name]
-            slopes = score(self.engine, p, x, s, self.own)
-            for name in self.own:
-                momentum[name] = momentum[name] + 0.5 * length * _held(slopes[name], name, moving)
+                momentum[name] = momentum[name] + 0.5 * length * slopes[name]
+
+    def _slopes(self, p: Arrays, x: Arrays, places: Arrays, s: Settings, moving: Arrays | None) -> Arrays:
+        """d log p by the variables that move; 0 where an entry is held."""
+        slopes = score(self.engine, p, x, s, self.own)
+        along = {n: c.along(places[n], slopes[n]) for n, c in self.coordinates.items()}
+        return {n: _held(self.engine.xp, a, n, moving) for n, a in along.items()}
 
     def _first_step(self, p: Arrays, x: Arrays, s: Settings, random: Random, moving: Arrays | None) -> float:
         """A length of which about half of the proposals are accepted (Hoffman & Gelman 2014, algorithm 4)."""
@@ -195,13 +225,13 @@ class Trajectories(Transition):
         return float(self.engine.host(uniforms(self.engine, random, (1, 1)))[0, 0])
 
     def _moving(self, keep: Arrays | None) -> Arrays | None:
-        """1 where an entry may move, of layers of which some are held."""
-        return {n: (~keep[n]).astype(self.engine.dtype) for n in self.own if keep and n in keep}
+        """Which entries may move, of layers of which some are held."""
+        return {n: ~keep[n] for n in self.own if keep and n in keep}
 
 
-def _held(values: Array, name: str, moving: Arrays | None) -> Array:
-    """Momenta and slopes, 0 for entries that are held."""
-    return values * moving[name] if moving and name in moving else values
+def _held(xp: Any, values: Array, name: str, moving: Arrays | None, instead: Array | float = 0.0) -> Array:
+    """Values of the entries that move, and others, or 0, for those that are held."""
+    return xp.where(moving[name], values, instead) if moving and name in moving else values
 
 
 def _kinetic(momentum: Arrays) -> Array:

@@ -19,10 +19,11 @@ Clamped = frozenset[str]
 
 
 class Fit(NamedTuple):
-    """Whether a sampler fits, and why, or why not."""
+    """Whether a sampler fits, and why, or why not. last: whether it is taken only where no other fits."""
 
     ok: bool
     why: str
+    last: bool = False
 
 
 class Transition(ABC):

@@ -60,8 +60,8 @@ class Tempering(Sampler):
         """What runs at each temperature."""
         if self.inner is not None:
             return self.inner
-        gibbs = Gibbs()
-        return gibbs if gibbs.fits(derived, clamped).ok else Hamiltonian()
+        gibbs = Gibbs().fits(derived, clamped)
+        return Gibbs() if gibbs.ok and not gibbs.last else Hamiltonian()
 
     def transition(self, engine: CoreEngine, clamped: Clamped = frozenset()) -> Replicas:
         """The replicas of chains of an engine."""

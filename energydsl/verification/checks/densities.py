@@ -87,6 +87,8 @@ def _log_base(case: Listed, name: str, places: Array) -> Array:
 def _unit_error(case: Listed, name: str, formulas: _Formulas, unit: int) -> float:
     places, weight = case.rules[name]
     depth = case.along(name, unit, formulas.row, places)
+    least = depth.min()  # taken away before anything is added up: energies may be large
+    depth = depth - least
     logits = weight - depth
     # exp(-beta E) is h(x) exp(sum_k eta_k T_k(x)) but for a constant, read off at the first place.
     log_sum = np.logaddexp.reduce(logits) + depth[0] + formulas.first[unit]
@@ -98,6 +100,7 @@ def _unit_error(case: Listed, name: str, formulas: _Formulas, unit: int) -> floa
     # By how much the mode is less probable than the best place, where a density that is infinite at an end still has mass.
     below = (
         case.along(name, unit, formulas.row, formulas.mode[unit : unit + 1])[0]
+        - least
         - depth[log_p > log_p.max() - _DEEP].min()
     )
     # Moments of a heavy tail lie beyond the places, or nowhere.

@@ -13,6 +13,7 @@ from energydsl.verification.checks.energies import energies
 from energydsl.verification.checks.forms import forms
 from energydsl.verification.checks.free_energy import free_energy
 from energydsl.verification.checks.likelihood import likelihood
+from energydsl.verification.checks.lines import lines
 from energydsl.verification.checks.log_partition import log_partition
 from energydsl.verification.checks.marginals import marginals
 from energydsl.verification.checks.scores import scores
@@ -32,6 +33,7 @@ LISTED: tuple[Callable[[Listed], Iterator[Check]], ...] = (
     free_energy,
     marginals,
     densities,
+    lines,
     slopes,
     scores,
     likelihood,

@@ -59,9 +59,9 @@ def test_exact_samples_stay_exact(sampler: Hamiltonian) -> None:
     assert max(deviations(sampler).values()) < SIGMAS
 
 
-def _whole_step(self: Any, p: Any, x: Any, momentum: Any, s: Any, length: float, moving: Any) -> None:
+def _whole_step(self: Any, p: Any, x: Any, places: Any, momentum: Any, s: Any, length: float, moving: Any) -> None:
     for _ in range(self.sampler.leapfrog):
-        slopes = hamiltonian.score(self.engine, p, x, s, self.own)
+        slopes = self._slopes(p, x, places, s, moving)
         for name in self.own:
             momentum[name] = momentum[name] + length * slopes[name]
             x[name] += length * momentum[name]
@@ -186,7 +186,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one(tmp_path: Path) -> None:
 def test_it_says_why_it_does_not_fit() -> None:
     program = ed.zoo("rbm", {"I": 4, "J": 3}).compile("numpy")
     params = program.init()
-    with pytest.raises(NotApplicable, match="hmc does not fit this model: no free layer is of the whole line"):
+    with pytest.raises(NotApplicable, match="hmc does not fit this model: no free layer is of real numbers"):
         program.gibbs(params, program.init_state(params, 2), 1, rng=ed.Rng(0), sampler="hmc")
     with pytest.raises(ed.ArgumentError, match="sampler"):
         program.gibbs(params, program.init_state(params, 2), 1, rng=ed.Rng(0), sampler="metropolis")  # type: ignore[arg-type]

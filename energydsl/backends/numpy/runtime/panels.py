@@ -15,6 +15,7 @@ from energydsl.backends.numpy.runtime.quadrature import (
     BUMP,
     EXP,
     GAUSS_LEGENDRE,
+    HALF_LINE,
     LOGISTIC,
     PANEL_CURVED,
     PANEL_DEEP,
@@ -57,7 +58,12 @@ class Panels:
     weight: places, exponent - top there, and exp of that times the weights of the rule. edge: where all mass of a panel is
     that is too steep but no wider than the distance of two numbers; NaN for others. bumps: what stands in exp alone: its
     statistic, polynomial, and bounds of the derivatives; walls: the statistic, a and b of exp(a + b x) without a bound.
+    lift, lean: what stands beside the statistics is never above lift + lean |x| more than where x, or the variable of
+    integration, is 0.
     """
+
+    lift: Array | float = 0.0
+    lean: Array | float = 0.0
 
     def __init__(self, density: Density, eta: Array) -> None:
         self.density, self.eta, self.units = density, eta, eta.shape[1]
@@ -125,7 +131,7 @@ class Panels:
         """
         growth, holds = self.density.growth.T, self.density.holds
         others = np.where((holds[:, :1] > 0.0) & (self.eta <= 0.0), 0.0, np.abs(self.eta))
-        start = PANEL_DEEP + 2.0 * (growth[0] @ np.abs(self.eta))
+        start = PANEL_DEEP + 2.0 * (growth[0] @ np.abs(self.eta)) + self.lift
         high, most = np.full(self.units, math.inf), np.full(self.units, math.inf)
         for k in np.flatnonzero(holds[:, 0]):
             power = int(holds[k, 0])
@@ -133,7 +139,7 @@ class Panels:
             rest[k] = 0.0
             size = np.zeros((max(power + 1, len(growth)), self.units))
             size[: len(growth)] = growth @ rest
-            size[0] = start
+            size[0], size[1] = start, size[1] + self.lean
             firm = -self.eta[k] * holds[k, 1] - size[power]
             firm = np.where(size[power + 1 :].any(axis=0), 0.0, firm)
             each = [(power * s / firm) ** (1.0 / (power - d)) for d, s in enumerate(size[:power])]
@@ -150,12 +156,16 @@ class Panels:
         """Where what falls fastest has left all else `PANEL_DEEP` below the value at 0: s t^a e^(d t) >= n m t^b e^(c t) for each of
         n others, m t^b e^(c t), from there on, t the distance.
         """
-        start = PANEL_DEEP - self.exponent(np.zeros(self.units), np.arange(self.units))
+        density, zero = self.density, np.zeros(self.units)
+        across = self.lean * (density.high - density.low if density.place == BOUNDED else 1.0)
+        start = PANEL_DEEP + self.lift + across - Panels.exponent(self, zero, np.arange(self.units))
         return -self.side(-1, start), self.side(1, start)
 
     def side(self, side: int, start: Array) -> Array:
         """How far the mass reaches on one side; NaN where nothing holds it."""
         totals: dict[tuple[float, float], Array] = {(0.0, 0.0): start}
+        if side > 0 and self.density.place == HALF_LINE:
+            totals[1.0, 0.0] = self.lean + np.zeros(self.units)
         for where, growth, degree, k, factor, exact in self.density.tails:
             if where == side:
                 value = factor * (self.eta[int(k)] if k >= 0 else np.full(self.units, 1.0))
