@@ -14,7 +14,6 @@ from energydsl.energy.rules import Rules
 from energydsl.energy.terms import At, Function, Monomial
 from energydsl.graph.edges import Integers
 from energydsl.graph.places import Places, places
-from energydsl.model.indices import Index
 from energydsl.model.records import Resolved
 
 
@@ -101,6 +100,5 @@ def _entries(
 
 def _units(every: Places, entry: Entry, rules: Rules) -> Integers:
     """The number of the unit of an entry in its layer, at every place."""
-    fixed = {name: Index(constant=value) for name, value in entry.inner}
-    at = At(entry.at.kind, entry.at.name, tuple(i.replace(fixed) for i in entry.at.indices), entry.at.flat)
-    return every.units(at, rules)
+    fixed = {name: np.full(every.count, value) for name, value in entry.inner}
+    return Places(every.model, every.count, {**every.loops, **fixed}).units(entry.at, rules)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 
-from energydsl.backends.scalar_text import scalar
+from energydsl.backends.scalar_text import INFIX, scalar
 from energydsl.backends.text import Lines
-from energydsl.domains.scalar import Scalar
+from energydsl.domains.scalar import Op, Scalar
 from energydsl.kernels.program import FormScan, FormTerm
 
-# Chains that read a row of slopes one after the other, while it is at hand.
-_TOGETHER = 8
+# Chains side by side where an entry is arithmetic, and where functions take their time, and the compiler's.
+_MANY, _FEW = 8, 2
 _CHOICE = "(FLOAT(1.0) if {test} else FLOAT(0.0))"
 
 
@@ -51,22 +51,34 @@ def _arrays(scan: FormScan) -> list[str]:
     return [f"a{n}_{k}" for n, term in enumerate(scan.terms) for k in range(len(term.arrays))]
 
 
+def _together(scan: FormScan) -> int:
+    """How many chains are read side by side."""
+    return _MANY if all(_arithmetic(term.change) for term in scan.terms) else _FEW
+
+
+def _arithmetic(formula: Scalar) -> bool:
+    if not isinstance(formula, Op):
+        return True
+    return formula.name in ("negative", *INFIX) and all(map(_arithmetic, formula.arguments))
+
+
 def _dense(scan: FormScan, sample: Scalar, name: str) -> Lines:
     """Every unit stands in every entry: those of some chains are read side by side, and changed where a unit moves."""
+    together = _together(scan)
     return [
         "    rows, units = x.shape",
         "    for t in prange(parts):",
         "        top, bottom = edge(rows, t, parts), edge(rows, t + 1, parts)",
-        f"        old, whole, drawn = np.zeros({_TOGETHER}, FLOAT), np.zeros({_TOGETHER}, FLOAT), np.zeros({_TOGETHER}, FLOAT)",
-        f"        for start in range(top, bottom, {_TOGETHER}):",
-        f"            count = min({_TOGETHER}, bottom - start)",
+        f"        old, whole, drawn = np.zeros({together}, FLOAT), np.zeros({together}, FLOAT), np.zeros({together}, FLOAT)",
+        f"        for start in range(top, bottom, {together}):",
+        f"            count = min({together}, bottom - start)",
         "            for i in range(units):",
         "                for r in range(count):",
         "                    old[r], drawn[r] = x[start + r, i], uniform[start + r, i]",
         f"                {name}_change(start, bottom - 1, i, old, whole, factor, {', '.join(_forms(scan))})",
         "                for r in range(count):",
         "                    whole[r] = field[start + r if len(field) > 1 else 0, i] - whole[r]",
-        f"                for r in range({_TOGETHER}):",
+        f"                for r in range({together}):",
         f"                    drawn[r] = {_value(sample, 'whole[r]', 'drawn[r]')}",
         "                for r in range(count):",
         "                    step = drawn[r] - old[r]",
@@ -78,7 +90,7 @@ def _dense(scan: FormScan, sample: Scalar, name: str) -> Lines:
 
 def _change_of(scan: FormScan, name: str) -> Lines:
     """What one unit changes the terms by, for some chains at once; chains after the last are the last one again."""
-    together = range(_TOGETHER)
+    together = range(_together(scan))
     forms = list(scan.forms)
     lines = [
         "@fast",
