@@ -97,7 +97,7 @@ def test_mutants_of_the_zoo(seed: int) -> None:
 
 V = "visible v[2] : binary\n"
 B = V + "param b, W[2, 2]\n"
-N = 3000
+N = 1200
 
 
 def chained(keyword: str, form: str, first: str, last: str, backwards: bool = False) -> str:
@@ -116,7 +116,7 @@ NASTY = {
     "deep signs": "energy = " + "-" * 20000 + "1",
     "deep transposes": "param W[2, 2]\nenergy = sum(W" + "'" * 3000 + ")",
     "deep sums": "visible v[2] : binary\nenergy = " + "".join(f"sum[i{n}] " for n in range(500)) + "v[i0]",
-    "long sum": "visible v[2] : binary\nenergy = " + " + ".join(["sum(v)"] * 4000),
+    "long sum": "visible v[2] : binary\nenergy = " + " + ".join(["sum(v)"] * 2000),
     "long product": "visible v[2] : binary\nenergy = " + "*".join(["sum(v)"] * 300),
     "huge power": "visible v[2] : binary\nhidden h[2] : binary\nenergy = (sum(v) + sum(h) + 1)^64",
     "huge dim": "dim I = 1000000000\nvisible v[I] : binary\nhidden h[I] : binary\nparam W[I, I]\nenergy = - v @ W @ h",
@@ -134,7 +134,7 @@ NASTY = {
     "thousands of operators": V + "energy = sum(v) " + "+*/@^-" * N,
     "product of numbers": V + "energy = " + "2*" * N + "sum(v)",
     "product of infinities": V + "energy = " + "1e300*" * N + "sum(v)",
-    "product of parameters": B + "energy = " + "b*" * 20_000 + "sum(v)",
+    "product of parameters": B + "energy = " + "b*" * 8_000 + "sum(v)",
     "product of units": V + "energy = " + "*".join(["v[0]"] * N),
     "product of sums": V + "energy = " + "*".join(["sum(v)"] * N),
     "quotient": B + "energy = sum(v)" + "/b" * N,
@@ -147,7 +147,7 @@ NASTY = {
     "a thousand subscripts": V + "energy = v[" + ", ".join(["0"] * 1000) + "]",
     "a thousand summands in a subscript": V + "energy = v[" + " + ".join(["0"] * 1000) + "]",
     "a thousand binders": V + "energy = sum[" + ", ".join(f"i{n}" for n in range(1000)) + "] " + "*".join(f"v[i{n}]" for n in range(1000)),
-    "1500 layers": "".join(f"visible v{n}[2] : binary\n" for n in range(1500)) + "energy = " + " + ".join(f"sum(v{n})" for n in range(1500)),
+    "600 layers": "".join(f"visible v{n}[2] : binary\n" for n in range(600)) + "energy = " + " + ".join(f"sum(v{n})" for n in range(600)),
     "1500 parameters": V + "".join(f"param b{n}[2]\n" for n in range(1500)) + "energy = sum(v)" + "".join(f" - b{n} @ v" for n in range(1500)),
     "300 layers in a chain": "".join(f"hidden v{n}[2] : binary\n" for n in range(300)) + "layers " + " -- ".join(f"v{n}" for n in range(300)),
     "100 arrows": "".join(f"hidden v{n}[2] : binary\n" for n in range(100)) + "layers " + " -> ".join(f"v{n}" for n in range(100)),

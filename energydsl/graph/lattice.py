@@ -22,11 +22,13 @@ class Offset:
 def lattice_colours(shape: tuple[int, ...], offsets: list[Offset]) -> Integers | None:
     """A colouring of a lattice that separates units at the given distances; None where no simple one does.
 
-    Two colours by parity if the rings are even; three for nearest neighbours on odd rings; else the smallest modulus m
+    One colour where there are no distances; two by parity if the rings are even; three for nearest neighbours on odd rings; else the smallest modulus m
     with a linear colouring sum(a_k i_k) mod m, or boxes, whichever takes fewer.
     """
     if math.prod(shape) > limits.COLOURED_UNITS:
         return None
+    if not offsets:
+        return np.zeros(shape, np.int64)
     rings = tuple(any(o.rings[k] for o in offsets) for k in range(len(shape)))
     boxes = _boxes(shape, offsets, rings)
     linear = _linear(shape, offsets, rings, math.inf if boxes is None else _count(boxes))

@@ -35,7 +35,7 @@ MODELS = {
     "edges: real channels": "dim L = 2\ngraph G = grid(L, L)\nvisible x[L, L, 2] : real\nenergy = sum[(u, v) in G, c] (x[u, c] - x[v, c])^2 + sum(x^2)",
     "products: of a range": "visible s[5] : spin\nparam J\nenergy = J * prod[i] s[i] + prod[i in range(1, 3)] (s[i] - 2) - sum[k in range(5)] prod[i in range(3)] s[(i + k) % 5]",
     "products: of pairs": "visible x[4] : binary\nenergy = prod[i < k] (1 - x[i]*x[k] / 2)",
-    "products: over a sparse input": "input B[4, 5] : binary\nvisible s[5] : spin\nenergy = - sum[c] prod[i in range(5)] (1 - B[c, i] + B[c, i]*s[i])",
+    "products: over a sparse input": "input B[3, 4] : binary\nvisible s[4] : spin\nenergy = - sum[c] prod[i in range(4)] (1 - B[c, i] + B[c, i]*s[i])",
     "parents: a function of several": "visible v[3] : binary\nhidden z[2] : real\nparam W[3, 2], U[2, 2]\nenergy = 0.5 * z @ z\nenergy v | z = - v @ W @ tanh(U @ z)",
     "inputs: a function of several": "visible v[3] : binary\ninput x[2] : real\nparam W[3, 2], U[2, 2], b[2]\nenergy = - v @ W @ tanh(U @ x + b) - sum(v) / (1 + exp(-sum(x)))",
 }  # fmt: skip

@@ -322,7 +322,7 @@ MEANING = [
     ("E0310", X + "energy = sum(x^2) + sum(«x^0.5)"),
     ("E0311", X + "energy = sum(x^2) + «sum[i] x[i]*x[i]^2"),
     ("E0311", X + "param a\nenergy = «a * sum(x^4)"),
-    ("E0310", "visible n[3] : count\nenergy = sum(lgamma(n + 1)) + sum(«n^2)"),
+    ("E0311", "visible n[3] : count\nenergy = sum(lgamma(n + 1)) - «sum(n^2)"),
     (
         "E0310",
         "visible n[3] : count\nhidden z[3] : binary\nenergy = - sum(z)\nenergy n | z = sum(lgamma(n + 1)) - «log(sum(z))*sum(n)",
