@@ -74,8 +74,13 @@ def chosen(choice: Choice, derived: Derived, clamped: Clamped = frozenset()) -> 
 
 def default(derived: Derived, clamped: Clamped = frozenset()) -> Sampler | None:
     """The first of the table that fits, of those that are no last resort if there is one; None where none fits."""
-    fitting = [(sampler.fits(derived, clamped), sampler) for sampler in TABLE.values()]
-    return next((sampler for fit, sampler in sorted(fitting, key=lambda f: f[0].last) if fit.ok), None)
+    resort = None
+    for sampler in TABLE.values():
+        fit = sampler.fits(derived, clamped)
+        if fit.ok and not fit.last:
+            return sampler
+        resort = resort or (sampler if fit.ok else None)
+    return resort
 
 
 def transition(engine: Engine, choice: Choice = "auto", clamp: Iterable[str] = ()) -> Transition:
