@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from energydsl.backends.numba.runtime.compiling import SINGLE, WORDS, Number, fast, scalar
+import numpy as np
+from numba import prange
+
+from energydsl.backends.numba.runtime.blas import pieces
+from energydsl.backends.numba.runtime.compiling import SINGLE, WORDS, Number, edge, fast, parallel, scalar
+from energydsl.backends.numba.runtime.given import FLOAT
 from energydsl.backends.numpy.runtime.arrays import Array
 
 
@@ -61,3 +66,26 @@ def uniforms(u: Array, words: Array, count: int, chain: int, block: int, sweep: 
     for w in range(WORDS):
         for i in range(count):
             u[w * count + i] = words[w, i]
+
+
+@parallel()
+def fill_rows(out: Array, parts: int, k0: int, k1: int, block: int, sweep: int, chain: int) -> None:
+    """Uniform numbers for every unit of every chain: out (chains, units)."""
+    rows, units = out.shape
+    count = (units + WORDS - 1) // WORDS
+    for t in prange(parts):
+        u, words = np.empty(WORDS * count, FLOAT), np.empty((WORDS, padded(count)), FLOAT)
+        for r in range(edge(rows, t, parts), edge(rows, t + 1, parts)):
+            uniforms(u, words, count, chain + r, block, sweep, k0, k1)
+            for i in range(units):
+                out[r, i] = u[i]
+
+
+def fill(random: Any, out: Array) -> Any:
+    """Fill an array (chains, ...) with uniform numbers from a stream, or from whatever else writes them into an array."""
+    key: tuple[int, int] | None = getattr(random, "key", None)
+    if key is None or out.dtype != FLOAT or not out.flags.c_contiguous:
+        return random(out)
+    fill_rows(out.reshape(len(out), -1), pieces(out.size), *key, random.block, random.sweep, random.chain)
+    random.block += 1
+    return out
