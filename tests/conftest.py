@@ -14,7 +14,7 @@ from energydsl.backends.numba import loader as numba_backend
 
 ROOT = Path(__file__).resolve().parents[1]
 ZOO = sorted((ROOT / "models").glob("*.energy"))
-# Models that every combination of backend, precision and method is tried on; the others on one of each, to save time.
+# Models on which both precisions and both methods are tried; the others have one of each, to save time.
 THOROUGH = frozenset(
     [
         "bernoulli_mixture",
@@ -43,7 +43,6 @@ THOROUGH = frozenset(
     ]
 )
 np.seterr(over="raise", invalid="raise", divide="raise")
-
 
 # Tests run in processes side by side: then each has one thread, as more would wait for a processor that another process has.
 BESIDE = "PYTEST_XDIST_WORKER" in os.environ and numba_backend.installed()

@@ -43,7 +43,7 @@ from energydsl.energy.statistics import (
     statistics_of,
 )
 from energydsl.energy.targets import UNIT, Contribution, by_value, merge, output, statistic
-from energydsl.energy.terms import BASE, Energy, Function, Monomial, Term, entries
+from energydsl.energy.terms import BASE, Energy, Function, Monomial, Term, entries, layers_in
 from energydsl.functions import POSITIVE
 from energydsl.model.constants import DiagnosticError
 from energydsl.model.indices import Index
@@ -172,7 +172,8 @@ def conditional(model: Resolved, energy: Energy, layer: Layer, coupled_by: int |
         fields = (_with_differences(fields[0], energy, joint, layer, rules, letters),)
     linear = not by_table or all(_linear_in(t, layer.name) for t in touching if t.label != BASE)
     linear &= not family.density and not joint
-    formula = _formula(model, layer, family, fields, statistics, letters, coupled_by is None)
+    beside = layers_in(energy.terms[n].monomial for n in joint)
+    formula = _formula(model, layer, family, fields, statistics, letters, coupled_by is None, beside)
     odds = odds_formula(layer, letters.target(layer.name), plain) if joint else None
     formula = formula if odds is None else replace(formula, right=odds)
     sampler = _sampler(layer, statistics, letters) if family.density else ""
@@ -239,11 +240,12 @@ def _formula(
     statistics: list[Statistic],
     letters: Letters,
     factorises: bool,
+    beside: set[str],
 ) -> Equation:
+    """beside: the layers in functions of several units that hold the layer, which stand in the forms of its fields."""
     domain, names = DOMAINS[layer.domain.name], letters.target(layer.name)
     own = names[: len(layer.energy_shape)]
-    entries_of = (x for f in fields for p in f.parts for factor, _ in p.monomial.factors for x in entries(factor))
-    others = {a.name for a in entries_of if a.kind in ("layer", "input")}
+    others = beside | layers_in(p.monomial for f in fields for p in f.parts)
     given = [Symbol(n) for n in model.layers if n in others and n != layer.name]
     if not factorises:
         given.insert(0, layer_symbol(layer, names[: len(layer.shape)], others=True))

@@ -27,7 +27,7 @@ from energydsl.energy.statistics import (
     without_closed_form,
 )
 from energydsl.energy.targets import UNIT
-from energydsl.energy.terms import At, Atom, Energy, Monomial, entries
+from energydsl.energy.terms import At, Atom, Energy, Monomial, entries, layers_in
 from energydsl.functions import FUNCTIONS
 from energydsl.model.constants import DiagnosticError
 from energydsl.model.records import Layer, Resolved
@@ -85,17 +85,8 @@ def _formula(model: Resolved, energy: Energy, layer: Layer, found: list[Statisti
     rules, letters = Rules(model), Letters(model)
     names = letters.target(layer.name)
     fields = tuple(field_of(energy, layer, n + 1, s, rules, letters) for n, s in enumerate(found))
-    inside = {
-        a.name for n in joint for f, _ in energy.terms[n].monomial.factors for a in entries(f) if a.kind != "param"
-    }
-    outside = {
-        a.name
-        for f in fields
-        for p in f.parts
-        for b, _ in p.monomial.factors
-        for a in entries(b)
-        if a.kind in ("layer", "input")
-    }
+    inside = layers_in(energy.terms[n].monomial for n in joint)
+    outside = layers_in(p.monomial for f in fields for p in f.parts)
     given = [layer_symbol(layer, names[: len(layer.shape)], others=True)]
     given += [Symbol(n) for n in model.layers if n in inside | outside and n != layer.name]
     left = Probability("p", (layer_symbol(layer, names[: len(layer.shape)]),), tuple(given))

@@ -8,7 +8,7 @@ equal records: loops are numbered, factors sorted, monomials merged and sorted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -224,6 +224,11 @@ def entries(atom: Atom) -> Iterator[At]:
     for monomial in atom.argument:
         for inner, _ in monomial.factors:
             yield from entries(inner)
+
+
+def layers_in(monomials: Iterable[Monomial]) -> set[str]:
+    """Names of the layers that monomials hang on, random ones and inputs."""
+    return {a.name for m in monomials for f, _ in m.factors for a in entries(f) if a.kind in ("layer", "input")}
 
 
 def of_indices(atom: Atom) -> bool:

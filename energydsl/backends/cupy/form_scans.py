@@ -5,8 +5,7 @@ Its text follows from the functions of the energy alone, whatever the names and 
 
 from __future__ import annotations
 
-import hashlib
-
+from energydsl.backends.form_text import arrays_of, change_of, named
 from energydsl.backends.scalar_text import scalar
 from energydsl.backends.text import Lines
 from energydsl.domains.scalar import Op, Scalar
@@ -17,19 +16,17 @@ _CHOICE = "({test} ? FLOAT(1.0) : FLOAT(0.0))"
 
 def kernel_of(scan: FormScan, sample: Scalar) -> tuple[str, Lines]:
     """The name and the text of the kernel of a scan without windows; sample: the value of a unit by eta1 and a uniform number u."""
-    text = "\n".join(_lines("scan_forms", scan, sample))
-    name = f"scan_forms_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-    return name, [f'{name} = FormKernel({name!r}, r"""', *_lines(name, scan, sample), '""")']
+    name, lines = named(lambda name: _lines(name, scan, sample))
+    return name, [f'{name} = FormKernel({name!r}, r"""', *lines, '""")']
 
 
 def _lines(name: str, scan: FormScan, sample: Scalar) -> Lines:
     forms = list(scan.forms)
     count = range(len(forms))
-    arrays = [f"a{n}_{k}" for n, term in enumerate(scan.terms) for k in range(len(term.arrays))]
     given = ["FLOAT* x, const FLOAT* field, int fields, const FLOAT* uniform, const bool* keep, int rows, int units"]
     given += [f"FLOAT f{n}" for n in range(len(scan.terms))]
     given += [f"FLOAT* u{k}, int n{k}" for k in count]
-    given += [f"const FLOAT* {a}" for a in (*(f"s{k}" for k in count), *arrays)]
+    given += [f"const FLOAT* {a}" for a in (*(f"s{k}" for k in count), *arrays_of(scan))]
     return [
         f'extern "C" __global__ void {name}({", ".join(given)}) {{',
         "  for (int c = blockIdx.x; c < rows; c += gridDim.x) {",
@@ -53,8 +50,6 @@ def _lines(name: str, scan: FormScan, sample: Scalar) -> Lines:
 
 def _term(number: int, term: FormTerm, forms: list[int]) -> Lines:
     """The change of a term by one unit, a share of its entries."""
-    variables = {f"a{k}": f"a{number}_{k}[j]" for k in range(len(term.arrays))}
-    variables |= {f"{x}{k}": f"{x}{k}" for k in range(len(forms)) for x in "md"}
     size = f"n{forms[0]}"
     return [
         f"      for (int j = threadIdx.x; j < {size}; j += blockDim.x) {{",
@@ -62,7 +57,7 @@ def _term(number: int, term: FormTerm, forms: list[int]) -> Lines:
             f"        FLOAT d{k} = s{form}[place(i) * {size} + j], m{k} = u{form}[place(c) * {size} + j] - value * d{k};"
             for k, form in enumerate(forms)
         ),
-        f"        whole += f{number} * ({scalar(_with_calls(term.change), variables, _CHOICE)});",
+        f"        whole += f{number} * ({change_of(number, term, _with_calls(term.change), _CHOICE)});",
         "      }",
     ]
 

@@ -1,16 +1,16 @@
 """The kernel that scans a layer by its running forms, for Numba: chains in parallel, forms innermost.
 
-A scan reads every entry once a unit, for some chains side by side, and writes it where the unit moves. Its text follows from the functions of the energy alone, whatever the names and sizes: equal texts are compiled once.
+A scan reads every entry once a unit, for some chains side by side, and writes it where the unit moves. Its text follows from
+the functions of the energy alone, whatever the names and sizes: equal texts are compiled once.
 """
 
 from __future__ import annotations
 
-import hashlib
-
+from energydsl.backends.form_text import arrays_of, change_of, named
 from energydsl.backends.scalar_text import INFIX, scalar
 from energydsl.backends.text import Lines
 from energydsl.domains.scalar import Op, Scalar
-from energydsl.kernels.program import FormScan, FormTerm
+from energydsl.kernels.program import FormScan
 
 # Chains side by side where an entry is arithmetic, and where functions take their time, and the compiler's.
 _MANY, _FEW = 8, 2
@@ -22,9 +22,7 @@ def kernel_of(scan: FormScan, sample: Scalar, groups: list[int]) -> tuple[str, L
 
     groups: for each form, the number of the pattern of its windows; not used where there are none.
     """
-    text = "\n".join(_kernel("scan_forms", scan, sample, groups))
-    name = f"scan_forms_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-    return name, _kernel(name, scan, sample, groups)
+    return named(lambda name: _kernel(name, scan, sample, groups))
 
 
 def _kernel(name: str, scan: FormScan, sample: Scalar, groups: list[int]) -> Lines:
@@ -43,12 +41,7 @@ def _kernel(name: str, scan: FormScan, sample: Scalar, groups: list[int]) -> Lin
 def _forms(scan: FormScan) -> list[str]:
     """The names of forms, of what they gain by a unit, and of the arrays of all terms."""
     count = range(len(scan.forms))
-    return [*(f"u{k}" for k in count), *(f"s{k}" for k in count), *_arrays(scan)]
-
-
-def _arrays(scan: FormScan) -> list[str]:
-    """The names of the arrays of all terms, in order."""
-    return [f"a{n}_{k}" for n, term in enumerate(scan.terms) for k in range(len(term.arrays))]
+    return [*(f"u{k}" for k in count), *(f"s{k}" for k in count), *arrays_of(scan)]
 
 
 def _together(scan: FormScan) -> int:
@@ -110,7 +103,7 @@ def _change_of(scan: FormScan, name: str) -> Lines:
         ]
         for r in together:
             lines += [f"        m{k} = u{number}_{r}[j] - x{r} * d{k}" for k, number in enumerate(numbers)]
-            lines.append(f"        p{r} += {_change(n, term)}")
+            lines.append(f"        p{r} += {change_of(n, term, term.change, _CHOICE)}")
         lines.append(f"    {'; '.join(f'w{r} += factor[{n}] * p{r}' for r in together)}")
     return [*lines, f"    {'; '.join(f'whole[{r}] = w{r}' for r in together)}"]
 
@@ -132,7 +125,10 @@ def _windowed(scan: FormScan, sample: Scalar, groups: list[int]) -> Lines:
                 f"                    d{k} = s{number}[n]",
                 f"                    m{k} = u{number}[r, j] - value * d{k}",
             ]
-        terms += [f"                    part += {_change(n, term)}", f"                whole += factor[{n}] * part"]
+        terms += [
+            f"                    part += {change_of(n, term, term.change, _CHOICE)}",
+            f"                whole += factor[{n}] * part",
+        ]
     steps: Lines = []
     for k, group in enumerate(groups):
         steps += [
@@ -159,9 +155,3 @@ def _windowed(scan: FormScan, sample: Scalar, groups: list[int]) -> Lines:
 
 def _value(sample: Scalar, field: str, uniform: str) -> str:
     return scalar(sample, {"eta1": field, "u": uniform}, _CHOICE)
-
-
-def _change(number: int, term: FormTerm) -> str:
-    variables = {f"a{k}": f"a{number}_{k}[j]" for k in range(len(term.arrays))}
-    variables |= {f"{x}{k}": f"{x}{k}" for k in range(len(term.forms)) for x in "md"}
-    return scalar(term.change, variables, _CHOICE)
