@@ -97,7 +97,7 @@ class FusedLayers(LayerPrinter):
         lines = [
             f"    # {comment(kernel.equation)}",
             f'    eta1 = w("{kernel.name}:{layer.layer}", (rows(x), {listed(kernel.shape)}))',
-            f'    scale, base = s.beta * s.weights["{affine.label}"], 0.0',
+            f'    scale = s.beta * s.weights["{affine.label}"]',
         ]
         flat = "eta1" if len(kernel.letters) <= 1 else "eta1.reshape(rows(x), -1)"
         for number, section in enumerate(affine.products):
@@ -107,11 +107,11 @@ class FusedLayers(LayerPrinter):
             else:
                 add = ", add=True" if number else ""
                 lines += [*steps, f"    matmul({left}, {right}, out={flat}{add})"]
-        for section in affine.constant:
+        for number, section in enumerate(affine.constant):
             steps, value = self.steps.value(section, {})
             aligned = align(times(value, section, ""), section.letters, kernel.letters)
-            lines += [*steps, f"    base = base + {aligned}"]
-        return lines
+            lines += [*steps, f"    base = {'base + ' if number else ''}{aligned}"]
+        return lines if affine.constant else [*lines, "    base = 0.0"]
 
 
 def _bounds(layer: LayerKernels, lead: str = "") -> str:

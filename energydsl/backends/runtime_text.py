@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from energydsl.backends.cupy.cuda import cuda_head, cuda_kernels
+from energydsl.backends.cupy.cuda import cuda_head, cuda_modules, cuda_shared
 from energydsl.backends.numba.families import kernels_of
 from energydsl.backends.rooms import body_of, defined, imports_of
 from energydsl.domains import FAMILIES
@@ -79,7 +79,11 @@ def cupy_runtime(dtype: DType, precision: Precision = "full") -> str:
         "",
         f"CUDA_HEAD = r'''\n{cuda_head(dtype)}\n'''",
         "",
-        f"CUDA_SOURCE = CUDA_HEAD + r'''\n{cuda_kernels()}\n'''",
+        f"CUDA_SHARED = r'''\n{cuda_shared()}\n'''",
+        "",
+        "CUDA_MODULES = {",
+        *(f"{name!r}: r'''\n{text}\n'''," for name, text in cuda_modules().items()),
+        "}",
     ]
     return _text("NumPy and CuPy", CUPY, given, [tables(), ""])
 

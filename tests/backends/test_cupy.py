@@ -311,6 +311,8 @@ SOURCES = {
     "the last state never": ("return states - 1;", "return 0;"),
     "a colour one slot on": ("int slot = part.first + unit;", "int slot = part.first + (unit + 1) % part.count;"),
     "gain of one end": ("total -= unit_logsumexp", "total += 0 * unit_logsumexp"),
+    "a lane of a vector product lost": ("for (int l = 1; l < lanes", "for (int l = 2; l < lanes"),
+    "a vector product without its weights": ("* (row ? row[d] : FLOAT(1))", ""),
 }  # fmt: skip
 MODELS = {
     "rbm": RBM,
@@ -323,7 +325,8 @@ MODELS = {
 def wrong() -> bool:
     """Whether any model trains, anneals or multiplies otherwise on the stand-in than with NumPy, or fails."""
     cuda_printer.cuda_head.cache_clear()
-    cuda_printer.cuda_kernels.cache_clear()
+    cuda_printer.cuda_shared.cache_clear()
+    cuda_printer.cuda_modules.cache_clear()
     cupy_runtime.cache_clear()
     cupy_backend.runtime.cache_clear()
     for text in MODELS.values():
@@ -344,6 +347,9 @@ def wrong() -> bool:
     kernels, ones = ed.loads(RBM).compile("cupy").engine.kernels, np.ones((3, 3), np.float32)
     out = kernels.np.asarray(ones)
     a = kernels.np.asarray(ones)
+    halves = kernels.np.asarray(np.full(3, 0.5, np.float32))
+    if not np.allclose(kernels.matmul(a, a[:, :1], row=halves).get(), 1.5):
+        return True
     return not np.allclose(kernels.matmul(a, a, out=out, add=True).get(), 4.0)
 
 
@@ -364,7 +370,8 @@ def test_mutants_of_the_cuda_source_are_caught(
     finally:
         monkeypatch.undo()
         cuda_printer.cuda_head.cache_clear()
-        cuda_printer.cuda_kernels.cache_clear()
+        cuda_printer.cuda_shared.cache_clear()
+        cuda_printer.cuda_modules.cache_clear()
         cupy_runtime.cache_clear()
 
 

@@ -28,15 +28,12 @@ def _pieces(*names: str) -> tuple[str, ...]:
     return tuple(f"cupy/runtime/{name}.cu" for name in names)
 
 
-# The pieces of the CUDA runtime, each below those it calls; on the first alone stand the kernels made for one model.
+# The pieces of the CUDA runtime, each below those it calls. On the first alone stand the kernels made for one model, on
+# those shared the kernels of a family, and on all the integrals over densities.
 HEAD = _pieces("types", "functions")
-PIECES = (
-    *HEAD,
-    *_pieces(
-        "truncated", "counts", "stream", "choice", "draws", "updates", "products", "terms", "sparse",
-        "panels", "integrals",
-    ),
-)  # fmt: skip
+SHARED = _pieces("truncated", "counts", "stream", "choice", "draws", "updates", "products", "terms", "sparse")
+DENSITIES = _pieces("panels", "integrals")
+PIECES = (*HEAD, *SHARED, *DENSITIES)
 # Coefficients of the normal quantile, above and below the line, in its three regions.
 _QUANTILE = {
     "CENTRE": quantile.QUANTILE_CENTRE,
@@ -80,15 +77,24 @@ def cuda_head(dtype: DType) -> str:
 
 
 @lru_cache
-def cuda_kernels() -> str:
-    """All kernels, as one text to stand below the head."""
-    kernels = [text for family in FAMILIES.values() for text in _kernels(family)]
-    return "\n".join([*(source_of(piece) for piece in PIECES if piece not in HEAD), *kernels])
+def cuda_shared() -> str:
+    """What stands below the head and before the kernels of a family: templates, and kernels of no family."""
+    return "\n".join(map(source_of, SHARED))
+
+
+@lru_cache
+def cuda_modules() -> dict[str, str]:
+    """The other kernels, in texts that are compiled one by one: those of a family by its name, and the integrals.
+
+    A kernel is called by what it does and its module: draw_bernoulli.
+    """
+    families = {family.name: "\n".join(_kernels(family)) for family in FAMILIES.values()}
+    return {**families, "densities": "\n".join(map(source_of, DENSITIES))}
 
 
 def cuda_source(dtype: DType) -> str:
     """All kernels with what stands before them."""
-    return f"{cuda_head(dtype)}\n{cuda_kernels()}"
+    return "\n".join([cuda_head(dtype), cuda_shared(), *cuda_modules().values()])
 
 
 def _numbers(dtype: DType) -> list[str]:
@@ -160,7 +166,7 @@ extern "C" __global__ void {how}_{kernel}({_PART}, {_STREAM}) {{
 def _product_draw(kernel: str, name: str) -> str:
     """The kernel that multiplies two matrices and draws from its own tile of the product."""
     return f"""\
-extern "C" __global__ void product_draw_{kernel}({_PRODUCT}, {_FIELDS}, {_RANDOM}, {_TARGET}) {{
+extern "C" __global__ void fused_{kernel}({_PRODUCT}, {_FIELDS}, {_RANDOM}, {_TARGET}) {{
   Product factors{{a, b, nullptr, am, ak, bk, bn, rows, entries, k}};
   Fields fields{{eta1, eta2, base, rows1, rows2, rows0, scale, entries, low, high}};
   Random random{{given, k0, k1, block, sweep, moved, chain}};

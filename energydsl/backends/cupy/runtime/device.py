@@ -12,7 +12,7 @@ import cupy as np
 import numpy
 from numpy.typing import DTypeLike, NDArray
 
-from energydsl.backends.cupy.runtime.given import CUDA_SOURCE, FLOAT
+from energydsl.backends.cupy.runtime.given import CUDA_HEAD, CUDA_MODULES, CUDA_SHARED, FLOAT
 
 # An array on the device; CuPy has no types of its own.
 DeviceArray = Any
@@ -25,6 +25,7 @@ class Device(threading.local):
         self.depth, self.capturing = 0, False
         # Sweeps to add to those of a stream, an array of one, while an update is recorded.
         self.moved: Any = None
+        self.modules: dict[str, Any] = {}
         self.kernels: dict[str, Any] = {}
 
     @functools.cached_property
@@ -32,15 +33,14 @@ class Device(threading.local):
         """The stream on which everything runs."""
         return np.cuda.Stream(non_blocking=True)
 
-    @functools.cached_property
-    def module(self) -> Any:
-        """CUDA_SOURCE, compiled."""
-        return np.RawModule(code=CUDA_SOURCE, options=("-std=c++17",), backend="nvrtc")
-
     def kernel(self, name: str) -> Any:
-        """A kernel of CUDA_SOURCE."""
+        """The kernel what_module, or one that all modules have; its module is compiled when it is first asked for."""
         if name not in self.kernels:
-            self.kernels[name] = self.module.get_function(name)
+            own = name.partition("_")[2]
+            module = own if own in CUDA_MODULES else ""
+            if module not in self.modules:
+                self.modules[module] = compiled(CUDA_HEAD + CUDA_SHARED + CUDA_MODULES.get(module, ""))
+            self.kernels[name] = self.modules[module].get_function(name)
         return self.kernels[name]
 
     @functools.cached_property
@@ -53,6 +53,11 @@ class Device(threading.local):
         """Launch a kernel over `size` independent threads."""
         blocks = max(1, min(-(-size // 256), 16 * self.processors))
         self.kernel(name)((blocks,), (256,), arguments)
+
+
+def compiled(code: str) -> Any:
+    """A module of the device from its text, compiled by NVRTC or taken from CuPy's cache."""
+    return np.RawModule(code=code, options=("-std=c++17",), backend="nvrtc")
 
 
 DEVICE = Device()

@@ -16,11 +16,13 @@ from energydsl.backends.numpy.runtime.layers import Tempering
 
 
 def flat(value: Any, shape: tuple[int, ...]) -> tuple[DeviceArray, numpy.int32]:
-    """An array as (chains, entries), or (1, entries) where it does not vary with the chains, contiguous; and its rows.
+    """An array whose numbers lie as in (chains, entries), or (1, entries) where it does not vary with the chains; and its rows.
 
     shape: that of the whole layer, chains first.
     """
     array = np.asarray(value, FLOAT)
+    if array.flags.c_contiguous and array.shape in (shape, shape[1:]):
+        return array, whole(len(array) if array.ndim == len(shape) else 1)
     if array.ndim != len(shape):
         array = np.broadcast_to(array, shape[1:])[None]
     array = np.ascontiguousarray(array).reshape(len(array), -1)
@@ -61,7 +63,7 @@ def draw(
     if product is not None:
         a, b, add = product
         if states == 1 and (DEVICE.capturing or rows * entries * a.shape[1] <= SMALL) and a.dtype == b.dtype == FLOAT:
-            name = f"product_draw_{family}"
+            name = f"fused_{family}"
             sides = [whole(s) for s in (*strides(a), *strides(b))]
             leading = (a, *sides[:2], b, *sides[2:], whole(a.shape[1]), whole(add))
         else:

@@ -7,7 +7,7 @@ from typing import Any
 
 import cupy as np
 
-from energydsl.backends.cupy.runtime.device import NULL, DeviceArray, whole
+from energydsl.backends.cupy.runtime.device import DEVICE, NULL, DeviceArray, compiled, whole
 from energydsl.backends.cupy.runtime.draws import flat
 from energydsl.backends.cupy.runtime.given import CUDA_HEAD, FLOAT
 
@@ -21,8 +21,7 @@ class FormKernel:
     @functools.cached_property
     def function(self) -> Any:
         """The kernel."""
-        module = np.RawModule(code=CUDA_HEAD + self.text, options=("-std=c++17",), backend="nvrtc")
-        return module.get_function(self.name)
+        return compiled(CUDA_HEAD + self.text).get_function(self.name)
 
 
 def table(value: Any, shape: tuple[int, ...], rows: int) -> DeviceArray:
@@ -53,6 +52,8 @@ def scan_forms(
         units, *flat(field, x.shape), uniform, held, whole(rows), whole(x.size // max(1, rows)), *map(FLOAT, factors), *entries,
         *tables,
     )  # fmt: skip
-    kernel.function((max(1, min(rows, 65535)),), (256,), arguments)
+    # Threads of a block wait for one another at each unit: few of them, where blocks enough fill the device.
+    threads = 64 if rows > 2 * DEVICE.processors else 256
+    kernel.function((max(1, min(rows, 65535)),), (threads,), arguments)
     if units is not x:
         x[...] = units

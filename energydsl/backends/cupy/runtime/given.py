@@ -6,7 +6,7 @@ imported like any code; its precision is float32.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy
@@ -14,8 +14,9 @@ import numpy
 # The precision of the module, a scalar type of NumPy; and how float32 products are rounded.
 FLOAT: Any = numpy.float32
 PRECISION = "full"
-# The text of all kernels of the device, and what of it kernels made for one model stand on.
-CUDA_SOURCE = ""
+# The texts of the kernels: what all stand on, what those of families stand on, and those of each family by its name.
 CUDA_HEAD = ""
+CUDA_SHARED = ""
+CUDA_MODULES: Mapping[str, str] = {}
 # Families with one field a value, whose values are no indicators.
 TABLES: Sequence[str] = ()

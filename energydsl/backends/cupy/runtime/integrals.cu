@@ -90,7 +90,7 @@ __device__ inline double integral_of(int what, Density& d, double u) {
   return draw_of(d, walk, u * mass);
 }
 
-extern "C" __global__ void integrate(int what, const double* eta, const double* u, int statistics, const double* rows,
+extern "C" __global__ void integrate_densities(int what, const double* eta, const double* u, int statistics, const double* rows,
                                      const double* growth, const double* bend, const double* taylor, int row_count,
                                      int row_size, int growth_size, int bend_size, int taylor_size, const double* holds, const double* ends,
                                      const double* mapping, const double* tails, const double* shift, int end_count,

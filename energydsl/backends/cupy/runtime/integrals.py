@@ -31,7 +31,7 @@ def integrated(what: str, density: Density, etas: Sequence[DeviceArray], u: Devi
         len(density.taylor),
     )
     DEVICE(
-        "integrate", out.size, whole(_WHAT.index(what)), eta, uniform, whole(len(etas)), density.rows, density.growth,
+        "integrate_densities", out.size, whole(_WHAT.index(what)), eta, uniform, whole(len(etas)), density.rows, density.growth,
         density.bend, density.taylor, *map(whole, sizes), density.holds, density.ends, density.mapping,
         density.tails, density.shift, whole(len(density.ends)), whole(len(density.tails)), out,
         whole(out.size),

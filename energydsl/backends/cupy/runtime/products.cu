@@ -61,6 +61,26 @@ extern "C" __global__ void product(const FLOAT* a, int am, int ak, const FLOAT* 
   });
 }
 
+// out[i] = sum of a[i, d] b[d], or out[i] += it; `out` has its numbers `width` apart. Blocks of 256 threads: threads beside
+// each other read beside each other, and what they hold is summed in order.
+extern "C" __global__ void product_vector(const FLOAT* a, int am, int ak, const FLOAT* b, int bk, const FLOAT* row,
+                                          int m, int k, FLOAT* out, int width, int add) {
+  __shared__ FLOAT part[256];
+  int t = threadIdx.x, lanes = ak == 1 ? 32 : 8, lines = 256 / lanes;
+  int lane = ak == 1 ? t % lanes : t / lines, line = ak == 1 ? t / lanes : t % lines, i = blockIdx.x * lines + line;
+  FLOAT sum = 0;
+  if (i < m) {
+    for (int d = lane; d < k; d += lanes) sum += a[place(i) * am + place(d) * ak] * b[place(d) * bk] * (row ? row[d] : FLOAT(1));
+  }
+  part[line * lanes + lane] = sum;
+  __syncthreads();
+  if (lane == 0 && i < m) {
+    for (int l = 1; l < lanes; ++l) sum += part[line * lanes + l];
+    place at = place(i) * width;
+    out[at] = add ? out[at] + sum : sum;
+  }
+}
+
 // A product and, from its tile, the draw: eta = scale * (A B [+ eta1]) + base.
 template <class Family>
 __device__ inline void product_draw(const Product& p, int add, const Fields& fields, const Random& random, const Target& target) {

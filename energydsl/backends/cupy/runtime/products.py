@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import cupy as np
 import numpy
+from numpy.typing import NDArray
 
 from energydsl.backends.cupy.runtime.device import DEVICE, NULL, SINGLE, SMALL, TILE, DeviceArray, whole
 from energydsl.backends.cupy.runtime.given import FLOAT, PRECISION
@@ -33,18 +35,31 @@ def matmul(
     (m, k), n = a.shape, b.shape[1]
     result = np.empty((m, n), FLOAT) if out is None else out
     a, b = (x if x.dtype == FLOAT else x.astype(FLOAT) for x in (a, b))
-    if DEVICE.capturing or m * n * k <= SMALL or strides(result)[1] != 1:
-        weights = NULL if row is None else row.astype(FLOAT, copy=False)
-        sides = [whole(s) for s in (*strides(a), *strides(b))]
-        grid = (max(1, -(-n // TILE)), max(1, -(-m // TILE)))
-        arguments = (a, *sides[:2], b, *sides[2:], weights, whole(m), whole(n), whole(k))
-        DEVICE.kernel("product")(grid, (256,), (*arguments, result, whole(strides(result)[0]), whole(add)))
-        return result
-    gemm(a, b if row is None else b * row[:, None], result, float(add))
+    if DEVICE.capturing or m * n * k <= SMALL or result.strides[1] != result.itemsize:
+        small(a, b, result, add, NULL if row is None else row.astype(FLOAT, copy=False))
+    else:
+        gemm(a, b if row is None else b * row[:, None], result, float(add))
     return result
 
 
-_KINDS = {"float32": 0, "float64": 1, "uint16": 14}
+def small(a: DeviceArray, b: DeviceArray, out: DeviceArray, add: bool, row: Any) -> None:
+    """out = A B, or out += A B, by a kernel of ours; row: weights of the inner axis, or a null pointer."""
+    (m, k), n = a.shape, b.shape[1]
+    (am, ak), (bk, bn), (down, along) = (map(whole, strides(x)) for x in (a, b, out))
+    if n == 1:
+        arguments = (a, am, ak, b, bk, row, whole(m), whole(k), out, down, whole(add))
+    elif m == 1:
+        arguments = (b, bn, bk, a, ak, row, whole(n), whole(k), out, along, whole(add))
+    else:
+        grid = (-(-n // TILE), max(1, -(-m // TILE)))
+        sizes = (whole(m), whole(n), whole(k))
+        DEVICE.kernel("product")(grid, (256,), (a, am, ak, b, bk, bn, row, *sizes, out, down, whole(add)))
+        return
+    lines = 8 if arguments[2] == 1 else 32
+    DEVICE.kernel("product_vector")((max(1, -(-max(m, n) // lines)),), (256,), arguments)
+
+
+_KINDS = {"f": 0, "d": 1, "H": 14}
 _FULL, _TF32, _DOUBLE = 68, 77, 70
 
 
@@ -78,22 +93,30 @@ def split(a: DeviceArray, terms: int) -> list[DeviceArray]:
     return [out[t].T if turned else out[t] for t in range(terms)]
 
 
-def gemm_once(a: DeviceArray, b: DeviceArray, out: DeviceArray, beta: Any, compute: int) -> None:
+def gemm_once(a: DeviceArray, b: DeviceArray, out: DeviceArray, beta: float, compute: int) -> None:
     """One call of cuBLAS. Its matrices lie column by column, so it is asked for the transpose, B' A'."""
-    real = numpy.float64 if compute == _DOUBLE else numpy.float32
-    one, beta = numpy.ones(1, real), numpy.full(1, beta, real)
+    real = "d" if compute == _DOUBLE else "f"
     (m, k), n = a.shape, b.shape[1]
-    sides = []
-    for x in (b, a):
-        straight = strides(x)[1] == 1 and (strides(x)[0] >= x.shape[1] or x.shape[0] == 1)
-        apart = max(strides(x)[0] if straight else strides(x)[1], x.shape[1] if straight else x.shape[0])
-        sides.append((0 if straight else 1, x.data.ptr, _KINDS[x.dtype.name], apart))
-    (turn_b, at_b, kind_b, apart_b), (turn_a, at_a, kind_a, apart_a) = sides
+    (turn_b, *side_b), (turn_a, *side_a) = operand(b), operand(a)
     np.cuda.cublas.gemmEx(
-        np.cuda.device.get_cublas_handle(), turn_b, turn_a, n, m, k, one.ctypes.data,
-        at_b, kind_b, apart_b, at_a, kind_a, apart_a, beta.ctypes.data,
-        out.data.ptr, _KINDS[out.dtype.name], max(strides(out)[0], n), compute, -1,
+        np.cuda.device.get_cublas_handle(), turn_b, turn_a, n, m, k, constant(1.0, real)[0], *side_b, *side_a,
+        constant(beta, real)[0], out.data.ptr, _KINDS[out.dtype.char], max(out.strides[0] // out.itemsize, n), compute, -1,
     )  # fmt: skip
+
+
+def operand(x: DeviceArray) -> tuple[int, int, int, int]:
+    """A matrix for cuBLAS: whether its columns lie together, its address, its type, and how far its lines lie apart."""
+    (rows, columns), (down, along), size = x.shape, x.strides, x.itemsize
+    if along == size and (down >= size * columns or rows == 1):
+        return 0, x.data.ptr, _KINDS[x.dtype.char], max(down // size, columns)
+    return 1, x.data.ptr, _KINDS[x.dtype.char], max(along // size, rows)
+
+
+@functools.cache
+def constant(value: float, kind: str) -> tuple[int, NDArray[Any]]:
+    """The address of a number on the host, and the array that holds it."""
+    array = numpy.full(1, value, kind)
+    return array.ctypes.data, array
 
 
 def tensordot(a: DeviceArray, b: DeviceArray, axes: tuple[Sequence[int], Sequence[int]]) -> DeviceArray:

@@ -9,12 +9,12 @@ typedef long long place;
 
 #define WORDS (SINGLE ? 4 : 2)
 
-// The sum of what the threads of a block hold; every thread gets it. Blocks have 256 threads.
+// The sum of what the threads of a block hold; every thread gets it. Blocks have a power of two of threads, at most 256.
 __device__ inline double block_sum(double value) {
   __shared__ double part[256];
   part[threadIdx.x] = value;
   __syncthreads();
-  for (int half = 128; half > 0; half /= 2) {
+  for (int half = blockDim.x / 2; half > 0; half /= 2) {
     if (threadIdx.x < half) part[threadIdx.x] += part[threadIdx.x + half];
     __syncthreads();
   }
