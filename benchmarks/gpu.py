@@ -216,7 +216,7 @@ def tasks() -> list[Task]:
         found.append(Task(f"CD-1 update 784-500, batch {batch}", makers, batch, "rows/ns"))
     for work, text, units, chains in (
         ("random 3-regular glass, 4096 units", GLASS.format(n=4096), 4096, 1024),
-        ("random 3-regular glass, 2^20 units", GLASS.format(n=1 << 20), 1 << 20, 1),
+        ("random 3-regular glass, 2^17 units", GLASS.format(n=1 << 17), 1 << 17, 8),
         ("torus 256 x 256", TORUS.format(n=256), 1 << 16, 64),
         ("torus 1024 x 1024", TORUS.format(n=1024), 1 << 20, 4),
         ("scan of a quartic memory, 784 units in 500 forms", MEMORY.format(QUARTIC), 784, 1024),
