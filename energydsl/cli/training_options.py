@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import click
@@ -17,6 +18,8 @@ from energydsl.learning.posterior import POSITIVE
 from energydsl.model.records import Resolved
 from energydsl.options import BACKENDS, DTYPES, PRECISIONS, SAMPLERS
 
+# Settings that some methods have.
+_OWN = ("units", "size", "sd", "directions", "ratio")
 _SGD, _ADAM = (defaults.RATES[name] for name in ("sgd", "adam"))
 _TRAINING = (
     click.option(
@@ -58,6 +61,13 @@ _TRAINING = (
         default=defaults.LATENT_SWEEPS,
         show_default=True,
         help="Gibbs sweeps, or mean-field iterations, over latent layers that do not factorise.",
+    ),
+    click.option("--units", type=click.IntRange(min=1), help="Units changed in each update, by objectives of changes."),
+    click.option("--size", type=click.IntRange(min=2), help="Units of a block of composite-likelihood."),
+    click.option("--sd", type=float, help="Noise of denoising-score-matching, in units of the data."),
+    click.option("--directions", type=click.IntRange(min=1), help="Random directions of score-matching."),
+    click.option(
+        "--ratio", type=click.IntRange(min=1), help="Rows of noise for each row of data, of noise-contrastive."
     ),
     click.option("--impute", is_flag=True, help="Draw missing entries (NaN) of the data given the known ones."),
     click.option("--centred", is_flag=True, help="Follow the centred gradient."),
@@ -178,8 +188,14 @@ def method_of(model: Resolved, options: dict[str, Any]) -> Method:
     """The method that the options say, or that fits the model."""
     if options["generative"] is not None and not options["predict"]:
         raise ArgumentError("--generative is a weight beside --predict")
-    names = ("k", "chains", "sampler", "positive", "latent_sweeps", "centred", "impute", "predict", "generative")
-    return chosen_method(model, options["method"], **{n: options[n] for n in names})
+    names = ("k", "chains", "sampler", "positive", "latent_sweeps", "centred", "impute", "predict", "generative", *_OWN)
+    found = chosen_method(model, options["method"], **{n: options[n] for n in names})
+    known = {f.name for f in fields(found)}
+    for name in _OWN:
+        if options[name] is not None and name not in known:
+            owners = [n for n, kind in METHODS.items() if name in {f.name for f in fields(kind)}]
+            raise ArgumentError(f"--{name} belongs to --method {' or '.join(owners)}")
+    return found
 
 
 def greedy_of(options: dict[str, Any]) -> Greedy | None:

@@ -41,7 +41,8 @@ def begin(
     visible = {n: filled[n] for n in engine.model.by_role("visible")}
     random = Rng(stream(seed, "chains of training"))
     objectives, floors = method.objectives(), scales.floors(engine, visible)
-    states = [objective.init(engine, batch, random, floors) for objective in objectives]
+    base = {n: base_rate(engine, n, a) for n, a in visible.items()}
+    states = [objective.init(engine, batch, random, floors, base) for objective in objectives]
     given = initial_params(engine, seed, visible) if params is None else check_params(engine, params)
     first: Arrays = {n: engine.xp.array(a) for n, a in given.items()}
     check_start(engine, first, filled, Rng(stream(seed, "look at the start")))
@@ -51,14 +52,12 @@ def begin(
     pairs = zip(objectives, states, strict=True)
     products = set.intersection(*(objective.direct(state) for objective, state in pairs))
     direct = [] if centring else _direct(engine, optimizer, [n for n in learned if n in products])
-    learner = Learner(
-        engine, objectives, optimizer, tuple(learned), tuple(direct), scales.scales(engine.derived), centring
-    )
+    sizes = scales.scales(engine.derived) if all(objective.likelihood for objective in objectives) else {}
+    learner = Learner(engine, objectives, optimizer, tuple(learned), tuple(direct), sizes, centring)
     rate, scale_rate = engine.xp.zeros((), engine.dtype), engine.xp.zeros((), engine.dtype)
     state = LearnerState(first, slots, states, random, rate, scale_rate, centring.init() if centring else None)
     state.work = learner.recorded(state, batch)
     batches = Batches(rows, batch, seed, _as_they_are if method.impute else partial(checked_arrays, engine))
-    base = {n: base_rate(engine, n, a) for n, a in visible.items()}
     return Loop(program, learner, state, batches, Figures(engine, rows, held_out, seed), config, base)
 
 

@@ -97,6 +97,8 @@ class Learner:
         if self.centring is not None and state.offsets is not None:
             self.centring.follow(state.offsets, partial(self.objectives[0].middle, state.objectives[0]))
             gradients = self.centring.apply(state.offsets, gradients)
+        for objective, own in self._followed(state):
+            objective.follow(own, gradients, state.rate)
         sums = {}
         for name, gradient in gradients.items():
             sums[name] = self.optimizer.step(
@@ -147,6 +149,12 @@ class Learner:
             if not (math.isfinite(slope) and math.isfinite(size)):
                 raise Diverged(name, "it" if math.isfinite(slope) else "its gradient")
         return norms
+
+    def figures(self, state: LearnerState) -> dict[str, float]:
+        """What the objectives have to show, after the first update."""
+        if state.sums is None:
+            return {}
+        return {n: f for objective, own in self._followed(state) for n, f in objective.figures(own).items()}
 
     def chains(self, state: LearnerState) -> Arrays:
         """The states of the model, by layer: those its expectations come from."""

@@ -124,6 +124,7 @@ class Loop:
         row: Row = {"epoch": now.epoch, "update": now.update, "seconds": round(now.seconds, 3)}
         with np.errstate(all="ignore"):
             row |= self.figures.of(self.state.params, self.learner.chains(self.state))
+        row |= self.learner.figures(self.state)
         now.history.append(row | {f"gradient_{n}": v for n, v in sizes.items()})
 
     def _notify(self) -> None:

@@ -48,7 +48,7 @@ class Figures:
         if self.held_out is not None:
             figures["free_energy_validation"] = self._free_energy(params, held)
             figures["free_energy_gap"] = figures["free_energy_validation"] - figures["free_energy_train"]
-        for label, values in self.engine.term_energies(params, chains).items():
+        for label, values in (self.engine.term_energies(params, chains) if chains else {}).items():
             figures[f"energy_{label}" if label else "base_measure"] = float(np.mean(self.engine.host(values)))
         return figures | self._varying(params, known)
 

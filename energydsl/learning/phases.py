@@ -45,7 +45,8 @@ class Phases:
     """The buffers of both phases for one batch size.
 
     both: shared rows, by layer, shape (batch + chains, *layer), and their squares where these are statistics. row: the
-    weight of each row in the gradient. floors: what is added to the squares of the data, by layer (see `scales`).
+    weight of each row in the gradient. floors: what is added to the squares of the data, by layer (see `scales`). fast: what chains
+    add to the parameters, by parameter.
     """
 
     engine: Engine
@@ -57,6 +58,7 @@ class Phases:
     floors: Arrays
     positive: Side
     negative: Side
+    fast: Arrays = field(default_factory=dict)
 
 
 def shared_rows(engine: Engine, rows: int, squared: Iterable[str]) -> Moments:

@@ -18,7 +18,7 @@ from energydsl.domains import DOMAINS
 from energydsl.learning import checkpoint
 from energydsl.learning.greedy.record import Greedy
 from energydsl.learning.greedy.stages import stages
-from energydsl.learning.methods import Method
+from energydsl.learning.methods import Method, Sampled
 from energydsl.learning.optimizer.centred import centred_pairs
 from energydsl.learning.run import Report, Run
 from energydsl.model.resolve import Overrides
@@ -89,11 +89,9 @@ def pretrain(
 
 def _fitting(method: Method, engine: Engine) -> Method:
     """The method, not centred for a stage that has nothing to centre."""
-    return (
-        method
-        if not method.centred or centred_pairs(engine, list(engine.model.params))
-        else replace(method, centred=False)
-    )
+    if isinstance(method, Sampled) and method.centred and not centred_pairs(engine, list(engine.model.params)):
+        return replace(method, centred=False)
+    return method
 
 
 def _reported(report: Report | None, stage: str, epochs: int) -> Report | None:

@@ -21,7 +21,7 @@ from energydsl.backends.numpy.runtime import Moments
 from energydsl.derive import Derived
 from energydsl.derive.free_energy import log_states
 from energydsl.diagnostics import ArgumentError, NotApplicable, suggestion
-from energydsl.learning.objective.record import NO_FLOORS, Objective
+from energydsl.learning.objective.record import NO_BASE, NO_FLOORS, Base, Objective
 from energydsl.program import Engine
 from energydsl.program.exact import joint_states
 from energydsl.program.gradients import add_gradient, weighted_gradient
@@ -55,7 +55,9 @@ class Prediction(Objective[AllStates]):
 
     layer: str
 
-    def init(self, engine: Engine, batch: int, random: Rng, floors: Mapping[str, Array] = NO_FLOORS) -> AllStates:
+    def init(
+        self, engine: Engine, batch: int, random: Rng, floors: Mapping[str, Array] = NO_FLOORS, base: Base = NO_BASE
+    ) -> AllStates:
         """The buffers. Raises `ArgumentError` for a layer that is not visible, `NotApplicable` where no sum is exact."""
         _check(engine.derived, self.layer)
         out, xp = engine.derived.free_energy.summed_out, engine.xp

@@ -16,7 +16,7 @@ from energydsl.backends.interface import Array, Arrays
 from energydsl.diagnostics import NotApplicable
 from energydsl.learning.chains import AtData
 from energydsl.learning.objective.likelihood import Likelihood
-from energydsl.learning.objective.record import NO_FLOORS, Objective
+from energydsl.learning.objective.record import NO_BASE, NO_FLOORS, Base, Objective
 from energydsl.learning.phases import Phases
 from energydsl.program import Engine
 from energydsl.program.engine import PartGradient
@@ -57,7 +57,9 @@ class WakeSleepBound(Objective[WakeAndSleep]):
         """No: parts take their states in arrays made anew."""
         return False
 
-    def init(self, engine: Engine, batch: int, random: Rng, floors: Mapping[str, Array] = NO_FLOORS) -> WakeAndSleep:
+    def init(
+        self, engine: Engine, batch: int, random: Rng, floors: Mapping[str, Array] = NO_FLOORS, base: Base = NO_BASE
+    ) -> WakeAndSleep:
         """The buffers. Raises `NotApplicable` where chains of the core persist beside inputs."""
         if engine.model.by_role("input") and not isinstance(self.core.chains, AtData):
             raise NotApplicable("chains of the core do not persist where there are inputs: chains=0")
