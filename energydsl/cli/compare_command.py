@@ -161,7 +161,8 @@ def _one(
     from energydsl.learning.train import train
 
     rule = options["binarise"]
-    data = load_data(model.resolved, sources, options["split"], rule, options["key"], options["impute"])
+    given = options["split"], rule, options["key"], options["impute"], options["weights"]
+    data = load_data(model.resolved, sources, *given).counted()
     program = compiled(model, as_json, options["backend"], options["dtype"], options["precision"])
     first = data.rows(slice(0, min(options["batch"], len(data))))
     # What is loaded and compiled at a first update is no variant's own.

@@ -28,7 +28,8 @@ def describe(result: dict[str, Any], what: str) -> str:
         )
         if known
     ]
-    text = f"log-likelihood of {result['n']} {what} rows: {sign}{result['log_likelihood']:.3f} nats a row{exact}"
+    alike = "" if result["rows_effective"] is None else f" (as sure as {result['rows_effective']:.1f} of equal weight)"
+    text = f"log-likelihood of {result['n']} {what} rows{alike}: {sign}{result['log_likelihood']:.3f} nats a row{exact}"
     text += "".join(errors)
     if estimated:
         text += f"  ({result['method']}, {result['effective']:.0f} effective chains, log Z {result['log_z']:.2f})"

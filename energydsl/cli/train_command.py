@@ -66,6 +66,7 @@ def command(
         options["binarise"],
         options["key"],
         options["impute"],
+        options["weights"],
     )
     method, optimizer = method_of(model.resolved, options), optimizer_of(model.resolved, options)
     for sentence in scales.described(program.engine, data):

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from energydsl import defaults
-from energydsl.cli.common import Function
+from energydsl.cli.common import Function, weights_option
 from energydsl.diagnostics import ArgumentError
 from energydsl.learning.choice import chosen_method, chosen_optimizer
 from energydsl.learning.greedy import Greedy
@@ -27,6 +27,7 @@ _TRAINING = (
         metavar="D",
         help="Data: digits, bars-and-stripes:4, a file or a folder; LAYER=D for each of several layers.",
     ),
+    weights_option,
     click.option(
         "--method",
         type=click.Choice(list(METHODS)),

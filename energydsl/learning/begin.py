@@ -40,9 +40,9 @@ def begin(
     filled = checked_arrays(engine, rows.filled(seed).arrays)
     visible = {n: filled[n] for n in engine.model.by_role("visible")}
     random = Rng(stream(seed, "chains of training"))
-    objectives, floors = method.objectives(), scales.floors(engine, visible)
+    objectives, floors = method.objectives(), scales.floors(engine, visible, rows.weights)
     states = [objective.init(engine, batch, random, floors) for objective in objectives]
-    given = initial_params(engine, seed, visible) if params is None else check_params(engine, params)
+    given = initial_params(engine, seed, visible, rows.weights) if params is None else check_params(engine, params)
     first: Arrays = {n: engine.xp.array(a) for n, a in given.items()}
     check_start(engine, first, filled, Rng(stream(seed, "look at the start")))
     learned = [n for n, p in engine.model.params.items() if "frozen" not in p.constraints]
@@ -58,7 +58,7 @@ def begin(
     state = LearnerState(first, slots, states, random, rate, scale_rate, centring.init() if centring else None)
     state.work = learner.recorded(state, batch)
     batches = Batches(rows, batch, seed, _as_they_are if method.impute else partial(checked_arrays, engine))
-    base = {n: base_rate(engine, n, a) for n, a in visible.items()}
+    base = {n: base_rate(engine, n, a, rows.weights) for n, a in visible.items()}
     return Loop(program, learner, state, batches, Figures(engine, rows, held_out, seed), config, base)
 
 

@@ -50,7 +50,7 @@ def config_of(
     if not 0 <= validation < 1:
         raise ArgumentError("validation is a fraction, at least 0 and below 1")
     model = program.model
-    config = {
+    config: dict[str, Any] = {
         "energydsl": __version__,
         "model": model.name,
         "text": files.digest(model.module.source.text),
@@ -68,6 +68,8 @@ def config_of(
         "validation": validation,
         "seed": seed,
     }
+    if data.weights is not None:
+        config["data"]["weights"] = files.digest(data.weights)
     if greedy is not None:
         config["greedy"] = {
             "epochs": list(greedy.epochs),

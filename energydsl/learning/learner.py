@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from energydsl.backends.interface import Arrays
+from energydsl.backends.interface import Array, Arrays
 from energydsl.learning.checkpoint_arrays import part
 from energydsl.learning.divergence import Diverged
 from energydsl.learning.objective import Objective
@@ -69,11 +69,16 @@ class Learner:
         both = zip(self.objectives, state.objectives, strict=True)
         return [(objective, own) for objective, own in both if objective.weight]
 
-    def step(self, state: LearnerState, data: Arrays, update: int, progress: float) -> None:
-        """One update on a batch: rows first, layers by name. update: those made before. progress: the fraction of training done."""
+    def step(
+        self, state: LearnerState, data: Arrays, update: int, progress: float, weights: Array | None = None
+    ) -> None:
+        """One update on a batch: rows first, layers by name. update: those made before. progress: the fraction of training done.
+
+        weights: how much each row counts, (rows,) of mean 1 over all data; None where all count alike.
+        """
         with self.engine.single_threaded_blas():
             for objective, own in self._followed(state):
-                objective.load(own, data)
+                objective.load(own, data, weights)
             state.rate.fill(self.optimizer.rate(progress, update))
             state.scale_rate.fill(self.optimizer.scale_lr * self.optimizer.pace(progress) ** 2)
             if state.offsets is not None:

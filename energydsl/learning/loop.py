@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from energydsl.backends.interface import Arrays
+from energydsl.backends.interface import Array, Arrays
 from energydsl.learning import checkpoint, interrupt, metrics, run_folder
 from energydsl.learning.config import fingerprint
 from energydsl.learning.divergence import Diverged, explained
@@ -89,9 +89,9 @@ class Loop:
             self._notify()
         while now.epoch < self.config["epochs"]:
             with Uninterrupted() as calm:
-                for rows in self.batches.epoch(now.epoch, now.position):
+                for rows, weights in self.batches.epoch(now.epoch, now.position):
                     with np.errstate(all="ignore"):
-                        self.update(rows)
+                        self.update(rows, weights)
                     calm.check()
                     if time.monotonic() - last_save > CHECKPOINT_SECONDS:
                         self._clock()
@@ -104,11 +104,11 @@ class Loop:
             self._notify()
             last_save = time.monotonic()
 
-    def update(self, rows: Arrays) -> None:
-        """One step on a batch. Ctrl-C takes effect between updates only, so a saved state is always whole."""
+    def update(self, rows: Arrays, weights: Array | None = None) -> None:
+        """One step on a batch, and the weights of its rows. Ctrl-C takes effect between updates only, so a saved state is always whole."""
         now = self.progress
         total = max(1, self.config["epochs"] * self.batches.per_epoch)
-        self.learner.step(self.state, rows, now.update, now.update / total)
+        self.learner.step(self.state, rows, now.update, now.update / total, weights)
         now.update += 1
         now.position += 1
         if now.update % _CHECKED_EVERY == 0:

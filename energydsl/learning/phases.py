@@ -45,7 +45,7 @@ class Phases:
     """The buffers of both phases for one batch size.
 
     both: shared rows, by layer, shape (batch + chains, *layer), and their squares where these are statistics. row: the
-    weight of each row in the gradient. floors: what is added to the squares of the data, by layer (see `scales`).
+    weight of each row in the gradient. weighted: whether rows of data count differently. floors: what is added to the squares of the data, by layer (see `scales`).
     """
 
     engine: Engine
@@ -57,6 +57,19 @@ class Phases:
     floors: Arrays
     positive: Side
     negative: Side
+    weighted: bool = False
+
+
+def weigh(phases: Phases, weights: Array, share: float, paired: bool) -> None:
+    """Let rows of data count by their weights, (batch,) of mean 1 over all data: so the gradient is right on average.
+
+    share: of the objective. paired: whether each chain belongs to a row, and has the weight of that; else all count alike.
+    """
+    half, load = phases.batch, phases.engine.kernels.load
+    load(phases.row[:half], (share / half) * weights)
+    if paired:
+        load(phases.row[half:], (-share / half) * weights)
+    phases.weighted = True
 
 
 def shared_rows(engine: Engine, rows: int, squared: Iterable[str]) -> Moments:
@@ -99,7 +112,13 @@ def on_device(engine: Engine, floors: Mapping[str, Array]) -> Arrays:
     return {n: engine.device(f) for n, f in floors.items() if n in engine.model.layers}
 
 
-def middle(x: Array, batch: int) -> Array:
-    """The mean over both phases, one half each; rows before `batch` are the positive one."""
-    found: Array = 0.5 * (x[:batch].mean(axis=0) + x[batch:].mean(axis=0))
+def middle(phases: Phases, layer: str) -> Array:
+    """The mean of a layer over both phases, one half each, by the weights of the rows; shape (*layer)."""
+    x, batch = phases.both[layer], phases.batch
+    if not phases.weighted:
+        found: Array = 0.5 * (x[:batch].mean(axis=0) + x[batch:].mean(axis=0))
+        return found
+    sides = ((phases.row[:batch], x[:batch]), (phases.row[batch:], x[batch:]))
+    means = [(row @ half.reshape(len(row), -1) / row.sum()).reshape(x.shape[1:]) for row, half in sides]
+    found = 0.5 * (means[0] + means[1])
     return found

@@ -106,6 +106,7 @@ SCHEMA: Mapping[str, Any] = {
         "rows": _POSITIVE,
         "digest": _TEXT,
         "binarise": Rule(lambda v: v is None or isinstance(v, str), "a rule or null"),
+        "weights": _DIGEST,
     },
     "method": _METHOD,
     "optimizer": _OPTIMIZER,
