@@ -112,13 +112,17 @@ def on_device(engine: Engine, floors: Mapping[str, Array]) -> Arrays:
     return {n: engine.device(f) for n, f in floors.items() if n in engine.model.layers}
 
 
-def middle(phases: Phases, layer: str) -> Array:
-    """The mean of a layer over both phases, one half each, by the weights of the rows; shape (*layer)."""
-    x, batch = phases.both[layer], phases.batch
-    if not phases.weighted:
+def middle(x: Array, batch: int, row: Any = None) -> Array:
+    """The mean over both phases, one half each; rows before `batch` are the positive one. row: the weights of rows, where they differ."""
+    if row is None:
         found: Array = 0.5 * (x[:batch].mean(axis=0) + x[batch:].mean(axis=0))
         return found
-    sides = ((phases.row[:batch], x[:batch]), (phases.row[batch:], x[batch:]))
-    means = [(row @ half.reshape(len(row), -1) / row.sum()).reshape(x.shape[1:]) for row, half in sides]
-    found = 0.5 * (means[0] + means[1])
+    one, other = (_mean(row[rows], x[rows]) for rows in (slice(0, batch), slice(batch, None)))
+    found = 0.5 * (one + other)
+    return found
+
+
+def _mean(row: Any, x: Array) -> Array:
+    """The weighted mean over rows."""
+    found: Array = (row @ x.reshape(len(row), -1) / row.sum()).reshape(x.shape[1:])
     return found

@@ -98,7 +98,7 @@ class Likelihood(Objective[Phases]):
 
     def middle(self, state: Phases, layer: str) -> Array:
         """The mean of a layer over both phases, one half each, shape (*layer)."""
-        return middle(state, layer)
+        return middle(state.both[layer], state.batch, state.row if state.weighted else None)
 
     def chain_states(self, state: Phases) -> Arrays:
         """The samples of the negative phase, (chains, *layer)."""
