@@ -208,7 +208,7 @@ def _one(
     except EnergyError as error:
         click.echo(f"{variant.name}: no log-likelihood: {error}", err=True)
     else:
-        keep(run, {"on": what, **found.as_dict()}, rows, betas=defaults.TEMPERATURES)
+        keep(run, {"on": what, **found.as_dict(), "parameters": run.evaluated}, rows, betas=defaults.TEMPERATURES)
     return run, found, least, wrong
 
 

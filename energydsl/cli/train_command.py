@@ -175,7 +175,8 @@ def _evaluate(
     except KeyboardInterrupt as error:
         click.echo(f"not evaluated; the run is whole in {run.path}: energydsl eval does it", err=True)
         sys.exit(status_of(error))
-    keep(run, {"on": what, **found.as_dict()}, rows, betas=defaults.TEMPERATURES)
+    result = {"on": what, **found.as_dict(), "parameters": run.evaluated}
+    keep(run, result, rows, betas=defaults.TEMPERATURES)
     if not as_json:
-        click.echo(describe(found.as_dict(), what))
-    return {"on": what, **found.as_dict()}
+        click.echo(describe(result, what))
+    return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -13,9 +14,32 @@ from energydsl.learning.choice import chosen_method, chosen_optimizer
 from energydsl.learning.greedy import Greedy
 from energydsl.learning.methods import CD, METHODS, Method
 from energydsl.learning.optimizer import OPTIMIZERS, SCHEDULES, SGD, Optimizer
+from energydsl.learning.optimizer.penalties import Penalty
 from energydsl.learning.posterior import POSITIVE
 from energydsl.model.records import Resolved
 from energydsl.options import BACKENDS, DTYPES, PRECISIONS, SAMPLERS
+
+
+def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> Penalty:
+    """Options FACTOR or NAME=FACTOR, as pairs; "" for all couplings."""
+    found = []
+    for text in values:
+        target, _, number = text.rpartition("=")
+        try:
+            found.append((target.strip(), float(number)))
+        except ValueError:
+            raise click.BadParameter(f"expected a number or PARAM=NUMBER, e.g. W=1e-4, not `{text}`") from None
+    return tuple(found)
+
+
+def _penalty(name: str, help: str) -> Callable[[Function], Function]:
+    return click.option(f"--{name}", multiple=True, metavar="[PARAM=]F", callback=_pairs, help=help)
+
+
+def _average(ctx: click.Context, param: click.Parameter, value: str | None) -> str | int | None:
+    """A number of updates as a whole number; words as they are."""
+    return int(value) if value is not None and value.isdecimal() else value
+
 
 _SGD, _ADAM = (defaults.RATES[name] for name in ("sgd", "adam"))
 _TRAINING = (
@@ -130,6 +154,18 @@ _TRAINING = (
         show_default=True,
         help="Factor of an L2 penalty on couplings.",
     ),
+    _penalty("l1", "Factor of an L1 penalty, which makes zeros: of all couplings, or PARAM=F, once for each."),
+    _penalty("l2", "Factor of an L2 penalty: of all couplings, or PARAM=F."),
+    _penalty(
+        "group",
+        "Factor of a penalty on groups: PARAM:AXES=F, a group for each place on these axes; F, PARAM=F: columns.",
+    ),
+    click.option(
+        "--average",
+        metavar="polyak|N",
+        callback=_average,
+        help="Keep an average of the parameters, and evaluate that: of the second half of updates, or exponential over N.",
+    ),
     click.option(
         "--backend",
         type=click.Choice(BACKENDS),
@@ -200,7 +236,7 @@ def greedy_of(options: dict[str, Any]) -> Greedy | None:
 
 def optimizer_of(model: Resolved, options: dict[str, Any]) -> Optimizer:
     """The optimiser that the options say, or that fits the model."""
-    names = ("lr", "weight_decay", "schedule", "momentum")
+    names = ("lr", "weight_decay", "schedule", "momentum", "l1", "l2", "group", "average")
     found = chosen_optimizer(model, options["optimizer"], **{n: options[n] for n in names})
     if options["momentum"] and found.name != SGD.name:
         raise ArgumentError(f"momentum belongs to sgd; {found.name} has its own")

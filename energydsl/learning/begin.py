@@ -54,8 +54,10 @@ def begin(
     learner = Learner(
         engine, objectives, optimizer, tuple(learned), tuple(direct), scales.scales(engine.derived), centring
     )
-    rate, scale_rate = engine.xp.zeros((), engine.dtype), engine.xp.zeros((), engine.dtype)
-    state = LearnerState(first, slots, states, random, rate, scale_rate, centring.init() if centring else None)
+    rate, scale_rate, share = (engine.xp.zeros((), engine.dtype) for _ in range(3))
+    average = {n: engine.xp.array(first[n]) for n in learned} if optimizer.average is not None else {}
+    offsets = centring.init() if centring else None
+    state = LearnerState(first, slots, states, random, rate, scale_rate, share, average, offsets)
     state.work = learner.recorded(state, batch)
     batches = Batches(rows, batch, seed, _as_they_are if method.impute else partial(checked_arrays, engine))
     base = {n: base_rate(engine, n, a, rows.weights) for n, a in visible.items()}

@@ -27,6 +27,8 @@ from energydsl.version import __version__
 FILE = "config.json"
 # Graphs that the text alone does not fix: from outside, or drawn by a version of NetworkX.
 _KEPT_GRAPHS = ("edges", "hyperedges", "random_regular")
+# Settings that came after folders were first written, and their defaults.
+_LATER: Mapping[str, Any] = {"sampler": defaults.SAMPLER, "l1": (), "l2": (), "group": (), "average": None}
 # What may be another when a run is gone on with: the version, and base rates to the last digit.
 _FREE = ("energydsl", "base", "starts")
 # Told apart by what they hold, not by their digests alone.
@@ -90,10 +92,8 @@ def _graph_facts(model: Resolved, name: str, edges: Array) -> dict[str, Any]:
 
 
 def _named(record: Method | Optimizer) -> dict[str, Any]:
-    """A record by its name and settings; the default sampler is not named, as it was not in folders from before."""
-    settings = asdict(record)
-    if settings.get("sampler") == defaults.SAMPLER:
-        del settings["sampler"]
+    """A record by its name and settings; defaults that came later are not named, as they were not in folders from before."""
+    settings = {n: v for n, v in asdict(record).items() if n not in _LATER or v != _LATER[n]}
     return {"name": record.name, **settings}
 
 

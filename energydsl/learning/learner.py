@@ -32,7 +32,7 @@ class LearnerState:
     """What an update overwrites, in place.
 
     params: by name, in the shapes of the model. slots: of the optimiser, by parameter. objectives: the state of each. random: the stream of all chains.
-    rate, scale_rate: arrays of one number. work: an update but for the batch and the rates; sums of squares of gradients and
+    rate, scale_rate, average_share: arrays of one number. average: of the parameters, by name; empty where none is kept. work: an update but for the batch and the rates; sums of squares of gradients and
     of new values by parameter. sums: those of the last update; None before the first.
     """
 
@@ -42,6 +42,8 @@ class LearnerState:
     random: Rng
     rate: Any
     scale_rate: Any
+    average_share: Any
+    average: Arrays = field(default_factory=dict)
     offsets: Offsets | None = None
     work: Callable[[], Sums] = dict
     sums: Sums | None = None
@@ -81,6 +83,7 @@ class Learner:
                 objective.load(own, data, weights)
             state.rate.fill(self.optimizer.rate(progress, update))
             state.scale_rate.fill(self.optimizer.scale_lr * self.optimizer.pace(progress) ** 2)
+            state.average_share.fill(self.optimizer.average_share(progress, update))
             if state.offsets is not None:
                 Centring.at(state.offsets, update)
             state.sums = state.work()
@@ -118,7 +121,13 @@ class Learner:
         for name in self.direct:
             for objective, own in self._followed(state):
                 objective.add_gradient(own, state.params, name, -state.rate)
+        for name, average in state.average.items():
+            average += state.average_share * (state.params[name] - average)
         return sums
+
+    def evaluated(self, state: LearnerState) -> Arrays:
+        """The parameters that figures are of: averages where these are kept, else the last."""
+        return state.params | state.average
 
     def _gradients(self, state: LearnerState, names: list[str]) -> Arrays:
         """The gradient of the whole objective, by parameter."""
@@ -168,6 +177,7 @@ class Learner:
         host = self.engine.host
         arrays = {f"param/{n}": host(a) for n, a in state.params.items()}
         arrays |= {f"slot/{n}/{k}": host(a) for n, slots in state.slots.items() for k, a in slots.items()}
+        arrays |= {f"average/{n}": host(a) for n, a in state.average.items()}
         for objective, own in zip(self.objectives, state.objectives, strict=True):
             arrays |= {f"chain/{n}": a for n, a in objective.arrays(own).items()}
         if state.offsets is not None:
@@ -183,6 +193,8 @@ class Learner:
                 load(slots[key], arrays[f"slot/{name}/{key}"])
         for objective, own in zip(self.objectives, state.objectives, strict=True):
             objective.restore(own, part(arrays, "chain/"))
+        for name, average in state.average.items():
+            load(average, arrays[f"average/{name}"])
         if state.offsets is not None:
             for name, offset in state.offsets.values.items():
                 load(offset, arrays[f"offset/{name}"])

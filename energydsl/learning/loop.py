@@ -123,7 +123,7 @@ class Loop:
         now = self.progress
         row: Row = {"epoch": now.epoch, "update": now.update, "seconds": round(now.seconds, 3)}
         with np.errstate(all="ignore"):
-            row |= self.figures.of(self.state.params, self.learner.chains(self.state))
+            row |= self.figures.of(self.learner.evaluated(self.state), self.learner.chains(self.state))
         now.history.append(row | {f"gradient_{n}": v for n, v in sizes.items()})
 
     def _notify(self) -> None:
@@ -154,13 +154,17 @@ class Loop:
     def _snapshot(self, finished: bool, stopped_by: int = 0) -> Run:
         """The run as it is, on the host."""
         host, now = self.learner.engine.host, self.progress
-        params, chains = (
+        params, chains, last = (
             {n: np.array(host(a)) for n, a in arrays.items()}
-            for arrays in (self.state.params, self.learner.chains(self.state))
+            for arrays in (
+                self.learner.evaluated(self.state),
+                self.learner.chains(self.state),
+                self.state.params if self.state.average else {},
+            )
         )
         return Run(
             self.program, params, self.config, now.history, self.base, chains, self.folder, now.update, now.seconds,
-            finished, stopped_by, self.warnings,
+            finished, stopped_by, self.warnings, last,
         )  # fmt: skip
 
     # --- the folder

@@ -43,9 +43,10 @@ def open_run(path: str | Path) -> Run:
     there: Backend = "auto" if obstacle(settings["backend"]) else settings["backend"]
     program = model.compile(there, settings["dtype"], settings.get("precision", "full") if there == "cupy" else "full")
     arrays, meta, warnings = latest(folder, program.engine, settings)
+    last, average = part(arrays, "param/"), part(arrays, "average/")
     return Run(
         program,
-        part(arrays, "param/"),
+        last | average,
         settings,
         history_until(folder, meta),
         read_base(folder, program.engine, settings),
@@ -55,6 +56,7 @@ def open_run(path: str | Path) -> Run:
         meta["seconds"],
         meta["epoch"] >= settings["epochs"],
         warnings=warnings,
+        last=last if average else {},
     )
 
 

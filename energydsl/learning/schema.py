@@ -67,10 +67,13 @@ def _made_by(kinds: Mapping[str, Callable[..., Any]]) -> Rule:
 def _alike(value: Any, usual: Any) -> bool:
     """Whether a value is of the type of a default; a whole number is a number, and 0 and 1 are truth values.
 
-    A default of None stands for a number that is chosen by the model.
+    A default of None stands for a number that is chosen by the model, or a word; an empty one for pairs. The record itself has checked
+    which.
     """
     if usual is None:
-        return value is None or _is_number(value)
+        return value is None or _is_number(value) or isinstance(value, str)
+    if usual == ():
+        return isinstance(value, list)
     if type(usual) is float:
         return _is_number(value)
     return value in (0, 1) if type(usual) is bool else type(value) is type(usual)

@@ -23,6 +23,7 @@ from energydsl.learning.lock import locked
 from energydsl.learning.methods import Method, check_applicable
 from energydsl.learning.monitor import Monitor
 from energydsl.learning.optimizer import Optimizer
+from energydsl.learning.optimizer.penalties import check_penalties
 from energydsl.learning.run import Report, Run
 from energydsl.learning.run_folder import open_run
 from energydsl.program import Program
@@ -82,6 +83,7 @@ def train(
     method, optimizer = chosen_method(program.model, method), chosen_optimizer(program.model, optimizer)
     engine = program.engine
     check_applicable(engine.derived, method)
+    check_penalties(program.model.params, engine.derived.couplings, optimizer.penalties)
     data = as_data(program.model, data, binarise, "train", method.impute, weights).counted()
     config = config_of(engine, data, method, optimizer, epochs, batch, validation, seed, greedy)
     with _reserved(folder, resume), interrupt.heeded() as taken:

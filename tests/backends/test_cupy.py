@@ -54,7 +54,9 @@ def training(program: ed.Program, method: Any, optimizer: Any, rows: np.ndarray,
 
 
 @pytest.mark.parametrize(
-    "optimizer", [ed.SGD(lr=0.1, momentum=0.5, weight_decay=1e-3), ed.Adam(lr=0.01)], ids=lambda o: o.name
+    "optimizer",
+    [ed.SGD(lr=0.1, momentum=0.5, weight_decay=1e-3, l1=1e-3, average="polyak"), ed.Adam(lr=0.01, group=1e-2)],
+    ids=lambda o: o.name,
 )
 @pytest.mark.parametrize("method", [ed.CD(), ed.PCD(chains=30), ed.MCMC(k=2, chains=20)], ids=lambda m: m.name)
 def test_training_is_that_of_numpy(device: str, method: Any, optimizer: Any) -> None:
