@@ -193,6 +193,7 @@ def _one(
             resume=any(folder.rglob("config.json")),
             report=report,
             greedy=greedy_of(options),
+            stop_when=options["stop_when"],
         )
     if not run.finished:
         click.echo(f"stopped and saved in {folder}. Run the same command again to resume", err=True)

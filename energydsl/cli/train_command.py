@@ -52,6 +52,7 @@ def command(
     """
     from energydsl.data import load_data
     from energydsl.inference.monitors import Likelihood
+    from energydsl.learning import stopping
     from energydsl.learning.interrupt import heeded
     from energydsl.learning.optimizer import scales
     from energydsl.learning.run_folder import open_run
@@ -86,6 +87,7 @@ def command(
             resume=options["resume"],
             report=report,
             greedy=greedy_of(options),
+            stop_when=options["stop_when"],
             start=open_run(options["start"]) if options["start"] else None,
             monitor=Likelihood(lambda why: click.echo(f"no log-likelihood: {why}", err=True))
             if options["evaluate_every"]
@@ -104,6 +106,8 @@ def command(
         _interrupted(result, as_json, folder, run.signal)
     result["varying"] = _varying(run)
     pictures = _draw(run)
+    if ended := stopping.reason(run.config.get("stop_when"), run.history, run.config["epochs"]):
+        click.echo(f"note: {ended}", err=True)
     if not as_json:
         click.echo(f"{run.updates} updates in {run.seconds:.1f} s, in {folder}")
         for path in pictures:

@@ -17,7 +17,7 @@ from energydsl.learning.optimizer import OPTIMIZERS, SCHEDULES, SGD, Optimizer
 from energydsl.learning.optimizer.penalties import Penalty
 from energydsl.learning.posterior import POSITIVE
 from energydsl.model.records import Resolved
-from energydsl.options import BACKENDS, DTYPES, PRECISIONS, SAMPLERS
+from energydsl.options import BACKENDS, DTYPES, PRECISIONS, SAMPLERS, STOP_WHEN
 
 
 def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> Penalty:
@@ -200,6 +200,11 @@ _TRAINING = (
         "--validation",
         type=float,
         help="Fraction of rows held out for figures on the way.  [default: 0.1 from 100 rows on]",
+    ),
+    click.option(
+        "--stop-when",
+        type=click.Choice(STOP_WHEN),
+        help="End training once it overfits: gap, of the free energies of held-out and training rows.",
     ),
 )
 

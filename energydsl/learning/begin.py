@@ -61,7 +61,9 @@ def begin(
     state.work = learner.recorded(state, batch)
     batches = Batches(rows, batch, seed, _as_they_are if method.impute else partial(checked_arrays, engine))
     base = {n: base_rate(engine, n, a, rows.weights) for n, a in visible.items()}
-    return Loop(program, learner, state, batches, Figures(engine, rows, held_out, seed), config, base)
+    return Loop(
+        program, learner, state, batches, Figures(engine, rows, held_out, seed, "stop_when" in config), config, base
+    )
 
 
 def _direct(engine: Engine, optimizer: Optimizer, names: list[str]) -> list[str]:

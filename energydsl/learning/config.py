@@ -13,7 +13,7 @@ import numpy as np
 from energydsl import defaults
 from energydsl.backends.interface import Array
 from energydsl.data.sources import Data
-from energydsl.diagnostics import ArgumentError
+from energydsl.diagnostics import ArgumentError, one_of
 from energydsl.graph.edges import edges_of
 from energydsl.learning import files
 from energydsl.learning.greedy import Greedy
@@ -21,6 +21,7 @@ from energydsl.learning.methods import Method
 from energydsl.learning.optimizer import Optimizer
 from energydsl.learning.schema import SCHEMA, problem
 from energydsl.model.records import Resolved
+from energydsl.options import STOP_WHEN, StopWhen
 from energydsl.program import Engine
 from energydsl.version import __version__
 
@@ -45,6 +46,7 @@ def config_of(
     validation: float | None,
     seed: int,
     greedy: Greedy | None = None,
+    stop_when: StopWhen | None = None,
 ) -> dict[str, Any]:
     """Everything a run depends on, as JSON has it."""
     if validation is None:
@@ -72,6 +74,10 @@ def config_of(
     }
     if data.weights is not None:
         config["data"]["weights"] = files.digest(data.weights)
+    if stop_when is not None:
+        config["stop_when"] = one_of("stop_when", stop_when, STOP_WHEN)
+        if int(len(data) * validation) < 2:
+            raise ArgumentError("the gap is that of rows held out, of which there must be 2 or more: validation=0.1")
     if greedy is not None:
         config["greedy"] = {
             "epochs": list(greedy.epochs),
@@ -121,7 +127,8 @@ def updates_an_epoch(config: Mapping[str, Any]) -> int:
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What was and is otherwise, but for the model's text and graphs."""
     skipped = (*_FREE, *_COMPARED_APART)
-    return [_difference(k, before.get(k), now[k]) for k in now if k not in skipped and now[k] != before.get(k)]
+    named = [k for k in {**now, **before} if k not in skipped]
+    return [_difference(k, before.get(k), now.get(k)) for k in named if now.get(k) != before.get(k)]
 
 
 def _difference(name: str, before: Any, now: Any) -> str:

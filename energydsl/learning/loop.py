@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from energydsl.backends.interface import Array, Arrays
-from energydsl.learning import checkpoint, interrupt, metrics, run_folder
+from energydsl.learning import checkpoint, interrupt, metrics, run_folder, stopping
 from energydsl.learning.config import fingerprint
 from energydsl.learning.divergence import Diverged, explained
 from energydsl.learning.interrupt import Uninterrupted
@@ -87,7 +87,7 @@ class Loop:
                 self._measure()
                 self._write_metrics()
             self._notify()
-        while now.epoch < self.config["epochs"]:
+        while now.epoch < self.config["epochs"] and not self._ended():
             with Uninterrupted() as calm:
                 for rows, weights in self.batches.epoch(now.epoch, now.position):
                     with np.errstate(all="ignore"):
@@ -103,6 +103,10 @@ class Loop:
                 self._write_metrics()
             self._notify()
             last_save = time.monotonic()
+
+    def _ended(self) -> str:
+        """Why training ends before its last epoch; empty where it does not."""
+        return stopping.reason(self.config.get("stop_when"), self.progress.history, self.config["epochs"])
 
     def update(self, rows: Arrays, weights: Array | None = None) -> None:
         """One step on a batch, and the weights of its rows. Ctrl-C takes effect between updates only, so a saved state is always whole."""
@@ -129,7 +133,7 @@ class Loop:
     def _notify(self) -> None:
         """The monitor, whose time does not count as training, and the report of an epoch that is safe on disk."""
         row, since = self.progress.history[-1], time.monotonic()
-        last = self.progress.epoch == self.config["epochs"]
+        last = self.progress.epoch == self.config["epochs"] or bool(self._ended())
         if self.monitor is not None and (last or self.progress.epoch % self.monitor_every == 0):
             rows = self.figures.monitored()
             found = self.monitor(self._snapshot(False), rows) if rows is not None else {}
@@ -153,7 +157,7 @@ class Loop:
 
     def _snapshot(self, finished: bool, stopped_by: int = 0) -> Run:
         """The run as it is, on the host."""
-        host, now = self.learner.engine.host, self.progress
+        host, now, ended = self.learner.engine.host, self.progress, self._ended()
         params, chains, last = (
             {n: np.array(host(a)) for n, a in arrays.items()}
             for arrays in (
@@ -164,7 +168,7 @@ class Loop:
         )
         return Run(
             self.program, params, self.config, now.history, self.base, chains, self.folder, now.update, now.seconds,
-            finished, stopped_by, self.warnings, last,
+            finished, stopped_by, (*self.warnings, *([ended] if ended else [])), last,
         )  # fmt: skip
 
     # --- the folder

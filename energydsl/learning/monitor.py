@@ -29,13 +29,14 @@ _TELLING_ROWS = 200
 class Figures:
     """The figures of a run at any parameters, of the same rows at every report.
 
-    data: the rows trained on. held_out: the rows that are not, or None.
+    data: the rows trained on. held_out: the rows that are not, or None. errors: whether the free-energy gap has its standard error.
     """
 
     engine: Engine
     data: Data
     held_out: Data | None
     seed: int
+    errors: bool = False
 
     def of(self, params: Arrays, chains: Arrays) -> dict[str, float]:
         """Reconstruction error, free energies of training and held-out rows and their gap, energies by term, latents that vary.
@@ -45,10 +46,12 @@ class Figures:
         known, weights = self._rows(self.data)
         held, held_weights = (known, weights) if self.held_out is None else self._rows(self.held_out)
         figures = {"reconstruction_error": self._reconstruction_error(params, held, held_weights)}
-        figures["free_energy_train"] = self._free_energy(params, known, weights)
+        figures["free_energy_train"], error = self._free_energy(params, known, weights)
         if self.held_out is not None:
-            figures["free_energy_validation"] = self._free_energy(params, held, held_weights)
+            figures["free_energy_validation"], other = self._free_energy(params, held, held_weights)
             figures["free_energy_gap"] = figures["free_energy_validation"] - figures["free_energy_train"]
+            if self.errors:
+                figures["free_energy_gap_std"] = math.hypot(error, other)
         for label, values in self.engine.term_energies(params, chains).items():
             figures[f"energy_{label}" if label else "base_measure"] = float(np.mean(self.engine.host(values)))
         return figures | self._varying(params, known)
@@ -74,11 +77,13 @@ class Figures:
         rows = np.random.default_rng(stream(self.seed, "rows for figures")).permutation(len(data))[:_REPORT_ROWS]
         return data.rows(np.sort(rows))
 
-    def _free_energy(self, params: Arrays, x: Arrays, weights: Array | None) -> float:
-        """Mean F(v); where latents remain, the upper bound on it."""
+    def _free_energy(self, params: Arrays, x: Arrays, weights: Array | None) -> tuple[float, float]:
+        """Mean F(v), where latents remain the upper bound on it; and its standard error over the rows, NaN for one row."""
         rng = Rng(stream(self.seed, "free energy"))
         found = self.engine.host(self.engine.bound(params, x, rng)[0])
-        return -float(np.mean(found) if weights is None else weighted.mean(found, weights))
+        error = weighted.standard_error(found, weights)
+        mean = np.mean(found) if weights is None else weighted.mean(found, weights)
+        return -float(mean), math.nan if error is None else error
 
     def _reconstruction_error(self, params: Arrays, x: Arrays, weights: Array | None) -> float:
         """Mean squared difference an entry between data and their one-step mean reconstruction; NaN where none has a mean."""

@@ -10,7 +10,7 @@ from typing import Any
 from energydsl.diagnostics import ArgumentError
 from energydsl.learning.methods import METHODS
 from energydsl.learning.optimizer import OPTIMIZERS
-from energydsl.options import BACKENDS, DTYPES, PRECISIONS
+from energydsl.options import BACKENDS, DTYPES, PRECISIONS, STOP_WHEN
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,7 @@ SCHEMA: Mapping[str, Any] = {
     "batch": _POSITIVE,
     "validation": Rule(lambda v: _is_number(v) and 0 <= v < 1, "a fraction, at least 0 and below 1"),
     "seed": _WHOLE,
+    "stop_when": _one_of(STOP_WHEN, optional=True),
 }
 META: Mapping[str, Any] = {
     "update": _WHOLE,

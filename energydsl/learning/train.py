@@ -26,6 +26,7 @@ from energydsl.learning.optimizer import Optimizer
 from energydsl.learning.optimizer.penalties import check_penalties
 from energydsl.learning.run import Report, Run
 from energydsl.learning.run_folder import open_run
+from energydsl.options import StopWhen
 from energydsl.program import Program
 from energydsl.program.states import check_params
 
@@ -50,6 +51,7 @@ def train(
     monitor: Monitor | None = None,
     monitor_every: int = 1,
     weights: Weights | None = None,
+    stop_when: StopWhen | None = None,
 ) -> Run:
     """Fit the parameters to data by the gradient of the log-likelihood.
 
@@ -61,7 +63,8 @@ def train(
     or its folder, to go on from, with its parameters and persistent chains. monitor: called every `monitor_every` epochs with
     the run as it is and 500 rows at most, held-out ones where there are any; its figures join the metrics. weights: how much
     each row counts, not negative, or a file of that: a row of weight 2 counts as two rows, in the gradient, in base rates and in
-    all figures; only their ratios matter to the gradient. Ctrl-C saves and
+    all figures; only their ratios matter to the gradient. stop_when: "gap" ends training once it overfits, which `Run.warnings` then says: when the gap
+    between the free energies of held-out and training rows has grown beyond its error. Ctrl-C saves and
     returns the run with `finished` False and `signal` set. SIGTERM and SIGHUP save alike, and then end the process as they
     would have; a caller with a handler of its own, or within `interrupt.heeded`, has the run returned.
 
@@ -85,7 +88,7 @@ def train(
     check_applicable(engine.derived, method)
     check_penalties(program.model.params, engine.derived.couplings, optimizer.penalties)
     data = as_data(program.model, data, binarise, "train", method.impute, weights).counted()
-    config = config_of(engine, data, method, optimizer, epochs, batch, validation, seed, greedy)
+    config = config_of(engine, data, method, optimizer, epochs, batch, validation, seed, greedy, stop_when)
     with _reserved(folder, resume), interrupt.heeded() as taken:
         stopped = None
         if greedy is not None and not (resume and folder is not None and checkpoint.found(folder)):
