@@ -36,7 +36,7 @@ def variance(values: Array, weights: Array | None = None) -> Array:
 
 
 def effective(weights: Array) -> float:
-    """How many rows of equal weight have a mean that is as sure, (sum w)^2 / sum w^2 (Kish 1965, sec. 11.7)."""
+    """How many rows of equal weight have a mean that is as sure, (sum w)^2 / sum w^2 (Kish 1965)."""
     shares = relative(weights)
     return float(len(shares) ** 2 / np.square(shares).sum())
 

@@ -39,7 +39,7 @@ class SGD(Optimizer):
         return lr
 
     def pulled(self, slots: dict[str, Array], by: Array) -> None:
-        """The velocity is how far a parameter went, all in all (Ochs, Chen, Brox & Pock 2014, algorithm 4)."""
+        """The velocity is how far a parameter went, all in all (Ochs, Chen, Brox & Pock 2014)."""
         if self.momentum:
             slots["velocity"] += by
 
