@@ -12,6 +12,7 @@ Format = Literal["text", "latex", "json"]
 Split = Literal["train", "test"]
 SamplerName = Literal["auto", "gibbs", "tree", "swendsen-wang", "wolff", "gibbs-gradient", "hmc", "mala", "tempering"]
 Estimator = Literal["auto", "exact", "ais"]
+StopWhen = Literal["gap"]
 
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 DTYPES: tuple[DType, ...] = get_args(DType)
@@ -21,3 +22,4 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 SPLITS: tuple[Split, ...] = get_args(Split)
 SAMPLERS: tuple[SamplerName, ...] = get_args(SamplerName)
 ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
+STOP_WHEN: tuple[StopWhen, ...] = get_args(StopWhen)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from energydsl import defaults
@@ -48,6 +50,7 @@ from energydsl.options import ESTIMATORS, SAMPLERS, Estimator, SamplerName
     show_default=True,
     help="How chains of AIS are moved; explain says which fit.",
 )
+@click.option("--last", is_flag=True, help="Of a run that keeps averages of the parameters, evaluate the last ones.")
 @click.option("--seed", type=click.IntRange(min=0), default=defaults.SEED, show_default=True, help="Random seed.")
 @data_options
 @overrides_options
@@ -58,6 +61,7 @@ def command(
     betas: int,
     chains: int,
     sampler: SamplerName,
+    last: bool,
     seed: int,
     data: DataOptions,
     dims: dict[str, int],
@@ -71,9 +75,12 @@ def command(
     from energydsl.inference.evaluate import evaluate
 
     opened = run_or_model(run, dims, consts, as_json)
+    if last and opened.last:
+        opened = replace(opened, params=opened.last, last={})
     rows = data.load(opened)
     with progress("evaluating", as_json) as bar:
-        found = evaluate(opened, rows, method, betas, chains, seed, progress=bar, sampler=sampler).as_dict()
+        figures = evaluate(opened, rows, method, betas, chains, seed, progress=bar, sampler=sampler).as_dict()
+    found = figures | {"parameters": opened.evaluated}
     keep(opened, found, rows, method=method, betas=betas, chains=chains, seed=seed, split=data.split)
     if as_json:
         print_json({"ok": True, **found, "warnings": list(opened.warnings)})

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from energydsl import defaults, limits
+from energydsl import defaults, limits, weighted
 from energydsl.backends.interface import Arrays
 from energydsl.data.sources import Data, Given, as_data
+from energydsl.data.weights import Weights
 from energydsl.derive.records import Verdict
 from energydsl.diagnostics import ArgumentError, DataError, EstimateError, NotApplicable, TooLarge, a_kind, one_of
 from energydsl.inference.ais import Base, LogPartition, Progress, ais_each, ais_seconds
-from energydsl.inference.scores import Scores, exact_scores, independent, least_log_z, scores, standard_error
+from energydsl.inference.scores import Scores, exact_scores, independent, least_log_z, scores
 from energydsl.options import ESTIMATORS, Estimator
 from energydsl.program import Engine
 from energydsl.program.engine import CoreEngine
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from energydsl.learning.run import Run
 
 Array = NDArray[Any]
+Method = Literal["exact", "ais", "bound"]
 # An enumeration that takes so many seconds is not given up for annealing, however quick that is.
 _PATIENCE = 10.0
 # From so many seconds on it is known how long an enumeration will take.
@@ -38,7 +40,7 @@ _TELLING = 0.2
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean log-likelihood of `n` rows, in nats, and its errors.
+    """Mean log-likelihood of `n` rows, in nats, by their weights, and its errors.
 
     method: "exact"; "ais", where log Z is estimated; "bound", where log Z is exact but the latents are not summed out.
     log_z: log Z in nats; with inputs, the mean over the rows. log_z_std: its standard error, from sampling only: a mode that
@@ -50,10 +52,11 @@ class Evaluation:
     recognition.
     effective: effective number of chains of AIS, of `chains` in all; where it is small, the estimate is doubtful.
     settled: of a mean-field bound, the share of rows whose moments moved by less than 1e-6 in the last iteration.
-    rows: the log-likelihood of each row, (n,).
+    rows: the log-likelihood of each row, (n,). weights: how much each row counts, (n,), None where all count alike;
+    rows_effective: the number of rows of equal weight whose mean would be as sure, None without weights.
     """
 
-    method: Literal["exact", "ais", "bound"]
+    method: Method
     log_z: float
     log_z_std: float
     log_likelihood: float
@@ -66,10 +69,12 @@ class Evaluation:
     rows_std: float | None = None
     bound_std: float = 0.0
     rows: Array | None = field(default=None, repr=False, compare=False)
+    rows_effective: float | None = None
+    weights: Array | None = field(default=None, repr=False, compare=False)
 
     def as_dict(self) -> dict[str, Any]:
         """All figures but those of the single rows, as `--json` prints them."""
-        return {n: v for n, v in vars(self).items() if n != "rows"}
+        return {n: v for n, v in vars(self).items() if n not in ("rows", "weights")}
 
 
 @dataclass(frozen=True)
@@ -96,13 +101,14 @@ def evaluate(
     binarise: str | None = None,
     progress: Progress | None = None,
     sampler: Choice = defaults.SAMPLER,
+    weights: Weights | None = None,
 ) -> Evaluation:
     """The mean log-likelihood of data under a run, in nats per row, with its errors.
 
     data: as for `train`; of sources with parts, the test part. method: "exact", "ais", or "auto": exact, unless that takes
     more than ten seconds and longer than annealing. betas, chains: numbers of temperatures and chains of AIS. binarise: how
     grey values of binary layers become binary, if not as in training; they are drawn once, by `seed`. progress: called with
-    the fraction done. sampler: how chains of AIS are moved. Raises `TooLarge` where an exact sum was asked for that is not feasible, `NotApplicable` where AIS does
+    the fraction done. sampler: how chains of AIS are moved. weights: how much each row counts, as for `train`. Raises `TooLarge` where an exact sum was asked for that is not feasible, `NotApplicable` where AIS does
     not fit the model, `NotNormalisable` where the joint density has no finite Z, `EstimateError` where a figure is not finite
     or contradicts the data, and `DataError` for data that do not fit.
 
@@ -117,31 +123,50 @@ def evaluate(
         raise ArgumentError(f"evaluate takes a run, such as train and open_run return, not {a_kind(run)}")
     one_of("method", method, ESTIMATORS)
     annealing = Annealing(betas, chains, seed, sampler)
-    x = _rows(run, data, seed, binarise)
+    x, row_weights = _rows(run, data, seed, binarise, weights)
     # What is not finite is refused in words.
     with np.errstate(all="ignore"):
-        return _evaluated(run, x, method, annealing, progress)
+        return _evaluated(run, x, row_weights, method, annealing, progress)
 
 
 def baseline(run: Run, data: Data, seed: int = defaults.SEED) -> Evaluation:
     """The exact log-likelihood of the same rows under independent units with the base rates of the training data."""
-    log_p = independent(run.program.engine, run.base, _rows(run, data, seed))
+    x, weights = _rows(run, data, seed)
+    return _over_rows("exact", np.zeros(1), independent(run.program.engine, run.base, x), weights)
+
+
+def _over_rows(method: Method, log_z: Array, log_p: Array, weights: Array | None, **figures: Any) -> Evaluation:
+    """An evaluation of means over the rows, by their weights. figures: all that does not follow from (rows,) log Z and log p."""
+    known = {"log_z_std": 0.0, "log_likelihood_std": 0.0} | figures
     return Evaluation(
-        "exact", 0.0, 0.0, float(log_p.mean()), 0.0, len(log_p), rows_std=standard_error(log_p), rows=log_p
+        method,
+        float(weighted.mean(log_z, weights)),
+        log_likelihood=float(weighted.mean(log_p, weights)),
+        n=len(log_p),
+        rows_std=weighted.standard_error(log_p, weights),
+        rows=log_p,
+        rows_effective=None if weights is None else weighted.effective(weights),
+        weights=weights,
+        **known,
     )
 
 
-def _rows(run: Run, data: Given, seed: int, binarise: str | None = None) -> Arrays:
-    """The whole rows of data, grey values drawn, as arrays of the host in the shapes of the energy."""
+def _rows(
+    run: Run, data: Given, seed: int, binarise: str | None = None, weights: Weights | None = None
+) -> tuple[Arrays, Array | None]:
+    """The whole rows of data, grey values drawn, as arrays of the host in the shapes of the energy; and their weights."""
     program = run.program.engine
-    data = as_data(program.model, data, binarise or run.config["data"]["binarise"], "test")
-    data = data.complete()
+    rule = binarise or run.config["data"]["binarise"]
+    data = as_data(program.model, data, rule, "test", weights=weights).complete()
     if not len(data):
         raise DataError.of("every row has a missing entry, but a log-likelihood needs complete rows")
-    return {n: program.host(a) for n, a in checked_arrays(program, data.drawn(seed)).items()}
+    data.counted()
+    return {n: program.host(a) for n, a in checked_arrays(program, data.drawn(seed)).items()}, data.weights
 
 
-def _evaluated(run: Run, x: Arrays, method: Estimator, annealing: Annealing, progress: Progress | None) -> Evaluation:
+def _evaluated(
+    run: Run, x: Arrays, weights: Array | None, method: Estimator, annealing: Annealing, progress: Progress | None
+) -> Evaluation:
     program = run.program.engine
     core, params, base = core_of(program, run.params, run.base, x, annealing.seed)
     inputs, number = distinct_inputs(core, x)
@@ -155,23 +180,22 @@ def _evaluated(run: Run, x: Arrays, method: Estimator, annealing: Annealing, pro
         log_z[rows] = check_above_rows(program, {n: a[rows] for n, a in x.items()}, found.rows(rows), partition)
     log_p, count = found.values - log_z, len(number)
     check_finite(log_p)
-    shares = np.bincount(number, minlength=len(partitions)) / count
+    relative = None if weights is None else weighted.relative(weights)
+    shares = np.bincount(number, relative, minlength=len(partitions)) / count
     log_z_std = float(np.linalg.norm(shares * [p.log_z_std for p in partitions]))
     effective = [p.effective for p in partitions if p.effective is not None]
-    return Evaluation(
+    return _over_rows(
         "ais" if effective else "bound" if found.bound else "exact",
-        float(log_z.mean()),
-        log_z_std,
-        float(log_p.mean()),
-        math.hypot(log_z_std, found.mean_error),
-        count,
-        found.bound,
-        min(effective, default=None),
-        annealing.chains if effective else None,
-        found.settled,
-        standard_error(log_p),
-        found.mean_error,
+        log_z,
         log_p,
+        weights,
+        log_z_std=log_z_std,
+        log_likelihood_std=math.hypot(log_z_std, found.error_of_mean(weights)),
+        bound=found.bound,
+        effective=min(effective, default=None),
+        chains=annealing.chains if effective else None,
+        settled=found.settled,
+        bound_std=found.error_of_mean(weights),
     )
 
 

@@ -28,6 +28,7 @@ def check_arrays(engine: Engine, arrays: Arrays) -> None:
         kind, _, rest = name.partition("/")
         _PARTS.get(kind, _stranger)(engine, name, rest, array)
     check_params(engine, part(arrays, "param/"))
+    check_params(engine, part(arrays, "param/") | part(arrays, "average/"))
     chains = part(arrays, "chain/negative/")
     for name in engine.model.layers:
         if name not in chains:
@@ -73,6 +74,7 @@ def _check_chains(engine: Engine, name: str, rest: str, array: Array) -> None:
 _PARTS: Mapping[str, Callable[[Engine, str, str, Array], None]] = {
     "param": _check_param,
     "slot": _check_param,
+    "average": _check_param,
     "offset": _check_offset,
     "chain": _check_chains,
 }

@@ -28,6 +28,10 @@ class Chains(ABC):
     def number(self, model: Resolved, batch: int) -> int:
         """How many chains there are beside so many rows of data."""
 
+    def paired(self, model: Resolved) -> bool:
+        """Whether every chain belongs to a row of data, as it does to the values of inputs, and so counts as that does."""
+        return bool(model.by_role("input"))
+
     @abstractmethod
     def start(self, phases: Phases) -> None:
         """Put the chains where an update begins, in place."""

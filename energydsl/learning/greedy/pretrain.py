@@ -64,7 +64,7 @@ def pretrain(
         rows = data.only(set(sources.values()))
         if stage.copies:  # copies hold the same draw, so grey values are drawn once
             drawn = rows.drawn(seed)
-            rows = Data({n: drawn[source] for n, source in sources.items()}, data.name)
+            rows = Data({n: drawn[source] for n, source in sources.items()}, data.name, weights=data.weights)
         out = folder / f"greedy-{number}" if folder is not None else None
         going_on = resume and out is not None and bool(checkpoint.found(out))
         epochs = greedy.epochs[min(number, len(greedy.epochs)) - 1]
@@ -83,7 +83,7 @@ def pretrain(
             rng = Rng(stream(seed, "greedy latents", number))
             means = _means(small, run.params, rows.drawn(seed), stage.latent, rng)
             grey = data.grey | {n for n in stage.latent if DOMAINS[model.layers[n].domain.name].grey}
-            data = Data({**data.arrays, **means}, data.name, "sample" if grey else data.binarise, grey)
+            data = Data({**data.arrays, **means}, data.name, "sample" if grey else data.binarise, grey, data.weights)
     return params, None
 
 

@@ -17,6 +17,7 @@ from energydsl.learning.phases import (
     on_device,
     shared_rows,
     side_of,
+    weigh,
 )
 from energydsl.learning.posterior.record import Posterior
 from energydsl.options import SamplerName
@@ -71,11 +72,13 @@ class Likelihood(Objective[Phases]):
             side.move.begin(side.samples)
         return phases
 
-    def load(self, state: Phases, data: Arrays) -> None:
-        """Copy one batch of data; the chains get its inputs."""
+    def load(self, state: Phases, data: Arrays, weights: Array | None = None) -> None:
+        """Copy one batch of data; the chains get its inputs, and those that belong to a row its weight."""
         self.posterior.load(state, data)
         for name in state.engine.model.by_role("input"):
             state.negative.samples[name][...] = state.positive.samples[name]
+        if weights is not None:
+            weigh(state, weights, self.weight, self.chains.paired(state.engine.model))
 
     def step(self, state: Phases, params: Arrays) -> None:
         """Find the latents given the data, run the chains, and fill in the squares of both."""
@@ -101,7 +104,7 @@ class Likelihood(Objective[Phases]):
 
     def middle(self, state: Phases, layer: str) -> Array:
         """The mean of a layer over both phases, one half each, shape (*layer)."""
-        return middle(state.both[layer], state.batch)
+        return middle(state.both[layer], state.batch, state.row if state.weighted else None)
 
     def chain_states(self, state: Phases) -> Arrays:
         """The samples of the negative phase, (chains, *layer)."""

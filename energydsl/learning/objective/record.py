@@ -51,8 +51,12 @@ class Objective(ABC, Generic[State]):
         """
 
     @abstractmethod
-    def load(self, state: State, data: Arrays) -> None:
-        """Copy one batch of data, by layer, rows first, to where `step` reads it."""
+    def load(self, state: State, data: Arrays, weights: Array | None = None) -> None:
+        """Copy one batch of data, by layer, rows first, to where `step` reads it.
+
+        weights: how much each row counts, (rows,) on the host, of mean 1 over all data; None where all count alike. The
+        gradient is the sum over the rows, each times its weight, over the size of the batch, so that it is right on average.
+        """
 
     @abstractmethod
     def step(self, state: State, params: Arrays) -> None:
