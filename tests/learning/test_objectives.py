@@ -14,6 +14,7 @@ import pytest
 
 import energydsl as ed
 from energydsl.graph.edges import edges_of
+from energydsl.learning.objective import changes, conditionals, differences, fields, free_rows
 from energydsl.learning.objective.free_rows import ByRows
 from energydsl.program.initialise import base_rate, constrained
 from energydsl.program.states import check_params, checked_arrays
@@ -178,8 +179,9 @@ def test_value_and_gradient_of(method: Any, text: str) -> None:
     case = Case(text)
     [objective] = method.objectives()
     _, found, value = slopes(objective, case)
-    np.testing.assert_allclose(value, VALUES[method](case, case.params), rtol=1e-9)
-    compare(case, found, lambda p: VALUES[method](case, p))
+    wanted = next(v for m, v in VALUES.items() if m.name == method.name)
+    np.testing.assert_allclose(value, wanted(case, case.params), rtol=1e-9)
+    compare(case, found, lambda p: wanted(case, p))
 
 
 @pytest.mark.parametrize("text", [RBM, POTTS_RBM], ids=["rbm", "potts"])
@@ -272,3 +274,102 @@ def test_noise_contrast(text: str) -> None:
 
     np.testing.assert_allclose(objective_value, value(case.params), rtol=1e-9)
     compare(case, found, value)
+
+
+@pytest.mark.parametrize("text", [RBM, BOLTZMANN], ids=["changes", "fields"])
+@pytest.mark.parametrize("method", VALUES, ids=lambda m: m.name)
+def test_a_row_of_weight_two_counts_as_two(method: Any, text: str) -> None:
+    case = Case(text)
+    [objective] = method.objectives()
+    counts = np.array([2.0, 1.0, 3.0, 1.0, 2.0, 3.0])
+    engine, params = case.program.engine, check_params(case.program.engine, case.params)
+    weighted = objective.init(engine, 6, ed.Rng(1))
+    objective.load(weighted, checked_arrays(engine, case.data), counts / counts.mean())
+    objective.step(weighted, params)
+    found = {n: np.array(g) for n, g in objective.gradient(weighted, params, list(params)).items()}
+    case.data = {n: np.repeat(a, counts.astype(int), axis=0) for n, a in case.data.items()}
+    _, wanted, value = slopes(objective, case)
+    np.testing.assert_allclose(objective.figures(weighted)["objective"], value, rtol=1e-9)
+    for name, gradient in wanted.items():
+        np.testing.assert_allclose(found[name], gradient, atol=1e-9, err_msg=name)
+
+
+RESUMED: list[tuple[str, Any]] = [
+    (RBM, ed.FastPCD(chains=5)),
+    (RBM, ed.ParallelTempering(chains=4)),
+    (RBM, ed.Exact()),
+    (RBM, ed.PseudoLikelihood(units=2)),
+    (BOLTZMANN, ed.RatioMatching()),
+    (RBM, ed.CompositeLikelihood()),
+    (GAUSSIAN_RBM, ed.ScoreMatching()),
+    (GAUSSIAN_RBM, ed.DenoisingScoreMatching()),
+    (RBM, ed.NoiseContrastive()),
+]
+
+
+@pytest.mark.parametrize(("text", "method"), RESUMED, ids=lambda x: getattr(x, "name", ""))
+def test_interrupted_equals_uninterrupted(text: str, method: Any, tmp_path: Any) -> None:
+    program = ed.loads(text).compile("numpy")
+    [name] = program.model.by_role("visible")
+    rows = {name: Case(text, 40).data[name]}
+    given: dict[str, Any] = {"epochs": 4, "batch": 10, "validation": 0.0}
+    whole = ed.train(program, rows, method, **given)
+
+    def stop(row: dict[str, Any]) -> None:
+        if row["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    assert not ed.train(program, rows, method, out=tmp_path, report=stop, **given).finished
+    parts = ed.train(program, rows, method, out=tmp_path, resume=True, **given)
+    for key, value in whole.params.items():
+        np.testing.assert_array_equal(parts.params[key], value)
+    assert np.isfinite(parts.history[-1].get("objective", 0.0))
+    ed.sample(parts, 3, steps=2)
+
+
+def test_fast_weights_fade_and_move_the_chains_alone() -> None:
+    program = ed.loads(RBM).compile("numpy", "float64")
+    rows = Case(RBM, 40).data["v"]
+    plain, fast, none = (
+        ed.train(program, rows, method, ed.SGD(lr=0.1), epochs=3, batch=10)
+        for method in (ed.PCD(chains=5), ed.FastPCD(chains=5), ed.FastPCD(chains=5, decay=0.0, fast_rate=1e-12))
+    )
+    np.testing.assert_allclose(none.params["W_v_h"], plain.params["W_v_h"], atol=1e-9)
+    assert np.abs(fast.params["W_v_h"] - plain.params["W_v_h"]).max() > 1e-5
+
+
+@pytest.mark.parametrize(
+    ("text", "method", "why"),
+    [
+        (RBM, "score-matching", "`v` is not real"),
+        (GAUSSIAN_RBM, "pseudo-likelihood", "infinitely many states"),
+        ("visible v[40] : binary\nhidden h[40] : binary\nlayers v -- h", "exact", "2\\^40 states to list"),
+        ("visible v[4] : binary\nhidden h[3] : binary\nhidden g[2] : binary\nlayers v -- h -- g", "pseudo-likelihood", "cannot be summed out"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_says_why(text: str, method: str, why: str) -> None:
+    program = ed.loads(text).compile("numpy")
+    with pytest.raises(ed.NotApplicable, match=why):
+        ed.train(program, np.zeros((4, program.model.layers["v"].size)), method, epochs=1)
+
+
+def _slope_of_the_wrong_square(xp: Any, d: Any) -> Any:
+    value, slope = differences.quadratic(xp, d)
+    return value, slope - 0.1 * slope**2
+
+
+MUTANTS: Mapping[str, tuple[Any, str, Any, Any, str]] = {
+    "central differences of too low a degree": (fields, "_CENTRAL", ((0.5,), (0.5, 0.0), (0.5, 0.0, 0.0)), ed.PseudoLikelihood(), CUBIC),
+    "a state that is never tried": (changes, "_shifted", lambda e, l, v, s: v, ed.PseudoLikelihood(units=9), POTTS_RBM),
+    "a wrong slope of the squared distance": (conditionals, "SCORES", {"quadratic": _slope_of_the_wrong_square}, ed.RatioMatching(units=9), RBM),
+    "latents that are summed out count twice": (free_rows, "summed_log_partition", lambda *_: np.ones(1), ed.Exact(), RBM),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutants_of_objectives_are_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    where, what, wrong, method, text = MUTANTS[name]
+    test_value_and_gradient_of(method, text)
+    monkeypatch.setattr(where, what, wrong)
+    with pytest.raises(AssertionError):
+        test_value_and_gradient_of(method, text)

@@ -126,13 +126,13 @@ class NoiseContrast(ByRows[NoiseState]):
     def arrays(self, state: NoiseState) -> Arrays:
         """The constant, and what the noise is."""
         host = state.parts[0].engine.host
-        fields = {f"noise/{n}/{k}": host(f) for n, found in state.base.items() for k, f in enumerate(found)}
-        return {"constant": host(state.constant), **fields}
+        fields = {f"own/noise/{n}/{k}": host(f) for n, found in state.base.items() for k, f in enumerate(found)}
+        return {"own/constant": host(state.constant), **fields}
 
     def restore(self, state: NoiseState, saved: Arrays) -> None:
         """Go on from what `arrays` gave."""
         load = state.parts[0].engine.kernels.load
-        load(state.constant, saved["constant"])
+        load(state.constant, saved["own/constant"])
         for name, fields in state.base.items():
             for number, field in enumerate(fields):
-                load(field, saved[f"noise/{name}/{number}"])
+                load(field, saved[f"own/noise/{name}/{number}"])
