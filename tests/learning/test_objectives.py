@@ -360,7 +360,7 @@ def _slope_of_the_wrong_square(xp: Any, d: Any) -> Any:
 
 MUTANTS: Mapping[str, tuple[Any, str, Any, Any, str]] = {
     "central differences of too low a degree": (fields, "_CENTRAL", ((0.5,), (0.5, 0.0), (0.5, 0.0, 0.0)), ed.PseudoLikelihood(), CUBIC),
-    "a state that is never tried": (changes, "_shifted", lambda e, l, v, s: v, ed.PseudoLikelihood(units=9), POTTS_RBM),
+    "a state that is never tried": (changes, "_shifted", lambda engine, layer, values, shift: values, ed.PseudoLikelihood(units=9), POTTS_RBM),
     "a wrong slope of the squared distance": (conditionals, "SCORES", {"quadratic": _slope_of_the_wrong_square}, ed.RatioMatching(units=9), RBM),
     "latents that are summed out count twice": (free_rows, "summed_log_partition", lambda *_: np.ones(1), ed.Exact(), RBM),
 }  # fmt: skip
