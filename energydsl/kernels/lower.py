@@ -483,8 +483,18 @@ def _plan(
 ) -> tuple[Access | None, list[Contract]]:
     """Contract pairs; axes are summed as soon as nothing later needs them.
 
-    The cheapest pair first or, where that leads far astray, in the order that is the cheapest of all.
+    The cheapest pair first or, where that leads far astray, in the order that is the cheapest of all. Where chains are summed
+    over, what does not vary with them and has no other axes than the result comes last, once for all chains.
     """
+    late = [a for a in accesses if a.letters and set(a.letters) <= set(keep)] if BATCH not in keep else []
+    if late and any(BATCH in a.letters for a in accesses):
+        result, steps = _plan([a for a in accesses if a not in late], keep, sizes, names)
+        for access in late:
+            assert result is not None, "something varies with the chains"
+            letters, out = _needed(result.letters + access.letters, [], keep), next(names)
+            steps.append(Contract(out, result, access, letters))
+            result = Access("local", out, letters)
+        return result, steps
     result, steps = _pair_by_pair(accesses, keep, sizes, names)
     if 3 < len(accesses) <= _SEARCHED:
         tree, work = _cheapest(accesses, keep, sizes)
