@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -39,18 +39,17 @@ class Ladder:
     inputs: Arrays
     rows: int
 
-    def held(self, rows: slice, chains: int) -> Arrays:
-        """The inputs of `chains` chains for each of some rows, those of a row next to one another."""
-        return {n: np.repeat(a[rows], chains, axis=0) for n, a in self.inputs.items()}
+    def held(self, chains: int) -> Arrays:
+        """The inputs of `chains` chains for each row, those of a row next to one another."""
+        return {n: np.repeat(a, chains, axis=0) for n, a in self.inputs.items()}
 
-    def by_row(self, walk: Callable[[slice, Progress | None], Array], chains: int, progress: Progress | None) -> Array:
-        """(rows, chains) of what is found for some rows at a time, (rows * chains,) each."""
-        together, found = max(1, limits.STATES_AT_ONCE // chains), []
+    def pieces(self, chains: int, progress: Progress | None) -> Iterator[tuple[Ladder, Progress | None]]:
+        """As many rows at a time as chains are worked on at once, each with its part of the progress."""
+        together = max(1, limits.STATES_AT_ONCE // chains)
         for start in range(0, self.rows, together):
-            rows = slice(start, min(start + together, self.rows))
-            part = part_of(progress, start / self.rows, (rows.stop - start) / self.rows)
-            found.append(walk(rows, part).reshape(-1, chains))
-        return np.concatenate(found)
+            rows = min(together, self.rows - start)
+            inputs = {n: a[start : start + rows] for n, a in self.inputs.items()}
+            yield replace(self, inputs=inputs, rows=rows), part_of(progress, start / self.rows, rows / self.rows)
 
 
 def ladder(
@@ -139,20 +138,17 @@ def ais_each(
     if not program.model.random_layers():
         return [LogPartition(0.0, 0.0, None, None)]
     found = ladder(program, params, base, betas, chains, seed, given or {}, sampler, beta, weights, consts)
-    return [from_below(each) for each in forwards(found, chains, seed, progress)]
+    rng = Rng(stream(seed, "annealing"))
+    walks = [forwards(piece, chains, rng, part) for piece, part in found.pieces(chains, progress)]
+    return [from_below(row) for walk in walks for row in walk]
 
 
-def forwards(ladder: Ladder, chains: int, seed: int, progress: Progress | None = None) -> Array:
-    """log weights of chains from the base to the model, (rows, chains), whose mean weight is Z."""
-    path, rng = ladder.path, Rng(stream(seed, "annealing"))
-
-    def walk(rows: slice, progress: Progress | None) -> Array:
-        count = (rows.stop - rows.start) * chains
-        x = path.start(count, ladder.held(rows, chains), rng)
-        start = path.log_z_base() + path.log_z_moved(x, count)
-        return start + path.walk(x, ladder.times.tolist(), rng, progress)
-
-    return ladder.by_row(walk, chains, progress)
+def forwards(ladder: Ladder, chains: int, rng: Rng, progress: Progress | None = None) -> Array:
+    """log weights of walks from the base to the model, (rows, chains), whose mean weight is Z."""
+    path, count = ladder.path, ladder.rows * chains
+    x = path.start(count, ladder.held(chains), rng)
+    start = path.log_z_base() + path.log_z_moved(x, count)
+    return (start + path.walk(x, ladder.times.tolist(), rng, progress)).reshape(ladder.rows, chains)
 
 
 def ais_seconds(

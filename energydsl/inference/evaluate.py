@@ -185,12 +185,17 @@ def _summary(found: Scores, log_p: Array, known: Found, shares: Array) -> Evalua
     """All figures of rows whose log p~ and log Z were found, the latter for each row of the inputs, with their shares."""
     best, below, above = (known.mean(side, shares) for side in SIDES)
     assert best is not None
-    mean, estimated = float(found.values.mean()), known.method != "exact"
+    estimated, mean = known.method != "exact", float(found.values.mean())
+    low: float | None = float(log_p.mean())
+    high = low
+    if estimated:
+        low = None if above is None else mean - above.value - 2.0 * above.error
+        high = None if below is None else mean - below.value + 2.0 * below.error
+        if low is not None and high is not None:
+            low, high = min(low, high), max(low, high)
+    elif found.bound:
+        high = None
     effective = [s.best.effective for s in known.sides if s.best.effective is not None]
-    low = None if above is None else mean - above.value - 2.0 * above.error
-    high = None if below is None or (found.bound and not estimated) else mean - below.value + 2.0 * below.error
-    if low is not None and high is not None:
-        low, high = min(low, high), max(low, high)
     gap = above.value - below.value if estimated and below is not None and above is not None else None
     return Evaluation(
         known.method if estimated else "bound" if found.bound else "exact",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from energydsl.inference.ais import Ladder
 from energydsl.inference.path import Array, Path, Progress
 from energydsl.program.exact_samples import exact_samples, listable
 from energydsl.program.states import random_state
-from energydsl.random import Rng, stream
+from energydsl.random import Rng
 
 # Sweeps between looks at the clock.
 _AT_ONCE = 50
@@ -36,21 +35,21 @@ class ModelSamples:
 
 
 def model_samples(
-    ladder: Ladder, chains: int, sweeps: int, own: Arrays, seed: int, progress: Progress | None = None
+    ladder: Ladder, chains: int, sweeps: int, own: Arrays, rng: Rng, progress: Progress | None = None
 ) -> ModelSamples:
     """`chains` samples of the model at the end of a path, for each row of its inputs.
 
     Exact ones by a sampler that draws all layers jointly, or by a list of states; else after `sweeps` sweeps, half of them from
     random states and half from the model's own chains where there are such (`own`, by layer).
     """
-    path, rng = ladder.path, Rng(stream(seed, "samples of the model"))
-    program, settings = path.program, path.settings(1.0)
+    path, program = ladder.path, ladder.path.program
+    settings = path.settings(1.0)
     whole = {"exact samples": slice(0, chains)}
     if not path.moves[0].exact and listable(program):
         x = exact_samples(program, path.params, settings, ladder.inputs, chains, rng)
         return ModelSamples(x, True, whole)
     count = ladder.rows * chains
-    x = random_state(program, count, rng, ladder.held(slice(0, ladder.rows), chains))
+    x = random_state(program, count, rng, ladder.held(chains))
     if path.moves[0].exact:
         path.moves[0].sweep(path.params, x, settings, rng)
         return ModelSamples(x, True, whole)
@@ -69,7 +68,9 @@ def model_samples(
     return ModelSamples(x, False, starts, tuple(_doubts(by_row, starts)))
 
 
-def _run(path: Path, x: Arrays, settings: Settings, rng: Rng, sweeps: int, half: int, progress: Progress | None) -> Array:
+def _run(
+    path: Path, x: Arrays, settings: Settings, rng: Rng, sweeps: int, half: int, progress: Progress | None
+) -> Array:
     """One half of the sweeps; the energies after it, (chains,), layers summed out as on the path."""
     program, steps = path.program, -(-sweeps // 2)
     for done in range(0, steps, _AT_ONCE):

@@ -10,20 +10,14 @@ from energydsl.inference.ais import Ladder
 from energydsl.inference.model_samples import ModelSamples
 from energydsl.inference.partition import AGREEMENT, LogPartition, from_above
 from energydsl.inference.path import Array, Progress
-from energydsl.random import Rng, stream
+from energydsl.random import Rng
 
 
-def backwards(ladder: Ladder, samples: ModelSamples, chains: int, seed: int, progress: Progress | None = None) -> Array:
-    """log weights of walks back from samples of the model, (rows, chains), whose mean weight is 1 / Z."""
-    path, rng = ladder.path, Rng(stream(seed, "reverse annealing"))
-
-    def walk(rows: slice, progress: Progress | None) -> Array:
-        some = slice(rows.start * chains, rows.stop * chains)
-        x = {n: path.program.xp.array(a[some]) for n, a in samples.state.items()}
-        found = path.walk(x, ladder.times[::-1].tolist(), rng, progress)
-        return found - path.log_z_base() - path.log_z_moved(x, len(found))
-
-    return ladder.by_row(walk, chains, progress)
+def backwards(ladder: Ladder, samples: ModelSamples, chains: int, rng: Rng, progress: Progress | None = None) -> Array:
+    """log weights of walks back from samples of the model, which they use up, (rows, chains), whose mean weight is 1 / Z."""
+    path, count = ladder.path, ladder.rows * chains
+    end = path.log_z_base() + path.log_z_moved(samples.state, count)
+    return (path.walk(samples.state, ladder.times[::-1].tolist(), rng, progress) - end).reshape(ladder.rows, chains)
 
 
 def most_cautious(log_weights: Array, samples: ModelSamples) -> tuple[LogPartition, str]:

@@ -17,6 +17,7 @@ from energydsl.inference.partition import AGREEMENT, LogPartition, from_below
 from energydsl.inference.path import Array, Progress
 from energydsl.inference.reverse_ais import backwards, most_cautious
 from energydsl.options import Estimator
+from energydsl.random import Rng, stream
 
 Method = Literal["exact", "ais", "reverse-ais", "bar"]
 Side = Literal["best", "below", "above"]
@@ -93,27 +94,42 @@ def from_sides(
     own: the model's own chains, by layer, if it has such. Raises `EstimateError` where no estimate is finite, and
     `NotApplicable` where Bennett's ratio is asked for and a sweep cannot be run backwards.
     """
-    reversible = ladder.path.reversible
-    if method == "bar" and not reversible:
+    if method == "bar" and not ladder.path.reversible:
         raise NotApplicable(
             "Bennett's ratio needs sweeps that run backwards too, and here units are drawn one after the other, or by a sampler "
             "with moves of its own: ask for ais and reverse-ais, or for both (auto)"
         )
+    random = (
+        Rng(stream(seed, "annealing")),
+        Rng(stream(seed, "samples of the model")),
+        Rng(stream(seed, "reverse annealing")),
+    )
+    found = [_piece(piece, method, chains, own, random, part) for piece, part in ladder.pieces(chains, progress)]
+    doubts = next((f.doubts for f in found if f.doubts), ())
+    return Found([sides for f in found for sides in f.sides], found[0].method, doubts)
+
+
+def _piece(
+    ladder: Ladder, method: Estimator, chains: int, own: Arrays, random: Sequence[Rng], progress: Progress | None
+) -> Found:
+    """As `from_sides`, for rows whose chains are worked on at once."""
+    forth, sampled, back = random
     if method == "ais":
-        return Found([Sides(low, low) for low in map(from_below, forwards(ladder, chains, seed, progress))], "ais")
+        return Found([Sides(low, low) for low in map(from_below, forwards(ladder, chains, forth, progress))], "ais")
     alone = method == "reverse-ais"
-    there = None if alone else forwards(ladder, chains, seed, part_of(progress, 0.0, _THERE))
+    there = None if alone else forwards(ladder, chains, forth, part_of(progress, 0.0, _THERE))
     begun = 0.0 if alone else _THERE
     sweeps = max(_FEWEST_SWEEPS, (len(ladder.times) - 1) // _SWEEPS)
-    samples = model_samples(ladder, chains, sweeps, own, seed, part_of(progress, begun, _SWEPT))
-    back = backwards(ladder, samples, chains, seed, part_of(progress, begun + _SWEPT, 1.0 - begun - _SWEPT))
-    bounds = [most_cautious(row, samples) for row in back]
-    doubts = (*samples.doubts, *_apart(bounds, samples))
+    samples = model_samples(ladder, chains, sweeps, own, sampled, part_of(progress, begun, _SWEPT))
+    begun += _SWEPT
+    returned = backwards(ladder, samples, chains, back, part_of(progress, begun, 1.0 - begun))
+    bounds = [most_cautious(row, samples) for row in returned]
+    highs, doubts = [high for high, _ in bounds], (*samples.doubts, *_apart(bounds, samples))
     if there is None:
-        return Found([Sides(high, None, high) for high, _ in bounds], "reverse-ais", doubts)
-    lows = [from_below(row) for row in there]
-    best = [bennett(*rows) for rows in zip(there, back, strict=True)] if reversible else lows
-    sides = [Sides(*each) for each in zip(best, lows, (high for high, _ in bounds), strict=True)]
+        return Found([Sides(high, None, high) for high in highs], "reverse-ais", doubts)
+    lows, reversible = [from_below(row) for row in there], ladder.path.reversible
+    best = [bennett(*rows) for rows in zip(there, returned, strict=True)] if reversible else lows
+    sides = [Sides(*each) for each in zip(best, lows, highs, strict=True)]
     return Found(sides, "bar" if reversible else "ais", doubts)
 
 

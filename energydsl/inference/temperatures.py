@@ -16,13 +16,14 @@ from energydsl.backends.interface import Arrays
 from energydsl.inference.path import Array, Path
 from energydsl.random import Rng
 
-# Steps of a pilot, as a share of those to come, its chains, as a share, and how often it is made, each time at the temperatures
-# that the one before has placed.
-_STEPS, _CHAINS, _ROUNDS = 10, 5, 2
+# Steps of each pilot, as a share of those to come: every one runs at the temperatures that the one before has placed.
+_STEPS = (40, 10)
+# Chains of a pilot, as a share, and at least so many.
+_CHAINS, _FEWEST_CHAINS = 5, 10
 # Fewer steps of a pilot than this tell nothing.
 _FEWEST = 10
-# Stretches of a pilot in which the friction is taken to be the same, at most.
-_STRETCHES = 20
+# Stretches of a pilot in each of which the friction is taken to be the same: few, since chains remember for long.
+_STRETCHES = 10
 # The share of temperatures that go on as they are, whatever the pilot says.
 _KEPT = 0.1
 
@@ -37,14 +38,15 @@ def placed(path: Path, betas: int, chains: int, inputs: Arrays, rng: Rng) -> Arr
 
     inputs: of which the first row is taken.
     """
-    steps, pilots = betas // _STEPS, min(max(10, chains // _CHAINS), limits.STATES_AT_ONCE)
-    times = even(steps)
-    if steps < _FEWEST:
+    if betas // _STEPS[-1] < _FEWEST:
         return even(betas)
+    pilots = min(max(_FEWEST_CHAINS, chains // _CHAINS), limits.STATES_AT_ONCE)
     held = {n: np.repeat(a[:1], pilots, axis=0) for n, a in inputs.items()}
-    for turn in range(_ROUNDS):
+    counts = [max(_FEWEST, betas // share) for share in _STEPS]
+    times = even(counts[0])
+    for following in (*counts[1:], betas):
         gains = path.gains(path.start(pilots, held, rng), times.tolist(), rng)
-        times = at_equal_cost(times, gains, betas if turn == _ROUNDS - 1 else steps)
+        times = at_equal_cost(times, gains, following)
     return times
 
 
