@@ -130,7 +130,7 @@ class Path:
     def gains(self, x: Arrays, times: Sequence[float], rng: Rng) -> Array:
         """As `walk`, every step by itself, (steps, chains)."""
         with self.program.single_threaded_blas(), np.errstate(all="ignore"):
-            return np.array([self.program.host(gain) for gain in self._gains(x, times, rng)])
+            return self.program.host(self.program.xp.stack(list(self._gains(x, times, rng))))
 
     def _gains(self, x: Arrays, times: Sequence[float], rng: Rng) -> Iterator[Array]:
         for k in range(1, len(times)):
@@ -183,7 +183,7 @@ class Path:
         return sum(log_z_units(self.program, n, self.base[n]) for n in still)
 
     def log_z_moved(self, x: Arrays, chains: int) -> Array:
-        """log Z of the base of the other layers, (chains,): location and scale may hang on inputs."""
+        """log Z of the base of the other layers, (chains,), on the host: location and scale may hang on inputs."""
         program = self.program
         total: Array = program.xp.zeros(chains)
         for name, fields in self.base.items():
@@ -191,7 +191,7 @@ class Path:
                 shape = (chains, *program.model.layers[name].shape)
                 given = (*fields, *location_scale(program, name, self.params, x, self.plain))
                 total = total + summed_log_partition(program, name, [program.xp.broadcast_to(f, shape) for f in given])
-        return total
+        return program.host(total)
 
 
 def log_z_units(program: Engine, layer: str, fields: Sequence[Array]) -> float:
