@@ -161,8 +161,9 @@ class Path:
             fields[name], targets[name] = etas, target
         if last:
             return gain
-        rng.next()
         # Weights know nothing of the layers summed out: what these were at the last temperature must not be read again.
+        if self.out:
+            rng.next()
         for name in self.out:
             self.tempered_layers[name].draw(fields[name], targets[name], rng, x[name], program.workspace)
         settings = self.settings(after)
@@ -173,6 +174,7 @@ class Path:
         if program.sparse is not None:
             program.sweep(self.params, x, settings, rng, rest_parts)
             return gain
+        rng.next()
         for part in rest_parts:
             program.kernels.update(part, self.params, x, settings, rng, program.workspace)
         return gain
