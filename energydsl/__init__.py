@@ -29,6 +29,16 @@ if TYPE_CHECKING:
     from energydsl.learning.methods import CD as CD
     from energydsl.learning.methods import MCMC as MCMC
     from energydsl.learning.methods import PCD as PCD
+    from energydsl.learning.methods import CompositeLikelihood as CompositeLikelihood
+    from energydsl.learning.methods import DenoisingScoreMatching as DenoisingScoreMatching
+    from energydsl.learning.methods import Exact as Exact
+    from energydsl.learning.methods import FastPCD as FastPCD
+    from energydsl.learning.methods import MinimumProbabilityFlow as MinimumProbabilityFlow
+    from energydsl.learning.methods import NoiseContrastive as NoiseContrastive
+    from energydsl.learning.methods import ParallelTempering as ParallelTempering
+    from energydsl.learning.methods import PseudoLikelihood as PseudoLikelihood
+    from energydsl.learning.methods import RatioMatching as RatioMatching
+    from energydsl.learning.methods import ScoreMatching as ScoreMatching
     from energydsl.learning.methods import WakeSleep as WakeSleep
     from energydsl.learning.optimizer import SGD as SGD
     from energydsl.learning.optimizer import Adam as Adam
@@ -65,7 +75,22 @@ _WHERE = {
     "learning.run_folder": ("open_run",),
     "learning.train": ("train",),
     "learning.greedy": ("Greedy",),
-    "learning.methods": ("CD", "MCMC", "PCD", "WakeSleep"),
+    "learning.methods": (
+        "CD",
+        "CompositeLikelihood",
+        "DenoisingScoreMatching",
+        "Exact",
+        "FastPCD",
+        "MCMC",
+        "MinimumProbabilityFlow",
+        "NoiseContrastive",
+        "PCD",
+        "ParallelTempering",
+        "PseudoLikelihood",
+        "RatioMatching",
+        "ScoreMatching",
+        "WakeSleep",
+    ),
     "learning.optimizer": ("SGD", "Adam"),
     "learning.sampling": ("sample",),
     "program.program": ("Program",),

@@ -19,6 +19,16 @@ CHAINS = 100
 DREAMS = 0
 LATENT_SWEEPS = 5
 POSITIVE = "gibbs"
+# Units that are changed in an update, where the free energy of every change has to be found.
+CHANGED_UNITS = 16
+# Units of a block of the composite likelihood.
+BLOCK_UNITS = 2
+# Noise of denoising score matching, in units of the data; random directions of score matching.
+NOISE_SD, DIRECTIONS = 0.1, 1
+# Rows of noise for each row of data, of noise contrastive estimation.
+NOISE_ROWS = 5
+# Fast weights: what is left of them from update to update, and their learning rate as a multiple of that of the parameters.
+FAST_DECAY, FAST_RATE = 0.95, 1.0
 # The weight of the joint likelihood beside that of a layer to be predicted.
 GENERATIVE = 0.01
 

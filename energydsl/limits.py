@@ -61,3 +61,5 @@ PLACES_OF_A_UNIT = 64
 
 # States, or chains, worked on at once: memory, not a limit of what can be done.
 STATES_AT_ONCE = 1 << 13
+# States that an exact gradient lists, and rows of them in all.
+LISTED_STATES, LISTED_ROWS = 1 << 16, 1 << 18

@@ -13,6 +13,7 @@ Split = Literal["train", "test"]
 SamplerName = Literal["auto", "gibbs", "tree", "swendsen-wang", "wolff", "gibbs-gradient", "hmc", "mala", "tempering"]
 Estimator = Literal["auto", "exact", "ais", "reverse-ais", "bar"]
 Exactness = Literal["exact", "bound from below", "bound from above", "estimate"]
+StopWhen = Literal["gap"]
 
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 DTYPES: tuple[DType, ...] = get_args(DType)
@@ -22,3 +23,4 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 SPLITS: tuple[Split, ...] = get_args(Split)
 SAMPLERS: tuple[SamplerName, ...] = get_args(SamplerName)
 ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
+STOP_WHEN: tuple[StopWhen, ...] = get_args(StopWhen)

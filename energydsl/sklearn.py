@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from energydsl import defaults
+from energydsl import defaults, weighted
 from energydsl.api import load, loads
 from energydsl.data.sources import from_arrays
+from energydsl.data.weights import row_weights
 from energydsl.diagnostics import ArgumentError, NotApplicable
 from energydsl.inference.evaluate import Annealing, check_above_rows, check_finite, core_of, find_log_z
 from energydsl.inference.partition import LogPartition
@@ -74,21 +75,21 @@ class EnergyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.betas = betas
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None) -> EnergyTransformer:
-        """Train on rows X of shape (rows, features)."""
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> EnergyTransformer:
+        """Train on rows X of shape (rows, features). sample_weight: (rows,), how much each counts; None: all alike."""
         X = validate_data(self, X, dtype=[np.float32, np.float64])
         self._begin(X.shape[1])
-        self._train(X, self.epochs, None)
+        self._train(X, sample_weight, self.epochs, None)
         return self
 
-    def partial_fit(self, X: Any, y: Any = None) -> EnergyTransformer:
-        """One epoch over X, from the parameters and chains as they are."""
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> EnergyTransformer:
+        """One epoch over X, from the parameters and chains as they are; sample_weight as in `fit`."""
         first = not hasattr(self, "params_")
         X = validate_data(self, X, dtype=[np.float32, np.float64], reset=first)
         if first:
             self._begin(X.shape[1])
         start = None if first else Run(self.program_, self.params_, {}, chains=self._chains)
-        self._train(X, 1, start, "constant")
+        self._train(X, sample_weight, 1, start, "constant")
         return self
 
     def _begin(self, features: int) -> None:
@@ -119,7 +120,11 @@ class EnergyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             return self.__dict__["program_"]
         raise AttributeError(name)
 
-    def _train(self, X: Array, epochs: int, start: Run | None, schedule: str = defaults.SCHEDULE) -> None:
+    def _train(
+        self, X: Array, sample_weight: Any, epochs: int, start: Run | None, schedule: str = defaults.SCHEDULE
+    ) -> None:
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
         data = from_arrays(self.program_.model, {self._visible: X}, "none")
         # Every call draws numbers of its own; the first draws those of `train` with this seed.
         later = seed_of(self._seed, "call of an estimator", self._calls)
@@ -133,6 +138,7 @@ class EnergyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             batch=self.batch_size,
             validation=0.0,
             start=start,
+            weights=sample_weight,
         )
         self.params_, self._chains, self._base = run.params, run.chains, run.base
         self._calls += 1
@@ -165,9 +171,10 @@ class EnergyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         check_finite(rows)
         return rows
 
-    def score(self, X: Any, y: Any = None) -> float:
-        """The mean log-likelihood of rows in nats: of two models, the higher fits better."""
-        return float(np.mean(self.score_samples(X)))
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """The mean log-likelihood of rows in nats, by their weights: of two models, the higher fits better."""
+        rows = self.score_samples(X)
+        return float(weighted.mean(rows, None if sample_weight is None else row_weights(sample_weight, len(rows))))
 
     def log_partition(self) -> LogPartition:
         """log Z of the fitted parameters, with its standard error: 0 where it is exact."""

@@ -105,8 +105,9 @@ def _report_fault(error: EnergyError, as_json: bool) -> None:
 
 def _flags(text: str) -> str:
     """What a message says of Python's arguments, as options: `binarise="sample"` is `--binarise sample`."""
-    text = re.sub(r"\b(\w+)=\{'(\w+)': \.\.\.\}", r"--\1 \2=...", text)
+    text = re.sub(r"\b(\w+)=\{'([\w:]+)': ([^}]+)\}", r"--\1 \2=\3", text)
     text = re.sub(r'\b(binarise|key|out|start|method)="([^"]*)"', r"--\1 \2", text)
+    text = re.sub(r"\bvalidation=([\d.]+)", r"--validation \1", text)
     return re.sub(r"\b(impute|resume|centred)=True\b", r"--\1", text)
 
 
@@ -157,21 +158,29 @@ def overrides_options(function: Function) -> Function:
     )(function)
 
 
+weights_option = click.option(
+    "--weights",
+    metavar="FILE",
+    help="How much each row counts: one number a row, .npy or .csv; 2 counts as two rows.  [default: all alike]",
+)
+
+
 @dataclass(frozen=True)
 class DataOptions:
-    """What `--data`, `--split`, `--binarise` and `--key` say."""
+    """What `--data`, `--weights`, `--split`, `--binarise` and `--key` say."""
 
     sources: tuple[str, ...]
     split: Split
     binarise: str | None
     key: str | None
+    weights: str | None
 
     def load(self, run: Run) -> Data:
         """The data, in the layers of a run's model; grey values are taken as in training where nothing else is said."""
         from energydsl.data import load_data
 
         rule = self.binarise or run.config["data"]["binarise"]
-        return load_data(run.program.model, self.sources, self.split, rule, self.key)
+        return load_data(run.program.model, self.sources, self.split, rule, self.key, weights=self.weights)
 
 
 def data_options(function: Function) -> Function:
@@ -179,11 +188,18 @@ def data_options(function: Function) -> Function:
 
     @functools.wraps(function)
     def run(
-        *args: Any, sources: tuple[str, ...], split: Split, binarise: str | None, key: str | None, **kwargs: Any
+        *args: Any,
+        sources: tuple[str, ...],
+        split: Split,
+        binarise: str | None,
+        key: str | None,
+        weights: str | None,
+        **kwargs: Any,
     ) -> None:
-        function(*args, data=DataOptions(sources, split, binarise, key), **kwargs)
+        function(*args, data=DataOptions(sources, split, binarise, key, weights), **kwargs)
 
     for option in (
+        weights_option,
         click.option("--key", metavar="NAME", help="Name of the array in an .npz file."),
         click.option(
             "--binarise",

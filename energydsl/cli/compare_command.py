@@ -171,7 +171,8 @@ def _one(
     from energydsl.learning.train import train
 
     rule = options["binarise"]
-    data = load_data(model.resolved, sources, options["split"], rule, options["key"], options["impute"])
+    given = options["split"], rule, options["key"], options["impute"], options["weights"]
+    data = load_data(model.resolved, sources, *given).counted()
     program = compiled(model, as_json, options["backend"], options["dtype"], options["precision"])
     first = data.rows(slice(0, min(options["batch"], len(data))))
     # What is loaded and compiled at a first update is no variant's own.
@@ -202,6 +203,7 @@ def _one(
             resume=any(folder.rglob("config.json")),
             report=report,
             greedy=greedy_of(options),
+            stop_when=options["stop_when"],
         )
     if not run.finished:
         click.echo(f"stopped and saved in {folder}. Run the same command again to resume", err=True)
@@ -217,7 +219,7 @@ def _one(
     except EnergyError as error:
         click.echo(f"{variant.name}: no log-likelihood: {error}", err=True)
     else:
-        keep(run, {"on": what, **found.as_dict()}, rows, betas=defaults.TEMPERATURES)
+        keep(run, {"on": what, **found.as_dict(), "parameters": run.evaluated}, rows, betas=defaults.TEMPERATURES)
     return run, found, least, wrong
 
 

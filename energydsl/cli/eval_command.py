@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -52,6 +53,7 @@ from energydsl.options import ESTIMATORS, SAMPLERS, Estimator, SamplerName
     show_default=True,
     help="How chains of annealing are moved; explain says which fit.",
 )
+@click.option("--last", is_flag=True, help="Of a run that keeps averages of the parameters, evaluate the last ones.")
 @click.option("--seed", type=click.IntRange(min=0), default=defaults.SEED, show_default=True, help="Random seed.")
 @click.option(
     "--rows",
@@ -68,6 +70,7 @@ def command(
     betas: int,
     chains: int,
     sampler: SamplerName,
+    last: bool,
     seed: int,
     rows_out: Path | None,
     data: DataOptions,
@@ -84,13 +87,15 @@ def command(
     if rows_out is not None and not rows_out.parent.is_dir():
         raise EnergyError(f"cannot write {rows_out}: there is no folder {rows_out.parent}")
     opened = run_or_model(run, dims, consts, as_json)
+    if last and opened.last:
+        opened = replace(opened, params=opened.last, last={})
     rows = data.load(opened)
     with progress("evaluating", as_json) as bar:
         evaluated = evaluate(opened, rows, method, betas, chains, seed, progress=bar, sampler=sampler)
     if rows_out is not None:
         assert evaluated.rows is not None
         write_rows(rows_out, evaluated.rows)
-    found = evaluated.as_dict()
+    found = evaluated.as_dict() | {"parameters": opened.evaluated}
     keep(opened, found, rows, method=method, betas=betas, chains=chains, seed=seed, split=data.split)
     if as_json:
         print_json({"ok": True, **found, "warnings": list(opened.warnings)})

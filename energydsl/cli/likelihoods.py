@@ -35,12 +35,15 @@ def describe(result: dict[str, Any], what: str) -> str:
         )
         if known
     ]
-    text = f"log-likelihood of {result['n']} {what} rows: {sign}{result['log_likelihood']:.3f} nats a row"
+    alike = "" if result["rows_effective"] is None else f" (as sure as {result['rows_effective']:.1f} of equal weight)"
+    text = f"log-likelihood of {result['n']} {what} rows{alike}: {sign}{result['log_likelihood']:.3f} nats a row"
     text += _known(result) + "".join(errors)
     if estimated:
         text += f"  ({result['method']}, {result['effective']:.0f} effective chains, log Z {result['log_z']:.2f})"
     elif result["bound"]:
         text += f"  (a bound from below; log Z {result['log_z']:.2f} by enumeration)"
+    if result.get("parameters") == "average":
+        text += "\nof the average of the parameters over updates; eval --last has that of the last ones"
     if result["settled"] is not None:
         text += f"\nmean field settled on {100 * result['settled']:.2f} % of the rows"
     agree = result.get("agree")

@@ -52,6 +52,7 @@ def command(
     """
     from energydsl.data import load_data
     from energydsl.inference.monitors import Likelihood
+    from energydsl.learning import stopping
     from energydsl.learning.interrupt import heeded
     from energydsl.learning.optimizer import scales
     from energydsl.learning.run_folder import open_run
@@ -66,6 +67,7 @@ def command(
         options["binarise"],
         options["key"],
         options["impute"],
+        options["weights"],
     )
     method, optimizer = method_of(model.resolved, options), optimizer_of(model.resolved, options)
     for sentence in scales.described(program.engine, data):
@@ -85,6 +87,7 @@ def command(
             resume=options["resume"],
             report=report,
             greedy=greedy_of(options),
+            stop_when=options["stop_when"],
             start=open_run(options["start"]) if options["start"] else None,
             monitor=Likelihood(lambda why: click.echo(f"no log-likelihood: {why}", err=True))
             if options["evaluate_every"]
@@ -103,6 +106,8 @@ def command(
         _interrupted(result, as_json, folder, run.signal)
     result["varying"] = _varying(run)
     pictures = _draw(run)
+    if ended := stopping.reason(run.config.get("stop_when"), run.history, run.config["epochs"]):
+        click.echo(f"note: {ended}", err=True)
     if not as_json:
         click.echo(f"{run.updates} updates in {run.seconds:.1f} s, in {folder}")
         for path in pictures:
@@ -174,7 +179,8 @@ def _evaluate(
     except KeyboardInterrupt as error:
         click.echo(f"not evaluated; the run is whole in {run.path}: energydsl eval does it", err=True)
         sys.exit(status_of(error))
-    keep(run, {"on": what, **found.as_dict()}, rows, betas=defaults.TEMPERATURES)
+    result = {"on": what, **found.as_dict(), "parameters": run.evaluated}
+    keep(run, result, rows, betas=defaults.TEMPERATURES)
     if not as_json:
-        click.echo(describe(found.as_dict(), what))
-    return {"on": what, **found.as_dict()}
+        click.echo(describe(result, what))
+    return result

@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import click
 
 from energydsl import defaults
-from energydsl.cli.common import Function
+from energydsl.cli.common import Function, weights_option
 from energydsl.diagnostics import ArgumentError
 from energydsl.learning.choice import chosen_method, chosen_optimizer
 from energydsl.learning.greedy import Greedy
 from energydsl.learning.methods import CD, METHODS, Method
 from energydsl.learning.optimizer import OPTIMIZERS, SCHEDULES, SGD, Optimizer
+from energydsl.learning.optimizer.penalties import Penalty
 from energydsl.learning.posterior import POSITIVE
 from energydsl.model.records import Resolved
-from energydsl.options import BACKENDS, DTYPES, PRECISIONS, SAMPLERS
+from energydsl.options import BACKENDS, DTYPES, PRECISIONS, SAMPLERS, STOP_WHEN
 
+
+def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> Penalty:
+    """Options FACTOR or NAME=FACTOR, as pairs; "" for all couplings."""
+    found = []
+    for text in values:
+        target, _, number = text.rpartition("=")
+        try:
+            found.append((target.strip(), float(number)))
+        except ValueError:
+            raise click.BadParameter(f"expected a number or PARAM=NUMBER, e.g. W=1e-4, not `{text}`") from None
+    return tuple(found)
+
+
+def _penalty(name: str, help: str) -> Callable[[Function], Function]:
+    return click.option(f"--{name}", multiple=True, metavar="[PARAM=]F", callback=_pairs, help=help)
+
+
+def _average(ctx: click.Context, param: click.Parameter, value: str | None) -> str | int | None:
+    """A number of updates as a whole number; words as they are."""
+    return int(value) if value is not None and value.isdecimal() else value
+
+
+# Settings that some methods have.
+_OWN = ("units", "size", "sd", "directions", "ratio")
 _SGD, _ADAM = (defaults.RATES[name] for name in ("sgd", "adam"))
 _TRAINING = (
     click.option(
@@ -27,6 +54,7 @@ _TRAINING = (
         metavar="D",
         help="Data: digits, bars-and-stripes:4, a file or a folder; LAYER=D for each of several layers.",
     ),
+    weights_option,
     click.option(
         "--method",
         type=click.Choice(list(METHODS)),
@@ -58,6 +86,13 @@ _TRAINING = (
         default=defaults.LATENT_SWEEPS,
         show_default=True,
         help="Gibbs sweeps, or mean-field iterations, over latent layers that do not factorise.",
+    ),
+    click.option("--units", type=click.IntRange(min=1), help="Units changed in each update, by objectives of changes."),
+    click.option("--size", type=click.IntRange(min=2), help="Units of a block of composite-likelihood."),
+    click.option("--sd", type=float, help="Noise of denoising-score-matching, in units of the data."),
+    click.option("--directions", type=click.IntRange(min=1), help="Random directions of score-matching."),
+    click.option(
+        "--ratio", type=click.IntRange(min=1), help="Rows of noise for each row of data, of noise-contrastive."
     ),
     click.option("--impute", is_flag=True, help="Draw missing entries (NaN) of the data given the known ones."),
     click.option("--centred", is_flag=True, help="Follow the centred gradient."),
@@ -129,6 +164,18 @@ _TRAINING = (
         show_default=True,
         help="Factor of an L2 penalty on couplings.",
     ),
+    _penalty("l1", "Factor of an L1 penalty, which makes zeros: of all couplings, or PARAM=F, once for each."),
+    _penalty("l2", "Factor of an L2 penalty: of all couplings, or PARAM=F."),
+    _penalty(
+        "group",
+        "Factor of a penalty on groups: PARAM:AXES=F, a group for each place on these axes; F, PARAM=F: columns.",
+    ),
+    click.option(
+        "--average",
+        metavar="polyak|N",
+        callback=_average,
+        help="Keep an average of the parameters, and evaluate that: of the second half of updates, or exponential over N.",
+    ),
     click.option(
         "--backend",
         type=click.Choice(BACKENDS),
@@ -164,6 +211,11 @@ _TRAINING = (
         type=float,
         help="Fraction of rows held out for figures on the way.  [default: 0.1 from 100 rows on]",
     ),
+    click.option(
+        "--stop-when",
+        type=click.Choice(STOP_WHEN),
+        help="End training once it overfits: gap, of the free energies of held-out and training rows.",
+    ),
 )
 
 
@@ -178,8 +230,14 @@ def method_of(model: Resolved, options: dict[str, Any]) -> Method:
     """The method that the options say, or that fits the model."""
     if options["generative"] is not None and not options["predict"]:
         raise ArgumentError("--generative is a weight beside --predict")
-    names = ("k", "chains", "sampler", "positive", "latent_sweeps", "centred", "impute", "predict", "generative")
-    return chosen_method(model, options["method"], **{n: options[n] for n in names})
+    names = ("k", "chains", "sampler", "positive", "latent_sweeps", "centred", "impute", "predict", "generative", *_OWN)
+    found = chosen_method(model, options["method"], **{n: options[n] for n in names})
+    known = {f.name for f in fields(found)}
+    for name in _OWN:
+        if options[name] is not None and name not in known:
+            owners = [n for n, kind in METHODS.items() if name in {f.name for f in fields(kind)}]
+            raise ArgumentError(f"--{name} belongs to --method {' or '.join(owners)}")
+    return found
 
 
 def greedy_of(options: dict[str, Any]) -> Greedy | None:
@@ -199,7 +257,7 @@ def greedy_of(options: dict[str, Any]) -> Greedy | None:
 
 def optimizer_of(model: Resolved, options: dict[str, Any]) -> Optimizer:
     """The optimiser that the options say, or that fits the model."""
-    names = ("lr", "weight_decay", "schedule", "momentum")
+    names = ("lr", "weight_decay", "schedule", "momentum", "l1", "l2", "group", "average")
     found = chosen_optimizer(model, options["optimizer"], **{n: options[n] for n in names})
     if options["momentum"] and found.name != SGD.name:
         raise ArgumentError(f"momentum belongs to sgd; {found.name} has its own")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from energydsl.arrays import Values, as_numbers
 from energydsl.data import readers
+from energydsl.data.weights import Weights, row_weights
 from energydsl.diagnostics import ArgumentError, DataError, a_kind, one_of, suggestion
 from energydsl.domains import DOMAINS
 from energydsl.model.records import Layer, Resolved
@@ -37,20 +38,34 @@ class Data:
 
     name: of the source, for reports. binarise: None, a threshold that was applied, "sample" (drawn anew each epoch), or
     "none" (used as probabilities). grey: the binary layers that are drawn. NaN, or the code -1, marks a missing entry,
-    where these are imputed.
+    where these are imputed. weights: (rows,), how much each row counts; None: all alike.
     """
 
     arrays: Mapping[str, Array]
     name: str
     binarise: str | None = None
     grey: frozenset[str] = frozenset()
+    weights: Array | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))
 
     def rows(self, index: Rows) -> Data:
         """The rows that an index of NumPy chooses."""
-        return replace(self, arrays={n: a[index] for n, a in self.arrays.items()})
+        weights = None if self.weights is None else self.weights[index]
+        return replace(self, arrays={n: a[index] for n, a in self.arrays.items()}, weights=weights)
+
+    def weighted(self, weights: Weights | None) -> Data:
+        """With other weights, one a row, or a file of them; None leaves those there are. Raises `DataError`."""
+        return self if weights is None else replace(self, weights=row_weights(weights, len(self)))
+
+    def counted(self) -> Data:
+        """The rows that count: those of weight 0 are as good as not there. Raises `DataError` where none is left."""
+        if self.weights is None or self.weights.all():
+            return self
+        if not self.weights.any():
+            raise DataError.of("all weights of these rows are 0, so none counts")
+        return self.rows(self.weights > 0)
 
     def only(self, layers: Set[str]) -> Data:
         """Some of the layers."""
@@ -117,14 +132,21 @@ Sources = str | Path | Iterable[str | Path] | Mapping[str, str | Path]
 Given = Data | Sources | Mapping[str, Values] | Values
 
 
-def as_data(model: Resolved, data: Given, binarise: str | None, split: Split, impute: bool = False) -> Data:
-    """Data as they are given in Python: `Data`, arrays by layer, the array of the only visible layer, or sources."""
+def as_data(
+    model: Resolved,
+    data: Given,
+    binarise: str | None,
+    split: Split,
+    impute: bool = False,
+    weights: Weights | None = None,
+) -> Data:
+    """Data as they are given in Python: `Data`, arrays by layer, the array of the only visible layer, or sources; weighted."""
     if isinstance(data, Data):
-        return data
+        return data.weighted(weights)
     if _are_sources(data):
-        return load_data(model, data, split, binarise, impute=impute)
+        return load_data(model, data, split, binarise, impute=impute, weights=weights)
     by_layer = data if isinstance(data, Mapping) else {model.by_role("visible")[0]: data}
-    return from_arrays(model, cast("Mapping[str, Values]", by_layer), binarise, impute=impute)
+    return from_arrays(model, cast("Mapping[str, Values]", by_layer), binarise, impute=impute).weighted(weights)
 
 
 def _are_sources(data: Given) -> TypeGuard[Sources]:
@@ -148,13 +170,14 @@ def load_data(
     binarise: str | None = None,
     key: str | None = None,
     impute: bool = False,
+    weights: Weights | None = None,
 ) -> Data:
     """The data that sources name: one source, or several as `layer=source` or a dict by layer.
 
     sources: "digits", "bars-and-stripes:4", or the path of a file or folder. split: the part of digits, or of a folder in
     MNIST's format. binarise: how grey values become binary, "threshold:T", "sample" or "none" (taken as probabilities); the
     embedded digits are sampled where nothing is said. key: the name of the array in an .npz file. impute: entries of
-    visible layers may be missing (NaN). Raises `DataError` (E0401), with row and column, for data that do not fit.
+    visible layers may be missing (NaN). weights: how much each row counts, not negative, or a .npy or .csv file of that. Raises `DataError` (E0401), with row and column, for data that do not fit.
 
     >>> import energydsl as ed
     >>> model = ed.loads("visible v[16] : binary energy = sum(v)")
@@ -187,7 +210,7 @@ def load_data(
     for layer, (source, own_key) in chosen.items():
         raw[layer] = _read(source, model.layers[layer], split, own_key)
     name = ", ".join(dict.fromkeys(Path(s).name for s, _ in chosen.values()))
-    return from_arrays(model, raw, binarise, name, impute)
+    return from_arrays(model, raw, binarise, name, impute).weighted(weights)
 
 
 def from_arrays(

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from energydsl import limits
 from energydsl.derive.records import Conditional, Verdict
+from energydsl.domains import DOMAINS, Domain
 from energydsl.model.records import Resolved
 
 Fit = tuple[bool, str]
@@ -93,6 +94,67 @@ def _sampled(facts: Facts, how: str) -> Fit:
     return True, how
 
 
+def _exact_gradient(facts: Facts) -> Fit:
+    ok, why = _sampled(facts, "")
+    if not ok:
+        return ok, why
+    if facts.log2_states > math.log2(limits.LISTED_STATES):
+        return False, f"2^{facts.log2_states:.4g} states to list, more than {limits.LISTED_STATES:,}"
+    return True, f"2^{facts.log2_states:.4g} states are listed for every gradient"
+
+
+def _free(facts: Facts, how: str) -> Fit:
+    """What follows functions of F: nothing latent may be left."""
+    ok, why = _sampled(facts, how)
+    left = [n for n in facts.model.by_role("hidden") if n not in facts.summed_out]
+    odd = [n for n in facts.summed_out if not facts.conditionals[n].linear]
+    if ok and left:
+        return False, f"{_names(left)} cannot be summed out in closed form"
+    if ok and odd:
+        return False, f"{_names(odd)} enters the energy by other functions than its moments"
+    return ok, why
+
+
+def _changes(facts: Facts) -> Fit:
+    ok, why = _sampled(facts, "")
+    if not ok:
+        return ok, why
+    endless = [n for n in facts.model.by_role("visible") if not _domain(facts, n).finite]
+    if endless:
+        return False, f"{_names(endless)} has infinitely many states, with none to compare a datum with"
+    return _free(facts, "p(unit | the other visible ones)")
+
+
+def _pseudo_likelihood(facts: Facts) -> Fit:
+    ok, why = _changes(facts)
+    if ok or facts.directed or facts.model.by_role("hidden"):
+        return ok, why
+    visible = facts.model.by_role("visible")
+    read_off = all(n in facts.conditionals and facts.conditionals[n].linear for n in visible)
+    return _free(facts, "p(unit | the other ones)") if read_off else (ok, why)
+
+
+def _score_matching(facts: Facts) -> Fit:
+    ok, why = _sampled(facts, "")
+    if not ok:
+        return ok, why
+    for name in facts.model.by_role("visible"):
+        domain = _domain(facts, name)
+        if domain.finite or domain.bounded or domain.nonnegative or domain.integer_valued:
+            return False, f"`{name}` is not real: log p has no slope on the whole line"
+    return _free(facts, "slopes of log p at the data")
+
+
+def _noise_contrastive(facts: Facts) -> Fit:
+    if inputs := facts.model.by_role("input"):
+        return False, f"log Z is learned as one number, and hangs on {_names(inputs)}"
+    return _free(facts, "data told from independent units")
+
+
+def _domain(facts: Facts, layer: str) -> Domain:
+    return DOMAINS[facts.model.layers[layer].domain.name]
+
+
 def _wake_sleep(facts: Facts) -> Fit:
     if not facts.directed:
         return False, "it is for models with directed parts"
@@ -165,6 +227,16 @@ TABLE: Mapping[str, tuple[str, Callable[[Facts], Fit]]] = MappingProxyType(
         "pcd": ("objective", _pcd),
         "mcmc": ("objective", _mcmc),
         "wake-sleep": ("objective", _wake_sleep),
+        "fast-pcd": ("objective", _pcd),
+        "parallel-tempering": ("objective", _pcd),
+        "exact gradient": ("objective", _exact_gradient),
+        "pseudo-likelihood": ("objective", _pseudo_likelihood),
+        "composite-likelihood": ("objective", _changes),
+        "ratio-matching": ("objective", _changes),
+        "minimum-probability-flow": ("objective", _changes),
+        "score-matching": ("objective", _score_matching),
+        "denoising-score-matching": ("objective", _score_matching),
+        "noise-contrastive": ("objective", _noise_contrastive),
         "free_energy": ("estimator", _free_energy),
         "mean_field": ("estimator", _mean_field),
         "exact": ("estimator", _exact),

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from energydsl import defaults, limits
+from energydsl import defaults, limits, weighted
 from energydsl.backends.interface import Arrays
 from energydsl.data.sources import Data, Given, as_data
+from energydsl.data.weights import Weights
 from energydsl.derive.records import Verdict
 from energydsl.diagnostics import ArgumentError, DataError, EstimateError, NotApplicable, TooLarge, a_kind, one_of
 from energydsl.inference.ais import ais_each, ais_seconds, ladder
 from energydsl.inference.partition import AGREEMENT, LogPartition
 from energydsl.inference.path import Base, Progress
-from energydsl.inference.scores import Scores, exact_scores, independent, least_log_z, scores, standard_error
-from energydsl.inference.sides import SIDES, Found, exactly, from_sides
+from energydsl.inference.scores import Scores, exact_scores, independent, least_log_z, scores
+from energydsl.inference.sides import Found, exactly, from_sides
 from energydsl.options import ESTIMATORS, Estimator, Exactness
 from energydsl.program import Engine
 from energydsl.program.engine import CoreEngine
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from energydsl.learning.run import Run
 
 Array = NDArray[Any]
+Method = Literal["exact", "ais", "reverse-ais", "bar", "bound"]
 # An enumeration that takes so many seconds is not given up for annealing, however quick that is.
 _PATIENCE = 10.0
 # From so many seconds on it is known how long an enumeration will take.
@@ -41,7 +43,7 @@ _TELLING = 0.2
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean log-likelihood of `n` rows, in nats, and its errors.
+    """Mean log-likelihood of `n` rows, in nats, by their weights, and its errors.
 
     method: "exact"; "ais", "reverse-ais" or "bar", where log Z is estimated; "bound", where log Z is exact but the latents are
     not summed out.
@@ -54,7 +56,8 @@ class Evaluation:
     recognition.
     effective: effective number of chains of AIS, of `chains` in all; where it is small, the estimate is doubtful.
     settled: of a mean-field bound, the share of rows whose moments moved by less than 1e-6 in the last iteration.
-    rows: the log-likelihood of each row, (n,).
+    rows: the log-likelihood of each row, (n,). weights: how much each row counts, (n,), None where all count alike;
+    rows_effective: the number of rows of equal weight whose mean would be as sure, None without weights.
     exactness: what is known of log_likelihood: "exact", "bound from below", "bound from above" or "estimate". Bounds by
     annealing hold in expectation.
     log_likelihood_low, log_likelihood_high: between which log_likelihood lies by what the sides of log Z say, each moved
@@ -64,7 +67,7 @@ class Evaluation:
     doubts: what shows it, a sentence each.
     """
 
-    method: Literal["exact", "ais", "reverse-ais", "bar", "bound"]
+    method: Method
     log_z: float
     log_z_std: float
     log_likelihood: float
@@ -77,6 +80,8 @@ class Evaluation:
     rows_std: float | None = None
     bound_std: float = 0.0
     rows: Array | None = field(default=None, repr=False, compare=False)
+    rows_effective: float | None = None
+    weights: Array | None = field(default=None, repr=False, compare=False)
     exactness: Exactness = "exact"
     log_likelihood_low: float | None = None
     log_likelihood_high: float | None = None
@@ -86,7 +91,7 @@ class Evaluation:
 
     def as_dict(self) -> dict[str, Any]:
         """All figures but those of the single rows, as `--json` prints them."""
-        return {n: v for n, v in vars(self).items() if n != "rows"}
+        return {n: v for n, v in vars(self).items() if n not in ("rows", "weights")}
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,7 @@ def evaluate(
     binarise: str | None = None,
     progress: Progress | None = None,
     sampler: Choice = defaults.SAMPLER,
+    weights: Weights | None = None,
 ) -> Evaluation:
     """The mean log-likelihood of data under a run, in nats per row, with its errors.
 
@@ -120,7 +126,7 @@ def evaluate(
     "reverse-ais", one from above; "bar", Bennett's ratio between both; or "auto": exact, unless that takes more than ten seconds
     and longer than annealing, and else both sides, with Bennett's ratio where sweeps run backwards too. betas, chains: numbers of temperatures and chains of AIS. binarise: how
     grey values of binary layers become binary, if not as in training; they are drawn once, by `seed`. progress: called with
-    the fraction done. sampler: how chains of AIS are moved. Raises `TooLarge` where an exact sum was asked for that is not feasible, `NotApplicable` where AIS does
+    the fraction done. sampler: how chains of AIS are moved. weights: how much each row counts, as for `train`. Raises `TooLarge` where an exact sum was asked for that is not feasible, `NotApplicable` where AIS does
     not fit the model, `NotNormalisable` where the joint density has no finite Z, `EstimateError` where a figure is not finite
     or contradicts the data, and `DataError` for data that do not fit.
 
@@ -135,31 +141,50 @@ def evaluate(
         raise ArgumentError(f"evaluate takes a run, such as train and open_run return, not {a_kind(run)}")
     one_of("method", method, ESTIMATORS)
     annealing = Annealing(betas, chains, seed, sampler)
-    x = _rows(run, data, seed, binarise)
+    x, row_weights = _rows(run, data, seed, binarise, weights)
     # What is not finite is refused in words.
     with np.errstate(all="ignore"):
-        return _evaluated(run, x, method, annealing, progress)
+        return _evaluated(run, x, row_weights, method, annealing, progress)
 
 
 def baseline(run: Run, data: Data, seed: int = defaults.SEED) -> Evaluation:
     """The exact log-likelihood of the same rows under independent units with the base rates of the training data."""
-    log_p = independent(run.program.engine, run.base, _rows(run, data, seed))
+    x, weights = _rows(run, data, seed)
+    return _over_rows("exact", np.zeros(1), independent(run.program.engine, run.base, x), weights)
+
+
+def _over_rows(method: Method, log_z: Array, log_p: Array, weights: Array | None, **figures: Any) -> Evaluation:
+    """An evaluation of means over the rows, by their weights. figures: all that does not follow from (rows,) log Z and log p."""
+    known = {"log_z_std": 0.0, "log_likelihood_std": 0.0} | figures
     return Evaluation(
-        "exact", 0.0, 0.0, float(log_p.mean()), 0.0, len(log_p), rows_std=standard_error(log_p), rows=log_p
+        method,
+        float(weighted.mean(log_z, weights)),
+        log_likelihood=float(weighted.mean(log_p, weights)),
+        n=len(log_p),
+        rows_std=weighted.standard_error(log_p, weights),
+        rows=log_p,
+        rows_effective=None if weights is None else weighted.effective(weights),
+        weights=weights,
+        **known,
     )
 
 
-def _rows(run: Run, data: Given, seed: int, binarise: str | None = None) -> Arrays:
-    """The whole rows of data, grey values drawn, as arrays of the host in the shapes of the energy."""
+def _rows(
+    run: Run, data: Given, seed: int, binarise: str | None = None, weights: Weights | None = None
+) -> tuple[Arrays, Array | None]:
+    """The whole rows of data, grey values drawn, as arrays of the host in the shapes of the energy; and their weights."""
     program = run.program.engine
-    data = as_data(program.model, data, binarise or run.config["data"]["binarise"], "test")
-    data = data.complete()
+    rule = binarise or run.config["data"]["binarise"]
+    data = as_data(program.model, data, rule, "test", weights=weights).complete()
     if not len(data):
         raise DataError.of("every row has a missing entry, but a log-likelihood needs complete rows")
-    return {n: program.host(a) for n, a in checked_arrays(program, data.drawn(seed)).items()}
+    data.counted()
+    return {n: program.host(a) for n, a in checked_arrays(program, data.drawn(seed)).items()}, data.weights
 
 
-def _evaluated(run: Run, x: Arrays, method: Estimator, annealing: Annealing, progress: Progress | None) -> Evaluation:
+def _evaluated(
+    run: Run, x: Arrays, weights: Array | None, method: Estimator, annealing: Annealing, progress: Progress | None
+) -> Evaluation:
     program = run.program.engine
     core, params, base = core_of(program, run.params, run.base, x, annealing.seed)
     inputs, number = distinct_inputs(core, x)
@@ -175,49 +200,49 @@ def _evaluated(run: Run, x: Arrays, method: Estimator, annealing: Annealing, pro
             for rows, sides in zip(of_inputs, known.sides, strict=True)
         ]
     )
-    log_p = found.values - np.array([s.best.log_z for s in known.sides])[number]
+    log_z = np.array([s.best.log_z for s in known.sides])[number]
+    log_p = found.values - log_z
     check_finite(log_p)
-    shares = np.array([rows.mean() for rows in of_inputs])
-    return _summary(found, log_p, known, shares)
-
-
-def _summary(found: Scores, log_p: Array, known: Found, shares: Array) -> Evaluation:
-    """All figures of rows whose log p~ and log Z were found, the latter for each row of the inputs, with their shares."""
-    best, below, above = (known.mean(side, shares) for side in SIDES)
-    assert best is not None
-    estimated, mean = known.method != "exact", float(found.values.mean())
-    low: float | None = float(log_p.mean())
-    high = low
-    if estimated:
-        low = None if above is None else mean - above.value - 2.0 * above.error
-        high = None if below is None else mean - below.value + 2.0 * below.error
-        if low is not None and high is not None:
-            low, high = min(low, high), max(low, high)
-    elif found.bound:
-        high = None
-    effective = [s.best.effective for s in known.sides if s.best.effective is not None]
-    gap = above.value - below.value if estimated and below is not None and above is not None else None
-    return Evaluation(
-        known.method if estimated else "bound" if found.bound else "exact",
-        best.value,
-        best.error,
-        float(log_p.mean()),
-        math.hypot(best.error, found.mean_error),
-        len(log_p),
-        found.bound,
-        min(effective, default=None),
-        next((s.best.chains for s in known.sides if s.best.chains is not None), None),
-        found.settled,
-        standard_error(log_p),
-        found.mean_error,
-        log_p,
-        exactness_of(known.sides[0].best.exactness, found.bound),
-        low,
-        high,
-        gap,
-        None if gap is None else abs(gap) < AGREEMENT and not known.doubts,
-        known.doubts,
+    shares = np.bincount(number, None if weights is None else weighted.relative(weights), len(known.sides)) / len(
+        number
     )
+    best = known.mean("best", shares)
+    assert best is not None
+    effective = [s.best.effective for s in known.sides if s.best.effective is not None]
+    return _over_rows(
+        known.method if effective else "bound" if found.bound else "exact",
+        log_z,
+        log_p,
+        weights,
+        log_z_std=best.error,
+        log_likelihood_std=math.hypot(best.error, found.error_of_mean(weights)),
+        bound=found.bound,
+        effective=min(effective, default=None),
+        chains=annealing.chains if effective else None,
+        settled=found.settled,
+        bound_std=found.error_of_mean(weights),
+        exactness=exactness_of(known.sides[0].best.exactness, found.bound),
+        **_between(known, shares, float(weighted.mean(log_p, weights)), best.value, found.bound),
+    )
+
+
+def _between(known: Found, shares: Array, log_p: float, log_z: float, bound: bool) -> dict[str, Any]:
+    """What both sides of log Z say of a mean log-likelihood that was found with log_z, and whether they agree."""
+    if known.method == "exact":
+        return {"log_likelihood_low": log_p, "log_likelihood_high": None if bound else log_p}
+    below, above = known.mean("below", shares), known.mean("above", shares)
+    low = None if above is None else log_p + log_z - above.value - 2.0 * above.error
+    high = None if below is None else log_p + log_z - below.value + 2.0 * below.error
+    if below is None or above is None or low is None or high is None:
+        return {"log_likelihood_low": low, "log_likelihood_high": high, "doubts": known.doubts}
+    gap = above.value - below.value
+    return {
+        "log_likelihood_low": min(low, high),
+        "log_likelihood_high": max(low, high),
+        "gap": gap,
+        "agree": abs(gap) < AGREEMENT and not known.doubts,
+        "doubts": known.doubts,
+    }
 
 
 def exactness_of(log_z: Exactness, bound: bool) -> Exactness:

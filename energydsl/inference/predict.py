@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from energydsl import defaults, limits
+from energydsl import defaults, limits, weighted
 from energydsl.backends.interface import Arrays
 from energydsl.data.sources import Given, as_data
+from energydsl.data.weights import Weights
 from energydsl.derive.free_energy import log_states
 from energydsl.diagnostics import ArgumentError, suggestion
 from energydsl.domains import DOMAINS
-from energydsl.inference.scores import standard_error
 from energydsl.model.records import Layer
 from energydsl.program import Engine
 from energydsl.program.engine import MEAN_FIELD_ITERATIONS
@@ -52,7 +52,8 @@ class Prediction:
 
     method: "exact" or "mean field"; in a model with directed parts "recognition" or "recognition, mean field".
     probabilities: (rows, states), states in the order of `states`. truth: (rows,), the number of the state in the data.
-    states: (states, units), the values of the layer's units; of a categorical layer, their codes.
+    states: (states, units), the values of the layer's units; of a categorical layer, their codes. weights: how much each row
+    counts in means, (rows,); None where all count alike.
     """
 
     layer: str
@@ -60,6 +61,7 @@ class Prediction:
     probabilities: Array
     truth: Array
     states: Array
+    weights: Array | None = None
 
     @property
     def predicted(self) -> Array:
@@ -69,22 +71,22 @@ class Prediction:
     @property
     def error_rate(self) -> float:
         """The fraction of rows whose likeliest state is not that of the data."""
-        return float(np.mean(self.predicted != self.truth))
+        return float(weighted.mean(self.predicted != self.truth, self.weights))
 
     @property
     def error_rate_std(self) -> float | None:
         """The standard error of `error_rate` over the rows; None for one row."""
-        return standard_error(self.predicted != self.truth)
+        return weighted.standard_error(self.predicted != self.truth, self.weights)
 
     @property
     def mean_log_probability(self) -> float:
         """Mean of log p(true state | the other visible layers) over the rows, in nats."""
-        return float(np.mean(self._log_probabilities()))
+        return float(weighted.mean(self._log_probabilities(), self.weights))
 
     @property
     def mean_log_probability_std(self) -> float | None:
         """The standard error of `mean_log_probability` over the rows; None for one row."""
-        return standard_error(self._log_probabilities())
+        return weighted.standard_error(self._log_probabilities(), self.weights)
 
     def _log_probabilities(self) -> Array:
         chosen = self.probabilities[np.arange(len(self.truth)), self.truth]
@@ -103,17 +105,18 @@ def predict(
     layer: str,
     seed: int = defaults.SEED,
     progress: Callable[[float], None] | None = None,
+    weights: Weights | None = None,
 ) -> Prediction:
     """p(layer | the other visible layers) for each row of data, which holds the layer too.
 
     Exact where all hidden layers can be summed out in closed form (Larochelle & Bengio 2008, eq. 7), else from mean-field
-    bounds. Grey values are drawn once, by `seed`. Raises `ArgumentError` for a layer that is not visible, has more than 4096
+    bounds. Grey values are drawn once, by `seed`. weights: how much each row counts, as for `train`. Raises `ArgumentError` for a layer that is not visible, has more than 4096
     joint states, or is the only one with data; `NotApplicable` where directed parts or recognition are given the layer;
     `DataError` for data that do not fit.
     """
     program = run.program.engine
     record = _checked(program, layer)
-    data = as_data(program.model, data, run.config["data"]["binarise"], "test")
+    data = as_data(program.model, data, run.config["data"]["binarise"], "test", weights=weights)
     x = checked_arrays(program, data.drawn(seed))
     [states] = joint_states(program, (layer,))
     found = program.host(states[layer])
@@ -131,7 +134,7 @@ def predict(
             progress(min(1.0, (start + _ROWS) / count))
     codes = found.argmax(axis=-1) if DOMAINS[record.domain.name].one_hot else found
     method = _METHODS[problem.method, exact]
-    return Prediction(layer, method, np.concatenate(parts), truth, codes.reshape(len(codes), -1))
+    return Prediction(layer, method, np.concatenate(parts), truth, codes.reshape(len(codes), -1), data.weights)
 
 
 def _checked(program: Engine, layer: str) -> Layer:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl import weighted
 from energydsl.backends.interface import Arrays
 from energydsl.data.sources import Rows
 from energydsl.domains import DOMAINS
@@ -52,12 +53,14 @@ class Scores:
     @property
     def mean_error(self) -> float:
         """Standard error of the mean over these rows, over the draws of recognition."""
-        return 0.0 if self.errors is None else float(np.sqrt(np.square(self.errors).sum())) / len(self.errors)
+        return self.error_of_mean(None)
 
-
-def standard_error(values: Array) -> float | None:
-    """The standard error of the mean of (rows,) values, as draws from a larger population; None for one row."""
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
+    def error_of_mean(self, weights: Array | None) -> float:
+        """That of the mean by weights, (rows,)."""
+        if self.errors is None:
+            return 0.0
+        errors = self.errors if weights is None else self.errors * weighted.relative(weights)
+        return float(np.sqrt(np.square(errors).sum())) / len(errors)
 
 
 def exact_scores(program: Engine, params: Arrays, x: Arrays, progress: Progress | None = None) -> Scores:

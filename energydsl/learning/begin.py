@@ -40,9 +40,10 @@ def begin(
     filled = checked_arrays(engine, rows.filled(seed).arrays)
     visible = {n: filled[n] for n in engine.model.by_role("visible")}
     random = Rng(stream(seed, "chains of training"))
-    objectives, floors = method.objectives(), scales.floors(engine, visible)
-    states = [objective.init(engine, batch, random, floors) for objective in objectives]
-    given = initial_params(engine, seed, visible) if params is None else check_params(engine, params)
+    objectives, floors = method.objectives(), scales.floors(engine, visible, rows.weights)
+    base = {n: base_rate(engine, n, a, rows.weights) for n, a in visible.items()}
+    states = [objective.init(engine, batch, random, floors, base) for objective in objectives]
+    given = initial_params(engine, seed, visible, rows.weights) if params is None else check_params(engine, params)
     first: Arrays = {n: engine.xp.array(a) for n, a in given.items()}
     check_start(engine, first, filled, Rng(stream(seed, "look at the start")))
     learned = [n for n, p in engine.model.params.items() if "frozen" not in p.constraints]
@@ -51,15 +52,16 @@ def begin(
     pairs = zip(objectives, states, strict=True)
     products = set.intersection(*(objective.direct(state) for objective, state in pairs))
     direct = [] if centring else _direct(engine, optimizer, [n for n in learned if n in products])
-    learner = Learner(
-        engine, objectives, optimizer, tuple(learned), tuple(direct), scales.scales(engine.derived), centring
-    )
-    rate, scale_rate = engine.xp.zeros((), engine.dtype), engine.xp.zeros((), engine.dtype)
-    state = LearnerState(first, slots, states, random, rate, scale_rate, centring.init() if centring else None)
+    sizes = scales.scales(engine.derived) if all(objective.likelihood for objective in objectives) else {}
+    learner = Learner(engine, objectives, optimizer, tuple(learned), tuple(direct), sizes, centring)
+    rate, scale_rate, share = (engine.xp.zeros((), engine.dtype) for _ in range(3))
+    average = {n: engine.xp.array(first[n]) for n in learned} if optimizer.average is not None else {}
+    offsets = centring.init() if centring else None
+    state = LearnerState(first, slots, states, random, rate, scale_rate, share, average, offsets)
     state.work = learner.recorded(state, batch)
     batches = Batches(rows, batch, seed, _as_they_are if method.impute else partial(checked_arrays, engine))
-    base = {n: base_rate(engine, n, a) for n, a in visible.items()}
-    return Loop(program, learner, state, batches, Figures(engine, rows, held_out, seed), config, base)
+    figures = Figures(engine, rows, held_out, seed, "stop_when" in config)
+    return Loop(program, learner, state, batches, figures, config, base)
 
 
 def _direct(engine: Engine, optimizer: Optimizer, names: list[str]) -> list[str]:

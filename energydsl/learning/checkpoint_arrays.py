@@ -28,8 +28,9 @@ def check_arrays(engine: Engine, arrays: Arrays) -> None:
         kind, _, rest = name.partition("/")
         _PARTS.get(kind, _stranger)(engine, name, rest, array)
     check_params(engine, part(arrays, "param/"))
+    check_params(engine, part(arrays, "param/") | part(arrays, "average/"))
     chains = part(arrays, "chain/negative/")
-    for name in engine.model.layers:
+    for name in engine.model.layers if chains else ():
         if name not in chains:
             raise files.invalid(f"`chain/negative/{name}` is missing")
     if len({len(array) for array in chains.values()}) > 1:
@@ -57,8 +58,12 @@ def _check_offset(engine: Engine, name: str, rest: str, array: Array) -> None:
 
 
 def _check_chains(engine: Engine, name: str, rest: str, array: Array) -> None:
-    """States of a layer, rows first; of one that was never drawn, zeros. Numbers of a sampler are what they are."""
-    if rest.removeprefix("core/").startswith("sampler/"):
+    """States of a layer, rows first; of one that was never drawn, zeros. Numbers of a sampler or an objective are what they are."""
+    kind, _, of = rest.removeprefix("core/").partition("/")
+    if kind in ("sampler", "own"):
+        return
+    if kind == "fast":
+        _check_param(engine, name, of, array)
         return
     layer = engine.model.layers.get(rest.rpartition("/")[2])
     if layer is None:
@@ -73,6 +78,7 @@ def _check_chains(engine: Engine, name: str, rest: str, array: Array) -> None:
 _PARTS: Mapping[str, Callable[[Engine, str, str, Array], None]] = {
     "param": _check_param,
     "slot": _check_param,
+    "average": _check_param,
     "offset": _check_offset,
     "chain": _check_chains,
 }

@@ -13,7 +13,7 @@ import numpy as np
 from energydsl import defaults
 from energydsl.backends.interface import Array
 from energydsl.data.sources import Data
-from energydsl.diagnostics import ArgumentError
+from energydsl.diagnostics import ArgumentError, one_of
 from energydsl.graph.edges import edges_of
 from energydsl.learning import files
 from energydsl.learning.greedy import Greedy
@@ -21,12 +21,15 @@ from energydsl.learning.methods import Method
 from energydsl.learning.optimizer import Optimizer
 from energydsl.learning.schema import SCHEMA, problem
 from energydsl.model.records import Resolved
+from energydsl.options import STOP_WHEN, StopWhen
 from energydsl.program import Engine
 from energydsl.version import __version__
 
 FILE = "config.json"
 # Graphs that the text alone does not fix: from outside, or drawn by a version of NetworkX.
 _KEPT_GRAPHS = ("edges", "hyperedges", "random_regular")
+# Settings that came after folders were first written, and their defaults.
+_LATER: Mapping[str, Any] = {"sampler": defaults.SAMPLER, "l1": (), "l2": (), "group": (), "average": None}
 # What may be another when a run is gone on with: the version, and base rates to the last digit.
 _FREE = ("energydsl", "base", "starts")
 # Told apart by what they hold, not by their digests alone.
@@ -43,6 +46,7 @@ def config_of(
     validation: float | None,
     seed: int,
     greedy: Greedy | None = None,
+    stop_when: StopWhen | None = None,
 ) -> dict[str, Any]:
     """Everything a run depends on, as JSON has it."""
     if validation is None:
@@ -50,7 +54,7 @@ def config_of(
     if not 0 <= validation < 1:
         raise ArgumentError("validation is a fraction, at least 0 and below 1")
     model = program.model
-    config = {
+    config: dict[str, Any] = {
         "energydsl": __version__,
         "model": model.name,
         "text": files.digest(model.module.source.text),
@@ -68,6 +72,12 @@ def config_of(
         "validation": validation,
         "seed": seed,
     }
+    if data.weights is not None:
+        config["data"]["weights"] = files.digest(data.weights)
+    if stop_when is not None:
+        config["stop_when"] = one_of("stop_when", stop_when, STOP_WHEN)
+        if int(len(data) * validation) < 2:
+            raise ArgumentError("the gap is that of rows held out, of which there must be 2 or more: validation=0.1")
     if greedy is not None:
         config["greedy"] = {
             "epochs": list(greedy.epochs),
@@ -88,10 +98,8 @@ def _graph_facts(model: Resolved, name: str, edges: Array) -> dict[str, Any]:
 
 
 def _named(record: Method | Optimizer) -> dict[str, Any]:
-    """A record by its name and settings; the default sampler is not named, as it was not in folders from before."""
-    settings = asdict(record)
-    if settings.get("sampler") == defaults.SAMPLER:
-        del settings["sampler"]
+    """A record by its name and settings; defaults that came later are not named, as they were not in folders from before."""
+    settings = {n: v for n, v in asdict(record).items() if n not in _LATER or v != _LATER[n]}
     return {"name": record.name, **settings}
 
 
@@ -119,7 +127,8 @@ def updates_an_epoch(config: Mapping[str, Any]) -> int:
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What was and is otherwise, but for the model's text and graphs."""
     skipped = (*_FREE, *_COMPARED_APART)
-    return [_difference(k, before.get(k), now[k]) for k in now if k not in skipped and now[k] != before.get(k)]
+    named = [k for k in {**now, **before} if k not in skipped]
+    return [_difference(k, before.get(k), now.get(k)) for k in named if now.get(k) != before.get(k)]
 
 
 def _difference(name: str, before: Any, now: Any) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from energydsl.backends.interface import Arrays
+from energydsl.backends.interface import Array, Arrays
 from energydsl.learning.checkpoint_arrays import part
 from energydsl.learning.divergence import Diverged
 from energydsl.learning.objective import Objective
@@ -32,7 +32,7 @@ class LearnerState:
     """What an update overwrites, in place.
 
     params: by name, in the shapes of the model. slots: of the optimiser, by parameter. objectives: the state of each. random: the stream of all chains.
-    rate, scale_rate: arrays of one number. work: an update but for the batch and the rates; sums of squares of gradients and
+    rate, scale_rate, average_share: arrays of one number. average: of the parameters, by name; empty where none is kept. work: an update but for the batch and the rates; sums of squares of gradients and
     of new values by parameter. sums: those of the last update; None before the first.
     """
 
@@ -42,6 +42,8 @@ class LearnerState:
     random: Rng
     rate: Any
     scale_rate: Any
+    average_share: Any
+    average: Arrays = field(default_factory=dict)
     offsets: Offsets | None = None
     work: Callable[[], Sums] = dict
     sums: Sums | None = None
@@ -69,13 +71,19 @@ class Learner:
         both = zip(self.objectives, state.objectives, strict=True)
         return [(objective, own) for objective, own in both if objective.weight]
 
-    def step(self, state: LearnerState, data: Arrays, update: int, progress: float) -> None:
-        """One update on a batch: rows first, layers by name. update: those made before. progress: the fraction of training done."""
+    def step(
+        self, state: LearnerState, data: Arrays, update: int, progress: float, weights: Array | None = None
+    ) -> None:
+        """One update on a batch: rows first, layers by name. update: those made before. progress: the fraction of training done.
+
+        weights: how much each row counts, (rows,) of mean 1 over all data; None where all count alike.
+        """
         with self.engine.single_threaded_blas():
             for objective, own in self._followed(state):
-                objective.load(own, data)
+                objective.load(own, data, weights)
             state.rate.fill(self.optimizer.rate(progress, update))
             state.scale_rate.fill(self.optimizer.scale_lr * self.optimizer.pace(progress) ** 2)
+            state.average_share.fill(self.optimizer.average_share(progress, update))
             if state.offsets is not None:
                 Centring.at(state.offsets, update)
             state.sums = state.work()
@@ -97,6 +105,8 @@ class Learner:
         if self.centring is not None and state.offsets is not None:
             self.centring.follow(state.offsets, partial(self.objectives[0].middle, state.objectives[0]))
             gradients = self.centring.apply(state.offsets, gradients)
+        for objective, own in self._followed(state):
+            objective.follow(own, gradients, state.rate)
         sums = {}
         for name, gradient in gradients.items():
             sums[name] = self.optimizer.step(
@@ -113,7 +123,13 @@ class Learner:
         for name in self.direct:
             for objective, own in self._followed(state):
                 objective.add_gradient(own, state.params, name, -state.rate)
+        for name, average in state.average.items():
+            average += state.average_share * (state.params[name] - average)
         return sums
+
+    def evaluated(self, state: LearnerState) -> Arrays:
+        """The parameters that figures are of: averages where these are kept, else the last."""
+        return state.params | state.average
 
     def _gradients(self, state: LearnerState, names: list[str]) -> Arrays:
         """The gradient of the whole objective, by parameter."""
@@ -148,6 +164,12 @@ class Learner:
                 raise Diverged(name, "it" if math.isfinite(slope) else "its gradient")
         return norms
 
+    def figures(self, state: LearnerState) -> dict[str, float]:
+        """What the objectives have to show, after the first update."""
+        if state.sums is None:
+            return {}
+        return {n: f for objective, own in self._followed(state) for n, f in objective.figures(own).items()}
+
     def chains(self, state: LearnerState) -> Arrays:
         """The states of the model, by layer: those its expectations come from."""
         both = zip(self.objectives, state.objectives, strict=True)
@@ -163,6 +185,7 @@ class Learner:
         host = self.engine.host
         arrays = {f"param/{n}": host(a) for n, a in state.params.items()}
         arrays |= {f"slot/{n}/{k}": host(a) for n, slots in state.slots.items() for k, a in slots.items()}
+        arrays |= {f"average/{n}": host(a) for n, a in state.average.items()}
         for objective, own in zip(self.objectives, state.objectives, strict=True):
             arrays |= {f"chain/{n}": a for n, a in objective.arrays(own).items()}
         if state.offsets is not None:
@@ -178,6 +201,8 @@ class Learner:
                 load(slots[key], arrays[f"slot/{name}/{key}"])
         for objective, own in zip(self.objectives, state.objectives, strict=True):
             objective.restore(own, part(arrays, "chain/"))
+        for name, average in state.average.items():
+            load(average, arrays[f"average/{name}"])
         if state.offsets is not None:
             for name, offset in state.offsets.values.items():
                 load(offset, arrays[f"offset/{name}"])

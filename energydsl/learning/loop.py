@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from energydsl.backends.interface import Arrays
-from energydsl.learning import checkpoint, interrupt, metrics, run_folder
+from energydsl.backends.interface import Array, Arrays
+from energydsl.learning import checkpoint, interrupt, metrics, run_folder, stopping
 from energydsl.learning.config import fingerprint
 from energydsl.learning.divergence import Diverged, explained
 from energydsl.learning.interrupt import Uninterrupted
@@ -87,11 +87,11 @@ class Loop:
                 self._measure()
                 self._write_metrics()
             self._notify()
-        while now.epoch < self.config["epochs"]:
+        while now.epoch < self.config["epochs"] and not self._ended():
             with Uninterrupted() as calm:
-                for rows in self.batches.epoch(now.epoch, now.position):
+                for rows, weights in self.batches.epoch(now.epoch, now.position):
                     with np.errstate(all="ignore"):
-                        self.update(rows)
+                        self.update(rows, weights)
                     calm.check()
                     if time.monotonic() - last_save > CHECKPOINT_SECONDS:
                         self._clock()
@@ -104,11 +104,15 @@ class Loop:
             self._notify()
             last_save = time.monotonic()
 
-    def update(self, rows: Arrays) -> None:
-        """One step on a batch. Ctrl-C takes effect between updates only, so a saved state is always whole."""
+    def _ended(self) -> str:
+        """Why training ends before its last epoch; empty where it does not."""
+        return stopping.reason(self.config.get("stop_when"), self.progress.history, self.config["epochs"])
+
+    def update(self, rows: Arrays, weights: Array | None = None) -> None:
+        """One step on a batch, and the weights of its rows. Ctrl-C takes effect between updates only, so a saved state is always whole."""
         now = self.progress
         total = max(1, self.config["epochs"] * self.batches.per_epoch)
-        self.learner.step(self.state, rows, now.update, now.update / total)
+        self.learner.step(self.state, rows, now.update, now.update / total, weights)
         now.update += 1
         now.position += 1
         if now.update % _CHECKED_EVERY == 0:
@@ -123,13 +127,14 @@ class Loop:
         now = self.progress
         row: Row = {"epoch": now.epoch, "update": now.update, "seconds": round(now.seconds, 3)}
         with np.errstate(all="ignore"):
-            row |= self.figures.of(self.state.params, self.learner.chains(self.state))
+            row |= self.figures.of(self.learner.evaluated(self.state), self.learner.chains(self.state))
+        row |= self.learner.figures(self.state)
         now.history.append(row | {f"gradient_{n}": v for n, v in sizes.items()})
 
     def _notify(self) -> None:
         """The monitor, whose time does not count as training, and the report of an epoch that is safe on disk."""
         row, since = self.progress.history[-1], time.monotonic()
-        last = self.progress.epoch == self.config["epochs"]
+        last = self.progress.epoch == self.config["epochs"] or bool(self._ended())
         if self.monitor is not None and (last or self.progress.epoch % self.monitor_every == 0):
             rows = self.figures.monitored()
             found = self.monitor(self._snapshot(False), rows) if rows is not None else {}
@@ -153,14 +158,18 @@ class Loop:
 
     def _snapshot(self, finished: bool, stopped_by: int = 0) -> Run:
         """The run as it is, on the host."""
-        host, now = self.learner.engine.host, self.progress
-        params, chains = (
+        host, now, ended = self.learner.engine.host, self.progress, self._ended()
+        params, chains, last = (
             {n: np.array(host(a)) for n, a in arrays.items()}
-            for arrays in (self.state.params, self.learner.chains(self.state))
+            for arrays in (
+                self.learner.evaluated(self.state),
+                self.learner.chains(self.state),
+                self.state.params if self.state.average else {},
+            )
         )
         return Run(
             self.program, params, self.config, now.history, self.base, chains, self.folder, now.update, now.seconds,
-            finished, stopped_by, self.warnings,
+            finished, stopped_by, (*self.warnings, *([ended] if ended else [])), last,
         )  # fmt: skip
 
     # --- the folder

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from energydsl.backends.interface import Arrays
+from energydsl import weighted
+from energydsl.backends.interface import Array, Arrays
 from energydsl.data.sources import Data
 from energydsl.domains import DOMAINS
 from energydsl.learning.run import Run
@@ -28,27 +29,30 @@ _TELLING_ROWS = 200
 class Figures:
     """The figures of a run at any parameters, of the same rows at every report.
 
-    data: the rows trained on. held_out: the rows that are not, or None.
+    data: the rows trained on. held_out: the rows that are not, or None. errors: whether the free-energy gap has its standard error.
     """
 
     engine: Engine
     data: Data
     held_out: Data | None
     seed: int
+    errors: bool = False
 
     def of(self, params: Arrays, chains: Arrays) -> dict[str, float]:
         """Reconstruction error, free energies of training and held-out rows and their gap, energies by term, latents that vary.
 
         chains: the states of the model, by layer, of which the energies of the terms are.
         """
-        known = self._rows(self.data)
-        held = known if self.held_out is None else self._rows(self.held_out)
-        figures = {"reconstruction_error": self._reconstruction_error(params, held)}
-        figures["free_energy_train"] = self._free_energy(params, known)
+        known, weights = self._rows(self.data)
+        held, held_weights = (known, weights) if self.held_out is None else self._rows(self.held_out)
+        figures = {"reconstruction_error": self._reconstruction_error(params, held, held_weights)}
+        figures["free_energy_train"], error = self._free_energy(params, known, weights)
         if self.held_out is not None:
-            figures["free_energy_validation"] = self._free_energy(params, held)
+            figures["free_energy_validation"], other = self._free_energy(params, held, held_weights)
             figures["free_energy_gap"] = figures["free_energy_validation"] - figures["free_energy_train"]
-        for label, values in self.engine.term_energies(params, chains).items():
+            if self.errors:
+                figures["free_energy_gap_std"] = math.hypot(error, other)
+        for label, values in (self.engine.term_energies(params, chains) if chains else {}).items():
             figures[f"energy_{label}" if label else "base_measure"] = float(np.mean(self.engine.host(values)))
         return figures | self._varying(params, known)
 
@@ -58,8 +62,10 @@ class Figures:
         whole = next((data for data in candidates if len(data)), None)
         return None if whole is None else self._subset(whole)
 
-    def _rows(self, data: Data) -> Arrays:
-        return layer_arrays(self.engine, self._chosen(data).drawn(self.seed))
+    def _rows(self, data: Data) -> tuple[Arrays, Array | None]:
+        """Rows for figures, and their weights."""
+        chosen = self._chosen(data)
+        return layer_arrays(self.engine, chosen.drawn(self.seed)), chosen.weights
 
     def _chosen(self, data: Data) -> Data:
         """Rows for figures: whole ones; where these are few, ones that are filled in."""
@@ -71,18 +77,24 @@ class Figures:
         rows = np.random.default_rng(stream(self.seed, "rows for figures")).permutation(len(data))[:_REPORT_ROWS]
         return data.rows(np.sort(rows))
 
-    def _free_energy(self, params: Arrays, x: Arrays) -> float:
-        """Mean F(v); where latents remain, the upper bound on it."""
+    def _free_energy(self, params: Arrays, x: Arrays, weights: Array | None) -> tuple[float, float]:
+        """Mean F(v), where latents remain the upper bound on it; and its standard error over the rows, NaN for one row."""
         rng = Rng(stream(self.seed, "free energy"))
-        return -float(np.mean(self.engine.host(self.engine.bound(params, x, rng)[0])))
+        found = self.engine.host(self.engine.bound(params, x, rng)[0])
+        error = weighted.standard_error(found, weights)
+        mean = np.mean(found) if weights is None else weighted.mean(found, weights)
+        return -float(mean), math.nan if error is None else error
 
-    def _reconstruction_error(self, params: Arrays, x: Arrays) -> float:
+    def _reconstruction_error(self, params: Arrays, x: Arrays, weights: Array | None) -> float:
         """Mean squared difference an entry between data and their one-step mean reconstruction; NaN where none has a mean."""
         error, units, engine = 0.0, 0, self.engine
         settings = engine.settings()
         state = engine.with_latents(params, x, settings, Rng(stream(self.seed, "reconstruction")))
         for name, means in engine.reconstruction(params, state, settings):
-            error += float(np.sum(np.square(engine.host(means - x[name])), dtype=np.float64))
+            squares = np.square(engine.host(means - x[name]))
+            if weights is not None:
+                squares = len(squares) * weighted.mean(squares, weights)
+            error += float(np.sum(squares, dtype=np.float64))
             units += x[name].size
         return error / units if units else math.nan
 

@@ -9,14 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from energydsl.backends.interface import Arrays
+from energydsl import weighted
+from energydsl.backends.interface import Array, Arrays
 from energydsl.data.sources import Data, load_data
 from energydsl.model.records import Resolved
 from energydsl.random import stream
 
 
 def split(data: Data, fraction: float, seed: int) -> tuple[Data, Data | None]:
-    """The rows to train on, and those held out where the fraction makes up one row or more; both in their order."""
+    """The rows to train on, and those held out where the fraction makes up one row or more; both in their order.
+
+    The fraction is of rows, whatever they weigh; those of weight 0 are in neither.
+    """
+    data = data.counted()
     count = int(len(data) * fraction)
     if not count:
         return data, None
@@ -53,10 +58,15 @@ class Batches:
         """Whole batches in an epoch."""
         return len(self.data) // self.size
 
-    def epoch(self, number: int, position: int) -> Iterator[Arrays]:
-        """The batches of an epoch from a position on, arrays by layer of shape (size, *shape)."""
+    def epoch(self, number: int, position: int) -> Iterator[tuple[Arrays, Array | None]]:
+        """The batches of an epoch from a position on: arrays by layer of shape (size, *shape), and the weights of the rows.
+
+        Weights, (size,), have mean 1 over all rows; None where all count alike.
+        """
+        weights = None if self.data.weights is None else weighted.relative(self.data.weights)
         order = np.random.default_rng(stream(self.seed, "order of rows", number)).permutation(len(self.data))
         for batch in range(position, self.per_epoch):
             rows = np.sort(order[batch * self.size : (batch + 1) * self.size])
             draws = stream(self.seed, "grey values of a batch", number, batch)
-            yield self.checked(self.data.draw(np.random.Generator(np.random.SFC64(draws)), rows))
+            drawn = self.checked(self.data.draw(np.random.Generator(np.random.SFC64(draws)), rows))
+            yield drawn, None if weights is None else weights[rows]

@@ -19,7 +19,8 @@ Base = dict[str, tuple[Array, ...]]
 class Run:
     """A trained (or stopped) model: parameters, the program they belong to, and how it went.
 
-    params: float arrays by name. history: one dict a report, as in metrics.csv. base: natural parameters of the visible
+    params: float arrays by name: averages over updates where these were asked for, else the last. last: the last ones, where params
+    are averages. history: one dict a report, as in metrics.csv. base: natural parameters of the visible
     layers' base rates, from which AIS starts. finished: False where training was interrupted; signal: by which signal.
     warnings: what was found damaged in the folder, and what was taken instead.
     """
@@ -36,3 +37,9 @@ class Run:
     finished: bool = False
     signal: int = 0
     warnings: tuple[str, ...] = ()
+    last: Arrays = field(default_factory=dict)
+
+    @property
+    def evaluated(self) -> str:
+        """What `params` are: "average" over updates, or "last"."""
+        return "average" if self.last else "last"

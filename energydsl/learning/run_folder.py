@@ -18,7 +18,7 @@ from energydsl.api import Model
 from energydsl.backends.choice import obstacle
 from energydsl.backends.interface import Array, Arrays
 from energydsl.diagnostics import EnergyError, Source
-from energydsl.learning import checkpoint, config, files, metrics, schema
+from energydsl.learning import checkpoint, config, files, metrics, schema, stopping
 from energydsl.learning.checkpoint_arrays import check_alike, check_arrays, part
 from energydsl.learning.run import Base, Row, Run
 from energydsl.model.records import Graph
@@ -43,18 +43,22 @@ def open_run(path: str | Path) -> Run:
     there: Backend = "auto" if obstacle(settings["backend"]) else settings["backend"]
     program = model.compile(there, settings["dtype"], settings.get("precision", "full") if there == "cupy" else "full")
     arrays, meta, warnings = latest(folder, program.engine, settings)
+    history = history_until(folder, meta)
+    ended = stopping.reason(settings.get("stop_when"), history, settings["epochs"])
+    last, average = part(arrays, "param/"), part(arrays, "average/")
     return Run(
         program,
-        part(arrays, "param/"),
+        last | average,
         settings,
-        history_until(folder, meta),
+        history,
         read_base(folder, program.engine, settings),
         part(arrays, "chain/negative/"),
         folder,
         meta["update"],
         meta["seconds"],
-        meta["epoch"] >= settings["epochs"],
-        warnings=warnings,
+        meta["epoch"] >= settings["epochs"] or bool(ended),
+        warnings=(*warnings, *([ended] if ended else [])),
+        last=last if average else {},
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from energydsl.diagnostics import ArgumentError
 from energydsl.learning.methods import METHODS
 from energydsl.learning.optimizer import OPTIMIZERS
-from energydsl.options import BACKENDS, DTYPES, PRECISIONS
+from energydsl.options import BACKENDS, DTYPES, PRECISIONS, STOP_WHEN
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,13 @@ def _made_by(kinds: Mapping[str, Callable[..., Any]]) -> Rule:
 def _alike(value: Any, usual: Any) -> bool:
     """Whether a value is of the type of a default; a whole number is a number, and 0 and 1 are truth values.
 
-    A default of None stands for a number that is chosen by the model.
+    A default of None stands for a number that is chosen by the model, or a word; an empty one for pairs. The record itself has checked
+    which.
     """
     if usual is None:
-        return value is None or _is_number(value)
+        return value is None or _is_number(value) or isinstance(value, str)
+    if usual == ():
+        return isinstance(value, list)
     if type(usual) is float:
         return _is_number(value)
     return value in (0, 1) if type(usual) is bool else type(value) is type(usual)
@@ -106,6 +109,7 @@ SCHEMA: Mapping[str, Any] = {
         "rows": _POSITIVE,
         "digest": _TEXT,
         "binarise": Rule(lambda v: v is None or isinstance(v, str), "a rule or null"),
+        "weights": _DIGEST,
     },
     "method": _METHOD,
     "optimizer": _OPTIMIZER,
@@ -114,6 +118,7 @@ SCHEMA: Mapping[str, Any] = {
     "batch": _POSITIVE,
     "validation": Rule(lambda v: _is_number(v) and 0 <= v < 1, "a fraction, at least 0 and below 1"),
     "seed": _WHOLE,
+    "stop_when": _one_of(STOP_WHEN, optional=True),
 }
 META: Mapping[str, Any] = {
     "update": _WHOLE,

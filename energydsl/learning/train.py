@@ -12,6 +12,7 @@ from typing import Any
 
 from energydsl import defaults
 from energydsl.data.sources import Data, as_data
+from energydsl.data.weights import Weights
 from energydsl.diagnostics import ArgumentError, EnergyError, a_kind, whole_number
 from energydsl.learning import checkpoint, files, interrupt
 from energydsl.learning.begin import begin
@@ -22,8 +23,10 @@ from energydsl.learning.lock import locked
 from energydsl.learning.methods import Method, check_applicable
 from energydsl.learning.monitor import Monitor
 from energydsl.learning.optimizer import Optimizer
+from energydsl.learning.optimizer.penalties import check_penalties
 from energydsl.learning.run import Report, Run
 from energydsl.learning.run_folder import open_run
+from energydsl.options import StopWhen
 from energydsl.program import Program
 from energydsl.program.states import check_params
 
@@ -47,6 +50,8 @@ def train(
     start: Run | str | os.PathLike[str] | None = None,
     monitor: Monitor | None = None,
     monitor_every: int = 1,
+    weights: Weights | None = None,
+    stop_when: StopWhen | None = None,
 ) -> Run:
     """Fit the parameters to data by the gradient of the log-likelihood.
 
@@ -56,7 +61,10 @@ def train(
     with every row of metrics. With `out`, a run folder is written and `resume` goes on from its last checkpoint, so that
     the result equals the uninterrupted one. params: where training begins. greedy: train layer by layer first. start: a run,
     or its folder, to go on from, with its parameters and persistent chains. monitor: called every `monitor_every` epochs with
-    the run as it is and 500 rows at most, held-out ones where there are any; its figures join the metrics. Ctrl-C saves and
+    the run as it is and 500 rows at most, held-out ones where there are any; its figures join the metrics. weights: how much
+    each row counts, not negative, or a file of that: a row of weight 2 counts as two rows, in the gradient, in base rates and in
+    all figures; only their ratios matter to the gradient. stop_when: "gap" ends training once it overfits, which `Run.warnings` then says: when the gap
+    between the free energies of held-out and training rows has grown beyond its error. Ctrl-C saves and
     returns the run with `finished` False and `signal` set. SIGTERM and SIGHUP save alike, and then end the process as they
     would have; a caller with a handler of its own, or within `interrupt.heeded`, has the run returned.
 
@@ -78,13 +86,14 @@ def train(
     method, optimizer = chosen_method(program.model, method), chosen_optimizer(program.model, optimizer)
     engine = program.engine
     check_applicable(engine.derived, method)
-    data = as_data(program.model, data, binarise, "train", method.impute)
-    config = config_of(engine, data, method, optimizer, epochs, batch, validation, seed, greedy)
+    check_penalties(program.model.params, engine.derived.couplings, optimizer.penalties)
+    data = as_data(program.model, data, binarise, "train", method.impute, weights).counted()
+    config = config_of(engine, data, method, optimizer, epochs, batch, validation, seed, greedy, stop_when)
     with _reserved(folder, resume), interrupt.heeded() as taken:
         stopped = None
         if greedy is not None and not (resume and folder is not None and checkpoint.found(folder)):
             visible = data.filled(seed).only(set(program.model.by_role("visible"))).arrays
-            first = program.init(seed, visible) if params is None else check_params(engine, params)
+            first = program.init(seed, visible, data.weights) if params is None else check_params(engine, params)
             params, stopped = pretrain(train, engine, data, greedy, first, seed, batch, folder, resume, report)
             resume = False
         if stopped is None:

@@ -126,6 +126,11 @@ class Contrast:
         """The engine of the part."""
         return self.part.engine
 
+    def weigh(self, weights: Array) -> None:
+        """Let states count by weights, and the same parents with the means of the targets as these do."""
+        for rows, sign in ((slice(0, self.batch), 1.0), (slice(self.batch, None), -1.0)):
+            self.engine.kernels.load(self.row[rows], (sign / self.batch) * weights)
+
     def fill(self, params: Arrays, x: Arrays, settings: DirectedSettings) -> None:
         """Take the states, and find the means of the targets given their parents."""
         engine, batch, self.settings = self.part.engine, self.batch, settings.parts[self.part.factor.name]

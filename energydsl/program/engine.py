@@ -63,6 +63,9 @@ class PartGradient(Protocol):
     def engine(self) -> CoreEngine:
         """The engine of the part."""
 
+    def weigh(self, weights: Array) -> None:
+        """Let the states count by weights, (rows,) of mean about 1, from now on."""
+
     def fill(self, params: Arrays, x: Arrays, settings: Any) -> None:
         """Take states, by layer; settings: those of the whole model."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from energydsl import weighted
 from energydsl.backends.interface import Array, Arrays
 from energydsl.domains import DOMAINS
 from energydsl.domains.density import Density
@@ -17,17 +18,19 @@ from energydsl.program.states import visible_arrays
 from energydsl.random import stream
 
 
-def initial_params(engine: Engine, seed: int, data: Mapping[str, Any] | Any = None) -> Arrays:
-    """Parameters by their initialisers, constraints applied. `data`: visible layers, for base rates."""
+def initial_params(
+    engine: Engine, seed: int, data: Mapping[str, Any] | Any = None, weights: Array | None = None
+) -> Arrays:
+    """Parameters by their initialisers, constraints applied. `data`: visible layers, for base rates; weights: of its rows."""
     given = {n: engine.host(a) for n, a in visible_arrays(engine, data).items()} if data is not None else {}
     params = {}
     for number, (name, param) in enumerate(engine.model.params.items()):
         rng = np.random.default_rng(stream(seed, "initial parameters", number))
-        params[name] = engine.device(constrained(param, _initial(engine, param, rng, given)))
+        params[name] = engine.device(constrained(param, _initial(engine, param, rng, given, weights)))
     return params
 
 
-def _initial(engine: Engine, param: Param, rng: np.random.Generator, data: Arrays) -> Array:
+def _initial(engine: Engine, param: Param, rng: np.random.Generator, data: Arrays, weights: Array | None) -> Array:
     init, size = param.init, param.shape
     match init.kind:
         case "number":
@@ -40,7 +43,7 @@ def _initial(engine: Engine, param: Param, rng: np.random.Generator, data: Array
             return np.array(init.values)
         case "rademacher":
             return init.arguments["scale"] * _signs(param, rng)
-    return base_bias(engine, init.layer, data.get(init.layer))
+    return base_bias(engine, init.layer, data.get(init.layer), weights)
 
 
 def _signs(param: Param, rng: np.random.Generator) -> Array:
@@ -63,7 +66,7 @@ def constrained(param: Param, value: Array) -> Array:
     return value
 
 
-def base_bias(engine: Engine, name: str, data: Array | None) -> Array:
+def base_bias(engine: Engine, name: str, data: Array | None, weights: Array | None = None) -> Array:
     """b in exp(b x) for which units with nothing else, but for a unit precision, have the training mean of a layer.
 
     At most 100 over the width of an interval (1 of a half-line): what never left its bound in the data is not nailed to it.
@@ -72,8 +75,8 @@ def base_bias(engine: Engine, name: str, data: Array | None) -> Array:
     layer, family = engine.model.layers[name], engine.derived.families[name]
     domain = DOMAINS[layer.domain.name]
     if family.density:
-        return base_rate(engine, name, data)[0]
-    mean = _smoothed_mean(engine, name, data)
+        return base_rate(engine, name, data, weights)[0]
+    mean = _smoothed_mean(engine, name, data, weights)
     if family.parameter_per_state and not domain.one_hot:
         assert domain.values is not None
         return _natural(engine, name, mean, states=np.array(domain.values(layer.domain.arguments)))
@@ -85,32 +88,38 @@ def base_bias(engine: Engine, name: str, data: Array | None) -> Array:
     return np.clip(found, -steepest, steepest)
 
 
-def base_rate(engine: Engine, layer: str, data: Array | None) -> tuple[Array, ...]:
-    """Natural parameters of independent units with the training mean of a layer; neutral where there are no data."""
+def base_rate(engine: Engine, layer: str, data: Array | None, weights: Array | None = None) -> tuple[Array, ...]:
+    """Natural parameters of independent units with the training mean of a layer; neutral where there are no data.
+
+    weights: (rows,) of the data; None where all rows count alike.
+    """
     record = engine.model.layers[layer]
     domain = DOMAINS[record.domain.name]
     family = engine.derived.families[layer]
     values = domain.values(record.domain.arguments) if domain.values else None
     if family.density:
-        return _base_density(engine, layer, family.density, data)
+        return _base_density(engine, layer, family.density, data, weights)
     if family.parameter_per_state and not domain.one_hot:
         assert values is not None
-        counts = np.zeros(record.field_shape) if data is None else np.stack([(data == v).sum(0) for v in values], -1)
+        counts = np.zeros(record.field_shape)
+        if data is not None:
+            counts = np.stack([weighted.total(data == v, weights) for v in values], -1)
         return (np.log((counts + 1.0) / (counts.sum(-1, keepdims=True) + len(values))),)
-    mean = _smoothed_mean(engine, layer, data)
+    mean = _smoothed_mean(engine, layer, data, weights)
     second: tuple[Array, ...] = ()
     if 2 in family.powers:
         ones = np.ones(record.energy_shape)
-        variance = ones if data is None else np.maximum(data.var(axis=0, dtype=np.float64), 1e-3)
+        variance = ones if data is None else np.maximum(weighted.variance(data, weights), 1e-3)
         second = (-0.5 / variance,)
     return _natural(engine, layer, mean, *second), *second
 
 
-def _smoothed_mean(engine: Engine, layer: str, data: Array | None) -> Array:
+def _smoothed_mean(engine: Engine, layer: str, data: Array | None, weights: Array | None) -> Array:
     """The training mean, kept off the bounds: with one more row in each state of a unit that has few, else in the middle."""
     record = engine.model.layers[layer]
     domain, shape = DOMAINS[record.domain.name], record.energy_shape
-    mean, count = (np.zeros(shape), 0) if data is None else (data.mean(axis=0, dtype=np.float64), len(data))
+    mean = np.zeros(shape) if data is None else weighted.mean(data, weights)
+    count = 0.0 if data is None else weighted.count(data, weights)
     if domain.points:
         low, high = domain.points
         states = shape[-1] if domain.one_hot else 2
@@ -120,7 +129,9 @@ def _smoothed_mean(engine: Engine, layer: str, data: Array | None) -> Array:
     return np.asarray(mean)
 
 
-def _base_density(engine: Engine, layer: str, density: Density, data: Array | None) -> tuple[Array, ...]:
+def _base_density(
+    engine: Engine, layer: str, density: Density, data: Array | None, weights: Array | None
+) -> tuple[Array, ...]:
     """Held by the confining power c |x|^p alone, c = 1 / (p <|x|^p>); and with the mean where x is a statistic."""
     shape = engine.model.layers[layer].shape
     etas = [np.zeros(shape) for _ in density.statistics]
@@ -128,10 +139,10 @@ def _base_density(engine: Engine, layer: str, density: Density, data: Array | No
         return tuple(e + b for e, b in zip(etas, density.base, strict=True))
     number, power = density.confining
     if power:
-        size = np.ones(shape) if data is None else np.mean(np.abs(data, dtype=np.float64) ** power, axis=0)
+        size = np.ones(shape) if data is None else weighted.mean(np.abs(data, dtype=np.float64) ** power, weights)
         etas[number] -= 1.0 / (power * np.maximum(size, 1e-3))
     if data is not None and density.plain and (number, power) != (0, 1):
-        etas[0] = _natural(engine, layer, data.mean(axis=0, dtype=np.float64), *etas[1:])
+        etas[0] = _natural(engine, layer, weighted.mean(data, weights), *etas[1:])
     return tuple(etas)
 
 

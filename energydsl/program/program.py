@@ -108,9 +108,12 @@ class Program:
 
     # --- parameters and states
 
-    def init(self, seed: int = 0, data: Mapping[str, Any] | Any = None) -> Arrays:
-        """Initial parameters by their initialisers, constraints applied. `data`: visible layers, for base rates."""
-        return initial_params(self.engine, whole_number("seed", seed), data)
+    def init(self, seed: int = 0, data: Mapping[str, Any] | Any = None, row_weights: Array | None = None) -> Arrays:
+        """Initial parameters by their initialisers, constraints applied.
+
+        data: visible layers, for base rates. row_weights: (rows,), how much each row of these counts; None: all alike.
+        """
+        return initial_params(self.engine, whole_number("seed", seed), data, row_weights)
 
     def init_state(self, params: Params, batch: int, seed: int = 0, given: State | None = None) -> Arrays:
         """A random state: units independent, without regard to the energy; layers in `given` (inputs!) are kept."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from energydsl.diagnostics import ArgumentError, suggestion
 from energydsl.model.resolve import Overrides
 from energydsl.syntax import tree
+from energydsl.weighted import standard_error
 
 Array = NDArray[np.float64]
 Grid = Mapping[str, Sequence[float]]
@@ -82,7 +83,8 @@ class Estimate(Protocol):
     """A mean log-likelihood of rows in nats, as `evaluate` gives it.
 
     log_likelihood_std: of the estimate for just these rows; rows_std: over rows as draws from a larger population. bound:
-    whether it is a lower bound. effective: effective number of `chains` of AIS. rows: the log-likelihood of each row.
+    whether it is a lower bound. effective: effective number of `chains` of AIS. rows: the log-likelihood of each row, and
+    weights how much it counts.
     log_likelihood_low, log_likelihood_high: between which it lies by what is known of log Z, None for a side that is not known;
     agree: whether both sides agree, None where there are not two of them.
     """
@@ -130,6 +132,10 @@ class Estimate(Protocol):
     @property
     def agree(self) -> bool | None:
         """Whether both sides agree."""
+
+    @property
+    def weights(self) -> Array | None:
+        """How much each row counts; None where all count alike."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +191,7 @@ def _paired_variance(a: Estimate, b: Estimate) -> float:
     """Of the mean difference over rows."""
     if a.rows is None or b.rows is None or len(a.rows) != len(b.rows):
         return (a.rows_std or 0.0) ** 2 + (b.rows_std or 0.0) ** 2
-    return float(np.var(a.rows - b.rows, ddof=1)) / len(a.rows) if len(a.rows) > 1 else 0.0
+    return (standard_error(a.rows - b.rows, a.weights) or 0.0) ** 2
 
 
 @dataclass(frozen=True)

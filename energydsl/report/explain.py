@@ -172,8 +172,10 @@ def as_text(model: Compiled) -> str:
         parts += ["", "mean field, with moments mu of the latents", *(f"  {e}" for e in equations)]
     out = ", ".join(model.derived.free_energy.summed_out) or "nothing"
     parts += ["", f"free energy, summed out: {out}", f"  {model.derived.free_energy}"]
+    fits = samplers.what_fits(model.derived)
+    width = max(len(v.name) for v in fits)
     parts += ["", "what fits this model"]
-    parts += [f"  {v.name:<14} {'yes' if v.ok else 'no':<4} {v.why}" for v in samplers.what_fits(model.derived)]
+    parts += [f"  {v.name:<{width}} {'yes' if v.ok else 'no':<4} {v.why}" for v in fits]
     return "\n".join(parts)
 
 

@@ -49,12 +49,14 @@ def test_no_name_of_a_model_enters_the_source(stand_in: cupy.State) -> None:
     assert "sinister" in program.source
 
 
-def training(program: ed.Program, method: Any, optimizer: Any, rows: np.ndarray) -> ed.Run:
-    return ed.train(program, rows, method, optimizer, epochs=3, batch=20)
+def training(program: ed.Program, method: Any, optimizer: Any, rows: np.ndarray, weights: Any = None) -> ed.Run:
+    return ed.train(program, rows, method, optimizer, epochs=3, batch=20, weights=weights)
 
 
 @pytest.mark.parametrize(
-    "optimizer", [ed.SGD(lr=0.1, momentum=0.5, weight_decay=1e-3), ed.Adam(lr=0.01)], ids=lambda o: o.name
+    "optimizer",
+    [ed.SGD(lr=0.1, momentum=0.5, weight_decay=1e-3, l1=1e-3, average="polyak"), ed.Adam(lr=0.01, group=1e-2)],
+    ids=lambda o: o.name,
 )
 @pytest.mark.parametrize("method", [ed.CD(), ed.PCD(chains=30), ed.MCMC(k=2, chains=20)], ids=lambda m: m.name)
 def test_training_is_that_of_numpy(device: str, method: Any, optimizer: Any) -> None:
@@ -85,14 +87,18 @@ BELIEF_NET = DEEP.replace("v -- a", "v <- a")
         (DEEP, ed.PCD(chains=30, impute=True)),
         (BELIEF_NET, ed.WakeSleep()),
         (BELIEF_NET, ed.WakeSleep(chains=30)),
+        (DEEP, ed.CD(centred=True)),
+        (BELIEF_NET, ed.WakeSleep(k=2)),
     ],
-    ids=["mean field", "centred", "impute", "wake-sleep", "wake-sleep, chains"],
+    ids=["mean field", "centred", "impute", "wake-sleep", "wake-sleep, chains", "weights", "wake-sleep, weights"],
 )
-def test_deep_training_is_that_of_numpy(device: str, text: str, method: Any) -> None:
+def test_deep_training_is_that_of_numpy(device: str, text: str, method: Any, request: pytest.FixtureRequest) -> None:
+    weights = np.arange(200) % 7 if "weights" in request.node.callspec.id else None
     rows = (np.random.default_rng(0).random((200, 12)) < 0.3).astype(float)
     if method.impute:
         rows[::2, 3] = np.nan
-    runs = [training(ed.loads(text).compile(b, "float64"), method, ed.SGD(lr=0.1), rows) for b in ("numpy", "cupy")]
+    programs = [ed.loads(text).compile(b, "float64") for b in ("numpy", "cupy")]
+    runs = [training(program, method, ed.SGD(lr=0.1), rows, weights) for program in programs]
     for name, wanted in runs[0].params.items():
         np.testing.assert_allclose(runs[1].params[name], wanted, rtol=1e-9, atol=1e-11, err_msg=name)
     drawn = [ed.sample(r, 10, 5, clamp={"b": runs[0].chains["b"][:10]})["v"] for r in runs]

@@ -17,6 +17,10 @@ class AtData(Chains):
         """As many as rows of data."""
         return batch
 
+    def paired(self, model: Resolved) -> bool:
+        """Every chain starts at a row."""
+        return True
+
     def init(self, phases: Phases) -> None:
         """What is drawn first need not be copied; a layer that both phases average is one array of samples for both."""
         engine, positive, negative = phases.engine, phases.positive, phases.negative

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,10 +21,16 @@ class Chains(ABC):
 
     sweeps: int = defaults.SWEEPS
     repeatable = True
+    # Whether something of its own goes down the gradient after it was found.
+    follows = False
 
     @abstractmethod
     def number(self, model: Resolved, batch: int) -> int:
         """How many chains there are beside so many rows of data."""
+
+    def paired(self, model: Resolved) -> bool:
+        """Whether every chain belongs to a row of data, as it does to the values of inputs, and so counts as that does."""
+        return bool(model.by_role("input"))
 
     @abstractmethod
     def start(self, phases: Phases) -> None:
@@ -38,6 +45,9 @@ class Chains(ABC):
         self.start(phases)
         side = phases.negative
         side.move.sweep(params, side.samples, phases.settings, phases.random, side.sweeps, side.means)
+
+    def follow(self, phases: Phases, gradients: Arrays, rate: Any) -> None:  # noqa: B027
+        """What goes down the gradient beside the parameters. rate: the learning rate, an array of one."""
 
     def take(self, phases: Phases, chains: Arrays) -> None:
         """Go on from the chains of another run, as often as they are needed."""

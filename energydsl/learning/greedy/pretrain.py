@@ -18,7 +18,7 @@ from energydsl.domains import DOMAINS
 from energydsl.learning import checkpoint
 from energydsl.learning.greedy.record import Greedy
 from energydsl.learning.greedy.stages import stages
-from energydsl.learning.methods import Method
+from energydsl.learning.methods import Method, Sampled
 from energydsl.learning.optimizer.centred import centred_pairs
 from energydsl.learning.run import Report, Run
 from energydsl.model.resolve import Overrides
@@ -64,7 +64,7 @@ def pretrain(
         rows = data.only(set(sources.values()))
         if stage.copies:  # copies hold the same draw, so grey values are drawn once
             drawn = rows.drawn(seed)
-            rows = Data({n: drawn[source] for n, source in sources.items()}, data.name)
+            rows = Data({n: drawn[source] for n, source in sources.items()}, data.name, weights=data.weights)
         out = folder / f"greedy-{number}" if folder is not None else None
         going_on = resume and out is not None and bool(checkpoint.found(out))
         epochs = greedy.epochs[min(number, len(greedy.epochs)) - 1]
@@ -83,17 +83,15 @@ def pretrain(
             rng = Rng(stream(seed, "greedy latents", number))
             means = _means(small, run.params, rows.drawn(seed), stage.latent, rng)
             grey = data.grey | {n for n in stage.latent if DOMAINS[model.layers[n].domain.name].grey}
-            data = Data({**data.arrays, **means}, data.name, "sample" if grey else data.binarise, grey)
+            data = Data({**data.arrays, **means}, data.name, "sample" if grey else data.binarise, grey, data.weights)
     return params, None
 
 
 def _fitting(method: Method, engine: Engine) -> Method:
     """The method, not centred for a stage that has nothing to centre."""
-    return (
-        method
-        if not method.centred or centred_pairs(engine, list(engine.model.params))
-        else replace(method, centred=False)
-    )
+    if isinstance(method, Sampled) and method.centred and not centred_pairs(engine, list(engine.model.params)):
+        return replace(method, centred=False)
+    return method
 
 
 def _reported(report: Report | None, stage: str, epochs: int) -> Report | None:

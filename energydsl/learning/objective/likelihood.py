@@ -9,7 +9,7 @@ from typing import Any
 from energydsl import defaults
 from energydsl.backends.interface import Array, Arrays
 from energydsl.learning.chains.record import Chains
-from energydsl.learning.objective.record import NO_FLOORS, Objective
+from energydsl.learning.objective.record import NO_BASE, NO_FLOORS, Base, Objective
 from energydsl.learning.phases import (
     Phases,
     fill_second_moments,
@@ -17,6 +17,7 @@ from energydsl.learning.phases import (
     on_device,
     shared_rows,
     side_of,
+    weigh,
 )
 from energydsl.learning.posterior.record import Posterior
 from energydsl.options import SamplerName
@@ -47,7 +48,9 @@ class Likelihood(Objective[Phases]):
         """Nor what moves the chains."""
         return self.repeatable and state.positive.move.repeatable and state.negative.move.repeatable
 
-    def init(self, engine: Engine, batch: int, random: Rng, floors: Mapping[str, Array] = NO_FLOORS) -> Phases:
+    def init(
+        self, engine: Engine, batch: int, random: Rng, floors: Mapping[str, Array] = NO_FLOORS, base: Base = NO_BASE
+    ) -> Phases:
         """Both phases in one batch, and chains where they begin."""
         model, count = engine.model, self.chains.number(engine.model, batch)
         clamped, nothing = self.posterior.clamped(model), frozenset[str]()
@@ -69,11 +72,13 @@ class Likelihood(Objective[Phases]):
             side.move.begin(side.samples)
         return phases
 
-    def load(self, state: Phases, data: Arrays) -> None:
-        """Copy one batch of data; the chains get its inputs."""
+    def load(self, state: Phases, data: Arrays, weights: Array | None = None) -> None:
+        """Copy one batch of data; the chains get its inputs, and those that belong to a row its weight."""
         self.posterior.load(state, data)
         for name in state.engine.model.by_role("input"):
             state.negative.samples[name][...] = state.positive.samples[name]
+        if weights is not None:
+            weigh(state, weights, self.weight, self.chains.paired(state.engine.model))
 
     def step(self, state: Phases, params: Arrays) -> None:
         """Find the latents given the data, run the chains, and fill in the squares of both."""
@@ -90,12 +95,16 @@ class Likelihood(Objective[Phases]):
         add_gradient(state.engine, params, name, state.both, state.settings, state.row * factor)
 
     def direct(self, state: Phases) -> set[str]:
-        """Those of the kernels."""
-        return set(state.engine.kernels.direct)
+        """Those of the kernels; none where the chains ask for gradients."""
+        return set() if self.chains.follows else set(state.engine.kernels.direct)
+
+    def follow(self, state: Phases, gradients: Arrays, rate: Any) -> None:
+        """What the chains do with the gradient."""
+        self.chains.follow(state, gradients, rate)
 
     def middle(self, state: Phases, layer: str) -> Array:
         """The mean of a layer over both phases, one half each, shape (*layer)."""
-        return middle(state.both[layer], state.batch)
+        return middle(state.both[layer], state.batch, state.row if state.weighted else None)
 
     def chain_states(self, state: Phases) -> Arrays:
         """The samples of the negative phase, (chains, *layer)."""
@@ -109,6 +118,7 @@ class Likelihood(Objective[Phases]):
         """The chains, and latents that are carried over."""
         saved = {f"negative/{n}": a for n, a in state.negative.samples.items()}
         saved |= {f"positive/{n}": state.positive.samples[n] for n in state.engine.model.by_role("hidden")}
+        saved |= {f"fast/{n}": a for n, a in state.fast.items()}
         for name, side in (("negative", state.negative), ("positive", state.positive)):
             saved |= {f"sampler/{name}/{n}": a.astype(state.engine.dtype) for n, a in side.move.arrays().items()}
         return {n: state.engine.host(a) for n, a in saved.items()}
@@ -121,4 +131,5 @@ class Likelihood(Objective[Phases]):
             if key.startswith("sampler/"):
                 sides[side].move.restore({name: array})
                 continue
-            state.engine.kernels.load(sides[side].samples[name], array)
+            target = state.fast if side == "fast" else sides[side].samples
+            state.engine.kernels.load(target[name], array)

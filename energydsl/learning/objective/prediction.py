@@ -21,7 +21,7 @@ from energydsl.backends.numpy.runtime import Moments
 from energydsl.derive import Derived
 from energydsl.derive.free_energy import log_states
 from energydsl.diagnostics import ArgumentError, NotApplicable, suggestion
-from energydsl.learning.objective.record import NO_FLOORS, Objective
+from energydsl.learning.objective.record import NO_BASE, NO_FLOORS, Base, Objective
 from energydsl.program import Engine
 from energydsl.program.exact import joint_states
 from energydsl.program.gradients import add_gradient, weighted_gradient
@@ -36,7 +36,7 @@ class AllStates:
     """The batch of all rows with all states of a layer, overwritten by every step.
 
     x: by layer, shape (K * batch, *layer), the states of the layer in turn, each with all rows. states: (K, *layer). truth:
-    1[k = y], (K, batch). row: the weight of each row of x. neutral: natural parameters of the latents without input.
+    1[k = y], (K, batch). row: the weight of each row of x. weights: of the rows of data, (batch,), None where all count alike. neutral: natural parameters of the latents without input.
     """
 
     engine: Engine
@@ -47,6 +47,7 @@ class AllStates:
     truth: Any
     row: Any
     neutral: dict[str, list[Array]]
+    weights: Any = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ class Prediction(Objective[AllStates]):
 
     layer: str
 
-    def init(self, engine: Engine, batch: int, random: Rng, floors: Mapping[str, Array] = NO_FLOORS) -> AllStates:
+    def init(
+        self, engine: Engine, batch: int, random: Rng, floors: Mapping[str, Array] = NO_FLOORS, base: Base = NO_BASE
+    ) -> AllStates:
         """The buffers. Raises `ArgumentError` for a layer that is not visible, `NotApplicable` where no sum is exact."""
         _check(engine.derived, self.layer)
         out, xp = engine.derived.free_energy.summed_out, engine.xp
@@ -69,7 +72,7 @@ class Prediction(Objective[AllStates]):
         truth, row = xp.zeros((len(states), batch), engine.dtype), xp.zeros(rows, engine.dtype)
         return AllStates(engine, engine.settings(), batch, states, moments, truth, row, neutral)
 
-    def load(self, state: AllStates, data: Arrays) -> None:
+    def load(self, state: AllStates, data: Arrays, weights: Array | None = None) -> None:
         """Copy one batch of data to every state's rows."""
         engine, count = state.engine, len(state.states)
         for name, array in data.items():
@@ -81,6 +84,10 @@ class Prediction(Objective[AllStates]):
                 whole = state.x[name].reshape(count, state.batch, *array.shape[1:])
                 engine.kernels.load(whole[0], array)
                 whole[1:] = whole[:1]
+        if weights is not None:
+            if state.weights is None:
+                state.weights = engine.xp.ones(state.batch, engine.dtype)
+            engine.kernels.load(state.weights, weights)
 
     def step(self, state: AllStates, params: Arrays) -> None:
         """Fill in the means of the latents and the weights of the rows."""
@@ -98,7 +105,8 @@ class Prediction(Objective[AllStates]):
         logits = logits.reshape(len(state.states), state.batch)
         weights = engine.xp.exp(logits - logits.max(axis=0, keepdims=True))
         p = weights / weights.sum(axis=0, keepdims=True)
-        state.row[...] = ((state.truth - p) / state.batch).reshape(-1)
+        error = (state.truth - p) / state.batch
+        state.row[...] = (error if state.weights is None else error * state.weights).reshape(-1)
 
     def gradient(self, state: AllStates, params: Arrays, names: list[str]) -> Arrays:
         """d(-log p(y | v))/dparam, the mean over the rows of the batch."""

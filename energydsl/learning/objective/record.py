@@ -17,6 +17,8 @@ from energydsl.random import Rng
 
 State = TypeVar("State")
 NO_FLOORS: Mapping[str, Array] = MappingProxyType({})
+Base = Mapping[str, tuple[Array, ...]]
+NO_BASE: Base = MappingProxyType({})
 
 
 class Objective(ABC, Generic[State]):
@@ -26,6 +28,8 @@ class Objective(ABC, Generic[State]):
     """
 
     weight: float = 1.0
+    # Whether it is -log p(data), near whose least the curvature in the scales of units is known.
+    likelihood = True
 
     @property
     def repeatable(self) -> bool:
@@ -37,15 +41,22 @@ class Objective(ABC, Generic[State]):
         return self.repeatable
 
     @abstractmethod
-    def init(self, engine: Engine, batch: int, random: Rng, floors: Mapping[str, Array] = NO_FLOORS) -> State:
+    def init(
+        self, engine: Engine, batch: int, random: Rng, floors: Mapping[str, Array] = NO_FLOORS, base: Base = NO_BASE
+    ) -> State:
         """Buffers for batches of so many rows, and chains where they begin.
 
-        floors: what is added to the squares of the data, by layer (see `scales`). Raises `NotApplicable`.
+        floors: what is added to the squares of the data, by layer (see `scales`). base: natural parameters of the base rates of
+        the data, by layer. Raises `NotApplicable`.
         """
 
     @abstractmethod
-    def load(self, state: State, data: Arrays) -> None:
-        """Copy one batch of data, by layer, rows first, to where `step` reads it."""
+    def load(self, state: State, data: Arrays, weights: Array | None = None) -> None:
+        """Copy one batch of data, by layer, rows first, to where `step` reads it.
+
+        weights: how much each row counts, (rows,) on the host, of mean 1 over all data; None where all count alike. The
+        gradient is the sum over the rows, each times its weight, over the size of the batch, so that it is right on average.
+        """
 
     @abstractmethod
     def step(self, state: State, params: Arrays) -> None:
@@ -69,6 +80,13 @@ class Objective(ABC, Generic[State]):
 
     def chain_states(self, state: State) -> Arrays:
         """The states of the chains by layer; none where the objective draws none."""
+        return {}
+
+    def follow(self, state: State, gradients: Arrays, rate: Any) -> None:
+        """What goes down the gradient of the update beside the parameters. rate: the learning rate, an array of one."""
+
+    def figures(self, state: State) -> dict[str, float]:
+        """What is worth a column of the metrics beside what every run has."""
         return {}
 
     def take(self, state: State, chains: Arrays) -> None:

@@ -16,7 +16,7 @@ from energydsl.backends.interface import Array, Arrays
 from energydsl.diagnostics import NotApplicable
 from energydsl.learning.chains import AtData
 from energydsl.learning.objective.likelihood import Likelihood
-from energydsl.learning.objective.record import NO_FLOORS, Objective
+from energydsl.learning.objective.record import NO_BASE, NO_FLOORS, Base, Objective
 from energydsl.learning.phases import Phases
 from energydsl.program import Engine
 from energydsl.program.engine import PartGradient
@@ -28,7 +28,7 @@ class WakeAndSleep:
     """The buffers of an update, overwritten by every step.
 
     core: of the undirected part. generative, recognition: the gradients of the directed ones. wake: states recognised from
-    the data, by layer, (batch, *layer). sleep: states drawn downwards, (chains, *layer).
+    the data, by layer, (batch, *layer). sleep: states drawn downwards, (chains, *layer). weights: of the rows of data.
     """
 
     engine: Engine
@@ -39,6 +39,7 @@ class WakeAndSleep:
     recognition: list[PartGradient]
     wake: Arrays
     sleep: Arrays
+    weights: Array | None = None
 
     @property
     def parts(self) -> list[PartGradient]:
@@ -57,7 +58,9 @@ class WakeSleepBound(Objective[WakeAndSleep]):
         """No: parts take their states in arrays made anew."""
         return False
 
-    def init(self, engine: Engine, batch: int, random: Rng, floors: Mapping[str, Array] = NO_FLOORS) -> WakeAndSleep:
+    def init(
+        self, engine: Engine, batch: int, random: Rng, floors: Mapping[str, Array] = NO_FLOORS, base: Base = NO_BASE
+    ) -> WakeAndSleep:
         """The buffers. Raises `NotApplicable` where chains of the core persist beside inputs."""
         if engine.model.by_role("input") and not isinstance(self.core.chains, AtData):
             raise NotApplicable("chains of the core do not persist where there are inputs: chains=0")
@@ -70,16 +73,22 @@ class WakeSleepBound(Objective[WakeAndSleep]):
         )
         return WakeAndSleep(engine, random, engine.settings(), core, generative, recognition, wake, sleep)
 
-    def load(self, state: WakeAndSleep, data: Arrays) -> None:
-        """Copy one batch of data to where the wake phase reads it."""
+    def load(self, state: WakeAndSleep, data: Arrays, weights: Array | None = None) -> None:
+        """Copy one batch of data to where the wake phase reads it; dreams count as the rows that their chains start at."""
         for name, array in data.items():
             state.engine.kernels.load(state.wake[name], array)
+        state.weights = weights
+        if weights is not None:
+            paired = self.core.chains.paired(state.engine.core.model)
+            for part in state.parts if paired else state.generative:
+                part.weigh(weights)
 
     def step(self, state: WakeAndSleep, params: Arrays) -> None:
         """Up-pass, contrastive steps in the core, down-pass."""
         engine, model = state.engine, state.engine.core.model
         engine.recognise(params, state.wake, state.settings, state.random)
-        self.core.load(state.core, {n: state.wake[n] for n in (*model.by_role("visible"), *model.by_role("input"))})
+        recognised = {n: state.wake[n] for n in (*model.by_role("visible"), *model.by_role("input"))}
+        self.core.load(state.core, recognised, state.weights)
         self.core.step(state.core, engine.core_params(params))
         for name in model.layers:
             state.sleep[name][...] = state.core.negative.samples[name]

@@ -30,6 +30,10 @@ class Adam(Optimizer):
         """Two arrays a parameter, of its shape: the moving means of the gradient and of its square."""
         return {n: {"first": zeros_like(p), "second": zeros_like(p)} for n, p in params.items()}
 
+    def size(self, slots: dict[str, Array], lr: Any, xp: Any) -> Any:
+        """The rate over the root of the mean square: what is penalised is then the objective, not its scaled gradient."""
+        return lr / (xp.sqrt(slots["second"]) + self.epsilon)
+
     def change(self, gradient: Array, slots: dict[str, Array], lr: Any, xp: Any) -> tuple[Array, Any]:
         """The mean gradient over the root of its mean square, and the factor -lr."""
         first, second = slots["first"], slots["second"]

@@ -3,7 +3,8 @@
 The size of a step is a number or an array of one, so that a step can be recorded once and repeated with other sizes.
 
 A positive parameter is moved in its logarithm, so it stays positive, by 1/2 a step at most; a nonnegative one is cut off at
-zero; symmetry and a zero diagonal are kept because gradients have them. Weight decay acts on couplings, not on biases.
+zero; symmetry and a zero diagonal are kept because gradients have them. Weight decay acts on couplings, not on biases; other
+penalties are in `penalties.py`.
 Parameters that set the scale of units take steps of their own, in units of their curvature (see `scales`).
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,9 @@ from numpy.typing import NDArray
 from energydsl import defaults
 from energydsl.backends.numpy import runtime as numpy_runtime
 from energydsl.diagnostics import ArgumentError, one_of
+from energydsl.learning.optimizer import penalties
+from energydsl.learning.optimizer.average import Average, check_average, share
+from energydsl.learning.optimizer.penalties import Given, penalty
 from energydsl.learning.optimizer.schedules import SCHEDULES
 from energydsl.model.records import Param
 
@@ -43,12 +47,19 @@ class Optimizer:
 
     schedule: how it falls over training: constant, linear or cosine (to zero), sqrt (1/sqrt(1+9t)). scale_lr: of parameters
     that set the scale of units: the share of what a variance lacks that a step makes up for, falling with the schedule squared.
+
+    l1, l2, group: factors of penalties in nats a row, each for all couplings, or by parameter, {"W": 1e-4}; of groups "W:0" names the axes that
+    number them. average: what of the parameters is kept beside the last and evaluated, "polyak" or a horizon in updates.
     """
 
     lr: float | None = None
     weight_decay: float = defaults.WEIGHT_DECAY
     schedule: str = defaults.SCHEDULE
     scale_lr: float = defaults.SCALE_RATE
+    l1: Given = field(default=(), kw_only=True)
+    l2: Given = field(default=(), kw_only=True)
+    group: Given = field(default=(), kw_only=True)
+    average: Average = field(default=None, kw_only=True)
     name = "optimizer"
 
     def __post_init__(self) -> None:
@@ -58,11 +69,28 @@ class Optimizer:
             raise ArgumentError("scale_lr is a share, above 0 and at most 1")
         if self.weight_decay < 0:
             raise ArgumentError("weight_decay is not negative")
+        for kind, given in self.penalties.items():
+            object.__setattr__(self, kind, penalty(kind, given))
+        check_average(self.average)
         one_of("schedule", self.schedule, SCHEDULES)
 
     def fitted(self, unbounded: bool) -> Optimizer:
         """With the learning rate that belongs to bounded or unbounded visible layers, where none was given."""
         return replace(self, lr=defaults.RATES[self.name][unbounded]) if self.lr is None else self
+
+    @property
+    def penalties(self) -> dict[str, Given]:
+        """Factors by kind of penalty."""
+        return {"l1": self.l1, "l2": self.l2, "group": self.group}
+
+    def plain(self, param: Param, coupling: bool) -> bool:
+        """Whether nothing is asked of a parameter but the gradient: no constraint, decay or penalty."""
+        penalised = any(penalties.factor(given, param.name, coupling) for given in self.penalties.values())
+        return not param.constraints and not (self.weight_decay and coupling) and not penalised
+
+    def average_share(self, progress: float, update: int) -> float:
+        """The share of the way to the new parameters that their average goes in an update."""
+        return share(self.average, progress, update)
 
     def pace(self, progress: float) -> float:
         """What is left of every rate after a fraction of training."""
@@ -100,8 +128,9 @@ class Optimizer:
         arguments, as numbers or as arrays of parts of them.
         """
         slope = gradient
-        if self.weight_decay and decays:
-            slope = slope + self.weight_decay * value
+        decay = self.weight_decay * decays + penalties.factor(self.l2, param.name, decays)
+        if decay:
+            slope = slope + decay * value
         if "positive" in param.constraints:
             slope = slope * value
         direction, factor = (gradient, 0.0) if scale else self.change(slope, slots, lr, kernels.xp)
@@ -113,9 +142,24 @@ class Optimizer:
             kernels.xp.clip(value, *_RANGE, out=value)
             factor = 0.0
         size, new = kernels.axpy(value, direction, factor)
+        if self._shrunk(param, value, slots, lr, decays, kernels.xp):
+            new = kernels.square_sum(value)
         if "nonnegative" in param.constraints:
             kernels.xp.maximum(value, 0, out=value)
         return size if direction is gradient else kernels.square_sum(gradient), new
+
+    def _shrunk(self, param: Param, value: Array, slots: dict[str, Array], lr: Any, coupling: bool, xp: Any) -> bool:
+        """Take the proximal steps that are asked for, in place; whether there are any."""
+        l1, group = (penalties.factor(given, param.name, coupling) for given in (self.l1, self.group))
+        if not l1 and not group:
+            return False
+        before, size = xp.array(value), self.size(slots, lr, xp)
+        if l1:
+            penalties.shrink(value, size * l1, xp)
+        if group:
+            penalties.shrink_groups(value, size * group, penalties.group_axes(self.group, param), xp)
+        self.pulled(slots, value - before)
+        return True
 
     @staticmethod
     def rescale(value: Array, slope: Array, scale: Scale, rate: Any, xp: Any) -> None:
@@ -125,6 +169,13 @@ class Optimizer:
         """
         lacking = rate * (scale.exponent / scale.curvature) * slope
         value *= (1.0 + xp.maximum(lacking, -_LARGEST_STEP)) ** (-1.0 / scale.exponent)
+
+    def size(self, slots: dict[str, Array], lr: Any, xp: Any) -> Any:
+        """How far a step goes for each unit of the gradient: one number, or one an entry."""
+        raise NotImplementedError
+
+    def pulled(self, slots: dict[str, Array], by: Array) -> None:
+        """Take note of what a proximal step has added to a parameter."""
 
     def change(self, gradient: Array, slots: dict[str, Array], lr: Any, xp: Any) -> tuple[Array, Any]:
         """The direction of a step and the factor it is taken with; `xp` is the library of the arrays."""

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from energydsl import weighted
 from energydsl.data.sources import Data
 from energydsl.derive import Derived
 from energydsl.derive.records import Conditional, Field
@@ -60,11 +61,11 @@ def _holding(conditional: Conditional) -> Field:
     return conditional.fields[number]
 
 
-def floors(program: Engine, data: Mapping[str, Array]) -> dict[str, Array]:
-    """f^2 of every unit of the visible layers whose precisions are learned, by layer."""
+def floors(program: Engine, data: Mapping[str, Array], weights: Array | None = None) -> dict[str, Array]:
+    """f^2 of every unit of the visible layers whose precisions are learned, by layer. weights: (rows,) of the data."""
     found = {}
     for name in _with_learned_precisions(program):
-        variance, least = _spread(program.host(data[name]))
+        variance, least = _spread(program.host(data[name]), weights)
         found[name] = np.maximum(_OWN**2 * variance, least - variance)
     return found
 
@@ -73,7 +74,7 @@ def described(program: Engine, data: Data) -> list[str]:
     """What is to be said of units that hardly vary, a sentence a layer."""
     said = []
     for name in _with_learned_precisions(program):
-        variance, least = _spread(data.filled(0).arrays[name])
+        variance, least = _spread(data.filled(0).arrays[name], data.weights)
         few = np.count_nonzero(variance < least)
         if few:
             said.append(
@@ -83,9 +84,9 @@ def described(program: Engine, data: Data) -> list[str]:
     return said
 
 
-def _spread(rows: Array) -> tuple[Array, float]:
+def _spread(rows: Array, weights: Array | None) -> tuple[Array, float]:
     """The variance of every unit, and the least that counts."""
-    variance = np.var(rows, axis=0, dtype=np.float64)
+    variance = weighted.variance(rows, weights)
     return variance, _OF_LAYER**2 * (float(variance.mean()) or 1.0)
 
 

@@ -31,8 +31,17 @@ class SGD(Optimizer):
         return {n: {"velocity": zeros_like(p)} if self.momentum else {} for n, p in params.items()}
 
     def direct(self, param: Param, decays: bool) -> bool:
-        """Without momentum, constraints and decay."""
-        return not self.momentum and not param.constraints and not (self.weight_decay and decays)
+        """Without momentum, constraints and penalties."""
+        return not self.momentum and self.plain(param, decays)
+
+    def size(self, slots: dict[str, Array], lr: Any, xp: Any) -> Any:
+        """The rate."""
+        return lr
+
+    def pulled(self, slots: dict[str, Array], by: Array) -> None:
+        """The velocity is how far a parameter went, all in all (Ochs, Chen, Brox & Pock 2014)."""
+        if self.momentum:
+            slots["velocity"] += by
 
     def change(self, gradient: Array, slots: dict[str, Array], lr: Any, xp: Any) -> tuple[Array, Any]:
         """The gradient and -lr, or with momentum the new velocity and 1."""

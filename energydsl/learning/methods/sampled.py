@@ -1,28 +1,25 @@
-"""Methods: short names of objectives, put together from a posterior and chains.
+"""Methods that follow the likelihood by chains: d(-log p)/dparam = <dE/dparam>_data - <dE/dparam>_model.
 
-The first three follow d(-log p)/dparam = <dE/dparam>_data - <dE/dparam>_model; they differ in where the chains of the second
-expectation start (Goodfellow, Bengio & Courville 2016, algorithms 18.1 to 18.3).
+They differ in where the chains of the second expectation start, and how they move (Goodfellow, Bengio & Courville 2016, algorithms
+18.1 to 18.3).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 from energydsl import defaults
-from energydsl.derive import Derived
-from energydsl.diagnostics import ArgumentError, NotApplicable, one_of
-from energydsl.learning.chains import AtData, Chains, Persistent, Restarted
+from energydsl.diagnostics import ArgumentError, one_of
+from energydsl.learning.chains import AtData, Chains, Fast, Persistent, Restarted
+from energydsl.learning.methods.record import Method
 from energydsl.learning.objective import Likelihood, Objective, Prediction, WakeSleepBound
 from energydsl.learning.posterior import POSITIVE, Posterior, WithMissing
 from energydsl.options import SAMPLERS, SamplerName
-from energydsl.program.samplers import chosen, core_of
 
 
 @dataclass(frozen=True)
-class Method:
+class Sampled(Method):
     """k: sweeps an update. latent_sweeps: sweeps over the latents given data, where they do not factorise.
 
     positive: how the latents are found given data: "gibbs", drawn (exactly where they factorise), or "mean-field", their
@@ -47,7 +44,6 @@ class Method:
     predict: str = ""
     generative: float | None = None
     sampler: SamplerName = defaults.SAMPLER
-    name = "method"
 
     def __post_init__(self) -> None:
         if self.k < 1 or self.latent_sweeps < 1:
@@ -77,6 +73,11 @@ class Method:
         raise NotImplementedError
 
     @property
+    def needs(self) -> str:
+        """The entry of the table of applicability that the posterior needs, or nothing."""
+        return self.posterior().needs
+
+    @property
     def share(self) -> float:
         """The weight of the joint likelihood."""
         assert self.generative is not None
@@ -84,7 +85,7 @@ class Method:
 
 
 @dataclass(frozen=True)
-class CD(Method):
+class CD(Sampled):
     """Contrastive divergence: chains start at the data (Hinton 2002)."""
 
     name = "cd"
@@ -99,7 +100,7 @@ class CD(Method):
 
 
 @dataclass(frozen=True)
-class PCD(Method):
+class PCD(Sampled):
     """Stochastic maximum likelihood: chains persist (Younes 1989; Tieleman 2008)."""
 
     chains: int = defaults.CHAINS
@@ -115,7 +116,7 @@ class PCD(Method):
 
 
 @dataclass(frozen=True)
-class MCMC(Method):
+class MCMC(Sampled):
     """Naive maximum likelihood: chains start at random and burn in for k sweeps, every update anew."""
 
     k: int = defaults.BURN_IN
@@ -127,7 +128,35 @@ class MCMC(Method):
 
 
 @dataclass(frozen=True)
-class WakeSleep(Method):
+class FastPCD(PCD):
+    """Persistent chains that are moved with fast weights (Tieleman & Hinton 2009).
+
+    decay: what is left of the fast weights after an update. fast_rate: of their steps, as a multiple of the learning rate.
+    """
+
+    decay: float = defaults.FAST_DECAY
+    fast_rate: float = defaults.FAST_RATE
+    name = "fast-pcd"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (0 <= self.decay < 1 and self.fast_rate > 0):
+            raise ArgumentError("decay is at least 0 and below 1, and fast_rate is above 0")
+
+    def _chains(self) -> Chains:
+        return Fast(self.k, self.chains, self.decay, self.fast_rate)
+
+
+@dataclass(frozen=True)
+class ParallelTempering(PCD):
+    """Persistent chains, each of which exchanges states with hotter ones (Desjardins et al. 2010; Cho et al. 2010)."""
+
+    sampler: SamplerName = "tempering"
+    name = "parallel-tempering"
+
+
+@dataclass(frozen=True)
+class WakeSleep(Sampled):
     """For directed models: recognition upwards, k sweeps in the core, dreams downwards (Hinton et al. 2006).
 
     chains: of the core. 0: its chains start at what was recognised, contrastive divergence as in the paper; else as many
@@ -152,17 +181,3 @@ class WakeSleep(Method):
 
     def _chains(self) -> Chains:
         return Persistent(self.k, self.chains) if self.chains else AtData(self.k)
-
-
-METHODS: Mapping[str, type[Method]] = MappingProxyType({m.name: m for m in (CD, PCD, MCMC, WakeSleep)})
-
-
-def check_applicable(derived: Derived, method: Method) -> None:
-    """Raises `NotApplicable`, with the reason, where the table of applicability says that a method does not fit a model."""
-    table = {verdict.name: verdict for verdict in derived.verdicts}
-    if not table[method.name].ok:
-        raise NotApplicable(f"{method.name} does not fit this model: {table[method.name].why}")
-    chosen(method.sampler, core_of(derived))
-    needs = method.posterior().needs
-    if needs and derived.model.by_role("hidden") and not table[needs].ok:
-        raise NotApplicable(f"a positive phase by mean field does not fit this model: {table[needs].why}")
