@@ -14,7 +14,7 @@ from harness import Row, Work, medians, rows_of, table
 
 import energydsl as ed
 from energydsl.data.sources import from_arrays
-from energydsl.inference.ais import _Path
+from energydsl.inference.path import Path as AnnealingPath
 from energydsl.learning.begin import begin
 from energydsl.learning.config import config_of
 from energydsl.learning.methods import CD, PCD, Method
@@ -82,7 +82,9 @@ def gibbs(chains: int, backend: Backend) -> Work:
 
 def ais(chains: int, backend: Backend) -> Work:
     program = ed.load(MODELS / "rbm.energy").compile(backend)
-    path = _Path(program.engine.core, program.init(0), {"v": (np.random.default_rng(1).normal(-1, 1, VISIBLE),)})
+    path = AnnealingPath(
+        program.engine.core, program.init(0), {"v": (np.random.default_rng(1).normal(-1, 1, VISIBLE),)}
+    )
     rng = Rng(0)
     x = path.start(chains, {}, rng)
 

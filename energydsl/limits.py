@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 # log2 of the joint states that an exact sum may list, in `evaluate`, in `Program.log_partition` and in what `explain` says of them.
 LOG2_STATES = 24.0
+# log2 of those of which exact samples are drawn by their weights.
+LOG2_DRAWN = 16.0
 # Joint states of one layer: that `predict` compares, and that discriminative training does, for each row of a batch.
 PREDICTED_STATES = 4096
 DISCRIMINATED_STATES = 256

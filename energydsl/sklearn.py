@@ -17,8 +17,8 @@ from energydsl.api import load, loads
 from energydsl.data.sources import from_arrays
 from energydsl.data.weights import row_weights
 from energydsl.diagnostics import ArgumentError, NotApplicable
-from energydsl.inference.ais import LogPartition
 from energydsl.inference.evaluate import Annealing, check_above_rows, check_finite, core_of, find_log_z
+from energydsl.inference.partition import LogPartition
 from energydsl.inference.scores import scores
 from energydsl.learning.choice import chosen_method, chosen_optimizer
 from energydsl.learning.run import Run

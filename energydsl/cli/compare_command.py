@@ -132,10 +132,20 @@ def command(
         "+- is the standard error from the sampling of log Z and from the seeds. Differences are taken row by row; "
         "none is shown where it is below two standard errors"
     )
-    if any(o.effective is not None and o.chains and o.effective < 0.2 * o.chains for o in outcomes):
+    if any(o.agree is False for o in outcomes):
+        click.echo(
+            "?: the two sides of log Z do not agree, so do not quote this figure; energydsl eval says why, and --betas narrows the gap"
+        )
+    elif any(
+        o.agree is None and o.effective is not None and o.chains and o.effective < 0.2 * o.chains for o in outcomes
+    ):
         click.echo(
             "?: few chains carry this estimate, so it may be too high; for a more precise estimate (slower) run "
             "energydsl eval with more --betas"
+        )
+    if any(o.agree is not None for o in outcomes):
+        click.echo(
+            "[ , ]: both sides of log Z; variants are ranked by the lower one, and where such bars overlap no difference is shown"
         )
     if several:
         shown = "; ".join(f"{name}: {layers}" for name, layers in seen.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import click
 
@@ -16,7 +17,8 @@ from energydsl.cli.common import (
     progress,
     run_or_model,
 )
-from energydsl.cli.likelihoods import describe, keep
+from energydsl.cli.likelihoods import describe, keep, write_rows
+from energydsl.diagnostics import EnergyError
 from energydsl.options import ESTIMATORS, SAMPLERS, Estimator, SamplerName
 
 
@@ -27,31 +29,38 @@ from energydsl.options import ESTIMATORS, SAMPLERS, Estimator, SamplerName
     type=click.Choice(ESTIMATORS),
     default="auto",
     show_default=True,
-    help="auto: an exact sum where it is feasible, else annealed importance sampling (AIS).",
+    help="auto: an exact sum where it is feasible, else both sides by annealing. ais: log Z from below; reverse-ais: from above; "
+    "bar: Bennett's ratio between both.",
 )
 @click.option(
     "--betas",
     type=click.IntRange(min=1),
     default=defaults.TEMPERATURES,
     show_default=True,
-    help="Number of temperatures of AIS.",
+    help="Number of temperatures of annealing.",
 )
 @click.option(
     "--chains",
     type=click.IntRange(min=2),
     default=defaults.ANNEALED_CHAINS,
     show_default=True,
-    help="Number of chains of AIS.",
+    help="Number of chains of annealing, each way.",
 )
 @click.option(
     "--sampler",
     type=click.Choice(SAMPLERS),
     default=defaults.SAMPLER,
     show_default=True,
-    help="How chains of AIS are moved; explain says which fit.",
+    help="How chains of annealing are moved; explain says which fit.",
 )
 @click.option("--last", is_flag=True, help="Of a run that keeps averages of the parameters, evaluate the last ones.")
 @click.option("--seed", type=click.IntRange(min=0), default=defaults.SEED, show_default=True, help="Random seed.")
+@click.option(
+    "--rows",
+    "rows_out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the log-likelihood of each row to a .csv file.",
+)
 @data_options
 @overrides_options
 @json_option
@@ -63,6 +72,7 @@ def command(
     sampler: SamplerName,
     last: bool,
     seed: int,
+    rows_out: Path | None,
     data: DataOptions,
     dims: dict[str, int],
     consts: dict[str, float],
@@ -74,13 +84,18 @@ def command(
     """
     from energydsl.inference.evaluate import evaluate
 
+    if rows_out is not None and not rows_out.parent.is_dir():
+        raise EnergyError(f"cannot write {rows_out}: there is no folder {rows_out.parent}")
     opened = run_or_model(run, dims, consts, as_json)
     if last and opened.last:
         opened = replace(opened, params=opened.last, last={})
     rows = data.load(opened)
     with progress("evaluating", as_json) as bar:
-        figures = evaluate(opened, rows, method, betas, chains, seed, progress=bar, sampler=sampler).as_dict()
-    found = figures | {"parameters": opened.evaluated}
+        evaluated = evaluate(opened, rows, method, betas, chains, seed, progress=bar, sampler=sampler)
+    if rows_out is not None:
+        assert evaluated.rows is not None
+        write_rows(rows_out, evaluated.rows)
+    found = evaluated.as_dict() | {"parameters": opened.evaluated}
     keep(opened, found, rows, method=method, betas=betas, chains=chains, seed=seed, split=data.split)
     if as_json:
         print_json({"ok": True, **found, "warnings": list(opened.warnings)})

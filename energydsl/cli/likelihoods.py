@@ -1,10 +1,18 @@
-"""A log-likelihood: kept with its run, and told in one line."""
+"""A log-likelihood: kept with its run, and told so that a person can trust it."""
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import click
+
+from energydsl.diagnostics import EnergyError
+
+# What a figure is that has one side alone.
+_ONE_SIDED = {"ais": "annealing alone", "reverse-ais": "reverse annealing alone"}
 
 
 def keep(run: Any, found: dict[str, Any], rows: Any, **settings: Any) -> None:
@@ -16,9 +24,8 @@ def keep(run: Any, found: dict[str, Any], rows: Any, **settings: Any) -> None:
 
 
 def describe(result: dict[str, Any], what: str) -> str:
-    """A log-likelihood in one line, every error of it by its name."""
-    sign, exact = (">= ", "") if result["bound"] else ("", " (exact)" if result["method"] == "exact" else "")
-    estimated = result["effective"] is not None
+    """A log-likelihood in one line, what is known of it and every error of it by its name; below, what speaks against it."""
+    sign, estimated = ">= " if result["bound"] else "", result["effective"] is not None
     errors = [
         f", +- {error:.2g} {name}"
         for error, name, known in (
@@ -29,8 +36,8 @@ def describe(result: dict[str, Any], what: str) -> str:
         if known
     ]
     alike = "" if result["rows_effective"] is None else f" (as sure as {result['rows_effective']:.1f} of equal weight)"
-    text = f"log-likelihood of {result['n']} {what} rows{alike}: {sign}{result['log_likelihood']:.3f} nats a row{exact}"
-    text += "".join(errors)
+    text = f"log-likelihood of {result['n']} {what} rows{alike}: {sign}{result['log_likelihood']:.3f} nats a row"
+    text += _known(result) + "".join(errors)
     if estimated:
         text += f"  ({result['method']}, {result['effective']:.0f} effective chains, log Z {result['log_z']:.2f})"
     elif result["bound"]:
@@ -39,6 +46,42 @@ def describe(result: dict[str, Any], what: str) -> str:
         text += "\nof the average of the parameters over updates; eval --last has that of the last ones"
     if result["settled"] is not None:
         text += f"\nmean field settled on {100 * result['settled']:.2f} % of the rows"
-    if estimated and result["effective"] < 0.2 * result["chains"]:
+    agree = result.get("agree")
+    if agree is False:
+        text += f"\ndo not quote this: {_disagreement(result)}. More --betas narrow the gap, if no mode of the model was missed"
+    text += "".join(f"\n{doubt}" for doubt in result.get("doubts", ()))
+    if agree is None and estimated and result["effective"] < 0.2 * result["chains"]:
         text += "\nfew chains carry this estimate, so it may be too high; for a more precise estimate (slower) use more --betas"
     return text
+
+
+def _known(result: dict[str, Any]) -> str:
+    """What is known of the figure: exact, between two bounds, or one of them."""
+    if result["method"] == "exact":
+        return " (exact)"
+    agree = result.get("agree")
+    if agree is not None:
+        low, high = result["log_likelihood_low"], result["log_likelihood_high"]
+        return f" (between {low:.3f} and {high:.3f}; {'both sides agree' if agree else 'the sides do not agree'})"
+    if result["method"] in _ONE_SIDED:
+        known = result.get("exactness", "estimate")
+        return f" ({known if not result['bound'] else 'one side'}: {_ONE_SIDED[result['method']]})"
+    return ""
+
+
+def _disagreement(result: dict[str, Any]) -> str:
+    """Why two sides are not believed."""
+    if abs(result["gap"]) < 1.0:
+        return "the samples from which one side begins are in doubt"
+    return f"the two sides differ by {abs(result['gap']):.1f} nats"
+
+
+def write_rows(path: Path, values: Iterable[float]) -> None:
+    """Write the log-likelihood of each row as CSV: its number from 1, and nats. Raises `EnergyError`."""
+    try:
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["row", "log_likelihood"])
+            writer.writerows((number, f"{value:.9g}") for number, value in enumerate(values, 1))
+    except OSError as error:
+        raise EnergyError(f"cannot write {path}: {error.strerror}") from None

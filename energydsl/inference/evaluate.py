@@ -1,4 +1,4 @@
-"""Log-likelihood of data under a run: exact where that is feasible, else by AIS, with its errors."""
+"""Log-likelihood of data under a run: exact where that is feasible, else from both sides by annealing, with its errors."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ from energydsl.data.sources import Data, Given, as_data
 from energydsl.data.weights import Weights
 from energydsl.derive.records import Verdict
 from energydsl.diagnostics import ArgumentError, DataError, EstimateError, NotApplicable, TooLarge, a_kind, one_of
-from energydsl.inference.ais import Base, LogPartition, Progress, ais_each, ais_seconds
+from energydsl.inference.ais import ais_each, ais_seconds, ladder
+from energydsl.inference.partition import AGREEMENT, LogPartition
+from energydsl.inference.path import Base, Progress
 from energydsl.inference.scores import Scores, exact_scores, independent, least_log_z, scores
-from energydsl.options import ESTIMATORS, Estimator
+from energydsl.inference.sides import Found, exactly, from_sides
+from energydsl.options import ESTIMATORS, Estimator, Exactness
 from energydsl.program import Engine
 from energydsl.program.engine import CoreEngine
 from energydsl.program.exact import check_normalisable, log_sum
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from energydsl.learning.run import Run
 
 Array = NDArray[Any]
-Method = Literal["exact", "ais", "bound"]
+Method = Literal["exact", "ais", "reverse-ais", "bar", "bound"]
 # An enumeration that takes so many seconds is not given up for annealing, however quick that is.
 _PATIENCE = 10.0
 # From so many seconds on it is known how long an enumeration will take.
@@ -42,7 +45,8 @@ _TELLING = 0.2
 class Evaluation:
     """Mean log-likelihood of `n` rows, in nats, by their weights, and its errors.
 
-    method: "exact"; "ais", where log Z is estimated; "bound", where log Z is exact but the latents are not summed out.
+    method: "exact"; "ais", "reverse-ais" or "bar", where log Z is estimated; "bound", where log Z is exact but the latents are
+    not summed out.
     log_z: log Z in nats; with inputs, the mean over the rows. log_z_std: its standard error, from sampling only: a mode that
     no chain has met is not in it.
     log_likelihood_std: standard error of the estimate for just these rows: that of log Z, and of the draws of recognition.
@@ -54,6 +58,13 @@ class Evaluation:
     settled: of a mean-field bound, the share of rows whose moments moved by less than 1e-6 in the last iteration.
     rows: the log-likelihood of each row, (n,). weights: how much each row counts, (n,), None where all count alike;
     rows_effective: the number of rows of equal weight whose mean would be as sure, None without weights.
+    exactness: what is known of log_likelihood: "exact", "bound from below", "bound from above" or "estimate". Bounds by
+    annealing hold in expectation.
+    log_likelihood_low, log_likelihood_high: between which log_likelihood lies by what the sides of log Z say, each moved
+    outwards by two of its standard errors; equal to it where log Z is exact; None for a side that was not asked for.
+    gap: by how many nats the bound of log Z from above is higher than that from below; agree: whether that is less than one nat and
+    nothing shows that the samples from which walks back begin are not those of the model. Both None for one side alone.
+    doubts: what shows it, a sentence each.
     """
 
     method: Method
@@ -71,6 +82,12 @@ class Evaluation:
     rows: Array | None = field(default=None, repr=False, compare=False)
     rows_effective: float | None = None
     weights: Array | None = field(default=None, repr=False, compare=False)
+    exactness: Exactness = "exact"
+    log_likelihood_low: float | None = None
+    log_likelihood_high: float | None = None
+    gap: float | None = None
+    agree: bool | None = None
+    doubts: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """All figures but those of the single rows, as `--json` prints them."""
@@ -79,7 +96,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Annealing:
-    """Settings of AIS: numbers of temperatures and chains, the seed, and how chains are moved."""
+    """Settings of annealing: numbers of temperatures and chains, the seed, and how chains are moved."""
 
     betas: int = defaults.TEMPERATURES
     chains: int = defaults.ANNEALED_CHAINS
@@ -105,8 +122,9 @@ def evaluate(
 ) -> Evaluation:
     """The mean log-likelihood of data under a run, in nats per row, with its errors.
 
-    data: as for `train`; of sources with parts, the test part. method: "exact", "ais", or "auto": exact, unless that takes
-    more than ten seconds and longer than annealing. betas, chains: numbers of temperatures and chains of AIS. binarise: how
+    data: as for `train`; of sources with parts, the test part. method: "exact"; "ais", a bound of log Z from below;
+    "reverse-ais", one from above; "bar", Bennett's ratio between both; or "auto": exact, unless that takes more than ten seconds
+    and longer than annealing, and else both sides, with Bennett's ratio where sweeps run backwards too. betas, chains: numbers of temperatures and chains of AIS. binarise: how
     grey values of binary layers become binary, if not as in training; they are drawn once, by `seed`. progress: called with
     the fraction done. sampler: how chains of AIS are moved. weights: how much each row counts, as for `train`. Raises `TooLarge` where an exact sum was asked for that is not feasible, `NotApplicable` where AIS does
     not fit the model, `NotNormalisable` where the joint density has no finite Z, `EstimateError` where a figure is not finite
@@ -170,33 +188,73 @@ def _evaluated(
     program = run.program.engine
     core, params, base = core_of(program, run.params, run.base, x, annealing.seed)
     inputs, number = distinct_inputs(core, x)
-    partitions = find_log_z(core, params, base, inputs, method, annealing, progress)
+    own = {n: a for n, a in run.chains.items() if n in core.model.layers}
+    known = find_sides(core, params, base, inputs, method, annealing, own, progress)
     # Where latents are not recognised nothing takes the place of their exact sum.
     seconds = _seconds(core, params, base, inputs, annealing) if _verdict(program).ok else lambda: math.inf
     found = find_scores(program, run.params, x, method, annealing.seed, seconds, progress)
-    log_z = np.empty(len(number))
-    for k, partition in enumerate(partitions):
-        rows = number == k
-        log_z[rows] = check_above_rows(program, {n: a[rows] for n, a in x.items()}, found.rows(rows), partition)
-    log_p, count = found.values - log_z, len(number)
+    of_inputs = [number == k for k in range(len(known.sides))]
+    known = known.at_least(
+        [
+            check_above_rows(program, {n: a[rows] for n, a in x.items()}, found.rows(rows), sides.best)
+            for rows, sides in zip(of_inputs, known.sides, strict=True)
+        ]
+    )
+    log_z = np.array([s.best.log_z for s in known.sides])[number]
+    log_p = found.values - log_z
     check_finite(log_p)
-    relative = None if weights is None else weighted.relative(weights)
-    shares = np.bincount(number, relative, minlength=len(partitions)) / count
-    log_z_std = float(np.linalg.norm(shares * [p.log_z_std for p in partitions]))
-    effective = [p.effective for p in partitions if p.effective is not None]
+    shares = np.bincount(number, None if weights is None else weighted.relative(weights), len(known.sides)) / len(
+        number
+    )
+    best = known.mean("best", shares)
+    assert best is not None
+    effective = [s.best.effective for s in known.sides if s.best.effective is not None]
     return _over_rows(
-        "ais" if effective else "bound" if found.bound else "exact",
+        known.method if effective else "bound" if found.bound else "exact",
         log_z,
         log_p,
         weights,
-        log_z_std=log_z_std,
-        log_likelihood_std=math.hypot(log_z_std, found.error_of_mean(weights)),
+        log_z_std=best.error,
+        log_likelihood_std=math.hypot(best.error, found.error_of_mean(weights)),
         bound=found.bound,
         effective=min(effective, default=None),
         chains=annealing.chains if effective else None,
         settled=found.settled,
         bound_std=found.error_of_mean(weights),
+        exactness=exactness_of(known.sides[0].best.exactness, found.bound),
+        **_between(known, shares, float(weighted.mean(log_p, weights)), best.value, found.bound),
     )
+
+
+def _between(known: Found, shares: Array, log_p: float, log_z: float, bound: bool) -> dict[str, Any]:
+    """What both sides of log Z say of a mean log-likelihood that was found with log_z, and whether they agree."""
+    if known.method == "exact":
+        return {"log_likelihood_low": log_p, "log_likelihood_high": None if bound else log_p}
+    below, above = known.mean("below", shares), known.mean("above", shares)
+    low = None if above is None else log_p + log_z - above.value - 2.0 * above.error
+    high = None if below is None else log_p + log_z - below.value + 2.0 * below.error
+    if below is None or above is None or low is None or high is None:
+        return {"log_likelihood_low": low, "log_likelihood_high": high, "doubts": known.doubts}
+    gap = above.value - below.value
+    return {
+        "log_likelihood_low": min(low, high),
+        "log_likelihood_high": max(low, high),
+        "gap": gap,
+        "agree": abs(gap) < AGREEMENT and not known.doubts,
+        "doubts": known.doubts,
+    }
+
+
+def exactness_of(log_z: Exactness, bound: bool) -> Exactness:
+    """What is known of a log-likelihood, log p~ - log Z, by what is known of log Z; bound: whether log p~ is one from below."""
+    turned: Mapping[Exactness, Exactness] = {
+        "bound from below": "bound from above",
+        "bound from above": "bound from below",
+    }
+    found = turned.get(log_z, log_z)
+    if not bound:
+        return found
+    return "estimate" if found == "bound from above" else "bound from below"
 
 
 def core_of(
@@ -235,6 +293,47 @@ def find_log_z(
     """
     annealing = annealing or Annealing()
     check_normalisable(program, params)
+    found = _summed_log_z(program, params, base, inputs, method, annealing, progress)
+    if found is not None:
+        return found
+    _check_rows(inputs, annealing)
+    given = annealing.betas, annealing.chains, annealing.seed, progress, inputs
+    return ais_each(program, params, base, *given, sampler=annealing.sampler)
+
+
+def find_sides(
+    program: CoreEngine,
+    params: Mapping[str, Any],
+    base: Base,
+    inputs: Arrays,
+    method: Estimator,
+    annealing: Annealing,
+    own: Arrays,
+    progress: Progress | None = None,
+) -> Found:
+    """log Z from the sides that `method` asks for, as `find_log_z`. own: the model's own chains, by layer, if it has such."""
+    check_normalisable(program, params)
+    if not program.model.random_layers():
+        return exactly([LogPartition(0.0, 0.0, None, None)])
+    found = _summed_log_z(program, params, base, inputs, method, annealing, progress)
+    if found is not None:
+        return exactly(found)
+    _check_rows(inputs, annealing)
+    betas, chains, seed = annealing.betas, annealing.chains, annealing.seed
+    steps = ladder(program, params, base, betas, chains, seed, inputs, annealing.sampler)
+    return from_sides(steps, method, chains, own, seed, progress)
+
+
+def _summed_log_z(
+    program: CoreEngine,
+    params: Mapping[str, Any],
+    base: Base,
+    inputs: Arrays,
+    method: Estimator,
+    annealing: Annealing,
+    progress: Progress | None,
+) -> list[LogPartition] | None:
+    """The exact sum, where the method asks for it and it is feasible and worth its time."""
     units = tuple(program.model.random_layers())
     found = _exactly(
         lambda watch: log_sum(program, params, inputs, units, watch),
@@ -242,16 +341,17 @@ def find_log_z(
         progress,
         _seconds(program, params, base, inputs, annealing),
     )
-    if found is not None:
-        return [LogPartition(float(value), 0.0, None, None) for value in found]
+    return None if found is None else [LogPartition(float(value), 0.0, None, None) for value in found]
+
+
+def _check_rows(inputs: Arrays, annealing: Annealing) -> None:
+    """Raises `TooLarge` for too many rows of inputs, each of which is annealed by itself."""
     rows = len(next(iter(inputs.values()))) if inputs else 1
     if rows > limits.INPUT_ROWS:
         raise TooLarge(
             f"log Z depends on the inputs, and the data hold {rows:,} different rows of them, each of which takes an "
             f"annealing over {annealing.betas:,} temperatures; at most {limits.INPUT_ROWS:,} are made. Use fewer rows"
         )
-    given = annealing.betas, annealing.chains, annealing.seed, progress, inputs
-    return ais_each(program, params, base, *given, sampler=annealing.sampler)
 
 
 def find_scores(
@@ -283,7 +383,7 @@ def _exactly(
     total: Callable[[Progress], Sum], method: Estimator, progress: Progress | None, seconds: Callable[[], float]
 ) -> Sum | None:
     """An exact sum; None where it is not wanted, not feasible, or not worth its time. seconds: how long annealing takes."""
-    if method == "ais":
+    if method not in ("auto", "exact"):
         return None
     try:
         return total(_Watch(progress, seconds if method == "auto" else lambda: math.inf))
@@ -328,12 +428,12 @@ def _verdict(program: Engine) -> Verdict:
 
 
 def check_above_rows(program: Engine, x: Arrays, found: Scores, partition: LogPartition) -> float:
-    """log Z, at least what the distinct rows of data add up to.
+    """What the distinct rows of data add up to, which log Z is at least; -inf where log Z is known.
 
     Raises `EstimateError` where an estimate is less by more than its sampling error: then annealing has missed a mode.
     """
     if partition.effective is None:
-        return partition.log_z
+        return -math.inf
     least = least_log_z(program, x, found)
     if partition.log_z + 4.0 * partition.log_z_std < least - 1e-5 * max(1.0, abs(least)):
         raise EstimateError(
@@ -341,7 +441,7 @@ def check_above_rows(program: Engine, x: Arrays, found: Scores, partition: LogPa
             f"show that log Z is {least:.3f} at least. The chains have missed a mode of the model, which the error, being "
             "that of sampling only, does not show. For an estimate, use an exact sum, or more temperatures and chains"
         )
-    return max(partition.log_z, least)
+    return least
 
 
 def check_finite(rows: Array) -> None:

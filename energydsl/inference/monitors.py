@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Likelihood:
-    """The log-likelihood of rows under the run as it is: exactly where that is feasible, else by annealing.
+    """The log-likelihood of rows under the run as it is: exactly where that is feasible, else from both sides by annealing.
 
     remark: called once, with the reason, where there is none.
     """
@@ -24,7 +24,10 @@ class Likelihood:
         self.remarked = False
 
     def __call__(self, run: Run, rows: Data) -> dict[str, float]:
-        """`log_likelihood` and its standard error `log_likelihood_std`, in nats a row; nothing where there is none."""
+        """`log_likelihood` and its standard error `log_likelihood_std`, in nats a row; nothing where there is none.
+
+        Where log Z is estimated, both its sides too: `log_likelihood_low` and `log_likelihood_high`.
+        """
         try:
             found = evaluate(run, rows)
         except EnergyError as error:
@@ -32,4 +35,8 @@ class Likelihood:
                 self.remarked = True
                 self.remark(str(error))
             return {}
-        return {"log_likelihood": found.log_likelihood, "log_likelihood_std": found.log_likelihood_std}
+        figures = {"log_likelihood": found.log_likelihood, "log_likelihood_std": found.log_likelihood_std}
+        if found.log_likelihood_low is not None and found.log_likelihood_high is not None and found.gap is not None:
+            figures["log_likelihood_low"] = found.log_likelihood_low
+            figures["log_likelihood_high"] = found.log_likelihood_high
+        return figures

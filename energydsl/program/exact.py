@@ -107,7 +107,7 @@ def log_sum(
         here = {n: a[start : start + together] for n, a in x.items()}
         rows, parts = min(together, count - start), []
         for number, states in enumerate(joint_states(engine, listed)):
-            logs = engine.host(engine.log_weights(p, _crossed(engine, here, states), s, out))
+            logs = engine.host(engine.log_weights(p, crossed(engine, here, states), s, out))
             parts.append(np.logaddexp.reduce(logs.reshape(rows, -1), axis=1))
             if progress is not None:
                 progress((piece * chunks + number + 1) / (len(starts) * chunks))
@@ -169,7 +169,7 @@ def _from_codes(engine: Engine, layer: Layer, codes: Array) -> Array:
     return engine.device(np.asarray(domain.values(layer.domain.arguments))[codes])
 
 
-def _crossed(engine: Engine, here: Arrays, states: Arrays) -> Arrays:
+def crossed(engine: Engine, here: Arrays, states: Arrays) -> Arrays:
     """Every row with every state, the states of a row next to one another."""
     rows, count = (len(next(iter(a.values()))) if a else 1 for a in (here, states))
 

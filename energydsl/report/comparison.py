@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +85,8 @@ class Estimate(Protocol):
     log_likelihood_std: of the estimate for just these rows; rows_std: over rows as draws from a larger population. bound:
     whether it is a lower bound. effective: effective number of `chains` of AIS. rows: the log-likelihood of each row, and
     weights how much it counts.
+    log_likelihood_low, log_likelihood_high: between which it lies by what is known of log Z, None for a side that is not known;
+    agree: whether both sides agree, None where there are not two of them.
     """
 
     @property
@@ -120,6 +122,18 @@ class Estimate(Protocol):
         """log p of each row, in nats."""
 
     @property
+    def log_likelihood_low(self) -> float | None:
+        """The side that can be trusted, in nats."""
+
+    @property
+    def log_likelihood_high(self) -> float | None:
+        """The other side, in nats."""
+
+    @property
+    def agree(self) -> bool | None:
+        """Whether both sides agree."""
+
+    @property
     def weights(self) -> Array | None:
         """How much each row counts; None where all count alike."""
 
@@ -136,14 +150,20 @@ class Trained:
 
 @dataclass(frozen=True)
 class Difference:
-    """By how many nats a row one likelihood is above another, the same rows paired; shown: by more than two errors."""
+    """By how many nats a row one likelihood is above another, the same rows paired.
+
+    shown: by more than two errors, and not by less than what is left open between the sides of log Z; overlap: whether it is that.
+    """
 
     value: float
     std: float
     shown: bool
+    overlap: bool = False
 
     def __str__(self) -> str:
-        return f"{self.value:+.3f} +- {self.std:.2g}" if self.shown else "no difference shown"
+        if self.shown:
+            return f"{self.value:+.3f} +- {self.std:.2g}"
+        return "no difference shown" + (": bars overlap" if self.overlap else "")
 
 
 def difference(mine: Sequence[Estimate], other: Sequence[Estimate]) -> Difference:
@@ -154,8 +174,17 @@ def difference(mine: Sequence[Estimate], other: Sequence[Estimate]) -> Differenc
     rows = float(np.sqrt(np.mean([_paired_variance(a, b) for a, b in pairs])))
     estimates = [math.hypot(a.log_likelihood_std, b.log_likelihood_std) for a, b in pairs]
     value, std = float(np.mean(gaps)), math.hypot(rows, _standard_error(gaps, estimates))
-    below = mine if value < 0 else other
-    return Difference(value, std, abs(value) > 2.0 * std and not any(e.bound for e in below))
+    below, above = (mine, other) if value < 0 else (other, mine)
+    told = abs(value) > 2.0 * std and not any(e.bound for e in below)
+    overlap = told and abs(value) < _open(below, "high") + _open(above, "low")
+    return Difference(value, std, told and not overlap, overlap)
+
+
+def _open(estimates: Sequence[Estimate], side: Literal["low", "high"]) -> float:
+    """How far the sides of log Z leave open that the mean over seeds is higher, or lower, in nats."""
+    ends = [e.log_likelihood_high if side == "high" else e.log_likelihood_low for e in estimates]
+    gaps = [0.0 if end is None else abs(end - e.log_likelihood) for end, e in zip(ends, estimates, strict=True)]
+    return float(np.mean(gaps))
 
 
 def _paired_variance(a: Estimate, b: Estimate) -> float:
@@ -173,6 +202,8 @@ class Outcome:
     had), a lower bound where `bound`. std: standard error of that mean, from the spread over seeds and from the estimates
     of log Z; rows_std: over the rows. error_rate: of the held-out labels, where the model has one layer of labels.
     effective: the smallest effective number of AIS chains, of `chains`, over the seeds.
+    low, high: the sides of log Z, means over seeds, None where one is not known; agree: whether they agree for every seed, None
+    where there are not two. Variants are ranked by the side that can be trusted, `low`, where it is known.
     """
 
     name: str
@@ -193,6 +224,14 @@ class Outcome:
     independent: float | None = None
     behind: Difference | None = None
     gain: Difference | None = None
+    low: float | None = None
+    high: float | None = None
+    agree: bool | None = None
+
+    @property
+    def trusted(self) -> float | None:
+        """What it is ranked by, in nats."""
+        return self.log_likelihood if self.low is None else self.low
 
     def as_dict(self) -> dict[str, Any]:
         """Flat, as a row of a table."""
@@ -230,7 +269,20 @@ def outcome(
         known[0].chains if complete else None,
         float(np.mean([e for e in errors if e is not None])) if any(e is not None for e in errors) else None,
         _rows_std(known) if complete else None,
+        low=_mean_side([e.log_likelihood_low for e in known]) if complete else None,
+        high=_mean_side([e.log_likelihood_high for e in known]) if complete else None,
+        agree=_all_agree([e.agree for e in known]),
     )
+
+
+def _mean_side(ends: Sequence[float | None]) -> float | None:
+    values = [end for end in ends if end is not None]
+    return float(np.mean(values)) if len(values) == len(ends) else None
+
+
+def _all_agree(found: Sequence[bool | None]) -> bool | None:
+    known = [agree for agree in found if agree is not None]
+    return all(known) if known else None
 
 
 def ranked(
@@ -283,9 +335,7 @@ def _standard_error(values: Sequence[float], errors: Sequence[float]) -> float:
 
 
 def _by_likelihood(outcomes: Iterable[Outcome]) -> list[Outcome]:
-    return sorted(
-        outcomes, key=lambda o: (o.log_likelihood is None, -(o.log_likelihood or 0.0), o.reconstruction_error)
-    )
+    return sorted(outcomes, key=lambda o: (o.trusted is None, -(o.trusted or 0.0), o.reconstruction_error))
 
 
 def table(outcomes: Iterable[Outcome], bases: Sequence[Mapping[str, Any]] = ()) -> str:
@@ -296,7 +346,7 @@ def table(outcomes: Iterable[Outcome], bases: Sequence[Mapping[str, Any]] = ()) 
     head = ("variant", "parameters", "updates/s", "seconds", "reconstruction", "held-out nats a row", "over the rows")
     rows = [(*head, *("against the best", "against independent units")[: 2 * gains], *("labels wrong",)[:labelled])]
     for k, o in enumerate(outcomes):
-        doubt = " ?" if o.effective is not None and o.chains and o.effective < 0.2 * o.chains else ""
+        doubt = _doubt(o)
         rows.append(
             (
                 o.name,
@@ -323,6 +373,14 @@ def table(outcomes: Iterable[Outcome], bases: Sequence[Mapping[str, Any]] = ()) 
         for row in rows
     ]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _doubt(outcome: Outcome) -> str:
+    """The bar between both sides; a question mark where they disagree, or where few chains carry the one there is."""
+    if outcome.agree is not None and outcome.low is not None and outcome.high is not None:
+        return f" [{outcome.low:.2f}, {outcome.high:.2f}]" + ("" if outcome.agree else " ?")
+    few = outcome.effective is not None and outcome.chains and outcome.effective < 0.2 * outcome.chains
+    return " ?" if few else ""
 
 
 def _nats(value: float | None, std: float | None, method: str, bound: bool) -> str:

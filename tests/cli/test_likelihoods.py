@@ -58,6 +58,28 @@ def test_a_file_with_nothing_to_learn_predicts(chain: tuple[Path, Path]) -> None
     assert "+- is the standard error over the rows" in run("predict", file, "--data", data, "--layer", "y").stdout
 
 
+def test_both_sides_and_every_row(chain: tuple[Path, Path], tmp_path: Path) -> None:
+    """The keys of --json, the line, and one row a line whose mean is the figure."""
+    file, data = chain
+    asked = ("eval", file, "--data", data, "--method", "bar", "--betas", 50, "--rows", tmp_path / "rows.csv")
+    found = json.loads(run(*asked, "--json").stdout)
+    exact = json.loads(run("eval", file, "--data", data, "--json").stdout)
+    assert found["agree"] is True
+    assert found["exactness"] == "estimate"
+    assert found["log_likelihood_low"] < exact["log_likelihood"] < found["log_likelihood_high"]
+    assert exact["exactness"] == "exact"
+    assert exact["log_likelihood_low"] == exact["log_likelihood_high"] == exact["log_likelihood"]
+    head, *lines = (tmp_path / "rows.csv").read_text().splitlines()
+    assert head == "row,log_likelihood"
+    numbers, values = zip(*(line.split(",") for line in lines), strict=True)
+    assert numbers == tuple(map(str, range(1, 51)))
+    assert np.mean([float(v) for v in values]) == pytest.approx(found["log_likelihood"])
+    assert "both sides agree" in run(*asked).stdout
+    told = run("eval", file, "--data", data, "--rows", tmp_path / "none" / "rows.csv")
+    assert told.exit_code == 1
+    assert "there is no folder" in told.stderr
+
+
 def test_what_is_to_be_learned_is_trained_first(tmp_path: Path) -> None:
     (tmp_path / "m.energy").write_text("visible v[4] : binary\nhidden h[3] : binary\nlayers v -- h")
     np.save(tmp_path / "d.npy", np.zeros((10, 4)))

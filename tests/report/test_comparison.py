@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,27 @@ def test_differences_are_those_of_the_same_rows() -> None:
     seeds = difference([judged(rows), judged(rows - 2)], [judged(rows - 1)] * 2)
     assert seeds.value == pytest.approx(0.0)
     assert seeds.std == pytest.approx(1.0)
+
+
+def test_bars_that_overlap_show_no_difference_and_the_lower_side_ranks() -> None:
+    """A difference of 1 with paired rows: hidden where log Z is open by 0.6 each, towards one another."""
+    rows = np.random.default_rng(0).normal(-20, 5, 400)
+
+    def judged(rows: np.ndarray, low: float, high: float, agree: bool = True) -> Evaluation:
+        mean = float(rows.mean())
+        found = Evaluation("bar", 0.0, 0.01, mean, 0.01, len(rows), rows_std=0.25, rows=rows)
+        return replace(found, log_likelihood_low=mean - low, log_likelihood_high=mean + high, agree=agree)
+
+    assert difference([judged(rows, 0.3, 0.6)], [judged(rows - 1, 0.6, 0.3)]).shown
+    hidden = difference([judged(rows, 0.6, 0.3)], [judged(rows - 1, 0.3, 0.6)])
+    assert str(hidden) == "no difference shown: bars overlap"
+    made = [Trained(18, 10, 1.0, 0.1)]
+    high, low = (
+        outcome(n, made, [e]) for n, e in (("a", judged(rows, 3, 0.1, False)), ("b", judged(rows - 1, 0.1, 0.1)))
+    )
+    lines = table([high, low]).splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["b", "a"]
+    assert lines[2].rstrip().endswith("?  +- 0.25")
 
 
 def test_the_table_puts_the_best_first_and_marks_what_is_doubtful() -> None:

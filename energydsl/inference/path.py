@@ -1,0 +1,206 @@
+"""The path of distributions from independent units to the model, and walks along it in either direction.
+
+    E_t = (1 - t) E_base + t beta E
+goes from independent units with the data's base rates (t = 0, Z known) to the model (t = 1). The kernels run it as it is: beta
+scales the fields, the base enters as external fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from energydsl import defaults
+from energydsl.backends.interface import Arrays, Settings
+from energydsl.derive.free_energy import summable_sets
+from energydsl.derive.records import BlockPart
+from energydsl.diagnostics import NotApplicable
+from energydsl.program.engine import CoreEngine, Engine
+from energydsl.program.initialise import base_rate
+from energydsl.program.marginals import external_energy, location_scale, neutral, rest_energy, summed_log_partition
+from energydsl.program.samplers import Blocks, Choice, Transition, transition
+from energydsl.program.states import random_state
+from energydsl.random import Rng, stream
+
+Array = NDArray[Any]
+Base = Mapping[str, tuple[Array, ...]]
+Progress = Callable[[float], None]
+
+# Temperatures at which what adapts is tuned, and by how many sweeps.
+_KNOTS, _TUNING = 10, 60
+
+
+class Path:
+    """The family of distributions between base and model."""
+
+    def __init__(
+        self,
+        program: CoreEngine,
+        params: Arrays,
+        base: Base,
+        beta: float = 1.0,
+        weights: Mapping[str, float] | None = None,
+        consts: Mapping[str, float] | None = None,
+        sampler: Choice = defaults.SAMPLER,
+    ):
+        self.program, self.params = program, params
+        self.beta, self.weights, self.consts = beta, weights, consts
+        model = program.model
+        self.base = {
+            n: tuple(program.device(b) for b in base.get(n) or self._neutral(n)) for n in model.random_layers()
+        }
+        sets = summable_sets(model, program.derived.energy, list(model.random_layers()))
+        self.out = max(sets, key=lambda s: sum(model.layers[n].size for n in s))
+        self.based = [n for n in self.base if n not in self.out]
+        layers = program.kernels.layers
+        self.tempered_layers = {n: tempered for n in self.out if (tempered := layers[n].tempered) is not None}
+        self.moves = [transition(program, sampler)]
+        if self.moves[0].carries:
+            raise NotApplicable(
+                "annealing moves to another temperature at every step, where replicas would lag: take another sampler"
+            )
+        # The layers summed out are drawn first, from fields that are at hand; what is left of a sweep of blocks.
+        drawn = [BlockPart(n) for n in self.out]
+        blocks = isinstance(self.moves[0], Blocks)
+        self.rest = tuple(part for part in program.parts() if part not in drawn) if blocks else None
+        if self.moves[0].adaptive:
+            self.moves += [transition(program, sampler) for _ in range(_KNOTS)]
+        self.plain = program.settings(1.0, weights, consts)
+        self.tempered = program.settings(beta, weights, consts)
+
+    def _neutral(self, name: str) -> tuple[Array, ...]:
+        return base_rate(self.program, name, None)
+
+    def settings(self, t: float) -> Settings:
+        """The run-time scalars and external fields of the kernels at this point of the path."""
+        external = {n: tuple((1.0 - t) * b for b in fields) for n, fields in self.base.items()}
+        if t == 1.0:
+            external = {}
+        found: Settings = self.program.settings(t * self.beta, self.weights, self.consts, external=external)
+        return found
+
+    def tune(self, inputs: Arrays, chains: int, rng: Rng) -> None:
+        """Let what adapts do so on chains of their own, at some temperatures of the path; from then on it stays as it is."""
+        if not self.moves[0].adaptive:
+            return
+        x = self.start(chains, {n: np.repeat(a[:1], chains, axis=0) for n, a in inputs.items()}, rng)
+        with self.program.single_threaded_blas(), np.errstate(all="ignore"):
+            for knot, move in enumerate(self.moves):
+                move.sweep(self.params, x, self.settings(knot / _KNOTS), rng, _TUNING)
+                move.settle()
+
+    def move(self, t: float) -> Transition:
+        """What moves the chains at this point of the path."""
+        return self.moves[round(t * _KNOTS) if len(self.moves) > 1 else 0]
+
+    def start(self, chains: int, held: Arrays, rng: Rng) -> Arrays:
+        """Exact samples of the base, inputs as they are held."""
+        program = self.program
+        x = random_state(program, chains, Rng(stream(0, "initial state")), held)
+        for name, fields in self.base.items():
+            tempered = program.kernels.layers[name].tempered
+            if name not in program.derived.conditionals and tempered is not None:
+                nothing = tuple(program.xp.zeros_like(x[name]) for _ in fields)
+                tempered.draw(nothing, (0.0, fields), rng, x[name], program.workspace)
+        program.sweep(self.params, x, self.settings(0.0), rng, program.parts())
+        return x
+
+    @property
+    def reversible(self) -> bool:
+        """Whether a walk back is the same process in reverse: blocks in the opposite order, none of them a scan."""
+        return self.rest is not None and all(part.kind != "scan" for part in self.rest)
+
+    def walk(self, x: Arrays, times: Sequence[float], rng: Rng, progress: Progress | None = None) -> Array:
+        """log p*(x) at each time less that at the time before, summed along the way, (chains,), float64, on the host.
+
+        x: states at the first time; they are moved at every time but the first and the last. times: rising towards the model,
+        or falling towards the base. What is not finite is left to those who sum it up.
+        """
+        program, total = self.program, np.zeros(0)
+        with program.single_threaded_blas(), np.errstate(all="ignore"):
+            for number, gain in enumerate(self._gains(x, times, rng)):
+                total = gain if number == 0 else total + gain
+                if progress is not None and number % 50 == 49:
+                    progress(number / len(times))
+        return program.host(total)
+
+    def gains(self, x: Arrays, times: Sequence[float], rng: Rng) -> Array:
+        """As `walk`, every step by itself, (steps, chains)."""
+        with self.program.single_threaded_blas(), np.errstate(all="ignore"):
+            return self.program.host(self.program.xp.stack(list(self._gains(x, times, rng))))
+
+    def _gains(self, x: Arrays, times: Sequence[float], rng: Rng) -> Iterator[Array]:
+        for k in range(1, len(times)):
+            yield self.step(x, times[k - 1], times[k], rng, k == len(times) - 1)
+
+    def step(self, x: Arrays, before: float, after: float, rng: Rng, last: bool) -> Array:
+        """log p*_after(x) - log p*_before(x), then a sweep at `after`, but for the last.
+
+        As many layers are summed out as can be; their fields are found once, for both temperatures and for their draw.
+        """
+        program = self.program
+        rest = rest_energy(program, self.params, x, self.tempered, self.out, base_measure=False)
+        start: Any = program.xp.zeros(len(rest))
+        for n in self.based:
+            start = start + external_energy(
+                program, n, x[n], self.base[n], location_scale(program, n, self.params, x, self.plain)
+            )
+        gain: Array = (before - after) * (start + rest.astype(np.float64))
+        fields, targets = {}, {}
+        for name in self.out:
+            etas, same = self.tempered_layers[name].split_fields(self.params, x, self.plain, program.workspace)
+            base = self.base[name]
+            start_at, target = (
+                (t * self.beta, [t * self.beta * e + (1.0 - t) * b for e, b in zip(same, base, strict=True)])
+                for t in (before, after)
+            )
+            gain = gain + self.tempered_layers[name].log_partition_difference(etas, start_at, target)
+            fields[name], targets[name] = etas, target
+        if last:
+            return gain
+        # Weights know nothing of the layers summed out: what these were at the last temperature must not be read again.
+        if self.out:
+            rng.next()
+        for name in self.out:
+            self.tempered_layers[name].draw(fields[name], targets[name], rng, x[name], program.workspace)
+        settings = self.settings(after)
+        if self.rest is None:
+            self.move(after).sweep(self.params, x, settings, rng)
+            return gain
+        rest_parts = self.rest if after > before else tuple(reversed(self.rest))
+        if program.sparse is not None:
+            program.sweep(self.params, x, settings, rng, rest_parts)
+            return gain
+        rng.next()
+        for part in rest_parts:
+            program.kernels.update(part, self.params, x, settings, rng, program.workspace)
+        return gain
+
+    def log_z_base(self) -> float:
+        """That of the layers whose units have no location and scale."""
+        still = [n for n in self.base if not neutral(self.program, n)]
+        return sum(log_z_units(self.program, n, self.base[n]) for n in still)
+
+    def log_z_moved(self, x: Arrays, chains: int) -> Array:
+        """log Z of the base of the other layers, (chains,), on the host: location and scale may hang on inputs."""
+        program = self.program
+        total: Array = program.xp.zeros(chains)
+        for name, fields in self.base.items():
+            if neutral(program, name):
+                shape = (chains, *program.model.layers[name].shape)
+                given = (*fields, *location_scale(program, name, self.params, x, self.plain))
+                total = total + summed_log_partition(program, name, [program.xp.broadcast_to(f, shape) for f in given])
+        return program.host(total)
+
+
+def log_z_units(program: Engine, layer: str, fields: Sequence[Array]) -> float:
+    """log Z, in nats, of a layer of independent units with these natural parameters, one array for each statistic.
+
+    Location and scale, where units have such, are 0 and 1.
+    """
+    wide = [program.xp.asarray(f, np.float64)[None] for f in fields]
+    wide += [program.xp.broadcast_to(m, (1, *program.model.layers[layer].shape)) for m in neutral(program, layer)]
+    return float(program.host(summed_log_partition(program, layer, wide))[0])
