@@ -36,7 +36,8 @@ PYTHON: dict[str, tuple[Callable[..., Any], ...]] = {
 # What an option says of another thing than the argument of its name: the records and files that Python takes as they are.
 OTHER = {("train", "greedy"), ("compare", "greedy"), ("train", "out"), ("compare", "out"), ("sample", "out")}
 # Chosen by the model, or by the method or optimiser, where nothing is said: None on the command line.
-CHOSEN = {"method", "optimizer", "k", "chains", "lr", "generative", "predict"}
+CHOSEN = {"method", "optimizer", "k", "chains", "lr", "generative", "predict", "sampler"}
+CHOSEN |= {"units", "size", "sd", "directions", "ratio", "decay", "fast_rate"}
 RBM = "visible v[4] : binary\nhidden h[2] : binary\nlayers v -- h"
 
 

@@ -43,7 +43,7 @@ def _average(ctx: click.Context, param: click.Parameter, value: str | None) -> s
 
 
 # Settings that some methods have.
-_OWN = ("units", "size", "sd", "directions", "ratio")
+_OWN = ("units", "size", "sd", "directions", "ratio", "decay", "fast_rate")
 _SGD, _ADAM = (defaults.RATES[name] for name in ("sgd", "adam"))
 _TRAINING = (
     click.option(
@@ -69,9 +69,7 @@ _TRAINING = (
     click.option(
         "--sampler",
         type=click.Choice(SAMPLERS),
-        default=defaults.SAMPLER,
-        show_default=True,
-        help="How chains are moved; explain says which fit.",
+        help=f"How chains are moved; explain says which fit.  [default: {defaults.SAMPLER}]",
     ),
     click.option(
         "--positive",
@@ -91,6 +89,8 @@ _TRAINING = (
     click.option("--size", type=click.IntRange(min=2), help="Units of a block of composite-likelihood."),
     click.option("--sd", type=float, help="Noise of denoising-score-matching, in units of the data."),
     click.option("--directions", type=click.IntRange(min=1), help="Random directions of score-matching."),
+    click.option("--decay", type=float, help="What is left of the fast weights of fast-pcd after an update."),
+    click.option("--fast-rate", type=float, help="Steps of the fast weights, as a multiple of the learning rate."),
     click.option(
         "--ratio", type=click.IntRange(min=1), help="Rows of noise for each row of data, of noise-contrastive."
     ),
@@ -236,7 +236,7 @@ def method_of(model: Resolved, options: dict[str, Any]) -> Method:
     for name in _OWN:
         if options[name] is not None and name not in known:
             owners = [n for n, kind in METHODS.items() if name in {f.name for f in fields(kind)}]
-            raise ArgumentError(f"--{name} belongs to --method {' or '.join(owners)}")
+            raise ArgumentError(f"--{name.replace('_', '-')} belongs to --method {' or '.join(owners)}")
     return found
 
 
