@@ -32,8 +32,8 @@ def truth(rng: np.random.Generator) -> tuple[Array, Array, Array]:
 
 def zero_sum(block: Array) -> Array:
     """A coupling in the gauge in which rows and columns add up to zero."""
-    found: Array = block - block.mean(-1, keepdims=True) - block.mean(-2, keepdims=True)
-    return found + block.mean((-1, -2), keepdims=True)
+    rows, columns, both = (block.mean(axes, keepdims=True) for axes in (-1, -2, (-1, -2)))
+    return np.asarray(block - rows - columns + both)
 
 
 def main() -> None:
