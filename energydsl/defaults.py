@@ -43,6 +43,8 @@ OPTIMIZERS = ("sgd", "adam")
 SCALE_RATE = 0.5
 
 TEMPERATURES = 10_000
+# Those that are tried first after a training, and how near to one another the sides then must be, in nats.
+FEW_TEMPERATURES, NARROW = 1_000, 0.5
 ANNEALED_CHAINS = 100
 
 SAMPLER: SamplerName = "auto"

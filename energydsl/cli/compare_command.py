@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from energydsl import defaults
 from energydsl.api import Model
 from energydsl.cli.common import Number, compiled, json_option, print_json, progress, read_source
 from energydsl.cli.likelihoods import keep
@@ -164,7 +163,7 @@ def _one(
 ) -> tuple[Run, Evaluation | None, Evaluation | None, float | None]:
     """One run, begun or resumed; its evaluation on rows it has not seen, and that of independent units; the error rate of labels."""
     from energydsl.data import load_data
-    from energydsl.inference.evaluate import baseline, evaluate
+    from energydsl.inference.evaluate import baseline, evaluate_in_steps
     from energydsl.inference.predict import predict
     from energydsl.learning.interrupt import heeded
     from energydsl.learning.rows import held_out
@@ -215,11 +214,11 @@ def _one(
     try:
         least = baseline(run, rows)
         with progress("evaluating", as_json) as bar:
-            found = evaluate(run, rows, progress=bar)
+            found, betas = evaluate_in_steps(run, rows, progress=bar)
     except EnergyError as error:
         click.echo(f"{variant.name}: no log-likelihood: {error}", err=True)
     else:
-        keep(run, {"on": what, **found.as_dict(), "parameters": run.evaluated}, rows, betas=defaults.TEMPERATURES)
+        keep(run, {"on": what, **found.as_dict(), "parameters": run.evaluated}, rows, betas=betas)
     return run, found, least, wrong
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from energydsl import defaults
 from energydsl.api import Model
 from energydsl.cli.common import compiled, json_option, overrides_options, print_json, progress, read_model, status_of
 from energydsl.cli.likelihoods import describe, keep
@@ -166,13 +165,13 @@ def _evaluate(
     run: Run, data: Data, model: Model, sources: tuple[str, ...], options: dict[str, Any], as_json: bool
 ) -> dict[str, Any] | None:
     """Log-likelihood of the test split where the source has one, else of the held-out rows, else of the data."""
-    from energydsl.inference.evaluate import evaluate
+    from energydsl.inference.evaluate import evaluate_in_steps
     from energydsl.learning.rows import held_out
 
     what, rows = held_out(data, run.config, model.resolved, sources, options["key"])
     try:
         with progress("evaluating", as_json) as bar:
-            found = evaluate(run, rows, progress=bar)
+            found, betas = evaluate_in_steps(run, rows, progress=bar)
     except EnergyError as error:
         click.echo(f"no log-likelihood: {error}", err=True)
         return None
@@ -180,7 +179,7 @@ def _evaluate(
         click.echo(f"not evaluated; the run is whole in {run.path}: energydsl eval does it", err=True)
         sys.exit(status_of(error))
     result = {"on": what, **found.as_dict(), "parameters": run.evaluated}
-    keep(run, result, rows, betas=defaults.TEMPERATURES)
+    keep(run, result, rows, betas=betas)
     if not as_json:
         click.echo(describe(result, what))
     return result

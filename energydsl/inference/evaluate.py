@@ -94,6 +94,18 @@ class Evaluation:
         return {n: v for n, v in vars(self).items() if n not in ("rows", "weights")}
 
 
+def evaluate_in_steps(run: Run, rows: Data, progress: Progress | None = None) -> tuple[Evaluation, int]:
+    """As `evaluate`, by few temperatures where these hold the likelihood narrowly enough; and how many it took. Raises as that does."""
+    betas = defaults.FEW_TEMPERATURES
+    found = evaluate(run, rows, betas=betas, progress=progress)
+    low, high = found.log_likelihood_low, found.log_likelihood_high
+    wide = low is None or high is None or high - low > defaults.NARROW
+    if found.effective is not None and (wide or not found.agree):
+        betas = defaults.TEMPERATURES
+        found = evaluate(run, rows, betas=betas, progress=progress)
+    return found, betas
+
+
 @dataclass(frozen=True)
 class Annealing:
     """Settings of annealing: numbers of temperatures and chains, the seed, and how chains are moved."""

@@ -12,9 +12,11 @@ import pytest
 import energydsl as ed
 from energydsl import limits
 from energydsl.cli.likelihoods import describe
+from energydsl.data.sources import as_data
 from energydsl.inference import reverse_ais, sides, temperatures
 from energydsl.inference.ais import ais, forwards, ladder
 from energydsl.inference.bar import bennett
+from energydsl.inference.evaluate import evaluate_in_steps
 from energydsl.inference.partition import from_above, log_mean_weight
 from energydsl.inference.path import Path
 from energydsl.inference.sides import from_sides
@@ -273,3 +275,16 @@ def test_chains_that_have_not_settled_are_said_to(monkeypatch: pytest.MonkeyPatc
 def test_an_upper_bound_is_minus_the_log_of_the_mean_weight() -> None:
     weights = np.array([0.5, 1.5, 1.0])
     assert from_above(np.log(weights)).log_z == pytest.approx(-np.log(weights.mean()))
+
+
+def test_after_a_training_few_temperatures_are_tried_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = ed.loads("visible v[30] : binary\nhidden h[30] : binary\nlayers v -- h").compile("numpy")
+    rows = (np.random.default_rng(0).random((20, 30)) < 0.3).astype(float)
+    run = ed.train(program, rows, epochs=1)
+    data = as_data(program.model, rows, None, "train")
+    monkeypatch.setattr("energydsl.defaults.TEMPERATURES", 1500)
+    found, betas = evaluate_in_steps(run, data)
+    assert betas == 1000
+    assert found.agree
+    monkeypatch.setattr("energydsl.defaults.NARROW", 0.0)
+    assert evaluate_in_steps(run, data)[1] == 1500
