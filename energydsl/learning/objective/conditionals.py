@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from energydsl import defaults
 from energydsl.backends.interface import Array, Arrays
@@ -62,6 +61,3 @@ class Conditionals(ByRows[Conditional]):
             changes.step(state, params, SCORES[self.score])
         else:
             fields.step(state, params, SCORES[self.score])
-
-    def take(self, state: Any, chains: Arrays) -> None:
-        """There are no chains."""

@@ -87,9 +87,6 @@ class ExactLikelihood(ByRows[ExactState]):
         whole.row[...] = -(q * share).reshape(-1)
         state.value[...] = (state.share * (log_z - log_data)).sum()
 
-    def take(self, state: ExactState, chains: Arrays) -> None:
-        """There are no chains."""
-
 
 def _listed(engine: Engine, over: tuple[str, ...], rows: int) -> tuple[FreeRows, int]:
     """Rows for all states of the layers of `over` that no closed form sums out, so many times over; and their number."""

@@ -120,9 +120,6 @@ class NoiseContrast(ByRows[NoiseState]):
                 total = total - engine.kernels.lgamma(flat + 1.0).sum(axis=1)
         return total  # type: ignore[no-any-return]
 
-    def take(self, state: NoiseState, chains: Arrays) -> None:
-        """There are no chains."""
-
     def arrays(self, state: NoiseState) -> Arrays:
         """The constant, and what the noise is."""
         host = state.parts[0].engine.host

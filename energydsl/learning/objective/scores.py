@@ -101,9 +101,6 @@ class Scores(ByRows[ScoreState]):
         bend = (2.0 * free - sides.sum(axis=0) / directions) / step**2 if directions else 0.0
         state.value[...] = (share * (0.5 * squares + bend)).sum()
 
-    def take(self, state: ScoreState, chains: Arrays) -> None:
-        """There are no chains."""
-
 
 def _put(state: ScoreState, number: int, direction: Arrays, step: Array) -> None:
     """The rows of one direction: those of the first part, plus and minus a step (batch,) along it."""
