@@ -106,7 +106,7 @@ def on_states(state: ChangeState) -> None:
         if domain.grey and domain.points and not domain.one_hot:
             low, high = domain.points
             x = state.data[name]
-            u = state.random(engine.xp.empty(x.shape, engine.dtype))
+            u = engine.kernels.fill(state.random, engine.xp.empty(x.shape, engine.dtype))
             x[...] = engine.xp.where(u * (high - low) < x - low, high, low)
 
 
@@ -114,9 +114,9 @@ def _change(state: ChangeState, change: Changed) -> None:
     """Put blocks of a layer in their other states, in the rows that are theirs."""
     engine, layer, batch = state.parts[0].engine, change.layer, len(state.share)
     xp = engine.xp
-    order = xp.argsort(state.random(xp.empty((1, layer.size), engine.dtype))[0])
+    order = np.argsort(state.random(np.empty((1, layer.size)))[0])
     width = change.shifts.shape[1]
-    units = order[: change.blocks * width].reshape(change.blocks, width)
+    units = xp.asarray(order[: change.blocks * width].reshape(change.blocks, width))
     count = change.blocks * len(change.shifts)
     x = state.parts[0].x[layer.name][change.rows : change.rows + count * batch]
     flat = x.reshape(change.blocks, len(change.shifts), batch, layer.size, -1)
@@ -131,7 +131,8 @@ def _shifted(engine: Engine, layer: Layer, values: Array, shift: int) -> Array:
     """Values (..., entries of a unit) moved on by so many states, round and round."""
     domain, xp = DOMAINS[layer.domain.name], engine.xp
     if domain.one_hot:
-        return xp.roll(values, shift, axis=-1)  # type: ignore[no-any-return]
+        states = values.shape[-1]
+        return values[..., (xp.arange(states) - shift) % states]
     low, high = domain.bounds(layer.domain.arguments) if not domain.points else domain.points
     if domain.points:
         return low + high - values if shift else values

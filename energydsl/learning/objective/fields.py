@@ -8,6 +8,7 @@ energy, so its slope is a weighted sum of values at a few points, exactly (centr
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,7 +118,7 @@ def _scored(
     [eta] = etas
     if family.one_hot:
         own = (eta * x).sum(axis=-1, keepdims=True)
-        worth, slope = score(xp, xp.where(x > 0.5, -xp.inf, eta - own))
+        worth, slope = score(xp, xp.where(x > 0.5, -math.inf, eta - own))
         first = x * slope.sum(axis=-1, keepdims=True) - slope
     else:
         points = DOMAINS[engine.model.layers[name].domain.name].points

@@ -75,7 +75,10 @@ def free_rows(engine: Engine, count: int, out: tuple[str, ...]) -> FreeRows:
     squared = [n for n in engine.model.random_layers() if has_second_moments(engine, n)]
     neutral = {n: [engine.device(b) for b in base_rate(engine, n, None)] for n in out}
     moments = Moments(x, {n: xp.zeros_like(x[n]) for n in squared})
-    still = sum(float(summed_log_partition(engine, n, [f[None] for f in fields])[0]) for n, fields in neutral.items())
+    still = sum(
+        float(engine.host(summed_log_partition(engine, n, [f[None] for f in fields]))[0])
+        for n, fields in neutral.items()
+    )
     return FreeRows(engine, engine.settings(), out, moments, xp.zeros(count, engine.dtype), neutral, still)
 
 

@@ -95,14 +95,14 @@ class NoiseContrast(ByRows[NoiseState]):
         signs = xp.ones(len(log_odds))
         signs[batch:] = -1.0
         # What a row counts: its share, and that of the data row that it stands beside.
-        counts = xp.tile(share, 1 + self.ratio)
+        counts = xp.concatenate([share] * (1 + self.ratio))
         for _ in range(_STEPS):
             wrong = 1.0 / (1.0 + xp.exp(signs * (log_odds - state.constant)))
             slope, bend = (counts * signs * wrong).sum(), (counts * wrong * (1.0 - wrong)).sum()
             state.constant -= xp.clip(slope / (bend + 1e-12), -_LONGEST, _LONGEST)
         margin = signs * (log_odds - state.constant)
         rows.row[...] = counts * signs / (1.0 + xp.exp(margin))
-        state.value[...] = (counts * xp.logaddexp(0.0, -margin)).sum()
+        state.value[...] = (counts * (xp.maximum(-margin, 0.0) + xp.log1p(xp.exp(-xp.abs(margin))))).sum()
 
     @staticmethod
     def _log_noise(state: NoiseState, visible: tuple[str, ...]) -> Array:

@@ -78,7 +78,7 @@ class Scores(ByRows[ScoreState]):
         engine, layers, batch, share = here.engine, state.layers, len(state.share), state.share
         xp, p = engine.xp, in_precision(engine, params)
         state.random.next()
-        step = xp.full(batch, _STEP * _root_mean_square(xp, here.x, layers))
+        step = _STEP * _root_mean_square(xp, here.x, layers) * xp.ones(batch)
         noise = {n: _normal(state, n) for n in layers} if self.sd else {}
         for name, drawn in noise.items():
             here.x[name] += self.sd * drawn
@@ -90,11 +90,13 @@ class Scores(ByRows[ScoreState]):
         # The slope along s or r, of length 1 a unit on average.
         length = xp.sqrt(squares / sum(along[n][0].size for n in layers)) + _STEP
         _put(state, 0, along, step / length)
-        moved.row[: 2 * batch] = xp.concatenate([-share, share]) * xp.tile(0.5 * length / step, 2)
+        moved.row[: 2 * batch] = xp.concatenate([-share, share]) * xp.concatenate([0.5 * length / step] * 2)
         directions = 0 if self.sd else self.directions
         for number in range(1, 1 + directions):
             _put(state, number, {n: xp.where(_uniform(state, n) < 0.5, -1.0, 1.0) for n in layers}, step)
-            moved.row[2 * number * batch : 2 * (number + 1) * batch] = xp.tile(-share / (directions * step**2), 2)
+            moved.row[2 * number * batch : 2 * (number + 1) * batch] = xp.concatenate(
+                [-share / (directions * step**2)] * 2
+            )
         here.row[...] = 2.0 * share / step**2 if directions else 0.0
         moved.square(layers)
         sides = moved.free_energies(p).reshape(-1, batch)[2:]
@@ -119,7 +121,7 @@ def _put(state: ScoreState, number: int, direction: Arrays, step: Array) -> None
 def _uniform(state: ScoreState, name: str) -> Array:
     """A uniform number for every unit of a layer, (batch, *layer)."""
     engine = state.parts[0].engine
-    return state.random(engine.xp.empty(state.parts[0].x[name].shape, engine.dtype))
+    return engine.kernels.fill(state.random, engine.xp.empty(state.parts[0].x[name].shape, engine.dtype))
 
 
 def _normal(state: ScoreState, name: str) -> Array:
