@@ -18,6 +18,7 @@ from energydsl.backends.interface import Arrays, Settings
 from energydsl.derive.free_energy import summable_sets
 from energydsl.derive.records import BlockPart
 from energydsl.diagnostics import NotApplicable
+from energydsl.program.engine import Base as Base
 from energydsl.program.engine import CoreEngine, Engine
 from energydsl.program.initialise import base_rate
 from energydsl.program.marginals import external_energy, location_scale, neutral, rest_energy, summed_log_partition
@@ -26,7 +27,6 @@ from energydsl.program.states import random_state
 from energydsl.random import Rng, stream
 
 Array = NDArray[Any]
-Base = Mapping[str, tuple[Array, ...]]
 Progress = Callable[[float], None]
 
 # Temperatures at which what adapts is tuned, and by how many sweeps.

@@ -11,10 +11,8 @@ from energydsl.learning.methods.conditional import CompositeLikelihood as Compos
 from energydsl.learning.methods.conditional import MinimumProbabilityFlow as MinimumProbabilityFlow
 from energydsl.learning.methods.conditional import PseudoLikelihood as PseudoLikelihood
 from energydsl.learning.methods.conditional import RatioMatching as RatioMatching
-from energydsl.learning.methods.other import DenoisingScoreMatching as DenoisingScoreMatching
-from energydsl.learning.methods.other import Exact as Exact
-from energydsl.learning.methods.other import NoiseContrastive as NoiseContrastive
-from energydsl.learning.methods.other import ScoreMatching as ScoreMatching
+from energydsl.learning.methods.exact import Exact as Exact
+from energydsl.learning.methods.noise_contrastive import NoiseContrastive as NoiseContrastive
 from energydsl.learning.methods.record import Method as Method
 from energydsl.learning.methods.sampled import CD as CD
 from energydsl.learning.methods.sampled import MCMC as MCMC
@@ -23,6 +21,8 @@ from energydsl.learning.methods.sampled import FastPCD as FastPCD
 from energydsl.learning.methods.sampled import ParallelTempering as ParallelTempering
 from energydsl.learning.methods.sampled import Sampled as Sampled
 from energydsl.learning.methods.sampled import WakeSleep as WakeSleep
+from energydsl.learning.methods.score_matching import DenoisingScoreMatching as DenoisingScoreMatching
+from energydsl.learning.methods.score_matching import ScoreMatching as ScoreMatching
 from energydsl.program.samplers import chosen, core_of
 
 METHODS: Mapping[str, type[Method]] = MappingProxyType(

@@ -16,7 +16,7 @@ from energydsl.backends.interface import Array, Arrays
 from energydsl.diagnostics import NotApplicable
 from energydsl.domains import DOMAINS
 from energydsl.learning.objective.differences import Score
-from energydsl.learning.objective.free_rows import RowState, free_rows, row_weights, summed_out
+from energydsl.learning.objective.free_rows import RowState, free_rows, latents_out, row_weights
 from energydsl.model.records import Layer
 from energydsl.program import Engine
 from energydsl.random import Rng
@@ -51,7 +51,7 @@ def init(engine: Engine, batch: int, random: Rng, size: int, units: int) -> Chan
 
     Raises `NotApplicable` where a latent is left, a visible layer has infinitely many states, or a block too many.
     """
-    out = summed_out(engine, "changes of single units need F")
+    out = latents_out(engine, "changes of single units need F")
     visible = [engine.model.layers[n] for n in engine.model.by_role("visible")]
     whole, begin, changed = sum(layer.size for layer in visible), batch, []
     for layer in visible:

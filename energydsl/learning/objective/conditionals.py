@@ -18,11 +18,11 @@ from energydsl.learning.objective.record import NO_BASE, NO_FLOORS, Base
 from energydsl.program import Engine
 from energydsl.random import Rng
 
-Conditional = fields.FieldState | changes.ChangeState
+ConditionalState = fields.FieldState | changes.ChangeState
 
 
 @dataclass(frozen=True)
-class Conditionals(ByRows[Conditional]):
+class Conditionals(ByRows[ConditionalState]):
     """The sum over units of a score of p(unit | all other visible ones).
 
     score: "logarithmic" (pseudolikelihood), "quadratic" (ratio matching) or "flow" (minimum probability flow). size: units of
@@ -33,19 +33,19 @@ class Conditionals(ByRows[Conditional]):
     size: int = 1
     units: int = defaults.CHANGED_UNITS
 
-    def repeats(self, state: Conditional) -> bool:
+    def repeats(self, state: ConditionalState) -> bool:
         """Not where blocks are drawn anew, by sorting."""
         return isinstance(state, fields.FieldState)
 
     def init(
         self, engine: Engine, batch: int, random: Rng, floors: Mapping[str, Array] = NO_FLOORS, base: Base = NO_BASE
-    ) -> Conditional:
+    ) -> ConditionalState:
         """Buffers. Raises `NotApplicable` where neither way fits."""
         if self.size == 1 and not fields.obstacle(engine.derived, SCORES[self.score]):
             return fields.init(engine, batch)
         return changes.init(engine, batch, random, self.size, self.units)
 
-    def load(self, state: Conditional, data: Arrays, weights: Array | None = None) -> None:
+    def load(self, state: ConditionalState, data: Arrays, weights: Array | None = None) -> None:
         """Copy one batch."""
         engine = state.parts[0].engine
         for name, array in data.items():
@@ -55,7 +55,7 @@ class Conditionals(ByRows[Conditional]):
         if isinstance(state, changes.ChangeState):
             changes.on_states(state)
 
-    def step(self, state: Conditional, params: Arrays) -> None:
+    def step(self, state: ConditionalState, params: Arrays) -> None:
         """Fill in rows whose weighted sum of dF/dparam is the gradient."""
         if isinstance(state, changes.ChangeState):
             changes.step(state, params, SCORES[self.score])

@@ -48,7 +48,7 @@ def flow(xp: Any, d: Array) -> tuple[Array, Array]:
     return out.sum(axis=-1), 0.5 * out
 
 
-# Beyond this difference the flow is a straight line of no use to anybody; its exponential would leave float32.
+# From this difference on, value and slope stay as they are: the exponential would leave float32.
 _MOST = 80.0
 
 SCORES: Mapping[str, Score] = MappingProxyType({"logarithmic": logarithmic, "quadratic": quadratic, "flow": flow})

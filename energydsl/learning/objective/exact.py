@@ -61,15 +61,11 @@ class ExactLikelihood(ByRows[ExactState]):
         engine, batch = given.engine, len(state.share)
         if weights is not None:
             state.share[...] = row_weights(engine, batch, weights)
-        for name, array in data.items():
-            parts = (
-                ((given, state.posterior), (whole, state.states))
-                if name in engine.model.by_role("input")
-                else ((given, state.posterior),)
-            )
-            for part, count in parts:
-                rows = part.x[name].reshape(count, batch, *array.shape[1:])
-                engine.kernels.load(rows[0], array)
+        inputs = engine.model.by_role("input")
+        for part, count, names in ((given, state.posterior, tuple(data)), (whole, state.states, inputs)):
+            for name in names:
+                rows = part.x[name].reshape(count, batch, *data[name].shape[1:])
+                engine.kernels.load(rows[0], data[name])
                 rows[1:] = rows[:1]
         given.square(tuple(data))
         for name, floor in state.floors.items():
@@ -83,7 +79,7 @@ class ExactLikelihood(ByRows[ExactState]):
         log_data, p = _normalised(xp, -given.free_energies(params).reshape(state.posterior, batch))
         given.row[...] = (p * state.share).reshape(-1)
         log_z, q = _normalised(xp, -whole.free_energies(params).reshape(state.states, -1))
-        share = state.share if q.shape[1] == batch and whole.engine.model.by_role("input") else state.share.sum()
+        share = state.share if whole.engine.model.by_role("input") else state.share.sum()
         whole.row[...] = -(q * share).reshape(-1)
         state.value[...] = (state.share * (log_z - log_data)).sum()
 

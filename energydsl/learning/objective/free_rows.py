@@ -82,7 +82,7 @@ def free_rows(engine: Engine, count: int, out: tuple[str, ...]) -> FreeRows:
     return FreeRows(engine, engine.settings(), out, moments, xp.zeros(count, engine.dtype), neutral, still)
 
 
-def summed_out(engine: Engine, why: str) -> tuple[str, ...]:
+def latents_out(engine: Engine, why: str) -> tuple[str, ...]:
     """The latents, all of which a closed form sums out. Raises `NotApplicable` where one is left; why: what needs it."""
     out = engine.derived.free_energy.summed_out
     left = [n for n in engine.model.by_role("hidden") if n not in out]

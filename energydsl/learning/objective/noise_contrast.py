@@ -18,7 +18,7 @@ import numpy as np
 from energydsl import defaults
 from energydsl.backends.interface import Array, Arrays
 from energydsl.diagnostics import NotApplicable
-from energydsl.learning.objective.free_rows import ByRows, RowState, free_rows, row_weights, summed_out
+from energydsl.learning.objective.free_rows import ByRows, RowState, free_rows, latents_out, row_weights
 from energydsl.learning.objective.record import NO_BASE, NO_FLOORS, Base
 from energydsl.program import Engine
 from energydsl.program.initialise import base_rate
@@ -59,7 +59,7 @@ class NoiseContrast(ByRows[NoiseState]):
         """Buffers. Raises `NotApplicable` where a latent is left, or log Z is no single number."""
         if engine.model.by_role("input"):
             raise NotApplicable("noise contrastive estimation learns one log Z, and this model has one for each input")
-        out = summed_out(engine, "noise contrastive estimation needs F")
+        out = latents_out(engine, "noise contrastive estimation needs F")
         rows = free_rows(engine, (1 + self.ratio) * batch, out)
         known = {n: base.get(n) or base_rate(engine, n, None) for n in engine.model.random_layers()}
         fields = {n: tuple(engine.device(f) for f in found) for n, found in known.items()}

@@ -20,7 +20,7 @@ from energydsl.backends.interface import Array, Arrays
 from energydsl.derive import Derived
 from energydsl.derive.free_energy import log_states
 from energydsl.diagnostics import ArgumentError, NotApplicable, suggestion
-from energydsl.learning.objective.free_rows import ByRows, RowState, free_rows, row_weights
+from energydsl.learning.objective.free_rows import ByRows, RowState, free_rows, latents_out, row_weights
 from energydsl.learning.objective.record import NO_BASE, NO_FLOORS, Base
 from energydsl.program import Engine
 from energydsl.program.exact import joint_states
@@ -53,7 +53,8 @@ class Prediction(ByRows[AllStates]):
         _check(engine.derived, self.layer)
         [found] = joint_states(engine, (self.layer,))
         states = engine.host(found[self.layer])
-        rows = free_rows(engine, batch * len(states), engine.derived.free_energy.summed_out)
+        out = latents_out(engine, f"p({self.layer} | ...) has no exact gradient")
+        rows = free_rows(engine, batch * len(states), out)
         rows.x[self.layer][...] = engine.xp.asarray(np.repeat(states, batch, axis=0), engine.dtype)
         truth = engine.xp.zeros((len(states), batch), engine.dtype)
         return AllStates([rows], engine.xp.zeros(()), states, truth, row_weights(engine, batch, None))
@@ -94,7 +95,3 @@ def _check(derived: Derived, layer: str) -> None:
         raise ArgumentError(f"there is no visible layer `{layer}` to predict. {suggestion(layer, known)}".strip())
     if log_states([model.layers[layer]]) > math.log2(limits.DISCRIMINATED_STATES):
         raise NotApplicable(f"`{layer}` has too many joint states ({limits.DISCRIMINATED_STATES} are the most)")
-    out = derived.free_energy.summed_out
-    left = [n for n in model.by_role("hidden") if n not in out]
-    if left:
-        raise NotApplicable(f"p({layer} | ...) has no exact gradient: `{left[0]}` cannot be summed out in closed form")

@@ -13,11 +13,11 @@ from typing import Any, Generic, TypeVar
 
 from energydsl.backends.interface import Array, Arrays
 from energydsl.program import Engine
+from energydsl.program.engine import Base as Base
 from energydsl.random import Rng
 
 State = TypeVar("State")
 NO_FLOORS: Mapping[str, Array] = MappingProxyType({})
-Base = Mapping[str, tuple[Array, ...]]
 NO_BASE: Base = MappingProxyType({})
 
 

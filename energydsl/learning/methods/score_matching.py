@@ -1,4 +1,4 @@
-"""The true gradient, score matching, and contrast with noise."""
+"""Slopes of log p against those of the data."""
 
 from __future__ import annotations
 
@@ -9,19 +9,7 @@ from typing import Any
 from energydsl import defaults
 from energydsl.diagnostics import ArgumentError
 from energydsl.learning.methods.record import Method
-from energydsl.learning.objective import ExactLikelihood, NoiseContrast, Objective, Scores
-
-
-@dataclass(frozen=True)
-class Exact(Method):
-    """Maximum likelihood with the true gradient, all states listed."""
-
-    name = "exact"
-    entry = "exact gradient"
-
-    def objectives(self) -> tuple[Objective[Any], ...]:
-        """The likelihood."""
-        return (ExactLikelihood(),)
+from energydsl.learning.objective import Objective, Scores
 
 
 @dataclass(frozen=True)
@@ -60,22 +48,3 @@ class DenoisingScoreMatching(Method):
     def objectives(self) -> tuple[Objective[Any], ...]:
         """The score."""
         return (Scores(sd=self.sd),)
-
-
-@dataclass(frozen=True)
-class NoiseContrastive(Method):
-    """Data told from noise, with log Z as one more number that is learned (Gutmann & Hyvarinen 2012).
-
-    ratio: rows of noise, independent units with the base rates of the data, for each row of data.
-    """
-
-    ratio: int = defaults.NOISE_ROWS
-    name = "noise-contrastive"
-
-    def __post_init__(self) -> None:
-        if self.ratio < 1:
-            raise ArgumentError("ratio is at least 1")
-
-    def objectives(self) -> tuple[Objective[Any], ...]:
-        """The contrast."""
-        return (NoiseContrast(self.ratio),)
