@@ -294,6 +294,26 @@ def test_a_row_of_weight_two_counts_as_two(method: Any, text: str) -> None:
         np.testing.assert_allclose(found[name], gradient, atol=1e-9, err_msg=name)
 
 
+@pytest.mark.parametrize(
+    ("text", "method"),
+    [
+        (RBM, ed.RatioMatching(units=9)),
+        (BOLTZMANN.replace("spin", "binary"), ed.MinimumProbabilityFlow()),
+        (RBM, ed.NoiseContrastive(ratio=1)),
+    ],
+    ids=["changes", "fields", "noise"],
+)
+def test_grey_data_are_probabilities_of_states(text: str, method: Any) -> None:
+    case = Case(text, 400)
+    [name] = case.model.by_role("visible")
+    low = case.values(name)[0]
+    case.data[name] = np.full_like(case.data[name], low + 0.25 * (1.0 - low))
+    state, _, _ = slopes(method.objectives()[0], case)
+    met = np.array(state.data[name] if hasattr(state, "data") else state.parts[0].x[name][:400])
+    assert set(np.unique(met)) == {low, 1.0}
+    assert abs(np.mean(met == 1.0) - 0.25) < 0.05
+
+
 RESUMED: list[tuple[str, Any]] = [
     (RBM, ed.FastPCD(chains=5)),
     (RBM, ed.ParallelTempering(chains=4)),

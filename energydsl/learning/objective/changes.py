@@ -98,18 +98,6 @@ def step(state: ChangeState, params: Arrays, score: Score) -> None:
     state.value[...] = (state.share * value).sum()
 
 
-def on_states(state: ChangeState) -> None:
-    """Draw states for data between two of them, where such a datum is the probability of the upper one."""
-    engine = state.parts[0].engine
-    for name in engine.model.by_role("visible"):
-        domain = DOMAINS[engine.model.layers[name].domain.name]
-        if domain.grey and domain.points and not domain.one_hot:
-            low, high = domain.points
-            x = state.data[name]
-            u = engine.kernels.fill(state.random, engine.xp.empty(x.shape, engine.dtype))
-            x[...] = engine.xp.where(u * (high - low) < x - low, high, low)
-
-
 def _change(state: ChangeState, change: Changed) -> None:
     """Put blocks of a layer in their other states, in the rows that are theirs."""
     engine, layer, batch = state.parts[0].engine, change.layer, len(state.share)

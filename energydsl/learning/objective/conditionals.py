@@ -13,7 +13,7 @@ from energydsl import defaults
 from energydsl.backends.interface import Array, Arrays
 from energydsl.learning.objective import changes, fields
 from energydsl.learning.objective.differences import SCORES
-from energydsl.learning.objective.free_rows import ByRows, row_weights
+from energydsl.learning.objective.free_rows import ByRows, draw_states, row_weights
 from energydsl.learning.objective.record import NO_BASE, NO_FLOORS, Base
 from energydsl.program import Engine
 from energydsl.random import Rng
@@ -42,7 +42,7 @@ class Conditionals(ByRows[ConditionalState]):
     ) -> ConditionalState:
         """Buffers. Raises `NotApplicable` where neither way fits."""
         if self.size == 1 and not fields.obstacle(engine.derived, SCORES[self.score]):
-            return fields.init(engine, batch)
+            return fields.init(engine, batch, random)
         return changes.init(engine, batch, random, self.size, self.units)
 
     def load(self, state: ConditionalState, data: Arrays, weights: Array | None = None) -> None:
@@ -52,8 +52,8 @@ class Conditionals(ByRows[ConditionalState]):
             engine.kernels.load(state.data[name], array)
         if weights is not None:
             state.share[...] = row_weights(engine, len(state.share), weights)
-        if isinstance(state, changes.ChangeState):
-            changes.on_states(state)
+        state.random.next()
+        draw_states(engine, state.data, state.random)
 
     def step(self, state: ConditionalState, params: Arrays) -> None:
         """Fill in rows whose weighted sum of dF/dparam is the gradient."""

@@ -23,6 +23,7 @@ from energydsl.learning.objective.differences import Score, logarithmic
 from energydsl.learning.objective.free_rows import RowState, free_rows, row_weights
 from energydsl.program import Engine
 from energydsl.program.mean_field import has_second_moments
+from energydsl.random import Rng
 
 # Weights of f(t) - f(-t) at t = 1, 2, ... that give f'(0) for every polynomial of twice so many degrees.
 _CENTRAL = ((1 / 2,), (2 / 3, -1 / 12), (3 / 4, -3 / 20, 1 / 60))
@@ -58,10 +59,11 @@ class FieldState(RowState):
     data: Arrays
     moments: Moments
     share: Array
+    random: Rng
     nodes: tuple[float, ...]
 
 
-def init(engine: Engine, batch: int) -> FieldState:
+def init(engine: Engine, batch: int, random: Rng) -> FieldState:
     """Buffers for both sides of each point, for batches of so many rows."""
     nodes = _CENTRAL[max(0, (degree(engine.derived) - 1) // 2)]
     rows = free_rows(engine, 2 * len(nodes) * batch, ())
@@ -70,7 +72,7 @@ def init(engine: Engine, batch: int) -> FieldState:
     visible = engine.model.by_role("visible")
     squares = {n: xp.zeros_like(data[n]) for n in visible if has_second_moments(engine, n)}
     moments = Moments({n: xp.zeros_like(data[n]) for n in visible}, squares)
-    return FieldState([rows], xp.zeros((), np.float64), data, moments, row_weights(engine, batch, None), nodes)
+    return FieldState([rows], xp.zeros((), np.float64), data, moments, row_weights(engine, batch, None), random, nodes)
 
 
 def step(state: FieldState, params: Arrays, score: Score) -> None:

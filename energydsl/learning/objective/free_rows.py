@@ -16,6 +16,7 @@ import numpy as np
 from energydsl.backends.interface import Array, Arrays, Settings
 from energydsl.backends.numpy.runtime import Moments
 from energydsl.diagnostics import NotApplicable
+from energydsl.domains import DOMAINS
 from energydsl.learning.objective.record import Objective
 from energydsl.program import Engine
 from energydsl.program.engine import CoreEngine
@@ -23,6 +24,7 @@ from energydsl.program.gradients import add_gradient, weighted_gradient
 from energydsl.program.initialise import base_rate
 from energydsl.program.marginals import rest_energy, summed_log_partition
 from energydsl.program.mean_field import has_second_moments
+from energydsl.random import Rng
 
 
 @dataclass
@@ -136,6 +138,17 @@ class ByRows(Objective[State]):
     def figures(self, state: State) -> dict[str, float]:
         """The value of the objective on the last batch."""
         return {"objective": float(state.parts[0].engine.host(state.value))}
+
+
+def draw_states(engine: Engine, data: Arrays, random: Rng) -> None:
+    """Draw states for data between two of them, in place, where such a datum is the probability of the upper one."""
+    for name in engine.model.by_role("visible"):
+        domain = DOMAINS[engine.model.layers[name].domain.name]
+        if domain.grey and domain.points and not domain.one_hot:
+            low, high = domain.points
+            x = data[name]
+            u = engine.kernels.fill(random, engine.xp.empty(x.shape, engine.dtype))
+            x[...] = engine.xp.where(u * (high - low) < x - low, high, low)
 
 
 def in_precision(engine: Engine, params: Arrays) -> Arrays:

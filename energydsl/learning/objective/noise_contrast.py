@@ -18,7 +18,7 @@ import numpy as np
 from energydsl import defaults
 from energydsl.backends.interface import Array, Arrays
 from energydsl.diagnostics import NotApplicable
-from energydsl.learning.objective.free_rows import ByRows, RowState, free_rows, latents_out, row_weights
+from energydsl.learning.objective.free_rows import ByRows, RowState, draw_states, free_rows, latents_out, row_weights
 from energydsl.learning.objective.record import NO_BASE, NO_FLOORS, Base
 from energydsl.program import Engine
 from energydsl.program.initialise import base_rate
@@ -78,6 +78,8 @@ class NoiseContrast(ByRows[NoiseState]):
         [rows] = state.parts
         for name, array in data.items():
             rows.engine.kernels.load(rows.x[name][: len(state.share)], array)
+        state.random.next()
+        draw_states(rows.engine, {n: a[: len(state.share)] for n, a in rows.x.items()}, state.random)
         if weights is not None:
             state.share[...] = row_weights(rows.engine, len(state.share), weights)
 
