@@ -27,6 +27,7 @@ COMMANDS = (
     "eval",
     "predict",
     "sample",
+    "map",
     "info",
 )
 

@@ -33,7 +33,7 @@ def draw_run(run: Run, seed: int = 0) -> list[Path]:
     model = run.program.model
     drawn = not model.by_role("input") and pictured(model) is not None
     sheets = {
-        "samples.png": sheet_of(run, chains(run, TILES, _SWEEPS, None, seed)) if drawn else None,
+        "samples.png": sheet_of(run, chains(run, TILES, _SWEEPS, None, seed).last) if drawn else None,
         "filters.png": filter_sheet(run.program.derived, run.params),
     }
     written = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,31 @@ from energydsl.report.comparison import Outcome
 History = Sequence[Mapping[str, Any]]
 
 
+# Panels in a row; what chains show, by the columns that a panel has.
+_PANELS = 4
+_CHAINS: Mapping[str, tuple[str, ...]] = {
+    "split R-hat of the chains": ("rhat_",),
+    "effective sample size": ("ess_bulk_", "ess_tail_"),
+    "data against chains": ("moment_gap_", "covariance_gap_"),
+    "share of latents": ("varying_", "saturated_"),
+}
+_TITLED = ("free_energy_", "gradient_", "rhat_", "ess_")
+
+
+def _columns(history: History, starts: tuple[str, ...]) -> list[str]:
+    """The columns of any report that begin so."""
+    return list(dict.fromkeys(k for row in history for k in row if k.startswith(starts)))
+
+
+def _short(name: str) -> str:
+    """A column under the title of its panel."""
+    for title in _TITLED:
+        name = name.removeprefix(title)
+    return name.replace("_", " ")
+
+
 def curves(path: Path, history: History) -> Path:
-    """The log-likelihood where it was judged, then reconstruction error, free energies and gradient norms, over updates."""
+    """The log-likelihood where it was judged, then reconstruction error, free energies, gradient norms, and what chains show, over updates."""
     updates = [row["update"] for row in history]
     judged = any(row.get("log_likelihood") is not None for row in history)
     groups = ({"log-likelihood, nats a row": ["log_likelihood"]} if judged else {}) | {
@@ -22,15 +46,20 @@ def curves(path: Path, history: History) -> Path:
         "free energy": ["free_energy_train", "free_energy_validation"],
         "gradient norms": [k for k in history[-1] if k.startswith("gradient_")],
     }
-    figure = figures.figure(4 * len(groups), 3.5)
-    for axes, (title, names) in zip(figure.subplots(1, len(groups)), groups.items(), strict=True):
+    groups |= {title: found for title, starts in _CHAINS.items() if (found := _columns(history, starts))}
+    rows = -(-len(groups) // _PANELS)
+    figure = figures.figure(4 * min(len(groups), _PANELS), 3.5 * rows)
+    panels = list(figure.subplots(rows, min(len(groups), _PANELS), squeeze=False).flat)
+    for axes in panels[len(groups) :]:
+        axes.axis("off")
+    for axes, (title, names) in zip(panels, groups.items(), strict=False):
         palette = figures.colours("tab20" if len(names) > 10 else "tab10")
         for number, name in enumerate(names):
             points = [(u, row.get(name)) for u, row in zip(updates, history, strict=True)]
-            known = [(u, v) for u, v in points if v is not None]
+            known = [(u, v) for u, v in points if v is not None and math.isfinite(v)]
             if known:
-                short = name.removeprefix("free_energy_").removeprefix("gradient_")
-                axes.plot(*zip(*known, strict=True), label=short, color=palette(number % 20))
+                marker = "." if 2 * len(known) < len(points) else None
+                axes.plot(*zip(*known, strict=True), label=_short(name), color=palette(number % 20), marker=marker)
         axes.set_title(title)
         axes.set_xlabel("update")
         if not axes.lines:

@@ -15,6 +15,7 @@ class Persistent(Chains):
     """So many chains, whatever the batch; with inputs one a row, since a chain belongs to their values."""
 
     count: int = defaults.CHAINS
+    lasting = True
 
     def number(self, model: Resolved, batch: int) -> int:
         """`count`, or one a row of data where there are inputs."""

@@ -110,6 +110,15 @@ class Likelihood(Objective[Phases]):
         """The samples of the negative phase, (chains, *layer)."""
         return state.negative.samples
 
+    def lasting(self, state: Phases) -> Arrays:
+        """The same, where these persist and belong to no row of data."""
+        model = state.engine.model
+        return state.negative.samples if self.chains.lasting and not self.chains.paired(model) else {}
+
+    def figures(self, state: Phases) -> dict[str, float]:
+        """What moves the chains has to show: rates of acceptance and of swaps."""
+        return dict(state.negative.move.figures())
+
     def take(self, state: Phases, chains: Arrays) -> None:
         """Go on from the chains of another run, as often as they are needed."""
         self.chains.take(state, chains)
