@@ -109,6 +109,11 @@ def _facts(found: MapState) -> dict[str, Any]:
         "energy": shown(found.energy),
         "label": found.label,
         "exactness": found.exactness,
+        "labels": {
+            "energy": found.exactness,
+            "bound": "exact" if found.label == "exact" else "bound from below",
+            "gap": "exact" if found.label == "exact" else "bound from above",
+        },
         "exact": shown(found.exact),
         "bound": shown(found.bound),
         "gap": shown(found.gap),

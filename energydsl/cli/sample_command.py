@@ -134,6 +134,7 @@ def command(
                 "steps": steps,
                 "draws": draws,
                 "mixing": mixed,
+                "labels": {"mean": "estimate", "mixing": "estimate"},
                 "layers": facts,
                 "written": written,
                 "warnings": [*run.warnings, *([doubt] if doubt else [])],

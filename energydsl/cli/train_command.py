@@ -104,7 +104,7 @@ def command(
     }
     if not run.finished:
         _interrupted(result, as_json, folder, run.signal)
-    result["varying"] = _varying(run)
+    result |= {"varying": _varying(run), "labels": {"varying": "estimate"}}
     pictures = _draw(run)
     if ended := stopping.reason(run.config.get("stop_when"), run.history, run.config["epochs"]):
         click.echo(f"note: {ended}", err=True)
