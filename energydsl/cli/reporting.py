@@ -52,8 +52,10 @@ def _line(row: dict[str, Any], epochs: int) -> str:
 def _known(row: dict[str, Any], score: float) -> str:
     """A log-likelihood with what is known of it."""
     low, high, bound = (row.get(f"log_likelihood_{n}") for n in ("low", "high", "bound"))
+    if bound:
+        return f">= {score if low is None else low:.2f} (a bound)"
     if low is not None and high is not None:
         return f"{score:.2f} (between {low:.2f} and {high:.2f})"
     if bound is not None:
-        return f">= {score:.2f} (a bound)" if bound else f"{score:.2f} (exact)"
+        return f"{score:.2f} (exact)"
     return f"{score:.2f} (an estimate)"

@@ -99,6 +99,8 @@ class Evaluation:
         }
         if self.exactness == "exact":
             ends = dict.fromkeys(ends, "exact")
+        elif self.bound:  # how much more log p~ is than its bound is not known
+            ends["log_likelihood_high"] = "estimate"
         known: dict[str, Exactness] = {"log_z": self.log_z_exactness, "log_likelihood": self.exactness, **ends}
         return known if self.gap is None else {**known, "gap": "estimate"}
 
@@ -280,7 +282,7 @@ def exactness_of(log_z: Exactness, bound: bool) -> Exactness:
     found = turned.get(log_z, log_z)
     if not bound:
         return found
-    return "estimate" if found == "bound from above" else "bound from below"
+    return "bound from below" if found in ("exact", "bound from below") else "estimate"
 
 
 def core_of(

@@ -34,8 +34,11 @@ def of_columns(engine: Engine, columns: Iterable[str]) -> dict[str, Exactness]:
 
 
 def of_row(engine: Engine, row: Mapping[str, Any]) -> dict[str, Exactness]:
-    """The same for the figures that a report has; a log-likelihood that came without an error and a bound is exact."""
+    """The same for the figures that a report has; of a log-likelihood `log_likelihood_bound` tells (see `Likelihood`)."""
     found = of_columns(engine, (c for c, value in row.items() if value is not None))
     if "log_likelihood" in found and row.get("log_likelihood_bound") is not None:
-        found["log_likelihood"] = "bound from below" if row["log_likelihood_bound"] else "exact"
+        sides, bound = "log_likelihood_low" in found, bool(row["log_likelihood_bound"])
+        found["log_likelihood"] = "exact" if not bound else "estimate" if sides else "bound from below"
+        if bound and sides:  # how much more log p~ is than its bound is not known
+            found["log_likelihood_high"] = "estimate"
     return found

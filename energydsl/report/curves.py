@@ -23,7 +23,7 @@ _CHAINS: Mapping[str, tuple[str, ...]] = {
     "share of latents": ("varying_", "saturated_"),
 }
 _JUDGED = ("log_likelihood", "log_likelihood_low", "log_likelihood_high")
-_TITLED = ("free_energy_", "gradient_", "rhat_", "ess_")
+_TITLED = ("log_likelihood_", "free_energy_", "gradient_", "rhat_", "ess_")
 
 
 def _columns(history: History, starts: tuple[str, ...]) -> list[str]:
