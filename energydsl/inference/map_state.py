@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -83,7 +83,7 @@ def map_state(
     """
     one_of("method", method, LEAST_METHODS)
     starts, sweeps = whole_number("starts", starts, 1), whole_number("sweeps", sweeps, 1)
-    run = as_run(run, params, seed)
+    run = _on_host(as_run(run, params, seed))
     problem = _problem(run, given or {}, starts, sweeps, seed, progress)
     name, found = _solved(problem, method)
     x = problem.held | {n: problem.engine.device(a) for n, a in found.state.items()}
@@ -95,6 +95,12 @@ def map_state(
         exact = energy - bound <= _ROUNDING * np.maximum(1.0, np.abs(energy))
     state = codes(run, {n: np.array(problem.engine.host(x[n])) for n in problem.engine.model.layers})
     return MapState(state, energy, bound, exact, name)
+
+
+def _on_host(run: Run) -> Run:
+    """The run with kernels of NumPy in float64: an energy is no better than its rounding, and cuts are made on the host."""
+    origin = run.program.origin
+    return run if origin is None else replace(run, program=origin.compile("numpy", "float64", "full"))
 
 
 def _solved(problem: Problem, method: LeastMethod) -> tuple[str, Least]:
