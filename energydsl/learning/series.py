@@ -84,10 +84,10 @@ class Series:
     # --- checkpoints
 
     def arrays(self, records: Records) -> Arrays:
-        """The records by name, the oldest first, (records, chains), on the host."""
+        """The records by name, the oldest first, (records, chains), on the host; what was too large for the precision is the largest."""
         kept = min(records.made, WINDOW)
         order = np.arange(records.made - kept, records.made) % WINDOW
-        return {n: self.engine.host(a)[order] for n, a in records.values.items()} if kept else {}
+        return {n: np.nan_to_num(self.engine.host(a)[order]) for n, a in records.values.items()} if kept else {}
 
     def restore(self, saved: Arrays) -> Records:
         """Records to go on from; none where a checkpoint has none. Raises `DataError` (E0403)."""
