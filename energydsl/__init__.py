@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from energydsl.diagnostics import TooLarge as TooLarge
     from energydsl.diagnostics import TrainingError as TrainingError
     from energydsl.inference.evaluate import evaluate as evaluate
+    from energydsl.inference.map_state import MapState as MapState
+    from energydsl.inference.map_state import map_state as map_state
     from energydsl.inference.memory import recall as recall
     from energydsl.inference.memory import store as store
     from energydsl.inference.predict import predict as predict
@@ -71,6 +73,7 @@ _WHERE = {
     ),
     "data.sources": ("load_data",),
     "inference.evaluate": ("evaluate",),
+    "inference.map_state": ("MapState", "map_state"),
     "inference.memory": ("recall", "store"),
     "inference.predict": ("predict",),
     "inference.retrospect": ("retrospect",),

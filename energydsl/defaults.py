@@ -57,6 +57,11 @@ SAMPLES = 100
 # Chains of a verdict in retrospect.
 LOOKED_AT = 500
 SAMPLE_SWEEPS = 1000
+# Draws that are kept of each chain.
+DRAWS = 1
+
+# Of a search for the state of least energy: chains that are cooled, and over how many sweeps.
+STARTS, COOLING_SWEEPS = 100, 200
 
 BACKEND: Backend = "auto"
 DTYPE: DType = "float32"

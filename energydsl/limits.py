@@ -7,6 +7,11 @@ from dataclasses import dataclass
 
 # log2 of the joint states that an exact sum may list, in `evaluate`, in `Program.log_partition` and in what `explain` says of them.
 LOG2_STATES = 24.0
+# log2 of those that are looked at for the one of least energy; pairs of units in a minimum cut; places of a term whose factors are
+# listed for a bound on that energy.
+LOG2_LEAST = 20.0
+CUT_PAIRS = 20_000
+LISTED_PLACES = 1 << 20
 # log2 of those of which exact samples are drawn by their weights.
 LOG2_DRAWN = 16.0
 # Joint states of one layer: that `predict` compares, and that discriminative training does, for each row of a batch.

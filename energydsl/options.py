@@ -14,6 +14,7 @@ SamplerName = Literal["auto", "gibbs", "tree", "swendsen-wang", "wolff", "gibbs-
 Estimator = Literal["auto", "exact", "ais", "reverse-ais", "bar"]
 Exactness = Literal["exact", "bound from below", "bound from above", "estimate"]
 StopWhen = Literal["gap"]
+LeastMethod = Literal["auto", "linear-algebra", "elimination", "enumeration", "minimum-cut", "search"]
 
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 DTYPES: tuple[DType, ...] = get_args(DType)
@@ -23,4 +24,5 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 SPLITS: tuple[Split, ...] = get_args(Split)
 SAMPLERS: tuple[SamplerName, ...] = get_args(SamplerName)
 ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
+LEAST_METHODS: tuple[LeastMethod, ...] = get_args(LeastMethod)
 STOP_WHEN: tuple[StopWhen, ...] = get_args(StopWhen)

@@ -23,6 +23,8 @@ STREAMS: Mapping[str, int] = MappingProxyType(
         "order of rows": 2,
         "grey values of a batch": 3,
         "rows for figures": 4,
+        "projections": 23,
+        "cooling": 24,
         "reconstruction": 5,
         "free energy": 6,
         "latents that vary": 7,

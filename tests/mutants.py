@@ -38,7 +38,7 @@ from energydsl.functions import FUNCTIONS
 from energydsl.graph.colouring import UnitColouring
 from energydsl.model import ordering
 from energydsl.model.indices import Index
-from energydsl.program import exact, gradients, marginals
+from energydsl.program import elimination, exact, gradients, marginals
 from energydsl.program.directed import Conditional, Directed
 from energydsl.program.lines import nodes, scan
 from energydsl.program.marginals import summed_out
@@ -382,6 +382,7 @@ _truncated = FAMILIES["truncated_normal"]
 _half = Op("multiply", (Num(0.5), ETA1))
 
 MUTANTS: dict[str, tuple[str, Patch]] = {
+    "the least eliminated in place of the largest": (RING, set_to(elimination, "_largest", lambda f: (lambda xp, v, axis: v.min(axis=axis)))),
     # the energy
     "coupling with the wrong sign": (RBM, energy(lambda t: scaled(t, -1.0) if units(t) == 2 else t)),
     "bias dropped": (RBM, energy(lambda t: None if units(t) == 1 else t)),

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from energydsl.annealing.autocorrelation import autocorrelation_time
 from energydsl.annealing.bar import bennett
 from energydsl.annealing.path import Array, Path
 from energydsl.backends.interface import Arrays
+from energydsl.mixing import autocorrelation_time
 from energydsl.program.samplers.record import by_chain, uniforms
 from energydsl.program.states import random_state
 from energydsl.random import Rng
@@ -147,8 +147,14 @@ def settle(rungs: Sequence[Rung], random: Rng, renewed: bool = False) -> tuple[i
         turn(rungs, len(seen), random)
         seen.append(_projections(top, directions))
         if len(seen) == look:
-            time, look = autocorrelation_time(np.array(seen)), round(1.25 * look)
+            time, look = _longest(np.array(seen)), round(1.25 * look)
     return len(seen), time
+
+
+def _longest(series: Array) -> float:
+    """The longest autocorrelation time of several observables, in turns, at least 1; series: (turns, chains, observables)."""
+    times = [autocorrelation_time(series[:, :, k].T) for k in range(series.shape[2]) if np.ptp(series[:, :, k]) > 0]
+    return max((1.0, *(time for time in times if np.isfinite(time))))
 
 
 def draws(rungs: Sequence[Rung], times: int, random: Rng, renewed: bool = False) -> Draws:

@@ -124,13 +124,20 @@ def command(
     _write(out / "comparison.csv", rows)
     picture = overlaid(out / "curves.png", outcomes, histories) if available() else None
     if as_json:
-        print_json({"ok": True, "out": str(out), "variants": rows, "baselines": base_rows})
+        # What a variant's exactness does not say.
+        labels = dict.fromkeys(("reconstruction_error", "error_rate", "behind", "gain", "independent"), "estimate")
+        labels |= {"independent": "exact", "low": "bound from below", "high": "bound from above"}
+        print_json({"ok": True, "out": str(out), "variants": rows, "baselines": base_rows, "labels": labels})
         return
     click.echo(table(outcomes, base_rows))
     click.echo(
         "+- is the standard error from the sampling of log Z and from the seeds. Differences are taken row by row; "
         "none is shown where it is below two standard errors"
     )
+    if any(o.bound or o.exactness not in ("exact", None) for o in outcomes):
+        click.echo(
+            ">=: a bound from below; (exact): exact; all other likelihoods, and reconstruction errors, are estimates"
+        )
     if any(o.agree is False for o in outcomes):
         click.echo(
             "?: the two sides of log Z do not agree, so do not quote this figure; energydsl eval says why, and --betas narrows the gap"

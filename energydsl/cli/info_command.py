@@ -17,7 +17,9 @@ from energydsl.cli.likelihoods import describe
 def command(run: str, as_json: bool) -> None:
     """Describe the run in a folder: its model, data, settings and results."""
     from energydsl.learning.evaluations import read_evaluations
+    from energydsl.learning.labels import of_row
     from energydsl.learning.methods import METHODS
+    from energydsl.learning.mixing import last_unmixed
     from energydsl.learning.optimizer import OPTIMIZERS
     from energydsl.learning.run_folder import open_run
 
@@ -25,6 +27,7 @@ def command(run: str, as_json: bool) -> None:
     params = {n: list(a.shape) for n, a in opened.params.items()}
     assert opened.path is not None
     last = opened.history[-1] if opened.history else {}
+    labels = of_row(opened.program.engine, last)
     evaluations = latest_of_each_kind(read_evaluations(opened.path))
     facts = {
         "ok": True,
@@ -35,6 +38,7 @@ def command(run: str, as_json: bool) -> None:
         "seconds": opened.seconds,
         "finished": opened.finished,
         "last": last,
+        "labels": labels,
         "evaluations": evaluations,
         "warnings": list(opened.warnings),
     }
@@ -64,8 +68,10 @@ def command(run: str, as_json: bool) -> None:
     state = "finished" if opened.finished else "not finished: `energydsl train` with --resume continues it"
     click.echo(f"{opened.updates} updates, {config['epochs']} epochs of {config['batch']} rows a batch, {state}")
     for key, value in last.items():
-        if key not in ("epoch", "update") and value is not None:
-            click.echo(f"  {key.replace('_', ' ')}: {value:.5g}")
+        if key not in ("epoch", "update", "log_likelihood_bound") and value is not None:
+            click.echo(f"  {key.replace('_', ' ')}: {value:.5g}" + (f"  ({labels[key]})" if key in labels else ""))
+    for warning in last_unmixed(opened.history):
+        click.echo(f"warning: {warning}")
     for entry in evaluations:
         click.echo(f"{_described(entry)}\n  {entry['date']}, at update {entry['updates']}")
 

@@ -28,6 +28,7 @@ COMMANDS = (
     "retrospect",
     "predict",
     "sample",
+    "map",
     "info",
 )
 

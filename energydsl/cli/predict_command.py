@@ -69,6 +69,7 @@ def command(
     result = {
         "layer": layer,
         "method": found.method,
+        "labels": dict.fromkeys(("error_rate", "mean_log_probability"), found.exactness),
         "n": len(found.truth),
         "error_rate": found.error_rate,
         "error_rate_std": found.error_rate_std,
@@ -83,7 +84,7 @@ def command(
         return
     click.echo(
         f"error {100 * found.error_rate:.2f} %{_error(found.error_rate_std, 100)} of {len(found.truth)} {rows.name} rows  "
-        f"({found.method}; mean log p(true state) {found.mean_log_probability:.3f}"
+        f"({found.method}{'' if found.exactness == 'exact' else ', an estimate'}; mean log p(true state) {found.mean_log_probability:.3f}"
         f"{_error(found.mean_log_probability_std)} nats; +- is the standard error over the rows)"
     )
     if len(found.states) <= _SHOWN:

@@ -46,4 +46,16 @@ def _line(row: dict[str, Any], epochs: int) -> str:
         text += f"  reconstruction {row['reconstruction_error']:.4f}"
     gap, score = row.get("free_energy_gap"), row.get("log_likelihood")
     text += f"  free-energy gap {gap:+.2f}" if gap is not None and math.isfinite(gap) else ""
-    return text + (f"  log-likelihood {score:.2f}" if score is not None else "")
+    return text + (f"  log-likelihood {_known(row, score)}" if score is not None else "")
+
+
+def _known(row: dict[str, Any], score: float) -> str:
+    """A log-likelihood with what is known of it."""
+    low, high, bound = (row.get(f"log_likelihood_{n}") for n in ("low", "high", "bound"))
+    if bound:
+        return f">= {score if low is None else low:.2f} (a bound)"
+    if low is not None and high is not None:
+        return f"{score:.2f} (between {low:.2f} and {high:.2f})"
+    if bound is not None:
+        return f"{score:.2f} (exact)"
+    return f"{score:.2f} (an estimate)"

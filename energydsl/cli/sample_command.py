@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
-from numpy.typing import NDArray
 
 from energydsl import defaults
-from energydsl.cli.common import compiled, json_option, overrides_options, print_json, progress, read_model
-from energydsl.data import readers, writers
+from energydsl.cli.common import json_option, print_json, progress
+from energydsl.cli.targets import held_layers, target_options
+from energydsl.data import writers
 from energydsl.diagnostics import EnergyError
-from energydsl.options import BACKENDS, SAMPLERS, Backend, SamplerName
+from energydsl.options import SAMPLERS, SamplerName
 
 if TYPE_CHECKING:
     from energydsl.learning.run import Run
-    from energydsl.program import Program
 
 
 @click.command("sample", short_help="Draw samples from a run or a model file.")
@@ -33,6 +33,20 @@ if TYPE_CHECKING:
     default=defaults.SAMPLE_SWEEPS,
     show_default=True,
     help="Number of sweeps.",
+)
+@click.option(
+    "--draws",
+    type=click.IntRange(min=1),
+    default=defaults.DRAWS,
+    show_default=True,
+    help="Number of draws kept of each chain; several tell whether chains mix.",
+)
+@click.option(
+    "--every",
+    type=click.IntRange(min=1),
+    default=defaults.SWEEPS,
+    show_default=True,
+    help="Number of sweeps from draw to draw.",
 )
 @click.option(
     "--sampler",
@@ -59,56 +73,42 @@ if TYPE_CHECKING:
     help="Draw the samples of the visible layer into a .png file.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=defaults.SEED, show_default=True, help="Random seed.")
-@click.option(
-    "--params",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Parameters for a model FILE: an .npz file of arrays by name.  [default: as they are initialised]",
-)
-@click.option(
-    "--backend", type=click.Choice(BACKENDS), help=f"Backend for a model FILE.  [default: {defaults.BACKEND}]"
-)
-@overrides_options
+@target_options
 @json_option
 def command(
-    run: str,
+    opened: Callable[[int, bool], Run],
     count: int | None,
     steps: int,
+    draws: int,
+    every: int,
     sampler: SamplerName,
     clamp: tuple[str, ...],
     out: Path | None,
     image: Path | None,
     seed: int,
-    params: Path | None,
-    backend: Backend | None,
-    dims: dict[str, int],
-    consts: dict[str, float],
     as_json: bool,
 ) -> None:
-    """Run chains and keep their last states as samples.
+    """Run chains and keep their last states as samples, or the last --draws of each.
 
     With the folder of a RUN the chains start from its persistent chains. With a model FILE they start from random states,
     and the parameters are as they are initialised, or those of --params.
     """
-    from energydsl.learning.sampling import chains, codes, rows_of
+    from energydsl.learning.mixing import columns, described, unmixed
+    from energydsl.learning.sampling import chains, rows_of, visible_series
 
-    for_file = {"--params": params, "--backend": backend, "-D": dims, "-c": consts}
-    if run == "-" or Path(run).is_file():
-        opened = _begun(
-            compiled(read_model(run, dims, consts, as_json), as_json, backend or defaults.BACKEND), params, seed
-        )
-    else:
-        opened = _run(run, [name for name, value in for_file.items() if value])
-    held = dict(_held(c) for c in clamp)
+    run, held = opened(seed, as_json), held_layers(clamp)
     _writable(out, image, as_json)
     if image is not None:
         from energydsl.report.sheets import pictured
 
-        if pictured(opened.program.model) is None:
+        if pictured(run.program.model) is None:
             raise EnergyError("no visible layer has the shape of an image")
-    count = count or rows_of(opened, held) or defaults.SAMPLES
+    count = count or rows_of(run, held) or defaults.SAMPLES
     with progress("sampling", as_json) as bar:
-        state = chains(opened, count, steps, held, seed, bar, sampler)
-    arrays = codes(opened, state)
+        drawn = chains(run, count, steps, held, seed, bar, sampler, draws, every)
+    arrays = drawn.samples(run)
+    mixed = columns(drawn.energies | visible_series(run, drawn), every) if arrays.several else {}
+    doubt = unmixed(mixed)
     written = []
     if out is not None:
         try:
@@ -121,7 +121,7 @@ def command(
         from energydsl.learning.pictures import sheet_of
         from energydsl.report.sheets import write
 
-        sheet = sheet_of(opened, state, held)
+        sheet = sheet_of(run, drawn.last, held)
         assert sheet is not None
         write(image, sheet)
         written.append(str(image))
@@ -132,32 +132,23 @@ def command(
                 "ok": True,
                 "n": count,
                 "steps": steps,
+                "draws": draws,
+                "mixing": mixed,
+                "labels": {"mean": "estimate", "mixing": "estimate"},
                 "layers": facts,
                 "written": written,
-                "warnings": list(opened.warnings),
+                "warnings": [*run.warnings, *([doubt] if doubt else [])],
             }
         )
         return
     for name, array in arrays.items():
         click.echo(f"{name}: {array.shape}, mean {array.mean():.4f}")
+    for line in described(mixed):
+        click.echo(line)
+    if doubt:
+        click.echo(f"warning: {doubt}", err=True)
     for path in written:
         click.echo(f"written: {path}")
-
-
-def _run(folder: str, given: list[str]) -> Run:
-    """The run in a folder, with which nothing may be given that is for a model file."""
-    from energydsl.learning.run_folder import open_run
-
-    if given:
-        raise click.UsageError(f"{' and '.join(given)} can be given for a model file only, and {folder} is not one")
-    return open_run(folder)
-
-
-def _begun(program: Program, params: Path | None, seed: int) -> Run:
-    """A run of a model file that has not begun, with the parameters of a file or as they are initialised."""
-    from energydsl.learning.sampling import as_run
-
-    return as_run(program, None if params is None else readers.arrays(params), seed)
 
 
 def _writable(out: Path | None, image: Path | None, as_json: bool) -> None:
@@ -167,16 +158,3 @@ def _writable(out: Path | None, image: Path | None, as_json: bool) -> None:
             raise EnergyError(f"cannot write {path}: there is no folder {path.parent}")
     if out is None and image is None and not as_json:
         click.echo("nothing will be written: -o s.npz keeps the samples, --image s.png draws them", err=True)
-
-
-def _held(text: str) -> tuple[str, float | NDArray[Any]]:
-    """What `--clamp` says: a layer, and its value or rows of values."""
-    name, sign, value = text.partition("=")
-    if not sign:
-        raise click.BadParameter(f"expected LAYER=VALUE, e.g. y=3, not `{text}`")
-    try:
-        return name, float(value)
-    except ValueError:
-        if not Path(value).is_file():
-            raise EnergyError(f"`{value}` is neither a number nor a file") from None
-        return name, readers.npy(Path(value))

@@ -53,6 +53,7 @@ def command(
     from energydsl.inference.monitors import Likelihood
     from energydsl.learning import stopping
     from energydsl.learning.interrupt import heeded
+    from energydsl.learning.mixing import last_unmixed
     from energydsl.learning.optimizer import scales
     from energydsl.learning.run_folder import open_run
     from energydsl.learning.train import train
@@ -103,10 +104,12 @@ def command(
     }
     if not run.finished:
         _interrupted(result, as_json, folder, run.signal)
-    result["varying"] = _varying(run)
+    result |= {"varying": _varying(run), "labels": {"varying": "estimate"}}
     pictures = _draw(run)
     if ended := stopping.reason(run.config.get("stop_when"), run.history, run.config["epochs"]):
         click.echo(f"note: {ended}", err=True)
+    for unmixed in last_unmixed(run.history):
+        click.echo(f"warning: {unmixed}", err=True)
     if not as_json:
         click.echo(f"{run.updates} updates in {run.seconds:.1f} s, in {folder}")
         for path in pictures:

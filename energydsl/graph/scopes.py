@@ -48,14 +48,16 @@ def offsets(model: Resolved, layers: Collection[str]) -> dict[str, int]:
     return dict(zip(layers, itertools.accumulate([0, *sizes]), strict=False))
 
 
-def scopes(model: Resolved, monomial: Monomial, layers: Collection[str], most: int) -> Iterator[Scope]:
-    """The scopes of the units of layers in a monomial; most: units in one. Raises `TooDense`."""
+def scopes(
+    model: Resolved, monomial: Monomial, layers: Collection[str], most: int, listed: int | None = None
+) -> Iterator[Scope]:
+    """The scopes of the units of layers in a monomial; most: units in one; listed: places, at most. Raises `TooDense`."""
     entries = list(dict.fromkeys(_entries(monomial, layers, (), most)))
     if not entries:
         return
     total = sum(model.layers[n].size for n in layers)
     count = math.prod(loop.high - loop.low for loop in monomial.loops)
-    if len(entries) > 1 and count > limits.PLACES_OF_A_UNIT * total:
+    if len(entries) > 1 and count > (limits.PLACES_OF_A_UNIT * total if listed is None else listed):
         raise TooDense
     every = places(model, monomial)
     if every is None:

@@ -59,7 +59,7 @@ class Evaluation:
     rows: the log-likelihood of each row, (n,). weights: how much each row counts, (n,), None where all count alike;
     rows_effective: the number of rows of equal weight whose mean would be as sure, None without weights.
     exactness: what is known of log_likelihood: "exact", "bound from below", "bound from above" or "estimate". Bounds by
-    annealing hold in expectation.
+    annealing hold in expectation. log_z_exactness: the same of log_z.
     log_likelihood_low, log_likelihood_high: between which log_likelihood lies by what the sides of log Z say, each moved
     outwards by two of its standard errors; equal to it where log Z is exact; None for a side that was not asked for.
     gap: by how many nats the bound of log Z from above is higher than that from below; agree: whether that is less than one nat and
@@ -88,10 +88,25 @@ class Evaluation:
     gap: float | None = None
     agree: bool | None = None
     doubts: tuple[str, ...] = ()
+    log_z_exactness: Exactness = "exact"
+
+    @property
+    def labels(self) -> dict[str, Exactness]:
+        """What is known of each figure."""
+        ends: dict[str, Exactness] = {
+            "log_likelihood_low": "bound from below",
+            "log_likelihood_high": "bound from above",
+        }
+        if self.exactness == "exact":
+            ends = dict.fromkeys(ends, "exact")
+        elif self.bound:  # how much more log p~ is than its bound is not known
+            ends["log_likelihood_high"] = "estimate"
+        known: dict[str, Exactness] = {"log_z": self.log_z_exactness, "log_likelihood": self.exactness, **ends}
+        return known if self.gap is None else {**known, "gap": "estimate"}
 
     def as_dict(self) -> dict[str, Any]:
-        """All figures but those of the single rows, as `--json` prints them."""
-        return {n: v for n, v in vars(self).items() if n not in ("rows", "weights")}
+        """All figures but those of the single rows, and what is known of them, as `--json` prints them."""
+        return {n: v for n, v in vars(self).items() if n not in ("rows", "weights")} | {"labels": self.labels}
 
 
 def evaluate_in_steps(run: Run, rows: Data, progress: Progress | None = None) -> tuple[Evaluation, int]:
@@ -234,6 +249,7 @@ def _evaluated(
         settled=found.settled,
         bound_std=found.error_of_mean(weights),
         exactness=exactness_of(known.sides[0].best.exactness, found.bound),
+        log_z_exactness=known.sides[0].best.exactness,
         **_between(known, shares, float(weighted.mean(log_p, weights)), best.value, found.bound),
     )
 
@@ -266,7 +282,7 @@ def exactness_of(log_z: Exactness, bound: bool) -> Exactness:
     found = turned.get(log_z, log_z)
     if not bound:
         return found
-    return "estimate" if found == "bound from above" else "bound from below"
+    return "bound from below" if found in ("exact", "bound from below") else "estimate"
 
 
 def core_of(

@@ -26,7 +26,8 @@ class Likelihood:
     def __call__(self, run: Run, rows: Data) -> dict[str, float]:
         """`log_likelihood` and its standard error `log_likelihood_std`, in nats a row; nothing where there is none.
 
-        Where log Z is estimated, both its sides too: `log_likelihood_low` and `log_likelihood_high`.
+        Where log Z is estimated, both its sides too: `log_likelihood_low` and `log_likelihood_high`. `log_likelihood_bound`: 0
+        where it is exact, 1 where log p~ is a bound from below, by mean field or recognition.
         """
         try:
             found = evaluate(run, rows)
@@ -36,6 +37,8 @@ class Likelihood:
                 self.remark(str(error))
             return {}
         figures = {"log_likelihood": found.log_likelihood, "log_likelihood_std": found.log_likelihood_std}
+        if found.bound or found.exactness == "exact":
+            figures["log_likelihood_bound"] = float(found.bound)
         if found.log_likelihood_low is not None and found.log_likelihood_high is not None and found.gap is not None:
             figures["log_likelihood_low"] = found.log_likelihood_low
             figures["log_likelihood_high"] = found.log_likelihood_high

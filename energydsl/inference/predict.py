@@ -23,6 +23,7 @@ from energydsl.derive.free_energy import log_states
 from energydsl.diagnostics import ArgumentError, suggestion
 from energydsl.domains import DOMAINS
 from energydsl.model.records import Layer
+from energydsl.options import Exactness
 from energydsl.program import Engine
 from energydsl.program.engine import MEAN_FIELD_ITERATIONS
 from energydsl.program.exact import joint_states
@@ -62,6 +63,11 @@ class Prediction:
     truth: Array
     states: Array
     weights: Array | None = None
+
+    @property
+    def exactness(self) -> Exactness:
+        """What is known of the probabilities: those from mean-field bounds, or from an up-pass, are estimates."""
+        return "exact" if self.method == "exact" else "estimate"
 
     @property
     def predicted(self) -> Array:

@@ -15,6 +15,7 @@ from energydsl.learning.monitor import Figures
 from energydsl.learning.optimizer import Optimizer, scales
 from energydsl.learning.optimizer.centred import Centring
 from energydsl.learning.rows import Batches, split
+from energydsl.learning.series import Series
 from energydsl.learning.start import check_start
 from energydsl.program import Engine, Program
 from energydsl.program.initialise import base_rate, initial_params
@@ -61,7 +62,7 @@ def begin(
     state.work = learner.recorded(state, batch)
     batches = Batches(rows, batch, seed, _as_they_are if method.impute else partial(checked_arrays, engine))
     figures = Figures(engine, rows, held_out, seed, "stop_when" in config)
-    return Loop(program, learner, state, batches, figures, config, base)
+    return Loop(program, learner, state, batches, figures, Series.of(engine.core, seed), config, base)
 
 
 def _direct(engine: Engine, optimizer: Optimizer, names: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The arrays of a checkpoint, by name: `param/W`, `slot/W/velocity`, `offset/v`, `chain/negative/v`; checked like any input."""
+"""The arrays of a checkpoint, by name: `param/W`, `slot/W/velocity`, `offset/v`, `chain/negative/v`, `series/energy`; checked like any input."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from energydsl.program.states import check_params
 
 # Of trajectory tempering: as many rungs as there were models worth freezing.
 LADDER = "chain/ladder/"
+# What chains showed at the last updates: records first, chains second.
+SERIES = "series/"
 
 
 def part(arrays: Arrays, prefix: str) -> Arrays:
@@ -103,12 +105,18 @@ def _check_chains(engine: Engine, name: str, rest: str, array: Array) -> None:
         raise files.invalid(f"`{name}` holds {array[wrong].flat[0]:g}, which is not in {layer.domain}")
 
 
+def _check_series(engine: Engine, name: str, rest: str, array: Array) -> None:
+    if array.ndim != 2:
+        raise files.invalid(f"`{name}` has shape {array.shape}, not (records, chains)")
+
+
 _PARTS: Mapping[str, Callable[[Engine, str, str, Array], None]] = {
     "param": _check_param,
     "slot": _check_param,
     "average": _check_param,
     "offset": _check_offset,
     "chain": _check_chains,
+    "series": _check_series,
 }
 
 

@@ -189,6 +189,11 @@ class Learner:
         both = zip(self.objectives, state.objectives, strict=True)
         return {n: a for objective, own in both for n, a in objective.chain_states(own).items()}
 
+    def lasting(self, state: LearnerState) -> Arrays:
+        """The states of chains of the undirected part that go on from update to update, by layer; none where there are none."""
+        each = (objective.lasting(own) for objective, own in self._followed(state))
+        return next((states for states in each if states), {})
+
     def take(self, state: LearnerState, chains: Arrays) -> None:
         """Go on from the chains of another run."""
         for objective, own in zip(self.objectives, state.objectives, strict=True):

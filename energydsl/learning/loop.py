@@ -14,13 +14,16 @@ import numpy as np
 
 from energydsl.backends.interface import Array, Arrays
 from energydsl.learning import checkpoint, interrupt, metrics, run_folder, stopping
+from energydsl.learning.checkpoint_arrays import SERIES, part
 from energydsl.learning.config import fingerprint
 from energydsl.learning.divergence import Diverged, explained
 from energydsl.learning.interrupt import Uninterrupted
 from energydsl.learning.learner import Learner, LearnerState
 from energydsl.learning.monitor import Figures, Monitor
+from energydsl.learning.remarks import remarks
 from energydsl.learning.rows import Batches
 from energydsl.learning.run import Base, Report, Row, Run
+from energydsl.learning.series import Records, Series
 from energydsl.program import Program
 
 CHECKPOINT_SECONDS = 60.0
@@ -56,6 +59,7 @@ class Loop:
     state: LearnerState
     batches: Batches
     figures: Figures
+    series: Series
     config: dict[str, Any]
     base: Base
     report: Report | None = None
@@ -63,6 +67,7 @@ class Loop:
     monitor_every: int = 1
     folder: Path | None = None
     progress: Progress = field(default_factory=Progress)
+    records: Records = field(default_factory=Records)
     warnings: tuple[str, ...] = ()
     started: float = 0.0
 
@@ -115,6 +120,8 @@ class Loop:
         self.learner.step(self.state, rows, now.update, now.update / total, weights)
         now.update += 1
         now.position += 1
+        if lasting := self.learner.lasting(self.state):
+            self.series.record(self.records, self.state.params, lasting, now.update)
         if now.update % _CHECKED_EVERY == 0:
             self._check()
 
@@ -128,9 +135,16 @@ class Loop:
         row: Row = {"epoch": now.epoch, "update": now.update, "seconds": round(now.seconds, 3)}
         with np.errstate(all="ignore"):
             row |= self.figures.of(self.learner.evaluated(self.state), self.learner.chains(self.state))
-        row |= self.learner.figures(self.state)
+            row |= self.figures.moments(self.learner.lasting(self.state), self.series)
+        row |= self.learner.figures(self.state) | self._mixing()
         row |= {} if self.state.average else _likelihoods(row)
         now.history.append(row | {f"gradient_{n}": v for n, v in sizes.items()})
+
+    def _mixing(self) -> Row:
+        """How the chains mix, where it is time to look."""
+        now = self.progress
+        before = now.history[-1]["update"] if now.history else 0
+        return self.series.figures(self.records, now.update, before, now.epoch == self.config["epochs"])
 
     def _notify(self) -> None:
         """The monitor, whose time does not count as training, and the report of an epoch that is safe on disk."""
@@ -159,7 +173,7 @@ class Loop:
 
     def _snapshot(self, finished: bool, stopped_by: int = 0) -> Run:
         """The run as it is, on the host."""
-        host, now, ended = self.learner.engine.host, self.progress, self._ended()
+        host, now = self.learner.engine.host, self.progress
         params, chains, last = (
             {n: np.array(host(a)) for n, a in arrays.items()}
             for arrays in (
@@ -170,7 +184,7 @@ class Loop:
         )
         return Run(
             self.program, params, self.config, now.history, self.base, chains, self.folder, now.update, now.seconds,
-            finished, stopped_by, (*self.warnings, *([ended] if ended else [])), last,
+            finished, stopped_by, (*self.warnings, *remarks(self.config, now.history)), last, self.series.arrays(self.records),
         )  # fmt: skip
 
     # --- the folder
@@ -203,13 +217,19 @@ class Loop:
         if now.history:  # metrics.csv is written after the checkpoint
             meta["row"] = now.history[-1]
         with Uninterrupted():
-            checkpoint.save(self.folder, now.update, self.learner.arrays(self.state), meta)
+            checkpoint.save(self.folder, now.update, self._arrays(), meta)
             now.saved_at = now.update
+
+    def _arrays(self) -> Arrays:
+        """What the next update and the next report depend on, by its name in a checkpoint."""
+        recorded = {f"{SERIES}{n}": a for n, a in self.series.arrays(self.records).items()}
+        return self.learner.arrays(self.state) | recorded
 
     def _restore(self, folder: Path) -> None:
         needed = self.learner.arrays(self.state)
         arrays, meta, self.warnings = run_folder.latest(folder, self.learner.engine, self.config, needed)
         self.learner.restore(self.state, arrays, meta["rng"])
+        self.records = self.series.restore(part(arrays, SERIES))
         epoch, position = meta["epoch"], meta["position"]
         if position >= self.batches.per_epoch:
             epoch, position = epoch + 1, 0

@@ -13,6 +13,7 @@ from energydsl.backends.interface import Array, Arrays
 from energydsl.data.sources import Data
 from energydsl.domains import DOMAINS
 from energydsl.learning.run import Run
+from energydsl.learning.series import Series
 from energydsl.program import Engine
 from energydsl.program.states import layer_arrays
 from energydsl.random import Rng, stream
@@ -23,6 +24,8 @@ Monitor = Callable[[Run, Data], Mapping[str, float]]
 _REPORT_ROWS = 500
 # So many rows and more tell whether a latent is the same for all of them.
 _TELLING_ROWS = 200
+# The probability of its likeliest value from which a latent is saturated.
+_SATURATED = 0.99
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,24 @@ class Figures:
         for label, values in (self.engine.term_energies(params, chains) if chains else {}).items():
             figures[f"energy_{label}" if label else "base_measure"] = float(np.mean(self.engine.host(values)))
         return figures | self._varying(params, known)
+
+    def moments(self, states: Arrays, series: Series) -> dict[str, float]:
+        """How far the moments of the data are from those of persistent chains, by layer; nothing where there are no such chains.
+
+        moment_gap: the root of the mean over units of (mean of the data - mean of the chains)^2. covariance_gap: the norm of the
+        difference of covariances of random projections, as a share of that of the data.
+        """
+        if not states or not all(n in states for n in self.data.arrays):
+            return {}
+        known, weights = self._rows(self.data)
+        host, found = self.engine.host, {}
+        pairs = series.projected({n: known[n] for n in series.projections if n in known}), series.projected(states)
+        for name in pairs[0]:
+            gap = weighted.mean(host(known[name]), weights) - weighted.mean(host(states[name]))
+            found[f"moment_gap_{name}"] = float(np.sqrt(np.mean(np.square(gap))))
+            seen, made = _covariance(pairs[0][name], weights), _covariance(pairs[1][name], None)
+            found[f"covariance_gap_{name}"] = float(np.linalg.norm(seen - made) / np.linalg.norm(seen))
+        return found
 
     def monitored(self) -> Data | None:
         """The rows that a monitor gets: whole ones, held-out ones where there are any; None where no row is whole."""
@@ -99,16 +120,31 @@ class Figures:
         return error / units if units else math.nan
 
     def _varying(self, params: Arrays, x: Arrays) -> dict[str, float]:
-        """The share of units of a layer of latents that are not the same for all rows, where there are enough to tell."""
+        """The share of units of a layer of latents that are not the same for all rows, where there are enough to tell.
+
+        And of latents that are saturated: whose likeliest value, given a row and all other units, has a probability of 0.99 or more.
+        """
         engine, found = self.engine, {}
         if len(next(iter(x.values()))) < _TELLING_ROWS:
             return {}
         state = engine.with_latents(params, x, engine.settings(), Rng(stream(self.seed, "latents that vary")))
         for name in engine.model.by_role("hidden"):
             differs = np.ptp(engine.host(state[name]), axis=0) > 0
-            one_hot = DOMAINS[engine.model.layers[name].domain.name].one_hot
-            found[f"varying_{name}"] = float(np.mean(differs.any(axis=-1) if one_hot else differs))
+            domain = DOMAINS[engine.model.layers[name].domain.name]
+            found[f"varying_{name}"] = float(np.mean(differs.any(axis=-1) if domain.one_hot else differs))
+            if engine.core is engine and name in engine.derived.conditionals and (domain.one_hot or domain.two_valued):
+                kernels = engine.core.kernels.layers[name]
+                means = engine.host(kernels.mean(*engine.core.fields(params, state, name, engine.settings())))
+                low, high = (0.0, 1.0) if domain.points is None else domain.points
+                share = (means - low) / (high - low)
+                likeliest = share.max(axis=-1) if domain.one_hot else np.maximum(share, 1.0 - share)
+                found[f"saturated_{name}"] = float(np.mean(likeliest >= _SATURATED))
         return found
+
+
+def _covariance(values: Array, weights: Array | None) -> Array:
+    """The covariance of columns over rows."""
+    return np.atleast_2d(np.cov(values.astype(np.float64), rowvar=False, bias=True, aweights=weights))
 
 
 def varying(run: Run) -> dict[str, float]:

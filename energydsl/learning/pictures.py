@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from energydsl.backends.interface import Arrays
+from energydsl.learning.labels import of_row
 from energydsl.learning.run import Run
 from energydsl.learning.sampling import chains, visible_means
 from energydsl.report.curves import curves
@@ -33,7 +34,7 @@ def draw_run(run: Run, seed: int = 0) -> list[Path]:
     model = run.program.model
     drawn = not model.by_role("input") and pictured(model) is not None
     sheets = {
-        "samples.png": sheet_of(run, chains(run, TILES, _SWEEPS, None, seed)) if drawn else None,
+        "samples.png": sheet_of(run, chains(run, TILES, _SWEEPS, None, seed).last) if drawn else None,
         "filters.png": filter_sheet(run.program.derived, run.params),
     }
     written = []
@@ -42,5 +43,7 @@ def draw_run(run: Run, seed: int = 0) -> list[Path]:
             write(run.path / name, sheet)
             written.append(run.path / name)
     if len(run.history) > 1:
-        written.append(curves(run.path / "curves.png", run.history))
+        columns = dict.fromkeys(name for row in run.history for name in row)
+        last = {n: next((row[n] for row in reversed(run.history) if row.get(n) is not None), None) for n in columns}
+        written.append(curves(run.path / "curves.png", run.history, of_row(run.program.engine, last)))
     return written

@@ -22,7 +22,8 @@ class Run:
     params: float arrays by name: averages over updates where these were asked for, else the last. last: the last ones, where params
     are averages. history: one dict a report, as in metrics.csv. base: natural parameters of the visible
     layers' base rates, from which AIS starts. finished: False where training was interrupted; signal: by which signal.
-    warnings: what was found damaged in the folder, and what was taken instead.
+    warnings: what was found damaged in the folder, and what was taken instead; that training ended early, and that chains have not mixed.
+    series: what the persistent chains showed at the last updates, by name, (records, chains) each: energies and projections of layers.
     """
 
     program: Program
@@ -38,8 +39,18 @@ class Run:
     signal: int = 0
     warnings: tuple[str, ...] = ()
     last: Arrays = field(default_factory=dict)
+    series: Arrays = field(default_factory=dict)
 
     @property
     def evaluated(self) -> str:
         """What `params` are: "average" over updates, or "last"."""
         return "average" if self.last else "last"
+
+    def to_arviz(self) -> Any:
+        """ArviZ data: `series` as draws of the chains in the group posterior, the last states of the chains in the group chains.
+
+        Raises `EnergyError` where ArviZ is missing, `NotApplicable` where no chains persisted.
+        """
+        from energydsl.learning.arviz_data import of_run
+
+        return of_run(self.series, self.chains)

@@ -19,7 +19,8 @@ from energydsl.backends.choice import obstacle
 from energydsl.backends.interface import Array, Arrays
 from energydsl.diagnostics import EnergyError, Source
 from energydsl.learning import checkpoint, config, files, metrics, schema, stopping
-from energydsl.learning.checkpoint_arrays import check_alike, check_arrays, part
+from energydsl.learning.checkpoint_arrays import SERIES, check_alike, check_arrays, part
+from energydsl.learning.remarks import remarks
 from energydsl.learning.run import Base, Row, Run
 from energydsl.model.records import Graph
 from energydsl.model.resolve import Overrides
@@ -44,7 +45,6 @@ def open_run(path: str | Path) -> Run:
     program = model.compile(there, settings["dtype"], settings.get("precision", "full") if there == "cupy" else "full")
     arrays, meta, warnings = latest(folder, program.engine, settings)
     history = history_until(folder, meta)
-    ended = stopping.reason(settings.get("stop_when"), history, settings["epochs"])
     last, average = part(arrays, "param/"), part(arrays, "average/")
     return Run(
         program,
@@ -56,9 +56,11 @@ def open_run(path: str | Path) -> Run:
         folder,
         meta["update"],
         meta["seconds"],
-        meta["epoch"] >= settings["epochs"] or bool(ended),
-        warnings=(*warnings, *([ended] if ended else [])),
+        meta["epoch"] >= settings["epochs"]
+        or bool(stopping.reason(settings.get("stop_when"), history, settings["epochs"])),
+        warnings=(*warnings, *remarks(settings, history)),
         last=last if average else {},
+        series=part(arrays, SERIES),
     )
 
 
@@ -223,7 +225,8 @@ def latest(
         _check_meta(folder, settings, meta)
         check_arrays(engine, arrays)
         if alike is not None:
-            check_alike(arrays, alike)
+            # Folders from before chains were recorded have no records.
+            check_alike({n: a for n, a in arrays.items() if not n.startswith(SERIES)}, alike)
 
     arrays, meta, warnings = checkpoint.load_latest(folder, check)
     for warning in warnings:

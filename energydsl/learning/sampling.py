@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,58 @@ from energydsl.backends.interface import Arrays
 from energydsl.diagnostics import ArgumentError, DataError, a_kind
 from energydsl.domains import DOMAINS
 from energydsl.learning.run import Run
+from energydsl.learning.series import energies, projections
 from energydsl.learning.start import check_start
 from energydsl.learning.states import outside
-from energydsl.program import Program
+from energydsl.program import Engine, Program
 from energydsl.program.samplers import Choice, transition
 from energydsl.program.states import check_drawn, check_params, initialise_missing, random_state
 from energydsl.random import Rng, stream
 
 Array = NDArray[Any]
+
+
+class Samples(dict[str, Array]):
+    """Samples by layer, (n, *layer), or (n, draws, *layer) where several draws of each chain are kept.
+
+    energies: of every sample, (n, draws), and of each term where there are several. several: whether there are several draws a chain.
+    """
+
+    def __init__(self, layers: Mapping[str, Array], energies: Mapping[str, Array], several: bool):
+        super().__init__(layers)
+        self.energies, self.several = dict(energies), several
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Samples, (dict(self), self.energies, self.several)
+
+    def to_arviz(self) -> Any:
+        """ArviZ data with a group posterior: the energies and the layers, chains and draws first.
+
+        Raises `EnergyError` where ArviZ is missing.
+        """
+        from energydsl.learning.arviz_data import of_samples
+
+        return of_samples(self, self.energies, self.several)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What chains drew. states: by layer, (n, draws, *layer), categorical layers one-hot; energies: as `Samples.energies`."""
+
+    states: Arrays
+    energies: Arrays
+
+    @property
+    def last(self) -> Arrays:
+        """The last draw of each chain, (n, *layer)."""
+        return {n: a[:, -1] for n, a in self.states.items()}
+
+    def samples(self, run: Run) -> Samples:
+        """For the user: categorical layers as integer codes."""
+        several = next(iter(self.states.values())).shape[1] > 1
+        return Samples(codes(run, self.states if several else self.last), self.energies, several)
+
+
 # Sweeps between reports of progress.
 _AT_ONCE = 20
 
@@ -35,8 +80,13 @@ def sample(
     progress: Callable[[float], None] | None = None,
     params: Mapping[str, Any] | None = None,
     sampler: Choice = defaults.SAMPLER,
-) -> Arrays:
+    draws: int = defaults.DRAWS,
+    every: int = defaults.SWEEPS,
+) -> Samples:
     """`n` states after `steps` sweeps, by layer; categorical layers as integer codes.
+
+    draws: how many states are kept of each of `n` chains, from there on one every `every` sweeps; arrays are (n, *layer) for one, else
+    (n, draws, *layer).
 
     run: or a program, from whose random states chains begin; params: its parameters, by its initialisers where not given.
     clamp: values of layers that are held, one for all samples or one each (input layers must be given here); NaN where an
@@ -47,11 +97,15 @@ def sample(
     >>> program = ed.zoo("ising", dims={"L": 4}).compile("numpy")
     >>> ed.sample(program, n=2, steps=5)["s"].shape
     (2, 4, 4)
+    >>> ed.sample(program, n=2, steps=5, draws=3, every=10)["s"].shape
+    (2, 3, 4, 4)
     """
     if n < 1 or steps < 0:
         raise ArgumentError("n is at least 1, steps not negative")
+    if draws < 1 or every < 1:
+        raise ArgumentError("draws and every are at least 1")
     run = as_run(run, params, seed)
-    return codes(run, chains(run, n, steps, clamp, seed, progress, sampler))
+    return chains(run, n, steps, clamp, seed, progress, sampler, draws, every).samples(run)
 
 
 def as_run(run: Run | Program, params: Mapping[str, Any] | None, seed: int) -> Run:
@@ -74,13 +128,15 @@ def chains(
     seed: int = defaults.SEED,
     progress: Callable[[float], None] | None = None,
     sampler: Choice = defaults.SAMPLER,
-) -> Arrays:
+    draws: int = defaults.DRAWS,
+    every: int = defaults.SWEEPS,
+) -> Drawn:
     """As `sample`, with categorical layers one-hot."""
     program, params = run.program.engine, check_params(run.program.engine, run.params)
     held, keep = {}, {}
     fill = Rng(stream(seed, "missing entries of clamped values"))
     for name, value in (clamp or {}).items():
-        values, known = _clamped(run, name, value, n, fill)
+        values, known = clamped_values(run, name, value, n, fill)
         held[name] = values
         if known is not None:
             keep[name] = program.xp.array(program.xp.broadcast_to(known, (n, *values.shape[1:])))
@@ -96,17 +152,34 @@ def chains(
     rng = Rng(stream(seed, "samples"))
     move = transition(program, sampler, [name for name in held if name not in keep])
     settings = program.settings()
+    total = steps + every * (draws - 1)
     for done in range(0, steps, _AT_ONCE):
         if 2 * done >= steps:
             move.settle()
         move.sweep(params, state, settings, rng, min(_AT_ONCE, steps - done), None, keep)
         if progress is not None:
-            progress(done / steps)
+            progress(done / total)
+    move.settle()
+    seen = [_seen(program, params, state)]
+    for number in range(1, draws):
+        move.sweep(params, state, settings, rng, every, None, keep)
+        seen.append(_seen(program, params, state))
+        if progress is not None:
+            progress((steps + every * number) / total)
+    return Drawn(
+        *({n: np.stack([one[n] for one in some], axis=1) for n in some[0]} for some in zip(*seen, strict=True))
+    )
+
+
+def _seen(program: Engine, params: Arrays, state: Arrays) -> tuple[Arrays, Arrays]:
+    """States, and what is said of their energies, on the host. Raises `EnergyError` where a unit has no finite value."""
     check_drawn(program, state)
-    return {name: program.host(array) for name, array in state.items()}
+    shown = energies(program, params, state)
+    states, series = ({n: np.array(program.host(a)) for n, a in some.items()} for some in (state, shown))
+    return states, series
 
 
-def _clamped(run: Run, name: str, value: Any, n: int, fill: Rng) -> tuple[Array, Array | None]:
+def clamped_values(run: Run, name: str, value: Any, n: int, fill: Rng) -> tuple[Array, Array | None]:
     """Values of a layer, missing ones drawn at random; and which entries are known, where not all are."""
     if name not in run.program.model.layers:
         raise ArgumentError(f"there is no layer `{name}` to clamp")
@@ -148,6 +221,16 @@ def codes(run: Run, state: Arrays) -> Arrays:
     return {
         n: a.argmax(axis=-1) if DOMAINS[layers[n].domain.name].one_hot else a for n, a in state.items() if n in layers
     }
+
+
+def visible_series(run: Run, drawn: Drawn) -> Arrays:
+    """Random projections of the visible layers, by name, (n, draws) each."""
+    found: Arrays = {}
+    for name, directions in projections(run.program.engine, defaults.SEED).items():
+        states = drawn.states[name]
+        each = states.reshape(*states.shape[:2], -1).astype(np.float64) @ directions
+        found |= {f"projection_{name}.{k}": each[..., k] for k in range(directions.shape[1])}
+    return found
 
 
 def visible_means(run: Run, state: Arrays) -> Arrays:

@@ -9,7 +9,7 @@ meet: small where they form a tree, a chain, or a narrow strip.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -67,8 +67,11 @@ class Elimination:
             for k, (unit, others) in enumerate(self.order.units)
         ]
 
-    def forwards(self, engine: CoreEngine, found: Sequence[Table]) -> Sums:
-        """All groups added up and summed out, for the factors of some chains."""
+    def forwards(
+        self, engine: CoreEngine, found: Sequence[Table], out: Callable[[Any, Any, Any], Any] | None = None
+    ) -> Sums:
+        """All groups added up and summed out, for the factors of some chains; out: what takes a unit out, by default the sum."""
+        out = out or _log_sum
         xp, states = engine.xp, self.units.states
         groups = self.groups(found)
         sums: list[Any] = []
@@ -81,7 +84,7 @@ class Elimination:
                 added = added + _aligned(found[kind].log[:, row], axes, len(shape))
             for number, axes in group.messages:
                 added = added + _aligned(ups[number], axes, len(shape))
-            up = _log_sum(xp, added, 1)
+            up = out(xp, added, 1)
             sums.append(added)
             ups.append(up)
             if group.parent < 0:
@@ -101,6 +104,17 @@ class Elimination:
             upto = weight.cumsum(axis=1)
             passed = upto[:, :-1] <= uniform[:, group.unit, None] * upto[:, -1:]
             codes[:, group.unit] = passed.sum(axis=1)
+        return codes  # type: ignore[no-any-return]
+
+    def likeliest(self, engine: CoreEngine, sums: Sums, chains: int) -> Array:
+        """The numbers of the values of all units, (chains, units): each the largest given those after it, backwards."""
+        xp = engine.xp
+        codes = xp.zeros((chains, len(sums.groups)), int)
+        rows = xp.arange(chains)
+        for group, added in zip(reversed(sums.groups), reversed(sums.sums), strict=True):
+            wide = xp.broadcast_to(added, (chains, *added.shape[1:]))
+            at = (rows, slice(None), *(codes[:, o] for o in group.others))
+            codes[:, group.unit] = wide[at].argmax(axis=1)
         return codes  # type: ignore[no-any-return]
 
     def marginals(self, engine: CoreEngine, sums: Sums) -> list[Array]:
@@ -147,6 +161,11 @@ def _log_sum(xp: Any, values: Any, axis: Any) -> Any:
     top = xp.where(xp.isfinite(top), top, 0.0)
     with np.errstate(divide="ignore"):
         return xp.log(xp.exp(values - top).sum(axis=axis)) + top.max(axis=axis)
+
+
+def _largest(xp: Any, values: Any, axis: Any) -> Any:
+    """The largest over an axis, in place of the sum."""
+    return values.max(axis=axis)
 
 
 def eliminable(derived: Derived, layers: Sequence[str]) -> bool:
@@ -239,6 +258,16 @@ def draw(
         held = {n: a[rows] for n, a in keep.items()} if keep else None
         sums, _ = sums_of(engine, plan, p, here, s, held)
         plan.units.put(plan.draw(engine, sums, uniform[rows].astype(np.float64)), here, xp)
+
+
+def likeliest(engine: CoreEngine, plan: Elimination, p: Arrays, x: Mapping[str, Array], s: Settings) -> Array:
+    """The numbers of the values of all units in the state of least energy, (chains, units); x: all other layers.
+
+    Max-product elimination (Dechter 1999), on a chain the algorithm of Viterbi (1967).
+    """
+    found, _ = tables(plan.units, engine, p, x, s)
+    chains = len(next(iter(x.values()))) if x else 1
+    return plan.likeliest(engine, plan.forwards(engine, found, _largest), chains)
 
 
 def log2_states(plan: Elimination) -> float:

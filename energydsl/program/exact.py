@@ -212,9 +212,10 @@ def check_normalisable(
     if engine.dtype != np.float64:
         check_normalisable(engine.in_float64, params, beta=beta, weights=weights, consts=consts)
         return
-    precision = _precision(
-        core, engine.core_params(check_params(engine, params)), layers, core.settings(beta, weights, consts)
-    )
+    given = {n: random_layer(core, core.model.layers[n], 1, Rng(0)) for n in core.model.by_role("input")}
+    start = random_state(core, 1, Rng(stream(0, "initial state")), given)
+    p, s = engine.core_params(check_params(engine, params)), core.settings(beta, weights, consts)
+    precision, _ = quadratic_form(core, p, layers, s, {n: a for n, a in start.items() if n not in layers})
     names = " and ".join(f"`{n}`" for n in layers)
     if not np.isfinite(precision).all():
         raise NotNormalisable(f"the couplings of {names} are not finite numbers")
@@ -227,13 +228,15 @@ def check_normalisable(
         )
 
 
-def _precision(core: CoreEngine, p: Arrays, layers: tuple[str, ...], settings: Settings) -> Array:
-    """d^2 (beta E) / dx dx' over all units of layers in which E is quadratic: differences of fields, exact but for rounding."""
+def quadratic_form(
+    core: CoreEngine, p: Arrays, layers: tuple[str, ...], settings: Settings, rest: Arrays
+) -> tuple[Array, Array]:
+    """P and eta of beta E = x' P x / 2 - eta' x + constant over all units of layers in which E is quadratic, one after the other.
+
+    rest: all other layers, one row. Differences of fields, exact but for rounding.
+    """
     shapes = {n: core.model.layers[n].shape for n in layers}
     ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
-    given = {n: random_layer(core, core.model.layers[n], 1, Rng(0)) for n in core.model.by_role("input")}
-    start = random_state(core, 1, Rng(stream(0, "initial state")), given)
-    rest = {n: a for n, a in start.items() if n not in layers}
 
     def fields(units: Array) -> list[Array]:
         """eta1 and eta2 of all units, (rows, units) each, where the units have these values."""
@@ -250,7 +253,7 @@ def _precision(core: CoreEngine, p: Arrays, layers: tuple[str, ...], settings: S
         some = slice(begin, min(begin + _ROWS, size))
         found[some] = at_zero - fields(np.eye(some.stop - begin, size, begin))[0]
     np.fill_diagonal(found, -2.0 * second)
-    return found
+    return found, at_zero[0]
 
 
 def _positive_definite(matrix: Array) -> bool:

@@ -44,11 +44,13 @@ class Table:
 class Units:
     """The units of finite layers, numbered one layer after the other, and where they meet.
 
-    scopes: of each term that holds one, by its number. Raises `scopes.TooDense` where they are too many to list.
+    scopes: of each term that holds one, by its number. Raises `scopes.TooDense` where they are too many to list. places: of a
+    term, at most; by default so many for each unit.
     """
 
     derived: Derived
     layers: tuple[str, ...]
+    places: int | None = None
 
     @property
     def records(self) -> list[Layer]:
@@ -82,7 +84,11 @@ class Units:
     def scopes(self) -> list[tuple[int, Scope]]:
         """Where units meet, and the number of the term."""
         terms = enumerate(self.derived.energy.terms)
-        return [(k, s) for k, t in terms for s in scopes(self.derived.model, t.monomial, self.layers, MOST_UNITS)]
+        return [
+            (k, s)
+            for k, t in terms
+            for s in scopes(self.derived.model, t.monomial, self.layers, MOST_UNITS, self.places)
+        ]
 
     @cached_property
     def first(self) -> dict[str, int]:

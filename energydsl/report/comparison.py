@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from energydsl.diagnostics import ArgumentError, suggestion
 from energydsl.model.resolve import Overrides
+from energydsl.options import Exactness
 from energydsl.syntax import tree
 from energydsl.weighted import standard_error
 
@@ -134,6 +135,10 @@ class Estimate(Protocol):
         """Whether both sides agree."""
 
     @property
+    def exactness(self) -> Exactness:
+        """What is known of the mean."""
+
+    @property
     def weights(self) -> Array | None:
         """How much each row counts; None where all count alike."""
 
@@ -203,7 +208,7 @@ class Outcome:
     of log Z; rows_std: over the rows. error_rate: of the held-out labels, where the model has one layer of labels.
     effective: the smallest effective number of AIS chains, of `chains`, over the seeds.
     low, high: the sides of log Z, means over seeds, None where one is not known; agree: whether they agree for every seed, None
-    where there are not two. Variants are ranked by the side that can be trusted, `low`, where it is known.
+    where there are not two. exactness: what is known of log_likelihood. Variants are ranked by the side that can be trusted, `low`, where it is known.
     """
 
     name: str
@@ -227,6 +232,7 @@ class Outcome:
     low: float | None = None
     high: float | None = None
     agree: bool | None = None
+    exactness: Exactness | None = None
 
     @property
     def trusted(self) -> float | None:
@@ -272,7 +278,14 @@ def outcome(
         low=_mean_side([e.log_likelihood_low for e in known]) if complete else None,
         high=_mean_side([e.log_likelihood_high for e in known]) if complete else None,
         agree=_all_agree([e.agree for e in known]),
+        exactness=_of_all([e.exactness for e in known]) if complete else None,
     )
+
+
+def _of_all(known: Sequence[Exactness]) -> Exactness:
+    """What is known of a mean: what is known of all of its parts, an exact one being any bound too; else it is an estimate."""
+    kinds = {*known} - {"exact"}
+    return "exact" if not kinds else kinds.pop() if len(kinds) == 1 else "estimate"
 
 
 def _mean_side(ends: Sequence[float | None]) -> float | None:
@@ -317,6 +330,7 @@ def base_outcome(name: str, evaluations: Sequence[Estimate | None]) -> dict[str,
         "std": _standard_error(values, [0.0] * len(values)),
         "rows_std": _rows_std(evaluations),
         "method": "exact",
+        "exactness": "exact",
     }
 
 

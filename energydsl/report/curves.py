@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,37 +14,82 @@ from energydsl.report.comparison import Outcome
 History = Sequence[Mapping[str, Any]]
 
 
-def curves(path: Path, history: History) -> Path:
-    """The log-likelihood where it was judged, then reconstruction error, free energies and gradient norms, over updates."""
+# Panels in a row; what chains show, by the columns that a panel has.
+_PANELS = 4
+_CHAINS: Mapping[str, tuple[str, ...]] = {
+    "split R-hat of the chains": ("rhat_",),
+    "effective sample size": ("ess_bulk_", "ess_tail_"),
+    "data against chains": ("moment_gap_", "covariance_gap_"),
+    "share of latents": ("varying_", "saturated_"),
+}
+_JUDGED = ("log_likelihood", "log_likelihood_low", "log_likelihood_high")
+_TITLED = ("log_likelihood_", "free_energy_", "gradient_", "rhat_", "ess_")
+
+
+def _columns(history: History, starts: tuple[str, ...]) -> list[str]:
+    """The columns of any report that begin so."""
+    return list(dict.fromkeys(k for row in history for k in row if k.startswith(starts)))
+
+
+def _short(name: str) -> str:
+    """A column under the title of its panel."""
+    for title in _TITLED:
+        name = name.removeprefix(title)
+    return name.replace("_", " ")
+
+
+def curves(path: Path, history: History, labels: Mapping[str, str] | None = None) -> Path:
+    """The log-likelihood where it was judged, then reconstruction error, free energies, gradient norms, and what chains show, over updates.
+
+    labels: what is known of a column; of those that are exact or bounds the legend says so, and a line below that others are estimates.
+    """
     updates = [row["update"] for row in history]
-    judged = any(row.get("log_likelihood") is not None for row in history)
-    groups = ({"log-likelihood, nats a row": ["log_likelihood"]} if judged else {}) | {
+    judged = [n for n in _JUDGED if any(row.get(n) is not None for row in history)]
+    groups = ({"log-likelihood, nats a row": judged} if judged else {}) | {
         "reconstruction error": ["reconstruction_error"],
         "free energy": ["free_energy_train", "free_energy_validation"],
         "gradient norms": [k for k in history[-1] if k.startswith("gradient_")],
     }
-    figure = figures.figure(4 * len(groups), 3.5)
-    for axes, (title, names) in zip(figure.subplots(1, len(groups)), groups.items(), strict=True):
+    groups |= {title: found for title, starts in _CHAINS.items() if (found := _columns(history, starts))}
+    rows = -(-len(groups) // _PANELS)
+    figure = figures.figure(4 * min(len(groups), _PANELS), 3.5 * rows)
+    panels = list(figure.subplots(rows, min(len(groups), _PANELS), squeeze=False).flat)
+    for axes in panels[len(groups) :]:
+        axes.axis("off")
+    for axes, (title, names) in zip(panels, groups.items(), strict=False):
         palette = figures.colours("tab20" if len(names) > 10 else "tab10")
         for number, name in enumerate(names):
             points = [(u, row.get(name)) for u, row in zip(updates, history, strict=True)]
-            known = [(u, v) for u, v in points if v is not None]
+            known = [(u, v) for u, v in points if v is not None and math.isfinite(v)]
             if known:
-                short = name.removeprefix("free_energy_").removeprefix("gradient_")
-                axes.plot(*zip(*known, strict=True), label=short, color=palette(number % 20))
+                marker = "." if 2 * len(known) < len(points) else None
+                axes.plot(
+                    *zip(*known, strict=True),
+                    label=_short(name) + _known(name, labels or {}),
+                    color=palette(number % 20),
+                    marker=marker,
+                )
         axes.set_title(title)
         axes.set_xlabel("update")
         if not axes.lines:
             continue
         if len(names) > 5:  # beside its panel
             axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-        elif len(names) > 1:
+        elif len(names) > 1 or _known(names[0], labels or {}):
             axes.legend()
         positive = any(row.get(n) for row in history for n in names)
         if title == "gradient norms" and positive:  # a logarithmic axis has no place for zeros alone
             axes.set_yscale("log")
+    if labels:
+        figure.supxlabel("what the legend does not call exact or a bound is an estimate from samples", fontsize=8)
     figures.save(figure, path, dpi=100)
     return path
+
+
+def _known(name: str, labels: Mapping[str, str]) -> str:
+    """What the legend says of a column that is no estimate."""
+    label = labels.get(name, "estimate")
+    return "" if label == "estimate" else f" ({label})"
 
 
 def overlaid(path: Path, outcomes: Sequence[Outcome], histories: Mapping[str, Sequence[History]]) -> Path:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from energydsl.derive.directed.network import Factor
 
 
+# Where the table of applicability is explained.
+GUIDE = "which objective, which estimator: docs/objectives.md"
+
+
 def as_json(model: Compiled) -> dict[str, Any]:
     """The keys that `explain --json` promises."""
     return {
@@ -39,6 +43,7 @@ def as_json(model: Compiled) -> dict[str, Any]:
         "applicability": {
             v.name: {"kind": v.kind, "ok": v.ok, "why": v.why} for v in samplers.what_fits(model.derived)
         },
+        "guide": GUIDE,
         "terms": [{"label": label, "text": text, "from": origin} for label, text, origin in terms(model)],
         "expanded": expanded(model),
         "written_out": written_out(model),
@@ -176,6 +181,7 @@ def as_text(model: Compiled) -> str:
     width = max(len(v.name) for v in fits)
     parts += ["", "what fits this model"]
     parts += [f"  {v.name:<{width}} {'yes' if v.ok else 'no':<4} {v.why}" for v in fits]
+    parts += [f"  {GUIDE}"]
     return "\n".join(parts)
 
 
@@ -290,7 +296,7 @@ def as_latex(model: Compiled) -> str:
 
 def as_html(model: Compiled) -> str:
     """The conditionals, gradients and free energy as HTML, one paragraph each."""
-    return "\n".join(f"<p>{html(e)}</p>" for e in _equations(model))
+    return "\n".join([*(f"<p>{html(e)}</p>" for e in _equations(model)), f"<p>{GUIDE}</p>"])
 
 
 def _equations(model: Compiled) -> list[Formula]:

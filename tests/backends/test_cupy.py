@@ -69,6 +69,11 @@ def test_training_is_that_of_numpy(device: str, method: Any, optimizer: Any) -> 
         assert {k: v for k, v in other.items() if k != "seconds"} == pytest.approx(
             {k: v for k, v in row.items() if k != "seconds"}
         )
+    assert set(runs[0].series) == (
+        {"energy", *(f"projection_v.{k}" for k in range(3))} if method.name == "pcd" else set()
+    )
+    for name, series in runs[0].series.items():
+        np.testing.assert_allclose(runs[1].series[name], series, rtol=1e-9, atol=1e-11)
     found, wanted = (ed.evaluate(r, rows, method="ais", betas=50, chains=10) for r in reversed(runs))
     assert found.log_z == pytest.approx(wanted.log_z, rel=1e-12)
     drawn = [ed.sample(r, 10, 5)["v"] for r in runs]

@@ -26,6 +26,7 @@ class Persistent(Chains):
 
     count: int = defaults.CHAINS
     lag: float | None = None
+    lasting = True
 
     @property
     def repeatable(self) -> bool:  # type: ignore[override]

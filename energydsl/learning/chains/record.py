@@ -24,6 +24,8 @@ class Chains(ABC):
     repeatable = True
     # Whether something of its own goes down the gradient after it was found.
     follows = False
+    # Whether a chain goes on from update to update, so that what it shows is a series.
+    lasting = False
 
     @abstractmethod
     def number(self, model: Resolved, batch: int) -> int:

@@ -116,12 +116,17 @@ class Likelihood(Objective[Phases]):
         return self.chains.pace(state)
 
     def figures(self, state: Phases, params: Arrays) -> dict[str, float]:
-        """Those of the chains."""
-        return self.chains.figures(state, params)
+        """Those of the chains, and what moves them has to show: rates of acceptance and of swaps."""
+        return self.chains.figures(state, params) | dict(state.negative.move.figures())
 
     def chain_states(self, state: Phases) -> Arrays:
         """The samples of the negative phase, (chains, *layer)."""
         return state.negative.samples
+
+    def lasting(self, state: Phases) -> Arrays:
+        """The same, where these persist and belong to no row of data."""
+        model = state.engine.model
+        return state.negative.samples if self.chains.lasting and not self.chains.paired(model) else {}
 
     def take(self, state: Phases, chains: Arrays) -> None:
         """Go on from the chains of another run, as often as they are needed."""

@@ -82,6 +82,10 @@ class Objective(ABC, Generic[State]):
         """The states of the chains by layer; none where the objective draws none."""
         return {}
 
+    def lasting(self, state: State) -> Arrays:
+        """The states by layer of chains of the undirected part that go on from update to update, whatever the data; else none."""
+        return {}
+
     def follow(self, state: State, gradients: Arrays, rate: Any) -> None:
         """What goes down the gradient of the update beside the parameters. rate: the learning rate, an array of one."""
 

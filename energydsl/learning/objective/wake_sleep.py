@@ -129,6 +129,14 @@ class WakeSleepBound(Objective[WakeAndSleep]):
         """The dreams, from which sampling goes on."""
         return state.sleep
 
+    def lasting(self, state: WakeAndSleep) -> Arrays:
+        """The chains of the core, where these persist."""
+        return self.core.lasting(state.core)
+
+    def figures(self, state: WakeAndSleep, params: Arrays) -> dict[str, float]:
+        """Those of the core's chains."""
+        return self.core.figures(state.core, state.engine.core_params(params))
+
     def take(self, state: WakeAndSleep, chains: Arrays) -> None:
         """Go on from the dreams of another run."""
         self.core.take(state.core, chains)

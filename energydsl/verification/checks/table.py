@@ -12,6 +12,7 @@ from energydsl.verification.checks.draws import draws
 from energydsl.verification.checks.energies import energies
 from energydsl.verification.checks.forms import forms
 from energydsl.verification.checks.free_energy import free_energy
+from energydsl.verification.checks.least import least
 from energydsl.verification.checks.likelihood import likelihood
 from energydsl.verification.checks.lines import lines
 from energydsl.verification.checks.log_partition import log_partition
@@ -37,6 +38,7 @@ LISTED: tuple[Callable[[Listed], Iterator[Check]], ...] = (
     slopes,
     scores,
     likelihood,
+    least,
 )
 # Where there are too many, on some of them.
 SAMPLED: tuple[Callable[[Case], Iterator[Check]], ...] = (

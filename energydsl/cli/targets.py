@@ -1,0 +1,80 @@
+"""What `sample` and `map` are of: the folder of a run, or a model file with parameters; and layers that are held at values."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from numpy.typing import NDArray
+
+from energydsl import defaults
+from energydsl.cli.common import compiled, overrides_options, read_model
+from energydsl.data import readers
+from energydsl.diagnostics import EnergyError
+from energydsl.options import BACKENDS, Backend
+
+if TYPE_CHECKING:
+    from energydsl.learning.run import Run
+
+Function = TypeVar("Function", bound=Callable[..., None])
+
+
+def target_options(function: Function) -> Function:
+    """`--params`, `--backend`, `-D` and `-c`, which are for a model file; the command takes `opened`, a function of (seed, as_json)."""
+
+    @click.option(
+        "--params",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Parameters for a model FILE: an .npz file of arrays by name.  [default: as they are initialised]",
+    )
+    @click.option(
+        "--backend", type=click.Choice(BACKENDS), help=f"Backend for a model FILE.  [default: {defaults.BACKEND}]"
+    )
+    @overrides_options
+    @functools.wraps(function)
+    def command(
+        *args: Any,
+        run: str,
+        params: Path | None,
+        backend: Backend | None,
+        dims: dict[str, int],
+        consts: dict[str, float],
+        **kwargs: Any,
+    ) -> None:
+        def opened(seed: int, as_json: bool) -> Run:
+            from energydsl.learning.run_folder import open_run
+            from energydsl.learning.sampling import as_run
+
+            if run == "-" or Path(run).is_file():
+                program = compiled(read_model(run, dims, consts, as_json), as_json, backend or defaults.BACKEND)
+                return as_run(program, None if params is None else readers.arrays(params), seed)
+            given = {"--params": params, "--backend": backend, "-D": dims, "-c": consts}
+            if names := [name for name, value in given.items() if value]:
+                raise click.UsageError(
+                    f"{' and '.join(names)} can be given for a model file only, and {run} is not one"
+                )
+            return open_run(run)
+
+        function(*args, opened=opened, **kwargs)
+
+    return command  # type: ignore[return-value]
+
+
+def held_layers(texts: tuple[str, ...]) -> dict[str, float | NDArray[Any]]:
+    """What LAYER=VALUE says: a number, or the rows of an .npy file, by layer."""
+    return dict(_held(text) for text in texts)
+
+
+def _held(text: str) -> tuple[str, float | NDArray[Any]]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise click.BadParameter(f"expected LAYER=VALUE, e.g. y=3, not `{text}`")
+    try:
+        return name, float(value)
+    except ValueError:
+        if not Path(value).is_file():
+            raise EnergyError(f"`{value}` is neither a number nor a file") from None
+        return name, readers.npy(Path(value))
