@@ -13,7 +13,7 @@ Split = Literal["train", "test"]
 SamplerName = Literal["auto", "gibbs", "tree", "swendsen-wang", "wolff", "gibbs-gradient", "hmc", "mala", "tempering"]
 Estimator = Literal["auto", "exact", "ais", "reverse-ais", "bar"]
 Exactness = Literal["exact", "bound from below", "bound from above", "estimate"]
-StopWhen = Literal["gap"]
+StopWhen = Literal["gap", "likelihood"]
 
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 DTYPES: tuple[DType, ...] = get_args(DType)

@@ -38,6 +38,7 @@ OTHER = {("train", "greedy"), ("compare", "greedy"), ("train", "out"), ("compare
 # Chosen by the model, or by the method or optimiser, where nothing is said: None on the command line.
 CHOSEN = {"method", "optimizer", "k", "chains", "lr", "generative", "predict", "sampler"}
 CHOSEN |= {"units", "size", "sd", "directions", "ratio", "decay", "fast_rate"}
+CHOSEN |= {"damping", "refresh", "rank"}
 RBM = "visible v[4] : binary\nhidden h[2] : binary\nlayers v -- h"
 
 

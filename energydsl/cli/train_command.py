@@ -14,7 +14,7 @@ from energydsl.cli.common import compiled, json_option, overrides_options, print
 from energydsl.cli.likelihoods import describe, keep
 from energydsl.cli.reporting import reporting
 from energydsl.cli.training_options import greedy_of, method_of, optimizer_of, training_options
-from energydsl.diagnostics import EnergyError
+from energydsl.diagnostics import ArgumentError, EnergyError
 
 if TYPE_CHECKING:
     from energydsl.data.sources import Data
@@ -57,6 +57,10 @@ def command(
     from energydsl.learning.run_folder import open_run
     from energydsl.learning.train import train
 
+    if options["stop_when"] == "likelihood" and not options["evaluate_every"]:
+        raise ArgumentError(
+            "--stop-when likelihood goes by the log-likelihood of held-out rows on the way: say how often with --evaluate-every N"
+        )
     model = read_model(file, dims, consts, as_json)
     program = compiled(model, as_json, options["backend"], options["dtype"], options["precision"])
     data = load_data(
@@ -105,7 +109,7 @@ def command(
         _interrupted(result, as_json, folder, run.signal)
     result["varying"] = _varying(run)
     pictures = _draw(run)
-    if ended := stopping.reason(run.config.get("stop_when"), run.history, run.config["epochs"]):
+    if ended := stopping.ended(run.config, run.history):
         click.echo(f"note: {ended}", err=True)
     if not as_json:
         click.echo(f"{run.updates} updates in {run.seconds:.1f} s, in {folder}")

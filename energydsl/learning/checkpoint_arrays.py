@@ -28,7 +28,8 @@ def check_arrays(engine: Engine, arrays: Arrays) -> None:
         kind, _, rest = name.partition("/")
         _PARTS.get(kind, _stranger)(engine, name, rest, array)
     check_params(engine, part(arrays, "param/"))
-    check_params(engine, part(arrays, "param/") | part(arrays, "average/"))
+    for beside in ("average/", "best/"):
+        check_params(engine, part(arrays, "param/") | part(arrays, beside))
     chains = part(arrays, "chain/negative/")
     for name in engine.model.layers if chains else ():
         if name not in chains:
@@ -47,6 +48,16 @@ def _check_param(engine: Engine, name: str, rest: str, array: Array) -> None:
         _stranger(engine, name, rest, array)
     elif array.shape != param.shape:
         raise files.invalid(f"`{name}` has shape {array.shape}, not {param.shape}")
+
+
+def _check_slot(engine: Engine, name: str, rest: str, array: Array) -> None:
+    """Something beside a parameter; of what shape, the optimiser knows."""
+    if rest.partition("/")[0] not in engine.model.params:
+        _stranger(engine, name, rest, array)
+
+
+def _check_numbers(engine: Engine, name: str, rest: str, array: Array) -> None:
+    """Numbers of the training, which say what they are."""
 
 
 def _check_offset(engine: Engine, name: str, rest: str, array: Array) -> None:
@@ -77,8 +88,10 @@ def _check_chains(engine: Engine, name: str, rest: str, array: Array) -> None:
 
 _PARTS: Mapping[str, Callable[[Engine, str, str, Array], None]] = {
     "param": _check_param,
-    "slot": _check_param,
+    "slot": _check_slot,
     "average": _check_param,
+    "best": _check_param,
+    "shrunk": _check_numbers,
     "offset": _check_offset,
     "chain": _check_chains,
 }

@@ -76,7 +76,9 @@ def test_a_gap_needs_rows_held_out() -> None:
 
 
 def rows(*gaps: float, std: float = 0.5) -> list[dict[str, float]]:
-    return [{"epoch": k, "free_energy_gap": gap, "free_energy_gap_std": std} for k, gap in enumerate(gaps)]
+    return [
+        {"epoch": k, "update": 9 * k, "free_energy_gap": gap, "free_energy_gap_std": std} for k, gap in enumerate(gaps)
+    ]
 
 
 @pytest.mark.parametrize(

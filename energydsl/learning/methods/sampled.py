@@ -54,8 +54,6 @@ class Sampled(Method):
         one_of("sampler", self.sampler, SAMPLERS)
         if self.generative is None:
             object.__setattr__(self, "generative", defaults.GENERATIVE if self.predict else 1.0)
-        if self.centred and not self.generative:
-            raise ArgumentError("centred follows the phases of the joint likelihood: with generative above 0")
         if not self.share >= 0 or (self.share != 1.0 and not self.predict):
             raise ArgumentError("generative is not negative, and belongs to predict")
 

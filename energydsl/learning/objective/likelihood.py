@@ -19,6 +19,7 @@ from energydsl.learning.phases import (
     side_of,
     weigh,
 )
+from energydsl.learning.population import Population
 from energydsl.learning.posterior.record import Posterior
 from energydsl.options import SamplerName
 from energydsl.program import Engine
@@ -38,6 +39,11 @@ class Likelihood(Objective[Phases]):
     chains: Chains
     weight: float = 1.0
     sampler: SamplerName = defaults.SAMPLER
+
+    @property
+    def without_population(self) -> str:  # type: ignore[override]
+        """Nothing, but where the chains are not at the parameters."""
+        return "its chains are moved at other parameters" if self.chains.follows else ""
 
     @property
     def repeatable(self) -> bool:
@@ -105,6 +111,16 @@ class Likelihood(Objective[Phases]):
     def middle(self, state: Phases, layer: str) -> Array:
         """The mean of a layer over both phases, one half each, shape (*layer)."""
         return middle(state.both[layer], state.batch, state.row if state.weighted else None)
+
+    def population(self, state: Phases) -> Population:
+        """The states of the chains, all layers drawn."""
+        engine, x = state.engine, state.negative.samples
+        weights = state.row[state.batch :]
+
+        def free_energies(params: Arrays) -> Array:
+            return engine.free_energy(params, x, state.settings)
+
+        return Population(engine, x, state.settings, weights / weights.sum(), free_energies)
 
     def chain_states(self, state: Phases) -> Arrays:
         """The samples of the negative phase, (chains, *layer)."""
