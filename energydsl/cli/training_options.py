@@ -182,7 +182,7 @@ _TRAINING = (
         "--max-kl",
         type=float,
         metavar="NATS",
-        help="Shrink steps that are predicted to move the model by more, as 0.01 (methods with chains, and exact).",
+        help="Shrink steps that are predicted to move the model by more, as 0.01 (methods with chains).",
     ),
     click.option(
         "--weight-decay",

@@ -53,7 +53,7 @@ def check_population(derived: Derived, method: Method, what: str) -> None:
     reasons = [objective.without_population for objective in method.objectives() if objective.weight]
     if all(reasons):
         raise NotApplicable(
-            f"{what} takes variances over states of the model, and {method.name} has none: {reasons[0]}. cd, pcd, mcmc and exact have"
+            f"{what} takes variances over states of the model, and {method.name} has none: {reasons[0]}. cd, pcd and mcmc have"
         )
     if inputs := derived.model.by_role("input"):
         raise NotApplicable(

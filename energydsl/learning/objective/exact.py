@@ -18,7 +18,6 @@ from energydsl.derive.free_energy import log_states, summable_sets
 from energydsl.diagnostics import TooLarge
 from energydsl.learning.objective.free_rows import ByRows, FreeRows, RowState, free_rows, row_weights
 from energydsl.learning.objective.record import NO_BASE, NO_FLOORS, Base
-from energydsl.learning.population import Population
 from energydsl.program import Engine
 from energydsl.program.exact import joint_states
 from energydsl.random import Rng
@@ -42,7 +41,7 @@ class ExactLikelihood(ByRows[ExactState]):
     """-log p(data), with its true gradient."""
 
     likelihood = True
-    without_population = ""
+    without_population = "it lists states of some layers only, the others as means"
 
     def init(
         self, engine: Engine, batch: int, random: Rng, floors: Mapping[str, Array] = NO_FLOORS, base: Base = NO_BASE
@@ -84,11 +83,6 @@ class ExactLikelihood(ByRows[ExactState]):
         share = state.share if whole.engine.model.by_role("input") else state.share.sum()
         whole.row[...] = -(q * share).reshape(-1)
         state.value[...] = (state.share * (log_z - log_data)).sum()
-
-    def population(self, state: ExactState) -> Population:
-        """All states that are listed of the model, with their probabilities."""
-        whole = state.parts[1]
-        return Population(whole.engine, whole.x, whole.settings, whole.row / whole.row.sum(), whole.free_energies)
 
 
 def _listed(engine: Engine, over: tuple[str, ...], rows: int) -> tuple[FreeRows, int]:

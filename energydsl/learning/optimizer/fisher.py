@@ -1,6 +1,7 @@
 """The Fisher matrix of the model, as far as a natural gradient uses it: its diagonal, or two factors of it for a coupling.
 
-Of parameters: the variances of dE/dparam under the model (Amari 1998; Desjardins et al. 2013), of positive ones in their logarithm.
+Of parameters: the variances of dE/dparam under the model (Amari 1998; Desjardins et al. 2013), of positive ones in their logarithm, of
+symmetric ones twice those of an entry, since two entries are one parameter.
 Of a coupling that multiplies a b, where dE/dW[i, j] = f a_i b_j, the second moments A = f^2 <a a'> and B = <b b'>, whose product A[i, k] B[j, l] is
 that of the gradient where a and b are independent (Martens & Grosse 2015; Grosse & Salakhutdinov 2015). With centring, both
 are those of the energy in units less their offsets. All are averages over updates.
@@ -73,9 +74,13 @@ class Fisher:
             found = centring.turned(offsets, found)
         for name in self.diagonal:
             slope, fisher = found[name], slots[name][DIAGONAL]
-            if "positive" in self.engine.model.params[name].constraints:
+            constraints = self.engine.model.params[name].constraints
+            if "positive" in constraints:
                 slope = slope * params[name]
-            fisher += rate * (slope * slope - fisher)
+            square = slope * slope
+            if "symmetric" in constraints:
+                square = square * (2.0 - self.engine.xp.eye(len(square), dtype=self.engine.dtype))
+            fisher += rate * (square - fisher)
         for pair in self.pairs:
             centred = offsets if centring is not None and pair in centring.pairs else None
             for side, layers, scale in (("a", pair.a, pair.factor**2), ("b", pair.b, 1.0)):
