@@ -264,7 +264,9 @@ def one_update(text: str, rows: np.ndarray, method: Any, optimizer: Any, params:
     return loop
 
 
-CENTRED = RBM.replace("v @ W @ h", "(v - m) @ W @ (h - n) + m @ W @ n").replace("c[2]", "c[2], m[3] : frozen, n[2] : frozen")
+CENTRED = RBM.replace("v @ W @ h", "(v - m) @ W @ (h - n) + m @ W @ n").replace(
+    "c[2]", "c[2], m[3] : frozen, n[2] : frozen"
+)
 COMPOSED = [
     (ed.Exact, ed.SGD()),
     (ed.PseudoLikelihood, ed.SGD()),

@@ -64,13 +64,18 @@ class Spectral(Optimizer):
         if proximal:
             return gradient, -lr
         if gradient.ndim != 2:
-            return xp.abs(gradient).mean() * xp.sign(gradient), -lr
+            sizes = xp.abs(gradient)
+            return sizes.mean() * xp.sign(gradient) * _there(sizes), -lr
         # Numbers that are not finite are found where all parameters are looked at; no decomposition is made of them.
         whole = xp.where(xp.isfinite(gradient), gradient, 0.0)
         left, values, right = _largest(xp, whole, slots["directions"]) if slots else _decomposed(xp, whole)
-        there = values > max(whole.shape) * float(np.finfo(gradient.dtype).eps) * values.max()
-        direction = values.mean() * ((left * there) @ right)
+        direction = values.mean() * ((left * _there(values)) @ right)
         return projected(xp, param, direction.astype(gradient.dtype, copy=False)), -lr
+
+
+def _there(sizes: Array) -> Array:
+    """Which sizes are more than rounding."""
+    return sizes > max(sizes.shape, default=1) * float(np.finfo(sizes.dtype).eps) * sizes.max()
 
 
 def _decomposed(xp: Any, matrix: Array) -> tuple[Array, Array, Array]:
