@@ -51,9 +51,10 @@ def _check_param(engine: Engine, name: str, rest: str, array: Array) -> None:
 
 
 def _check_slot(engine: Engine, name: str, rest: str, array: Array) -> None:
-    """Something beside a parameter; of what shape, the optimiser knows."""
-    if rest.partition("/")[0] not in engine.model.params:
-        _stranger(engine, name, rest, array)
+    """Of the shape of its parameter, or what the optimiser alone knows the shape of."""
+    param, _, key = rest.partition("/")
+    if not key.startswith("own/") or param not in engine.model.params:
+        _check_param(engine, name, rest, array)
 
 
 def _check_numbers(engine: Engine, name: str, rest: str, array: Array) -> None:

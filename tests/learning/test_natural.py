@@ -91,8 +91,8 @@ def test_variances_and_second_moments_are_those_of_all_states() -> None:
     # dE/dJ_ij, of both entries of a pair, is half of that by the one parameter: a step over 2 F' of G = g / 2 is one of g over F.
     found = 2.0 * slots["J"]["fisher"][np.triu_indices(3, 1)]
     np.testing.assert_allclose(found, variance(p, slopes["J"]), rtol=1e-12)
-    np.testing.assert_allclose(slots["W"]["factor_a"], np.einsum("n,ni,nj->ij", p, x["v"], x["v"]), rtol=1e-12)
-    np.testing.assert_allclose(slots["W"]["factor_b"], np.einsum("n,ni,nj->ij", p, x["h"], x["h"]), rtol=1e-12)
+    np.testing.assert_allclose(slots["W"]["own/factor_a"], np.einsum("n,ni,nj->ij", p, x["v"], x["v"]), rtol=1e-12)
+    np.testing.assert_allclose(slots["W"]["own/factor_b"], np.einsum("n,ni,nj->ij", p, x["h"], x["h"]), rtol=1e-12)
 
 
 def centred_block(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -107,7 +107,7 @@ def centred_block(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     _, _, slots = followed(RBM, {"v": v, "h": h}, p, {"W": W, "b": b, "c": c}, Offsets(means, 1.0))
     slopes = np.einsum("ni,nj->nij", v - means["v"], h - means["h"]).reshape(32, 6)
     slopes = slopes - p @ slopes
-    return np.kron(slots["W"]["factor_a"], slots["W"]["factor_b"]), np.einsum("n,ni,nj->ij", p, slopes, slopes)
+    return np.kron(slots["W"]["own/factor_a"], slots["W"]["own/factor_b"]), np.einsum("n,ni,nj->ij", p, slopes, slopes)
 
 
 def test_factors_are_the_fisher_matrix_where_layers_are_independent() -> None:
@@ -123,7 +123,7 @@ def test_a_factored_step_solves_the_damped_product() -> None:
     program, _, slots = followed(MIXED, x, p, params)
     gradient, optimizer = np.random.default_rng(3).normal(size=(3, 2)), ed.NaturalFactored(damping=0.2)
     found, factor = optimizer.change(gradient, slots["W"], 0.1, np, program.model.params["W"], False)
-    matrix = np.kron(slots["W"]["factor_a"], slots["W"]["factor_b"])
+    matrix = np.kron(slots["W"]["own/factor_a"], slots["W"]["own/factor_b"])
     matrix += 0.2 * np.trace(matrix) / 6 * np.eye(6)
     np.testing.assert_allclose(found.reshape(-1), np.linalg.solve(matrix, gradient.reshape(-1)), rtol=1e-6)
     assert factor == -0.1

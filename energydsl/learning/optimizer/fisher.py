@@ -41,8 +41,8 @@ class Fisher:
         for pair in self.pairs:
             for side, layers in zip(SIDES, (pair.a, pair.b), strict=True):
                 size = int(np.prod(self.engine.model.layers[layers[0]].energy_shape))
-                slots[pair.param] |= {f"{part}_{side}": xp.eye(size, dtype=dtype) for part in ("factor", "basis")}
-                slots[pair.param][f"values_{side}"] = xp.ones(size, dtype)
+                slots[pair.param] |= {f"own/{part}_{side}": xp.eye(size, dtype=dtype) for part in ("factor", "basis")}
+                slots[pair.param][f"own/values_{side}"] = xp.ones(size, dtype)
 
     def renew(self, slots: Mapping[str, dict[str, Array]], update: int) -> None:
         """Diagonalise the factors where that is due: every so many updates, and more often at first."""
@@ -52,11 +52,11 @@ class Fisher:
         for pair in self.pairs:
             own = slots[pair.param]
             for side in SIDES:
-                factor = own[f"factor_{side}"].astype(np.float64)
+                factor = own[f"own/factor_{side}"].astype(np.float64)
                 # Numbers that are not finite are found where all parameters are looked at.
                 values, basis = xp.linalg.eigh(xp.where(xp.isfinite(factor), factor, 0.0))
-                load(own[f"basis_{side}"], basis)
-                load(own[f"values_{side}"], xp.maximum(values, 0.0))
+                load(own[f"own/basis_{side}"], basis)
+                load(own[f"own/values_{side}"], xp.maximum(values, 0.0))
 
     def follow(
         self,
@@ -85,7 +85,7 @@ class Fisher:
             centred = offsets if centring is not None and pair in centring.pairs else None
             for side, layers, scale in (("a", pair.a, pair.factor**2), ("b", pair.b, 1.0)):
                 x = _statistics(population, layers, centred)
-                factor = slots[pair.param][f"factor_{side}"]
+                factor = slots[pair.param][f"own/factor_{side}"]
                 factor += rate * (scale * ((x.T * population.share) @ x) - factor)
 
     @staticmethod

@@ -57,7 +57,7 @@ class Natural(Optimizer):
         """The gradient over the Fisher matrix, and -lr."""
         if DIAGONAL in slots:
             return gradient * self.size(slots, 1.0, xp), -lr
-        a, b, left, right = (slots[n] for n in ("values_a", "values_b", "basis_a", "basis_b"))
+        a, b, left, right = (slots[f"own/{n}"] for n in ("values_a", "values_b", "basis_a", "basis_b"))
         turned = left.T @ gradient.reshape(len(a), len(b)) @ right
         turned = turned / (a[:, None] * b + self.damping * a.mean() * b.mean() + _LEAST)
         return (left @ turned @ right.T).reshape(gradient.shape), -lr

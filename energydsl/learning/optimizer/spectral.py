@@ -23,6 +23,7 @@ from energydsl.random import Rng
 
 # Powers of a matrix times its transpose that random directions are multiplied by: their singular values then fall fast enough.
 _POWERS = 2
+_DIRECTIONS = "own/directions"
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Spectral(Optimizer):
     def init(self, params: dict[str, Array], zeros_like: Callable[[Array], Array] = np.zeros_like) -> Slots:
         """Of a matrix with more singular values than are followed: the directions they are found from, (columns, rank)."""
         large = {n: p.ndim == 2 and min(p.shape) > self.rank for n, p in params.items()}
-        return {n: {"directions": zeros_like(p[: self.rank].T)} if large[n] else {} for n, p in params.items()}
+        return {n: {_DIRECTIONS: zeros_like(p[: self.rank].T)} if large[n] else {} for n, p in params.items()}
 
     def prepare(self, engine: Engine, slots: Slots, random: Rng) -> None:
         """Random signs."""
@@ -68,7 +69,7 @@ class Spectral(Optimizer):
             return sizes.mean() * xp.sign(gradient) * _there(sizes), -lr
         # Numbers that are not finite are found where all parameters are looked at; no decomposition is made of them.
         whole = xp.where(xp.isfinite(gradient), gradient, 0.0)
-        left, values, right = _largest(xp, whole, slots["directions"]) if slots else _decomposed(xp, whole)
+        left, values, right = _largest(xp, whole, slots[_DIRECTIONS]) if slots else _decomposed(xp, whole)
         direction = values.mean() * ((left * _there(values)) @ right)
         return projected(xp, param, direction.astype(gradient.dtype, copy=False)), -lr
 
