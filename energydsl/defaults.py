@@ -41,8 +41,8 @@ RATES: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
         "sgd": (0.05, 0.001),
         "adam": (0.001, 0.003),
-        "natural": (0.05, 0.05),
-        "natural-factored": (0.05, 0.05),
+        "natural": (0.05, 0.02),
+        "natural-factored": (0.05, 0.01),
         "spectral": (1.0, 0.02),
     }
 )

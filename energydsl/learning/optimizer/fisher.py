@@ -21,6 +21,8 @@ from energydsl.learning.population import Population
 from energydsl.program import Engine
 
 _RATE = 0.01
+# Eigenvalues before there are any, so large that a coupling stays where it is in the first update.
+_UNKNOWN = 1e9
 DIAGONAL, SIDES = "fisher", ("a", "b")
 
 
@@ -42,7 +44,7 @@ class Fisher:
             for side, layers in zip(SIDES, (pair.a, pair.b), strict=True):
                 size = int(np.prod(self.engine.model.layers[layers[0]].energy_shape))
                 slots[pair.param] |= {f"own/{part}_{side}": xp.eye(size, dtype=dtype) for part in ("factor", "basis")}
-                slots[pair.param][f"own/values_{side}"] = xp.ones(size, dtype)
+                slots[pair.param][f"own/values_{side}"] = xp.full(size, _UNKNOWN, dtype)
 
     def renew(self, slots: Mapping[str, dict[str, Array]], update: int) -> None:
         """Diagonalise the factors where that is due: every so many updates, and more often at first."""

@@ -76,7 +76,7 @@ class Spectral(Optimizer):
 
 def _there(sizes: Array) -> Array:
     """Which sizes are more than rounding."""
-    return sizes > max(sizes.shape, default=1) * float(np.finfo(sizes.dtype).eps) * sizes.max()
+    return sizes > max(sizes.shape, default=1) * float(np.finfo(sizes.dtype).eps) * sizes.max()  # type: ignore[no-any-return]
 
 
 def _decomposed(xp: Any, matrix: Array) -> tuple[Array, Array, Array]:
