@@ -54,7 +54,7 @@ def begin(
     optimizer.prepare(engine, slots, random)
     if fisher is not None:
         fisher.init(slots)
-    centring = Centring.of(engine, learned) if method.centred else None
+    centring = Centring.of(engine, learned, optimizer.carried) if method.centred else None
     pairs = zip(objectives, states, strict=True)
     products = set.intersection(*(objective.direct(state) for objective, state in pairs))
     direct = (

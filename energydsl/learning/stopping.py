@@ -5,6 +5,7 @@ They look at nothing else, so that a run that is resumed decides alike.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -79,7 +80,7 @@ def _likelihood(history: Sequence[Row]) -> str:
 
 def _judged(history: Sequence[Row]) -> list[Row]:
     """The reports that have a log-likelihood."""
-    return [row for row in history if row.get(LIKELIHOOD) is not None]
+    return [row for row in history if row.get(LIKELIHOOD) is not None and math.isfinite(row[LIKELIHOOD])]
 
 
 def _fallen(row: Row, top: Row) -> bool:

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import energydsl as ed
+from energydsl.cli.main import cli
 from energydsl.data.sources import as_data
 from energydsl.learning.begin import begin
 from energydsl.learning.config import config_of
@@ -363,3 +365,30 @@ def test_a_model_with_inputs_is_refused() -> None:
 def test_settings_are_checked(made: Any, message: str) -> None:
     with pytest.raises(ed.ArgumentError, match=message):
         made()
+
+
+def test_the_command_line_has_them(tmp_path: Path) -> None:
+    (tmp_path / "m.energy").write_text(RBM.replace("v[3]", "v[16]").replace("3, 2", "16, 2").replace("b[3]", "b[16]"))
+    train = [
+        "train",
+        str(tmp_path / "m.energy"),
+        "--data",
+        "bars-and-stripes:4",
+        "--backend",
+        "numpy",
+        "--epochs",
+        "2",
+        "--no-evaluate",
+    ]
+    train += ["--out", str(tmp_path / "run")]
+
+    def said(*more: str) -> str:
+        return CliRunner().invoke(cli, [*train, *more]).stderr
+
+    assert "--rank belongs to --optimizer spectral" in said("--optimizer", "sgd", "--rank", "3")
+    assert "--max-kl takes variances" in said("--method", "pseudo-likelihood", "--max-kl", "0.01")
+    given = ("--optimizer", "natural-factored", "--damping", "0.2", "--refresh", "5", "--max-kl", "1e-6", "--centred")
+    assert "error" not in said(*given)
+    run = ed.open_run(tmp_path / "run")
+    assert run.config["optimizer"] | {"damping": 0.2, "refresh": 5, "max_kl": 1e-6} == run.config["optimizer"]
+    assert run.history[-1]["step_shrunk_max"] >= run.history[-1]["step_shrunk_mean"] > 0

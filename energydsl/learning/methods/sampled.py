@@ -168,10 +168,12 @@ class WakeSleep(Sampled):
         super().__post_init__()
         if self.chains < 0:
             raise ArgumentError("chains is not negative")
-        if self.predict or self.centred or self.impute or self.positive != "gibbs":
+        if self.centred:
             raise ArgumentError(
-                "predict, centred, impute and mean field belong to undirected models, not to wake-sleep"
+                "wake-sleep is not centred: a directed part has no bias of the layer it is given, which would move with a coupling"
             )
+        if self.predict or self.impute or self.positive != "gibbs":
+            raise ArgumentError("predict, impute and mean field belong to undirected models, not to wake-sleep")
 
     def objectives(self) -> tuple[Objective[Any], ...]:
         """Wake-sleep around the likelihood of the core."""

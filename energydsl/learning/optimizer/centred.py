@@ -76,12 +76,18 @@ class Centring:
     biases: Mapping[Layers, tuple[str, float]]
 
     @classmethod
-    def of(cls, engine: Engine, learned: list[str]) -> Centring:
-        """Of the parameters that are learned. Raises `NotApplicable` where there is no coupling to centre."""
-        pairs = centred_pairs(engine, learned)
+    def of(cls, engine: Engine, learned: list[str], carried: bool = False) -> Centring:
+        """Of the parameters that are learned. Raises `NotApplicable` where there is no coupling to centre.
+
+        carried: whether biases are moved by more than gradients, so that they must be free to have any value.
+        """
+        params = engine.model.params
+        free = [n for n in learned if not (carried and params[n].constraints)]
+        known = biases(engine, free)
+        pairs = [p for p in centred_pairs(engine, learned) if p.a in known and p.b in known]
         if not pairs:
             raise NotApplicable("no coupling of this model can be centred: it takes one parameter a pair, and biases")
-        return cls(engine, tuple(pairs), biases(engine, learned))
+        return cls(engine, tuple(pairs), known)
 
     def init(self) -> Offsets:
         """Offsets at zero, on the device."""
