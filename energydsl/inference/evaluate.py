@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energydsl import defaults, limits, weighted
+from energydsl.annealing.partition import AGREEMENT, LogPartition
+from energydsl.annealing.path import Base, Progress
 from energydsl.backends.interface import Arrays
 from energydsl.data.sources import Data, Given, as_data
 from energydsl.data.weights import Weights
 from energydsl.derive.records import Verdict
 from energydsl.diagnostics import ArgumentError, DataError, EstimateError, NotApplicable, TooLarge, a_kind, one_of
 from energydsl.inference.ais import ais_each, ais_seconds, ladder
-from energydsl.inference.partition import AGREEMENT, LogPartition
-from energydsl.inference.path import Base, Progress
 from energydsl.inference.scores import Scores, exact_scores, independent, least_log_z, scores
 from energydsl.inference.sides import Found, exactly, from_sides
 from energydsl.options import ESTIMATORS, Estimator, Exactness
