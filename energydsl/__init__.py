@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from energydsl.learning.methods import WakeSleep as WakeSleep
     from energydsl.learning.optimizer import SGD as SGD
     from energydsl.learning.optimizer import Adam as Adam
+    from energydsl.learning.optimizer import Natural as Natural
+    from energydsl.learning.optimizer import NaturalFactored as NaturalFactored
+    from energydsl.learning.optimizer import Spectral as Spectral
     from energydsl.learning.run import Run as Run
     from energydsl.learning.run_folder import open_run as open_run
     from energydsl.learning.sampling import sample as sample
@@ -98,7 +101,7 @@ _WHERE = {
         "ScoreMatching",
         "WakeSleep",
     ),
-    "learning.optimizer": ("SGD", "Adam"),
+    "learning.optimizer": ("SGD", "Adam", "Natural", "NaturalFactored", "Spectral"),
     "learning.sampling": ("sample",),
     "program.program": ("Program",),
     "random": ("Rng", "Uniforms"),

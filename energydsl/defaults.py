@@ -37,8 +37,20 @@ GREEDY_SCHEDULE = "constant"
 MOMENTUM = 0.0
 WEIGHT_DECAY = 0.0
 # Learning rates by optimiser: where all visible layers are bounded, and where one is not (real, positive, count).
-RATES: Mapping[str, tuple[float, float]] = MappingProxyType({"sgd": (0.05, 0.001), "adam": (0.001, 0.003)})
+RATES: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "sgd": (0.05, 0.001),
+        "adam": (0.001, 0.003),
+        "natural": (0.05, 0.02),
+        "natural-factored": (0.05, 0.01),
+        "spectral": (1.0, 0.02),
+    }
+)
 OPTIMIZERS = ("sgd", "adam")
+# Of natural gradients: what is added to the diagonal of the Fisher matrix, as a multiple of its mean; updates between two inverses.
+DAMPING, FISHER_REFRESH = 0.1, 20
+# Singular directions of a step of spectral descent.
+SPECTRAL_RANK = 64
 # Of parameters that set the scale of units: the share of what a variance lacks that a step makes up for.
 SCALE_RATE = 0.5
 

@@ -13,7 +13,7 @@ Split = Literal["train", "test"]
 SamplerName = Literal["auto", "gibbs", "tree", "swendsen-wang", "wolff", "gibbs-gradient", "hmc", "mala", "tempering"]
 Estimator = Literal["auto", "exact", "ais", "reverse-ais", "bar"]
 Exactness = Literal["exact", "bound from below", "bound from above", "estimate"]
-StopWhen = Literal["gap"]
+StopWhen = Literal["gap", "likelihood"]
 LeastMethod = Literal["auto", "linear-algebra", "elimination", "enumeration", "minimum-cut", "search"]
 
 BACKENDS: tuple[Backend, ...] = get_args(Backend)

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 import energydsl as ed
+from energydsl import defaults
 from energydsl.backends import registry
 from energydsl.domains import DOMAINS, FAMILIES, Domain
 from energydsl.domains.scalar import AXIS, Op, Scalar
 from energydsl.functions import FUNCTIONS, WRITTEN, ElementaryFunction
 from energydsl.learning.methods import METHODS
+from energydsl.learning.optimizer import OPTIMIZERS
 from energydsl.options import BACKENDS
 from energydsl.verification import oracle
 from tests.domains.test_identities import CASES
@@ -194,6 +196,17 @@ def test_an_objective_without_a_piece_is_told_which() -> None:
         check_objective("telepathy")
 
 
+# --- an optimiser
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimiser_has_all_its_pieces(name: str) -> None:
+    assert name in defaults.RATES, f"energydsl/defaults.py has no learning rates of {name}"
+    assert f"`{name}`" in (ROOT / "docs" / "guides.md").read_text(), f"docs/guides.md does not say what {name} is"
+    texts = "".join(p.read_text() for p in (ROOT / "tests" / "learning").rglob("test_*.py"))
+    assert f"ed.{OPTIMIZERS[name].__name__}(" in texts, f"no test of tests/learning trains with {name}"
+
+
 def test_every_verdict_on_an_objective_is_on_one_that_exists() -> None:
     verdicts = ed.load(ROOT / "models" / "rbm.energy").applicability()
     assert {v.name for v in verdicts if v.kind == "objective"} == {m.entry or n for n, m in METHODS.items()}
@@ -204,7 +217,7 @@ def test_every_verdict_on_an_objective_is_on_one_that_exists() -> None:
 
 def test_there_is_a_checklist_for_each_table() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text()
-    for what in ("a function", "a domain", "a backend", "an objective"):
+    for what in ("a function", "a domain", "a backend", "an objective", "an optimiser"):
         assert f"## Add {what}\n" in text, f"CONTRIBUTING.md has no checklist to add {what}"
 
 

@@ -23,6 +23,7 @@ EXAMPLES = {
     "energydsl/domains/NAME.py",
     "energydsl/functions/NAME.py",
     "learning/objective/NAME.py",
+    "learning/optimizer/NAME.py",
 }
 BLOCKS = [
     (p.name, kind, text) for p in PAGES for kind, text in re.findall(r"```(\w+)\n(.*?)```", p.read_text(), re.DOTALL)

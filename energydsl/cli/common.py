@@ -107,6 +107,7 @@ def _flags(text: str) -> str:
     """What a message says of Python's arguments, as options: `binarise="sample"` is `--binarise sample`."""
     text = re.sub(r"\b(\w+)=\{'([\w:]+)': ([^}]+)\}", r"--\1 \2=\3", text)
     text = re.sub(r'\b(binarise|key|out|start|method)="([^"]*)"', r"--\1 \2", text)
+    text = re.sub(r"\bmax_kl\b", "--max-kl", text)
     text = re.sub(r"\bvalidation=([\d.]+)", r"--validation \1", text)
     return re.sub(r"\b(impute|resume|centred)=True\b", r"--\1", text)
 

@@ -88,7 +88,7 @@ def command(
         raise EnergyError(f"cannot write {rows_out}: there is no folder {rows_out.parent}")
     opened = run_or_model(run, dims, consts, as_json)
     if last and opened.last:
-        opened = replace(opened, params=opened.last, last={})
+        opened = replace(opened, params=opened.last, last={}, kept=-1)
     rows = data.load(opened)
     with progress("evaluating", as_json) as bar:
         evaluated = evaluate(opened, rows, method, betas, chains, seed, progress=bar, sampler=sampler)

@@ -14,7 +14,7 @@ from energydsl.cli.common import compiled, json_option, overrides_options, print
 from energydsl.cli.likelihoods import describe, keep
 from energydsl.cli.reporting import reporting
 from energydsl.cli.training_options import greedy_of, method_of, optimizer_of, training_options
-from energydsl.diagnostics import EnergyError
+from energydsl.diagnostics import ArgumentError, EnergyError
 
 if TYPE_CHECKING:
     from energydsl.data.sources import Data
@@ -58,6 +58,10 @@ def command(
     from energydsl.learning.run_folder import open_run
     from energydsl.learning.train import train
 
+    if options["stop_when"] == "likelihood" and not options["evaluate_every"]:
+        raise ArgumentError(
+            "--stop-when likelihood goes by the log-likelihood of held-out rows on the way: say how often with --evaluate-every N"
+        )
     model = read_model(file, dims, consts, as_json)
     program = compiled(model, as_json, options["backend"], options["dtype"], options["precision"])
     data = load_data(
@@ -106,7 +110,7 @@ def command(
         _interrupted(result, as_json, folder, run.signal)
     result |= {"varying": _varying(run), "labels": {"varying": "estimate"}}
     pictures = _draw(run)
-    if ended := stopping.reason(run.config.get("stop_when"), run.history, run.config["epochs"]):
+    if ended := stopping.ended(run.config, run.history):
         click.echo(f"note: {ended}", err=True)
     for unmixed in last_unmixed(run.history):
         click.echo(f"warning: {unmixed}", err=True)

@@ -44,7 +44,9 @@ def _average(ctx: click.Context, param: click.Parameter, value: str | None) -> s
 
 # Settings that some methods have.
 _OWN = ("units", "size", "sd", "directions", "ratio", "lag", "decay", "fast_rate")
-_SGD, _ADAM = (defaults.RATES[name] for name in ("sgd", "adam"))
+# Settings that some optimisers have.
+_STEPS = ("momentum", "damping", "refresh", "rank")
+_SGD = defaults.RATES["sgd"]
 _TRAINING = (
     click.option(
         "--data",
@@ -128,8 +130,11 @@ _TRAINING = (
     click.option(
         "--lr",
         type=float,
-        help=f"Learning rate.  [default: sgd {_SGD[0]}, adam {_ADAM[0]}; "
-        f"real, positive and count data: sgd {_SGD[1]}, adam {_ADAM[1]}]",
+        help="Learning rate.  [default: "
+        + ", ".join(f"{name} {low}" for name, (low, _) in defaults.RATES.items())
+        + "; real, positive and count data: "
+        + ", ".join(f"{name} {high}" for name, (_, high) in defaults.RATES.items())
+        + "]",
     ),
     click.option(
         "--batch",
@@ -163,6 +168,28 @@ _TRAINING = (
         help="How the learning rate falls over the training.",
     ),
     click.option("--momentum", type=float, default=defaults.MOMENTUM, show_default=True, help="Momentum of sgd."),
+    click.option(
+        "--damping",
+        type=float,
+        help="What natural gradients add to the Fisher matrix, as a multiple of the mean of its diagonal.  "
+        f"[default: {defaults.DAMPING}]",
+    ),
+    click.option(
+        "--refresh",
+        type=click.IntRange(min=1),
+        help=f"Updates between two inverses of natural-factored.  [default: {defaults.FISHER_REFRESH}]",
+    ),
+    click.option(
+        "--rank",
+        type=click.IntRange(min=1),
+        help=f"Singular directions of a step of spectral.  [default: {defaults.SPECTRAL_RANK}]",
+    ),
+    click.option(
+        "--max-kl",
+        type=float,
+        metavar="NATS",
+        help="Shrink steps that are predicted to move the model by more, as 0.01 (methods with chains).",
+    ),
     click.option(
         "--weight-decay",
         type=float,
@@ -220,7 +247,8 @@ _TRAINING = (
     click.option(
         "--stop-when",
         type=click.Choice(STOP_WHEN),
-        help="End training once it overfits: gap, of the free energies of held-out and training rows.",
+        help="End training early, and keep the best parameters: once the gap of the free energies of held-out and training "
+        "rows has grown, or the held-out likelihood of --evaluate-every has fallen.",
     ),
 )
 
@@ -263,8 +291,11 @@ def greedy_of(options: dict[str, Any]) -> Greedy | None:
 
 def optimizer_of(model: Resolved, options: dict[str, Any]) -> Optimizer:
     """The optimiser that the options say, or that fits the model."""
-    names = ("lr", "weight_decay", "schedule", "momentum", "l1", "l2", "group", "average")
+    names = ("lr", "weight_decay", "schedule", "l1", "l2", "group", "average", "max_kl", *_STEPS)
     found = chosen_optimizer(model, options["optimizer"], **{n: options[n] for n in names})
-    if options["momentum"] and found.name != SGD.name:
-        raise ArgumentError(f"momentum belongs to sgd; {found.name} has its own")
+    known = {f.name for f in fields(found)}
+    for name in _STEPS:
+        if options[name] and name not in known:
+            owners = [n for n, kind in OPTIMIZERS.items() if name in {f.name for f in fields(kind)}]
+            raise ArgumentError(f"--{name} belongs to --optimizer {' or '.join(owners)}")
     return found

@@ -48,17 +48,28 @@ def begin(
     first: Arrays = {n: engine.xp.array(a) for n, a in given.items()}
     check_start(engine, first, filled, Rng(stream(seed, "look at the start")))
     learned = [n for n, p in engine.model.params.items() if "frozen" not in p.constraints]
-    slots = optimizer.init({n: first[n] for n in learned}, engine.xp.zeros_like)
-    centring = Centring.of(engine, learned) if method.centred else None
+    slots, fisher = (
+        optimizer.init({n: first[n] for n in learned}, engine.xp.zeros_like),
+        optimizer.metric(engine, learned),
+    )
+    optimizer.prepare(engine, slots, random)
+    if fisher is not None:
+        fisher.init(slots)
+    centring = Centring.of(engine, learned, optimizer.carried) if method.centred else None
     pairs = zip(objectives, states, strict=True)
     products = set.intersection(*(objective.direct(state) for objective, state in pairs))
-    direct = [] if centring else _direct(engine, optimizer, [n for n in learned if n in products])
+    direct = (
+        []
+        if centring or optimizer.max_kl is not None
+        else _direct(engine, optimizer, [n for n in learned if n in products])
+    )
     sizes = scales.scales(engine.derived) if all(objective.likelihood for objective in objectives) else {}
-    learner = Learner(engine, objectives, optimizer, tuple(learned), tuple(direct), sizes, centring)
-    rate, scale_rate, share = (engine.xp.zeros((), engine.dtype) for _ in range(3))
+    learner = Learner(engine, objectives, optimizer, tuple(learned), tuple(direct), sizes, centring, fisher)
+    rate, scale_rate, share, fisher_rate = (engine.xp.zeros((), engine.dtype) for _ in range(4))
+    shrunk = engine.xp.zeros(3, engine.dtype)
     average = {n: engine.xp.array(first[n]) for n in learned} if optimizer.average is not None else {}
     offsets = centring.init() if centring else None
-    state = LearnerState(first, slots, states, random, rate, scale_rate, share, average, offsets)
+    state = LearnerState(first, slots, states, random, rate, scale_rate, share, fisher_rate, shrunk, average, offsets)
     state.work = learner.recorded(state, batch)
     batches = Batches(rows, batch, seed, _as_they_are if method.impute else partial(checked_arrays, engine))
     figures = Figures(engine, rows, held_out, seed, "stop_when" in config)

@@ -33,7 +33,8 @@ def check_arrays(engine: Engine, arrays: Arrays) -> None:
         kind, _, rest = name.partition("/")
         _PARTS.get(kind, _stranger)(engine, name, rest, array)
     check_params(engine, part(arrays, "param/"))
-    check_params(engine, part(arrays, "param/") | part(arrays, "average/"))
+    for beside in ("average/", "best/"):
+        check_params(engine, part(arrays, "param/") | part(arrays, beside))
     chains = part(arrays, "chain/negative/")
     for name in engine.model.layers if chains else ():
         if name not in chains:
@@ -74,6 +75,17 @@ def _check_param(engine: Engine, name: str, rest: str, array: Array) -> None:
         raise files.invalid(f"`{name}` has shape {array.shape}, not {param.shape}")
 
 
+def _check_slot(engine: Engine, name: str, rest: str, array: Array) -> None:
+    """Of the shape of its parameter, or what the optimiser alone knows the shape of."""
+    param, _, key = rest.partition("/")
+    if not key.startswith("own/") or param not in engine.model.params:
+        _check_param(engine, name, rest, array)
+
+
+def _check_numbers(engine: Engine, name: str, rest: str, array: Array) -> None:
+    """Numbers of the training, which say what they are."""
+
+
 def _check_offset(engine: Engine, name: str, rest: str, array: Array) -> None:
     layer = engine.model.layers.get(rest)
     if layer is None:
@@ -112,8 +124,10 @@ def _check_series(engine: Engine, name: str, rest: str, array: Array) -> None:
 
 _PARTS: Mapping[str, Callable[[Engine, str, str, Array], None]] = {
     "param": _check_param,
-    "slot": _check_param,
+    "slot": _check_slot,
     "average": _check_param,
+    "best": _check_param,
+    "shrunk": _check_numbers,
     "offset": _check_offset,
     "chain": _check_chains,
     "series": _check_series,

@@ -29,7 +29,15 @@ FILE = "config.json"
 # Graphs that the text alone does not fix: from outside, or drawn by a version of NetworkX.
 _KEPT_GRAPHS = ("edges", "hyperedges", "random_regular")
 # Settings that came after folders were first written, and their defaults.
-_LATER: Mapping[str, Any] = {"sampler": defaults.SAMPLER, "l1": (), "l2": (), "group": (), "average": None, "lag": None}
+_LATER: Mapping[str, Any] = {
+    "sampler": defaults.SAMPLER,
+    "l1": (),
+    "l2": (),
+    "group": (),
+    "average": None,
+    "max_kl": None,
+    "lag": None,
+}
 # What may be another when a run is gone on with: the version, and base rates to the last digit.
 _FREE = ("energydsl", "base", "starts")
 # Told apart by what they hold, not by their digests alone.
@@ -77,7 +85,9 @@ def config_of(
     if stop_when is not None:
         config["stop_when"] = one_of("stop_when", stop_when, STOP_WHEN)
         if int(len(data) * validation) < 2:
-            raise ArgumentError("the gap is that of rows held out, of which there must be 2 or more: validation=0.1")
+            raise ArgumentError(
+                f"the {stop_when} is that of rows held out, of which there must be 2 or more: validation=0.1"
+            )
     if greedy is not None:
         config["greedy"] = {
             "epochs": list(greedy.epochs),

@@ -20,7 +20,10 @@ from energydsl.learning.checkpoint_arrays import part
 from energydsl.learning.divergence import Diverged
 from energydsl.learning.objective import Objective
 from energydsl.learning.optimizer import Optimizer, Scale, Slots
+from energydsl.learning.optimizer.bounded import bound
 from energydsl.learning.optimizer.centred import Centring, Offsets
+from energydsl.learning.optimizer.fisher import Fisher
+from energydsl.learning.population import Population
 from energydsl.program import Engine
 from energydsl.random import Rng
 
@@ -32,7 +35,8 @@ class LearnerState:
     """What an update overwrites, in place.
 
     params: by name, in the shapes of the model. slots: of the optimiser, by parameter. objectives: the state of each. random: the stream of all chains.
-    rate, scale_rate, average_share: arrays of one number. average: of the parameters, by name; empty where none is kept. work: an update but for the batch and the rates; sums of squares of gradients and
+    rate, scale_rate, average_share, fisher_rate: arrays of one number. shrunk: of steps with a bound since the last report, how many
+    there were, the sum of the shares by which they were shrunk, and the largest. average: of the parameters, by name; empty where none is kept. work: an update but for the batch and the rates; sums of squares of gradients and
     of new values by parameter. sums: those of the last update; None before the first.
     """
 
@@ -43,6 +47,8 @@ class LearnerState:
     rate: Any
     scale_rate: Any
     average_share: Any
+    fisher_rate: Any
+    shrunk: Any
     average: Arrays = field(default_factory=dict)
     offsets: Offsets | None = None
     work: Callable[[], Sums] = dict
@@ -55,7 +61,8 @@ class Learner:
 
     learned: the parameters that are, by name. direct: those of them whose gradient is one product and whose step is nothing
     but a multiple of it, so that the product is added onto the parameter at once; its size is found when it is asked for.
-    scales: parameters that set the scale of units. centring: None where plain gradients are followed.
+    scales: parameters that set the scale of units. centring: None where plain gradients are followed. fisher: what the optimiser
+    asks of the states of the model.
     """
 
     engine: Engine
@@ -65,6 +72,7 @@ class Learner:
     direct: tuple[str, ...]
     scales: Mapping[str, Scale] = field(default_factory=dict)
     centring: Centring | None = None
+    fisher: Fisher | None = None
 
     def _followed(self, state: LearnerState) -> list[tuple[Objective[Any], Any]]:
         """The objectives that have a weight, with their states."""
@@ -87,6 +95,9 @@ class Learner:
             state.average_share.fill(self.optimizer.average_share(progress, update))
             if state.offsets is not None:
                 Centring.at(state.offsets, update)
+            if self.fisher is not None:
+                state.fisher_rate.fill(self.fisher.rate(update))
+                self.fisher.renew(state.slots, update)
             state.sums = state.work()
 
     def _before(self, state: LearnerState) -> float:
@@ -103,7 +114,9 @@ class Learner:
     def recorded(self, state: LearnerState, batch: int) -> Callable[[], Sums]:
         """The work of an update, made cheap to repeat where it is the same on the same arrays every time."""
         work = partial(self._work, state)
-        if not all(objective.repeats(own) for objective, own in zip(self.objectives, state.objectives, strict=True)):
+        if not self.optimizer.repeatable or not all(
+            objective.repeats(own) for objective, own in zip(self.objectives, state.objectives, strict=True)
+        ):
             return work
         multiplications = int(2 * batch * sum(a.size for a in state.params.values()))
         repeated: Callable[[], Sums] = self.engine.kernels.repeated(work, state.random, multiplications)
@@ -113,10 +126,14 @@ class Learner:
         """All of an update that is done on the device; sums of squares of gradients and new values."""
         for objective, own in self._followed(state):
             objective.step(own, state.params)
-        gradients = self._gradients(state, [n for n in self.learned if n not in self.direct])
+        self._look(state)
+        names = [n for n in self.learned if n not in self.direct]
+        gradients = self._gradients(state, names)
         if self.centring is not None and state.offsets is not None:
-            self.centring.follow(state.offsets, partial(self.objectives[0].middle, state.objectives[0]))
-            gradients = self.centring.apply(state.offsets, gradients)
+            turn = self.centring.turned if self.optimizer.carried else self.centring.apply
+            gradients = turn(state.offsets, gradients)
+        afterwards = self.optimizer.max_kl is not None or (self.centring is not None and self.optimizer.carried)
+        before = {n: self.engine.xp.array(state.params[n]) for n in names} if afterwards else {}
         for objective, own in self._followed(state):
             objective.follow(own, gradients, state.rate)
         sums = {}
@@ -135,9 +152,44 @@ class Learner:
         for name in self.direct:
             for objective, own in self._followed(state):
                 objective.add_gradient(own, state.params, name, -state.rate)
+        if before:
+            self._finish(state, before)
         for name, average in state.average.items():
             average += state.average_share * (state.params[name] - average)
         return sums
+
+    def _population(self, state: LearnerState) -> Population:
+        """The states that stand for the model."""
+        found = (objective.population(own) for objective, own in self._followed(state))
+        return next(population for population in found if population is not None)
+
+    def _pulled(self, state: LearnerState, name: str, by: Array) -> None:
+        self.optimizer.pulled(state.slots[name], by)
+
+    def _note(self, state: LearnerState, share: Any) -> None:
+        """Take down by which share of itself a step was shrunk."""
+        shrunk = state.shrunk
+        shrunk[0] += 1.0
+        shrunk[1] += share
+        shrunk[2] = self.engine.xp.maximum(shrunk[2], share)
+
+    def _look(self, state: LearnerState) -> None:
+        """Move what is followed of both phases, before the gradient is taken: offsets, and the Fisher matrix."""
+        if self.centring is not None and state.offsets is not None:
+            first, own = self._followed(state)[0]
+            self.centring.follow(state.offsets, partial(first.middle, own))
+        if self.fisher is not None:
+            population, rate = self._population(state), state.fisher_rate
+            self.fisher.follow(state.slots, population, state.params, state.random, rate, self.centring, state.offsets)
+
+    def _finish(self, state: LearnerState, before: Arrays) -> None:
+        """What is done to a step once all parameters have taken it. before: the parameters it began at."""
+        if self.centring is not None and state.offsets is not None and self.optimizer.carried:
+            self.centring.carry(state.offsets, before, state.params)
+        if self.optimizer.max_kl is not None:
+            population = self._population(state)
+            left = bound(population, before, state.params, self.optimizer.max_kl, partial(self._pulled, state))
+            self._note(state, 1.0 - left)
 
     def evaluated(self, state: LearnerState) -> Arrays:
         """The parameters that figures are of: averages where these are kept, else the last."""
@@ -177,12 +229,16 @@ class Learner:
         return norms
 
     def figures(self, state: LearnerState) -> dict[str, float]:
-        """What the objectives have to show, after the first update."""
+        """What the objectives have to show, and by how much steps were shrunk since the last report; after the first update."""
         if state.sums is None:
             return {}
-        return {
-            n: f for objective, own in self._followed(state) for n, f in objective.figures(own, state.params).items()
-        }
+        followed = self._followed(state)
+        found = {n: f for objective, own in followed for n, f in objective.figures(own, state.params).items()}
+        if self.optimizer.max_kl is not None:
+            count, total, most = self.engine.host(state.shrunk).tolist()
+            state.shrunk.fill(0.0)
+            found |= {"step_shrunk_mean": total / max(count, 1.0), "step_shrunk_max": most}
+        return found
 
     def chains(self, state: LearnerState) -> Arrays:
         """The states of the model, by layer: those its expectations come from."""
@@ -205,6 +261,8 @@ class Learner:
         arrays = {f"param/{n}": host(a) for n, a in state.params.items()}
         arrays |= {f"slot/{n}/{k}": host(a) for n, slots in state.slots.items() for k, a in slots.items()}
         arrays |= {f"average/{n}": host(a) for n, a in state.average.items()}
+        if self.optimizer.max_kl is not None:
+            arrays["shrunk/steps"] = host(state.shrunk)
         for objective, own in zip(self.objectives, state.objectives, strict=True):
             arrays |= {f"chain/{n}": a for n, a in objective.arrays(own).items()}
         if state.offsets is not None:
@@ -222,6 +280,8 @@ class Learner:
             objective.restore(own, part(arrays, "chain/"))
         for name, average in state.average.items():
             load(average, arrays[f"average/{name}"])
+        if self.optimizer.max_kl is not None:
+            load(state.shrunk, arrays["shrunk/steps"])
         if state.offsets is not None:
             for name, offset in state.offsets.values.items():
                 load(offset, arrays[f"offset/{name}"])

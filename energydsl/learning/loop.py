@@ -52,6 +52,7 @@ class Loop:
 
     base: natural parameters of the visible layers' base rates, by layer. report: called with every row of metrics.
     monitor: called every `monitor_every` epochs; its figures join the metrics. folder: of the run, None where none is kept.
+    best: parameters of the report that is kept if training ends early, on the host; none where it never does.
     """
 
     program: Program
@@ -70,6 +71,7 @@ class Loop:
     records: Records = field(default_factory=Records)
     warnings: tuple[str, ...] = ()
     started: float = 0.0
+    best: Arrays = field(default_factory=dict)
 
     def run(self) -> Run:
         """Train to the last epoch, or to a signal; the run, saved."""
@@ -92,6 +94,8 @@ class Loop:
                 self._measure()
                 self._write_metrics()
             self._notify()
+        elif self._unwatched():
+            self._watch()
         while now.epoch < self.config["epochs"] and not self._ended():
             with Uninterrupted() as calm:
                 for rows, weights in self.batches.epoch(now.epoch, now.position):
@@ -111,7 +115,7 @@ class Loop:
 
     def _ended(self) -> str:
         """Why training ends before its last epoch; empty where it does not."""
-        return stopping.reason(self.config.get("stop_when"), self.progress.history, self.config["epochs"])
+        return stopping.ended(self.config, self.progress.history)
 
     def update(self, rows: Arrays, weights: Array | None = None) -> None:
         """One step on a batch, and the weights of its rows. Ctrl-C takes effect between updates only, so a saved state is always whole."""
@@ -139,6 +143,16 @@ class Loop:
         row |= self.learner.figures(self.state) | self._mixing()
         row |= {} if self.state.average else _likelihoods(row)
         now.history.append(row | {f"gradient_{n}": v for n, v in sizes.items()})
+        self._keep_best()
+
+    def _keep_best(self) -> bool:
+        """Keep the parameters of the last report, if these are the ones to keep; whether they are."""
+        history, when = self.progress.history, self.config.get("stop_when")
+        if when is None or stopping.best(when, history) is not history[-1]:
+            return False
+        host = self.learner.engine.host
+        self.best = {n: np.array(host(a)) for n, a in self.learner.evaluated(self.state).items()}
+        return True
 
     def _mixing(self) -> Row:
         """How the chains mix, where it is time to look."""
@@ -148,16 +162,30 @@ class Loop:
 
     def _notify(self) -> None:
         """The monitor, whose time does not count as training, and the report of an epoch that is safe on disk."""
-        row, since = self.progress.history[-1], time.monotonic()
         last = self.progress.epoch == self.config["epochs"] or bool(self._ended())
         if self.monitor is not None and (last or self.progress.epoch % self.monitor_every == 0):
-            rows = self.figures.monitored()
-            found = self.monitor(self._snapshot(False), rows) if rows is not None else {}
-            row |= {name: float(figure) for name, figure in found.items()}
-            self._write_metrics()
-        self.started += time.monotonic() - since
+            self._watch()
         if self.report is not None:
-            self.report(row)
+            self.report(self.progress.history[-1])
+
+    def _watch(self) -> None:
+        """Add the figures of the monitor to the last report; where these make its parameters the best, they are saved again."""
+        row, rows, since = self.progress.history[-1], self.figures.monitored(), time.monotonic()
+        assert self.monitor is not None
+        found = self.monitor(self._snapshot(False, over=False), rows) if rows is not None else {}
+        row |= {name: float(figure) for name, figure in found.items()}
+        if self.config.get("stop_when") == "likelihood" and self._keep_best() and self.progress.saved_at >= 0:
+            self.progress.saved_at = -1
+            self._save()
+        self._write_metrics()
+        self.started += time.monotonic() - since
+
+    def _unwatched(self) -> bool:
+        """Whether a run that is gone on with was stopped between a report and the figures of the monitor that decide its end."""
+        now = self.progress
+        missing = now.history[-1].get(stopping.LIKELIHOOD) is None and now.history[-1]["update"] == now.update
+        due = self.config.get("stop_when") == "likelihood" and now.epoch % self.monitor_every == 0
+        return missing and due and self.monitor is not None
 
     def _check(self, sizes: bool = False) -> dict[str, float]:
         """Sizes of the last gradients, by parameter. Raises `TrainingError` where one has left the finite numbers."""
@@ -171,20 +199,21 @@ class Loop:
     def _clock(self) -> None:
         self.progress.seconds = time.monotonic() - self.started
 
-    def _snapshot(self, finished: bool, stopped_by: int = 0) -> Run:
-        """The run as it is, on the host."""
-        host, now = self.learner.engine.host, self.progress
+    def _snapshot(self, finished: bool, stopped_by: int = 0, over: bool = True) -> Run:
+        """The run as it is, on the host. over: whether it goes no further, so that the best parameters stand for it if it ended early."""
+        host, now, ended = self.learner.engine.host, self.progress, self._ended() if over else ""
+        kept = stopping.best(self.config["stop_when"], now.history)["update"] if ended else -1
         params, chains, last = (
             {n: np.array(host(a)) for n, a in arrays.items()}
             for arrays in (
-                self.learner.evaluated(self.state),
+                self.best if ended else self.learner.evaluated(self.state),
                 self.learner.chains(self.state),
-                self.state.params if self.state.average else {},
+                self.state.params if self.state.average or ended else {},
             )
         )
         return Run(
             self.program, params, self.config, now.history, self.base, chains, self.folder, now.update, now.seconds,
-            finished, stopped_by, (*self.warnings, *remarks(self.config, now.history)), last, self.series.arrays(self.records),
+            finished, stopped_by, (*self.warnings, *(remarks(self.config, now.history) if over else ())), last, self.series.arrays(self.records), kept,
         )  # fmt: skip
 
     # --- the folder
@@ -221,15 +250,18 @@ class Loop:
             now.saved_at = now.update
 
     def _arrays(self) -> Arrays:
-        """What the next update and the next report depend on, by its name in a checkpoint."""
+        """What the next update and the next report depend on, and the parameters to keep, by its name in a checkpoint."""
         recorded = {f"{SERIES}{n}": a for n, a in self.series.arrays(self.records).items()}
-        return self.learner.arrays(self.state) | recorded
+        return self.learner.arrays(self.state) | recorded | {f"best/{n}": a for n, a in self.best.items()}
 
     def _restore(self, folder: Path) -> None:
-        needed = self.learner.arrays(self.state)
+        if "stop_when" in self.config:
+            self.best = {n: self.learner.engine.host(a) for n, a in self.state.params.items()}
+        needed = self._arrays()
         arrays, meta, self.warnings = run_folder.latest(folder, self.learner.engine, self.config, needed)
         self.learner.restore(self.state, arrays, meta["rng"])
         self.records = self.series.restore(part(arrays, SERIES))
+        self.best = part(arrays, "best/")
         epoch, position = meta["epoch"], meta["position"]
         if position >= self.batches.per_epoch:
             epoch, position = epoch + 1, 0

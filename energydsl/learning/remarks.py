@@ -12,5 +12,5 @@ from energydsl.learning.run import Row
 
 def remarks(config: Mapping[str, Any], history: Sequence[Row]) -> tuple[str, ...]:
     """Why it ended early, and that its chains have not mixed."""
-    ended = stopping.reason(config.get("stop_when"), history, config["epochs"])
+    ended = stopping.ended(config, history)
     return (*([ended] if ended else []), *last_unmixed(history))

@@ -19,8 +19,8 @@ Base = dict[str, tuple[Array, ...]]
 class Run:
     """A trained (or stopped) model: parameters, the program they belong to, and how it went.
 
-    params: float arrays by name: averages over updates where these were asked for, else the last. last: the last ones, where params
-    are averages. history: one dict a report, as in metrics.csv. base: natural parameters of the visible
+    params: float arrays by name: the best where training ended early, averages over updates where these were asked for, else the
+    last. last: the last ones, where params are others. kept: the update after which the best were; -1 where training did not end early. history: one dict a report, as in metrics.csv. base: natural parameters of the visible
     layers' base rates, from which AIS starts. finished: False where training was interrupted; signal: by which signal.
     warnings: what was found damaged in the folder, and what was taken instead; that training ended early, and that chains have not mixed.
     series: what the persistent chains showed at the last updates, by name, (records, chains) each: energies and projections of layers.
@@ -40,10 +40,13 @@ class Run:
     warnings: tuple[str, ...] = ()
     last: Arrays = field(default_factory=dict)
     series: Arrays = field(default_factory=dict)
+    kept: int = -1
 
     @property
     def evaluated(self) -> str:
-        """What `params` are: "average" over updates, or "last"."""
+        """What `params` are: "best" on the way, "average" over updates, or "last"."""
+        if self.kept >= 0:
+            return "best"
         return "average" if self.last else "last"
 
     def to_arviz(self) -> Any:

@@ -45,10 +45,12 @@ def open_run(path: str | Path) -> Run:
     program = model.compile(there, settings["dtype"], settings.get("precision", "full") if there == "cupy" else "full")
     arrays, meta, warnings = latest(folder, program.engine, settings)
     history = history_until(folder, meta)
+    ended = stopping.ended(settings, history)
     last, average = part(arrays, "param/"), part(arrays, "average/")
+    best = part(arrays, "best/") if ended else {}
     return Run(
         program,
-        last | average,
+        last | average | best,
         settings,
         history,
         read_base(folder, program.engine, settings),
@@ -56,11 +58,11 @@ def open_run(path: str | Path) -> Run:
         folder,
         meta["update"],
         meta["seconds"],
-        meta["epoch"] >= settings["epochs"]
-        or bool(stopping.reason(settings.get("stop_when"), history, settings["epochs"])),
+        meta["epoch"] >= settings["epochs"] or bool(ended),
         warnings=(*warnings, *remarks(settings, history)),
-        last=last if average else {},
+        last=last if average or best else {},
         series=part(arrays, SERIES),
+        kept=stopping.best(settings["stop_when"], history)["update"] if best else -1,
     )
 
 
@@ -205,8 +207,11 @@ def history_until(folder: Path, meta: Mapping[str, Any]) -> list[Row]:
     """The reports up to a checkpoint; the last of them it holds itself, since metrics.csv is written after it."""
     history = [r for r in metrics.read(folder) if r["update"] <= meta["update"] and r["epoch"] <= meta["epoch"]]
     row = meta.get("row")
-    if row is not None and all((r["epoch"], r["update"]) != (row["epoch"], row["update"]) for r in history):
-        history.append(row)
+    if row is not None:
+        known = [r for r in history if (r["epoch"], r["update"]) == (row["epoch"], row["update"])]
+        for found in known:
+            found.update(row)
+        history += [] if known else [row]
     return history
 
 

@@ -20,15 +20,20 @@ from energydsl.learning.choice import chosen_method, chosen_optimizer
 from energydsl.learning.config import config_of
 from energydsl.learning.greedy import Greedy, pretrain
 from energydsl.learning.lock import locked
-from energydsl.learning.methods import Method, check_applicable
+from energydsl.learning.methods import Method, check_applicable, check_population
 from energydsl.learning.monitor import Monitor
 from energydsl.learning.optimizer import Optimizer
 from energydsl.learning.optimizer.penalties import check_penalties
 from energydsl.learning.run import Report, Run
 from energydsl.learning.run_folder import open_run
 from energydsl.options import StopWhen
-from energydsl.program import Program
+from energydsl.program import Engine, Program
 from energydsl.program.states import check_params
+
+_UNWATCHED = (
+    "stop_when likelihood goes by the log-likelihood of held-out rows on the way, which a monitor has to find: "
+    "monitor=energydsl.inference.monitors.Likelihood(print), monitor_every=N"
+)
 
 
 def train(
@@ -63,8 +68,9 @@ def train(
     or its folder, to go on from, with its parameters and persistent chains. monitor: called every `monitor_every` epochs with
     the run as it is and 500 rows at most, held-out ones where there are any; its figures join the metrics. weights: how much
     each row counts, not negative, or a file of that: a row of weight 2 counts as two rows, in the gradient, in base rates and in
-    all figures; only their ratios matter to the gradient. stop_when: "gap" ends training once it overfits, which `Run.warnings` then says: when the gap
-    between the free energies of held-out and training rows has grown beyond its error. Ctrl-C saves and
+    all figures; only their ratios matter to the gradient. stop_when: "gap" ends training once it overfits: when the gap
+    between the free energies of held-out and training rows has grown beyond its error; "likelihood" once the `log_likelihood` that the monitor
+    finds has fallen from its best beyond the errors. The best parameters are then kept, and `Run.warnings` says which. Ctrl-C saves and
     returns the run with `finished` False and `signal` set. SIGTERM and SIGHUP save alike, and then end the process as they
     would have; a caller with a handler of its own, or within `interrupt.heeded`, has the run returned.
 
@@ -85,8 +91,9 @@ def train(
         raise ArgumentError("resume needs the run's folder: out=...")
     method, optimizer = chosen_method(program.model, method), chosen_optimizer(program.model, optimizer)
     engine = program.engine
-    check_applicable(engine.derived, method)
-    check_penalties(program.model.params, engine.derived.couplings, optimizer.penalties)
+    _check(engine, method, optimizer)
+    if stop_when == "likelihood" and monitor is None:
+        raise ArgumentError(_UNWATCHED)
     data = as_data(program.model, data, binarise, "train", method.impute, weights).counted()
     config = config_of(engine, data, method, optimizer, epochs, batch, validation, seed, greedy, stop_when)
     with _reserved(folder, resume), interrupt.heeded() as taken:
@@ -107,6 +114,16 @@ def train(
     if stopped.signal in taken:
         signal.raise_signal(stopped.signal)
     return stopped
+
+
+def _check(engine: Engine, method: Method, optimizer: Optimizer) -> None:
+    """Raises `NotApplicable` or `ArgumentError` where a method or an optimiser does not fit the model, or they not each other."""
+    check_applicable(engine.derived, method)
+    if optimizer.watches:
+        check_population(engine.derived, method, optimizer.name)
+    if optimizer.max_kl is not None:
+        check_population(engine.derived, method, "max_kl")
+    check_penalties(engine.model.params, engine.derived.couplings, optimizer.penalties)
 
 
 @contextmanager

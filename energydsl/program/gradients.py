@@ -20,7 +20,7 @@ def weighted_gradient(
     params = engine.model.params
     with engine.single_threaded_blas():
         return {
-            n: projected(engine, params[n], engine.kernels.gradients[n](p, x, s, row, engine.workspace))
+            n: projected(engine.xp, params[n], engine.kernels.gradients[n](p, x, s, row, engine.workspace))
             for n in (params if names is None else names)
         }
 
@@ -31,12 +31,12 @@ def add_gradient(engine: Engine, p: Arrays, name: str, x: Arrays, s: Settings, r
         engine.kernels.gradients[name](p, x, s, row, engine.workspace, p[name])
 
 
-def projected(engine: Engine, param: Param, gradient: Array) -> Array:
-    """The gradient among admissible changes: symmetric, zero on the diagonal."""
+def projected(xp: Any, param: Param, gradient: Array) -> Array:
+    """The gradient among admissible changes: symmetric, zero on the diagonal. xp: the library of the arrays."""
     if "symmetric" in param.constraints:
         gradient = (gradient + gradient.T) / 2
     if "zero_diagonal" in param.constraints:
-        engine.xp.fill_diagonal(gradient, 0.0)
+        xp.fill_diagonal(gradient, 0.0)
     return gradient
 
 

@@ -164,7 +164,7 @@ def test_training_with_missing_entries_follows_the_likelihood_of_what_is_known(n
         for at in list(np.ndindex(*a.shape))[:4]:
             change = np.zeros(a.shape)
             change[at] = 1
-            change = np.asarray(projected(program.engine, program.model.params[n], change))
+            change = np.asarray(projected(program.engine.xp, program.model.params[n], change))
             exact = -(score({**params, n: a + 1e-5 * change}) - score({**params, n: a - 1e-5 * change})) / 2e-5
             assert abs((total[n] * change).sum() - exact) < 0.03, (n, at)
 

@@ -134,7 +134,9 @@ def test_a_constrained_coupling_moves_the_biases_by_the_step_that_is_taken(const
     found = centring.apply(
         offsets, dict(weighted_gradient(program.engine, params, state, program.engine.settings(), row))
     )
-    np.testing.assert_array_equal(found["W"], projected(program.engine, program.model.params["W"], found["W"].copy()))
+    np.testing.assert_array_equal(
+        found["W"], projected(program.engine.xp, program.model.params["W"], found["W"].copy())
+    )
     np.testing.assert_allclose(found["b_v"], -row @ state["v"] - found["W"] @ offsets.values["h"], atol=1e-12)
 
 

@@ -122,7 +122,7 @@ def test_the_estimated_gradient_is_right_on_average(name: str) -> None:
         for at in list(np.ndindex(*a.shape))[:6]:
             change = np.zeros(a.shape)
             change[at] = 1
-            change = np.asarray(projected(program.engine, program.model.params[n], change))
+            change = np.asarray(projected(program.engine.xp, program.model.params[n], change))
             scores = []
             for sign in (h, -h):
                 moved = {**params, n: a + sign * change}

@@ -143,7 +143,7 @@ def slopes(objective: ByRows[Any], case: Case) -> tuple[Any, Arrays, float]:
     params = check_params(engine, case.params)
     objective.step(state, params)
     found = {n: np.array(g) for n, g in objective.gradient(state, params, list(params)).items()}
-    return state, found, objective.figures(state)["objective"]
+    return state, found, objective.figures(state, params)["objective"]
 
 
 def compare(
@@ -289,7 +289,7 @@ def test_a_row_of_weight_two_counts_as_two(method: Any, text: str) -> None:
     found = {n: np.array(g) for n, g in objective.gradient(weighted, params, list(params)).items()}
     case.data = {n: np.repeat(a, counts.astype(int), axis=0) for n, a in case.data.items()}
     _, wanted, value = slopes(objective, case)
-    np.testing.assert_allclose(objective.figures(weighted)["objective"], value, rtol=1e-9)
+    np.testing.assert_allclose(objective.figures(weighted, params)["objective"], value, rtol=1e-9)
     for name, gradient in wanted.items():
         np.testing.assert_allclose(found[name], gradient, atol=1e-9, err_msg=name)
 

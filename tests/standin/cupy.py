@@ -273,6 +273,18 @@ def einsum(spec: str, *arrays: ndarray) -> Any:
     return _operate(numpy.einsum, spec, *arrays)
 
 
+def _decomposition(function: Any) -> Callable[..., Any]:
+    """A function of cuSOLVER: several arrays of one, none of them while a stream captures."""
+
+    def call(array: ndarray, **options: Any) -> tuple[ndarray, ...]:
+        if not isinstance(array, ndarray):
+            raise TypeError(f"{function.__name__} takes an array on the device, not {type(array).__name__}")
+        _blas()
+        return tuple(_made(part) for part in function(array._a, **options))
+
+    return call
+
+
 def _blas() -> None:
     if STATE.recording is not None:
         raise NotImplementedError("calling cuBLAS API during stream capture is currently unsupported")
@@ -494,6 +506,7 @@ def module() -> dict[str, types.ModuleType]:
     whole = "broadcast_to ascontiguousarray take concatenate cumsum flatnonzero where clip all any sum stack vdot"
     names |= {n: _whole(getattr(numpy, n)) for n in whole.split()}
     vars(cupy).update(names)
+    cupy.linalg = types.SimpleNamespace(**{n: _decomposition(getattr(numpy.linalg, n)) for n in ("svd", "qr", "eigh")})  # type: ignore[attr-defined]
     device = types.SimpleNamespace(get_cublas_handle=lambda: 0)
     cupy.cuda = types.SimpleNamespace(  # type: ignore[attr-defined]
         Stream=Stream,

@@ -47,3 +47,17 @@ def check_applicable(derived: Derived, method: Method) -> None:
     needs = method.needs
     if needs and derived.model.by_role("hidden") and not table[needs].ok:
         raise NotApplicable(f"a positive phase by mean field does not fit this model: {table[needs].why}")
+
+
+def check_population(derived: Derived, method: Method, what: str) -> None:
+    """Raises `NotApplicable`, with the reason, where a training holds no states of the model; what: needs them."""
+    reasons = [objective.without_population for objective in method.objectives() if objective.weight]
+    if all(reasons):
+        raise NotApplicable(
+            f"{what} takes variances over states of the model, and {method.name} has none: {reasons[0]}. cd, pcd and mcmc have"
+        )
+    if inputs := derived.model.by_role("input"):
+        raise NotApplicable(
+            f"{what} takes variances over states of the model, which is another one for each value of `{inputs[0]}`: "
+            "the chain that belongs to a value has none"
+        )

@@ -7,12 +7,12 @@ from typing import Any
 
 from energydsl import defaults
 from energydsl.diagnostics import ArgumentError
-from energydsl.learning.methods.record import Method
+from energydsl.learning.methods.record import WithoutChains
 from energydsl.learning.objective import Conditionals, Objective
 
 
 @dataclass(frozen=True)
-class PseudoLikelihood(Method):
+class PseudoLikelihood(WithoutChains):
     """The sum over units of -log p(unit | all other visible units) (Besag 1975).
 
     units: how many are changed in an update where not all conditionals are there at once: with latents, above all.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from energydsl.learning.methods.record import Method
+from energydsl.learning.methods.record import WithoutChains
 from energydsl.learning.objective import ExactLikelihood, Objective
 
 
 @dataclass(frozen=True)
-class Exact(Method):
+class Exact(WithoutChains):
     """Maximum likelihood with the true gradient, all states listed."""
 
     name = "exact"

@@ -7,12 +7,12 @@ from typing import Any
 
 from energydsl import defaults
 from energydsl.diagnostics import ArgumentError
-from energydsl.learning.methods.record import Method
+from energydsl.learning.methods.record import WithoutChains
 from energydsl.learning.objective import NoiseContrast, Objective
 
 
 @dataclass(frozen=True)
-class NoiseContrastive(Method):
+class NoiseContrastive(WithoutChains):
     """Data told from noise, with log Z as one more number that is learned (Gutmann & Hyvarinen 2012).
 
     ratio: rows of noise, independent units with the base rates of the data, for each row of data.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from energydsl import defaults
@@ -21,10 +21,17 @@ class Method:
     sampler = defaults.SAMPLER
 
     def objectives(self) -> tuple[Objective[Any], ...]:
-        """What is made small, the first of them with the states that centring follows."""
+        """What is made small; centring follows the rows of the first that has a weight."""
         raise NotImplementedError
 
     @property
     def needs(self) -> str:
         """The entry of the table of applicability that the posterior needs, or nothing."""
         return ""
+
+
+@dataclass(frozen=True)
+class WithoutChains(Method):
+    """What makes small a function of the data and the energy. centred: follow the gradient of the energy in units less their mean."""
+
+    centred: bool = field(default=False, kw_only=True)

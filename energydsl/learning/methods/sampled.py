@@ -54,8 +54,6 @@ class Sampled(Method):
         one_of("sampler", self.sampler, SAMPLERS)
         if self.generative is None:
             object.__setattr__(self, "generative", defaults.GENERATIVE if self.predict else 1.0)
-        if self.centred and not self.generative:
-            raise ArgumentError("centred follows the phases of the joint likelihood: with generative above 0")
         if not self.share >= 0 or (self.share != 1.0 and not self.predict):
             raise ArgumentError("generative is not negative, and belongs to predict")
 
@@ -187,10 +185,12 @@ class WakeSleep(Sampled):
         super().__post_init__()
         if self.chains < 0:
             raise ArgumentError("chains is not negative")
-        if self.predict or self.centred or self.impute or self.positive != "gibbs":
+        if self.centred:
             raise ArgumentError(
-                "predict, centred, impute and mean field belong to undirected models, not to wake-sleep"
+                "wake-sleep is not centred: a directed part has no bias of the layer it is given, which would move with a coupling"
             )
+        if self.predict or self.impute or self.positive != "gibbs":
+            raise ArgumentError("predict, impute and mean field belong to undirected models, not to wake-sleep")
 
     def objectives(self) -> tuple[Objective[Any], ...]:
         """Wake-sleep around the likelihood of the core."""

@@ -8,12 +8,12 @@ from typing import Any
 
 from energydsl import defaults
 from energydsl.diagnostics import ArgumentError
-from energydsl.learning.methods.record import Method
+from energydsl.learning.methods.record import WithoutChains
 from energydsl.learning.objective import Objective, Scores
 
 
 @dataclass(frozen=True)
-class ScoreMatching(Method):
+class ScoreMatching(WithoutChains):
     """The slope of log p in real units against that of the data's density (Hyvarinen 2005).
 
     directions: random ones that second slopes are averaged over (Song et al. 2019).
@@ -32,7 +32,7 @@ class ScoreMatching(Method):
 
 
 @dataclass(frozen=True)
-class DenoisingScoreMatching(Method):
+class DenoisingScoreMatching(WithoutChains):
     """The slope of log p at noisy data against the way back to the data (Vincent 2011). sd: of the noise, in units of the data.
 
     What is fitted is the density of the data with that noise on them.

@@ -41,6 +41,7 @@ class ExactLikelihood(ByRows[ExactState]):
     """-log p(data), with its true gradient."""
 
     likelihood = True
+    without_population = "it lists states of some layers only, the others as means"
 
     def init(
         self, engine: Engine, batch: int, random: Rng, floors: Mapping[str, Array] = NO_FLOORS, base: Base = NO_BASE

@@ -26,6 +26,9 @@ from energydsl.program.marginals import rest_energy, summed_log_partition
 from energydsl.program.mean_field import has_second_moments
 from energydsl.random import Rng
 
+# Under the sum of weights, where all may be 0.
+_LEAST = 1e-30
+
 
 @dataclass
 class FreeRows:
@@ -134,6 +137,14 @@ class ByRows(Objective[State]):
     def direct(self, state: State) -> set[str]:
         """Those of the kernels, where these work in the precision of the parameters."""
         return set(state.parts[0].engine.kernels.direct) if self.own_precision else set()
+
+    def middle(self, state: State, layer: str) -> Array:
+        """The mean of a layer over the rows, each by the size of its weight."""
+        engine = state.parts[0].engine
+        sizes = [engine.xp.abs(part.row) for part in state.parts]
+        totals = [size @ part.x[layer].reshape(len(size), -1) for size, part in zip(sizes, state.parts, strict=True)]
+        whole = engine.xp.maximum(sum(size.sum() for size in sizes), _LEAST)
+        return (sum(totals) / whole).reshape(engine.model.layers[layer].energy_shape)  # type: ignore[no-any-return]
 
     def figures(self, state: State, params: Arrays) -> dict[str, float]:
         """The value of the objective on the last batch."""

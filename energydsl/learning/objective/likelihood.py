@@ -19,6 +19,7 @@ from energydsl.learning.phases import (
     side_of,
     weigh,
 )
+from energydsl.learning.population import Population
 from energydsl.learning.posterior.record import Posterior
 from energydsl.options import SamplerName
 from energydsl.program import Engine
@@ -38,6 +39,11 @@ class Likelihood(Objective[Phases]):
     chains: Chains
     weight: float = 1.0
     sampler: SamplerName = defaults.SAMPLER
+
+    @property
+    def without_population(self) -> str:  # type: ignore[override]
+        """Nothing, but where the chains are not at the parameters."""
+        return "its chains are moved at other parameters" if self.chains.follows else ""
 
     @property
     def repeatable(self) -> bool:
@@ -118,6 +124,16 @@ class Likelihood(Objective[Phases]):
     def figures(self, state: Phases, params: Arrays) -> dict[str, float]:
         """Those of the chains, and what moves them has to show: rates of acceptance and of swaps."""
         return self.chains.figures(state, params) | dict(state.negative.move.figures())
+
+    def population(self, state: Phases) -> Population:
+        """The states of the chains, all layers drawn."""
+        engine, x = state.engine, state.negative.samples
+        weights = state.row[state.batch :]
+
+        def free_energies(params: Arrays) -> Array:
+            return engine.free_energy(params, x, state.settings)
+
+        return Population(engine, x, state.settings, weights / weights.sum(), free_energies)
 
     def chain_states(self, state: Phases) -> Arrays:
         """The samples of the negative phase, (chains, *layer)."""

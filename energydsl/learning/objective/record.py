@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from energydsl.backends.interface import Array, Arrays
+from energydsl.learning.population import Population
 from energydsl.program import Engine
 from energydsl.program.engine import Base as Base
 from energydsl.random import Rng
@@ -30,6 +31,8 @@ class Objective(ABC, Generic[State]):
     weight: float = 1.0
     # Whether it is -log p(data), near whose least the curvature in the scales of units is known.
     likelihood = True
+    # Why it holds no states that stand for the model, or nothing.
+    without_population = "its gradient holds no mean over the model"
 
     @property
     def repeatable(self) -> bool:
@@ -75,8 +78,15 @@ class Objective(ABC, Generic[State]):
         """Parameters whose gradient is one product, so that it can be added onto them as it is made."""
 
     def middle(self, state: State, layer: str) -> Array:
-        """The mean of a layer over both phases, one half each, shape (*layer): what centring follows."""
+        """The mean of a layer over the rows that raise the energy and those that lower it, one half each, shape (*layer).
+
+        This is what centring follows; any offsets make a gradient of the same objective.
+        """
         raise NotImplementedError
+
+    def population(self, state: State) -> Population | None:
+        """The states that its mean over the model is taken over; after a step, where there are any."""
+        return None
 
     def chain_states(self, state: State) -> Arrays:
         """The states of the chains by layer; none where the objective draws none."""

@@ -52,6 +52,7 @@ class WakeSleepBound(Objective[WakeAndSleep]):
     """core: the objective of the undirected part, with the data that are recognised."""
 
     core: Likelihood
+    without_population = "it learns a recognition beside the model"
 
     @property
     def repeatable(self) -> bool:

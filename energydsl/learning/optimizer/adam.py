@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from energydsl.learning.optimizer.record import Array, Optimizer, Slots
+from energydsl.learning.optimizer.record import Array, Optimizer, Slot, Slots
+from energydsl.model.records import Param
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,11 @@ class Adam(Optimizer):
         """Two arrays a parameter, of its shape: the moving means of the gradient and of its square."""
         return {n: {"first": zeros_like(p), "second": zeros_like(p)} for n, p in params.items()}
 
-    def size(self, slots: dict[str, Array], lr: Any, xp: Any) -> Any:
+    def size(self, slots: Slot, lr: Any, xp: Any) -> Any:
         """The rate over the root of the mean square: what is penalised is then the objective, not its scaled gradient."""
         return lr / (xp.sqrt(slots["second"]) + self.epsilon)
 
-    def change(self, gradient: Array, slots: dict[str, Array], lr: Any, xp: Any) -> tuple[Array, Any]:
+    def change(self, gradient: Array, slots: Slot, lr: Any, xp: Any, param: Param, proximal: bool) -> tuple[Array, Any]:
         """The mean gradient over the root of its mean square, and the factor -lr."""
         first, second = slots["first"], slots["second"]
         first *= self.beta1

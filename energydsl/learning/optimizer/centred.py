@@ -28,7 +28,7 @@ Layers = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class _Pair:
+class Pair:
     """A coupling with one parameter a pair of entries: its first axes are those of each of `a`, its last those of `b`."""
 
     param: str
@@ -47,11 +47,16 @@ def biases(engine: Engine, learned: list[str]) -> dict[Layers, tuple[str, float]
     return found
 
 
-def centred_pairs(engine: Engine, learned: list[str]) -> list[_Pair]:
+def coupling_pairs(engine: Engine, learned: list[str]) -> list[Pair]:
+    """The couplings with one parameter for each pair of entries of two layers, or of sums of some."""
+    factors = {n: _factors(engine.derived.gradients[n]) for n in learned}
+    return [Pair(n, f[0], *f[1]) for n, f in factors.items() if f is not None and len(f[1]) == 2]
+
+
+def centred_pairs(engine: Engine, learned: list[str]) -> list[Pair]:
     """The couplings that can be centred: of layers with biases."""
-    known, factors = biases(engine, learned), {n: _factors(engine.derived.gradients[n]) for n in learned}
-    found = [_Pair(n, f[0], *f[1]) for n, f in factors.items() if f is not None and len(f[1]) == 2]
-    return [p for p in found if p.a in known and p.b in known]
+    known = biases(engine, learned)
+    return [p for p in coupling_pairs(engine, learned) if p.a in known and p.b in known]
 
 
 @dataclass
@@ -67,16 +72,22 @@ class Centring:
     """The couplings and biases of a model that can be centred. biases: (parameter, factor) by the layers it multiplies."""
 
     engine: Engine
-    pairs: tuple[_Pair, ...]
+    pairs: tuple[Pair, ...]
     biases: Mapping[Layers, tuple[str, float]]
 
     @classmethod
-    def of(cls, engine: Engine, learned: list[str]) -> Centring:
-        """Of the parameters that are learned. Raises `NotApplicable` where there is no coupling to centre."""
-        pairs = centred_pairs(engine, learned)
+    def of(cls, engine: Engine, learned: list[str], carried: bool = False) -> Centring:
+        """Of the parameters that are learned. Raises `NotApplicable` where there is no coupling to centre.
+
+        carried: whether biases are moved by more than gradients, so that they must be free to have any value.
+        """
+        params = engine.model.params
+        free = [n for n in learned if not (carried and params[n].constraints)]
+        known = biases(engine, free)
+        pairs = [p for p in centred_pairs(engine, learned) if p.a in known and p.b in known]
         if not pairs:
             raise NotApplicable("no coupling of this model can be centred: it takes one parameter a pair, and biases")
-        return cls(engine, tuple(pairs), biases(engine, learned))
+        return cls(engine, tuple(pairs), known)
 
     def init(self) -> Offsets:
         """Offsets at zero, on the device."""
@@ -96,21 +107,38 @@ class Centring:
         for name, offset in offsets.values.items():
             offset += offsets.rate * (middle(name) - offset)
 
-    def apply(self, offsets: Offsets, gradients: Arrays) -> Arrays:
-        """The centred gradients of the plain ones."""
+    def turned(self, offsets: Offsets, gradients: Arrays) -> Arrays:
+        """The gradients, of what there is of them, in the parameters of the centred energy: G_W', and those of the biases as they are."""
         params = self.engine.model.params
         found = {n: self.engine.xp.array(g) for n, g in gradients.items()}
-        for pair in self.pairs:
+        for pair in (p for p in self.pairs if p.param in found):
             (bias_a, factor_a), (bias_b, factor_b) = self.biases[pair.a], self.biases[pair.b]
             a, b = _offset(offsets, pair.a), _offset(offsets, pair.b)
             whole = found[pair.param].reshape(len(a), len(b))
             whole -= (pair.factor / factor_a) * (gradients[bias_a].reshape(-1, 1) * b)
             whole -= (pair.factor / factor_b) * (a[:, None] * gradients[bias_b].reshape(1, -1))
-            found[pair.param] = projected(self.engine, params[pair.param], found[pair.param])
-            whole = found[pair.param].reshape(len(a), len(b))
-            found[bias_a] -= (pair.factor / factor_a) * (whole * b).sum(axis=1).reshape(found[bias_a].shape)
-            found[bias_b] -= (pair.factor / factor_b) * (whole * a[:, None]).sum(axis=0).reshape(found[bias_b].shape)
+            found[pair.param] = projected(self.engine.xp, params[pair.param], found[pair.param])
         return found
+
+    def apply(self, offsets: Offsets, gradients: Arrays) -> Arrays:
+        """The centred gradients of the plain ones, of the parameters as they are."""
+        found = self.turned(offsets, gradients)
+        for pair in self.pairs:
+            self._back(offsets, pair, found[pair.param], found)
+        return found
+
+    def carry(self, offsets: Offsets, before: Arrays, params: Arrays) -> None:
+        """Steps were taken in the parameters of the centred energy: put the biases where these are in the energy as it was written."""
+        for pair in self.pairs:
+            self._back(offsets, pair, params[pair.param] - before[pair.param], params)
+
+    def _back(self, offsets: Offsets, pair: Pair, change: Array, biases: Arrays) -> None:
+        """Take from the biases what a change of a coupling is worth to them, in place."""
+        (bias_a, factor_a), (bias_b, factor_b) = self.biases[pair.a], self.biases[pair.b]
+        a, b = _offset(offsets, pair.a), _offset(offsets, pair.b)
+        whole = change.reshape(len(a), len(b))
+        biases[bias_a] -= (pair.factor / factor_a) * (whole * b).sum(axis=1).reshape(biases[bias_a].shape)
+        biases[bias_b] -= (pair.factor / factor_b) * (whole * a[:, None]).sum(axis=0).reshape(biases[bias_b].shape)
 
 
 def _offset(offsets: Offsets, layers: Layers) -> Any:

@@ -11,7 +11,7 @@ Parameters that set the scale of units take steps of their own, in units of thei
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,12 +23,16 @@ from energydsl.backends.numpy import runtime as numpy_runtime
 from energydsl.diagnostics import ArgumentError, one_of
 from energydsl.learning.optimizer import penalties
 from energydsl.learning.optimizer.average import Average, check_average, share
+from energydsl.learning.optimizer.fisher import Fisher
 from energydsl.learning.optimizer.penalties import Given, penalty
 from energydsl.learning.optimizer.schedules import SCHEDULES
 from energydsl.model.records import Param
+from energydsl.program import Engine
+from energydsl.random import Rng
 
 Array = NDArray[Any]
-Slots = dict[str, dict[str, Array]]
+Slot = dict[str, Array]
+Slots = dict[str, Slot]
 # The largest change of a logarithm in one step, and the range that a positive parameter never leaves.
 _LARGEST_STEP, _RANGE = 0.5, (1e-12, 1e12)
 
@@ -50,6 +54,8 @@ class Optimizer:
 
     l1, l2, group: factors of penalties in nats a row, each for all couplings, or by parameter, {"W": 1e-4}; of groups "W:0" names the axes that
     number them. average: what of the parameters is kept beside the last and evaluated, "polyak" or a horizon in updates.
+
+    max_kl: the most nats that a step may put between the model before it and after (see `bounded`); None: as many as it likes.
     """
 
     lr: float | None = None
@@ -60,7 +66,14 @@ class Optimizer:
     l2: Given = field(default=(), kw_only=True)
     group: Given = field(default=(), kw_only=True)
     average: Average = field(default=None, kw_only=True)
+    max_kl: float | None = field(default=None, kw_only=True)
     name = "optimizer"
+    # Whether centring carries its steps over to the biases, as a change of parameters does, in place of its gradients.
+    carried = False
+    # Whether its steps hang on variances over states of the model.
+    watches = False
+    # Whether a step is the same work on the same arrays every time.
+    repeatable = True
 
     def __post_init__(self) -> None:
         if self.lr is not None and not (self.lr > 0 and math.isfinite(self.lr)):
@@ -72,6 +85,8 @@ class Optimizer:
         for kind, given in self.penalties.items():
             object.__setattr__(self, kind, penalty(kind, given))
         check_average(self.average)
+        if self.max_kl is not None and not (self.max_kl > 0 and math.isfinite(self.max_kl)):
+            raise ArgumentError("max_kl, the largest divergence of a step in nats, is a positive number")
         one_of("schedule", self.schedule, SCHEDULES)
 
     def fitted(self, unbounded: bool) -> Optimizer:
@@ -105,6 +120,13 @@ class Optimizer:
         """The slots of every parameter, arrays of its shape by name, at zero."""
         raise NotImplementedError
 
+    def prepare(self, engine: Engine, slots: Slots, random: Rng) -> None:
+        """Fill in what slots begin with, where that is not zero."""
+
+    def metric(self, engine: Engine, learned: Sequence[str]) -> Fisher | None:
+        """What its steps ask of the states of the model, or nothing."""
+        return None
+
     def direct(self, param: Param, decays: bool) -> bool:
         """Whether a step is value -= lr * gradient and nothing else."""
         return False
@@ -114,7 +136,7 @@ class Optimizer:
         param: Param,
         value: Array,
         gradient: Array,
-        slots: dict[str, Array],
+        slots: Slot,
         lr: Any,
         decays: bool,
         kernels: Any = numpy_runtime,
@@ -128,12 +150,15 @@ class Optimizer:
         arguments, as numbers or as arrays of parts of them.
         """
         slope = gradient
+        l1, group = (penalties.factor(given, param.name, decays) for given in (self.l1, self.group))
         decay = self.weight_decay * decays + penalties.factor(self.l2, param.name, decays)
         if decay:
             slope = slope + decay * value
         if "positive" in param.constraints:
             slope = slope * value
-        direction, factor = (gradient, 0.0) if scale else self.change(slope, slots, lr, kernels.xp)
+        direction, factor = (
+            (gradient, 0.0) if scale else self.change(slope, slots, lr, kernels.xp, param, bool(l1 or group))
+        )
         if "positive" in param.constraints:
             if scale:
                 self.rescale(value, slope, scale, rate, kernels.xp)
@@ -142,24 +167,21 @@ class Optimizer:
             kernels.xp.clip(value, *_RANGE, out=value)
             factor = 0.0
         size, new = kernels.axpy(value, direction, factor)
-        if self._shrunk(param, value, slots, lr, decays, kernels.xp):
+        if l1 or group:
+            self._shrink(param, value, self.size(slots, lr, kernels.xp), l1, group, slots, kernels.xp)
             new = kernels.square_sum(value)
         if "nonnegative" in param.constraints:
             kernels.xp.maximum(value, 0, out=value)
         return size if direction is gradient else kernels.square_sum(gradient), new
 
-    def _shrunk(self, param: Param, value: Array, slots: dict[str, Array], lr: Any, coupling: bool, xp: Any) -> bool:
-        """Take the proximal steps that are asked for, in place; whether there are any."""
-        l1, group = (penalties.factor(given, param.name, coupling) for given in (self.l1, self.group))
-        if not l1 and not group:
-            return False
-        before, size = xp.array(value), self.size(slots, lr, xp)
+    def _shrink(self, param: Param, value: Array, size: Any, l1: float, group: float, slots: Slot, xp: Any) -> None:
+        """Take the proximal steps that are asked for, in place. size: of the step before."""
+        before = xp.array(value)
         if l1:
             penalties.shrink(value, size * l1, xp)
         if group:
             penalties.shrink_groups(value, size * group, penalties.group_axes(self.group, param), xp)
         self.pulled(slots, value - before)
-        return True
 
     @staticmethod
     def rescale(value: Array, slope: Array, scale: Scale, rate: Any, xp: Any) -> None:
@@ -170,13 +192,16 @@ class Optimizer:
         lacking = rate * (scale.exponent / scale.curvature) * slope
         value *= (1.0 + xp.maximum(lacking, -_LARGEST_STEP)) ** (-1.0 / scale.exponent)
 
-    def size(self, slots: dict[str, Array], lr: Any, xp: Any) -> Any:
+    def size(self, slots: Slot, lr: Any, xp: Any) -> Any:
         """How far a step goes for each unit of the gradient: one number, or one an entry."""
         raise NotImplementedError
 
-    def pulled(self, slots: dict[str, Array], by: Array) -> None:
-        """Take note of what a proximal step has added to a parameter."""
+    def pulled(self, slots: Slot, by: Array) -> None:
+        """Take note of what was added to a parameter after a step, by penalties or by a bound."""
 
-    def change(self, gradient: Array, slots: dict[str, Array], lr: Any, xp: Any) -> tuple[Array, Any]:
-        """The direction of a step and the factor it is taken with; `xp` is the library of the arrays."""
+    def change(self, gradient: Array, slots: Slot, lr: Any, xp: Any, param: Param, proximal: bool) -> tuple[Array, Any]:
+        """The direction of a step and the factor it is taken with; `xp` is the library of the arrays.
+
+        proximal: whether a proximal step of `size` follows.
+        """
         raise NotImplementedError

@@ -10,7 +10,7 @@ import numpy as np
 
 from energydsl import defaults
 from energydsl.diagnostics import ArgumentError
-from energydsl.learning.optimizer.record import Array, Optimizer, Slots
+from energydsl.learning.optimizer.record import Array, Optimizer, Slot, Slots
 from energydsl.model.records import Param
 
 
@@ -34,16 +34,16 @@ class SGD(Optimizer):
         """Without momentum, constraints and penalties."""
         return not self.momentum and self.plain(param, decays)
 
-    def size(self, slots: dict[str, Array], lr: Any, xp: Any) -> Any:
+    def size(self, slots: Slot, lr: Any, xp: Any) -> Any:
         """The rate."""
         return lr
 
-    def pulled(self, slots: dict[str, Array], by: Array) -> None:
+    def pulled(self, slots: Slot, by: Array) -> None:
         """The velocity is how far a parameter went, all in all (Ochs, Chen, Brox & Pock 2014)."""
         if self.momentum:
             slots["velocity"] += by
 
-    def change(self, gradient: Array, slots: dict[str, Array], lr: Any, xp: Any) -> tuple[Array, Any]:
+    def change(self, gradient: Array, slots: Slot, lr: Any, xp: Any, param: Param, proximal: bool) -> tuple[Array, Any]:
         """The gradient and -lr, or with momentum the new velocity and 1."""
         if not self.momentum:
             return gradient, -lr
