@@ -11,7 +11,7 @@ Stage = Literal["syntax", "model", "energy", "graph", "derived", "kernels", "sou
 Format = Literal["text", "latex", "json"]
 Split = Literal["train", "test"]
 SamplerName = Literal["auto", "gibbs", "tree", "swendsen-wang", "wolff", "gibbs-gradient", "hmc", "mala", "tempering"]
-Estimator = Literal["auto", "exact", "ais", "reverse-ais", "bar"]
+Estimator = Literal["auto", "exact", "ais", "reverse-ais", "bar", "raise"]
 Exactness = Literal["exact", "bound from below", "bound from above", "estimate"]
 StopWhen = Literal["gap"]
 

@@ -34,6 +34,7 @@ STREAMS: Mapping[str, int] = MappingProxyType(
         "temperatures": 18,
         "reverse annealing": 19,
         "samples of the model": 20,
+        "annealing from rows": 23,
         "initial parameters": 12,
         "flipped patterns": 13,
         "greedy stage": 14,

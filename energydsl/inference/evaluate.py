@@ -20,6 +20,7 @@ from energydsl.diagnostics import ArgumentError, DataError, EstimateError, NotAp
 from energydsl.inference.ais import ais_each, ais_seconds, ladder
 from energydsl.inference.partition import AGREEMENT, LogPartition
 from energydsl.inference.path import Base, Progress
+from energydsl.inference.raised import check_raises, raised
 from energydsl.inference.scores import Scores, exact_scores, independent, least_log_z, scores
 from energydsl.inference.sides import Found, exactly, from_sides
 from energydsl.options import ESTIMATORS, Estimator, Exactness
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from energydsl.learning.run import Run
 
 Array = NDArray[Any]
-Method = Literal["exact", "ais", "reverse-ais", "bar", "bound"]
+Method = Literal["exact", "ais", "reverse-ais", "bar", "raise", "bound"]
 # An enumeration that takes so many seconds is not given up for annealing, however quick that is.
 _PATIENCE = 10.0
 # From so many seconds on it is known how long an enumeration will take.
@@ -45,8 +46,8 @@ _TELLING = 0.2
 class Evaluation:
     """Mean log-likelihood of `n` rows, in nats, by their weights, and its errors.
 
-    method: "exact"; "ais", "reverse-ais" or "bar", where log Z is estimated; "bound", where log Z is exact but the latents are
-    not summed out.
+    method: "exact"; "ais", "reverse-ais" or "bar", where log Z is estimated; "raise", where log p of each row is; "bound", where
+    log Z is exact but the latents are not summed out.
     log_z: log Z in nats; with inputs, the mean over the rows. log_z_std: its standard error, from sampling only: a mode that
     no chain has met is not in it.
     log_likelihood_std: standard error of the estimate for just these rows: that of log Z, and of the draws of recognition.
@@ -54,7 +55,7 @@ class Evaluation:
     is the root of the sum of both squares.
     bound: whether log_likelihood is a lower bound, by mean field or recognition; bound_std: its standard error over draws of
     recognition.
-    effective: effective number of chains of AIS, of `chains` in all; where it is small, the estimate is doubtful.
+    effective: effective number of chains of AIS, of `chains` in all (of RAISE, of each row); where it is small, the estimate is doubtful.
     settled: of a mean-field bound, the share of rows whose moments moved by less than 1e-6 in the last iteration.
     rows: the log-likelihood of each row, (n,). weights: how much each row counts, (n,), None where all count alike;
     rows_effective: the number of rows of equal weight whose mean would be as sure, None without weights.
@@ -135,8 +136,9 @@ def evaluate(
     """The mean log-likelihood of data under a run, in nats per row, with its errors.
 
     data: as for `train`; of sources with parts, the test part. method: "exact"; "ais", a bound of log Z from below;
-    "reverse-ais", one from above; "bar", Bennett's ratio between both; or "auto": exact, unless that takes more than ten seconds
-    and longer than annealing, and else both sides, with Bennett's ratio where sweeps run backwards too. betas, chains: numbers of temperatures and chains of AIS. binarise: how
+    "reverse-ais", one from above; "bar", Bennett's ratio between both; "raise", annealing back from each row; or "auto": exact, unless
+    that takes more than ten seconds and longer than annealing, and else both sides, with Bennett's ratio where sweeps run backwards
+    too. betas, chains: numbers of temperatures and chains of annealing, of "raise" for each row. binarise: how
     grey values of binary layers become binary, if not as in training; they are drawn once, by `seed`. progress: called with
     the fraction done. sampler: how chains of AIS are moved. weights: how much each row counts, as for `train`. Raises `TooLarge` where an exact sum was asked for that is not feasible, `NotApplicable` where AIS does
     not fit the model, `NotNormalisable` where the joint density has no finite Z, `EstimateError` where a figure is not finite
@@ -156,6 +158,8 @@ def evaluate(
     x, row_weights = _rows(run, data, seed, binarise, weights)
     # What is not finite is refused in words.
     with np.errstate(all="ignore"):
+        if method == "raise":
+            return _raised(run, x, row_weights, annealing, progress)
         return _evaluated(run, x, row_weights, method, annealing, progress)
 
 
@@ -235,6 +239,31 @@ def _evaluated(
         bound_std=found.error_of_mean(weights),
         exactness=exactness_of(known.sides[0].best.exactness, found.bound),
         **_between(known, shares, float(weighted.mean(log_p, weights)), best.value, found.bound),
+    )
+
+
+def _raised(run: Run, x: Arrays, weights: Array | None, annealing: Annealing, progress: Progress | None) -> Evaluation:
+    """By annealing back from each row."""
+    program = run.program.engine
+    check_raises(program)
+    core, params, base = core_of(program, run.params, run.base, x, annealing.seed)
+    inputs, _ = distinct_inputs(core, x)
+    steps = ladder(core, params, base, annealing.betas, annealing.chains, annealing.seed, inputs, annealing.sampler)
+    steps.path.check_reversible("RAISE")
+    found = raised(steps, x, annealing.chains, Rng(stream(annealing.seed, "annealing from rows")), progress)
+    log_p = exact_scores(program, run.params, x).values + found.values
+    check_finite(log_p)
+    error = Scores(log_p, errors=found.errors).error_of_mean(weights)
+    return _over_rows(
+        "raise",
+        -found.values,
+        log_p,
+        weights,
+        log_z_std=error,
+        log_likelihood_std=error,
+        effective=found.effective,
+        chains=annealing.chains,
+        exactness="estimate",
     )
 
 
