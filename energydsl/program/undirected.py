@@ -16,21 +16,24 @@ from energydsl.backends.sparse_sweeps import SparseSweeps
 from energydsl.derive import Derived
 from energydsl.derive.records import BlockPart
 from energydsl.derive.scaled import improper_when_scaled
+from energydsl.derive.sides import joint_layers
 from energydsl.diagnostics import ArgumentError, NotApplicable, suggestion
 from energydsl.kernels import lower
 from energydsl.kernels.lower import CHEAPER
 from energydsl.kernels.sparse import sparse_plan
 from energydsl.options import Backend, DType, Precision
-from energydsl.program import exact, mean_field
+from energydsl.program import exact, gaussian, mean_field
 from energydsl.program.engine import Base, CoreEngine, CoreProblem, MeanField
 from energydsl.program.gradients import weighted_gradient
 from energydsl.program.initialise import base_rate
 from energydsl.program.marginals import summed_out, total_energy
-from energydsl.program.states import random_state
+from energydsl.program.states import check_params, random_state
 from energydsl.random import Rng
 
 # Sweeps after which latents that do not factorise given data have forgotten where they began, nearly.
 _SETTLING = 10
+# Rows, at most, given which latents are drawn for their base rates.
+_RATED = 1000
 # Sweeps after which inner forms are made anew: each unit rounds them once, so that they are off by no more than
 # units * sweeps * the rounding of the largest.
 _RUNNING = 16
@@ -52,6 +55,7 @@ class Undirected(CoreEngine):
     ):
         printed = registry.printed(derived, dtype, backend, precision, factored)
         super().__init__(derived, backend, dtype, precision, registry.load(backend, printed), printed.text)
+        self._joint: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     @cached_property
     def in_float64(self) -> Undirected:
@@ -136,7 +140,18 @@ class Undirected(CoreEngine):
 
     def log_weights(self, p: Arrays, x: Arrays, s: Settings, out: tuple[str, ...]) -> Array:
         """log of what states weigh, the layers `out` summed out, (chains,)."""
-        return -summed_out(self, p, x, s, out)
+        joint = self.joint(out)
+        if not joint:
+            return -summed_out(self, p, x, s, out)
+        rest = summed_out(self, p, x, s, out, joint)
+        held = {n: a for n, a in x.items() if n in self.model.layers and n not in joint}
+        return self.xp.asarray(gaussian.log_integral(self, p, held, s, joint)) - rest  # type: ignore[no-any-return]
+
+    def joint(self, out: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of layers to be summed out that are integrated jointly: Gaussian ones whose units meet."""
+        if out not in self._joint:
+            self._joint[out] = joint_layers(self.model, self.derived.energy, out)
+        return self._joint[out]
 
     def cheapest_sum(self, over: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Layers to sum out in closed form, and those to enumerate. Raises `TooLarge` or `NotApplicable`."""
@@ -269,9 +284,15 @@ class Undirected(CoreEngine):
     def annealing_start(
         self, params: Mapping[str, Any], base: Base, data: Arrays, random: Rng
     ) -> tuple[Undirected, Mapping[str, Any], Base]:
-        """Itself with its parameters as they are, and the base rates that there are, or those of the data."""
+        """Itself with its parameters as they are, and the base rates that there are, or those of the data and of latents given them."""
         visible = self.model.by_role("visible")
+        latent = [n for n in self.model.by_role("hidden") if n not in base] if data else []
         rates = {n: base_rate(self, n, self.host(data[n])) for n in visible if data and n not in base}
+        if latent:
+            rows = slice(None, None, -(-len(next(iter(data.values()))) // _RATED))
+            given = {n: self.device(a[rows]) for n, a in data.items()}
+            state = self.with_latents(check_params(self, params), given, self.settings(), random)
+            rates |= {n: base_rate(self, n, self.host(state[n])) for n in latent}
         return self, params, {**base, **rates}
 
     def core_problem(self, p: Arrays, x: Arrays, layer: str) -> CoreProblem:
