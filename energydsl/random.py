@@ -35,6 +35,7 @@ STREAMS: Mapping[str, int] = MappingProxyType(
         "reverse annealing": 19,
         "samples of the model": 20,
         "annealing from rows": 23,
+        "samples of the first model": 24,
         "initial parameters": 12,
         "flipped patterns": 13,
         "greedy stage": 14,

@@ -17,7 +17,8 @@ from energydsl.data.sources import Data, Given, as_data
 from energydsl.data.weights import Weights
 from energydsl.derive.records import Verdict
 from energydsl.diagnostics import ArgumentError, DataError, EstimateError, NotApplicable, TooLarge, a_kind, one_of
-from energydsl.inference.ais import ais_each, ais_seconds, ladder
+from energydsl.inference.ais import ais_each, ais_seconds, ladder, with_latent_rates
+from energydsl.inference.between import between, beyond
 from energydsl.inference.partition import AGREEMENT, LogPartition
 from energydsl.inference.path import Base, Progress
 from energydsl.inference.raised import check_raises, raised
@@ -132,6 +133,7 @@ def evaluate(
     progress: Progress | None = None,
     sampler: Choice = defaults.SAMPLER,
     weights: Weights | None = None,
+    start: Run | None = None,
 ) -> Evaluation:
     """The mean log-likelihood of data under a run, in nats per row, with its errors.
 
@@ -140,7 +142,8 @@ def evaluate(
     that takes more than ten seconds and longer than annealing, and else both sides, with Bennett's ratio where sweeps run backwards
     too. betas, chains: numbers of temperatures and chains of annealing, of "raise" for each row. binarise: how
     grey values of binary layers become binary, if not as in training; they are drawn once, by `seed`. progress: called with
-    the fraction done. sampler: how chains of AIS are moved. weights: how much each row counts, as for `train`. Raises `TooLarge` where an exact sum was asked for that is not feasible, `NotApplicable` where AIS does
+    the fraction done. sampler: how chains of AIS are moved. weights: how much each row counts, as for `train`. start: a run from which annealing leads to this one, in place of independent
+    units: its log Z is exact or was found from both sides, and it shares a layer with this run. Raises `TooLarge` where an exact sum was asked for that is not feasible, `NotApplicable` where AIS does
     not fit the model, `NotNormalisable` where the joint density has no finite Z, `EstimateError` where a figure is not finite
     or contradicts the data, and `DataError` for data that do not fit.
 
@@ -158,9 +161,11 @@ def evaluate(
     x, row_weights = _rows(run, data, seed, binarise, weights)
     # What is not finite is refused in words.
     with np.errstate(all="ignore"):
+        if start is not None and method in ("exact", "raise"):
+            raise ArgumentError(f"a path from another run is for annealing: method {method} has no use for start")
         if method == "raise":
             return _raised(run, x, row_weights, annealing, progress)
-        return _evaluated(run, x, row_weights, method, annealing, progress)
+        return _evaluated(run, x, row_weights, method, annealing, progress, start)
 
 
 def baseline(run: Run, data: Data, seed: int = defaults.SEED) -> Evaluation:
@@ -199,13 +204,23 @@ def _rows(
 
 
 def _evaluated(
-    run: Run, x: Arrays, weights: Array | None, method: Estimator, annealing: Annealing, progress: Progress | None
+    run: Run,
+    x: Arrays,
+    weights: Array | None,
+    method: Estimator,
+    annealing: Annealing,
+    progress: Progress | None,
+    start: Run | None = None,
 ) -> Evaluation:
     program = run.program.engine
     core, params, base = core_of(program, run.params, run.base, x, annealing.seed)
     inputs, number = distinct_inputs(core, x)
     own = {n: a for n, a in run.chains.items() if n in core.model.layers}
-    known = find_sides(core, params, base, inputs, method, annealing, own, progress)
+    base = with_latent_rates(core, base, own)
+    if start is None:
+        known = find_sides(core, params, base, inputs, method, annealing, own, progress)
+    else:
+        known = _from(start, (core, params, base), method, annealing, own, progress)
     # Where latents are not recognised nothing takes the place of their exact sum.
     seconds = _seconds(core, params, base, inputs, annealing) if _verdict(program).ok else lambda: math.inf
     found = find_scores(program, run.params, x, method, annealing.seed, seconds, progress)
@@ -242,11 +257,26 @@ def _evaluated(
     )
 
 
+def _from(
+    start: Run,
+    end: tuple[CoreEngine, Mapping[str, Any], Base],
+    method: Estimator,
+    annealing: Annealing,
+    own: Arrays,
+    progress: Progress | None,
+) -> Found:
+    """log Z from the sides that `method` asks for, by a path from another run."""
+    betas, chains, seed = annealing.betas, annealing.chains, annealing.seed
+    steps, origin, samples = between(start, end, betas, chains, seed, annealing.sampler)
+    return beyond(from_sides(steps, method, chains, own, seed, progress), origin, samples)
+
+
 def _raised(run: Run, x: Arrays, weights: Array | None, annealing: Annealing, progress: Progress | None) -> Evaluation:
     """By annealing back from each row."""
     program = run.program.engine
     check_raises(program)
     core, params, base = core_of(program, run.params, run.base, x, annealing.seed)
+    base = with_latent_rates(core, base, run.chains)
     inputs, _ = distinct_inputs(core, x)
     steps = ladder(core, params, base, annealing.betas, annealing.chains, annealing.seed, inputs, annealing.sampler)
     steps.path.check_reversible("RAISE")

@@ -27,13 +27,11 @@ from energydsl.program.engine import Base, CoreEngine, CoreProblem, MeanField
 from energydsl.program.gradients import weighted_gradient
 from energydsl.program.initialise import base_rate
 from energydsl.program.marginals import summed_out, total_energy
-from energydsl.program.states import check_params, random_state
+from energydsl.program.states import random_state
 from energydsl.random import Rng
 
 # Sweeps after which latents that do not factorise given data have forgotten where they began, nearly.
 _SETTLING = 10
-# Rows, at most, given which latents are drawn for their base rates.
-_RATED = 1000
 # Sweeps after which inner forms are made anew: each unit rounds them once, so that they are off by no more than
 # units * sweeps * the rounding of the largest.
 _RUNNING = 16
@@ -284,15 +282,9 @@ class Undirected(CoreEngine):
     def annealing_start(
         self, params: Mapping[str, Any], base: Base, data: Arrays, random: Rng
     ) -> tuple[Undirected, Mapping[str, Any], Base]:
-        """Itself with its parameters as they are, and the base rates that there are, or those of the data and of latents given them."""
+        """Itself with its parameters as they are, and the base rates that there are, or those of the data."""
         visible = self.model.by_role("visible")
-        latent = [n for n in self.model.by_role("hidden") if n not in base] if data else []
         rates = {n: base_rate(self, n, self.host(data[n])) for n in visible if data and n not in base}
-        if latent:
-            rows = slice(None, None, -(-len(next(iter(data.values()))) // _RATED))
-            given = {n: self.device(a[rows]) for n, a in data.items()}
-            state = self.with_latents(check_params(self, params), given, self.settings(), random)
-            rates |= {n: base_rate(self, n, self.host(state[n])) for n in latent}
         return self, params, {**base, **rates}
 
     def core_problem(self, p: Arrays, x: Arrays, layer: str) -> CoreProblem:
