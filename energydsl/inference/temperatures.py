@@ -23,7 +23,7 @@ _CHAINS, _FEWEST_CHAINS = 5, 10
 # Fewer steps of a pilot than this tell nothing.
 _FEWEST = 10
 # Stretches of a pilot in each of which the friction is taken to be the same.
-_STRETCHES = 20
+_STRETCHES = 10
 # The share of temperatures that go on as they are, whatever the pilot says.
 _KEPT = 0.1
 
