@@ -17,9 +17,9 @@ from energydsl.derive import slopes as _slopes
 from energydsl.derive import starts as _starts
 from energydsl.derive.directed import problems as _directed
 from energydsl.derive.lines import Line
-from energydsl.derive.records import Conditional, FreeEnergy, Gradient, Schedule, Slope, Verdict
+from energydsl.derive.records import Conditional, FreeEnergy, Gradient, Schedule, Side, Slope, Verdict
 from energydsl.derive.several_units import reference, without_conditional
-from energydsl.derive.sides import Side, cheapest
+from energydsl.derive.sides import cheapest
 from energydsl.diagnostics import Diagnostic
 from energydsl.domains import Family
 from energydsl.energy.terms import Energy

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from energydsl import limits
-from energydsl.derive.records import Conditional, Verdict
-from energydsl.derive.sides import Side
+from energydsl.derive.records import Conditional, Side, Verdict
 from energydsl.domains import DOMAINS, Domain
 from energydsl.model.records import Resolved
 

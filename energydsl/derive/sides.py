@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from energydsl import limits
 from energydsl.derive.free_energy import log_states, summable_sets
 from energydsl.derive.quadratic import coupled_quadratic
+from energydsl.derive.records import Side
 from energydsl.energy.terms import Energy
 from energydsl.graph.terms import interactions
 from energydsl.model.records import Resolved
-
-
-@dataclass(frozen=True)
-class Side:
-    """closed: layers summed out unit by unit, given all others. joint: real layers that are integrated jointly. listed: the rest.
-
-    log2_states: how many states are listed; infinite where a layer has infinitely many.
-    """
-
-    closed: tuple[str, ...]
-    joint: tuple[str, ...]
-    listed: tuple[str, ...]
-    log2_states: float
 
 
 def cheapest(model: Resolved, energy: Energy, over: Sequence[str]) -> Side:

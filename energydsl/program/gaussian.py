@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
 from energydsl import limits
 from energydsl.backends.interface import Array, Arrays, Settings
@@ -115,9 +114,9 @@ def _split(engine: CoreEngine, layers: tuple[str, ...], units: Array) -> Arrays:
 
 def _solved(factor: Array, values: Array, transposed: bool = False) -> Array:
     """L^-1 of each row of values, (rows, n), or L^-T; L: one for all rows, or one each."""
-    if len(factor) == 1:
-        return np.asarray(solve_triangular(factor[0], values.T, trans="T" if transposed else "N", lower=True)).T
     turned = factor.swapaxes(1, 2) if transposed else factor
+    if len(turned) == 1:
+        return np.asarray(np.linalg.solve(turned[0], values.T)).T
     return np.asarray(np.linalg.solve(turned, values[..., None]))[..., 0]
 
 
