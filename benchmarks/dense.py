@@ -13,8 +13,8 @@ import numpy as np
 from harness import Row, Work, medians, rows_of, table
 
 import energydsl as ed
+from energydsl.annealing.path import Path as AnnealingPath
 from energydsl.data.sources import from_arrays
-from energydsl.inference.path import Path as AnnealingPath
 from energydsl.learning.begin import begin
 from energydsl.learning.config import config_of
 from energydsl.learning.methods import CD, PCD, Method

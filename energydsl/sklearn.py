@@ -13,12 +13,12 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from energydsl import defaults, weighted
+from energydsl.annealing.partition import LogPartition
 from energydsl.api import load, loads
 from energydsl.data.sources import from_arrays
 from energydsl.data.weights import row_weights
 from energydsl.diagnostics import ArgumentError, NotApplicable
 from energydsl.inference.evaluate import Annealing, check_above_rows, check_finite, core_of, find_log_z
-from energydsl.inference.partition import LogPartition
 from energydsl.inference.scores import scores
 from energydsl.learning.choice import chosen_method, chosen_optimizer
 from energydsl.learning.run import Run

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from energydsl import defaults, limits
+from energydsl.annealing.partition import LogPartition, from_below
+from energydsl.annealing.path import Array, Base, Path, Progress
 from energydsl.arrays import Values
 from energydsl.backends.interface import Arrays
 from energydsl.diagnostics import ArgumentError
-from energydsl.inference.partition import LogPartition, from_below
-from energydsl.inference.path import Array, Base, Path, Progress
 from energydsl.inference.temperatures import even, placed
 from energydsl.program.engine import CoreEngine
 from energydsl.program.exact import check_normalisable

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from energydsl import defaults
+from energydsl.annealing.partition import LogPartition
+from energydsl.annealing.path import Array, Base, Path, log_z_units
 from energydsl.backends.interface import Arrays, Settings
 from energydsl.derive.free_energy import summable_sets
 from energydsl.derive.records import BlockPart
@@ -22,8 +24,6 @@ from energydsl.diagnostics import EstimateError, NotApplicable, TooLarge
 from energydsl.inference.ais import PILOTS, Ladder, with_latent_rates
 from energydsl.inference.joined import Joined, joined
 from energydsl.inference.model_samples import ModelSamples, model_samples
-from energydsl.inference.partition import LogPartition
-from energydsl.inference.path import Array, Base, Path, log_z_units
 from energydsl.inference.sides import Found, Sides
 from energydsl.inference.temperatures import even, placed
 from energydsl.program.engine import CoreEngine

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energydsl import defaults, limits, weighted
+from energydsl.annealing.partition import AGREEMENT, LogPartition
+from energydsl.annealing.path import Base, Progress
 from energydsl.backends.interface import Arrays
 from energydsl.data.sources import Data, Given, as_data
 from energydsl.data.weights import Weights
@@ -19,8 +21,6 @@ from energydsl.derive.records import Verdict
 from energydsl.diagnostics import ArgumentError, DataError, EstimateError, NotApplicable, TooLarge, a_kind, one_of
 from energydsl.inference.ais import ais_each, ais_seconds, ladder, with_latent_rates
 from energydsl.inference.between import between, beyond
-from energydsl.inference.partition import AGREEMENT, LogPartition
-from energydsl.inference.path import Base, Progress
 from energydsl.inference.raised import check_raises, raised
 from energydsl.inference.scores import Scores, exact_scores, independent, least_log_z, scores
 from energydsl.inference.sides import Found, exactly, from_sides

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from energydsl.annealing.path import Array, Path, Progress
 from energydsl.backends.interface import Arrays, Settings
 from energydsl.inference.ais import Ladder
-from energydsl.inference.path import Array, Path, Progress
 from energydsl.program.exact_samples import exact_samples, listable
 from energydsl.program.states import random_state
 from energydsl.random import Rng

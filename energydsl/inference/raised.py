@@ -17,11 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from energydsl import limits
+from energydsl.annealing.partition import log_mean_weight
+from energydsl.annealing.path import Array, Progress
 from energydsl.backends.interface import Arrays
 from energydsl.diagnostics import NotApplicable
 from energydsl.inference.ais import Ladder, part_of
-from energydsl.inference.partition import log_mean_weight
-from energydsl.inference.path import Array, Progress
 from energydsl.program.engine import Engine
 from energydsl.program.states import random_state
 from energydsl.random import Rng

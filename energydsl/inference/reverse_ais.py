@@ -6,10 +6,10 @@ so that minus the log of their mean is a stochastic upper bound of log Z, if the
 
 from __future__ import annotations
 
+from energydsl.annealing.partition import AGREEMENT, LogPartition, from_above
+from energydsl.annealing.path import Array, Progress
 from energydsl.inference.ais import Ladder
 from energydsl.inference.model_samples import ModelSamples
-from energydsl.inference.partition import AGREEMENT, LogPartition, from_above
-from energydsl.inference.path import Array, Progress
 from energydsl.random import Rng
 
 

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energydsl import weighted
+from energydsl.annealing.path import Base, Progress, log_z_units
 from energydsl.backends.interface import Arrays
 from energydsl.data.sources import Rows
 from energydsl.domains import DOMAINS
 from energydsl.inference.ais import part_of
-from energydsl.inference.path import Base, Progress, log_z_units
 from energydsl.program import Engine
 from energydsl.program.engine import MEAN_FIELD_ITERATIONS
 from energydsl.program.exact import log_unnormalised

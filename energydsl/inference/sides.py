@@ -8,12 +8,12 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
+from energydsl.annealing.bar import bennett
+from energydsl.annealing.partition import AGREEMENT, LogPartition, from_below
+from energydsl.annealing.path import Array, Progress
 from energydsl.backends.interface import Arrays
 from energydsl.inference.ais import Ladder, forwards, part_of
-from energydsl.inference.bar import bennett
 from energydsl.inference.model_samples import ModelSamples, model_samples
-from energydsl.inference.partition import AGREEMENT, LogPartition, from_below
-from energydsl.inference.path import Array, Progress
 from energydsl.inference.reverse_ais import backwards, most_cautious
 from energydsl.options import Estimator
 from energydsl.random import Rng, stream

@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from energydsl import limits
+from energydsl.annealing.path import Array, Path
 from energydsl.backends.interface import Arrays
-from energydsl.inference.path import Array, Path
 from energydsl.random import Rng
 
 # Steps of each pilot, as a share of those to come: every one runs at the temperatures that the one before has placed.

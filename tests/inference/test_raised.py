@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import energydsl as ed
+from energydsl.annealing.path import Path
 from energydsl.cli.likelihoods import describe
 from energydsl.inference.ais import ladder
-from energydsl.inference.path import Path
 from energydsl.inference.raised import raised
 from energydsl.learning.run import Run
 from energydsl.program.initialise import base_rate

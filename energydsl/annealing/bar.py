@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from energydsl.inference.partition import LogPartition, log_mean_weight
-from energydsl.inference.path import Array
+from energydsl.annealing.partition import LogPartition, log_mean_weight
+from energydsl.annealing.path import Array
 
 # Halvings of the bracket of the root: below the rounding of any log Z.
 _HALVINGS = 100
