@@ -1,6 +1,6 @@
 """Do the estimates of log Z keep what they say? 200 random small models of all families, against exact sums.
 
-python benchmarks/coverage.py
+python benchmarks/error_bars.py
 """
 
 from __future__ import annotations
