@@ -1,6 +1,6 @@
 """The trap of a uniform start: an RBM 784-500 trained by CD-1 on MNIST, judged from uniform units and from the data's base rates.
 
-python benchmarks/trap.py FOLDER [--epochs 30] [--betas 1000]
+python benchmarks/trap.py FOLDER [--epochs 20] [--betas 1000 10000]
 
 FOLDER holds MNIST's idx files. Annealing from uniform units may miss what weighs most in a model and then makes its data look
 likelier than they are (Burda, Grosse & Salakhutdinov 2015, table 1); walks back from samples of the model are to tell. Every
@@ -21,8 +21,8 @@ from energydsl.program.initialise import base_rate
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder")
-    parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--betas", type=int, nargs="+", default=[100, 1000, 10_000])
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--betas", type=int, nargs="+", default=[1000, 10_000])
     given = parser.parse_args()
 
     model = ed.zoo("rbm", dims={"J": 500})
