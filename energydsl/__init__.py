@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from energydsl.inference.memory import recall as recall
     from energydsl.inference.memory import store as store
     from energydsl.inference.predict import predict as predict
+    from energydsl.inference.retrospect import retrospect as retrospect
     from energydsl.learning.greedy import Greedy as Greedy
     from energydsl.learning.methods import CD as CD
     from energydsl.learning.methods import MCMC as MCMC
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from energydsl.learning.methods import PseudoLikelihood as PseudoLikelihood
     from energydsl.learning.methods import RatioMatching as RatioMatching
     from energydsl.learning.methods import ScoreMatching as ScoreMatching
+    from energydsl.learning.methods import TrajectoryTempering as TrajectoryTempering
     from energydsl.learning.methods import WakeSleep as WakeSleep
     from energydsl.learning.optimizer import SGD as SGD
     from energydsl.learning.optimizer import Adam as Adam
@@ -71,6 +73,7 @@ _WHERE = {
     "inference.evaluate": ("evaluate",),
     "inference.memory": ("recall", "store"),
     "inference.predict": ("predict",),
+    "inference.retrospect": ("retrospect",),
     "learning.run": ("Run",),
     "learning.run_folder": ("open_run",),
     "learning.train": ("train",),
@@ -86,6 +89,7 @@ _WHERE = {
         "NoiseContrastive",
         "PCD",
         "ParallelTempering",
+        "TrajectoryTempering",
         "PseudoLikelihood",
         "RatioMatching",
         "ScoreMatching",

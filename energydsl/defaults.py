@@ -54,6 +54,8 @@ LEAPFROG_STEPS = 10
 REPLICAS, HOTTEST = 8, 0.1
 
 SAMPLES = 100
+# Chains of a verdict in retrospect.
+LOOKED_AT = 500
 SAMPLE_SWEEPS = 1000
 
 BACKEND: Backend = "auto"

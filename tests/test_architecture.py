@@ -25,6 +25,7 @@ THIRD_PARTY = {
     "lark": {"syntax/parser.py"},
     "networkx": {"graph/"},
     "scipy": {"verification/oracle.py", "program/samplers/clusters.py"},
+    "arviz_stats": {"annealing/autocorrelation.py"},
     "click": {"cli"},
     "rich": {"cli"},
     "matplotlib": {"report/figures.py"},

@@ -98,15 +98,19 @@ class Path:
 
     def start(self, chains: int, held: Arrays, rng: Rng) -> Arrays:
         """Exact samples of the base, inputs as they are held."""
+        x = random_state(self.program, chains, Rng(stream(0, "initial state")), held)
+        self.redraw(x, rng)
+        return x
+
+    def redraw(self, x: Arrays, rng: Rng) -> None:
+        """Exact samples of the base in place of all states, inputs as they are."""
         program = self.program
-        x = random_state(program, chains, Rng(stream(0, "initial state")), held)
         for name, fields in self.base.items():
             tempered = program.kernels.layers[name].tempered
             if name not in program.derived.conditionals and tempered is not None:
                 nothing = tuple(program.xp.zeros_like(x[name]) for _ in fields)
                 tempered.draw(nothing, (0.0, fields), rng, x[name], program.workspace)
         program.sweep(self.params, x, self.settings(0.0), rng, program.parts())
-        return x
 
     @property
     def reversible(self) -> bool:
@@ -186,6 +190,20 @@ class Path:
         for part in rest_parts:
             program.kernels.update(part, self.params, x, settings, rng, program.workspace)
         return gain
+
+    def sweep(self, x: Arrays, t: float, rng: Rng) -> None:
+        """One sweep at a place on the path, in place; layers summed out are drawn first, what they were does not matter."""
+        self._drawn(x, t, rng, self.rest or ())
+        if self.rest is None:
+            self.move(t).sweep(self.params, x, self.settings(t), rng)
+
+    def draw_summed(self, x: Arrays, t: float, rng: Rng) -> None:
+        """Draw the layers that are summed out given the others, in place."""
+        self._drawn(x, t, rng, ())
+
+    def _drawn(self, x: Arrays, t: float, rng: Rng, then: tuple[BlockPart, ...]) -> None:
+        drawn = tuple(BlockPart(n) for n in self.out)
+        self.program.sweep(self.params, x, self.settings(t), rng, drawn + then)
 
     def log_z_base(self) -> float:
         """That of the layers whose units have no location and scale."""

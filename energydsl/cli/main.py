@@ -25,6 +25,7 @@ COMMANDS = (
     "train",
     "compare",
     "eval",
+    "retrospect",
     "predict",
     "sample",
     "info",

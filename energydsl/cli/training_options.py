@@ -43,7 +43,7 @@ def _average(ctx: click.Context, param: click.Parameter, value: str | None) -> s
 
 
 # Settings that some methods have.
-_OWN = ("units", "size", "sd", "directions", "ratio", "decay", "fast_rate")
+_OWN = ("units", "size", "sd", "directions", "ratio", "lag", "decay", "fast_rate")
 _SGD, _ADAM = (defaults.RATES[name] for name in ("sgd", "adam"))
 _TRAINING = (
     click.option(
@@ -89,6 +89,12 @@ _TRAINING = (
     click.option("--size", type=click.IntRange(min=2), help="Units of a block of composite-likelihood."),
     click.option("--sd", type=float, help="Noise of denoising-score-matching, in units of the data."),
     click.option("--directions", type=click.IntRange(min=1), help="Random directions of score-matching."),
+    click.option(
+        "--lag",
+        type=float,
+        help="The parameters wait while a round of sweeps still moves the mean energy of persistent chains by more of its standard "
+        "deviations than this, e.g. 0.25.",
+    ),
     click.option("--decay", type=float, help="What is left of the fast weights of fast-pcd after an update."),
     click.option("--fast-rate", type=float, help="Steps of the fast weights, as a multiple of the learning rate."),
     click.option(

@@ -236,6 +236,7 @@ TABLE: Mapping[str, tuple[str, Callable[[Facts], Fit]]] = MappingProxyType(
         "wake-sleep": ("objective", _wake_sleep),
         "fast-pcd": ("objective", _pcd),
         "parallel-tempering": ("objective", _pcd),
+        "trajectory-tempering": ("objective", _pcd),
         "exact gradient": ("objective", _exact_gradient),
         "pseudo-likelihood": ("objective", _pseudo_likelihood),
         "composite-likelihood": ("objective", _changes),

@@ -12,6 +12,9 @@ from energydsl.learning.states import outside
 from energydsl.program import Engine
 from energydsl.program.states import check_params
 
+# Of trajectory tempering: as many rungs as there were models worth freezing.
+LADDER = "chain/ladder/"
+
 
 def part(arrays: Arrays, prefix: str) -> Arrays:
     """The arrays whose names begin so, without that."""
@@ -35,6 +38,26 @@ def check_arrays(engine: Engine, arrays: Arrays) -> None:
             raise files.invalid(f"`chain/negative/{name}` is missing")
     if len({len(array) for array in chains.values()}) > 1:
         raise files.invalid("its chains are of different numbers")
+    if ladder := part(arrays, LADDER):
+        _check_ladder(engine, ladder)
+
+
+def _check_ladder(engine: Engine, found: Arrays) -> None:
+    """Every rung has states of all layers, the first its parameters, and all three kinds of samples are of the same layers."""
+    numbers, counts = (found.get(name, np.zeros(0)) for name in ("numbers", "counts"))
+    if numbers.ndim != 2 or numbers.shape[1:] != (4,) or counts.shape != (7,):
+        raise files.invalid("the numbers of its ladder are missing, or of another shape")
+    wanted = {f"{k}/state/{n}" for k in range(len(numbers)) for n in engine.model.layers}
+    for k in range(len(numbers)):
+        if k == 0 or any(n.startswith(f"{k}/param/") for n in found):
+            wanted |= {f"{k}/param/{n}" for n in engine.model.params}
+    samples = [part(found, f"{kind}/") for kind in ("lent", "working", "witness")]
+    wanted |= {f"{kind}/{n}" for kind in ("lent", "working", "witness") for s in samples for n in s}
+    if wanted | {"numbers", "counts"} != set(found) or not samples[0]:
+        odd = sorted((wanted | {"numbers", "counts"}) ^ set(found))
+        raise files.invalid(f"its ladder is not whole: `{LADDER}{odd[0] if odd else 'lent'}` is missing, or too many")
+    if len({len(a) for s in samples for a in s.values()}) > 1:
+        raise files.invalid("the samples of its ladder are of different numbers")
 
 
 def _stranger(engine: Engine, name: str, rest: str, array: Array) -> None:
@@ -65,6 +88,11 @@ def _check_chains(engine: Engine, name: str, rest: str, array: Array) -> None:
     if kind == "fast":
         _check_param(engine, name, of, array)
         return
+    if kind == "ladder" and of in ("numbers", "counts"):
+        return
+    if kind == "ladder" and "/param/" in of:
+        _check_param(engine, name, of.rpartition("/")[2], array)
+        return
     layer = engine.model.layers.get(rest.rpartition("/")[2])
     if layer is None:
         _stranger(engine, name, rest, array)
@@ -87,10 +115,12 @@ _PARTS: Mapping[str, Callable[[Engine, str, str, Array], None]] = {
 def check_alike(arrays: Arrays, alike: Arrays) -> None:
     """Raises `DataError` where a training that goes on from here needs another array, or one of another shape."""
     for name, array in alike.items():
+        if name.startswith(LADDER):
+            continue
         if name not in arrays:
             raise files.invalid(f"`{name}` is missing")
         if arrays[name].shape != array.shape:
             raise files.invalid(f"`{name}` has shape {arrays[name].shape}, not {array.shape}")
     for name in arrays:
-        if name not in alike:
+        if name not in alike and not name.startswith(LADDER):
             raise files.invalid(f"it holds `{name}`, which this training has not")

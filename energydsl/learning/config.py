@@ -29,7 +29,7 @@ FILE = "config.json"
 # Graphs that the text alone does not fix: from outside, or drawn by a version of NetworkX.
 _KEPT_GRAPHS = ("edges", "hyperedges", "random_regular")
 # Settings that came after folders were first written, and their defaults.
-_LATER: Mapping[str, Any] = {"sampler": defaults.SAMPLER, "l1": (), "l2": (), "group": (), "average": None}
+_LATER: Mapping[str, Any] = {"sampler": defaults.SAMPLER, "l1": (), "l2": (), "group": (), "average": None, "lag": None}
 # What may be another when a run is gone on with: the version, and base rates to the last digit.
 _FREE = ("energydsl", "base", "starts")
 # Told apart by what they hold, not by their digests alone.

@@ -81,12 +81,24 @@ class Learner:
         with self.engine.single_threaded_blas():
             for objective, own in self._followed(state):
                 objective.load(own, data, weights)
-            state.rate.fill(self.optimizer.rate(progress, update))
-            state.scale_rate.fill(self.optimizer.scale_lr * self.optimizer.pace(progress) ** 2)
+            pace = self._before(state)
+            state.rate.fill(pace * self.optimizer.rate(progress, update))
+            state.scale_rate.fill(pace * self.optimizer.scale_lr * self.optimizer.pace(progress) ** 2)
             state.average_share.fill(self.optimizer.average_share(progress, update))
             if state.offsets is not None:
                 Centring.at(state.offsets, update)
             state.sums = state.work()
+
+    def _before(self, state: LearnerState) -> float:
+        """Go back to other parameters where an objective asks for it, with nothing left of momentum; what is left of the rates."""
+        pace = 1.0
+        for objective, own in self._followed(state):
+            for name, value in (objective.before(own, state.params) or {}).items():
+                state.params[name][...] = value
+                for slot in state.slots.get(name, {}).values():
+                    slot.fill(0)
+            pace *= objective.pace(own)
+        return pace
 
     def recorded(self, state: LearnerState, batch: int) -> Callable[[], Sums]:
         """The work of an update, made cheap to repeat where it is the same on the same arrays every time."""
@@ -168,7 +180,9 @@ class Learner:
         """What the objectives have to show, after the first update."""
         if state.sums is None:
             return {}
-        return {n: f for objective, own in self._followed(state) for n, f in objective.figures(own).items()}
+        return {
+            n: f for objective, own in self._followed(state) for n, f in objective.figures(own, state.params).items()
+        }
 
     def chains(self, state: LearnerState) -> Arrays:
         """The states of the model, by layer: those its expectations come from."""

@@ -129,6 +129,7 @@ class Loop:
         with np.errstate(all="ignore"):
             row |= self.figures.of(self.learner.evaluated(self.state), self.learner.chains(self.state))
         row |= self.learner.figures(self.state)
+        row |= {} if self.state.average else _likelihoods(row)
         now.history.append(row | {f"gradient_{n}": v for n, v in sizes.items()})
 
     def _notify(self) -> None:
@@ -218,3 +219,10 @@ class Loop:
     def _write_metrics(self) -> None:
         if self.folder is not None:
             metrics.write(self.folder, self.progress.history)
+
+
+def _likelihoods(row: Row) -> Row:
+    """Mean log-likelihoods of rows, in nats, where both their free energy and log Z are known: log p(v) = -F(v) - log Z."""
+    log_z, parts = row.get("log_z"), ("train", "validation")
+    energies = {part: row.get(f"free_energy_{part}") for part in parts if log_z is not None}
+    return {f"log_likelihood_{part}": -energy - log_z for part, energy in energies.items() if energy is not None}

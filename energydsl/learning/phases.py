@@ -13,12 +13,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from energydsl import defaults
 from energydsl.backends.interface import Array, Arrays, Settings
 from energydsl.backends.numpy.runtime import Moments
 from energydsl.derive.records import BlockPart
 from energydsl.program import Engine
+from energydsl.program.engine import Base
 from energydsl.program.mean_field import has_second_moments
-from energydsl.program.samplers import Transition
+from energydsl.program.samplers import Choice, Transition
 from energydsl.random import Rng
 
 
@@ -46,7 +48,8 @@ class Phases:
 
     both: shared rows, by layer, shape (batch + chains, *layer), and their squares where these are statistics. row: the
     weight of each row in the gradient. weighted: whether rows of data count differently. floors: what is added to the squares of the
-    data, by layer (see `scales`). fast: what chains add to the parameters, by parameter.
+    data, by layer (see `scales`). base: natural parameters of the base rates of the data, by layer. sampler: how chains are
+    moved. own: what the chains keep beside their samples.
     """
 
     engine: Engine
@@ -58,7 +61,9 @@ class Phases:
     floors: Arrays
     positive: Side
     negative: Side
-    fast: Arrays = field(default_factory=dict)
+    base: Base = field(default_factory=dict)
+    sampler: Choice = defaults.SAMPLER
+    own: Any = None
     weighted: bool = False
 
 

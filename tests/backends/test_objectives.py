@@ -13,6 +13,7 @@ from tests.learning.test_objectives import BOLTZMANN, GAUSSIAN, GAUSSIAN_RBM, PO
 
 CASES: list[tuple[str, Any]] = [
     (RBM, ed.FastPCD(chains=5)),
+    (RBM, ed.TrajectoryTempering(chains=5)),
     (RBM, ed.Exact()),
     (POTTS_RBM, ed.PseudoLikelihood(units=2)),
     (POTTS, ed.RatioMatching()),

@@ -317,6 +317,7 @@ def test_grey_data_are_probabilities_of_states(text: str, method: Any) -> None:
 RESUMED: list[tuple[str, Any]] = [
     (RBM, ed.FastPCD(chains=5)),
     (RBM, ed.ParallelTempering(chains=4)),
+    (RBM, ed.TrajectoryTempering(chains=4)),
     (RBM, ed.Exact()),
     (RBM, ed.PseudoLikelihood(units=2)),
     (BOLTZMANN, ed.RatioMatching()),

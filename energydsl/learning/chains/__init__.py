@@ -7,3 +7,4 @@ from energydsl.learning.chains.fast import Fast as Fast
 from energydsl.learning.chains.persistent import Persistent as Persistent
 from energydsl.learning.chains.record import Chains as Chains
 from energydsl.learning.chains.restarted import Restarted as Restarted
+from energydsl.learning.chains.trajectory import Trajectory as Trajectory

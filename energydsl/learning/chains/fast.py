@@ -6,11 +6,12 @@ energy rises where chains stand, and they mix faster than the parameters themsel
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from energydsl import defaults
-from energydsl.backends.interface import Arrays
+from energydsl.backends.interface import Array, Arrays
 from energydsl.learning.chains.persistent import Persistent
 from energydsl.learning.phases import Phases
 
@@ -27,17 +28,26 @@ class Fast(Persistent):
         """Random chains, and fast weights of zero for the parameters that may have any value."""
         super().init(phases)
         engine = phases.engine
-        phases.fast = {
+        phases.own = {
             n: engine.xp.zeros(p.shape, engine.dtype) for n, p in engine.model.params.items() if not p.constraints
         }
 
     def step(self, phases: Phases, params: Arrays) -> None:
         """Run the sweeps at the parameters and fast weights together."""
-        super().step(phases, {n: a + phases.fast[n] if n in phases.fast else a for n, a in params.items()})
+        super().step(phases, {n: a + phases.own[n] if n in phases.own else a for n, a in params.items()})
 
     def follow(self, phases: Phases, gradients: Arrays, rate: Any) -> None:
         """A step of the fast weights, which fade."""
-        for name, fast in phases.fast.items():
+        for name, fast in phases.own.items():
             if name in gradients:
                 fast *= self.decay
                 fast -= self.rate * rate * gradients[name]
+
+    def arrays(self, phases: Phases) -> Arrays:
+        """The fast weights."""
+        return {f"fast/{n}": a for n, a in phases.own.items()}
+
+    def restore(self, phases: Phases, saved: Mapping[str, Array]) -> None:
+        """Go on from them."""
+        for name, fast in phases.own.items():
+            phases.engine.kernels.load(fast, saved[f"fast/{name}"])

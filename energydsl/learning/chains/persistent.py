@@ -4,17 +4,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from energydsl import defaults
+from energydsl.backends.interface import Array, Arrays
 from energydsl.learning.chains.record import Chains
 from energydsl.learning.phases import Phases
 from energydsl.model.records import Resolved
 
+# Rounds of sweeps of one update, at most.
+_ROUNDS = 100
+
 
 @dataclass(frozen=True)
 class Persistent(Chains):
-    """So many chains, whatever the batch; with inputs one a row, since a chain belongs to their values."""
+    """So many chains, whatever the batch; with inputs one a row, since a chain belongs to their values.
+
+    lag: by how many standard deviations the mean energy of the chains may still move in a round of sweeps for an update to go on; while
+    it moves further the parameters wait, for 100 rounds at most. None: every update makes one round.
+    """
 
     count: int = defaults.CHAINS
+    lag: float | None = None
+
+    @property
+    def repeatable(self) -> bool:  # type: ignore[override]
+        """Where every update makes one round."""
+        return self.lag is None
 
     def number(self, model: Resolved, batch: int) -> int:
         """`count`, or one a row of data where there are inputs."""
@@ -22,3 +38,21 @@ class Persistent(Chains):
 
     def start(self, phases: Phases) -> None:
         """They are where the last update left them."""
+
+    def step(self, phases: Phases, params: Arrays) -> None:
+        """Run the sweeps, again and again while the chains lag behind the parameters."""
+        super().step(phases, params)
+        if self.lag is None:
+            return
+        energies = _energies(phases, params)
+        for _ in range(_ROUNDS - 1):
+            super().step(phases, params)
+            before, energies = energies, _energies(phases, params)
+            if not abs(energies.mean() - before.mean()) > self.lag * energies.std():
+                return
+
+
+def _energies(phases: Phases, params: Arrays) -> Array:
+    """-log of what the states of the chains weigh, (chains,), on the host."""
+    weights = phases.engine.log_weights(params, phases.negative.samples, phases.settings, ())
+    return -np.asarray(phases.engine.host(weights), np.float64)

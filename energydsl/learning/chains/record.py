@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from energydsl import defaults
-from energydsl.backends.interface import Arrays
+from energydsl.backends.interface import Array, Arrays
 from energydsl.learning.phases import Phases
 from energydsl.model.records import Resolved
 from energydsl.program.states import random_state
@@ -48,6 +49,25 @@ class Chains(ABC):
 
     def follow(self, phases: Phases, gradients: Arrays, rate: Any) -> None:  # noqa: B027
         """What goes down the gradient beside the parameters. rate: the learning rate, an array of one."""
+
+    def before(self, phases: Phases, params: Arrays) -> Arrays | None:
+        """Parameters to go back to before an update; None where it may begin."""
+        return None
+
+    def pace(self, phases: Phases) -> float:
+        """What is left of the learning rate."""
+        return 1.0
+
+    def figures(self, phases: Phases, params: Arrays) -> dict[str, float]:
+        """What is worth a column of the metrics."""
+        return {}
+
+    def arrays(self, phases: Phases) -> Arrays:
+        """What the next step needs beside the samples, by its name in a checkpoint."""
+        return {}
+
+    def restore(self, phases: Phases, saved: Mapping[str, Array]) -> None:  # noqa: B027
+        """Go on from what `arrays` gave."""
 
     def take(self, phases: Phases, chains: Arrays) -> None:
         """Go on from the chains of another run, as often as they are needed."""

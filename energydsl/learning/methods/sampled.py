@@ -11,7 +11,7 @@ from typing import Any
 
 from energydsl import defaults
 from energydsl.diagnostics import ArgumentError, one_of
-from energydsl.learning.chains import AtData, Chains, Fast, Persistent, Restarted
+from energydsl.learning.chains import AtData, Chains, Fast, Persistent, Restarted, Trajectory
 from energydsl.learning.methods.record import Method
 from energydsl.learning.objective import Likelihood, Objective, Prediction, WakeSleepBound
 from energydsl.learning.posterior import POSITIVE, Posterior, WithMissing
@@ -101,18 +101,25 @@ class CD(Sampled):
 
 @dataclass(frozen=True)
 class PCD(Sampled):
-    """Stochastic maximum likelihood: chains persist (Younes 1989; Tieleman 2008)."""
+    """Stochastic maximum likelihood: chains persist (Younes 1989; Tieleman 2008).
+
+    lag: the parameters wait while a round of `k` sweeps still moves the mean energy of the chains by more standard deviations
+    than this, 0.25 for example, for 100 rounds at most; None: they never wait.
+    """
 
     chains: int = defaults.CHAINS
+    lag: float | None = None
     name = "pcd"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.chains < 1:
             raise ArgumentError("chains is at least 1")
+        if self.lag is not None and not self.lag > 0:
+            raise ArgumentError("lag is above 0, in standard deviations of the energy")
 
     def _chains(self) -> Chains:
-        return Persistent(self.k, self.chains)
+        return Persistent(self.k, self.chains, self.lag)
 
 
 @dataclass(frozen=True)
@@ -144,7 +151,7 @@ class FastPCD(PCD):
             raise ArgumentError("decay is at least 0 and below 1, and fast_rate is above 0")
 
     def _chains(self) -> Chains:
-        return Fast(self.k, self.chains, self.decay, self.fast_rate)
+        return Fast(self.k, self.chains, self.lag, self.decay, self.fast_rate)
 
 
 @dataclass(frozen=True)
@@ -153,6 +160,16 @@ class ParallelTempering(PCD):
 
     sampler: SamplerName = "tempering"
     name = "parallel-tempering"
+
+
+@dataclass(frozen=True)
+class TrajectoryTempering(PCD):
+    """Persistent chains that exchange states with models of the training's past (Bereux et al. 2025); log Z on the way."""
+
+    name = "trajectory-tempering"
+
+    def _chains(self) -> Chains:
+        return Trajectory(self.k, self.chains, self.lag)
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,7 @@ class ByRows(Objective[State]):
         """Those of the kernels, where these work in the precision of the parameters."""
         return set(state.parts[0].engine.kernels.direct) if self.own_precision else set()
 
-    def figures(self, state: State) -> dict[str, float]:
+    def figures(self, state: State, params: Arrays) -> dict[str, float]:
         """The value of the objective on the last batch."""
         return {"objective": float(state.parts[0].engine.host(state.value))}
 

@@ -66,7 +66,8 @@ class Likelihood(Objective[Phases]):
         half, rest, sweeps = slice(0, batch), slice(batch, batch + count), self.posterior.count(given)
         positive = side_of(engine, both, half, means[0], clamped, given, sweeps)
         negative = side_of(engine, both, rest, means[1], nothing, free, self.chains.sweeps)
-        phases = Phases(engine, random, engine.settings(), batch, both, row, kept, positive, negative)
+        settings = engine.settings()
+        phases = Phases(engine, random, settings, batch, both, row, kept, positive, negative, base, self.sampler)
         self.chains.init(phases)
         for side in (positive, negative):
             side.move.begin(side.samples)
@@ -106,6 +107,18 @@ class Likelihood(Objective[Phases]):
         """The mean of a layer over both phases, one half each, shape (*layer)."""
         return middle(state.both[layer], state.batch, state.row if state.weighted else None)
 
+    def before(self, state: Phases, params: Arrays) -> Arrays | None:
+        """As the chains say."""
+        return self.chains.before(state, params)
+
+    def pace(self, state: Phases) -> float:
+        """As the chains say."""
+        return self.chains.pace(state)
+
+    def figures(self, state: Phases, params: Arrays) -> dict[str, float]:
+        """Those of the chains."""
+        return self.chains.figures(state, params)
+
     def chain_states(self, state: Phases) -> Arrays:
         """The samples of the negative phase, (chains, *layer)."""
         return state.negative.samples
@@ -118,7 +131,7 @@ class Likelihood(Objective[Phases]):
         """The chains, and latents that are carried over."""
         saved = {f"negative/{n}": a for n, a in state.negative.samples.items()}
         saved |= {f"positive/{n}": state.positive.samples[n] for n in state.engine.model.by_role("hidden")}
-        saved |= {f"fast/{n}": a for n, a in state.fast.items()}
+        saved |= self.chains.arrays(state)
         for name, side in (("negative", state.negative), ("positive", state.positive)):
             saved |= {f"sampler/{name}/{n}": a.astype(state.engine.dtype) for n, a in side.move.arrays().items()}
         return {n: state.engine.host(a) for n, a in saved.items()}
@@ -127,9 +140,9 @@ class Likelihood(Objective[Phases]):
         """Go on from what `arrays` gave."""
         sides = {"negative": state.negative, "positive": state.positive}
         for key, array in saved.items():
-            side, name = key.removeprefix("sampler/").split("/")
-            if key.startswith("sampler/"):
-                sides[side].move.restore({name: array})
-                continue
-            target = state.fast if side == "fast" else sides[side].samples
-            state.engine.kernels.load(target[name], array)
+            kind, *names = key.split("/")
+            if kind == "sampler":
+                sides[names[0]].move.restore({names[1]: array})
+            elif kind in sides:
+                state.engine.kernels.load(sides[kind].samples[names[0]], array)
+        self.chains.restore(state, saved)

@@ -85,7 +85,15 @@ class Objective(ABC, Generic[State]):
     def follow(self, state: State, gradients: Arrays, rate: Any) -> None:
         """What goes down the gradient of the update beside the parameters. rate: the learning rate, an array of one."""
 
-    def figures(self, state: State) -> dict[str, float]:
+    def before(self, state: State, params: Arrays) -> Arrays | None:
+        """Parameters to go back to before an update, by name; None where it may begin."""
+        return None
+
+    def pace(self, state: State) -> float:
+        """What is left of the learning rate."""
+        return 1.0
+
+    def figures(self, state: State, params: Arrays) -> dict[str, float]:
         """What is worth a column of the metrics beside what every run has."""
         return {}
 
