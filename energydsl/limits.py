@@ -23,8 +23,10 @@ VALUES_OF_A_UNIT = 65536
 SUMMABLE_LAYERS = 12
 # Rows of inputs that differ: each has a log partition of its own, estimated apart.
 INPUT_ROWS = 1000
-# Units whose joint precision matrix is looked at.
-QUADRATIC_UNITS = 4096
+# Units whose joint precision matrix is looked at; and of those for which there is one for each state of the other units.
+QUADRATIC_UNITS, SCALED_UNITS = 4096, 256
+# log2 of the states for each of which a precision matrix is factorised.
+LOG2_MATRICES = 16.0
 
 # States of a small model that `verify` lists, and joint places over which its oracle integrates.
 VERIFIED_STATES = 8192

@@ -36,6 +36,8 @@ STREAMS: Mapping[str, int] = MappingProxyType(
         "temperatures": 18,
         "reverse annealing": 19,
         "samples of the model": 20,
+        "annealing from rows": 25,
+        "samples of the first model": 26,
         "initial parameters": 12,
         "flipped patterns": 13,
         "greedy stage": 14,

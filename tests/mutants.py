@@ -38,7 +38,7 @@ from energydsl.functions import FUNCTIONS
 from energydsl.graph.colouring import UnitColouring
 from energydsl.model import ordering
 from energydsl.model.indices import Index
-from energydsl.program import elimination, exact, gradients, marginals
+from energydsl.program import elimination, exact, gaussian, gradients, marginals
 from energydsl.program.directed import Conditional, Directed
 from energydsl.program.lines import nodes, scan
 from energydsl.program.marginals import summed_out
@@ -47,6 +47,9 @@ from energydsl.syntax import tree
 lowering = importlib.import_module("energydsl.kernels.lower")
 Patch = Callable[[Any], None]
 
+MEETING = (
+    "visible v[2] : real\nhidden z : binary\nparam b[2], c\nenergy = sum(v^2) - 0.5 * v[0]*v[1] - b @ v - c * v[0]*z"
+)
 RBM = "dim I = 5, J = 5\nvisible v[I] : binary\nhidden h[J] : binary\nparam W[I, J], b[I], c[J]\nenergy = - b @ v - c @ h - v @ W @ h"
 SPIN_RBM = RBM.replace("binary", "spin")
 DBM = "visible v[5] : binary\nhidden h1[4] : binary\nhidden h2[3] : binary\nlayers v -- h1 -- h2"
@@ -531,6 +534,7 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "beta lost in the free energy": (RBM, set_to(marginals, "exponent", lambda f: (lambda terms, s: f(terms, s) / s.beta))),
     "input forgotten": (INPUT, fields(lambda r, parts: tuple(p for p in parts if len(p.monomial.factors) < 2))),
     "a unit left out of log Z": (DBM, set_to(exact, "joint_states", half_of_the_states)),
+    "determinant of a joint density wrong": (MEETING, set_to(gaussian, "_cholesky", lambda f: lambda *args: 1.1 * f(*args))),
     # gradients
     "power rule without the exponent": (CURVED, set_to(targets, "_derivatives", no_power_rule)),
     "chain rule forgotten": (CURVED, set_to(targets, "_slopes", no_chain_rule)),

@@ -105,7 +105,8 @@ def test_derivations_do_not_import_one_another() -> None:
                     "several_units",
                     "growth",
                     "fields",
-                    "fields",
+                    "free_energy",
+                    "quadratic",
                 ), f"{path.name} imports {name}"
 
 

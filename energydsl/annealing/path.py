@@ -117,6 +117,14 @@ class Path:
         """Whether a walk back is the same process in reverse: blocks in the opposite order, none of them a scan."""
         return self.rest is not None and all(part.kind != "scan" for part in self.rest)
 
+    def check_reversible(self, what: str) -> None:
+        """Raises `NotApplicable` where what needs walks back in reverse does not fit."""
+        if not self.reversible:
+            raise NotApplicable(
+                f"{what} needs sweeps that run backwards too, and here units are drawn one after the other, or by a sampler "
+                "with moves of its own: ask for ais and reverse-ais, or for both (auto)"
+            )
+
     def walk(self, x: Arrays, times: Sequence[float], rng: Rng, progress: Progress | None = None) -> Array:
         """log p*(x) at each time less that at the time before, summed along the way, (chains,), float64, on the host.
 

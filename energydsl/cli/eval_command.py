@@ -30,7 +30,7 @@ from energydsl.options import ESTIMATORS, SAMPLERS, Estimator, SamplerName
     default="auto",
     show_default=True,
     help="auto: an exact sum where it is feasible, else both sides by annealing. ais: log Z from below; reverse-ais: from above; "
-    "bar: Bennett's ratio between both.",
+    "bar: Bennett's ratio between both; raise: by annealing back from each row, with --chains chains a row.",
 )
 @click.option(
     "--betas",
@@ -53,6 +53,12 @@ from energydsl.options import ESTIMATORS, SAMPLERS, Estimator, SamplerName
     show_default=True,
     help="How chains of annealing are moved; explain says which fit.",
 )
+@click.option(
+    "--from",
+    "first",
+    metavar="OTHER_RUN",
+    help="Begin annealing at another run, whose log Z is known, in place of independent units; the two share a layer.",
+)
 @click.option("--last", is_flag=True, help="Of a run that keeps averages of the parameters, evaluate the last ones.")
 @click.option("--seed", type=click.IntRange(min=0), default=defaults.SEED, show_default=True, help="Random seed.")
 @click.option(
@@ -70,6 +76,7 @@ def command(
     betas: int,
     chains: int,
     sampler: SamplerName,
+    first: str | None,
     last: bool,
     seed: int,
     rows_out: Path | None,
@@ -83,20 +90,23 @@ def command(
     RUN may also be a model file none of whose parameters is to be learned.
     """
     from energydsl.inference.evaluate import evaluate
+    from energydsl.learning.run_folder import open_run
 
     if rows_out is not None and not rows_out.parent.is_dir():
         raise EnergyError(f"cannot write {rows_out}: there is no folder {rows_out.parent}")
     opened = run_or_model(run, dims, consts, as_json)
     if last and opened.last:
         opened = replace(opened, params=opened.last, last={}, kept=-1)
+    start = None if first is None else open_run(first)
     rows = data.load(opened)
     with progress("evaluating", as_json) as bar:
-        evaluated = evaluate(opened, rows, method, betas, chains, seed, progress=bar, sampler=sampler)
+        evaluated = evaluate(opened, rows, method, betas, chains, seed, progress=bar, sampler=sampler, start=start)
     if rows_out is not None:
         assert evaluated.rows is not None
         write_rows(rows_out, evaluated.rows)
     found = evaluated.as_dict() | {"parameters": opened.evaluated}
-    keep(opened, found, rows, method=method, betas=betas, chains=chains, seed=seed, split=data.split)
+    begun = {} if first is None else {"from": first}
+    keep(opened, found, rows, method=method, betas=betas, chains=chains, seed=seed, split=data.split, **begun)
     if as_json:
         print_json({"ok": True, **found, "warnings": list(opened.warnings)})
     else:

@@ -12,7 +12,11 @@ import click
 from energydsl.diagnostics import EnergyError
 
 # What a figure is that has one side alone.
-_ONE_SIDED = {"ais": "annealing alone", "reverse-ais": "reverse annealing alone"}
+_ONE_SIDED = {
+    "ais": "annealing alone",
+    "reverse-ais": "reverse annealing alone",
+    "raise": "annealing back from each row; a bound from below in the mean over rows of the model itself",
+}
 
 
 def keep(run: Any, found: dict[str, Any], rows: Any, **settings: Any) -> None:
@@ -51,7 +55,8 @@ def describe(result: dict[str, Any], what: str) -> str:
         text += f"\ndo not quote this: {_disagreement(result)}. More --betas narrow the gap, if no mode of the model was missed"
     text += "".join(f"\n{doubt}" for doubt in result.get("doubts", ()))
     if agree is None and estimated and result["effective"] < 0.2 * result["chains"]:
-        text += "\nfew chains carry this estimate, so it may be too high; for a more precise estimate (slower) use more --betas"
+        side = "high" if result["method"] == "ais" else "low"
+        text += f"\nfew chains carry this estimate, so it may be too {side}; for a more precise estimate (slower) use more --betas"
     return text
 
 

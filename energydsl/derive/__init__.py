@@ -17,8 +17,9 @@ from energydsl.derive import slopes as _slopes
 from energydsl.derive import starts as _starts
 from energydsl.derive.directed import problems as _directed
 from energydsl.derive.lines import Line
-from energydsl.derive.records import Conditional, FreeEnergy, Gradient, Schedule, Slope, Verdict
+from energydsl.derive.records import Conditional, FreeEnergy, Gradient, Schedule, Side, Slope, Verdict
 from energydsl.derive.several_units import reference, without_conditional
+from energydsl.derive.sides import cheapest
 from energydsl.diagnostics import Diagnostic
 from energydsl.domains import Family
 from energydsl.energy.terms import Energy
@@ -32,7 +33,8 @@ class Derived:
     """All that is derived from one energy, each result with the terms that made it.
 
     conditionals: of all layers but those of infinitely many values that functions of several units hold, which have `lines`. families: of every
-    layer, that of its conditional, or of independent units where it has none. slopes: dE/dx by random layer, of a model with directed parts those of the core.
+    layer, that of its conditional, or of independent units where it has none. log2_states: of the fewest that are left where layers are
+    summed out in closed form; side: how an exact sum goes about it, linear algebra among its ways. slopes: dE/dx by random layer, of a model with directed parts those of the core.
     """
 
     model: Resolved
@@ -45,6 +47,7 @@ class Derived:
     slopes: Mapping[str, Slope]
     free_energy: FreeEnergy
     log2_states: float
+    side: Side
     verdicts: tuple[Verdict, ...]
     couplings: frozenset[str]
     _schedules: dict[frozenset[str], Schedule] = field(default_factory=dict, compare=False, repr=False)
@@ -84,6 +87,7 @@ def derive(model: Resolved, energy: Energy) -> Derived:
     families = {n: reference(x) if n in moved else conditionals[n].distribution for n, x in layers.items()}
     free = _free_energy.free_energy(model, energy, conditionals)
     cost = _free_energy.cheapest_side(model, energy)
+    side = cheapest(model, energy, tuple(layers))
     return Derived(
         model=model,
         energy=energy,
@@ -95,6 +99,7 @@ def derive(model: Resolved, energy: Energy) -> Derived:
         slopes=MappingProxyType({n: _slopes.slope(model, energy, x) for n, x in model.random_layers().items()}),
         free_energy=free,
         log2_states=cost,
-        verdicts=_applicability.applicability(model, conditionals, free.summed_out, cost),
+        side=side,
+        verdicts=_applicability.applicability(model, conditionals, free.summed_out, cost, side),
         couplings=_gradients.couplings(energy),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from energydsl import limits
-from energydsl.derive.records import Conditional, Verdict
+from energydsl.derive.records import Conditional, Side, Verdict
 from energydsl.domains import DOMAINS, Domain
 from energydsl.model.records import Resolved
 
@@ -19,8 +19,8 @@ Fit = tuple[bool, str]
 class Facts:
     """What the rules look at.
 
-    conditionals: by layer. summed_out: latents that a closed form sums out. log2_states: of what an exact sum enumerates;
-    core_log2_states: of the core. directed: whether there are directed parts; unrecognised: why not all latents of such a
+    conditionals: by layer. summed_out: latents that a closed form sums out. log2_states: of what is left to enumerate
+    where closed forms sum out the rest; side: how an exact sum goes about it; core_log2_states: of the core. directed: whether there are directed parts; unrecognised: why not all latents of such a
     model are recognised, or nothing; ancestral: whether all layers are drawn from their parents, so that Z = 1.
     """
 
@@ -28,6 +28,7 @@ class Facts:
     log2_states: float
     conditionals: Mapping[str, Conditional] = field(default_factory=dict)
     summed_out: tuple[str, ...] = ()
+    side: Side | None = None
     directed: bool = False
     unrecognised: str = ""
     core_log2_states: float = 0.0
@@ -39,9 +40,10 @@ def applicability(
     conditionals: Mapping[str, Conditional],
     summed_out: tuple[str, ...],
     log2_states: float,
+    side: Side,
 ) -> tuple[Verdict, ...]:
     """The table that `explain` prints."""
-    return verdicts(Facts(model, log2_states, conditionals, summed_out))
+    return verdicts(Facts(model, log2_states, conditionals, summed_out, side))
 
 
 def directed(
@@ -191,11 +193,16 @@ def _mean_field(facts: Facts) -> Fit:
 
 
 def _exact(facts: Facts) -> Fit:
-    if math.isinf(facts.log2_states) and not facts.directed:
+    states = facts.side.log2_states if facts.side else facts.log2_states
+    if math.isinf(states) and not facts.directed:
         return False, "a layer of an infinite domain cannot be summed out"
-    ok = max(facts.log2_states, facts.core_log2_states) <= limits.LOG2_STATES
+    ok = max(states, facts.core_log2_states) <= limits.LOG2_STATES
     what = "of the latents" if facts.directed else "to enumerate"
-    return ok, f"2^{facts.log2_states:.4g} states {what}" + ("" if ok else f", more than 2^{limits.LOG2_STATES:.0f}")
+    joint = f"{_names(facts.side.joint)} by linear algebra" if facts.side and facts.side.joint else ""
+    if joint and not states:
+        return True, joint
+    joint += ", " if joint else ""
+    return ok, f"{joint}2^{states:.4g} states {what}" + ("" if ok else f", more than 2^{limits.LOG2_STATES:.0f}")
 
 
 def _ais(facts: Facts) -> Fit:

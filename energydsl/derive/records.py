@@ -138,3 +138,16 @@ class Verdict:
     kind: str
     ok: bool
     why: str
+
+
+@dataclass(frozen=True)
+class Side:
+    """closed: layers summed out unit by unit, given all others. joint: real layers that are integrated jointly. listed: the rest.
+
+    log2_states: how many states are listed; infinite where a layer has infinitely many.
+    """
+
+    closed: tuple[str, ...]
+    joint: tuple[str, ...]
+    listed: tuple[str, ...]
+    log2_states: float

@@ -17,12 +17,13 @@ from energydsl.diagnostics import ArgumentError
 from energydsl.inference.temperatures import even, placed
 from energydsl.program.engine import CoreEngine
 from energydsl.program.exact import check_normalisable
+from energydsl.program.initialise import base_rate
 from energydsl.program.samplers import Choice
 from energydsl.program.states import check_params, checked_arrays
 from energydsl.random import Rng, stream
 
 # Chains on which what adapts is tuned, at most.
-_PILOTS = 50
+PILOTS = 50
 # The steps that are timed, after as many that compile what they need.
 _TIMED = 10
 
@@ -72,7 +73,7 @@ def ladder(
     check_normalisable(program, params, beta=beta, weights=weights, consts=consts)
     path = Path(program, check_params(program, params), base, beta, weights, consts, sampler)
     inputs = _inputs(program, given)
-    path.tune(inputs, min(chains, _PILOTS), Rng(stream(seed, "annealing pilot")))
+    path.tune(inputs, min(chains, PILOTS), Rng(stream(seed, "annealing pilot")))
     times = placed(path, betas, chains, inputs, Rng(stream(seed, "temperatures")))
     return Ladder(path, times, inputs, len(next(iter(inputs.values()))) if inputs else 1)
 
@@ -170,6 +171,15 @@ def ais_seconds(
         x = path.start(chains, {n: np.repeat(a[:1], chains, axis=0) for n, a in inputs.items()}, Rng(0))
         path.walk(x, even(_TIMED).tolist(), Rng(0))
     return (time.perf_counter() - since) / _TIMED * betas * rows
+
+
+def with_latent_rates(program: CoreEngine, base: Base, own: Arrays) -> Base:
+    """A base with the rates that latents have in the model's own chains, by layer, where there are such.
+
+    Fields of independent units with the marginals of the model are nearer to it than those of fair ones: chains have less far to go.
+    """
+    latent = [n for n in program.model.by_role("hidden") if len(own.get(n, ()))]
+    return {**base, **{n: base_rate(program, n, program.host(own[n])) for n in latent if n not in base}}
 
 
 def _inputs(program: CoreEngine, given: Mapping[str, Values]) -> Arrays:

@@ -19,7 +19,9 @@ from energydsl.data.sources import Data, Given, as_data
 from energydsl.data.weights import Weights
 from energydsl.derive.records import Verdict
 from energydsl.diagnostics import ArgumentError, DataError, EstimateError, NotApplicable, TooLarge, a_kind, one_of
-from energydsl.inference.ais import ais_each, ais_seconds, ladder
+from energydsl.inference.ais import ais_each, ais_seconds, ladder, with_latent_rates
+from energydsl.inference.between import between, beyond
+from energydsl.inference.raised import check_raises, raised
 from energydsl.inference.scores import Scores, exact_scores, independent, least_log_z, scores
 from energydsl.inference.sides import Found, exactly, from_sides
 from energydsl.options import ESTIMATORS, Estimator, Exactness
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from energydsl.learning.run import Run
 
 Array = NDArray[Any]
-Method = Literal["exact", "ais", "reverse-ais", "bar", "bound"]
+Method = Literal["exact", "ais", "reverse-ais", "bar", "raise", "bound"]
 # An enumeration that takes so many seconds is not given up for annealing, however quick that is.
 _PATIENCE = 10.0
 # From so many seconds on it is known how long an enumeration will take.
@@ -45,8 +47,8 @@ _TELLING = 0.2
 class Evaluation:
     """Mean log-likelihood of `n` rows, in nats, by their weights, and its errors.
 
-    method: "exact"; "ais", "reverse-ais" or "bar", where log Z is estimated; "bound", where log Z is exact but the latents are
-    not summed out.
+    method: "exact"; "ais", "reverse-ais" or "bar", where log Z is estimated; "raise", where log p of each row is; "bound", where
+    log Z is exact but the latents are not summed out.
     log_z: log Z in nats; with inputs, the mean over the rows. log_z_std: its standard error, from sampling only: a mode that
     no chain has met is not in it.
     log_likelihood_std: standard error of the estimate for just these rows: that of log Z, and of the draws of recognition.
@@ -54,7 +56,7 @@ class Evaluation:
     is the root of the sum of both squares.
     bound: whether log_likelihood is a lower bound, by mean field or recognition; bound_std: its standard error over draws of
     recognition.
-    effective: effective number of chains of AIS, of `chains` in all; where it is small, the estimate is doubtful.
+    effective: effective number of chains of AIS, of `chains` in all (of RAISE, of each row); where it is small, the estimate is doubtful.
     settled: of a mean-field bound, the share of rows whose moments moved by less than 1e-6 in the last iteration.
     rows: the log-likelihood of each row, (n,). weights: how much each row counts, (n,), None where all count alike;
     rows_effective: the number of rows of equal weight whose mean would be as sure, None without weights.
@@ -146,14 +148,17 @@ def evaluate(
     progress: Progress | None = None,
     sampler: Choice = defaults.SAMPLER,
     weights: Weights | None = None,
+    start: Run | None = None,
 ) -> Evaluation:
     """The mean log-likelihood of data under a run, in nats per row, with its errors.
 
     data: as for `train`; of sources with parts, the test part. method: "exact"; "ais", a bound of log Z from below;
-    "reverse-ais", one from above; "bar", Bennett's ratio between both; or "auto": exact, unless that takes more than ten seconds
-    and longer than annealing, and else both sides, with Bennett's ratio where sweeps run backwards too. betas, chains: numbers of temperatures and chains of AIS. binarise: how
+    "reverse-ais", one from above; "bar", Bennett's ratio between both; "raise", annealing back from each row; or "auto": exact, unless
+    that takes more than ten seconds and longer than annealing, and else both sides, with Bennett's ratio where sweeps run backwards
+    too. betas, chains: numbers of temperatures and chains of annealing, of "raise" for each row. binarise: how
     grey values of binary layers become binary, if not as in training; they are drawn once, by `seed`. progress: called with
-    the fraction done. sampler: how chains of AIS are moved. weights: how much each row counts, as for `train`. Raises `TooLarge` where an exact sum was asked for that is not feasible, `NotApplicable` where AIS does
+    the fraction done. sampler: how chains of AIS are moved. weights: how much each row counts, as for `train`. start: a run from which annealing leads to this one, in place of independent
+    units: its log Z is exact or was found from both sides, and it shares a layer with this run. Raises `TooLarge` where an exact sum was asked for that is not feasible, `NotApplicable` where AIS does
     not fit the model, `NotNormalisable` where the joint density has no finite Z, `EstimateError` where a figure is not finite
     or contradicts the data, and `DataError` for data that do not fit.
 
@@ -171,7 +176,11 @@ def evaluate(
     x, row_weights = _rows(run, data, seed, binarise, weights)
     # What is not finite is refused in words.
     with np.errstate(all="ignore"):
-        return _evaluated(run, x, row_weights, method, annealing, progress)
+        if start is not None and method in ("exact", "raise"):
+            raise ArgumentError(f"a path from another run is for annealing: method {method} has no use for start")
+        if method == "raise":
+            return _raised(run, x, row_weights, annealing, progress)
+        return _evaluated(run, x, row_weights, method, annealing, progress, start)
 
 
 def baseline(run: Run, data: Data, seed: int = defaults.SEED) -> Evaluation:
@@ -210,13 +219,23 @@ def _rows(
 
 
 def _evaluated(
-    run: Run, x: Arrays, weights: Array | None, method: Estimator, annealing: Annealing, progress: Progress | None
+    run: Run,
+    x: Arrays,
+    weights: Array | None,
+    method: Estimator,
+    annealing: Annealing,
+    progress: Progress | None,
+    start: Run | None = None,
 ) -> Evaluation:
     program = run.program.engine
     core, params, base = core_of(program, run.params, run.base, x, annealing.seed)
     inputs, number = distinct_inputs(core, x)
     own = {n: a for n, a in run.chains.items() if n in core.model.layers}
-    known = find_sides(core, params, base, inputs, method, annealing, own, progress)
+    base = with_latent_rates(core, base, own)
+    if start is None:
+        known = find_sides(core, params, base, inputs, method, annealing, own, progress)
+    else:
+        known = _from(start, (core, params, base), method, annealing, own, progress)
     # Where latents are not recognised nothing takes the place of their exact sum.
     seconds = _seconds(core, params, base, inputs, annealing) if _verdict(program).ok else lambda: math.inf
     found = find_scores(program, run.params, x, method, annealing.seed, seconds, progress)
@@ -251,6 +270,46 @@ def _evaluated(
         exactness=exactness_of(known.sides[0].best.exactness, found.bound),
         log_z_exactness=known.sides[0].best.exactness,
         **_between(known, shares, float(weighted.mean(log_p, weights)), best.value, found.bound),
+    )
+
+
+def _from(
+    start: Run,
+    end: tuple[CoreEngine, Mapping[str, Any], Base],
+    method: Estimator,
+    annealing: Annealing,
+    own: Arrays,
+    progress: Progress | None,
+) -> Found:
+    """log Z from the sides that `method` asks for, by a path from another run."""
+    betas, chains, seed = annealing.betas, annealing.chains, annealing.seed
+    steps, origin, samples = between(start, end, betas, chains, seed, annealing.sampler)
+    return beyond(from_sides(steps, method, chains, own, seed, progress), origin, samples)
+
+
+def _raised(run: Run, x: Arrays, weights: Array | None, annealing: Annealing, progress: Progress | None) -> Evaluation:
+    """By annealing back from each row."""
+    program = run.program.engine
+    check_raises(program)
+    core, params, base = core_of(program, run.params, run.base, x, annealing.seed)
+    base = with_latent_rates(core, base, run.chains)
+    inputs, _ = distinct_inputs(core, x)
+    steps = ladder(core, params, base, annealing.betas, annealing.chains, annealing.seed, inputs, annealing.sampler)
+    steps.path.check_reversible("RAISE")
+    found = raised(steps, x, annealing.chains, Rng(stream(annealing.seed, "annealing from rows")), progress)
+    log_p = exact_scores(program, run.params, x).values + found.values
+    check_finite(log_p)
+    error = Scores(log_p, errors=found.errors).error_of_mean(weights)
+    return _over_rows(
+        "raise",
+        -found.values,
+        log_p,
+        weights,
+        log_z_std=error,
+        log_likelihood_std=error,
+        effective=found.effective,
+        chains=annealing.chains,
+        exactness="estimate",
     )
 
 

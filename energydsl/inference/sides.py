@@ -12,7 +12,6 @@ from energydsl.annealing.bar import bennett
 from energydsl.annealing.partition import AGREEMENT, LogPartition, from_below
 from energydsl.annealing.path import Array, Progress
 from energydsl.backends.interface import Arrays
-from energydsl.diagnostics import NotApplicable
 from energydsl.inference.ais import Ladder, forwards, part_of
 from energydsl.inference.model_samples import ModelSamples, model_samples
 from energydsl.inference.reverse_ais import backwards, most_cautious
@@ -94,11 +93,8 @@ def from_sides(
     own: the model's own chains, by layer, if it has such. Raises `EstimateError` where no estimate is finite, and
     `NotApplicable` where Bennett's ratio is asked for and a sweep cannot be run backwards.
     """
-    if method == "bar" and not ladder.path.reversible:
-        raise NotApplicable(
-            "Bennett's ratio needs sweeps that run backwards too, and here units are drawn one after the other, or by a sampler "
-            "with moves of its own: ask for ais and reverse-ais, or for both (auto)"
-        )
+    if method == "bar":
+        ladder.path.check_reversible("Bennett's ratio")
     random = (
         Rng(stream(seed, "annealing")),
         Rng(stream(seed, "samples of the model")),

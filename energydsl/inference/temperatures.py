@@ -17,12 +17,12 @@ from energydsl.backends.interface import Arrays
 from energydsl.random import Rng
 
 # Steps of each pilot, as a share of those to come: every one runs at the temperatures that the one before has placed.
-_STEPS = (40, 10)
+_STEPS = (20, 4)
 # Chains of a pilot, as a share, and at least so many.
 _CHAINS, _FEWEST_CHAINS = 5, 10
 # Fewer steps of a pilot than this tell nothing.
 _FEWEST = 10
-# Stretches of a pilot in each of which the friction is taken to be the same: few, since chains remember for long.
+# Stretches of a pilot in each of which the friction is taken to be the same.
 _STRETCHES = 10
 # The share of temperatures that go on as they are, whatever the pilot says.
 _KEPT = 0.1

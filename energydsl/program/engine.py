@@ -283,6 +283,15 @@ class CoreEngine(Engine):
     def sparse(self) -> SparseSweeps | None:
         """Sweeps on a sparse matrix, where the model is one and the backend has them."""
 
+    @property
+    @abstractmethod
+    def in_float64(self) -> CoreEngine:
+        """The same model in float64, for what must be exact."""
+
+    @abstractmethod
+    def joint(self, out: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of layers to be summed out that are integrated jointly: Gaussian ones whose units meet."""
+
     @abstractmethod
     def fields(self, p: Arrays, x: Arrays, layer: str, s: Settings) -> Fields:
         """beta times the natural parameters of a layer, one array a statistic, each broadcast to (chains, *layer)."""

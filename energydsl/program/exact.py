@@ -9,18 +9,16 @@ from typing import Any
 import numpy as np
 
 from energydsl import limits
-from energydsl.backends.interface import Array, Arrays, Settings
-from energydsl.derive.free_energy import log_states, summable_sets
+from energydsl.backends.interface import Array, Arrays
 from energydsl.derive.quadratic import coupled_quadratic
-from energydsl.diagnostics import ArgumentError, NotApplicable, NotNormalisable, TooLarge
+from energydsl.derive.sides import cheapest
+from energydsl.diagnostics import ArgumentError, NotApplicable, TooLarge
 from energydsl.domains import DOMAINS
 from energydsl.model.records import Layer
+from energydsl.program import gaussian
 from energydsl.program.elimination import log_sums, planned
-from energydsl.program.engine import CoreEngine, Engine, Progress
-from energydsl.program.states import by_layer, check_params, checked_state, one_hot, random_layer, random_state
-from energydsl.random import Rng, stream
-
-_ROWS = 512
+from energydsl.program.engine import Engine, Progress
+from energydsl.program.states import by_layer, check_params, checked_state, one_hot
 
 
 def log_partition(
@@ -116,23 +114,16 @@ def log_sum(
 
 
 def cheapest_sum(engine: Engine, over: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Layers to sum out in closed form, and those to enumerate. Raises `TooLarge` or `NotApplicable`."""
+    """Layers to sum out, in closed form or by linear algebra, and those to enumerate. Raises `TooLarge` or `NotApplicable`."""
     layers = engine.model.layers
-    sets = summable_sets(engine.model, engine.derived.energy, over)
-
-    def cost(chosen: tuple[str, ...]) -> tuple[float, int]:
-        return log_states([layers[n] for n in over if n not in chosen]), -len(chosen)
-
-    best = min(sets, key=cost)
-    listed = tuple(n for n in over if n not in best)
-    size = cost(best)[0]
-    if math.isinf(size):
-        names = ", ".join(f"`{n}`" for n in listed if not DOMAINS[layers[n].domain.name].finite)
+    best = cheapest(engine.model, engine.derived.energy, over)
+    if math.isinf(best.log2_states):
+        names = ", ".join(f"`{n}`" for n in best.listed if not DOMAINS[layers[n].domain.name].finite)
         raise NotApplicable(f"no exact sum: {names} can be neither summed out with the others nor enumerated")
-    if size > limits.LOG2_STATES:
-        names = ", ".join(f"`{n}`" for n in listed)
-        raise TooLarge(f"the exact sum would enumerate 2^{size:.4g} states of {names}; use AIS instead")
-    return best, listed
+    if best.log2_states > limits.LOG2_STATES:
+        names = ", ".join(f"`{n}`" for n in best.listed)
+        raise TooLarge(f"the exact sum would enumerate 2^{best.log2_states:.4g} states of {names}; use AIS instead")
+    return best.closed + best.joint, best.listed
 
 
 def joint_states(engine: Engine, listed: tuple[str, ...]) -> Iterator[Arrays]:
@@ -212,58 +203,5 @@ def check_normalisable(
     if engine.dtype != np.float64:
         check_normalisable(engine.in_float64, params, beta=beta, weights=weights, consts=consts)
         return
-    given = {n: random_layer(core, core.model.layers[n], 1, Rng(0)) for n in core.model.by_role("input")}
-    start = random_state(core, 1, Rng(stream(0, "initial state")), given)
-    p, s = engine.core_params(check_params(engine, params)), core.settings(beta, weights, consts)
-    precision, _ = quadratic_form(core, p, layers, s, {n: a for n, a in start.items() if n not in layers})
-    names = " and ".join(f"`{n}`" for n in layers)
-    if not np.isfinite(precision).all():
-        raise NotNormalisable(f"the couplings of {names} are not finite numbers")
-    if not _positive_definite(precision):
-        least = float(np.linalg.eigvalsh(precision)[0])
-        raise NotNormalisable(
-            f"the joint density of {names} cannot be normalised: at these parameters their precision matrix is not "
-            f"positive definite (its smallest eigenvalue is {least:.3g}), so Z is infinite and no likelihood exists. "
-            "Weaker couplings, or larger precisions of the units, make it proper"
-        )
-
-
-def quadratic_form(
-    core: CoreEngine, p: Arrays, layers: tuple[str, ...], settings: Settings, rest: Arrays
-) -> tuple[Array, Array]:
-    """P and eta of beta E = x' P x / 2 - eta' x + constant over all units of layers in which E is quadratic, one after the other.
-
-    rest: all other layers, one row. Differences of fields, exact but for rounding.
-    """
-    shapes = {n: core.model.layers[n].shape for n in layers}
-    ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
-
-    def fields(units: Array) -> list[Array]:
-        """eta1 and eta2 of all units, (rows, units) each, where the units have these values."""
-        values = zip(shapes.items(), np.split(units, ends[:-1], axis=1), strict=True)
-        x = {n: core.device(a.reshape(-1, *shape)) for (n, shape), a in values}
-        x |= {n: core.xp.broadcast_to(a, (len(units), *a.shape[1:])) for n, a in rest.items()}
-        etas = [core.fields(p, x, n, settings) for n in layers]
-        return [np.concatenate([core.host(e[k]).reshape(len(units), -1) for e in etas], axis=1) for k in (0, 1)]
-
-    size = int(ends[-1])
-    at_zero, second = fields(np.zeros((1, size)))
-    found = np.empty((size, size))
-    for begin in range(0, size, _ROWS):
-        some = slice(begin, min(begin + _ROWS, size))
-        found[some] = at_zero - fields(np.eye(some.stop - begin, size, begin))[0]
-    np.fill_diagonal(found, -2.0 * second)
-    return found, at_zero[0]
-
-
-def _positive_definite(matrix: Array) -> bool:
-    """Whether a symmetric matrix has a Cholesky factor, and one whose pivots are more than rounding."""
-    diagonal = np.diag(matrix)
-    if not (diagonal > 0).all():
-        return False
-    scale = 1.0 / np.sqrt(diagonal)
-    try:
-        factor = np.linalg.cholesky(matrix * scale * scale[:, None])
-    except np.linalg.LinAlgError:
-        return False
-    return bool((np.diag(factor) ** 2).min() > 10 * len(matrix) * np.finfo(float).eps)
+    checked = engine.core_params(check_params(engine, params))
+    gaussian.check_proper(core, checked, layers, core.settings(beta, weights, consts))

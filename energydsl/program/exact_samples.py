@@ -1,4 +1,4 @@
-"""Exact samples of a model whose cheapest side can be listed: its states by their weights, the rest given them."""
+"""Exact samples of a model whose cheapest side can be listed: its states by their weights, the rest given them, Gaussian ones jointly."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from energydsl import limits
 from energydsl.backends.interface import Arrays, Settings
 from energydsl.derive.free_energy import log_states
 from energydsl.diagnostics import NotApplicable, TooLarge
+from energydsl.program import gaussian
 from energydsl.program.engine import CoreEngine
 from energydsl.program.exact import crossed, joint_states
 from energydsl.program.states import random_state
@@ -51,6 +52,9 @@ def exact_samples(
             for name in listed:
                 values = np.concatenate([piece[name] for piece in pieces])[chosen]
                 x[name][row * count : (row + 1) * count] = engine.device(values)
-    for name in out:
+    joint = engine.joint(out)
+    for name in (n for n in out if n not in joint):
         engine.draw_layer(p, x, s, name, random)
+    if joint:
+        gaussian.draw(engine, p, x, s, joint, random)
     return x

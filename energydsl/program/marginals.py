@@ -26,14 +26,16 @@ def exponent(terms: Mapping[str, Array], s: Settings) -> Array:
     return total  # type: ignore[no-any-return]
 
 
-def summed_out(engine: Engine, p: Arrays, x: Mapping[str, Array], s: Settings, out: tuple[str, ...]) -> Array:
-    """-log sum over the layers `out` of exp(-beta E + external fields), (chains,)."""
+def summed_out(
+    engine: Engine, p: Arrays, x: Mapping[str, Array], s: Settings, out: tuple[str, ...], joint: tuple[str, ...] = ()
+) -> Array:
+    """-log sum over the layers `out` of exp(-beta E + external fields), (chains,); without what holds those of `joint`."""
     value = rest_energy(engine, p, x, s, out)
     for name, fields in s.external.items():
         if name not in out:
             moved = location_scale(engine, name, p, x, s)
             value = value - external_energy(engine, name, x[name], fields, moved)
-    for name in out:
+    for name in (n for n in out if n not in joint):
         eta = engine.kernels.layers[name].fields(p, x, s, engine.workspace)
         value = value - summed_log_partition(engine, name, eta)
     return value

@@ -16,12 +16,13 @@ from energydsl.backends.sparse_sweeps import SparseSweeps
 from energydsl.derive import Derived
 from energydsl.derive.records import BlockPart
 from energydsl.derive.scaled import improper_when_scaled
+from energydsl.derive.sides import joint_layers
 from energydsl.diagnostics import ArgumentError, NotApplicable, suggestion
 from energydsl.kernels import lower
 from energydsl.kernels.lower import CHEAPER
 from energydsl.kernels.sparse import sparse_plan
 from energydsl.options import Backend, DType, Precision
-from energydsl.program import exact, mean_field
+from energydsl.program import exact, gaussian, mean_field
 from energydsl.program.engine import Base, CoreEngine, CoreProblem, MeanField
 from energydsl.program.gradients import weighted_gradient
 from energydsl.program.initialise import base_rate
@@ -52,6 +53,7 @@ class Undirected(CoreEngine):
     ):
         printed = registry.printed(derived, dtype, backend, precision, factored)
         super().__init__(derived, backend, dtype, precision, registry.load(backend, printed), printed.text)
+        self._joint: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     @cached_property
     def in_float64(self) -> Undirected:
@@ -136,7 +138,18 @@ class Undirected(CoreEngine):
 
     def log_weights(self, p: Arrays, x: Arrays, s: Settings, out: tuple[str, ...]) -> Array:
         """log of what states weigh, the layers `out` summed out, (chains,)."""
-        return -summed_out(self, p, x, s, out)
+        joint = self.joint(out)
+        if not joint:
+            return -summed_out(self, p, x, s, out)
+        rest = summed_out(self, p, x, s, out, joint)
+        held = {n: a for n, a in x.items() if n in self.model.layers and n not in joint}
+        return self.xp.asarray(gaussian.log_integral(self, p, held, s, joint)) - rest  # type: ignore[no-any-return]
+
+    def joint(self, out: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of layers to be summed out that are integrated jointly: Gaussian ones whose units meet."""
+        if out not in self._joint:
+            self._joint[out] = joint_layers(self.model, self.derived.energy, out)
+        return self._joint[out]
 
     def cheapest_sum(self, over: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Layers to sum out in closed form, and those to enumerate. Raises `TooLarge` or `NotApplicable`."""

@@ -285,8 +285,9 @@ def derive_network(model: Resolved, energy: Energy, parts: Factorisation) -> Net
         slopes=core.slopes,
         free_energy=FreeEnergy((), _log_likelihood(model, parts, core)),
         log2_states=states,
+        side=core.side,
         verdicts=directed_verdicts(
-            model, _unrecognised(model, parts), states, core.log2_states, not core.model.random_layers()
+            model, _unrecognised(model, parts), states, core.side.log2_states, not core.model.random_layers()
         ),
         couplings=couplings,
         factorisation=parts,

@@ -7,7 +7,8 @@ import numpy as np
 from energydsl import limits
 from energydsl.derive.quadratic import coupled_quadratic
 from energydsl.inference.least.record import Least, Method, Problem
-from energydsl.program.exact import check_normalisable, quadratic_form
+from energydsl.program import gaussian
+from energydsl.program.exact import check_normalisable
 
 
 class LinearAlgebra(Method):
@@ -29,11 +30,6 @@ class LinearAlgebra(Method):
         if size > limits.QUADRATIC_UNITS:
             return f"it has {size:,} units"
         check_normalisable(engine, problem.params)
-        shapes = {n: engine.model.layers[n].shape for n in problem.free}
-        ends = np.cumsum([engine.model.layers[n].size for n in problem.free])[:-1]
-        found = []
-        for row in range(problem.rows):
-            precision, slope = quadratic_form(engine, problem.params, problem.free, engine.settings(), problem.row(row))
-            pieces = np.split(np.linalg.solve(precision, slope), ends)
-            found.append({n: a.reshape(shape) for (n, shape), a in zip(shapes.items(), pieces, strict=True)})
-        return Least({n: np.stack([one[n] for one in found]) for n in problem.free}, True)
+        rows = [problem.row(row) for row in range(problem.rows)]
+        found = [gaussian.means(engine, problem.params, row, engine.settings(), problem.free) for row in rows]
+        return Least({n: np.concatenate([one[n] for one in found]) for n in problem.free}, True)
