@@ -11,6 +11,18 @@ from energydsl.learning.run import Row
 
 
 def remarks(config: Mapping[str, Any], history: Sequence[Row]) -> tuple[str, ...]:
-    """Why it ended early, and that its chains have not mixed."""
-    ended = stopping.ended(config, history)
-    return (*([ended] if ended else []), *last_unmixed(history))
+    """Why it ended early, that its chains have not mixed, and that pairs of them have not met."""
+    found = stopping.ended(config, history), *last_unmixed(history), _last_unmet(config, history)
+    return tuple(sentence for sentence in found if sentence)
+
+
+def _last_unmet(config: Mapping[str, Any], history: Sequence[Row]) -> str:
+    """The sentence that pairs of chains were given up, at the last report; empty where none was."""
+    share = history[-1].get("unmet") if history else None
+    if not share:
+        return ""
+    most = config["method"]["max_sweeps"]
+    return (
+        f"{share:.2g} of the pairs of chains had not met after {most} sweeps, at the last report: the gradient is then biased. "
+        "Give them more max_sweeps, or take pcd"
+    )
