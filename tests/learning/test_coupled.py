@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import energydsl as ed
+from energydsl.cli.main import cli
 from energydsl.learning.chains import Coupled, coupled
 from energydsl.program import coupling
 from energydsl.program.coupling import maximal
@@ -169,12 +172,13 @@ def test_a_pair_counts_as_its_row_does() -> None:
     np.testing.assert_allclose(gradient(None), sum(alone), atol=1e-12)
 
 
-def test_a_run_says_how_many_pairs_did_not_meet() -> None:
+def test_a_run_says_how_many_pairs_did_not_meet(tmp_path: Path) -> None:
     program = ed.loads(WIDE).compile("numpy")
     rows = np.random.default_rng(0).integers(0, 2, (20, 20))
-    run = ed.train(program, rows, ed.UnbiasedCD(max_sweeps=2), epochs=2, batch=20)
+    run = ed.train(program, rows, ed.UnbiasedCD(max_sweeps=2), epochs=2, batch=20, out=tmp_path)
     assert run.history[-1]["unmet"] > 0.0
     assert any("had not met after 2 sweeps" in warning for warning in run.warnings)
+    assert "had not met after 2 sweeps" in CliRunner().invoke(cli, ["info", str(tmp_path)]).output
 
 
 @pytest.mark.parametrize(
