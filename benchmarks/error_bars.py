@@ -15,6 +15,7 @@ import energydsl as ed
 from energydsl.inference.ais import ladder
 from energydsl.inference.raised import check_raises, raised
 from energydsl.inference.sides import from_sides
+from energydsl.inference.tempered import tempered
 from energydsl.options import Estimator
 from energydsl.program.exact_samples import exact_samples
 
@@ -23,7 +24,7 @@ Arrays = dict[str, Array]
 BETAS, CHAINS, SEEDS = 300, 50, 20
 # Rows of the model itself from which RAISE anneals back, and chains of each.
 ROWS, ROW_CHAINS = 50, 10
-METHODS: tuple[Estimator, ...] = ("ais", "reverse-ais", "bar", "auto")
+METHODS: tuple[Estimator, ...] = ("ais", "reverse-ais", "bar", "auto", "tempering")
 MODELS = {
     "RBM": "visible v[{n}] : binary\nhidden h[5] : binary\nparam W[{n}, 5] = normal(sd = 1), b[{n}] = normal(sd = 1)\nenergy = - b @ v - v @ W @ h",
     "spins": "visible s[{n}] : spin\nparam J[{n}, {n}] : symmetric, zero_diagonal = normal(sd = 0.6), b[{n}] = normal(sd = 0.5)\nenergy = - 0.5 * s @ J @ s - b @ s",
@@ -63,7 +64,10 @@ def main() -> None:
             for method in METHODS:
                 steps = ladder(program.engine.core, params, {}, BETAS, CHAINS, seed, {})
                 try:
-                    [found] = from_sides(steps, method, CHAINS, {}, seed).sides
+                    if method == "tempering":
+                        [found] = tempered(steps.path, CHAINS, ed.Rng(seed)).sides
+                    else:
+                        [found] = from_sides(steps, method, CHAINS, {}, seed).sides
                 except ed.NotApplicable:  # Bennett's ratio, where sweeps cannot run backwards
                     continue
                 gaps[method].append(found.best.log_z - exact)

@@ -24,7 +24,7 @@ SIZES = (1000, 4000, 16000, 64000)
 UPDATES, MOST_IN_A_BATCH = 4000, 1000
 SPINS = (
     "exact", "pseudo-likelihood", "composite-likelihood", "ratio-matching", "minimum-probability-flow",
-    "noise-contrastive", "pcd", "fast-pcd", "parallel-tempering",
+    "noise-contrastive", "pcd", "fast-pcd", "parallel-tempering", "unbiased-cd",
 )  # fmt: skip
 REALS = ("pseudo-likelihood", "score-matching", "denoising-score-matching")
 Array = NDArray[np.float64]

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from energydsl.learning.methods import RatioMatching as RatioMatching
     from energydsl.learning.methods import ScoreMatching as ScoreMatching
     from energydsl.learning.methods import TrajectoryTempering as TrajectoryTempering
+    from energydsl.learning.methods import UnbiasedCD as UnbiasedCD
     from energydsl.learning.methods import WakeSleep as WakeSleep
     from energydsl.learning.optimizer import SGD as SGD
     from energydsl.learning.optimizer import Adam as Adam
@@ -99,6 +100,7 @@ _WHERE = {
         "PseudoLikelihood",
         "RatioMatching",
         "ScoreMatching",
+        "UnbiasedCD",
         "WakeSleep",
     ),
     "learning.optimizer": ("SGD", "Adam", "Natural", "NaturalFactored", "Spectral"),

@@ -17,6 +17,8 @@ BURN_IN = 50
 CHAINS = 100
 # Chains of the core in wake-sleep: it begins at what was recognised.
 DREAMS = 0
+# Sweeps in which a pair of coupled chains is to meet.
+MEETING_SWEEPS = 100
 LATENT_SWEEPS = 5
 POSITIVE = "gibbs"
 # Units that are changed in an update, where the free energy of every change has to be found.

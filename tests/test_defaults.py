@@ -37,7 +37,20 @@ PYTHON: dict[str, tuple[Callable[..., Any], ...]] = {
 OTHER = {("train", "greedy"), ("compare", "greedy"), ("train", "out"), ("compare", "out"), ("sample", "out")}
 # Chosen by the model, or by the method or optimiser, where nothing is said: None on the command line.
 CHOSEN = {"method", "optimizer", "k", "chains", "lr", "generative", "predict", "sampler"}
-CHOSEN |= {"units", "size", "sd", "directions", "ratio", "lag", "decay", "fast_rate", "damping", "refresh", "rank"}
+CHOSEN |= {
+    "units",
+    "size",
+    "sd",
+    "directions",
+    "ratio",
+    "lag",
+    "decay",
+    "fast_rate",
+    "max_sweeps",
+    "damping",
+    "refresh",
+    "rank",
+}
 RBM = "visible v[4] : binary\nhidden h[2] : binary\nlayers v -- h"
 
 

@@ -205,6 +205,14 @@ class Path:
         drawn = tuple(BlockPart(n) for n in self.out)
         self.program.sweep(self.params, x, self.settings(t), rng, drawn + then)
 
+    def check_fixed(self, what: str) -> None:
+        """Raises `NotApplicable` where the sampler adapts, or has states of its own: it has no place on many distributions at once."""
+        if self.moves[0].adaptive or self.moves[0].carries:
+            raise NotApplicable(
+                f"{what} runs chains on many distributions at once, for which a sampler that adapts, or has states of its own, has no "
+                "place: take gibbs"
+            )
+
     def log_z_base(self) -> float:
         """That of the layers whose units have no location and scale."""
         still = [n for n in self.base if not neutral(self.program, n)]

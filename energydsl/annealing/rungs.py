@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from energydsl.annealing.bar import bennett
-from energydsl.annealing.path import Array, Path
+from energydsl.annealing.path import Array, Path, Progress
 from energydsl.backends.interface import Arrays
 from energydsl.mixing import autocorrelation_time
 from energydsl.program.samplers.record import by_chain, uniforms
@@ -29,7 +29,7 @@ _SETTLING, _FEWEST, _MOST = 20, 20, 10_000
 # Draws are so many autocorrelation times apart; at least as many turns as make every pair of neighbours exchange.
 _APART, _BOTH_PAIRS = 2, 2
 # Of the states of a population that is renewed, those that go back to before may be so many.
-_OLD = 0.01
+OLD = 0.01
 # Exchanges that neighbours on the way to a model are to have, and halvings to find where.
 _EXCHANGED, _BISECTIONS = 0.4, 12
 # Random projections of the states whose autocorrelation counts beside that of the log weight.
@@ -75,12 +75,14 @@ class Draws:
     """States of the last rung, far enough apart to count as independent: by layer, none that is summed out, (draws, *layer).
 
     turns: that chains took to settle. time: the autocorrelation time, in turns. old: the share of chains that were not renewed then.
+    works: of every rung but the first, log weights there and back between it and the one below, (draws,) each.
     """
 
     states: Arrays
     turns: int
     time: float
     old: float
+    works: Mapping[int, tuple[Array, Array]] = field(default_factory=dict)
 
 
 def log_weights(path: Path, x: Mapping[str, Array], time: float = 1.0) -> Array:
@@ -142,7 +144,7 @@ def settle(rungs: Sequence[Rung], random: Rng, renewed: bool = False) -> tuple[i
     for rung in rungs:
         rung.old = np.ones(rung.chains, bool)
     while len(seen) < _MOST and (
-        len(seen) < max(_FEWEST, _SETTLING * time) or (renewed and float(top.old.mean()) > _OLD)
+        len(seen) < max(_FEWEST, _SETTLING * time) or (renewed and float(top.old.mean()) > OLD)
     ):
         turn(rungs, len(seen), random)
         seen.append(_projections(top, directions))
@@ -171,19 +173,24 @@ def draws(rungs: Sequence[Rung], times: int, random: Rng, renewed: bool = False)
                 works[k].append(work)
         if number % every == every - 1:
             found.append({n: top.path.program.xp.array(a) for n, a in kept(top.path, top.states).items()})
-    for k, pairs in works.items():
-        _weigh(rungs[k], np.concatenate([w for w, _ in pairs]), np.concatenate([w for _, w in pairs]))
+    both = {k: (np.concatenate([w for w, _ in ws]), np.concatenate([w for _, w in ws])) for k, ws in works.items()}
+    for k, pair in both.items():
+        _weigh(rungs[k], *pair)
     joined = {n: top.path.program.xp.concatenate([f[n] for f in found]) for n in found[0]}
-    return Draws(joined, turns, time, old)
+    return Draws(joined, turns, time, old, both)
 
 
-def climb(path: Path, times: int, chains: int, random: Rng, renewed: bool = False) -> tuple[list[Rung], Draws]:
+def climb(
+    path: Path, times: int, chains: int, random: Rng, renewed: bool = False, progress: Progress | None = None
+) -> tuple[list[Rung], Draws]:
     """Rungs from independent units to the model of a path, as far apart as exchanges allow, and `times` draws of every chain of the last."""
     rungs = [Rung(path, 0.0, path.start(chains, {}, random))]
     found = Draws(kept(path, path.start(times * chains, {}, random)), 0, 1.0, 0.0)
     while rungs[-1].time < 1.0:
         append(rungs, path, _next(rungs[-1], found.states), found.states, chains, random)
         found = draws(rungs, times, random, renewed and rungs[-1].time == 1.0)
+        if progress is not None:
+            progress(rungs[-1].time)
     return rungs, found
 
 

@@ -30,7 +30,7 @@ from energydsl.options import ESTIMATORS, SAMPLERS, Estimator, SamplerName
     default="auto",
     show_default=True,
     help="auto: an exact sum where it is feasible, else both sides by annealing. ais: log Z from below; reverse-ais: from above; "
-    "bar: Bennett's ratio between both; raise: by annealing back from each row, with --chains chains a row.",
+    "bar: Bennett's ratio between both; tempering: by a ladder of models that exchange states; raise: by annealing back from each row, with --chains chains a row.",
 )
 @click.option(
     "--betas",

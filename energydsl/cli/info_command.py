@@ -19,8 +19,8 @@ def command(run: str, as_json: bool) -> None:
     from energydsl.learning.evaluations import read_evaluations
     from energydsl.learning.labels import of_row
     from energydsl.learning.methods import METHODS
-    from energydsl.learning.mixing import last_unmixed
     from energydsl.learning.optimizer import OPTIMIZERS
+    from energydsl.learning.remarks import doubts
     from energydsl.learning.run_folder import open_run
 
     opened = open_run(run)
@@ -70,8 +70,8 @@ def command(run: str, as_json: bool) -> None:
     for key, value in last.items():
         if key not in ("epoch", "update", "log_likelihood_bound") and value is not None:
             click.echo(f"  {key.replace('_', ' ')}: {value:.5g}" + (f"  ({labels[key]})" if key in labels else ""))
-    for warning in last_unmixed(opened.history):
-        click.echo(f"warning: {warning}")
+    for doubt in doubts(config, opened.history):
+        click.echo(f"warning: {doubt}")
     for entry in evaluations:
         click.echo(f"{_described(entry)}\n  {entry['date']}, at update {entry['updates']}")
 

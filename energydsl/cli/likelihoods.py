@@ -44,6 +44,11 @@ def describe(result: dict[str, Any], what: str) -> str:
     text += _known(result) + "".join(errors)
     if estimated:
         text += f"  ({result['method']}, {result['effective']:.0f} effective chains, log Z {result['log_z']:.2f})"
+        if ladder := result.get("ladder"):
+            text += (
+                f"\n{ladder['rungs']:.0f} rungs of {result['chains']:,} draws, at least {ladder['exchanged']:.0%} of exchanges accepted between "
+                f"neighbours; renewed from independent units in {ladder['turns']:,.0f} turns"
+            )
     elif result["bound"]:
         text += f"  (a bound from below; log Z {result['log_z']:.2f} by enumeration)"
     if result.get("parameters") == "average":
@@ -52,7 +57,7 @@ def describe(result: dict[str, Any], what: str) -> str:
         text += f"\nmean field settled on {100 * result['settled']:.2f} % of the rows"
     agree = result.get("agree")
     if agree is False:
-        text += f"\ndo not quote this: {_disagreement(result)}. More --betas narrow the gap, if no mode of the model was missed"
+        text += f"\ndo not quote this: {_disagreement(result)}. More {'--chains' if result['method'] == 'tempering' else '--betas'} narrow the gap, if no mode of the model was missed"
     text += "".join(f"\n{doubt}" for doubt in result.get("doubts", ()))
     if agree is None and estimated and result["effective"] < 0.2 * result["chains"]:
         side = "high" if result["method"] == "ais" else "low"

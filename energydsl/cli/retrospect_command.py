@@ -66,7 +66,7 @@ def command(
 
     click.echo("samples                             distance from the data (estimates)")
     for look in found.looks:
-        click.echo(line(f"from random states, {look.sweeps:,} sweeps", look))
+        click.echo(line(f"from random states, {look.sweeps:,} sweep{'s'[: look.sweeps != 1]}", look))
     click.echo(line("renewed, from independent units", found.renewed))
     if found.own is not None:
         click.echo(line("chains of the training", found.own))

@@ -53,8 +53,8 @@ def command(
     from energydsl.inference.monitors import Likelihood
     from energydsl.learning import stopping
     from energydsl.learning.interrupt import heeded
-    from energydsl.learning.mixing import last_unmixed
     from energydsl.learning.optimizer import scales
+    from energydsl.learning.remarks import doubts
     from energydsl.learning.run_folder import open_run
     from energydsl.learning.train import train
 
@@ -112,8 +112,8 @@ def command(
     pictures = _draw(run)
     if ended := stopping.ended(run.config, run.history):
         click.echo(f"note: {ended}", err=True)
-    for unmixed in last_unmixed(run.history):
-        click.echo(f"warning: {unmixed}", err=True)
+    for doubt in doubts(run.config, run.history):
+        click.echo(f"warning: {doubt}", err=True)
     if not as_json:
         click.echo(f"{run.updates} updates in {run.seconds:.1f} s, in {folder}")
         for path in pictures:

@@ -43,7 +43,7 @@ def _average(ctx: click.Context, param: click.Parameter, value: str | None) -> s
 
 
 # Settings that some methods have.
-_OWN = ("units", "size", "sd", "directions", "ratio", "lag", "decay", "fast_rate")
+_OWN = ("units", "size", "sd", "directions", "ratio", "lag", "decay", "fast_rate", "max_sweeps")
 # Settings that some optimisers have.
 _STEPS = ("momentum", "damping", "refresh", "rank")
 _SGD = defaults.RATES["sgd"]
@@ -99,6 +99,12 @@ _TRAINING = (
     ),
     click.option("--decay", type=float, help="What is left of the fast weights of fast-pcd after an update."),
     click.option("--fast-rate", type=float, help="Steps of the fast weights, as a multiple of the learning rate."),
+    click.option(
+        "--max-sweeps",
+        type=click.IntRange(min=2),
+        help="Sweeps after which a pair of chains of unbiased-cd that has not met is given up.  "
+        f"[default: {defaults.MEETING_SWEEPS}]",
+    ),
     click.option(
         "--ratio", type=click.IntRange(min=1), help="Rows of noise for each row of data, of noise-contrastive."
     ),

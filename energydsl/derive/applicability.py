@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -94,6 +95,27 @@ def _sampled(facts: Facts, how: str) -> Fit:
     if all("frozen" in p.constraints for p in facts.model.params.values()):
         return False, "no parameter is learned"
     return True, how
+
+
+def _unbiased(facts: Facts) -> Fit:
+    """Pairs of chains meet where units of infinitely many states are drawn from neighbours of finitely many alone."""
+    ok, why = _sampled(facts, "pairs of chains from the data, until they meet")
+    layers = facts.model.random_layers()
+    endless = [n for n in layers if not _domain(facts, n).finite]
+    if not ok or not endless:
+        return ok, why
+    reason = ", so that chains come close but never meet"
+    if len(endless) == len(layers):
+        return False, f"no layer has finitely many states{reason}"
+    for name in endless:
+        if name not in facts.conditionals:
+            return False, f"`{name}` has infinitely many states and no conditional of a family{reason}"
+        if facts.conditionals[name].coupled_by is not None:
+            return False, f"units of `{name}` have infinitely many states and share a term{reason}"
+    for one, other in itertools.combinations(endless, 2):
+        if set(facts.conditionals[one].terms) & set(facts.conditionals[other].terms):
+            return False, f"`{one}` and `{other}` have infinitely many states and share a term{reason}"
+    return True, why
 
 
 def _exact_gradient(facts: Facts) -> Fit:
@@ -237,6 +259,7 @@ TABLE: Mapping[str, tuple[str, Callable[[Facts], Fit]]] = MappingProxyType(
         "fast-pcd": ("objective", _pcd),
         "parallel-tempering": ("objective", _pcd),
         "trajectory-tempering": ("objective", _pcd),
+        "unbiased-cd": ("objective", _unbiased),
         "exact gradient": ("objective", _exact_gradient),
         "pseudo-likelihood": ("objective", _pseudo_likelihood),
         "composite-likelihood": ("objective", _changes),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from energydsl import defaults, limits, weighted
 from energydsl.annealing.partition import AGREEMENT, LogPartition
-from energydsl.annealing.path import Base, Progress
+from energydsl.annealing.path import Base, Path, Progress
 from energydsl.backends.interface import Arrays
 from energydsl.data.sources import Data, Given, as_data
 from energydsl.data.weights import Weights
@@ -24,19 +24,20 @@ from energydsl.inference.between import between, beyond
 from energydsl.inference.raised import check_raises, raised
 from energydsl.inference.scores import Scores, exact_scores, independent, least_log_z, scores
 from energydsl.inference.sides import Found, exactly, from_sides
+from energydsl.inference.tempered import tempered
 from energydsl.options import ESTIMATORS, Estimator, Exactness
 from energydsl.program import Engine
 from energydsl.program.engine import CoreEngine
 from energydsl.program.exact import check_normalisable, log_sum
 from energydsl.program.samplers import Choice
-from energydsl.program.states import checked_arrays
+from energydsl.program.states import check_params, checked_arrays
 from energydsl.random import Rng, stream
 
 if TYPE_CHECKING:
     from energydsl.learning.run import Run
 
 Array = NDArray[Any]
-Method = Literal["exact", "ais", "reverse-ais", "bar", "raise", "bound"]
+Method = Literal["exact", "ais", "reverse-ais", "bar", "tempering", "raise", "bound"]
 # An enumeration that takes so many seconds is not given up for annealing, however quick that is.
 _PATIENCE = 10.0
 # From so many seconds on it is known how long an enumeration will take.
@@ -47,7 +48,7 @@ _TELLING = 0.2
 class Evaluation:
     """Mean log-likelihood of `n` rows, in nats, by their weights, and its errors.
 
-    method: "exact"; "ais", "reverse-ais" or "bar", where log Z is estimated; "raise", where log p of each row is; "bound", where
+    method: "exact"; "ais", "reverse-ais", "bar" or "tempering", where log Z is estimated; "raise", where log p of each row is; "bound", where
     log Z is exact but the latents are not summed out.
     log_z: log Z in nats; with inputs, the mean over the rows. log_z_std: its standard error, from sampling only: a mode that
     no chain has met is not in it.
@@ -67,6 +68,8 @@ class Evaluation:
     gap: by how many nats the bound of log Z from above is higher than that from below; agree: whether that is less than one nat and
     nothing shows that the samples from which walks back begin are not those of the model. Both None for one side alone.
     doubts: what shows it, a sentence each.
+    ladder: of tempering, the number of rungs, the least share of exchanges between neighbours, the turns until the last states were renewed,
+    their autocorrelation time in turns, and the share that was not renewed; else None.
     """
 
     method: Method
@@ -91,6 +94,7 @@ class Evaluation:
     agree: bool | None = None
     doubts: tuple[str, ...] = ()
     log_z_exactness: Exactness = "exact"
+    ladder: Mapping[str, float] | None = None
 
     @property
     def labels(self) -> dict[str, Exactness]:
@@ -153,7 +157,7 @@ def evaluate(
     """The mean log-likelihood of data under a run, in nats per row, with its errors.
 
     data: as for `train`; of sources with parts, the test part. method: "exact"; "ais", a bound of log Z from below;
-    "reverse-ais", one from above; "bar", Bennett's ratio between both; "raise", annealing back from each row; or "auto": exact, unless
+    "reverse-ais", one from above; "bar", Bennett's ratio between both; "tempering", a ladder of models that exchange states; "raise", annealing back from each row; or "auto": exact, unless
     that takes more than ten seconds and longer than annealing, and else both sides, with Bennett's ratio where sweeps run backwards
     too. betas, chains: numbers of temperatures and chains of annealing, of "raise" for each row. binarise: how
     grey values of binary layers become binary, if not as in training; they are drawn once, by `seed`. progress: called with
@@ -176,7 +180,7 @@ def evaluate(
     x, row_weights = _rows(run, data, seed, binarise, weights)
     # What is not finite is refused in words.
     with np.errstate(all="ignore"):
-        if start is not None and method in ("exact", "raise"):
+        if start is not None and method in ("exact", "raise", "tempering"):
             raise ArgumentError(f"a path from another run is for annealing: method {method} has no use for start")
         if method == "raise":
             return _raised(run, x, row_weights, annealing, progress)
@@ -264,7 +268,8 @@ def _evaluated(
         log_likelihood_std=math.hypot(best.error, found.error_of_mean(weights)),
         bound=found.bound,
         effective=min(effective, default=None),
-        chains=annealing.chains if effective else None,
+        chains=known.sides[0].best.chains if effective else None,
+        ladder=known.figures or None,
         settled=found.settled,
         bound_std=found.error_of_mean(weights),
         exactness=exactness_of(known.sides[0].best.exactness, found.bound),
@@ -407,6 +412,9 @@ def find_sides(
         return exactly(found)
     _check_rows(inputs, annealing)
     betas, chains, seed = annealing.betas, annealing.chains, annealing.seed
+    if method == "tempering":
+        path = Path(program, check_params(program, params), base, sampler=annealing.sampler)
+        return tempered(path, chains, Rng(stream(seed, "samples of the model")), progress)
     steps = ladder(program, params, base, betas, chains, seed, inputs, annealing.sampler)
     return from_sides(steps, method, chains, own, seed, progress)
 

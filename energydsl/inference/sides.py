@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -18,7 +18,7 @@ from energydsl.inference.reverse_ais import backwards, most_cautious
 from energydsl.options import Estimator
 from energydsl.random import Rng, stream
 
-Method = Literal["exact", "ais", "reverse-ais", "bar"]
+Method = Literal["exact", "ais", "reverse-ais", "bar", "tempering"]
 Side = Literal["best", "below", "above"]
 SIDES: tuple[Side, ...] = get_args(Side)
 
@@ -54,11 +54,14 @@ def _raised(partition: LogPartition, value: float) -> LogPartition:
 
 @dataclass(frozen=True)
 class Found:
-    """sides: one for each row of the inputs. doubts: what shows that samples were not those of the model, a sentence each."""
+    """sides: one for each row of the inputs. doubts: what shows that samples were not those of the model, a sentence each. figures: of
+    the chains behind them, by name.
+    """
 
     sides: Sequence[Sides]
     method: Method
     doubts: tuple[str, ...] = ()
+    figures: Mapping[str, float] = field(default_factory=dict)
 
     def mean(self, side: Side, shares: Array) -> Estimate | None:
         """The mean over the rows of the inputs by their shares, (rows,), and its error; None for a side that is not there."""

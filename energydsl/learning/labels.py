@@ -9,7 +9,10 @@ from energydsl.options import Exactness
 from energydsl.program import Engine
 
 # What counts or says what another is, and what is itself an error.
-_COUNTS, _ERROR = ("epoch", "update", "seconds", "mixing_updates", "log_likelihood_bound"), "_std"
+_COUNTS, _ERROR = (
+    ("epoch", "update", "seconds", "mixing_updates", "log_likelihood_bound", "rungs", "settled_in", "pace"),
+    "_std",
+)
 _FREE = ("free_energy_train", "free_energy_validation")
 
 

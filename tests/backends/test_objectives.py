@@ -1,4 +1,4 @@
-"""Objectives without chains train alike on every backend."""
+"""Objectives, and chains that do more than sweep, train alike on every backend."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import pytest
 
 import energydsl as ed
 from tests.backends.test_agreement import on_host
+from tests.learning.test_coupled import LATTICE
 from tests.learning.test_objectives import BOLTZMANN, GAUSSIAN, GAUSSIAN_RBM, POTTS, POTTS_RBM, RBM, Case
 
 CASES: list[tuple[str, Any]] = [
     (RBM, ed.FastPCD(chains=5)),
     (RBM, ed.TrajectoryTempering(chains=5)),
+    (RBM, ed.UnbiasedCD()),
+    (LATTICE, ed.UnbiasedCD()),
     (RBM, ed.Exact()),
     (POTTS_RBM, ed.PseudoLikelihood(units=2)),
     (POTTS, ed.RatioMatching()),

@@ -20,8 +20,10 @@ from energydsl.inference import reverse_ais, sides, temperatures
 from energydsl.inference.ais import ais, forwards, ladder
 from energydsl.inference.evaluate import evaluate_in_steps
 from energydsl.inference.sides import from_sides
+from energydsl.inference.tempered import tempered
 from energydsl.learning.run import Run
 from energydsl.program.initialise import base_rate
+from energydsl.program.states import check_params
 
 Array = np.ndarray
 RBM = "visible v[6] : binary\nhidden h[5] : binary\nparam W[6, 5] = normal(sd = 1), b[6] = normal(sd = 1), c[5] = normal(sd = 1)\nenergy = - b @ v - c @ h - v @ W @ h"
@@ -288,3 +290,23 @@ def test_after_a_training_few_temperatures_are_tried_first(monkeypatch: pytest.M
     assert found.agree
     monkeypatch.setattr("energydsl.defaults.NARROW", 0.0)
     assert evaluate_in_steps(run, data)[1] == 1500
+
+
+@pytest.mark.parametrize(
+    "text", [MODELS["rbm"], MODELS["experts"], MODELS["gaussian"]], ids=["rbm", "experts", "gaussian"]
+)
+def test_a_ladder_finds_log_z_from_both_sides(text: str) -> None:
+    program = ed.loads(text).compile("numpy", "float64")
+    params = {n: 2.0 * np.asarray(a) for n, a in program.init(3).items()}
+    exact = float(np.asarray(program.log_partition(params)).item())
+    path = Path(program.engine.core, check_params(program.engine, params), {})
+    found = tempered(path, 60, ed.Rng(2))
+    [sides] = found.sides
+    assert 0 < sides.best.log_z_std < 0.1
+    assert abs(sides.best.log_z - exact) < 4 * sides.best.log_z_std
+    assert sides.below is not None
+    assert sides.above is not None
+    assert sides.below.log_z - 4 * sides.below.log_z_std < exact < sides.above.log_z + 4 * sides.above.log_z_std
+    assert not found.doubts
+    assert found.figures["rungs"] > 2
+    assert found.figures["exchanged"] > 0.2

@@ -318,6 +318,7 @@ RESUMED: list[tuple[str, Any]] = [
     (RBM, ed.FastPCD(chains=5)),
     (RBM, ed.ParallelTempering(chains=4)),
     (RBM, ed.TrajectoryTempering(chains=4)),
+    (POTTS_RBM, ed.UnbiasedCD()),
     (RBM, ed.Exact()),
     (RBM, ed.PseudoLikelihood(units=2)),
     (BOLTZMANN, ed.RatioMatching()),

@@ -24,6 +24,8 @@ class Chains(ABC):
     repeatable = True
     # Whether something of its own goes down the gradient after it was found.
     follows = False
+    # Whether the gradient has more than the rows hold.
+    corrects = False
     # Whether a chain goes on from update to update, so that what it shows is a series.
     lasting = False
 
@@ -48,6 +50,10 @@ class Chains(ABC):
         self.start(phases)
         side = phases.negative
         side.move.sweep(params, side.samples, phases.settings, phases.random, side.sweeps, side.means)
+
+    def corrected(self, phases: Phases, gradients: Arrays) -> Arrays:
+        """The gradient by parameter, with what the rows do not hold."""
+        return gradients
 
     def follow(self, phases: Phases, gradients: Arrays, rate: Any) -> None:  # noqa: B027
         """What goes down the gradient beside the parameters. rate: the learning rate, an array of one."""

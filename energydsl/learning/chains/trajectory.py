@@ -21,7 +21,7 @@ from energydsl.annealing.partition import log_mean_weight
 from energydsl.annealing.path import Array, Path
 from energydsl.annealing.rungs import Draws, Rung
 from energydsl.backends.interface import Arrays
-from energydsl.diagnostics import NotApplicable, TrainingError
+from energydsl.diagnostics import TrainingError
 from energydsl.learning.chains.persistent import Persistent
 from energydsl.learning.phases import Phases
 from energydsl.program.samplers.record import uniforms
@@ -74,12 +74,7 @@ class Trajectory(Persistent):
     def init(self, phases: Phases) -> None:
         """Random chains; the ladder is built before the first update. Raises `NotApplicable` for samplers that adapt."""
         super().init(phases)
-        move = phases.negative.move
-        if move.adaptive or move.carries:
-            raise NotApplicable(
-                "trajectory tempering runs chains at many parameters at once, for which a sampler that adapts, or has states of its own, "
-                "has no place: take gibbs"
-            )
+        _path(phases, {}).check_fixed("trajectory tempering")
 
     def before(self, phases: Phases, params: Arrays) -> Arrays | None:
         """Freeze the model where that is due; the parameters to go back to where a step was too far, else None.

@@ -21,6 +21,7 @@ from energydsl.learning.methods.sampled import FastPCD as FastPCD
 from energydsl.learning.methods.sampled import ParallelTempering as ParallelTempering
 from energydsl.learning.methods.sampled import Sampled as Sampled
 from energydsl.learning.methods.sampled import TrajectoryTempering as TrajectoryTempering
+from energydsl.learning.methods.sampled import UnbiasedCD as UnbiasedCD
 from energydsl.learning.methods.sampled import WakeSleep as WakeSleep
 from energydsl.learning.methods.score_matching import DenoisingScoreMatching as DenoisingScoreMatching
 from energydsl.learning.methods.score_matching import ScoreMatching as ScoreMatching
@@ -30,7 +31,7 @@ METHODS: Mapping[str, type[Method]] = MappingProxyType(
     {
         m.name: m
         for m in (
-            CD, PCD, MCMC, WakeSleep, FastPCD, ParallelTempering, TrajectoryTempering, Exact, PseudoLikelihood, CompositeLikelihood,
+            CD, PCD, MCMC, WakeSleep, FastPCD, ParallelTempering, TrajectoryTempering, UnbiasedCD, Exact, PseudoLikelihood, CompositeLikelihood,
             RatioMatching, MinimumProbabilityFlow, ScoreMatching, DenoisingScoreMatching, NoiseContrastive,
         )
     }

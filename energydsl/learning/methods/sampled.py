@@ -11,7 +11,7 @@ from typing import Any
 
 from energydsl import defaults
 from energydsl.diagnostics import ArgumentError, one_of
-from energydsl.learning.chains import AtData, Chains, Fast, Persistent, Restarted, Trajectory
+from energydsl.learning.chains import AtData, Chains, Coupled, Fast, Persistent, Restarted, Trajectory
 from energydsl.learning.methods.record import Method
 from energydsl.learning.objective import Likelihood, Objective, Prediction, WakeSleepBound
 from energydsl.learning.posterior import POSITIVE, Posterior, WithMissing
@@ -95,6 +95,25 @@ class CD(Sampled):
 
     def _chains(self) -> Chains:
         return AtData(self.k)
+
+
+@dataclass(frozen=True)
+class UnbiasedCD(CD):
+    """Contrastive divergence with pairs of chains that go on until they meet, which leaves no bias (Qiu, Zhang & Wang 2020).
+
+    max_sweeps: those after which a pair that has not met is given up; the gradient is then biased.
+    """
+
+    max_sweeps: int = defaults.MEETING_SWEEPS
+    name = "unbiased-cd"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.max_sweeps <= self.k:
+            raise ArgumentError("max_sweeps is above k: pairs of chains need sweeps to meet")
+
+    def _chains(self) -> Chains:
+        return Coupled(self.k, self.max_sweeps)
 
 
 @dataclass(frozen=True)

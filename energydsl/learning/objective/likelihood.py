@@ -94,8 +94,9 @@ class Likelihood(Objective[Phases]):
         fill_second_moments(state)
 
     def gradient(self, state: Phases, params: Arrays, names: list[str]) -> Arrays:
-        """d(-log p)/dparam times the weight, estimated from the rows as they are."""
-        return weighted_gradient(state.engine, params, state.both, state.settings, state.row, names)
+        """d(-log p)/dparam times the weight, estimated from the rows as they are, and what the chains add to it."""
+        found = weighted_gradient(state.engine, params, state.both, state.settings, state.row, names)
+        return self.chains.corrected(state, found)
 
     def add_gradient(self, state: Phases, params: Arrays, name: str, factor: Any) -> None:
         """Add a multiple of it onto a parameter."""
@@ -103,7 +104,7 @@ class Likelihood(Objective[Phases]):
 
     def direct(self, state: Phases) -> set[str]:
         """Those of the kernels; none where the chains ask for gradients."""
-        return set() if self.chains.follows else set(state.engine.kernels.direct)
+        return set() if self.chains.follows or self.chains.corrects else set(state.engine.kernels.direct)
 
     def follow(self, state: Phases, gradients: Arrays, rate: Any) -> None:
         """What the chains do with the gradient."""
