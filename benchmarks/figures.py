@@ -20,7 +20,7 @@ import networkx as nx
 import numpy as np
 from gallery import plain
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from nats import Problem, updates
 from scipy.special import logsumexp
 
@@ -113,7 +113,7 @@ def on_bars(name: str) -> Course:
 
 def beside(figure: Figure, name: str, *others: str) -> None:
     """An objective on bars and stripes beside the exact gradient, and others."""
-    paths = {"exact gradient": (EXACT, on_bars("exact"))}
+    paths = {} if name == "exact" else {"exact gradient": (EXACT, on_bars("exact"))}
     paths |= {other: (OTHER, on_bars(other)) for other in others} | {name: (SHOWN, on_bars(name))}
     pair(figure, paths, entropy(bars().rows.arrays["v"]), "frequencies of the rows")
 
@@ -130,6 +130,7 @@ for _name in ("pcd", "pseudo-likelihood", "ratio-matching", "minimum-probability
 of_bars("composite-likelihood", "pseudo-likelihood")
 
 
+of_bars("unbiased-cd", "cd")
 of_bars("exact", "pcd")
 
 # --- objectives for real data
@@ -203,7 +204,9 @@ def wake_sleep(figure: Figure) -> None:
 
 # --- estimators: a model whose log Z is a sum, and errors of the estimates
 
-TEMPERATURES, SEEDS = (10, 30, 100, 300, 1000, 3000), 10
+# What is spent on an estimate, by the name of the argument.
+SPENT = {"betas": (10, 30, 100, 300, 1000, 3000), "chains": (5, 10, 30, 100, 300)}
+SEEDS = 10
 
 
 @cache
@@ -223,17 +226,17 @@ def digits_rows() -> Any:
 
 @dataclass(frozen=True)
 class Estimates:
-    """Errors of an estimate and its own error bars, both (temperatures, seeds) in nats, and seconds of each."""
+    """Errors of an estimate and its own error bars, both (spent, seeds) in nats, and seconds of each."""
 
-    temperatures: Sequence[int]
+    spent: Sequence[int]
     errors: Any
     bars: Any
     seconds: Any
 
 
 @cache
-def estimates(method: Estimator, start: tuple[int, int] | None = None) -> Estimates:
-    """Errors of log Z by a method, or of log p by `raise`. start: latents and epochs of a run where annealing begins, if any."""
+def estimates(method: Estimator, start: tuple[int, int] | None = None, by: str = "betas") -> Estimates:
+    """Errors of log Z by a method, or of log p by `raise`, against what is spent. start: latents and epochs of a run where annealing begins, if any."""
     run, rows = digits_run(), digits_rows()[:20]
     given: dict[str, Any] = {"start": digits_run(*start)} if start else {}
     sign = 1.0
@@ -241,23 +244,26 @@ def estimates(method: Estimator, start: tuple[int, int] | None = None) -> Estima
         given, sign = {"chains": 10}, -1.0
     exact = ed.evaluate(run, rows, "exact").log_likelihood
     found = []
-    for betas in TEMPERATURES:
+    for spent in SPENT[by]:
         for seed in range(SEEDS):
             since = time.process_time()
-            one = ed.evaluate(run, rows, method, betas=betas, seed=seed, **given)
+            one = ed.evaluate(run, rows, method, seed=seed, **given, **{by: spent})
             found.append((sign * (exact - one.log_likelihood), one.log_likelihood_std, time.process_time() - since))
-    return Estimates(TEMPERATURES, *np.array(found).reshape(len(TEMPERATURES), SEEDS, 3).transpose(2, 0, 1))
+    return Estimates(SPENT[by], *np.array(found).reshape(len(SPENT[by]), SEEDS, 3).transpose(2, 0, 1))
 
 
 def judged(
-    figure: Figure, shown: dict[str, tuple[str, Estimates]], what: str = "log Z less the exact one, nats"
+    figure: Figure,
+    shown: dict[str, tuple[str, Estimates]],
+    what: str = "log Z less the exact one, nats",
+    spent: str = "temperatures",
 ) -> None:
-    """Estimates with their bars against temperatures; and their root mean square error, and mean bar, against seconds."""
+    """Estimates with their bars against what is spent; and their root mean square error, and mean bar, against seconds."""
     left, right = figure.subplots(1, 2)
     left.axhline(0, color=EXACT, lw=1, ls="--")
     for place, (name, (colour, found)) in enumerate(shown.items()):
         spread = np.geomspace(0.8, 1.25, SEEDS) if len(shown) == 1 else np.geomspace(0.86, 0.98, SEEDS) * (1.16**place)
-        x = np.outer(found.temperatures, spread)
+        x = np.outer(found.spent, spread)
         left.errorbar(x.ravel(), found.errors.ravel(), 2 * found.bars.ravel(), fmt=".", ms=3, lw=0.6, color=colour)
         seconds = found.seconds.mean(axis=1)
         right.plot(
@@ -272,8 +278,11 @@ def judged(
         right.plot(seconds, found.bars.mean(axis=1), ":", lw=1.4, color=colour, label="its own bar")
     left.set_xscale("log")
     right.set(xscale="log", yscale="log")
-    right.yaxis.set_minor_formatter(NullFormatter())
-    plain(left, "", "temperatures", what)
+    for ruler in (right.xaxis, right.yaxis):
+        ruler.set_major_locator(LogLocator(subs=(1, 3)))
+        ruler.set_major_formatter("{x:g}")
+        ruler.set_minor_locator(NullLocator())
+    plain(left, "", spent, what)
     plain(right, "", "seconds", "root mean square, nats")
     figure.legend(*right.get_legend_handles_labels(), loc="outside right center", fontsize=7, frameon=False)
 
@@ -297,6 +306,13 @@ def bar(figure: Figure) -> None:
 
 
 @picture
+def tempering(figure: Figure) -> None:
+    """A ladder of models that exchange states, by the number of chains on each of its rungs."""
+    found = estimates("tempering", by="chains")
+    judged(figure, {"tempering": (SHOWN, found)}, spent="chains on every rung")
+
+
+@picture
 def between(figure: Figure) -> None:
     """Bennett's ratio along a path from another run, one of 8 latents and one that is the same but for its last 50 epochs, in place of base rates."""
     shown = {
@@ -307,12 +323,12 @@ def between(figure: Figure) -> None:
     judged(figure, shown)
 
 
-def raise_(figure: Figure) -> None:
+def annealed_back(figure: Figure) -> None:
     """Annealing back from 20 rows, 10 chains each: their log-likelihood."""
     judged(figure, {"raise": (SHOWN, estimates("raise"))}, "log p less the exact one, nats")
 
 
-PICTURES["raise"] = raise_
+PICTURES["raise"] = annealed_back
 
 
 # Models whose log Z is had by each of the routes; n units, or latents.
@@ -547,8 +563,9 @@ CYCLE = (
     "#882255",
     "#999933",
     "#332288",
+    "#AA0044",
 )
-MARKS = "osD^vP*X<>ph"
+MARKS = "osD^vP*X<>ph8"
 
 
 def draw_nats(table: Path, path: Path) -> None:

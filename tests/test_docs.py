@@ -12,6 +12,8 @@ from click.testing import CliRunner
 
 import energydsl as ed
 from energydsl.cli.main import COMMANDS, cli
+from energydsl.learning.methods import METHODS
+from energydsl.options import ESTIMATORS
 from tests import errors_page
 from tests.conftest import ROOT
 
@@ -110,6 +112,37 @@ def test_the_gallery_is_that_of_the_models(monkeypatch: pytest.MonkeyPatch) -> N
     page, files = (ROOT / "docs" / "gallery.md").read_text(), sorted((ROOT / "docs" / "gallery").iterdir())
     assert page == gallery.page(), "python benchmarks/gallery.py NAME writes it anew, and draws NAME"
     assert [f.name for f in files] == sorted(f"{name}.png" for name in gallery.PICTURES)
+    assert sum(f.stat().st_size for f in files) < 1_500_000
+
+
+def slug(heading: str) -> str:
+    """The anchor of a heading, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def test_links_lead_to_headings() -> None:
+    anchors = {p: {slug(h) for h in re.findall(r"^#+ (.*)$", p.read_text(), re.MULTILINE)} for p in PAGES}
+    for page in PAGES:
+        for name, anchor in re.findall(r"\]\(([\w./-]*)#([\w-]+)\)", page.read_text()):
+            target = (page.parent / name).resolve() if name else page
+            assert anchor in anchors[target], f"{page.name} links to {name}#{anchor}"
+
+
+def test_every_objective_and_estimator_has_its_section_and_its_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every figure is one that a script draws, is shown in words too, and all of them together are small."""
+    pytest.importorskip("matplotlib")
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    pictures = importlib.import_module("figures").PICTURES
+    sections, shown = {}, []
+    for name in ("objectives", "estimators"):
+        text = (ROOT / "docs" / f"{name}.md").read_text()
+        sections[name] = re.findall(r"^## .*?: `([\w-]+)`\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+        shown += re.findall(r"!\[[^]]{20,}\]\(figures/([\w-]+)\.png\)", text)
+    for name, wanted in (("objectives", METHODS), ("estimators", set(ESTIMATORS) - {"auto"})):
+        drawn = {who for who, text in sections[name] if "![" in text}
+        assert set(wanted) <= drawn, f"docs/{name}.md has no section with a figure of {set(wanted) - drawn}"
+    files = list((ROOT / "docs" / "figures").iterdir())
+    assert sorted(shown) == sorted(f.stem for f in files) == sorted([*pictures, "nats"])
     assert sum(f.stat().st_size for f in files) < 1_500_000
 
 
