@@ -91,7 +91,9 @@ def mnist(folder: str, chains: int = 500, epochs: int = 12) -> None:
 
     method, steps = WatchedMethod(chains=chains), ed.SGD(lr=0.02)
     ed.train(program, data, method, steps, epochs=epochs, batch=500, monitor=monitor, report=report)
-    print(f"largest error {max(map(abs, errors)):.3f} nats; by the chains that the gradient follows {max(map(abs, mine)):.1f}")
+    print(
+        f"largest error {max(map(abs, errors)):.3f} nats; by the chains that the gradient follows {max(map(abs, mine)):.1f}"
+    )
 
 
 def clusters(seed: int) -> tuple[Array, Array]:
@@ -119,15 +121,25 @@ def modes(chains: int = 500, epochs: int = 60) -> None:
     rows, patterns = clusters(1)
     model = ed.load("models/rbm.energy", dims={"I": UNITS, "J": LATENTS})
     program = model.compile("numba")
-    print(f"\n{len(rows)} rows in {len(SHARES)} clusters of {UNITS} units, RBM {UNITS}-{LATENTS}, {chains} chains, {epochs} epochs")
+    print(
+        f"\n{len(rows)} rows in {len(SHARES)} clusters of {UNITS} units, RBM {UNITS}-{LATENTS}, {chains} chains, {epochs} epochs"
+    )
     print(f"{'true shares':<24}" + "".join(f"{s:8.3f}" for s in SHARES))
     for method in (ed.TrajectoryTempering(chains=chains), ed.PCD(chains=chains)):
         since = time.perf_counter()
         run = ed.train(program, rows, method, ed.SGD(lr=0.1), epochs=epochs, batch=100, validation=0.0)
         seconds, found = time.perf_counter() - since, shares(program, run.params, patterns)
-        print(f"{method.name:<24}" + "".join(f"{s:8.3f}" for s in found) + f"   largest relative error {np.abs(found / SHARES - 1).max():.2f}, {run.updates} updates, {seconds:.0f} s", flush=True)
+        print(
+            f"{method.name:<24}"
+            + "".join(f"{s:8.3f}" for s in found)
+            + f"   largest relative error {np.abs(found / SHARES - 1).max():.2f}, {run.updates} updates, {seconds:.0f} s",
+            flush=True,
+        )
         verdict = ed.retrospect(run, rows)
-        print("  in retrospect: " + ("; ".join(verdict.faults) or "nothing shows that it was trained out of equilibrium"), flush=True)
+        print(
+            "  in retrospect: " + ("; ".join(verdict.faults) or "nothing shows that it was trained out of equilibrium"),
+            flush=True,
+        )
 
 
 def main() -> None:

@@ -106,8 +106,9 @@ class Learner:
         for objective, own in self._followed(state):
             for name, value in (objective.before(own, state.params) or {}).items():
                 state.params[name][...] = value
-                for slot in state.slots.get(name, {}).values():
-                    slot.fill(0)
+                for slot in self.optimizer.momenta:
+                    if slot in state.slots.get(name, {}):
+                        state.slots[name][slot].fill(0)
             pace *= objective.pace(own)
         return pace
 

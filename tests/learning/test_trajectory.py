@@ -137,6 +137,10 @@ def test_goes_back_where_a_step_was_too_far(monkeypatch: pytest.MonkeyPatch) -> 
     last = fast(50.0).history[-1]
     assert last["pace"] < 0.5
     assert np.isfinite(last["log_z"])
+    adam = ed.Adam(lr=0.5)  # goes back too, and keeps the sizes of its steps: only their direction is cleared
+    kept = ed.train(program, rows, ed.TrajectoryTempering(chains=20), adam, epochs=2, batch=50, validation=0.0)
+    assert kept.history[-1]["pace"] < 1.0
+    assert np.isfinite(kept.history[-1]["log_z"])
     monkeypatch.setattr(trajectory, "_HALVINGS", 2)
     with pytest.raises(ed.TrainingError, match="after 2 halvings of the learning rate"):
         fast(1e6)

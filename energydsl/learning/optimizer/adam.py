@@ -21,6 +21,7 @@ class Adam(Optimizer):
     beta2: float = 0.999
     epsilon: float = 1e-8
     name = "adam"
+    momenta = ("first",)
 
     def rate(self, progress: float, update: int = 0) -> float:
         """The learning rate with the correction for moments that start at zero."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,8 @@ class Optimizer:
     average: Average = field(default=None, kw_only=True)
     max_kl: float | None = field(default=None, kw_only=True)
     name = "optimizer"
+    # The slots that carry the direction of past steps.
+    momenta: ClassVar[tuple[str, ...]] = ()
     # Whether centring carries its steps over to the biases, as a change of parameters does, in place of its gradients.
     carried = False
     # Whether its steps hang on variances over states of the model.

@@ -20,6 +20,7 @@ class SGD(Optimizer):
 
     momentum: float = defaults.MOMENTUM
     name = "sgd"
+    momenta = ("velocity",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
