@@ -20,7 +20,7 @@ import networkx as nx
 import numpy as np
 from gallery import plain
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 from nats import Problem, updates
 from scipy.special import logsumexp
 
@@ -207,6 +207,7 @@ def wake_sleep(figure: Figure) -> None:
 # What is spent on an estimate, by the name of the argument.
 SPENT = {"betas": (10, 30, 100, 300, 1000, 3000), "chains": (5, 10, 30, 100, 300)}
 SEEDS = 10
+TICKS = [digit * 10.0**power for power in range(-5, 3) for digit in (1, 3)]
 
 
 @cache
@@ -279,7 +280,7 @@ def judged(
     left.set_xscale("log")
     right.set(xscale="log", yscale="log")
     for ruler in (right.xaxis, right.yaxis):
-        ruler.set_major_locator(LogLocator(subs=(1, 3)))
+        ruler.set_major_locator(FixedLocator(TICKS))
         ruler.set_major_formatter("{x:g}")
         ruler.set_minor_locator(NullLocator())
     plain(left, "", spent, what)
