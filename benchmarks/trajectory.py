@@ -117,7 +117,7 @@ def shares(program: ed.Program, params: Any, patterns: Array) -> Array:
     return np.bincount(nearest, minlength=len(SHARES)) / len(nearest)
 
 
-def modes(chains: int = 500, epochs: int = 200) -> None:
+def modes(chains: int = 500, epochs: int = 400) -> None:
     rows, patterns = clusters(1)
     model = ed.load("models/rbm.energy", dims={"I": UNITS, "J": LATENTS})
     program = model.compile("numba")
