@@ -248,7 +248,8 @@ def estimates(method: Estimator, start: tuple[int, int] | None = None, by: str =
     for spent in SPENT[by]:
         for seed in range(SEEDS):
             since = time.process_time()
-            one = ed.evaluate(run, rows, method, seed=seed, **given, **{by: spent})
+            settings: dict[str, Any] = {**given, "seed": seed, by: spent}
+            one = ed.evaluate(run, rows, method, **settings)
             found.append((sign * (exact - one.log_likelihood), one.log_likelihood_std, time.process_time() - since))
     return Estimates(SPENT[by], *np.array(found).reshape(len(SPENT[by]), SEEDS, 3).transpose(2, 0, 1))
 
@@ -593,9 +594,10 @@ def draw_nats(table: Path, path: Path) -> None:
         plain(axis, title, "seconds of training", "nats a held-out row")
         axis.set_xticks(part.seconds, [f"{s:g}" for s in part.seconds])
         axis.minorticks_off()
-    for axis, title, place in ((rows[0, 0], "objectives", "upper"), (rows[1, 1], "optimisers", "lower")):
-        shown = axis.get_legend_handles_labels()
-        figure.legend(*shown, loc=f"outside right {place}", fontsize=7, frameon=False, title=title, title_fontsize=8)
+    named: dict[str, Any] = {"fontsize": 7, "frameon": False, "title_fontsize": 8}
+    objectives, optimisers = (rows[at].get_legend_handles_labels() for at in ((0, 0), (1, 1)))
+    figure.legend(*objectives, loc="outside right upper", title="objectives", **named)
+    figure.legend(*optimisers, loc="outside right lower", title="optimisers", **named)
     figure.savefig(path, dpi=90, metadata={"Software": None})
 
 

@@ -17,7 +17,7 @@ from energydsl.backends.interface import Array, Arrays, Fields, Settings
 from energydsl.derive import Derived
 from energydsl.domains import DOMAINS
 from energydsl.energy.rules import Rules
-from energydsl.energy.terms import BASE, At, Atom, Monomial
+from energydsl.energy.terms import BASE, At, Atom, Function, Monomial
 from energydsl.functions import FUNCTIONS
 from energydsl.graph.edges import Integers
 from energydsl.graph.scopes import Entry, Scope, loop_values, offsets, scopes
@@ -176,15 +176,28 @@ class _Walk:
         """An entry, or a function of a sum of products."""
         if isinstance(atom, At):
             return self.entry(atom, inner)
+        listed = self.listed(atom, inner)
+        if atom.function and FUNCTIONS[atom.function].aggregate:
+            return self.engine.xp.asarray(self.joined(listed))
         argument: Any = self.spread(np.zeros(self.scope.places.count))
+        for value, holds in listed:
+            argument = argument + (value if holds is None else holds * value)
+        return self.function(atom.function, argument)
+
+    def listed(self, atom: Function, inner: Inner) -> Iterator[tuple[Any, Any]]:
+        """What stands in a function at all values of its loops, and 1 where their relations hold, None where there are none."""
         for part in atom.argument:
             for values in loop_values(part):
                 here = inner + values
-                holds = self.predicates(part, here)
-                argument = argument + (
-                    self.monomial(part, here) if holds is None else holds * self.monomial(part, here)
-                )
-        return self.function(atom.function, argument)
+                yield self.monomial(part, here), self.predicates(part, here)
+
+    def joined(self, listed: Iterator[tuple[Any, Any]]) -> Any:
+        """log of the sum of exp of all that is listed, on the host."""
+        host, total = self.engine.host, np.array(-np.inf)
+        with np.errstate(divide="ignore"):
+            for value, holds in listed:
+                total = np.logaddexp(total, host(value) + (0.0 if holds is None else np.log(host(holds))))
+        return total
 
     def function(self, name: str, argument: Any) -> Any:
         """A function of the table, elementwise."""

@@ -168,7 +168,7 @@ def test_latents_are_moments_in_mean_field_and_parameters_of_like_names_are_not(
 def test_html_of_a_model() -> None:
     shown = explain.as_html(ed.loads("visible v[3] : binary\nhidden h[2] : binary\nlayers v -- h"))
     assert "<p>p(<i>h</i><sub>j</sub> = 1 | <i>v</i>) = sigmoid(<i>b_h</i><sub>j</sub> + &sum;<sub>i</sub>" in shown
-    assert shown.count("<p>") == shown.count("</p>") == 6
+    assert shown.count("<p>") == shown.count("</p>") == 7
 
 
 def test_no_regular_expression_takes_a_formula_apart() -> None:

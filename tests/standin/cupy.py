@@ -503,7 +503,9 @@ def module() -> dict[str, types.ModuleType]:
     elementwise = "exp log sqrt abs tanh sin cos sign negative add subtract multiply divide less greater power square"
     elementwise += " maximum minimum reciprocal logaddexp isinf isnan isfinite expm1 log1p sinh floor"
     names |= {n: _elementwise(getattr(numpy, n)) for n in elementwise.split()}
-    whole = "broadcast_to ascontiguousarray take concatenate cumsum flatnonzero where clip all any sum stack vdot"
+    whole = (
+        "broadcast_to ascontiguousarray take concatenate cumsum flatnonzero where clip all any sum stack vdot repeat"
+    )
     names |= {n: _whole(getattr(numpy, n)) for n in whole.split()}
     vars(cupy).update(names)
     cupy.linalg = types.SimpleNamespace(**{n: _decomposition(getattr(numpy.linalg, n)) for n in ("svd", "qr", "eigh")})  # type: ignore[attr-defined]
