@@ -78,7 +78,7 @@ def map_state(
 
     >>> import energydsl as ed
     >>> found = ed.map_state(ed.zoo("ising", dims={"L": 4}).compile("numpy"))
-    >>> found.label, found.method, abs(found.state["s"].sum())
+    >>> found.label, found.method, float(abs(found.state["s"].sum()))
     ('exact', 'elimination', 16.0)
     """
     one_of("method", method, LEAST_METHODS)
