@@ -18,7 +18,7 @@ LADDER = "chain/ladder/"
 SERIES = "series/"
 
 
-def part(arrays: Arrays, prefix: str) -> Arrays:
+def part(arrays: Mapping[str, Array], prefix: str) -> Arrays:
     """The arrays whose names begin so, without that."""
     return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
 

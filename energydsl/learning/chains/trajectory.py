@@ -23,6 +23,7 @@ from energydsl.annealing.rungs import Draws, Rung
 from energydsl.backends.interface import Arrays
 from energydsl.diagnostics import TrainingError
 from energydsl.learning.chains.persistent import Persistent
+from energydsl.learning.checkpoint_arrays import part
 from energydsl.learning.phases import Phases
 from energydsl.program.samplers.record import uniforms
 from energydsl.program.states import random_state
@@ -100,7 +101,7 @@ class Trajectory(Persistent):
         if way.backs > _HALVINGS:
             raise TrainingError(
                 f"training stopped: after {_HALVINGS} halvings of the learning rate one update still takes the model so far that "
-                f"fewer than {BACK:.0%} of exchanges with it are accepted. More chains make a smoother gradient; constraints or a penalty "
+                f"fewer than {FREEZE:.0%} of exchanges with it are accepted. More chains make a smoother gradient; constraints or a penalty "
                 "may keep the energy from growing without bound"
             )
         self._put(phases, way)
@@ -134,18 +135,19 @@ class Trajectory(Persistent):
         way = phases.own
         if way is None:
             return {}
-        known, error = ladder.log_z(way.rungs)
-        ratio = ladder.log_weights(_path(phases, params), way.witness) - way.known
-        since, spread, _ = log_mean_weight(ratio)
-        return {
-            "log_z": known + since,
-            "log_z_std": float(np.hypot(error, spread)),
+        found = {
             "rungs": len(way.rungs),
             "exchanged": way.acceptance,
             "settled_in": way.turns,
             "not_renewed": way.old,
             "pace": way.pace,
         }
+        ratio = ladder.log_weights(_path(phases, params), way.witness) - way.known
+        if not np.isfinite(ratio).all():  # the next update goes back
+            return found
+        known, error = ladder.log_z(way.rungs)
+        since, spread, _ = log_mean_weight(ratio)
+        return {"log_z": known + since, "log_z_std": float(np.hypot(error, spread)), **found}
 
     def arrays(self, phases: Phases) -> Arrays:
         """The ladder and its samples."""
@@ -165,17 +167,17 @@ class Trajectory(Persistent):
 
     def restore(self, phases: Phases, saved: Mapping[str, Array]) -> None:
         """Go on from what `arrays` gave."""
-        saved = _part(saved, "ladder/")
+        saved = part(saved, "ladder/")
         if not saved:
             return
         xp = phases.engine.xp
         found: list[Rung] = []
         for k, (time, gain, error, drawn) in enumerate(saved["numbers"].astype(np.float64).tolist()):
-            params = {n: xp.array(a) for n, a in _part(saved, f"{k}/param/").items()}
+            params = {n: xp.array(a) for n, a in part(saved, f"{k}/param/").items()}
             path = _path(phases, params) if params else found[-1].path
-            states = {n: xp.array(a) for n, a in _part(saved, f"{k}/state/").items()}
+            states = {n: xp.array(a) for n, a in part(saved, f"{k}/state/").items()}
             found.append(Rung(path, time, states, gain, error, int(drawn)))
-        lent, working, witness = ({n: xp.array(a) for n, a in _part(saved, f"{kind}/").items()} for kind in _SAMPLES)
+        lent, working, witness = ({n: xp.array(a) for n, a in part(saved, f"{kind}/").items()} for kind in _SAMPLES)
         since, backs, pace, acceptance, turns, time, old = saved["counts"].astype(np.float64).tolist()
         known = found[-1].log_weights(witness)
         phases.own = Way(
@@ -229,7 +231,3 @@ def _path(phases: Phases, params: Arrays, copied: bool = False) -> Path:
     if copied:
         params = {n: phases.engine.xp.array(a) for n, a in params.items()}
     return Path(phases.engine.core, params, phases.base, sampler=phases.sampler)
-
-
-def _part(arrays: Mapping[str, Array], prefix: str) -> Arrays:
-    return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
