@@ -7,6 +7,7 @@ scales the fields, the base enters as external fields.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -31,6 +32,8 @@ Progress = Callable[[float], None]
 
 # Temperatures at which what adapts is tuned, and by how many sweeps.
 _KNOTS, _TUNING = 10, 60
+# Temperatures whose draws are made in one region of the kernels, and entries of their states that are kept, at most.
+_STRETCH, _HELD = 50, 1 << 23
 
 
 class Path:
@@ -69,7 +72,20 @@ class Path:
         if self.moves[0].adaptive:
             self.moves += [transition(program, sampler) for _ in range(_KNOTS)]
         self.plain = program.settings(1.0, weights, consts)
+        self.together = self._together()
         self.tempered = program.settings(beta, weights, consts)
+
+    def _together(self) -> bool:
+        """Whether the draws at many temperatures may wait for the end of one region of the kernels.
+
+        No more is asked of layers that are summed out than fields that are products, and of the others than samples.
+        """
+        program, model = self.program, self.program.model
+        single = all(len(self.base[n]) == 1 for n in self.out) and not any(neutral(program, n) for n in self.based)
+        plain = all(weight == 1.0 for weight in self.plain.weights.values()) and not model.by_role("input")
+        drawn = [BlockPart(n) for n in self.out]
+        single = single and bool(self.out and self.based)
+        return self.rest is not None and single and plain and program.straight([*drawn, *self.rest])
 
     def _neutral(self, name: str) -> tuple[Array, ...]:
         return base_rate(self.program, name, None)
@@ -145,14 +161,54 @@ class Path:
             return self.program.host(self.program.xp.stack(list(self._gains(x, times, rng))))
 
     def _gains(self, x: Arrays, times: Sequence[float], rng: Rng) -> Iterator[Array]:
-        for k in range(1, len(times)):
-            yield self.step(x, times[k - 1], times[k], rng, k == len(times) - 1)
+        if not self.together:
+            for k in range(1, len(times)):
+                yield self.step(x, times[k - 1], times[k], rng, k == len(times) - 1)
+            return
+        length = max(1, min(_STRETCH, _HELD // sum(x[n].size for n in self.based)))
+        for start in range(0, len(times) - 1, length):
+            stretch = times[start : start + length + 1]
+            yield from self._stretch(x, stretch, rng, start + length >= len(times) - 1)
+
+    def _stretch(self, x: Arrays, times: Sequence[float], rng: Rng, last: bool) -> Array:
+        """As `step` at some times, (steps, chains): all draws in one region, then the energies of all states at once."""
+        program, steps = self.program, len(times) - 1
+        kept = {n: program.workspace(f"stretch:{n}", (steps + 1, *x[n].shape)) for n in self.based}
+        states = [{**x, **{n: a[k] for n, a in kept.items()}} for k in range(steps + 1)]
+        for name, states_of in kept.items():
+            states_of[0] = x[name]
+        gains = []
+        with program.kernels.region():
+            for k in range(steps):
+                gain, fields, targets = self._summed_gain(states[k], times[k], times[k + 1])
+                gains.append(gain)
+                if last and k == steps - 1:
+                    break
+                for name in self.based if len(self.based) > 1 else ():
+                    program.kernels.load(states[k + 1][name], states[k][name])
+                self._draw(states[k + 1], times[k], times[k + 1], fields, targets, rng)
+        flat = {n: a[:steps].reshape(-1, *a.shape[2:]) for n, a in kept.items()}
+        rest = self._other_energy(flat).reshape(steps, -1)
+        for name, states_of in kept.items():
+            x[name][...] = states_of[steps - last]
+        falls = np.array([before - after for before, after in itertools.pairwise(times)])
+        return falls[:, None] * rest + np.stack([sum(gain) for gain in gains]).astype(np.float64)
 
     def step(self, x: Arrays, before: float, after: float, rng: Rng, last: bool) -> Array:
         """log p*_after(x) - log p*_before(x), then a sweep at `after`, but for the last.
 
         As many layers are summed out as can be; their fields are found once, for both temperatures and for their draw.
         """
+        gain = (before - after) * self._other_energy(x)
+        gains, fields, targets = self._summed_gain(x, before, after)
+        for own in gains:
+            gain = gain + own
+        if not last:
+            self._draw(x, before, after, fields, targets, rng)
+        return gain
+
+    def _other_energy(self, x: Arrays) -> Array:
+        """Of the layers that are not summed out: the energy of the model and that of the base, (chains,), float64."""
         program = self.program
         rest = rest_energy(program, self.params, x, self.tempered, self.out, base_measure=False)
         start: Any = program.xp.zeros(len(rest))
@@ -160,19 +216,28 @@ class Path:
             start = start + external_energy(
                 program, n, x[n], self.base[n], location_scale(program, n, self.params, x, self.plain)
             )
-        gain: Array = (before - after) * (start + rest.astype(np.float64))
+        return start + rest.astype(np.float64)  # type: ignore[no-any-return]
+
+    def _summed_gain(
+        self, x: Arrays, before: float, after: float
+    ) -> tuple[list[Array], dict[str, Any], dict[str, Any]]:
+        """What the layers that are summed out gain, (chains,) each; their fields, and these at the temperature after."""
+        gains: list[Array] = []
         fields, targets = {}, {}
         for name in self.out:
-            etas, same = self.tempered_layers[name].split_fields(self.params, x, self.plain, program.workspace)
+            etas, same = self.tempered_layers[name].split_fields(self.params, x, self.plain, self.program.workspace)
             base = self.base[name]
             start_at, target = (
                 (t * self.beta, [t * self.beta * e + (1.0 - t) * b for e, b in zip(same, base, strict=True)])
                 for t in (before, after)
             )
-            gain = gain + self.tempered_layers[name].log_partition_difference(etas, start_at, target)
+            gains.append(self.tempered_layers[name].log_partition_difference(etas, start_at, target))
             fields[name], targets[name] = etas, target
-        if last:
-            return gain
+        return gains, fields, targets
+
+    def _draw(self, x: Arrays, before: float, after: float, fields: Any, targets: Any, rng: Rng) -> None:
+        """A sweep at a temperature, the layers summed out first, from their fields."""
+        program = self.program
         # Weights know nothing of the layers summed out: what these were at the last temperature must not be read again.
         if self.out:
             rng.next()
@@ -181,15 +246,14 @@ class Path:
         settings = self.settings(after)
         if self.rest is None:
             self.move(after).sweep(self.params, x, settings, rng)
-            return gain
+            return
         rest_parts = self.rest if after > before else tuple(reversed(self.rest))
         if program.sparse is not None:
             program.sweep(self.params, x, settings, rng, rest_parts)
-            return gain
+            return
         rng.next()
         for part in rest_parts:
             program.kernels.update(part, self.params, x, settings, rng, program.workspace)
-        return gain
 
     def sweep(self, x: Arrays, t: float, rng: Rng) -> None:
         """One sweep at a place on the path, in place; layers summed out are drawn first, what they were does not matter."""

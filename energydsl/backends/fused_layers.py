@@ -41,13 +41,17 @@ class FusedLayers(LayerPrinter):
                 put_units(layer),
             ]
             return sample_function(name, body)
-        square = f'means.second["{name}"]' if len(layer.fields) > 1 else "None"
-        body = [f'    moments = (None, None) if means is None else (means["{name}"], {square})']
-        body += self.product(layer, layer.affine) if layer.affine else [f"    eta1 = eta1__{name}(p, x, s, w)"]
+        body = [f"    moments = (None, None) if means is None else {moments_of(layer)}"]
+        return sample_function(name, [*body, *self.drawn(layer, "random", f'x["{name}"]')])
+
+    def drawn(self, layer: LayerKernels, random: str, out: str) -> Lines:
+        """The draw of a whole layer, and its `moments`."""
+        name = layer.layer
+        body = self.product(layer, layer.affine) if layer.affine else [f"    eta1 = eta1__{name}(p, x, s, w)"]
         body.append(f"    eta2 = eta2__{name}(p, x, s, w)" if len(layer.fields) > 1 else "    eta2 = None")
         more = ", product, scale, base" if layer.affine else ""
-        body.append(f'    draw({kernel!r}, eta1, eta2, random, x["{name}"], {count}, moments{more}{bounds})')
-        return sample_function(name, body)
+        given = f"{layer.family.name!r}, eta1, eta2, {random}, {out}, {layer.states or 1}, moments{more}"
+        return [*body, f"    draw({given}{_bounds(layer, 'bounds=')})"]
 
     def tempered(self, layer: LayerKernels) -> Lines:
         """What annealing asks of a layer, by the kernels of its family."""
@@ -112,6 +116,13 @@ class FusedLayers(LayerPrinter):
             aligned = align(times(value, section, ""), section.letters, kernel.letters)
             lines += [*steps, f"    base = {'base + ' if number else ''}{aligned}"]
         return lines if affine.constant else [*lines, "    base = 0.0"]
+
+
+def moments_of(layer: LayerKernels) -> str:
+    """Where the moments of a layer stand in `means`."""
+    name = layer.layer
+    square = f'means.second["{name}"]' if len(layer.fields) > 1 else "None"
+    return f'(means["{name}"], {square})'
 
 
 def _bounds(layer: LayerKernels, lead: str = "") -> str:

@@ -137,6 +137,10 @@ class CompiledLayer(Protocol):
     def density(self) -> Density | None:
         """Its statistics, where there is no closed form."""
 
+    @property
+    def straight(self) -> bool:
+        """Whether a draw of the whole layer may wait for the end of a `region`."""
+
 
 class CompiledModule(Protocol):
     """A generated module: the kernels of a model, and what of its runtime is asked for above it."""
@@ -196,6 +200,20 @@ class CompiledModule(Protocol):
 
     def single_threaded_blas(self) -> AbstractContextManager[None]:
         """The cores are the kernels' inside."""
+
+    def region(self) -> AbstractContextManager[None]:
+        """Inside, draws of whole layers that are `straight`, gradients that are `direct`, and copies are but noted down.
+
+        They are done at the end, in order, all rows in as many pieces as there are threads, so that threads need not meet in
+        between. Nothing may be looked at before. May be nested.
+        """
+
+    def Replay(self, workspace: Any, random: Any = ..., /) -> Callable[[Callable[[], None], Sequence[Array]], None]:
+        """What is done again and again with the same arrays, (function, arrays), kept where that saves work.
+
+        The function does nothing that a `region` does not note down, and draws from no stream but `random`. arrays: all that it reads
+        and writes, but for those of the workspace.
+        """
 
     def fill(self, random: Random, out: Array, /) -> Array:
         """Fill an array, chains first, with uniform numbers in [0, 1)."""

@@ -337,6 +337,14 @@ class Affine:
     products: tuple[Section, ...]
     constant: tuple[Section, ...]
 
+    @property
+    def straight(self) -> bool:
+        """Whether its products take layers as they stand in a state, so that nothing has to be computed before them."""
+        sides = (m.access for s in self.products if s.product for m in (s.product.left, s.product.right))
+        return all(len(s.steps) == 1 for s in self.products) and all(
+            a.source == "p" or (a.source == "x" and a.indices is None and a.exponent == 1.0) for a in sides
+        )
+
 
 @dataclass(frozen=True)
 class LayerKernels:
@@ -370,6 +378,13 @@ class LayerKernels:
     def states(self) -> int:
         """How many natural parameters a unit has, one for each value; 0 where it has one a statistic."""
         return self.field_shape[-1] if self.field_shape != self.shape else 0
+
+    @property
+    def straight(self) -> bool:
+        """Whether a draw of the whole layer is products of whole layers with parameters and a function of the result."""
+        if self.affine is None or self.family.density or self.coloured or self.holds_forms:
+            return False
+        return self.affine.straight and not any(kernel.batched for kernel in self.fields[1:])
 
     @property
     def by_unit(self) -> bool:

@@ -150,9 +150,9 @@ class Learner:
                 self.scales.get(name),
                 state.scale_rate,
             )
-        for name in self.direct:
+        if self.direct:
             for objective, own in self._followed(state):
-                objective.add_gradient(own, state.params, name, -state.rate)
+                objective.descend(own, state.params, self.direct, -state.rate)
         if before:
             self._finish(state, before)
         for name, average in state.average.items():

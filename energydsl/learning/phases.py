@@ -49,7 +49,8 @@ class Phases:
     both: shared rows, by layer, shape (batch + chains, *layer), and their squares where these are statistics. row: the
     weight of each row in the gradient. weighted: whether rows of data count differently. floors: what is added to the squares of the
     data, by layer (see `scales`). base: natural parameters of the base rates of the data, by layer. sampler: how chains are
-    moved. own: what the chains keep beside their samples.
+    moved. own: what the chains keep beside their samples. replay, replayed_gradient: how both phases, and steps down the gradient, are done again
+    (`Replay` of the kernels). scaled: `row` times a factor.
     """
 
     engine: Engine
@@ -65,6 +66,9 @@ class Phases:
     sampler: Choice = defaults.SAMPLER
     own: Any = None
     weighted: bool = False
+    replay: Any = None
+    replayed_gradient: Any = None
+    scaled: Any = None
 
 
 def weigh(phases: Phases, weights: Array, share: float, paired: bool) -> None:

@@ -118,6 +118,10 @@ class Engine(ABC):
         """The cores are the kernels' inside: hold it round a loop of many calls."""
         return self.kernels.single_threaded_blas()
 
+    def straight(self, parts: Iterable[BlockPart]) -> bool:
+        """Whether a sweep of these parts may wait for the end of a `region` of the kernels."""
+        return False
+
     # --- the model
 
     @property

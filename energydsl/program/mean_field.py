@@ -60,9 +60,17 @@ def initial_moments(engine: Engine, x: Moments, layers: Iterable[str]) -> None:
                 f"mean field has the moments of {conditional.family} units only, and `{name}` "
                 "enters the energy by other functions"
             )
-        x[name][...] = neutral_mean(engine.model.layers[name])
+        mean = neutral_mean(engine.model.layers[name])
+        _begin(engine, f"mean:{name}", x[name], mean)
         if has_second_moments(engine, name):
-            x.second[name][...] = x[name] ** 2 + 1.0
+            _begin(engine, f"square:{name}", x.second[name], mean**2 + 1.0)
+
+
+def _begin(engine: Engine, name: str, target: Array, value: float) -> None:
+    """Fill an array, in a region too."""
+    start = engine.workspace(f"begin {name}", target.shape)
+    start[...] = value
+    engine.kernels.load(target, start)
 
 
 def neutral_mean(layer: Layer) -> float:
@@ -90,6 +98,12 @@ def mean_field_sweeps(
     Returns the number of iterations and the last largest change of each row; with tolerance 0 nothing is measured.
     """
     rows = len(next(iter(x.values())))
+    if not tolerance and engine.straight(parts):
+        with engine.single_threaded_blas(), engine.kernels.region():
+            for _ in range(iterations):
+                for part in parts:
+                    _update_layer(engine, p, x, s, part)
+        return iterations, np.zeros(rows)
     residuals, done = np.zeros(rows), 0
     while done < iterations and (not done or not tolerance or residuals.max(initial=0.0) > tolerance):
         residuals = np.zeros(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -180,6 +181,11 @@ class Undirected(CoreEngine):
         clamped = self.check_clamped(clamp)
         return tuple(part for block in self.derived.schedule(clamped) for part in block)
 
+    def straight(self, parts: Iterable[BlockPart]) -> bool:
+        """Where all are whole layers that the kernels draw so."""
+        layers = self.kernels.layers
+        return self.sparse is None and all(part.kind == "whole" and layers[part.layer].straight for part in parts)
+
     def sweep(
         self,
         p: Arrays,
@@ -196,10 +202,11 @@ class Undirected(CoreEngine):
         keep: entries of layers that are held at their values, marked with True, row by row as it may be.
         """
         update, workspace = self.kernels.update, self.workspace
-        with self.single_threaded_blas():
-            if keep:
+        if keep:
+            with self.single_threaded_blas():
                 self._sweep_around(p, x, s, random, parts, steps, keep)
-                return
+            return
+        with self.single_threaded_blas(), self.kernels.region() if self.straight(parts) else nullcontext():
             running = x
             if self.sparse and not means and isinstance(random, Rng) and self.sparse.knows(parts):
                 self.sparse.sweep(p, x, s, random, parts, steps)

@@ -24,100 +24,116 @@ def kernels_of(families: Mapping[str, Family]) -> Lines:
 
 
 def _draw(family: Family) -> Lines:
-    """The kernel of one family over (chains, units); `given` holds explicit uniform numbers or nothing."""
+    """The kernel of one family for some chains; `given` holds explicit uniform numbers or nothing."""
     lines = [
-        "@parallel(fastmath=FAST, error_model='numpy')",
-        f"def draw_{family.name}(",
-        "    eta1, eta2, base, scale, given, k0, k1, block, sweep, chain, states, low, high, out, mean, square, parts,",
-        "    address, a, lda, trans_a, b, ldb, trans_b, inner, add,",
+        "@fast",
+        f"def draw_rows_{family.name}(",
+        "    eta1, eta2, base, scale, given, k0, k1, block, sweep, chain, states, low, high, out, mean, square, top, bottom,",
         "):",
-        f'    """{family.name} units: samples and moments from their fields."""',
-        "    rows, entries = out.shape",
-        "    scale = FLOAT(scale)",
-        f"    units = entries{' // states' if family.one_hot else ''}",
-        *(["    entries = units * states"] if family.parameter_per_state else []),
+        f'    """{family.name} units of some chains: samples and moments from their fields."""',
+        "    entries = eta1.shape[1]",
+        f"    units = entries{' // states' if family.parameter_per_state else ''}",
         "    count = (units + WORDS - 1) // WORDS",
-        "    for t in prange(parts):",
-        "        top, bottom = edge(rows, t, parts), edge(rows, t + 1, parts)",
-        "        if address != 0:",
-        "            piece(address, a, lda, trans_a, b, ldb, trans_b, inner, eta1, top, bottom, add)",
-        "        u, e = np.empty(count * WORDS, FLOAT), np.empty(entries, FLOAT)",
-        "        words = np.empty((WORDS, padded(count)), FLOAT)",
-        "        for r in range(top, bottom):",
+        "    u, zeros = np.empty(count * WORDS, FLOAT), np.zeros(entries, FLOAT)",
+        "    words = np.empty((WORDS, padded(count)), FLOAT)",
+        *(["    e = np.empty(entries, FLOAT)"] if family.parameter_per_state else []),
+        "    for r in range(top, bottom):",
+        "        f = eta1[r if len(eta1) > 1 else 0]",
+        "        c = base[r if len(base) > 1 else 0] if len(base) > 0 else zeros",
+        f"        g = eta2[r if len(eta2) > 1 else 0]{'' if len(family.powers) > 1 else ' if len(eta2) > 0 else zeros'}",
+        "        if len(out) > 0:",
         "            if len(given) > 0:",
         "                u[:units] = given[r]",
         "            else:",
         "                uniforms(u, words, count, chain + r, block, sweep, k0, k1)",
-        "            f, o = eta1[r if len(eta1) > 1 else 0], out[r]",
-        "            if len(base) > 0:",
-        "                c = base[r if len(base) > 1 else 0]",
-        "                for j in range(entries):",
-        "                    e[j] = scale * f[j] + c[j]",
-        "            else:",
-        "                for j in range(entries):",
-        "                    e[j] = scale * f[j]",
     ]
-    if len(family.powers) > 1:
-        lines.append("            g = eta2[r if len(eta2) > 1 else 0]")
-    if family.one_hot:
-        return [
-            *lines,
-            "            for j in range(units):",
-            "                unit_choose(e, j * states, states, u[j], o)",
-            "            if len(mean) > 0:",
-            "                for j in range(units):",
-            "                    unit_softmax(e, j * states, states, mean[r])",
-        ]
     if family.parameter_per_state:
-        return [
-            *lines,
+        drawn = "unit_choose(e, j * states, states, u[j], out[r])"
+        averaged = "unit_softmax(e, j * states, states, mean[r])"
+        if not family.one_hot:
+            drawn = "out[r, j] = FLOAT(low + unit_pick(e, j * states, states, u[j]))"
+            averaged = "mean[r, j] = unit_mean(e, j * states, states, low)"
+        lines += [
+            "        for j in range(entries):",
+            "            e[j] = scale * f[j] + c[j]",
+            "        if len(out) > 0:",
             "            for j in range(units):",
-            "                o[j] = FLOAT(low + unit_pick(e, j * states, states, u[j]))",
-            "            if len(mean) > 0:",
-            "                for j in range(units):",
-            "                    mean[r, j] = unit_mean(e, j * states, states, low)",
+            f"                {drawn}",
+            "        if len(mean) > 0:",
+            "            for j in range(units):",
+            f"                {averaged}",
         ]
+        return [*lines, *_task("draw", family)]
     lines += [
-        "            for j in range(units):",
-        f"                o[j] = {_text(family.sample)}",
-        "            if len(mean) > 0:",
-        "                m = mean[r]",
-        "                for j in range(units):",
-        f"                    m[j] = {_text(family.mean)}",
+        "        if len(mean) == 0:",
+        f"            sample_row_{family.name}(f, c, scale, g, u, low, high, out[r])",
+        "        elif len(out) > 0:",
+        f"            both_row_{family.name}(f, c, scale, g, u, low, high, out[r], mean[r])",
+        "        else:",
+        f"            mean_row_{family.name}(f, c, scale, g, low, high, mean[r])",
     ]
     if len(family.powers) > 1:
         lines += [
-            "            if len(square) > 0:",
-            "                v, m = square[r], mean[r]",
-            "                for j in range(units):",
-            f"                    v[j] = m[j] * m[j] + {_text(family.variance)}",
+            "        if len(square) > 0:",
+            f"            square_row_{family.name}(f, c, scale, g, low, high, mean[r], square[r])",
         ]
-    return lines
+    rows = _row("sample", "u, ", family, {"o": family.sample})
+    rows += _row("both", "u, ", family, {"o": family.sample, "m": family.mean})
+    rows += _row("mean", "", family, {"m": family.mean})
+    if len(family.powers) > 1:
+        rows += _row("square", "", family, {"v": family.variance}, "m[j] * m[j] + ", "m, ")
+    return [*rows, *lines, *_task("draw", family)]
+
+
+def _row(
+    what: str, given: str, family: Family, outputs: Mapping[str, Scalar], before: str = "", known: str = ""
+) -> Lines:
+    """A loop over the units of one chain, in the widest vectors of the processor."""
+    return [
+        "@fast",
+        f"def {what}_row_{family.name}(f, c, scale, g, {given}low, high, {known}{', '.join(outputs)}):",
+        "    wide()",
+        "    for j in range(len(f)):",
+        "        e = scale * f[j] + c[j]",
+        *(f"        {name}[j] = {before}{_text(formula, _ROW)}" for name, formula in outputs.items()),
+        "",
+        "",
+    ]
+
+
+def _task(what: str, family: Family) -> Lines:
+    """A task of a family: its kernel for the rows of a record."""
+    return [
+        "",
+        "",
+        "@Task",
+        f"def {what}_{family.name}(record, top, bottom):",
+        f"    {what}_rows_{family.name}(*{what}_arguments(record), top, bottom)",
+    ]
 
 
 def _gain(family: Family) -> Lines:
     """What the log-partitions of a family gain where fields f, g move from s f + c, s g + d to t f + c2, t g + d2."""
     lines = [
-        "@parallel(fastmath=FAST, error_model='numpy')",
-        f"def gain_{family.name}(eta1, eta2, c, d, s, c2, d2, t, states, low, high, out, parts):",
+        "@fast",
+        f"def gain_rows_{family.name}(eta1, eta2, c, d, s, c2, d2, t, states, low, high, out, top, bottom):",
         "    entries = eta1.shape[1]",
-        "    for n in prange(parts):",
-        "        a, b = np.empty(entries, FLOAT), np.empty(entries, FLOAT)",
-        "        for r in range(len(out) * n // parts, len(out) * (n + 1) // parts):",
-        "            f = eta1[r if len(eta1) > 1 else 0]",
+        "    a, b = np.empty(entries, FLOAT), np.empty(entries, FLOAT)",
+        "    for r in range(top, bottom):",
+        "        f = eta1[r if len(eta1) > 1 else 0]",
     ]
     if len(family.powers) > 1:
-        lines.append("            g = eta2[r if len(eta2) > 1 else 0]")
+        lines.append("        g = eta2[r if len(eta2) > 1 else 0]")
     lines += [
-        "            for j in range(entries):",
-        "                a[j] = s * f[j] + c[0, j]",
-        "                b[j] = t * f[j] + c2[0, j]",
-        "            total = FLOAT(0.0)",
+        "        for j in range(entries):",
+        "            a[j] = s * f[j] + c[0, j]",
+        "            b[j] = t * f[j] + c2[0, j]",
+        "        total = FLOAT(0.0)",
     ]
     if family.parameter_per_state:
         lines += [
-            "            for j in range(0, entries, states):",
-            "                total += unit_logsumexp(b, j, states) - unit_logsumexp(a, j, states)",
+            "        for j in range(0, entries, states):",
+            "            total += unit_logsumexp(b, j, states) - unit_logsumexp(a, j, states)",
         ]
     else:
         before, after = (
@@ -125,10 +141,10 @@ def _gain(family: Family) -> Lines:
             for x, y in (("a", "(s * g[j] + d[0, j])"), ("b", "(t * g[j] + d2[0, j])"))
         )
         lines += [
-            "            for j in range(entries):",
-            f"                total += {_text(family.log_partition, after)} - {_text(family.log_partition, before)}",
+            "        for j in range(entries):",
+            f"            total += {_text(family.log_partition, after)} - {_text(family.log_partition, before)}",
         ]
-    return [*lines, "            out[r] = total"]
+    return [*lines, "        out[r, 0] = total", *_task("gain", family)]
 
 
 def _lane_draw(families: Mapping[str, Family]) -> Lines:
@@ -153,6 +169,7 @@ def _lane_draw(families: Mapping[str, Family]) -> Lines:
     return lines
 
 
+_ROW = {"eta1": "e", "eta2": "g[j]", "u": "u[j]", "low": "low", "high": "high"}
 _VARIABLES = {"eta1": "e[j]", "eta2": "g[j]", "u": "u[j]", "low": "low", "high": "high"}
 
 

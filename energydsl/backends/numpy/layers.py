@@ -41,7 +41,7 @@ class LayerPrinter:
             arguments = ", ".join(f"{eta}__{name}(p, x, s, w)" for eta in layer.etas)
             body = [f"    return ({arguments},)"]
             lines += function(f"fields__{name}", "p, x, s, w", f"Natural parameters of `{name}`.", body)
-            lines += self.moments(layer.moments)
+            lines += [*self.moments(layer.moments), *self.means(layer)]
             lines += self.sample(layer)
         else:
             lines += self.draw(layer.draw)
@@ -252,23 +252,18 @@ class LayerPrinter:
     # --- moments and draws
 
     def moments(self, moments: Moments) -> Lines:
-        """The conditional moments of a layer, from its fields and from the state."""
+        """The conditional moments of a layer, from its fields."""
         name = moments.layer
         body = [f"    {assignment(moments.mean, f'means[{name!r}]')}"]
         if moments.variance is not None:
             variance = expression(moments.variance)
             body.append(f'    np.add(means["{name}"] ** 2, {variance}, out=means.second["{name}"])')
         doc = f"Write the conditional moments of `{name}` into `means`, a Moments."
-        given = f"Conditional moments of `{name}` given all other layers, into `means`."
-        return [
-            *function(f"moments__{name}", ", ".join(["means", *moments.etas]), doc, body),
-            *function(
-                f"means__{name}",
-                "p, x, s, w, means",
-                given,
-                [f"    moments__{name}(means, *fields__{name}(p, x, s, w))"],
-            ),
-        ]
+        return function(f"moments__{name}", ", ".join(["means", *moments.etas]), doc, body)
+
+    def means(self, layer: LayerKernels) -> Lines:
+        """The conditional moments of a layer, from the state."""
+        return means_function(layer.layer, [f"    moments__{layer.layer}(means, *fields__{layer.layer}(p, x, s, w))"])
 
     def sample(self, layer: LayerKernels) -> Lines:
         """A draw of a layer, or of a colour of it, from the state."""
@@ -437,6 +432,12 @@ def sample_function(name: str, body: Lines, colour: str = "colour=None") -> Line
     """The function that draws a layer from the state."""
     doc = f"Draw `{name}` given all other layers, into x; and its moments into `means` if that is given."
     return function(f"sample__{name}", f"p, x, s, random, w, {colour}, means=None", doc, body)
+
+
+def means_function(name: str, body: Lines) -> Lines:
+    """The function that finds the moments of a layer from the state."""
+    doc = f"Conditional moments of `{name}` given all other layers, into `means`."
+    return function(f"means__{name}", "p, x, s, w, means", doc, body)
 
 
 def form_function(name: str) -> str:

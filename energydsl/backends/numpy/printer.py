@@ -108,7 +108,10 @@ class Printer:
         body: Lines = []
         for number, section in enumerate(kernel.sections):
             weight = f's.weights["{section.label}"]'
-            body.append(f"    row = {times('weights', section, weight)}")
+            if kernel.onto:
+                body.append(f"    row, factor = weights, {times('1.0', section, weight)}")
+            else:
+                body.append(f"    row = {times('weights', section, weight)}")
             body += self.summand(name, kernel, section, shape, first=number == 0)
         if not kernel.sections:
             body.append(f"    total = np.zeros({shape}, DTYPE)")
@@ -134,6 +137,7 @@ class Printer:
         steps, left, right = self.steps.factors(section)
         flat = "total" if len(kernel.shape) <= 2 else "total.reshape(len(total), -1)"
         weights = ", row=row" if section.product and section.product.weighted else ""
+        weights += ", factor=factor" if kernel.onto else ""
         into = f'w("gradient:{name}", {shape})'
         return [
             *steps,
@@ -168,7 +172,7 @@ class Printer:
             "",
             "",
             "layers = {",
-            *(line for layer in self.program.layers.values() for line in _members(layer)),
+            *(line for layer in self.program.layers.values() for line in self.members(layer)),
             "}",
             f"gradients = {{{', '.join(f'{n!r}: gradient__{n}' for n in gradients)}}}",
             f"slopes = {{{', '.join(f'{n!r}: slope__{n}' for n in self.program.slopes)}}}",
@@ -180,6 +184,31 @@ class Printer:
             "}",
             *_SWEEPS,
         ]
+
+    def members(self, layer: LayerKernels) -> Lines:
+        """The entry of a layer in the table of layers."""
+        name = layer.layer
+        found = ["fields", "sample", "moments", "means", "log_partition", "mean", "variance", "entropy", "mode"]
+        lines = [f"        {what}={what}__{name}," for what in found]
+        if layer.scan:
+            lines.append(f"        unit_fields=({', '.join(f'unit_{eta}__{name}' for eta in layer.etas)},),")
+            lines.append(f"        scan=scan__{name},")
+        if layer.coloured:
+            lines.append(f"        units=UNITS__{name},")
+        else:
+            kernels = ", ".join(
+                f"{what}__{name}" for what in ("split_fields", "log_partition_difference", "draw_tempered")
+            )
+            lines.append(f"        tempered=Tempered({kernels}),")
+        if layer.family.density:
+            lines.append(f"        density=DENSITY__{name},")
+        if self.straight(layer):
+            lines.append("        straight=True,")
+        return [f'    "{name}": Layer(', *lines, "    ),"]
+
+    def straight(self, layer: LayerKernels) -> bool:
+        """Whether a draw of the layer may wait for the end of a region."""
+        return False
 
 
 _SWEEPS = [
@@ -205,24 +234,6 @@ _SWEEPS = [
         ],
     ),
 ]
-
-
-def _members(layer: LayerKernels) -> Lines:
-    """The entry of a layer in the table of layers."""
-    name = layer.layer
-    found = ["fields", "sample", "moments", "means", "log_partition", "mean", "variance", "entropy", "mode"]
-    lines = [f"        {what}={what}__{name}," for what in found]
-    if layer.scan:
-        lines.append(f"        unit_fields=({', '.join(f'unit_{eta}__{name}' for eta in layer.etas)},),")
-        lines.append(f"        scan=scan__{name},")
-    if layer.coloured:
-        lines.append(f"        units=UNITS__{name},")
-    else:
-        kernels = ", ".join(f"{what}__{name}" for what in ("split_fields", "log_partition_difference", "draw_tempered"))
-        lines.append(f"        tempered=Tempered({kernels}),")
-    if layer.family.density:
-        lines.append(f"        density=DENSITY__{name},")
-    return [f'    "{name}": Layer(', *lines, "    ),"]
 
 
 def _part(part: BlockPart) -> str:

@@ -13,6 +13,8 @@ from energydsl.model.records import Resolved
 class AtData(Chains):
     """One chain a row of data, from the samples of the positive phase on."""
 
+    straight = True
+
     def number(self, model: Resolved, batch: int) -> int:
         """As many as rows of data."""
         return batch
@@ -36,4 +38,4 @@ class AtData(Chains):
     def start(self, phases: Phases) -> None:
         """Copy what the sweep does not draw first from the positive phase."""
         for name in phases.negative.copied:
-            phases.negative.samples[name][...] = phases.positive.samples[name]
+            phases.engine.kernels.load(phases.negative.samples[name], phases.positive.samples[name])

@@ -65,6 +65,7 @@ class Coupled(AtData):
 
     most: int = defaults.MEETING_SWEEPS
     repeatable = False
+    straight = False
     corrects = True
 
     def init(self, phases: Phases) -> None:

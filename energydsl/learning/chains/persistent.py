@@ -33,6 +33,11 @@ class Persistent(Chains):
         """Where every update makes one round."""
         return self.lag is None
 
+    @property
+    def straight(self) -> bool:  # type: ignore[override]
+        """Where nothing is looked at between rounds."""
+        return self.lag is None
+
     def number(self, model: Resolved, batch: int) -> int:
         """`count`, or one a row of data where there are inputs."""
         return batch if model.by_role("input") else self.count

@@ -18,10 +18,14 @@ from energydsl.program.states import random_state
 
 @dataclass(frozen=True)
 class Chains(ABC):
-    """sweeps: an update makes. repeatable: whether a step is the same work on the same arrays every time."""
+    """sweeps: an update makes. repeatable: whether a step is the same work on the same arrays every time.
+
+    straight: whether a step may wait for the end of a `region` of the kernels, where the sampler may.
+    """
 
     sweeps: int = defaults.SWEEPS
     repeatable = True
+    straight = False
     # Whether something of its own goes down the gradient after it was found.
     follows = False
     # Whether the gradient has more than the rows hold.

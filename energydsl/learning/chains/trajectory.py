@@ -72,6 +72,11 @@ class Trajectory(Persistent):
         """No: it looks before every update."""
         return False
 
+    @property
+    def straight(self) -> bool:  # type: ignore[override]
+        """No: exchanges look at the states."""
+        return False
+
     def init(self, phases: Phases) -> None:
         """Random chains; the ladder is built before the first update. Raises `NotApplicable` for samplers that adapt."""
         super().init(phases)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from energydsl import defaults
@@ -74,6 +75,8 @@ class Likelihood(Objective[Phases]):
         negative = side_of(engine, both, rest, means[1], nothing, free, self.chains.sweeps)
         settings = engine.settings()
         phases = Phases(engine, random, settings, batch, both, row, kept, positive, negative, base, self.sampler)
+        phases.replay = engine.kernels.Replay(engine.workspace, random)
+        phases.replayed_gradient, phases.scaled = engine.kernels.Replay(engine.workspace), engine.xp.empty_like(row)
         self.chains.init(phases)
         for side in (positive, negative):
             side.move.begin(side.samples)
@@ -89,9 +92,27 @@ class Likelihood(Objective[Phases]):
 
     def step(self, state: Phases, params: Arrays) -> None:
         """Find the latents given the data, run the chains, and fill in the squares of both."""
+        straight = self.posterior.straight and self.chains.straight
+        if straight and state.positive.move.straight and state.negative.move.straight:
+            state.replay(partial(self._both, state, params), self._arrays(state, params))
+        else:
+            self._both(state, params)
+        fill_second_moments(state)
+
+    def _both(self, state: Phases, params: Arrays) -> None:
+        """Both phases."""
         self.posterior.step(state, params)
         self.chains.step(state, params)
-        fill_second_moments(state)
+
+    @staticmethod
+    def _arrays(state: Phases, params: Arrays) -> list[Array]:
+        """What both phases read and write."""
+        sides = (state.positive, state.negative)
+        return [
+            *params.values(),
+            *state.both.values(),
+            *(a for side in sides for x in (side.samples, side.means.second) for a in x.values()),
+        ]
 
     def gradient(self, state: Phases, params: Arrays, names: list[str]) -> Arrays:
         """d(-log p)/dparam times the weight, estimated from the rows as they are, and what the chains add to it."""
@@ -101,6 +122,20 @@ class Likelihood(Objective[Phases]):
     def add_gradient(self, state: Phases, params: Arrays, name: str, factor: Any) -> None:
         """Add a multiple of it onto a parameter."""
         add_gradient(state.engine, params, name, state.both, state.settings, state.row * factor)
+
+    def descend(self, state: Phases, params: Arrays, names: Sequence[str], factor: Any) -> None:
+        """Add multiples of gradients onto their parameters."""
+        engine, row = state.engine, state.scaled
+        engine.xp.multiply(state.row, factor, out=row)
+
+        def added() -> None:
+            for name in names:
+                add_gradient(engine, params, name, state.both, state.settings, row)
+
+        if state.weighted:
+            added()
+        else:
+            state.replayed_gradient(added, [*params.values(), *state.both.values(), row])
 
     def direct(self, state: Phases) -> set[str]:
         """Those of the kernels; none where the chains ask for gradients."""

@@ -7,7 +7,7 @@ phases stand in one batch, and a step on the same arrays can be recorded and rep
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
@@ -72,6 +72,11 @@ class Objective(ABC, Generic[State]):
     @abstractmethod
     def add_gradient(self, state: State, params: Arrays, name: str, factor: Any) -> None:
         """Add a multiple of the gradient onto its parameter; it is one of `direct`."""
+
+    def descend(self, state: State, params: Arrays, names: Sequence[str], factor: Any) -> None:
+        """Add multiples of gradients onto their parameters; all of them are `direct`."""
+        for name in names:
+            self.add_gradient(state, params, name, factor)
 
     @abstractmethod
     def direct(self, state: State) -> set[str]:

@@ -14,6 +14,8 @@ from energydsl.program.samplers import Transition
 class Gibbs(Posterior):
     """Latents drawn by sweeps, Gibbs or otherwise."""
 
+    straight = True
+
     def count(self, move: Transition) -> int:
         """One pass where that is exact, as it is where the latents form one block, else several sweeps."""
         return 1 if move.exact else self.sweeps

@@ -18,6 +18,7 @@ class MeanField(Posterior):
     """Moments after `sweeps` iterations, from where mean field always starts."""
 
     needs = "mean_field"
+    straight = True
 
     def averaged(self, engine: Engine, move: Transition) -> set[str]:
         """All latents."""

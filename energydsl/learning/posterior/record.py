@@ -18,12 +18,14 @@ class Posterior(ABC):
     """sweeps: over the latents, where one does not draw them exactly.
 
     needs: the row of the table of applicability that a model with latents has to pass, "" where every one does.
-    repeatable: whether a step is the same work on the same arrays every time.
+    repeatable: whether a step is the same work on the same arrays every time. straight: whether it may wait for the end of a `region` of
+    the kernels, where the sampler may.
     """
 
     sweeps: int = defaults.LATENT_SWEEPS
     needs = ""
     repeatable = True
+    straight = False
 
     def clamped(self, model: Resolved) -> frozenset[str]:
         """The random layers that are held at the data."""

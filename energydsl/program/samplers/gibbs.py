@@ -40,6 +40,7 @@ class Blocks(Transition):
 
     def __init__(self, engine: Engine, clamped: Clamped = frozenset()):
         self.engine, self.parts = engine, engine.parts(clamped)
+        self.straight = engine.straight(self.parts)
         schedule = engine.derived.schedule(clamped)
         known = engine.derived.conditionals
         if schedule:

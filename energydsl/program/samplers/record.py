@@ -32,12 +32,14 @@ class Transition(ABC):
     exact: whether one sweep draws from the distribution itself, whatever the state before. adaptive: whether it has a length or
     the like to be found in burn-in. carries: whether it has states of its own from call to call, so that chains are right in the long
     run only, not from the first sweep on. first: the layers that are drawn first, whole: what they are before does not matter. averaged: those whose conditional
-    moments the last sweep can leave. repeatable: whether a sweep is the same work on the same arrays every time.
+    moments the last sweep can leave. repeatable: whether a sweep is the same work on the same arrays every time. straight: whether a
+    sweep may wait for the end of a `region` of the kernels.
     """
 
     first: frozenset[str] = frozenset()
     averaged: frozenset[str] = frozenset()
     repeatable = False
+    straight = False
     exact = False
     adaptive = False
     carries = False

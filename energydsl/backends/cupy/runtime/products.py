@@ -21,12 +21,21 @@ def strides(a: DeviceArray) -> list[int]:
 
 
 def matmul(
-    a: DeviceArray, b: DeviceArray, out: DeviceArray | None = None, add: bool = False, row: DeviceArray | None = None
+    a: DeviceArray,
+    b: DeviceArray,
+    out: DeviceArray | None = None,
+    add: bool = False,
+    row: DeviceArray | None = None,
+    factor: float = 1.0,
 ) -> DeviceArray:
-    """The product of two matrices (m, k) and (k, n), into `out` (added to it where `add`).
+    """`factor` times the product of two matrices (m, k) and (k, n), into `out` (added to it where `add`).
 
     row: weights (k,) of the axis that is summed over. Either side may be a vector, as for np.matmul.
     """
+    if factor != 1.0 and row is not None:
+        row = factor * row
+    elif factor != 1.0:
+        b = factor * b
     if a.ndim == 1 or b.ndim == 1:
         left, right = a[None] if a.ndim == 1 else a, b[:, None] if b.ndim == 1 else b
         shape = a.shape[:-1] + b.shape[1:]

@@ -26,8 +26,8 @@ class Blas(threading.local):
     address: Any = 0
     # As threadpoolctl holds them; None before they are looked for.
     libraries: Any = None
-    # How many threads of Python hold the libraries, and what threads these had before the first of them came.
-    holders = 0
+    # How many threads of Python hold the libraries (in an array, where other threads look), and what threads these had before the first came.
+    holders = np.zeros(1, np.int64)
     before: Sequence[int] = ()
 
     def __init__(self) -> None:
@@ -64,9 +64,9 @@ class Blas(threading.local):
             self.find()
             self.threads = 1 if Blas.forked else numba.get_num_threads()
             counts = [library.get_num_threads() for library in Blas.libraries]
-            if not Blas.holders:
+            if not Blas.holders[0]:
                 Blas.before = counts
-            Blas.holders += 1
+            Blas.holders[0] += 1
             for library, count in zip(Blas.libraries, counts, strict=True):
                 if count != 1:
                     self.allow(library, 1)
@@ -77,15 +77,15 @@ class Blas(threading.local):
         if self.depth:
             return
         with Blas.lock:
-            Blas.holders -= 1
+            Blas.holders[0] -= 1
             for library, count in zip(Blas.libraries, Blas.before, strict=True):
-                if count != 1 and (not Blas.holders or getattr(library, "threading_layer", "") == "openmp"):
+                if count != 1 and (not Blas.holders[0] or getattr(library, "threading_layer", "") == "openmp"):
                     self.allow(library, count)
 
     def after_fork(self) -> None:
         """In a forked process: only the thread that forked is left, and Numba's threads are gone."""
         Blas.lock, Blas.forked = threading.RLock(), True
-        Blas.holders, self.threads = min(self.depth, 1), 1
+        Blas.holders[0], self.threads = min(self.depth, 1), 1
 
 
 BLAS = Blas()

@@ -33,8 +33,9 @@ class Compile(Protocol):
         """The compiled function."""
 
 
-# As the processor rounds; without exceptions where 0 divides; sums in any order; both; both, and put into the caller.
+# As the processor rounds, kept on disk too; without exceptions where 0 divides; sums in any order; both; both, and put into the caller.
 compiled: Compile = njit
+cached: Compile = njit(cache=True, nogil=True)
 exact: Compile = njit(error_model="numpy")
 reordered: Compile = njit(fastmath=FAST)
 fast: Compile = njit(fastmath=FAST, error_model="numpy")

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from energydsl.backends.numba.runtime.blas import BLAS, pieces
+from energydsl.backends.numba.runtime.compiling import scalar
 from energydsl.backends.numba.runtime.given import DRAWS, FLOAT, GAINS, TABLES
-from energydsl.backends.numba.runtime.products import layout, matmul
+from energydsl.backends.numba.runtime.products import matmul
+from energydsl.backends.numba.runtime.regions import REGION
+from energydsl.backends.numba.runtime.tasks import matrix, reals, wholes
 from energydsl.backends.numpy.runtime.arrays import Array
 from energydsl.backends.numpy.runtime.layers import Tempering
-
-_NONE = np.zeros((0, 0), FLOAT)
-_NO_PRODUCT = (0, 0, 0, False, 0, 0, False, 0)
 
 
 def flat(value: Array, shape: tuple[int, ...]) -> Array:
@@ -31,67 +30,99 @@ def flat(value: Array, shape: tuple[int, ...]) -> Array:
     return np.ascontiguousarray(np.broadcast_to(array, shape[1:])).reshape(1, -1)
 
 
+@scalar
+def draw_arguments(record: int) -> tuple[Any, ...]:
+    """What draws rows of a layer, from its record."""
+    at, real = wholes(record), reals(record)
+    rows, states, entries, units = at[1], at[2], at[3], at[4]
+    return (
+        matrix(at[5], at[6], entries),
+        matrix(at[7], at[8], entries),
+        matrix(at[9], at[10], entries),
+        FLOAT(real[20]),
+        matrix(at[11], rows, entries // states),
+        at[12], at[13], at[14], at[15], at[16], states, real[21], real[22],
+        matrix(at[17], rows, units),
+        matrix(at[18], rows, units),
+        matrix(at[19], rows, units),
+    )  # fmt: skip
+
+
 def draw(
     family: str,
     eta1: Array,
     eta2: Array | None,
     random: Any,
-    out: Array,
+    out: Array | None,
     states: int = 1,
     means: tuple[Array | None, Array | None] = (None, None),
     product: tuple[Array, Array, bool] | None = None,
     scale: float = 1.0,
     base: Array | None = None,
     bounds: tuple[float, float] = (0.0, 0.0),
-) -> Array:
-    """Draw units of a family with one kernel call, their moments beside them where they are wanted.
+) -> Array | None:
+    """Draw units of a family by one task, their moments beside them where they are wanted; where `out` is None, moments alone.
 
     The first natural parameter is scale * eta1 + base, after the product of two matrices has been written into eta1
     (or, where `product` says so in its third place, added to it). out, and means (first and second moments): (chains, ...),
     written into. random: a stream, or whatever fills an array with uniform numbers. Returns out.
     """
-    rows = len(out)
-    target = out.reshape(rows, -1)
-    shape = (*out.shape, states) if family in TABLES else out.shape
-    first = eta1.reshape(rows, -1) if product is not None else flat(eta1, shape)
-    parts = pieces(target.size)
-    gemm_arguments = _NO_PRODUCT
+    like = means[0] if out is None else out
+    assert like is not None
+    rows, shape = len(like), (*like.shape, states) if family in TABLES else like.shape
+    first = flat(eta1, shape) if product is None else eta1.reshape(rows, -1)
     if product is not None:
-        a, b, add = product
-        sides: Any = layout(a), layout(b)
-        if parts > 1 and BLAS.address and None not in sides and rows >= 16 * parts and a.dtype == b.dtype == FLOAT:
-            (lda, trans_a), (ldb, trans_b) = sides
-            gemm_arguments = (BLAS.address, a.ctypes.data, lda, trans_a, b.ctypes.data, ldb, trans_b, a.shape[1])
-        else:
-            matmul(a, b, out=first, add=add)
-            add = False
-    key: tuple[int, int] | None = getattr(random, "key", None)
-    if key is None:
-        given = random(np.empty(out.shape[:-1] if states > 1 and shape == out.shape else out.shape, FLOAT)).reshape(
-            rows, -1
-        )
-        k0, k1, block, sweep, chain = 0, 0, 0, 0, 0
-    else:
-        given, k0, k1, block, sweep, chain = _NONE, *key, random.block, random.sweep, random.chain
+        matmul(*product[:2], out=first, add=product[2])
+    second, third = (None if e is None else flat(e, shape) for e in (eta2, base))
+    key: tuple[int, int] = (0, 0)
+    numbers, given = [0, 0, 0], None
+    if out is not None and hasattr(random, "key"):
+        key, numbers = random.key, [random.block, random.sweep, random.chain]
         random.block += 1
-    mean, square = means
-    DRAWS[family](
-        first,
-        _NONE if eta2 is None else flat(eta2, shape),
-        _NONE if base is None else flat(base, shape),
-        float(scale),
-        given,
-        k0, k1, block, sweep, chain,
-        states,
-        *map(float, bounds),
-        target,
-        _NONE if mean is None else mean.reshape(rows, -1),
-        _NONE if square is None else square.reshape(rows, -1),
-        parts,
-        *gemm_arguments,
-        0.0 if product is None else float(product[2]),
+    elif out is not None:
+        given = random(np.empty(shape[:-1] if states > 1 else shape, FLOAT))
+    held = [first, *(e for e in (second, third) if e is not None)]
+    targets = [a for a in (out, *means) if a is not None]
+    entries = first.shape[1]
+    REGION.note(
+        DRAWS[family],
+        rows,
+        [
+            states, entries, like.size // max(1, rows), first.ctypes.data, len(first), *place(second), *place(third),
+            *place(given)[:1], *key, *numbers, *(place(a)[0] for a in (out, *means)),
+        ],
+        (scale, *bounds),
+        rows * entries,
+        [a for a in (*held, given) if a is not None and len(a) == rows],
+        targets,
+        [a for a in held if len(a) != rows],
+        drawn=given is None and out is not None,
     )  # fmt: skip
     return out
+
+
+def place(array: Array | None) -> tuple[int, int]:
+    """Where an array is, and how many rows it has; 0 and 0 where there is none."""
+    return (0, 0) if array is None else (array.ctypes.data, len(array))
+
+
+@scalar
+def gain_arguments(record: int) -> tuple[Any, ...]:
+    """What compares log partitions of rows of a layer, from its record."""
+    at, real = wholes(record), reals(record)
+    entries = at[3]
+    return (
+        matrix(at[4], at[5], entries),
+        matrix(at[6], at[7], entries),
+        matrix(at[8], at[9], entries),
+        matrix(at[10], at[11], entries),
+        FLOAT(real[20]),
+        matrix(at[12], at[13], entries),
+        matrix(at[14], at[15], entries),
+        FLOAT(real[21]),
+        at[2], real[22], real[23],
+        matrix(at[16], at[1], 1),
+    )  # fmt: skip
 
 
 def log_partition_difference(
@@ -104,15 +135,29 @@ def log_partition_difference(
 ) -> Array:
     """The sum over units of A(after) - A(before), shape (chains,): A at natural parameters moved two ways.
 
-    shape: that of the layer.
+    shape: that of the layer. In a region the array is filled at its end.
     """
     whole = etas[0].shape
-    fields = [flat(eta, whole) for eta in etas] + [_NONE] * (2 - len(etas))
-    ends = []
-    for scale, offsets in (before, after):
-        ends += [flat(offset, whole) for offset in offsets] + [_NONE] * (2 - len(etas))
-        ends.append(FLOAT(scale))
-    states = fields[0].shape[1] // max(1, math.prod(shape))
-    out = np.empty(len(etas[0]), FLOAT)
-    GAINS[family](*fields, *ends, states, *map(float, bounds), out, pieces(fields[0].size))
-    return out.astype(np.float64)
+    fields: list[Array | None] = [flat(eta, whole) for eta in etas]
+    fields += [None] * (2 - len(etas))
+    ends: list[Array | None] = []
+    for _, offsets in (before, after):
+        ends += [flat(offset, whole) for offset in offsets] + [None] * (2 - len(etas))
+    first = fields[0]
+    assert first is not None
+    rows, entries = whole[0], first.shape[1]
+    out = np.empty(rows, FLOAT)
+    REGION.note(
+        GAINS[family],
+        rows,
+        [
+            entries // max(1, math.prod(shape)), entries,
+            *(number for array in (*fields, *ends) for number in place(array)), out.ctypes.data,
+        ],
+        (before[0], after[0], *bounds),
+        2 * rows * entries,
+        [f for f in fields if f is not None],
+        [out],
+        [e for e in ends if e is not None],
+    )  # fmt: skip
+    return out if REGION.depth else out.astype(np.float64)

@@ -6,7 +6,7 @@ imported like any code; its precision is float32.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,9 @@ from energydsl.backends.numpy.runtime.arrays import Array
 FLOAT: Any = np.float32
 # Families with one field a value, whose values are no indicators.
 TABLES: Sequence[str] = ()
-# The kernel of each family that draws a layer, and the one that adds up differences of log partitions.
-DRAWS: Mapping[str, Callable[..., None]] = {}
-GAINS: Mapping[str, Callable[..., None]] = {}
+# The task of each family that draws a layer, and the one that adds up differences of log partitions.
+DRAWS: Mapping[str, Any] = {}
+GAINS: Mapping[str, Any] = {}
 
 
 def lane_draw(

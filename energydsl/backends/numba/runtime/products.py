@@ -11,8 +11,10 @@ from numba import prange, types
 from numba.core import cgutils
 
 from energydsl.backends.numba.runtime.blas import BLAS, pieces
-from energydsl.backends.numba.runtime.compiling import Number, compiled, edge, parallel, primitive, reordered
+from energydsl.backends.numba.runtime.compiling import Number, parallel, primitive, reordered
 from energydsl.backends.numba.runtime.given import FLOAT
+from energydsl.backends.numba.runtime.regions import DRAW, PAYS, REGION, settle
+from energydsl.backends.numba.runtime.tasks import Task, matrix, reals, wholes
 from energydsl.backends.numpy.runtime.arrays import Array
 from energydsl.backends.numpy.runtime.products import square_sum
 
@@ -53,101 +55,108 @@ def gemm(
     return signature, code
 
 
-@parallel()
-def product(
-    address: int,
-    a: int,
-    lda: int,
-    trans_a: bool,
-    b: int,
-    ldb: int,
-    trans_b: bool,
-    c: int,
-    ldc: int,
-    m: int,
-    n: int,
-    k: int,
-    size: int,
-    alpha: Number,
-    beta: Number,
-    rows: int,
-    columns: int,
-) -> None:
-    """alpha A B + beta C, one piece of C a thread: C is cut into rows x columns pieces."""
+@Task
+def multiply(record: int, top: int, bottom: int) -> None:
+    """alpha A B + beta C of a record, rows top to bottom of C, or columns; alpha may be multiplied by a number that stands elsewhere."""
+    at, real = wholes(record), reals(record)
+    a, lda, trans_a, b, ldb, trans_b = at[3], at[4], at[5], at[6], at[7], at[8]
+    c, ldc, m, n, k, size, columns = at[9], at[10], at[11], at[12], at[13], at[14], at[15]
+    if columns:
+        n = bottom - top
+        b += size * (top * ldb if trans_b else top)
+        c += size * top
+    else:
+        m = bottom - top
+        a += size * (top if trans_a else top * lda)
+        c += size * top * ldc
+    alpha = FLOAT(real[20])
+    if at[16] != 0:
+        alpha *= matrix(at[16], 1, 1)[0, 0]
     flag_a, flag_b = ord("t") if trans_a else ord("n"), ord("t") if trans_b else ord("n")
-    for t in prange(rows * columns):
-        i, j = t // columns, t % columns
-        top, bottom = edge(m, i, rows), edge(m, i + 1, rows)
-        left, right = n * j // columns, n * (j + 1) // columns
-        at_a = a + size * (top if trans_a else top * lda)
-        at_b = b + size * (left * ldb if trans_b else left)
-        at_c = c + size * (top * ldc + left)
-        gemm(address, flag_a, flag_b, bottom - top, right - left, k, at_a, lda, at_b, ldb, at_c, ldc, alpha, beta)
-
-
-@compiled
-def piece(
-    address: int,
-    a: int,
-    lda: int,
-    trans_a: bool,
-    b: int,
-    ldb: int,
-    trans_b: bool,
-    inner: int,
-    out: Array,
-    top: int,
-    bottom: int,
-    add: float,
-) -> None:
-    """Rows top..bottom of a product, to those rows of `out` (added to them)."""
-    at_a = a + out.itemsize * (top if trans_a else top * lda)
-    at_c = out.ctypes.data + out.itemsize * top * out.shape[1]
-    flag_a, flag_b = ord("t") if trans_a else ord("n"), ord("t") if trans_b else ord("n")
-    width = out.shape[1]
-    gemm(address, flag_a, flag_b, bottom - top, width, inner, at_a, lda, b, ldb, at_c, width, FLOAT(1.0), FLOAT(add))
+    gemm(at[2], flag_a, flag_b, m, n, k, a, lda, b, ldb, c, ldc, alpha, FLOAT(real[21]))
 
 
 def layout(a: Array) -> tuple[int, bool] | None:
     """(leading dimension, transposed?) of a matrix as BLAS takes it, or None."""
     size, (down, along) = a.itemsize, a.strides
-    if along == size and down >= size * a.shape[1]:
+    if (along == size or a.shape[1] == 1) and down >= size * a.shape[1]:
         return down // size, False
     if down == size and along >= size * a.shape[0]:
         return along // size, True
     return None
 
 
-def matmul(a: Array, b: Array, out: Array | None = None, add: bool = False, row: Array | None = None) -> Array:
-    """The product of two matrices into `out` (added to it), in parallel where that pays; row: weights of the inner axis.
+def matmul(
+    a: Array,
+    b: Array,
+    out: Array | None = None,
+    add: bool = False,
+    row: Array | None = None,
+    factor: float = 1.0,
+) -> Array:
+    """`factor` times the product of two matrices, into `out` (added to it), by tasks where that pays; row: weights of the inner axis.
 
-    Weights that are constant over long stretches (a phase) are the factors of one product a stretch.
+    Weights that are constant over long stretches (a phase) are the factors of one product a stretch. In a region only a product with
+    an `out` waits for its end.
     """
-    plain = a.ndim != 2 or b.ndim != 2 or not BLAS.depth or not BLAS.address
-    m, k, n = (1, 1, 1) if plain else (*a.shape, b.shape[1])
-    if not plain and m * n * k >= 1 << 18 and a.dtype == b.dtype == FLOAT:
-        result = np.empty((m, n), FLOAT) if out is None else out
-        sides: Any = layout(a), layout(b), layout(result)
-        if None not in sides and result.dtype == FLOAT and not sides[2][1]:
-            (lda, trans_a), (ldb, trans_b), (ldc, _) = sides
-            cut = (BLAS.threads, 1) if m >= min(n, 16 * BLAS.threads) else (1, BLAS.threads)
-            starts = [0] if row is None else [0, *(np.flatnonzero(row[1:] != row[:-1]) + 1)]
-            if len(starts) <= 1 + k // 64:
-                for start, stop in zip(starts, [*starts[1:], k], strict=True):
-                    at_a = a.ctypes.data + a.itemsize * start * (lda if trans_a else 1)
-                    at_b = b.ctypes.data + a.itemsize * start * (1 if trans_b else ldb)
-                    alpha = FLOAT(1.0 if row is None else row[start])
-                    product(
-                        BLAS.address, at_a, lda, trans_a, at_b, ldb, trans_b, result.ctypes.data, ldc,
-                        m, n, stop - start, a.itemsize, alpha, FLOAT(add or start > 0), *cut,
-                    )  # fmt: skip
-                return result
+    matrices = a.ndim == b.ndim == 2 and a.dtype == b.dtype == FLOAT
+    result = np.empty((len(a), b.shape[1]), FLOAT) if out is None and matrices else out
+    if result is not None and product_noted(a, b, result, add, row, factor):
+        if out is None:
+            settle()
+        return result
+    settle()
     if row is not None:
-        b = b * (row if b.ndim == 1 else row[:, None])
+        row = factor * row
+        return matmul(a, b * (row if b.ndim == 1 else row[:, None]), result, add)
+    if factor != 1.0:
+        b = factor * b
     if add:
+        assert out is not None
         out += np.matmul(a, b)
         return out
-    return np.matmul(a, b, out=out)
+    return np.matmul(a, b, out=result)
+
+
+def product_noted(a: Array, b: Array, out: Array, add: bool, row: Array | None, factor: float) -> bool:
+    """Note down a product, which does it where no region is open; False, and nothing is done, where that does not fit or does not pay."""
+    if a.ndim != 2 or out.ndim != b.ndim or not BLAS.depth or not BLAS.address:
+        return False
+    if b.ndim == 1:
+        b, out = b[:, None], out[:, None]
+    m, k, n = (*a.shape, b.shape[1])
+    if (
+        not (REGION.depth or m * n * k >= 1 << 18)
+        or not a.dtype == b.dtype == out.dtype == FLOAT
+        or (row is not None and row.dtype != FLOAT)
+    ):
+        return False
+    starts = [0] if row is None else [0, *(np.flatnonzero(row[1:] != row[:-1]) + 1)]
+    sides: Any = layout(a), layout(b), layout(out)
+    if None in sides or sides[2][1] or len(starts) > max(2, k // 64):
+        return False
+    (lda, trans_a), (ldb, trans_b), (ldc, _) = sides
+    # Few rows are cut into columns, where that pays although threads then meet.
+    columns = m < min(n, 16 * BLAS.threads) and m * n * k > PAYS * DRAW
+    at_a, at_b = a.ctypes.data, b.ctypes.data
+    for start, stop in zip(starts, [*starts[1:], k], strict=True):
+        REGION.note(
+            multiply,
+            -n if columns else m,
+            [
+                BLAS.address,
+                at_a + a.itemsize * start * (lda if trans_a else 1), lda, trans_a,
+                at_b + a.itemsize * start * (1 if trans_b else ldb), ldb, trans_b,
+                out.ctypes.data, ldc, m, n, stop - start, a.itemsize, columns,
+                0 if row is None else row.ctypes.data + row.itemsize * start,
+            ],
+            (factor, float(add or start > 0)),
+            m * n * (stop - start) // DRAW,
+            (b,) if columns else (a,),
+            (out,),
+            (a if columns else b, *(() if row is None else (row,))),
+        )  # fmt: skip
+    return True
 
 
 @reordered

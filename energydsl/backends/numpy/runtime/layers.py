@@ -57,6 +57,7 @@ class Layer(NamedTuple):
     fields(p, x, s, w), and unit_fields for one unit at a time: natural parameters. sample, scan: draws into the state.
     moments(means, *fields), means(p, x, s, w, means): conditional moments into a Moments. log_partition, mean, variance,
     entropy, mode: of every unit, functions of the fields. units: those of each colour. density: statistics without a closed form.
+    straight: whether a draw of the whole layer may wait for the end of a `region`.
     """
 
     fields: Callable[..., Any]
@@ -73,6 +74,7 @@ class Layer(NamedTuple):
     units: list[Array] | None = None
     tempered: Tempered | None = None
     density: object = None
+    straight: bool = False
 
 
 def with_forms(p: dict[str, Array], x: Any, s: SimpleNamespace, w: Any) -> Any:

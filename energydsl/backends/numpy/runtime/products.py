@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,15 +13,38 @@ from energydsl.backends.numpy.runtime.arrays import Array
 tensordot = np.tensordot
 einsum = np.einsum
 single_threaded_blas = contextlib.nullcontext
+# Work that may wait for the end of a region; here none does.
+region = contextlib.nullcontext
 
 
-def matmul(a: Array, b: Array, out: Array | None = None, add: bool = False, row: Array | None = None) -> Array:
-    """The product of two matrices (m, k) and (k, n), into `out` (added to it where `add`).
+class Replay:
+    """What is done again and again with the same arrays, kept where that saves work; here it is but done."""
+
+    def __init__(self, workspace: Any, random: Any = None) -> None:
+        """workspace: where arrays come from on the way. random: the stream that is drawn from."""
+
+    def __call__(self, function: Callable[[], None], arrays: Sequence[Array]) -> None:
+        """Call the function; arrays: all that it reads and writes, but for the workspace."""
+        function()
+
+
+def matmul(
+    a: Array,
+    b: Array,
+    out: Array | None = None,
+    add: bool = False,
+    row: Array | None = None,
+    factor: float = 1.0,
+) -> Array:
+    """`factor` times the product of two matrices (m, k) and (k, n), into `out` (added to it where `add`).
 
     row: weights (k,) of the axis that is summed over. Either side may be a vector, as for np.matmul.
     """
     if row is not None:
+        row = factor * row
         b = b * (row if b.ndim == 1 else row[:, None])
+    elif factor != 1.0:
+        b = factor * b
     if add:
         out += np.matmul(a, b)
         return out

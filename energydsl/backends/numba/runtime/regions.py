@@ -1,0 +1,195 @@
+"""Regions: work that is noted down and then done by all threads at once, each of which carries its own rows through all of it.
+
+Threads meet at the end of a region and nowhere inside, so what one of them reads in a region must have been written before it,
+or by itself.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from energydsl.backends.numba.runtime.blas import BLAS
+from energydsl.backends.numba.runtime.tasks import REAL, SLOTS, SWEEP, Task
+from energydsl.backends.numba.runtime.trials import TRIALS, run
+from energydsl.backends.numpy.runtime.arrays import Array, Workspace
+
+# Work, in draws of a unit, that pays for a second thread; multiplications that take as long as one draw.
+PAYS, DRAW = 20_000, 32
+
+
+class Noted(NamedTuple):
+    """What was noted down: records, their work, their fewest rows, which of them draw, and the arrays that they name."""
+
+    table: Array
+    work: int
+    rows: int
+    drawn: Array
+    held: list[Any]
+
+    def do(self) -> None:
+        """Do it."""
+        threads = BLAS.threads if BLAS.depth else 1
+        if threads > 1 and self.work > PAYS:
+            TRIALS.do(self.table, self.work, self.rows, threads)
+        else:
+            run(self.table, 1, 1)
+
+
+class Region(threading.local):
+    """What one thread of Python has noted down and not yet done.
+
+    touched: what that reads (False) or writes (True), by where it begins and ends and into how many rows it is cut: columns
+    below 0, and 0 where every thread reads all of it.
+    """
+
+    def __init__(self) -> None:
+        self.depth, self.work = 0, 0
+        self.records: list[tuple[list[int], tuple[float, ...]]] = []
+        self.held: list[Any] = []
+        self.drawn: list[int] = []
+        self.touched: dict[tuple[int, int, int], bool] = {}
+        # How often work was done, or not noted down where it might have been; and what was done last.
+        self.settled = 0
+        self.last: Noted | None = None
+
+    def __enter__(self) -> None:
+        """Note down what is asked for from here on."""
+        self.depth += 1
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Do what was noted down, at the end of the outermost region; after an error nothing of it."""
+        self.depth -= 1
+        if kind is not None:
+            self.clear()
+        elif not self.depth:
+            self.settle()
+
+    def note(
+        self,
+        task: Task,
+        cut: int,
+        numbers: list[int],
+        reals: tuple[float, ...],
+        work: int,
+        reads: Sequence[Array],
+        writes: Sequence[Array],
+        whole: Sequence[Array],
+        drawn: bool = False,
+    ) -> None:
+        """One task more, for so many rows; for so many columns where `cut` is below 0.
+
+        reads, writes: arrays that are cut so. whole: those of which it reads all. work: in draws of a unit. drawn: whether it draws from
+        a stream, whose sweep then stands in the place `SWEEP` of its record.
+        """
+        if drawn:
+            self.drawn.append(len(self.records))
+        if BLAS.depth and BLAS.threads > 1:
+            uses = [(*extent(a), 0) for a in whole] + [(*extent(a), cut) for a in reads]
+            own = [(*extent(a), cut) for a in writes]
+            if any(self.meets(*use, False) for use in uses) or any(self.meets(*use, True) for use in own):
+                self.settle()
+            for use in uses:
+                self.touched.setdefault(use, False)
+            self.touched.update(dict.fromkeys(own, True))
+        self.records.append(([task.address, abs(cut), *numbers], reals))
+        self.held += [*reads, *writes, *whole]
+        self.work += work
+        if not self.depth:
+            self.settle()
+
+    def meets(self, low: int, high: int, cut: int, writes: bool) -> bool:
+        """Whether these numbers are read or written by another thread than the one that is to write or read them."""
+        known = self.touched.get((low, high, cut))
+        if known or known == writes:
+            return False
+        return any(
+            (writes or writes_too) and low < end and start < high and (start, end, count) != (low, high, cut)
+            for (start, end, count), writes_too in self.touched.items()
+        )
+
+    def settle(self) -> None:
+        """Do all that is noted down."""
+        if not self.records:
+            return
+        self.settled += 1
+        table = np.zeros((len(self.records), SLOTS), np.int64)
+        real = table.view(np.float64)
+        for k, (numbers, reals) in enumerate(self.records):
+            table[k, : len(numbers)] = numbers
+            real[k, REAL : REAL + len(reals)] = reals
+        noted = Noted(table, self.work, int(table[:, 1].min()), np.array(self.drawn, np.intp), self.held)
+        self.clear()
+        self.last = noted
+        noted.do()
+
+    def clear(self) -> None:
+        """Nothing is noted down."""
+        self.records, self.held, self.drawn, self.work, self.touched = [], [], [], 0, {}
+
+
+def extent(array: Array) -> tuple[int, int]:
+    """Where the numbers of an array of rows or columns begin, and where they end."""
+    start: int = array.ctypes.data
+    return start, start + array.itemsize + sum((n - 1) * s for n, s in zip(array.shape, array.strides, strict=True))
+
+
+REGION = Region()
+
+
+def region() -> Region:
+    """Inside, what tasks are asked to do is noted down, and done at the end; may be nested."""
+    return REGION
+
+
+def settle() -> None:
+    """Do what is noted down, before what cannot be is done at once."""
+    REGION.settle()
+    REGION.settled += 1
+
+
+class Replay:
+    """What is done again and again with the same arrays, noted down once.
+
+    It must be one region, and name no arrays but those that last: then what it notes down is the same every time, but for the
+    sweeps of the random stream. Else it is called every time.
+    """
+
+    def __init__(self, workspace: Workspace, random: Any = None) -> None:
+        """workspace: where arrays come from on the way. random: the stream that is drawn from."""
+        self.workspace, self.random = workspace, random
+        self.known: tuple[Any, ...] = ()
+        self.noted: Noted | None = None
+        self.first = self.sweeps = self.block = 0
+
+    def __call__(self, function: Callable[[], None], arrays: Sequence[Array]) -> None:
+        """Call the function, or do what it noted down; arrays: all that it reads and writes, but for the workspace."""
+        random, noted = self.random, self.noted
+        known = (BLAS.threads, BLAS.depth > 0, random and (random.key, random.chain), *map(id, arrays))
+        if noted is None or known != self.known or REGION.depth:
+            self.record(function, arrays, known)
+            return
+        if random is not None:
+            sweeps = noted.table[noted.drawn, SWEEP] + (random.sweep - self.first)
+            noted.table[noted.drawn, SWEEP] = sweeps & 0xFFFFFFFF
+            self.first = random.sweep
+            random.sweep, random.block = (random.sweep + self.sweeps) & 0xFFFFFFFF, self.block
+        noted.do()
+
+    def record(self, function: Callable[[], None], arrays: Sequence[Array], known: tuple[Any, ...]) -> None:
+        """Call the function, and keep what it noted down where that can be done again."""
+        random, settled, outside = self.random, REGION.settled, REGION.depth
+        self.first = 0 if random is None else random.sweep
+        with REGION:
+            function()
+        if random is not None:
+            self.sweeps, self.block = (random.sweep - self.first) & 0xFFFFFFFF, random.block
+        found = None if outside or REGION.settled != settled + 1 else REGION.last
+        lasting = [extent(a) for a in (*arrays, *self.workspace.arrays.values())]
+        if found is not None and all(
+            any(low <= start and end <= high for low, high in lasting) for start, end in map(extent, found.held)
+        ):
+            self.noted, self.known = found._replace(held=[*found.held, *arrays]), known
