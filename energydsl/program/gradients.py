@@ -17,12 +17,13 @@ def weighted_gradient(
     engine: Engine, p: Arrays, x: Arrays, s: Settings, row: Array, names: Iterable[str] | None = None
 ) -> Arrays:
     """Sum over chains of row * dE/dparam, projected on what the constraints admit; overwritten by the next call."""
-    params = engine.model.params
+    params, kernels = engine.model.params, engine.kernels
+    wanted = list(params if names is None else names)
     with engine.single_threaded_blas():
-        return {
-            n: projected(engine.xp, params[n], engine.kernels.gradients[n](p, x, s, row, engine.workspace))
-            for n in (params if names is None else names)
-        }
+        with kernels.region():
+            found = {n: kernels.gradients[n](p, x, s, row, engine.workspace) for n in wanted if n in kernels.direct}
+        found |= {n: kernels.gradients[n](p, x, s, row, engine.workspace) for n in wanted if n not in found}
+        return {n: projected(engine.xp, params[n], found[n]) for n in wanted}
 
 
 def add_gradient(engine: Engine, p: Arrays, name: str, x: Arrays, s: Settings, row: Array) -> None:

@@ -85,8 +85,6 @@ class Region(threading.local):
         reads, writes: arrays that are cut so. whole: those of which it reads all. work: in draws of a unit. drawn: whether it draws from
         a stream, whose sweep then stands in the place `SWEEP` of its record.
         """
-        if drawn:
-            self.drawn.append(len(self.records))
         if BLAS.depth and BLAS.threads > 1:
             uses = [(*extent(a), 0) for a in whole] + [(*extent(a), cut) for a in reads]
             own = [(*extent(a), cut) for a in writes]
@@ -95,6 +93,8 @@ class Region(threading.local):
             for use in uses:
                 self.touched.setdefault(use, False)
             self.touched.update(dict.fromkeys(own, True))
+        if drawn:
+            self.drawn.append(len(self.records))
         self.records.append(([task.address, abs(cut), *numbers], reals))
         self.held += [*reads, *writes, *whole]
         self.work += work

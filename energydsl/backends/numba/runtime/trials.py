@@ -29,8 +29,9 @@ class Trials:
     """The number of pieces by the size of a region: its tasks, its work, its rows, and the threads there are."""
 
     def __init__(self) -> None:
-        found = globals().get("__file__")
-        self.file = Path(found).with_suffix(".threads.json") if found else None
+        # A module that stands by itself writes nothing beside it.
+        found = Path(globals().get("__file__") or "")
+        self.file = found.with_suffix(".threads.json") if found.name.startswith("energydsl_runtime_") else None
         self.machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, NumPy {np.__version__}, Numba {numba.__version__}"
         self.best: dict[str, int] = {}
         self.times: dict[str, list[float]] = {}
@@ -38,7 +39,7 @@ class Trials:
 
     def read(self) -> None:
         """Take what was found on this machine before."""
-        with contextlib.suppress(OSError, ValueError, AttributeError):
+        with contextlib.suppress(OSError, ValueError, AttributeError, KeyError, TypeError):
             kept = json.loads(self.file.read_text("utf-8")) if self.file else {}
             if kept.get("machine") == self.machine:
                 self.best = {str(size): int(pieces) for size, pieces in kept["pieces"].items()}
@@ -48,16 +49,17 @@ class Trials:
         size = f"{len(records)} tasks, work {work}, {rows} rows, {threads} threads"
         pieces = self.best.get(size)
         if pieces is not None:
-            run(records, min(pieces, 4 * threads), threads)
+            run(records, max(1, min(pieces, 4 * threads)), threads)
             return
         ways = [1, *(n for n in (threads, 2 * threads, 4 * threads) if n == threads or n * ROWS <= rows)]
         times = self.times.setdefault(size, [])
         started = time.perf_counter()
         run(records, ways[len(times) % len(ways)], threads)
         times.append(time.perf_counter() - started)
-        if len(times) == ROUNDS * len(ways):
-            self.best[size] = ways[int(np.argmin(np.reshape(times, (ROUNDS, -1))[1:].min(axis=0)))]
-            del self.times[size]
+        whole = ROUNDS * len(ways)
+        if len(times) >= whole:
+            self.best[size] = ways[int(np.argmin(np.reshape(times[:whole], (ROUNDS, -1))[1:].min(axis=0)))]
+            self.times.pop(size, None)
             self.keep()
 
     def keep(self) -> None:
