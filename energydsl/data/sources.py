@@ -73,10 +73,12 @@ class Data:
 
     def complete(self) -> Data:
         """The rows in which nothing is missing."""
+        if not any(_misses(array) for array in self.arrays.values()):
+            return self
         whole = np.ones(len(self), bool)
         for array in self.arrays.values():
             whole &= ~_missing(array).any(axis=tuple(range(1, array.ndim)))
-        return self if whole.all() else self.rows(whole)
+        return self.rows(whole)
 
     def filled(self, seed: int, known: Data | None = None) -> Data:
         """The rows with what is missing filled in: known values of the same unit, here or in other data, by a fixed seed."""
@@ -104,11 +106,18 @@ def _missing(array: Array) -> Array:
     return np.asarray(np.isnan(array) if array.dtype.kind == "f" else array == MISSING_CODE)
 
 
+def _misses(array: Array) -> bool:
+    """Whether an entry is missing; the least of numbers is NaN where one of them is, which takes a fraction of the time of a mask."""
+    if array.dtype.kind == "f":
+        return bool(np.isnan(np.min(array, initial=0.0)))
+    return bool(_missing(array).any())
+
+
 def _filled(name: str, array: Array, source: Array, rng: np.random.Generator) -> Array:
     """Each unit's missing entries drawn from its known ones; from those of all units where it has none."""
-    lost = _missing(array).reshape(len(array), -1)
-    if not lost.any():
+    if not _misses(array):
         return array
+    lost = _missing(array).reshape(len(array), -1)
     flat, source = array.reshape(lost.shape).copy(), source.reshape(-1, lost.shape[1])
     given = ~_missing(source)
     if not given.any():
@@ -124,7 +133,7 @@ def _drawn(array: Array, rng: np.random.Generator) -> Array:
     """Binary values from grey ones."""
     uniform = rng.random(array.shape, dtype=np.float32)
     drawn = np.less(uniform, array).astype(array.dtype)
-    return np.where(np.isnan(array), array, drawn) if np.isnan(array).any() else drawn
+    return np.where(np.isnan(array), array, drawn) if _misses(array) else drawn
 
 
 Sources = str | Path | Iterable[str | Path] | Mapping[str, str | Path]
