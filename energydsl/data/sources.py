@@ -29,7 +29,8 @@ BINARISE = "threshold:T, sample or none"
 MISSING_CODE = -1
 # What chooses rows of an array: a slice, numbers of rows, or one truth value for each.
 Rows = slice | Array
-_ALL = slice(None)
+# By layer, room for as many uniform numbers as some rows have, and for their values.
+Room = dict[str, tuple[Array, Array]]
 
 
 @dataclass(frozen=True)
@@ -89,16 +90,31 @@ class Data:
         """The arrays with grey values of binary layers drawn once, by a fixed seed."""
         return self.draw(np.random.default_rng(stream(seed, "grey values")))
 
-    def draw(self, rng: np.random.Generator, rows: Rows = _ALL) -> dict[str, Array]:
-        """The arrays of some rows, grey values of binary layers drawn."""
-        return {n: _drawn(a[rows], rng) if n in self.grey else a[rows] for n, a in self.arrays.items()}
+    def draw(self, rng: np.random.Generator) -> dict[str, Array]:
+        """The arrays with grey values of binary layers drawn."""
+        room = self.room(len(self)) if self.grey else {}
+        return {n: _drawn(a, rng, *room[n]) if n in self.grey else a for n, a in self.arrays.items()}
+
+    def batch(self, rng: np.random.Generator, rows: Array, room: Room) -> dict[str, Array]:
+        """Some rows by their numbers, as `draw` gives them, in the room that these and each batch after them are written to."""
+        found = {}
+        for name, array in self.arrays.items():
+            uniform, values = room[name]
+            np.take(array, rows, axis=0, out=values, mode="clip")
+            found[name] = _drawn(values, rng, uniform, values) if name in self.grey else values
+        return found
+
+    def room(self, rows: int) -> Room:
+        """Arrays for so many rows, by layer: for uniform numbers, and for values."""
+        shapes = {n: (rows, *a.shape[1:]) for n, a in self.arrays.items()}
+        return {n: (np.empty(s, np.float32), np.empty(s, self.arrays[n].dtype)) for n, s in shapes.items()}
 
     def digest(self) -> str:
         """SHA-256 of names, shapes, types and values, as hexadecimal text."""
         hasher = hashlib.sha256()
         for name, array in sorted(self.arrays.items()):
             hasher.update(f"{name}{array.shape}{array.dtype}".encode())
-            hasher.update(np.ascontiguousarray(array).tobytes())
+            hasher.update(memoryview(np.ascontiguousarray(array)).cast("B"))
         return hasher.hexdigest()
 
 
@@ -129,11 +145,13 @@ def _filled(name: str, array: Array, source: Array, rng: np.random.Generator) ->
     return flat.reshape(array.shape)
 
 
-def _drawn(array: Array, rng: np.random.Generator) -> Array:
-    """Binary values from grey ones."""
-    uniform = rng.random(array.shape, dtype=np.float32)
-    drawn = np.less(uniform, array).astype(array.dtype)
-    return np.where(np.isnan(array), array, drawn) if _misses(array) else drawn
+def _drawn(grey: Array, rng: np.random.Generator, uniform: Array, out: Array) -> Array:
+    """Binary values from grey ones, what is missing as it is, in `out`, which may be the grey values. uniform: overwritten."""
+    missing = np.isnan(grey) if _misses(grey) else None
+    np.less(rng.random(out=uniform, dtype=np.float32), grey, out=out)
+    if missing is not None:
+        out[missing] = np.nan
+    return out
 
 
 Sources = str | Path | Iterable[str | Path] | Mapping[str, str | Path]
