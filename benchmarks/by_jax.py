@@ -1,6 +1,7 @@
 """The work of an RBM and a deep one in JAX, compiled, written by hand; on whatever device JAX has. `jax` is the module.
 
-What overwrites itself is given to the compiled function, which may then write into it. Random numbers are the library's fastest.
+What overwrites itself is given to the compiled function, which may then write into it. Random numbers are the library's default,
+which are its fastest on a processor.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class Units:
         return self.numpy.matmul(a, b, precision=self.precision)
 
     def key(self, seed: int) -> Any:
-        return self.jax.random.key(seed, impl="rbg")
+        return self.jax.random.key(seed)
 
     def weights(self, rows: int, columns: int) -> Any:
         return 0.01 * self.jax.random.normal(self.key(0), (rows, columns))

@@ -1,9 +1,10 @@
 """How work is timed and shown: pieces of a row in turns within one process, each in the state in which a loop of it would run.
 
 A piece is a loop: it warms up, so that its own threads are awake, its caches warm and its choices made, and then gives the
-seconds a call over all calls, rare slow ones included. Before it comes a rest, longer than the threads of any library here spin
-for more work: else the threads of one piece would take a core from the next, which no loop of that alone would meet. So a
-rest is fair to all, whether their own threads sleep or spin between calls. Who comes first changes from round to round.
+seconds of each call. Before it comes a rest, longer than the threads of any library here spin for more work: else the threads of
+one piece would take a core from the next, which no loop of that alone would meet. So a rest is fair to all, whether their own
+threads sleep or spin between calls. Who comes first changes from round to round. A round counts by its median call, so that what
+the machine does for a moment is in no figure, or where that is the question, as beside another program, by the mean.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 Work = Callable[[], object]
-# Runs for about so many seconds; gives the seconds a call.
-Loop = Callable[[float], float]
+# Runs for about so many seconds; gives the seconds of each call.
+Loop = Callable[[float], Sequence[float]]
 # Makes a loop, or nothing where what it needs is not installed.
 Maker = Callable[[], Loop | None]
 
@@ -54,11 +55,14 @@ class Task:
         """The same with some of those who do it."""
         return replace(self, makers={who: make for who, make in self.makers.items() if wanted(who)})
 
-    def rows(self, rounds: int, seconds: float) -> list[Row]:
-        """Its figures; seconds where nobody is there to be divided by. seconds: of timing in all, divided among the loops and rounds."""
+    def rows(self, rounds: int, seconds: float, whole: bool = False) -> list[Row]:
+        """Its figures; seconds where nobody is there to be divided by.
+
+        seconds: of timing in all, divided among the loops and rounds. whole: a round counts by its mean.
+        """
         made = {who: make() for who, make in self.makers.items()}
         loops = {who: loop for who, loop in made.items() if loop is not None}
-        times = interleaved(loops, rounds, seconds / (rounds * max(1, len(loops))))
+        times = interleaved(loops, rounds, seconds / (rounds * max(1, len(loops))), whole)
         once = {who: each / self.counts.get(who, 1.0) for who, each in times.items()}
         unit, divisor = (f"x {self.base}", once[self.base]) if self.base in once else ("s", np.ones(rounds))
         return [
@@ -70,31 +74,33 @@ class Task:
 def calls(run: Work) -> Loop:
     """A loop of calls."""
 
-    def loop(seconds: float) -> float:
+    def loop(seconds: float) -> list[float]:
         _repeated(run, _WARM)
         return _repeated(run, seconds)
 
     return loop
 
 
-def _repeated(run: Work, seconds: float) -> float:
-    """Seconds a call, of three calls or more."""
-    count, started = 0, time.perf_counter()
-    while count < 3 or time.perf_counter() < started + seconds:
+def _repeated(run: Work, seconds: float) -> list[float]:
+    """Seconds of each of three calls or more."""
+    found: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(found) < 3 or time.perf_counter() < end:
+        started = time.perf_counter()
         run()
-        count += 1
-    return (time.perf_counter() - started) / count
+        found.append(time.perf_counter() - started)
+    return found
 
 
-def interleaved(loops: Mapping[str, Loop], rounds: int, seconds: float) -> dict[str, np.ndarray]:
+def interleaved(loops: Mapping[str, Loop], rounds: int, seconds: float, whole: bool = False) -> dict[str, np.ndarray]:
     """Seconds a call by name, (rounds,): so a figure of one piece can be divided by that of another of the same round."""
     found: dict[str, list[float]] = {name: [] for name in loops}
-    names = list(loops)
+    names, middle = list(loops), np.mean if whole else np.median
     for turn in range(rounds):
         first = turn % len(names)
         for name in names[first:] + names[:first]:
             time.sleep(REST)
-            found[name].append(loops[name](seconds))
+            found[name].append(float(middle(loops[name](seconds))))
     return {name: np.array(times) for name, times in found.items()}
 
 

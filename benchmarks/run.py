@@ -94,7 +94,7 @@ def measured(asked: argparse.Namespace) -> Iterator[Row]:
     for tasks in makers:
         for task in tasks(asked.backends):
             if chosen(task.work, asked.rows):
-                yield from part(task, asked.part).rows(asked.rounds, asked.seconds)
+                yield from part(task, asked.part).rows(asked.rounds, asked.seconds, asked.whole)
     if asked.part:
         return
     yield from curves.rows(0.1, lambda name: chosen(name, asked.rows))
@@ -143,7 +143,7 @@ def process(under: str, asked: argparse.Namespace) -> list[Row]:
     """The rows of a process of its own, or under a policy of two."""
     if under not in POLICIES:
         with company(under):
-            return child(asked, os.environ)
+            return child(asked, os.environ, whole=under == "beside")
     environment = {**os.environ, "OMP_WAIT_POLICY": under}
     floors, ours = (child(asked, environment, which) for which in ("floor", "ours"))
     base = {row.work: row for row in floors}
@@ -155,12 +155,13 @@ def process(under: str, asked: argparse.Namespace) -> list[Row]:
     ]
 
 
-def child(asked: argparse.Namespace, environment: Mapping[str, str], which: str = "") -> list[Row]:
+def child(asked: argparse.Namespace, environment: Mapping[str, str], which: str = "", whole: bool = False) -> list[Row]:
     """What a process of this script finds."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.json"
         command = [sys.executable, __file__, "--into", str(path), "--part", which, "--rows", ",".join(asked.rows)]
         command += ["--backends", ",".join(asked.backends), "--rounds", str(asked.rounds)]
+        command += ["--whole"] if whole else []
         subprocess.run([*command, "--seconds", str(asked.seconds)], check=True, env=dict(environment))
         return [Row(**row) for row in json.loads(path.read_text())]
 
@@ -265,9 +266,10 @@ def options() -> argparse.Namespace:
     parser.add_argument("--under", type=words, default=["alone"], help=f"conditions, of {','.join(CONDITIONS)} (alone)")
     parser.add_argument("--backends", type=words, default=["numba", "numpy"], help="of energydsl (numba,numpy)")
     parser.add_argument("--json", type=Path, help="a file for the figures, with seconds, versions and all processes")
-    # What a process of this script is told by another: a file for its rows, and which part of them.
+    # What a process of this script is told by another: a file for its rows, which part of them, and whether rounds count by their mean.
     parser.add_argument("--into", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--part", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--whole", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--busy", action="store_true", help=argparse.SUPPRESS)
     found = parser.parse_args()
     if unknown := sorted({*found.under} - {*CONDITIONS}):

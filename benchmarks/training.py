@@ -6,6 +6,7 @@ out. An epoch is the time from report to report: batches, updates, figures, and 
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -48,7 +49,7 @@ def epochs(backend: Backend, folder: bool = False) -> Loop:
     """Epochs of one training, two or more."""
     program, data = prepared(backend)
 
-    def loop(seconds: float) -> float:
+    def loop(seconds: float) -> list[float]:
         reports: list[float] = []
 
         def report(_: object) -> None:
@@ -58,7 +59,7 @@ def epochs(backend: Backend, folder: bool = False) -> Loop:
             out = Path(room) / "run" if folder else None
             count = 2 if seconds < 5.0 else 5
             ed.train(program, data, METHOD, ed.SGD(lr=1e-3), count, out, batch=BATCH, validation=0.1, report=report)
-        return (reports[-1] - reports[0]) / (len(reports) - 1)
+        return [after - before for before, after in itertools.pairwise(reports)]
 
     return loop
 

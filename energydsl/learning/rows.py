@@ -69,5 +69,5 @@ class Batches:
         for batch in range(position, self.per_epoch):
             rows = np.sort(order[batch * self.size : (batch + 1) * self.size])
             draws = stream(self.seed, "grey values of a batch", number, batch)
-            drawn = self.checked(self.data.batch(np.random.Generator(np.random.SFC64(draws)), rows, room))
+            drawn = self.checked(self.data.draw(np.random.Generator(np.random.SFC64(draws)), rows, room))
             yield drawn, None if weights is None else weights[rows]
