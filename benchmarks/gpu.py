@@ -42,6 +42,8 @@ GLASS += "energy = - sum[(i, k) in G] J[i, k]*s[i]*s[k]"
 TORUS = "visible s[{n}, {n}] : spin\nparam K = 0.4\n"
 TORUS += "energy = - K*sum[i, j] s[i, j]*(s[(i + 1) % {n}, j] + s[i, (j + 1) % {n}])"
 STEPS = 20
+# Calls in a row before the device is waited for.
+_CALLS = 10
 # Rows, visible and hidden units of updates: one whose launches take longer than its kernels, the usual one, one that fills a device.
 UPDATES = ((32, 64, 32), (128, VISIBLE, HIDDEN), (4096, VISIBLE, HIDDEN))
 PACKAGES = ("numpy", "cupy-cuda12x", "cupy-cuda13x", "torch", "jax", "numba")
@@ -72,14 +74,14 @@ class Task:
 
 def measured(work: Work, place: Place, rounds: int = 5, seconds: float = 0.2) -> float:
     """Seconds a call: the median over rounds of calls in a row, the device waited for at both ends."""
-    for _ in range(1 if place.small else 5):
+    for _ in range(1 if place.small else _CALLS):
         work()
     place.wait()
     found = []
     for _ in range(1 if place.small else rounds):
         calls, started = 0, time.perf_counter()
         while not calls or (not place.small and time.perf_counter() < started + seconds):
-            for _ in range(1 if place.small else 10):
+            for _ in range(1 if place.small else _CALLS):
                 work()
                 calls += 1
             place.wait()
@@ -145,7 +147,7 @@ def jax_sweeps(jax: Any, chains: int, tf32: bool) -> Work:
 
 def jax_update(jax: Any, sizes: tuple[int, int, int]) -> Work:
     rows, visible, hidden = sizes
-    return by_jax.Units(jax).update(images(rows, visible), hidden, False)
+    return by_jax.Units(jax, every=_CALLS).update(images(rows, visible), hidden, False)
 
 
 def library(name: str, place: Place) -> Any:

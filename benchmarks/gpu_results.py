@@ -28,8 +28,13 @@ def slowest(text: str) -> str:
         if row.get("Metric Name") == METRIC:
             scale = {"nsecond": 1e-9, "ns": 1e-9, "usecond": 1e-6, "us": 1e-6, "msecond": 1e-3, "ms": 1e-3}
             value = float(row["Metric Value"].replace(",", ""))
-            total[row["Kernel Name"].partition("(")[0]] += value * scale.get(row["Metric Unit"], 1.0)
+            total[_base(row["Kernel Name"])] += value * scale.get(row["Metric Unit"], 1.0)
     return max(total, key=lambda name: total[name]) if total else ""
+
+
+def _base(signature: str) -> str:
+    """The name of a function without what it returns and takes, its template's arguments and its namespace, as ncu takes it."""
+    return signature.partition("(")[0].partition("<")[0].split()[-1].split("::")[-1]
 
 
 def stages(folder: Path) -> dict[str, dict[str, Any]]:

@@ -95,7 +95,7 @@ def test_the_slowest_kernel_is_found_among_other_lines() -> None:
         for kernel, unit, value in (
             ("draw_binary(float *)", "ns", "1,900"),
             ("sweep(int)", "us", "1.5"),
-            ("sweep(int)", "us", "1.1"),
+            ("void ours::sweep<float, 2>(int)", "us", "1.1"),
         )
     ]
     assert gpu_results.slowest("\n".join(["==PROF== Connected", head, *rows])) == "sweep"
