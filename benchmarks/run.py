@@ -6,8 +6,8 @@
 
 A process times every piece of a row in turns (`harness.py`); shown are the median over processes, and the least and greatest. At
 the end stands every target (`TARGETS`), reached or missed. Conditions: `alone`; `passive` and `active`, the wait policy that OpenMP is
-told by OMP_WAIT_POLICY; `beside`, a second process meanwhile that trains an RBM on all cores. Under a policy the floor and energydsl have
-processes of their own, one after the other: threads that are told to wait actively would take their cores from whatever else the process does.
+told by OMP_WAIT_POLICY; `beside`, a second process meanwhile that trains an RBM on all cores. Under `active` the floor and
+energydsl have processes of their own, one after the other: threads that wait actively take their cores from whatever else the process does.
 """
 
 from __future__ import annotations
@@ -65,6 +65,8 @@ TARGETS = (
     Target("train of no update", 0.2),
     Target("train of one update", 0.2),
 )
+# The load of a machine on which nothing else runs, at most.
+_IDLE = 0.5
 # Whatever OpenMP is told, multiples of what bounds a row.
 POLICY_MOST = 1.5
 
@@ -140,11 +142,11 @@ def busy() -> None:
 
 
 def process(under: str, asked: argparse.Namespace) -> list[Row]:
-    """The rows of a process of its own, or under a policy of two."""
-    if under not in POLICIES:
+    """The rows of a process of its own, or of two."""
+    environment = {**os.environ, "OMP_WAIT_POLICY": under} if under in POLICIES else os.environ
+    if under != "active":
         with company(under):
-            return child(asked, os.environ, whole=under == "beside")
-    environment = {**os.environ, "OMP_WAIT_POLICY": under}
+            return child(asked, environment, whole=under == "beside")
     floors, ours = (child(asked, environment, which) for which in ("floor", "ours"))
     base = {row.work: row for row in floors}
     return [
@@ -184,6 +186,7 @@ def figures(under: str, processes: Sequence[Sequence[Row]]) -> list[Figure]:
 def versions() -> dict[str, str]:
     """The packages compared, and the machine."""
     found = {"python": platform.python_version(), "cores": str(os.cpu_count()), "machine": _processor()}
+    found["load"] = f"{os.getloadavg()[0]:.2f}"
     for name in PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)
@@ -290,6 +293,11 @@ def main() -> None:
         return
     known, found = versions(), []
     print(known, flush=True)
+    if os.getloadavg()[0] > _IDLE:
+        print(
+            "Other programs run on this machine: these figures are of their work too, and not to be believed.",
+            flush=True,
+        )
     for under in asked.under:
         found += figures(under, [process(under, asked) for _ in range(asked.processes)])
         print(table([f for f in found if f.under == under]), flush=True)
