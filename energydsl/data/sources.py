@@ -150,9 +150,20 @@ def _drawn(grey: Array, rng: np.random.Generator, uniform: Array | None, out: Ar
     """Binary values from grey ones, what is missing as it is. uniform, out: what is overwritten, the grey values themselves perhaps."""
     missing = np.isnan(grey) if _misses(grey) else None
     out = np.empty_like(grey) if out is None else out
-    np.less(rng.random(grey.shape, dtype=np.float32, out=uniform), grey, out=out)
+    np.less(_uniform(rng, np.empty(grey.shape, np.float32) if uniform is None else uniform), grey, out=out)
     if missing is not None:
         out[missing] = np.nan
+    return out
+
+
+def _uniform(rng: np.random.Generator, out: Array) -> Array:
+    """The float32 numbers of `rng.random`: the upper 24 bits of half a word each. To ask for the words takes half as long."""
+    if out.size % 2 or rng.bit_generator.state.get("has_uint32", 1):  # half a word is left of, or for, other numbers
+        return rng.random(out=out, dtype=np.float32)
+    words = np.asarray(rng.bit_generator.random_raw(out.size // 2), "<u8").view("<u4").reshape(out.shape)
+    words >>= 8
+    np.copyto(out, words.view("<i4"), casting="unsafe")
+    out *= np.float32(2.0**-24)
     return out
 
 

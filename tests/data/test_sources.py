@@ -203,3 +203,14 @@ def test_rows_drawn_into_room_are_those_drawn_anew() -> None:
             assert there[name] is room[name][1]
         assert np.array_equal(np.isnan(anew["v"]), np.isnan(grey[numbers]))
         np.testing.assert_array_equal(anew["u"], np.eye(9, 2)[numbers])
+
+
+@pytest.mark.parametrize("rows", [3, 4])
+def test_grey_values_are_drawn_by_the_uniform_numbers_of_numpy(rows: int) -> None:
+    """An odd count leaves half a word for the next layer."""
+    model = ed.loads("visible v[3] : binary\nvisible u[5] : binary\nenergy = sum(v) + sum(u)").resolved
+    grey = {n: np.random.default_rng(k).random((rows, size)) for k, (n, size) in enumerate((("v", 3), ("u", 5)))}
+    data = from_arrays(model, grey, "sample")
+    found, rng = data.draw(np.random.Generator(np.random.SFC64(3))), np.random.Generator(np.random.SFC64(3))
+    for name, array in data.arrays.items():
+        np.testing.assert_array_equal(found[name], rng.random(array.shape, dtype=np.float32) < array)
