@@ -46,9 +46,12 @@ CURVES: dict[str, Curve] = {
 }
 
 
-def rows(seconds: float) -> list[Row]:
+def rows(seconds: float, wanted: Callable[[str], bool] = lambda name: True) -> list[Row]:
+    """The curves whose names are wanted."""
     found = []
     for name, (sizes, make, expected) in CURVES.items():
+        if not wanted(name):
+            continue
         times = medians({str(n): make(n) for n in sizes}, rounds=3, seconds=seconds)
         shown = [n * n for n in sizes] if name.startswith("torus") else sizes
         slopes = np.diff(np.log(list(times.values()))) / np.diff(np.log(shown))

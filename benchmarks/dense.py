@@ -1,16 +1,22 @@
-"""What does work on dense models cost, beside its matrix products alone and beside scikit-learn and PyTorch?
+"""What does work on dense models cost, beside its matrix products alone and beside what one would write or take instead?
 
-Sizes of a 784-500 RBM; ratios to the products with preallocated outputs, in one process.
+Sizes of a 784-500 RBM and of a deep one. The products have preallocated outputs and states of zeros and ones at random.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import by_jax
+import by_numpy
+import by_torch
 import numpy as np
-from harness import Row, Work, medians, rows_of, table
+from harness import Loop, Maker, Task, Work, calls, table
 
 import energydsl as ed
 from energydsl.annealing.path import Path as AnnealingPath
@@ -22,70 +28,118 @@ from energydsl.options import Backend
 from energydsl.random import Rng
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
-VISIBLE, HIDDEN, DEEP = 784, 500, 1000
-Size = tuple[int, int]
+VISIBLE, HIDDEN, DEEP = SIZES = (784, 500, 1000)
+BATCH, CHAINS = 128, 1000
+# Sweeps that one call makes where it can make several.
+STEPS = 10
+FLOOR = "the products alone"
 
 
-def zeros(*shape: int) -> np.ndarray:
-    return np.zeros(shape, np.float32)
+def images(rows: int, units: int = VISIBLE) -> np.ndarray:
+    """Pixels, a fifth of them on."""
+    return (np.random.default_rng(1).random((rows, units)) < 0.2).astype(np.float32)
 
 
-def products(*pairs: tuple[Size, Size]) -> Work:
-    """Matrix products of these sizes, outputs preallocated; (784, -128) is a transposed array of 128 rows."""
+# --- the products alone
 
-    def matrix(size: Size) -> np.ndarray:
-        rows, columns = size
-        if rows < 0 or columns < 0:
-            return zeros(abs(columns), abs(rows)).T
-        return zeros(rows, columns)
 
-    made = [(matrix(a), matrix(b), zeros(abs(a[0]), abs(b[1]))) for a, b in pairs]
+class Products:
+    """Matrix products of states of some rows with weights, each with an output of its own."""
 
-    def run() -> None:
-        for a, b, out in made:
+    def __init__(self, *sizes: int):
+        self.weights = {pair: by_numpy.weights(*pair) for pair in itertools.pairwise(sizes)}
+        self.made: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+
+    def add(self, a: np.ndarray, b: np.ndarray, times: int = 1) -> None:
+        """A product, so many times."""
+        self.made += times * [(a, b, np.empty((len(a), b.shape[1]), np.float32))]
+
+    def up(self, rows: int, lower: int, upper: int, times: int = 1) -> None:
+        """Fields of the upper layer."""
+        self.add(by_numpy.states(rows, lower), self.weights[lower, upper], times)
+
+    def down(self, rows: int, lower: int, upper: int, times: int = 1) -> None:
+        """Fields of the lower layer."""
+        self.add(by_numpy.states(rows, upper), self.weights[lower, upper].T, times)
+
+    def statistics(self, rows: int, lower: int, upper: int) -> None:
+        """Those of both phases."""
+        for seed in (1, 2):
+            self.add(by_numpy.states(rows, lower, seed).T, by_numpy.states(rows, upper, seed))
+
+    def __call__(self) -> None:
+        for a, b, out in self.made:
             np.matmul(a, b, out=out)
 
-    return run
+
+def update_floor(batch: int) -> Products:
+    """CD-1, and PCD-1 with as many chains as rows: up, down, up, and the statistics of both phases."""
+    found, pair = Products(VISIBLE, HIDDEN), (VISIBLE, HIDDEN)
+    found.up(batch, *pair, times=2)
+    found.down(batch, *pair)
+    found.statistics(batch, *pair)
+    return found
 
 
-def images(rows: int) -> np.ndarray:
-    return (np.random.default_rng(1).random((rows, VISIBLE)) < 0.2).astype(np.float32)
+def gibbs_floor(chains: int) -> Products:
+    """Up and down."""
+    found = Products(VISIBLE, HIDDEN)
+    found.up(chains, VISIBLE, HIDDEN)
+    found.down(chains, VISIBLE, HIDDEN)
+    return found
 
 
-def update(model: str, method: Method, batch: int, backend: Backend) -> Work:
-    """One update as the training loop makes it: both phases, gradient, norms, optimiser."""
-    program = ed.load(MODELS / f"{model}.energy").compile(backend)
-    v = images(batch)
-    optimizer = ed.SGD(lr=1e-3)
+def dbm_floor(batch: int, sweeps: int, latent: int) -> Products:
+    """PCD of a deep model; the product of the data, which do not move while latents are found, once."""
+    lower, upper = (VISIBLE, HIDDEN), (HIDDEN, DEEP)
+    found = Products(*SIZES)
+    found.up(batch, *lower, times=1 + sweeps)
+    found.down(batch, *lower, times=sweeps)
+    for pair in (found.up, found.down):
+        pair(batch, *upper, times=latent + sweeps)
+    for sizes in (lower, upper):
+        found.statistics(batch, *sizes)
+    return found
+
+
+# --- energydsl
+
+
+def update(
+    model: str, method: Method, batch: int, backend: Backend, sizes: Sequence[int] = (), on_device: bool = False
+) -> Work:
+    """One update as the training loop makes it: both phases, gradient, norms, optimiser, and what is looked at now and then.
+
+    sizes: of the layers of an RBM, where they are others. on_device: whether the batch is there already.
+    """
+    program = ed.load(MODELS / f"{model}.energy", dict(zip("IJ", sizes, strict=False))).compile(backend)
+    engine, step = program.engine, ed.SGD(lr=1e-3)
+    v = images(batch, *sizes[:1])
     data = from_arrays(program.model, {"v": v}, None)
-    config = config_of(program.engine, data, method, optimizer, 10**9, batch, 0.0, 0)
-    training = begin(program, data, method, optimizer, config, None)
+    config = config_of(engine, data, method, step, 10**9, batch, 0.0, 0)
+    loop = begin(program, data, method, step, config, None)
+    rows = {"v": engine.device(v) if on_device else v}
 
     def run() -> None:
-        with program.engine.single_threaded_blas():
-            training.update({"v": v})
+        with engine.single_threaded_blas():
+            loop.update(rows)
 
     return run
 
 
 def gibbs(chains: int, backend: Backend) -> Work:
+    """Free sweeps, several a call."""
     program = ed.load(MODELS / "rbm.energy").compile(backend)
-    params = program.init(0)
-    x, settings, rng, parts = (
-        program.init_state(params, chains),
-        program.engine.settings(),
-        Rng(0),
-        program.engine.parts(),
-    )
-    return lambda: program.engine.sweep(params, x, settings, rng, parts)
+    params, engine, rng = program.init(0), program.engine, Rng(0)
+    x, settings, parts = program.init_state(params, chains), engine.settings(), engine.parts()
+    return lambda: engine.sweep(params, x, settings, rng, parts, STEPS)
 
 
 def ais(chains: int, backend: Backend) -> Work:
+    """One temperature."""
     program = ed.load(MODELS / "rbm.energy").compile(backend)
-    path = AnnealingPath(
-        program.engine.core, program.init(0), {"v": (np.random.default_rng(1).normal(-1, 1, VISIBLE),)}
-    )
-    rng = Rng(0)
+    base = {"v": (np.random.default_rng(1).normal(-1, 1, VISIBLE),)}
+    path, rng = AnnealingPath(program.engine.core, program.init(0), base), Rng(0)
     x = path.start(chains, {}, rng)
 
     def run() -> None:
@@ -93,6 +147,9 @@ def ais(chains: int, backend: Backend) -> Work:
             path.step(x, 0.5, 0.5001, rng, False)
 
     return run
+
+
+# --- what one would take instead
 
 
 def scikit(batch: int) -> Work | None:
@@ -106,145 +163,92 @@ def scikit(batch: int) -> Work | None:
     return lambda: rbm.partial_fit(v)
 
 
-def by_torch(make: Callable[[Any], Work]) -> Work | None:
-    """Work written by hand in PyTorch, eager, on the CPU."""
+def by(library: str, units: Callable[[Any], Any], make: Callable[[Any], Work]) -> Work | None:
+    """Work written by hand in a library, where it is installed."""
     try:
-        import torch
+        return make(units(importlib.import_module(library)))
     except ImportError:
         return None
-    torch.set_grad_enabled(False)
-    torch.manual_seed(0)
-    return make(torch)
 
 
-def torch_update(torch: Any, persistent: bool) -> Work:
-    v = torch.tensor(images(128))
-    w, b, c = torch.randn(VISIBLE, HIDDEN) * 0.01, torch.zeros(VISIBLE), torch.zeros(HIDDEN)
-    chain = [torch.bernoulli(torch.full((128, HIDDEN), 0.5))]
+def looped(make: Callable[[], Work | None]) -> Maker:
+    """A loop of calls of work, where there is any."""
 
-    def run() -> None:
-        up = torch.sigmoid(v @ w + c)
-        start = chain[0] if persistent else torch.bernoulli(up)
-        x = torch.bernoulli(torch.sigmoid(start @ w.T + b))
-        mean = torch.sigmoid(x @ w + c)
-        chain[0] = torch.bernoulli(mean)
-        w.add_((v.T @ up - x.T @ mean) / 128, alpha=1e-3)
-        b.add_((v - x).mean(0), alpha=1e-3)
-        c.add_((up - mean).mean(0), alpha=1e-3)
+    def loop() -> Loop | None:
+        work = make()
+        return None if work is None else calls(work)
 
-    return run
+    return loop
 
 
-def torch_gibbs(torch: Any, chains: int) -> Work:
-    w, b, c = torch.randn(VISIBLE, HIDDEN) * 0.01, torch.zeros(VISIBLE), torch.zeros(HIDDEN)
-    h = [torch.bernoulli(torch.full((chains, HIDDEN), 0.5))]
-
-    def run() -> None:
-        x = torch.bernoulli(torch.sigmoid(h[0] @ w.T + b))
-        h[0] = torch.bernoulli(torch.sigmoid(x @ w + c))
-
-    return run
-
-
-def torch_ais(torch: Any, chains: int) -> Work:
-    """One temperature: log weights with the latents summed out, then a sweep."""
-    w, b, c = torch.randn(VISIBLE, HIDDEN) * 0.01, torch.zeros(VISIBLE), torch.zeros(HIDDEN)
-    base, before, after = torch.randn(VISIBLE), 0.5, 0.5001
-    v = [torch.bernoulli(torch.full((chains, VISIBLE), 0.5))]
-    weights = torch.zeros(chains, dtype=torch.float64)
-    softplus = torch.nn.functional.softplus
-
-    def run() -> None:
-        field = v[0] @ w + c
-        rest = v[0] @ b - v[0] @ base
-        weights.add_((after - before) * rest + (softplus(after * field) - softplus(before * field)).sum(1))
-        h = torch.bernoulli(torch.sigmoid(after * field))
-        v[0] = torch.bernoulli(torch.sigmoid(after * (h @ w.T + b) + (1 - after) * base))
-
-    return run
-
-
-def torch_dbm(torch: Any, batch: int, sweeps: int, latent: int) -> Work:
-    """PCD: sampled latents given the data, chains over (v, h2), (h1), and the step."""
-    w, u = torch.randn(VISIBLE, HIDDEN) * 0.01, torch.randn(HIDDEN, DEEP) * 0.01
-    b, c, d = torch.zeros(VISIBLE), torch.zeros(HIDDEN), torch.zeros(DEEP)
-    v0 = torch.tensor(images(batch))
-    h1, h2, g1 = (torch.bernoulli(torch.full((batch, n), 0.5)) for n in (HIDDEN, DEEP, HIDDEN))
-
-    def draw(field: Any) -> Any:
-        return torch.bernoulli(torch.sigmoid(field))
-
-    def run() -> None:
-        nonlocal h1, h2, g1
-        for _ in range(latent):
-            h1 = draw(v0 @ w + h2 @ u.T + c)
-            h2 = draw(h1 @ u + d)
-        for _ in range(sweeps):
-            v, g2 = draw(g1 @ w.T + b), draw(g1 @ u + d)
-            g1 = draw(v @ w + g2 @ u.T + c)
-        w.add_((v0.T @ h1 - v.T @ g1) / batch, alpha=1e-3)
-        u.add_((h1.T @ h2 - g1.T @ g2) / batch, alpha=1e-3)
-        for bias, gain in ((b, v0 - v), (c, h1 - g1), (d, h2 - g2)):
-            bias.add_(gain.mean(0), alpha=1e-3)
-
-    return run
-
-
-def cd_floor(batch: int) -> Work:
-    up, down, grad = ((batch, VISIBLE), (VISIBLE, HIDDEN)), ((batch, HIDDEN), (-HIDDEN, -VISIBLE)), ((-VISIBLE, -batch), (batch, HIDDEN))  # fmt: skip
-    return products(up, down, up, grad, grad)
-
-
-def gibbs_floor(chains: int) -> Work:
-    return products(((chains, VISIBLE), (VISIBLE, HIDDEN)), ((chains, HIDDEN), (-HIDDEN, -VISIBLE)))
-
-
-def dbm_floor(batch: int, sweeps: int, latent: int) -> Work:
-    """PCD with `sweeps` sweeps of the whole model and `latent` of the latents given the data."""
-    up = ((batch, VISIBLE), (VISIBLE, HIDDEN)), ((batch, DEEP), (-DEEP, -HIDDEN))
-    down, top = ((batch, HIDDEN), (-HIDDEN, -VISIBLE)), ((batch, HIDDEN), (HIDDEN, DEEP))
-    grads = ((-VISIBLE, -batch), (batch, HIDDEN)), ((-HIDDEN, -batch), (batch, DEEP))
-    return products(*latent * (*up, top), *sweeps * (*up, down, top), *2 * grads)
-
-
-def rows(backends: tuple[Backend, ...], seconds: float) -> list[Row]:
-    def ours(make: Callable[[Backend], Work]) -> dict[str, Work | None]:
-        return {f"energydsl {b}": make(b) for b in backends}
-
-    groups: dict[str, dict[str, Work | None]] = {
-        "CD-1 update, batch 128": {
-            "floor": cd_floor(128),
-            **ours(lambda b: update("rbm", CD(k=1), 128, b)),
-            "PyTorch": by_torch(lambda t: torch_update(t, False)),
-        },
-        "PCD-1 update, 128 chains": {
-            "floor": cd_floor(128),
-            **ours(lambda b: update("rbm", PCD(k=1, chains=128), 128, b)),
-            "PyTorch": by_torch(lambda t: torch_update(t, True)),
-            "scikit-learn": scikit(128),
-        },
-        "free Gibbs sweep, 1000 chains": {
-            "floor": gibbs_floor(1000),
-            **ours(lambda b: gibbs(1000, b)),
-            "PyTorch": by_torch(lambda t: torch_gibbs(t, 1000)),
-        },
-        "AIS temperature, 100 chains": {
-            "floor": gibbs_floor(100),
-            **ours(lambda b: ais(100, b)),
-            "PyTorch": by_torch(lambda t: torch_ais(t, 100)),
-        },
-        "DBM 784-500-1000, PCD-5, 10 latent sweeps, batch 128": {
-            "floor": dbm_floor(128, 5, 10),
-            **ours(lambda b: update("dbm", PCD(k=5, chains=128, latent_sweeps=10), 128, b)),
-            "PyTorch": by_torch(lambda t: torch_dbm(t, 128, 5, 10)),
-        },
+def by_hand(in_numpy: Callable[[], Work], in_library: Callable[[Any], Work]) -> dict[str, Callable[[], Work | None]]:
+    """The same work in NumPy, PyTorch and JAX."""
+    return {
+        "NumPy, tuned": in_numpy,
+        "PyTorch": partial(by, "torch", by_torch.Units, in_library),
+        "JAX": partial(by, "jax", by_jax.Units, in_library),
     }
-    found: list[Row] = []
-    for name, work in groups.items():
-        times = medians({n: w for n, w in work.items() if w is not None}, seconds=seconds)
-        found += rows_of(name, times, "floor", "x floor")
-    return found
+
+
+def tasks(backends: Sequence[Backend]) -> Iterator[Task]:
+    """All rows."""
+
+    def ours(make: Callable[[Backend], Work]) -> dict[str, Callable[[], Work | None]]:
+        return {f"energydsl {b}": partial(make, b) for b in backends}
+
+    def task(work: str, makers: dict[str, Callable[[], Work | None]], counts: dict[str, float] | None = None) -> Task:
+        return Task(work, {who: looped(make) for who, make in makers.items()}, FLOOR, counts or {})
+
+    data = images(BATCH)
+    for name, method in (("CD-1", CD(k=1)), ("PCD-1", PCD(k=1, chains=BATCH))):
+        again = name == "PCD-1"
+        yield task(
+            f"{name} update, RBM 784-500, batch 128",
+            {
+                FLOOR: partial(update_floor, BATCH),
+                **ours(partial(update, "rbm", method, BATCH)),
+                **by_hand(
+                    partial(by_numpy.rbm_update, VISIBLE, HIDDEN, data, again),
+                    lambda units, again=again: units.update(data, HIDDEN, again),
+                ),
+                **({"scikit-learn": partial(scikit, BATCH)} if again else {}),
+            },
+        )
+    several = {f"energydsl {b}": float(STEPS) for b in backends} | {"PyTorch": STEPS, "JAX": STEPS}
+    yield task(
+        f"free Gibbs sweep, RBM 784-500, {CHAINS} chains",
+        {
+            FLOOR: partial(gibbs_floor, CHAINS),
+            **ours(partial(gibbs, CHAINS)),
+            **by_hand(
+                partial(by_numpy.gibbs, VISIBLE, HIDDEN, CHAINS), lambda u: u.gibbs(VISIBLE, HIDDEN, CHAINS, STEPS)
+            ),
+        },
+        several,
+    )
+    yield task(
+        "AIS temperature, RBM 784-500, 100 chains",
+        {
+            FLOOR: partial(gibbs_floor, 100),
+            **ours(partial(ais, 100)),
+            **by_hand(partial(by_numpy.ais, VISIBLE, HIDDEN, 100), lambda units: units.ais(VISIBLE, HIDDEN, 100)),
+        },
+    )
+    for mean_field, word in ((False, "10 latent sweeps"), (True, "10 mean-field iterations")):
+        positive = "mean-field" if mean_field else "gibbs"
+        method = PCD(k=5, chains=BATCH, latent_sweeps=10, positive=positive)
+        yield task(
+            f"DBM 784-500-1000 update, PCD-5, {word}, batch 128",
+            {
+                FLOOR: partial(dbm_floor, BATCH, 5, 10),
+                **ours(partial(update, "dbm", method, BATCH)),
+                **by_hand(
+                    partial(by_numpy.dbm_update, SIZES, data, 5, 10, mean_field),
+                    lambda units, m=mean_field: units.dbm(data, HIDDEN, DEEP, 5, 10, m),
+                ),
+            },
+        )
 
 
 if __name__ == "__main__":
-    print(table(rows(("numba", "numpy"), 0.3)))
+    print(table([row for task in tasks(("numba", "numpy")) for row in task.rows(5, 10.0)]))

@@ -1,26 +1,30 @@
-"""How many unit updates a nanosecond on lattices and random graphs, beside THRML and dwave-samplers?
+"""What do sweeps of lattices and random graphs cost, beside their random numbers alone, NumPy, THRML and dwave-samplers?
 
-32 chains; whole sweeps by colour (dwave-samplers: in order). dwave-samplers runs as two processes, half the chains each.
+32 chains; whole sweeps by colour (dwave-samplers: in order). dwave-samplers runs as two processes, half the chains each. The random
+numbers alone are those of the same stream, one a unit, written into an array by the library's own kernel.
 """
 
 from __future__ import annotations
 
 import contextlib
 import multiprocessing as mp
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import by_numpy
 import networkx as nx
 import numpy as np
-from harness import Row, Work, medians
+from dense import looped
+from harness import Task, Work, table
 
 import energydsl as ed
 from energydsl.options import Backend
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 CHAINS = 32
+FLOOR = "the random numbers alone"
 GLASS = """graph G = random_regular(degree = 3, nodes = 4096, seed = 7)
 visible s[4096] : spin
 param J[G] = normal(sd = 1)
@@ -114,30 +118,53 @@ def dwave(graph: nx.Graph[int], gaussian: bool, sweeps: int) -> Work | None:
     return run
 
 
-def rows(backends: tuple[Backend, ...], seconds: float) -> list[Row]:
-    found: list[Row] = []
-    systems: dict[str, tuple[Callable[[], tuple[ed.Model, nx.Graph[int]]], bool, int]] = {
-        "64 x 64 torus": (lambda: torus(64), False, 100),
-        "256 x 256 torus": (lambda: torus(256), False, 50),
-        "random 3-regular glass, 4096 units": (glass, True, 100),
-    }
-    for name, (make, gaussian, sweeps) in systems.items():
+def numbers_kept(model: ed.Model, sweeps: int) -> Work:
+    """The uniform numbers of the sweeps by the same stream, into an array."""
+    program = model.compile("numba")
+    engine, rng = program.engine, ed.Rng(0)
+    out = np.empty((CHAINS, sum(layer.size for layer in model.layers.values())), np.float32)
+
+    def run() -> None:
+        with engine.single_threaded_blas():
+            for _ in range(sweeps):
+                rng.next()
+                engine.kernels.fill(rng, out)
+
+    return run
+
+
+def by_numpy_graph(graph: nx.Graph[int]) -> Work:
+    """NumPy over the classes of a colouring, neighbours gathered; each unit has as many neighbours."""
+    colour = nx.greedy_color(graph, "DSATUR")
+    classes = [np.array([v for v in graph if colour[v] == c]) for c in range(max(colour.values()) + 1)]
+    weight = {frozenset(edge): j for edge, j in zip(graph.edges, couplings(graph, True), strict=True)}
+    beside = [np.array([list(graph[v]) for v in units]) for units in classes]
+    found = [np.array([[weight[frozenset((v, w))] for w in graph[v]] for v in units]) for units in classes]
+    return by_numpy.graph_sweep(beside, found, classes, CHAINS)
+
+
+def tasks(backends: Sequence[Backend]) -> Iterator[Task]:
+    """All rows: a sweep of all chains."""
+    systems: tuple[tuple[str, Callable[[], tuple[ed.Model, nx.Graph[int]]], Callable[[Any], Work], bool, int], ...] = (
+        ("64 x 64 torus", partial(torus, 64), lambda _: by_numpy.torus_sweep(64, CHAINS), False, 100),
+        ("256 x 256 torus", partial(torus, 256), lambda _: by_numpy.torus_sweep(256, CHAINS), False, 20),
+        ("random 3-regular glass, 4096 units", glass, by_numpy_graph, True, 100),
+    )
+    for name, make, in_numpy, gaussian, sweeps in systems:
         model, graph = make()
-        few = max(1, sweeps // 10)
-        work: dict[str, tuple[Work | None, int]] = {
-            **{f"energydsl {b}": (ours(model, b, sweeps if b != "numpy" else few), sweeps if b != "numpy" else few) for b in backends},
-            "THRML": (thrml(graph, gaussian, sweeps), sweeps),
-            "dwave-samplers, 2 processes": (dwave(graph, gaussian, 10 * few), 10 * few),
-        }  # fmt: skip
-        time.sleep(3)
-        times = medians({n: w for n, (w, _) in work.items() if w is not None}, rounds=3, seconds=seconds)
-        for who, taken in times.items():
-            updates = CHAINS * len(graph) * work[who][1]
-            found.append(Row(f"{name}, 32 chains", who, taken, updates / taken / 1e9, "updates/ns"))
-    return found
+        few, fewer = max(1, sweeps // 5), max(1, sweeps // 20)
+        counts = {f"energydsl {b}": sweeps if b != "numpy" else fewer for b in backends}
+        makers: dict[str, Callable[[], Work | None]] = {
+            FLOOR: partial(numbers_kept, model, few),
+            **{who: partial(ours, model, who.split()[-1], count) for who, count in counts.items()},
+            "NumPy, tuned": partial(in_numpy, graph),
+            "THRML": partial(thrml, graph, gaussian, few),
+            "dwave-samplers, 2 processes": partial(dwave, graph, gaussian, few),
+        }
+        loops = {who: looped(m) for who, m in makers.items()}
+        times = {FLOOR: few, **counts, "THRML": few, "dwave-samplers, 2 processes": few}
+        yield Task(f"{name}, {CHAINS} chains, a sweep", loops, FLOOR, times)
 
 
 if __name__ == "__main__":
-    from harness import table
-
-    print(table(rows(("numba", "numpy"), 0.5)))
+    print(table([row for task in tasks(("numba", "numpy")) for row in task.rows(5, 10.0)]))

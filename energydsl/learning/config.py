@@ -55,8 +55,9 @@ def config_of(
     seed: int,
     greedy: Greedy | None = None,
     stop_when: StopWhen | None = None,
+    digest: str | None = None,
 ) -> dict[str, Any]:
-    """Everything a run depends on, as JSON has it."""
+    """Everything a run depends on, as JSON has it. digest: of the data, where it is known, or is to be filled in."""
     if validation is None:
         validation = defaults.VALIDATION if len(data) >= defaults.TELLING_ROWS else 0.0
     if not 0 <= validation < 1:
@@ -72,7 +73,12 @@ def config_of(
         "backend": program.backend,
         "dtype": program.dtype.name,
         "precision": program.precision,
-        "data": {"name": data.name, "rows": len(data), "digest": data.digest(), "binarise": data.binarise},
+        "data": {
+            "name": data.name,
+            "rows": len(data),
+            "digest": data.digest() if digest is None else digest,
+            "binarise": data.binarise,
+        },
         "method": _named(method),
         "optimizer": _named(optimizer),
         "epochs": epochs,

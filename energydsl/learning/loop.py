@@ -170,7 +170,7 @@ class Loop:
 
     def _watch(self) -> None:
         """Add the figures of the monitor to the last report; where these make its parameters the best, they are saved again."""
-        row, rows, since = self.progress.history[-1], self.figures.monitored(), time.monotonic()
+        row, rows, since = self.progress.history[-1], self.figures.monitored, time.monotonic()
         assert self.monitor is not None
         found = self.monitor(self._snapshot(False, over=False), rows) if rows is not None else {}
         row |= {name: float(figure) for name, figure in found.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -46,8 +47,7 @@ class Figures:
 
         chains: the states of the model, by layer, of which the energies of the terms are.
         """
-        known, weights = self._rows(self.data)
-        held, held_weights = (known, weights) if self.held_out is None else self._rows(self.held_out)
+        (known, weights), (held, held_weights) = self._known, self._held
         figures = {"reconstruction_error": self._reconstruction_error(params, held, held_weights)}
         figures["free_energy_train"], error = self._free_energy(params, known, weights)
         if self.held_out is not None:
@@ -67,7 +67,7 @@ class Figures:
         """
         if not states or not all(n in states for n in self.data.arrays):
             return {}
-        known, weights = self._rows(self.data)
+        known, weights = self._known
         host, found = self.engine.host, {}
         pairs = series.projected({n: known[n] for n in series.projections if n in known}), series.projected(states)
         for name in pairs[0]:
@@ -77,11 +77,22 @@ class Figures:
             found[f"covariance_gap_{name}"] = float(np.linalg.norm(seen - made) / np.linalg.norm(seen))
         return found
 
+    @cached_property
     def monitored(self) -> Data | None:
         """The rows that a monitor gets: whole ones, held-out ones where there are any; None where no row is whole."""
-        candidates = [data.complete() for data in (self.held_out, self.data) if data is not None]
+        candidates = (data.complete() for data in (self.held_out, self.data) if data is not None)
         whole = next((data for data in candidates if len(data)), None)
         return None if whole is None else self._subset(whole)
+
+    @cached_property
+    def _known(self) -> tuple[Arrays, Array | None]:
+        """Rows trained on and their weights: chosen once, for that looks at all rows."""
+        return self._rows(self.data)
+
+    @cached_property
+    def _held(self) -> tuple[Arrays, Array | None]:
+        """Rows held out and their weights, else those trained on."""
+        return self._known if self.held_out is None else self._rows(self.held_out)
 
     def _rows(self, data: Data) -> tuple[Arrays, Array | None]:
         """Rows for figures, and their weights."""

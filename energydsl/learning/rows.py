@@ -61,12 +61,13 @@ class Batches:
     def epoch(self, number: int, position: int) -> Iterator[tuple[Arrays, Array | None]]:
         """The batches of an epoch from a position on: arrays by layer of shape (size, *shape), and the weights of the rows.
 
-        Weights, (size,), have mean 1 over all rows; None where all count alike.
+        Each batch is in the arrays of the one before: memory that is new costs as much as what is done to it. Weights, (size,), have mean 1 over all rows; None where all count alike.
         """
         weights = None if self.data.weights is None else weighted.relative(self.data.weights)
         order = np.random.default_rng(stream(self.seed, "order of rows", number)).permutation(len(self.data))
+        room = self.data.room(self.size)
         for batch in range(position, self.per_epoch):
             rows = np.sort(order[batch * self.size : (batch + 1) * self.size])
             draws = stream(self.seed, "grey values of a batch", number, batch)
-            drawn = self.checked(self.data.draw(np.random.Generator(np.random.SFC64(draws)), rows))
+            drawn = self.checked(self.data.draw(np.random.Generator(np.random.SFC64(draws)), rows, room))
             yield drawn, None if weights is None else weights[rows]

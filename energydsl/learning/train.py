@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -95,9 +96,10 @@ def train(
     if stop_when == "likelihood" and monitor is None:
         raise ArgumentError(_UNWATCHED)
     data = as_data(program.model, data, binarise, "train", method.impute, weights).counted()
-    config = config_of(engine, data, method, optimizer, epochs, batch, validation, seed, greedy, stop_when)
-    with _reserved(folder, resume), interrupt.heeded() as taken:
-        stopped = None
+    config = config_of(engine, data, method, optimizer, epochs, batch, validation, seed, greedy, stop_when, digest="")
+    # To hash large data takes as long as all else that training begins with, and is done meanwhile.
+    with ThreadPoolExecutor(1) as aside, _reserved(folder, resume), interrupt.heeded() as taken:
+        stopped, digest = None, aside.submit(data.digest)
         if greedy is not None and not (resume and folder is not None and checkpoint.found(folder)):
             visible = data.filled(seed).only(set(program.model.by_role("visible"))).arrays
             first = program.init(seed, visible, data.weights) if params is None else check_params(engine, params)
@@ -105,6 +107,7 @@ def train(
             resume = False
         if stopped is None:
             loop = begin(program, data, method, optimizer, config, params)
+            config["data"]["digest"] = digest.result()
             loop.report, loop.monitor, loop.monitor_every = report, monitor, monitor_every
             if start is not None:
                 loop.learner.take(loop.state, start.chains)

@@ -187,3 +187,30 @@ def test_other_misfits(tmp_path: Path) -> None:
         load_data(model(shape="[784]"), ["digits"], binarise="round")
     with pytest.raises(ed.DataError, match="threshold"):
         load_data(model("spin", "[784]"), ["digits"], binarise="sample")
+
+
+def test_rows_drawn_into_room_are_those_drawn_anew() -> None:
+    """The same numbers for grey values, known ones as they are, what is missing missing; each batch over the one before."""
+    model = ed.loads("visible v[3] : binary\nvisible u[2] : binary\nenergy = sum(v) + sum(u)").resolved
+    grey = np.random.default_rng(0).random((9, 3))
+    grey[[1, 4, 5], [0, 2, 1]] = np.nan
+    data = from_arrays(model, {"v": grey, "u": np.eye(9, 2)}, "sample", impute=True)
+    room = data.room(4)
+    for numbers in (np.array([0, 1, 4, 8]), np.array([2, 3, 5, 6])):
+        anew, there = (data.draw(np.random.Generator(np.random.SFC64(3)), numbers, r) for r in (None, room))
+        for name in ("v", "u"):
+            np.testing.assert_array_equal(there[name], anew[name])
+            assert there[name] is room[name][1]
+        assert np.array_equal(np.isnan(anew["v"]), np.isnan(grey[numbers]))
+        np.testing.assert_array_equal(anew["u"], np.eye(9, 2)[numbers])
+
+
+@pytest.mark.parametrize("rows", [3, 4])
+def test_grey_values_are_drawn_by_the_uniform_numbers_of_numpy(rows: int) -> None:
+    """An odd count leaves half a word for the next layer."""
+    model = ed.loads("visible v[3] : binary\nvisible u[5] : binary\nenergy = sum(v) + sum(u)").resolved
+    grey = {n: np.random.default_rng(k).random((rows, size)) for k, (n, size) in enumerate((("v", 3), ("u", 5)))}
+    data = from_arrays(model, grey, "sample")
+    found, rng = data.draw(np.random.Generator(np.random.SFC64(3))), np.random.Generator(np.random.SFC64(3))
+    for name, array in data.arrays.items():
+        np.testing.assert_array_equal(found[name], rng.random(array.shape, dtype=np.float32) < array)
