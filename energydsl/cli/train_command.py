@@ -13,8 +13,10 @@ from energydsl.api import Model
 from energydsl.cli.common import compiled, json_option, overrides_options, print_json, progress, read_model, status_of
 from energydsl.cli.likelihoods import describe, keep
 from energydsl.cli.reporting import reporting
+from energydsl.cli.together import shards_of_option, shards_option
 from energydsl.cli.training_options import greedy_of, method_of, optimizer_of, training_options
 from energydsl.diagnostics import ArgumentError, EnergyError
+from energydsl.ranks import world
 
 if TYPE_CHECKING:
     from energydsl.data.sources import Data
@@ -34,6 +36,10 @@ if TYPE_CHECKING:
 )
 @click.option("--start", metavar="RUN", help="Begin with the parameters and chains of a finished run.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint of --out.")
+@shards_option
+@click.option(
+    "--checked", is_flag=True, help="Make the last updates again in one process, and compare them bit for bit."
+)
 @overrides_options
 @json_option
 def command(
@@ -97,6 +103,8 @@ def command(
             if options["evaluate_every"]
             else None,
             monitor_every=options["evaluate_every"] or 1,
+            shards=shards_of_option(options["shards"]),
+            checked=options["checked"],
         )
     result: dict[str, Any] = {
         "ok": run.finished,
@@ -109,7 +117,10 @@ def command(
     if not run.finished:
         _interrupted(result, as_json, folder, run.signal)
     result |= {"varying": _varying(run), "labels": {"varying": "estimate"}}
-    pictures = _draw(run)
+    if options["checked"]:
+        result["repeated"] = run.repeated
+        click.echo(_repeated(run), err=True)
+    pictures = _draw(run) if world().first else []
     if ended := stopping.ended(run.config, run.history):
         click.echo(f"note: {ended}", err=True)
     for doubt in doubts(run.config, run.history):
@@ -122,6 +133,13 @@ def command(
         result["evaluation"] = _evaluate(run, data, model, sources, options, as_json)
     if as_json:
         print_json(result)
+
+
+def _repeated(run: Run) -> str:
+    """What was made again."""
+    if not run.repeated:
+        return "note: no update was made again: the run had no whole epoch since it was begun or resumed"
+    return f"checked: the last {run.repeated} updates, made again in one process, gave the same bits"
 
 
 def _varying(run: Run) -> dict[str, float]:
@@ -178,15 +196,17 @@ def _evaluate(
     what, rows = held_out(data, run.config, model.resolved, sources, options["key"])
     try:
         with progress("evaluating", as_json) as bar:
-            found, betas = evaluate_in_steps(run, rows, progress=bar)
+            found, betas = evaluate_in_steps(run, rows, bar, shards_of_option(options["shards"]))
     except EnergyError as error:
         click.echo(f"no log-likelihood: {error}", err=True)
         return None
     except KeyboardInterrupt as error:
         click.echo(f"not evaluated; the run is whole in {run.path}: energydsl eval does it", err=True)
+        world().stop("stopped", status_of(error))
         sys.exit(status_of(error))
     result = {"on": what, **found.as_dict(), "parameters": run.evaluated}
-    keep(run, result, rows, betas=betas)
+    if world().first:
+        keep(run, result, rows, betas=betas)
     if not as_json:
         click.echo(describe(result, what))
     return result

@@ -55,13 +55,10 @@ def config_of(
     seed: int,
     greedy: Greedy | None = None,
     stop_when: StopWhen | None = None,
+    shards: int = 1,
 ) -> dict[str, Any]:
     """Everything a run depends on, as JSON has it."""
-    if validation is None:
-        validation = defaults.VALIDATION if len(data) >= defaults.TELLING_ROWS else 0.0
-    if not 0 <= validation < 1:
-        raise ArgumentError("validation is a fraction, at least 0 and below 1")
-    model = program.model
+    validation, model = held_fraction(len(data), validation), program.model
     config: dict[str, Any] = {
         "energydsl": __version__,
         "model": model.name,
@@ -88,6 +85,8 @@ def config_of(
             raise ArgumentError(
                 f"the {stop_when} is that of rows held out, of which there must be 2 or more: validation=0.1"
             )
+    if shards > 1:
+        config["shards"] = shards
     if greedy is not None:
         config["greedy"] = {
             "epochs": list(greedy.epochs),
@@ -132,6 +131,15 @@ def updates_an_epoch(config: Mapping[str, Any]) -> int:
     rows = config["data"]["rows"]
     rows -= int(rows * config["validation"])
     return int(rows // min(config["batch"], rows))
+
+
+def held_fraction(rows: int, validation: float | None) -> float:
+    """The fraction of rows that is held out. Raises `ArgumentError`."""
+    if validation is None:
+        validation = defaults.VALIDATION if rows >= defaults.TELLING_ROWS else 0.0
+    if not 0 <= validation < 1:
+        raise ArgumentError("validation is a fraction, at least 0 and below 1")
+    return validation
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from energydsl.backends.interface import Array, Arrays
 from energydsl.data.sources import Data, load_data
 from energydsl.model.records import Resolved
 from energydsl.random import stream
+from energydsl.ranks import WHOLE, Shards
 
 
 def split(data: Data, fraction: float, seed: int) -> tuple[Data, Data | None]:
@@ -45,13 +46,15 @@ class Batches:
     """The rows to train on, `size` at a time: a permutation an epoch, and what does not fill a batch is left out.
 
     Grey values of binary layers are drawn anew for each batch, by a stream of its own. checked: what every batch passes
-    through, so that no value is missing or outside its domain; the identity where missing entries are drawn.
+    through, so that no value is missing or outside its domain; the identity where missing entries are drawn. shards: of which this rank
+    has its part of every batch.
     """
 
     data: Data
     size: int
     seed: int
     checked: Callable[[Arrays], Arrays]
+    shards: Shards = WHOLE
 
     @property
     def per_epoch(self) -> int:
@@ -61,12 +64,14 @@ class Batches:
     def epoch(self, number: int, position: int) -> Iterator[tuple[Arrays, Array | None]]:
         """The batches of an epoch from a position on: arrays by layer of shape (size, *shape), and the weights of the rows.
 
-        Weights, (size,), have mean 1 over all rows; None where all count alike.
+        Of several ranks each gets its own rows of the `size`. Weights have mean 1 over all rows; None where all count alike.
         """
         weights = None if self.data.weights is None else weighted.relative(self.data.weights)
         order = np.random.default_rng(stream(self.seed, "order of rows", number)).permutation(len(self.data))
         for batch in range(position, self.per_epoch):
             rows = np.sort(order[batch * self.size : (batch + 1) * self.size])
             draws = stream(self.seed, "grey values of a batch", number, batch)
-            drawn = self.checked(self.data.draw(np.random.Generator(np.random.SFC64(draws)), rows))
-            yield drawn, None if weights is None else weights[rows]
+            drawn = self.data.draw(np.random.Generator(np.random.SFC64(draws)), rows)
+            own = self.shards.own(self.size)
+            part = self.checked({n: a[own] for n, a in drawn.items()})
+            yield part, None if weights is None else weights[rows[own]]

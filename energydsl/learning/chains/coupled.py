@@ -66,6 +66,7 @@ class Coupled(AtData):
     most: int = defaults.MEETING_SWEEPS
     repeatable = False
     corrects = True
+    indivisible = "pairs of chains go on until all of them have met"
 
     def init(self, phases: Phases) -> None:
         """As contrastive divergence. Raises `NotApplicable` for samplers other than Gibbs blocks."""

@@ -24,6 +24,8 @@ class Posterior(ABC):
     sweeps: int = defaults.LATENT_SWEEPS
     needs = ""
     repeatable = True
+    # Why shards of its rows would not add up to the whole, or nothing.
+    indivisible = ""
 
     def clamped(self, model: Resolved) -> frozenset[str]:
         """The random layers that are held at the data."""
