@@ -30,6 +30,7 @@ THIRD_PARTY = {
     "matplotlib": {"report/figures.py"},
     "sklearn": {"sklearn.py"},
     "pyarrow": {"data/readers.py"},
+    "zarr": {"data/stored.py"},
     "mpi4py": {"ranks/mpi.py"},
     "arviz_stats": {"mixing.py"},
     "arviz_base": {"learning/arviz_data.py"},

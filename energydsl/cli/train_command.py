@@ -20,6 +20,7 @@ from energydsl.ranks import world
 
 if TYPE_CHECKING:
     from energydsl.data.sources import Data
+    from energydsl.data.streamed import Streamed
     from energydsl.learning.run import Run
 
 
@@ -36,6 +37,11 @@ if TYPE_CHECKING:
 )
 @click.option("--start", metavar="RUN", help="Begin with the parameters and chains of a finished run.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint of --out.")
+@click.option(
+    "--streamed",
+    is_flag=True,
+    help="Leave the data in their files (.npy, .parquet, .zarr), of which only a part is ever in memory.",
+)
 @shards_option
 @click.option(
     "--checked", is_flag=True, help="Make the last updates again in one process, and compare them bit for bit."
@@ -55,12 +61,12 @@ def command(
 
     Ctrl-C saves the run; the same command with --resume goes on from there.
     """
-    from energydsl.data import load_data
     from energydsl.inference.monitors import Likelihood
     from energydsl.learning import stopping
     from energydsl.learning.interrupt import heeded
     from energydsl.learning.optimizer import scales
     from energydsl.learning.remarks import doubts
+    from energydsl.learning.rows import in_memory
     from energydsl.learning.run_folder import open_run
     from energydsl.learning.train import train
 
@@ -70,17 +76,9 @@ def command(
         )
     model = read_model(file, dims, consts, as_json)
     program = compiled(model, as_json, options["backend"], options["dtype"], options["precision"])
-    data = load_data(
-        model.resolved,
-        sources,
-        options["split"],
-        options["binarise"],
-        options["key"],
-        options["impute"],
-        options["weights"],
-    )
+    data = _loaded(model, sources, options)
     method, optimizer = method_of(model.resolved, options), optimizer_of(model.resolved, options)
-    for sentence in scales.described(program.engine, data):
+    for sentence in scales.described(program.engine, in_memory(data, options["seed"])):
         click.echo(f"note: {sentence}", err=True)
     folder = out or Path("runs") / model.name
     with heeded(), reporting(as_json, options["epochs"]) as report:
@@ -135,6 +133,21 @@ def command(
         print_json(result)
 
 
+def _loaded(model: Model, sources: tuple[str, ...], options: dict[str, Any]) -> Data | Streamed:
+    """The data, in memory or not."""
+    from energydsl.data import load_data, load_streamed
+
+    if not options["streamed"]:
+        named = (options[name] for name in ("split", "binarise", "key", "impute", "weights"))
+        return load_data(model.resolved, sources, *named)
+    for name in ("key", "impute", "weights"):
+        if options[name]:
+            raise ArgumentError(
+                f"--{name} does not go with --streamed, whose rows are read as they are and all count alike"
+            )
+    return load_streamed(model.resolved, sources, options["binarise"])
+
+
 def _repeated(run: Run) -> str:
     """What was made again."""
     if not run.repeated:
@@ -187,7 +200,7 @@ def _draw(run: Run) -> list[Path]:
 
 
 def _evaluate(
-    run: Run, data: Data, model: Model, sources: tuple[str, ...], options: dict[str, Any], as_json: bool
+    run: Run, data: Data | Streamed, model: Model, sources: tuple[str, ...], options: dict[str, Any], as_json: bool
 ) -> dict[str, Any] | None:
     """Log-likelihood of the test split where the source has one, else of the held-out rows, else of the data."""
     from energydsl.inference.evaluate import evaluate_in_steps

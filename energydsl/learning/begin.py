@@ -8,6 +8,7 @@ from typing import Any
 
 from energydsl.backends.interface import Arrays
 from energydsl.data.sources import Data
+from energydsl.data.streamed import Streamed
 from energydsl.learning.learner import Learner, LearnerState
 from energydsl.learning.loop import Loop
 from energydsl.learning.methods import Method
@@ -15,7 +16,7 @@ from energydsl.learning.monitor import Figures
 from energydsl.learning.objective import Objective, Sharded
 from energydsl.learning.optimizer import Optimizer, scales
 from energydsl.learning.optimizer.centred import Centring
-from energydsl.learning.rows import Batches, split
+from energydsl.learning.rows import Batches, StreamedBatches, in_memory, split
 from energydsl.learning.series import Series
 from energydsl.learning.start import check_start
 from energydsl.program import Engine, Program
@@ -27,7 +28,7 @@ from energydsl.ranks import WHOLE, Shards
 
 def begin(
     program: Program,
-    data: Data,
+    data: Data | Streamed,
     method: Method,
     optimizer: Optimizer,
     config: dict[str, Any],
@@ -40,14 +41,15 @@ def begin(
     """
     engine, seed = program.engine, config["seed"]
     rows, held_out = split(data, config["validation"], seed)
+    known = in_memory(rows, seed)
     batch = min(config["batch"], len(rows))
-    filled = checked_arrays(engine, rows.filled(seed).arrays)
+    filled = checked_arrays(engine, known.filled(seed).arrays)
     visible = {n: filled[n] for n in engine.model.by_role("visible")}
     random = Rng(stream(seed, "chains of training"))
-    objectives, floors = _in_shards(method.objectives(), shards), scales.floors(engine, visible, rows.weights)
-    base = {n: base_rate(engine, n, a, rows.weights) for n, a in visible.items()}
+    objectives, floors = _in_shards(method.objectives(), shards), scales.floors(engine, visible, known.weights)
+    base = {n: base_rate(engine, n, a, known.weights) for n, a in visible.items()}
     states = [objective.init(engine, batch, random, floors, base) for objective in objectives]
-    given = initial_params(engine, seed, visible, rows.weights) if params is None else check_params(engine, params)
+    given = initial_params(engine, seed, visible, known.weights) if params is None else check_params(engine, params)
     first: Arrays = {n: engine.xp.array(a) for n, a in given.items()}
     check_start(engine, first, filled, Rng(stream(seed, "look at the start")))
     learned = [n for n, p in engine.model.params.items() if "frozen" not in p.constraints]
@@ -75,8 +77,9 @@ def begin(
     state = LearnerState(first, slots, states, random, rate, scale_rate, share, fisher_rate, shrunk, average, offsets)
     state.work = learner.recorded(state, batch)
     checked = _as_they_are if method.impute else partial(checked_arrays, engine)
-    batches = Batches(rows, batch, seed, checked, shards)
-    figures = Figures(engine, rows, held_out, seed, "stop_when" in config)
+    in_files = isinstance(rows, Streamed)
+    batches = (StreamedBatches if in_files else Batches)(rows, batch, seed, checked, shards)  # type: ignore[arg-type]
+    figures = Figures(engine, known, held_out, seed, "stop_when" in config)
     series = Series.of(engine.core, seed)
     return Loop(program, learner, state, batches, figures, series, config, base, shards.team)
 

@@ -22,7 +22,7 @@ from energydsl.learning.interrupt import Uninterrupted
 from energydsl.learning.learner import Learner, LearnerState
 from energydsl.learning.monitor import Figures, Monitor
 from energydsl.learning.remarks import remarks
-from energydsl.learning.rows import Batches
+from energydsl.learning.rows import Batches, StreamedBatches
 from energydsl.learning.run import Base, Report, Row, Run
 from energydsl.learning.series import CHAINS, Records, Series
 from energydsl.program import Program
@@ -70,7 +70,7 @@ class Loop:
     program: Program
     learner: Learner
     state: LearnerState
-    batches: Batches
+    batches: Batches | StreamedBatches
     figures: Figures
     series: Series
     config: dict[str, Any]

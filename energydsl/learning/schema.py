@@ -110,6 +110,8 @@ SCHEMA: Mapping[str, Any] = {
         "digest": _TEXT,
         "binarise": Rule(lambda v: v is None or isinstance(v, str), "a rule or null"),
         "weights": _DIGEST,
+        "block": Rule(lambda v: _is_whole(v) and v > 0, "a whole number above 0", optional=True),
+        "block_bytes": Rule(lambda v: _is_whole(v) and v > 0, "a whole number above 0", optional=True),
     },
     "method": _METHOD,
     "optimizer": _OPTIMIZER,

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from energydsl import defaults
 from energydsl.data.sources import Data, as_data
+from energydsl.data.streamed import Streamed
 from energydsl.data.weights import Weights
 from energydsl.diagnostics import ArgumentError, EnergyError, NotApplicable, a_kind, whole_number
 from energydsl.learning import checkpoint, files, interrupt
@@ -40,7 +41,7 @@ _UNWATCHED = (
 
 def train(
     program: Program,
-    data: Data | Mapping[str, Any] | Any,
+    data: Data | Streamed | Mapping[str, Any] | Any,
     method: Method | str | None = None,
     optimizer: Optimizer | str | None = None,
     epochs: int = defaults.EPOCHS,
@@ -105,9 +106,18 @@ def train(
         _check(engine, method, optimizer)
         if stop_when == "likelihood" and monitor is None:
             raise ArgumentError(_UNWATCHED)
-        data = as_data(program.model, data, binarise, "train", method.impute, weights).counted()
-        validation = held_fraction(len(data), validation)
+        if isinstance(data, Streamed) and weights is not None:
+            raise NotApplicable(
+                "rows that are streamed all count alike: load them without streamed to give them weights"
+            )
+        data = (
+            data
+            if isinstance(data, Streamed)
+            else as_data(program.model, data, binarise, "train", method.impute, weights).counted()
+        )
+        validation = held_fraction(data, validation)
         rows = min(batch, len(data) - int(len(data) * validation))
+        _check_streamed(data, method, greedy)
         pieces = asked_for(shards, rows, getattr(method, "chains", 0))
         _check_divided(pieces, optimizer, greedy)
         config = config_of(
@@ -115,7 +125,8 @@ def train(
         )
         with _reserved(folder if team.first else None, resume), interrupt.heeded() as taken, pieces.one_thread():
             stopped = None
-            if greedy is not None and not (resume and folder is not None and checkpoint.found(folder)):
+            begun = resume and folder is not None and bool(checkpoint.found(folder))
+            if greedy is not None and isinstance(data, Data) and not begun:
                 visible = data.filled(seed).only(set(program.model.by_role("visible"))).arrays
                 first = program.init(seed, visible, data.weights) if params is None else check_params(engine, params)
                 params, stopped = pretrain(train, engine, data, greedy, first, seed, batch, folder, resume, report)
@@ -134,6 +145,17 @@ def train(
     if stopped.signal in taken:
         signal.raise_signal(stopped.signal)
     return stopped
+
+
+def _check_streamed(data: Data | Streamed, method: Method, greedy: Greedy | None) -> None:
+    """Raises `NotApplicable` where data that stay in their files do not go with what is asked for."""
+    if isinstance(data, Streamed) and (method.impute or greedy is not None):
+        what = (
+            "missing entries are filled in from all rows"
+            if method.impute
+            else "greedy stages make other data of all rows"
+        )
+        raise NotApplicable(f"{what}, which are not in memory where data are streamed: load them without streamed")
 
 
 def _check_divided(shards: Shards, optimizer: Optimizer, greedy: Greedy | None) -> None:
