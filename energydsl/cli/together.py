@@ -10,7 +10,7 @@ from typing import Any, Literal
 import click
 
 from energydsl.diagnostics import EnergyError
-from energydsl.ranks import launched, world
+from energydsl.ranks import ALONE, launched, world
 
 # Commands whose work is shared; any other would be done once by every rank.
 SHARED = ("train", "eval", "sample")
@@ -31,18 +31,23 @@ def shards_of_option(shards: int | None) -> int | Literal["auto"] | None:
 
 @contextmanager
 def one_voice() -> Iterator[None]:
-    """Nothing of what other ranks than the first print is seen."""
+    """Nothing of what other ranks than the first print is seen, and none waits for one that has ended early."""
     try:
-        quiet = not world().first
+        team = world()
     except EnergyError:  # which the command will say
-        quiet = False
+        team = ALONE
     with open(os.devnull, "w") as nowhere:
-        both = (redirect_stdout(nowhere), redirect_stderr(nowhere)) if quiet else (nullcontext(), nullcontext())
+        both = (nullcontext(), nullcontext()) if team.first else (redirect_stdout(nowhere), redirect_stderr(nowhere))
         with both[0], both[1]:
-            yield
+            try:
+                yield
+            except SystemExit as end:
+                if end.code:
+                    team.stop("stopped", end.code if isinstance(end.code, int) else 1)
+                raise
 
 
-def together(command: str, run: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+def together(command: str, run: Callable[..., Any], /, *args: Any, **kwargs: Any) -> None:
     """Run a command on all ranks; none ends before the others have, or have failed. Raises `Stopped` where another rank failed."""
     team = world()
     if team.size > 1 and command not in SHARED:

@@ -215,7 +215,6 @@ def _evaluate(
         return None
     except KeyboardInterrupt as error:
         click.echo(f"not evaluated; the run is whole in {run.path}: energydsl eval does it", err=True)
-        world().stop("stopped", status_of(error))
         sys.exit(status_of(error))
     result = {"on": what, **found.as_dict(), "parameters": run.evaluated}
     if world().first:

@@ -106,7 +106,10 @@ class Loop:
             stopped_by = interrupt.number_of(error)
             self._clock()
         self._save()
-        return self._snapshot(not stopped_by, stopped_by)
+        run = self._snapshot(not stopped_by, stopped_by)
+        if held is not None and stopped_by:  # as others may have been told the same a little later
+            held.pending.clear()
+        return run
 
     def _epochs(self, held: Uninterrupted | None) -> None:
         now, last_save = self.progress, time.monotonic()

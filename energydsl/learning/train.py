@@ -141,6 +141,7 @@ def train(
                 if folder is not None:
                     loop.open_folder(folder, resume)
                 stopped = loop.run()
+                team.most(0)
                 stopped.repeated = repeated(loop, lambda: begin(*parts, Shards(ALONE, pieces.count)))
     if stopped.signal in taken:
         signal.raise_signal(stopped.signal)

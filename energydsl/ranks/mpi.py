@@ -14,6 +14,8 @@ from mpi4py import MPI
 from energydsl.ranks.team import Array, Stopped, Team
 
 _DATA, _STOP = 0, 1
+# Seconds after which what a rank that has stopped had sent before would have come.
+_PATIENCE = 0.5
 # Ranks that share a core let one another run.
 _let_others: Callable[[], Any] = getattr(os, "sched_yield", lambda: time.sleep(0))
 
@@ -105,15 +107,20 @@ class Ranks(Team):
         self._wait(self.comm.Irecv(take, other, _DATA), self.comm.Isend(give, other, _DATA))
 
     def _wait(self, *requests: MPI.Request) -> None:
-        """Until all are done. Raises `Stopped` where another rank has stopped."""
+        """Until all are done. Raises `Stopped` where another rank has stopped, and so never comes."""
+        told = 0.0
         while not MPI.Request.Testall(requests):
             status = MPI.Status()
-            if self.comm.Iprobe(MPI.ANY_SOURCE, _STOP, status):
+            if not self.comm.Iprobe(MPI.ANY_SOURCE, _STOP, status):
+                _let_others()
+                continue
+            # It may have stopped afterwards, with its part of this done.
+            told = told or time.monotonic()
+            if time.monotonic() - told > _PATIENCE:
                 data = bytearray(status.Get_count(MPI.BYTE))
                 self.comm.Recv(data, status.Get_source(), _STOP)
                 found = json.loads(data)
                 raise Stopped(found["message"], found["status"])
-            _let_others()
 
 
 def _bytes(array: Array) -> Array:
