@@ -136,7 +136,9 @@ def main() -> None:
             f"   {n * few['update'] / weak[n]['update']:6.2f} {ideal:6d}   {parts[0]:7.0%}   {parts[1]:6.1%}   {parts[2]:9.1%}"
         )
     size = one["bytes"]
-    print(f"compute of a shard of {BATCH // SHARDS} rows: {1e3 * one['compute'] / SHARDS:.2f} ms; {size / 1e6:.2f} MB of sums")
+    print(
+        f"compute of a shard of {BATCH // SHARDS} rows: {1e3 * one['compute'] / SHARDS:.2f} ms; {size / 1e6:.2f} MB of sums"
+    )
     for n in options.ranks[1:]:
         here, level = strong[n], n.bit_length() - 1
         latency = here["agreement"] / level

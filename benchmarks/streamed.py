@@ -37,7 +37,7 @@ def pieces(rows: int) -> Iterator[np.ndarray[Any, np.dtype[np.uint8]]]:
     for start in range(0, rows, AT_ONCE):
         count = min(AT_ONCE, rows - start)
         flips = np.frombuffer(rng.bytes(count * UNITS), np.uint8).reshape(count, UNITS) < threshold
-        yield patterns[rng.integers(0, PATTERNS, count)] ^ flips.astype(np.uint8)
+        yield np.asarray(patterns[rng.integers(0, PATTERNS, count)] ^ flips, np.uint8)
 
 
 def make(path: Path, rows: int) -> None:
