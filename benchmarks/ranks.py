@@ -54,9 +54,15 @@ def measured(hidden: int, batch: int, seconds: float) -> dict[str, float]:
         for state in own.own:
             objective.inner.gradient(state, params, list(params))  # type: ignore[attr-defined]
 
+    def gradient() -> None:
+        objective.load(own, rows[0])
+        objective.step(own, params)
+        objective.gradient(own, params, list(params))
+
     pieces: dict[str, Callable[[], Any]] = {
         "update": lambda: loop.update(*rows),
         "compute": compute,
+        "gradient": gradient,
         "sum": lambda: team.add(weights),
         "agreement": lambda: team.most(0),
     }
@@ -108,7 +114,7 @@ def started(ranks: int, batch: int, options: argparse.Namespace) -> dict[str, fl
 
 def predict(one: dict[str, float], options: argparse.Namespace) -> None:
     """What the model of docs/distributed.md says of many ranks, one shard each, given the pieces of one rank alone."""
-    shard, rest, size = one["compute"] / SHARDS, one["update"] - one["compute"], one["bytes"]
+    shard, rest, size = one["gradient"] / SHARDS, one["update"] - one["gradient"], one["bytes"]
     print(
         f"model: latency {1e6 * options.latency:g} us, bandwidth {options.bandwidth / 1e9:g} GB/s, {BATCH // SHARDS} rows a rank"
     )
