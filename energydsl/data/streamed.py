@@ -133,6 +133,16 @@ def load_streamed(model: Model | Resolved, sources: Sources, binarise: str | Non
     sources, binarise: as for `load_data`. Files are read in blocks of about 1 MB, or what the file keeps together; rows that fill no
     block at the end, at most one for each block, are left out. Raises `DataError` (E0401) for files that do not fit; a row
     that does not is found when it is used.
+
+    >>> import tempfile, pathlib
+    >>> import numpy as np, energydsl as ed
+    >>> model = ed.loads("visible v[4] : binary energy = sum(v)")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "rows.npy"
+    ...     np.save(path, np.zeros((1280, 4), np.uint8))
+    ...     data = ed.load_streamed(model, path)
+    >>> len(data), data.block
+    (1280, 10)
     """
     model, chosen = as_resolved(model), chosen_sources(as_resolved(model), sources)
     check_rule(binarise)

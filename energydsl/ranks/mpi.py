@@ -50,8 +50,8 @@ class Ranks(Team):
         for other, give in reversed(given):
             exchange(whole[low:high], whole[slice(*give)], other)
             low, high = min(low, give[0]), max(high, give[1])
-        if whole is not values:
-            values[...] = whole if isinstance(values, np.ndarray) else type(values)(whole)
+        if whole is not values:  # it went over the host
+            values.set(whole)  # type: ignore[attr-defined]
         return values
 
     def gathered(self, part: Array) -> Array:

@@ -160,13 +160,14 @@ class Sharded(Objective[ShardStates]):
 
     def chain_states(self, state: ShardStates) -> Arrays:
         """Those of all shards, one after the other, on every rank."""
-        return self._joined(state, [self.inner.chain_states(own) for own in state.own])
+        found = self._joined(state, [self.inner.chain_states(own) for own in state.own])
+        return {n: state.engine.device(a) for n, a in found.items()}
 
     def lasting(self, state: ShardStates, most: int | None = None) -> Arrays:
         """Those of all shards; where only some are asked for, the first of each, so that they are the same for any number of ranks."""
         each = slice(None if most is None else -(-most // self.shards.count))
         parts = [{n: a[each] for n, a in self.inner.lasting(own).items()} for own in state.own]
-        return self._joined(state, parts)
+        return {n: state.engine.device(a) for n, a in self._joined(state, parts).items()}
 
     def take(self, state: ShardStates, chains: Arrays) -> None:
         """Go on from the chains of another run: each shard where it begins in them."""
