@@ -5,7 +5,8 @@
 An RBM with 784 binary visible units, CD-1 by NumPy's kernels, one thread a rank, 8 shards. Strong scaling: a batch of 512 rows whatever the
 number of ranks; weak scaling: 256 rows a rank. Each is measured from inside the training, in updates after the first ones; all are
 ratios to one rank in the same run. Ranks on one machine share its cores, caches and memory: with more ranks than cores no update gets
-faster, and what is told is the cost of taking turns. Times are the least of many, since other programs only add to them. The last lines are
+faster, and what is told is the cost of taking turns. Times are the least of many, since other programs only add to them; those of the model are of the
+processor, whoever else wants it. The last lines are
 the pieces of the model of docs/distributed.md: seconds of the compute of a shard, of a sum over ranks and of an agreement, the latency
 and bandwidth that these are explained by, and what the model says of 8 to 1024 ranks with the latency and bandwidth that are given.
 """
@@ -66,17 +67,19 @@ def measured(hidden: int, batch: int, seconds: float) -> dict[str, float]:
         "sum": lambda: team.add(weights),
         "agreement": lambda: team.most(0),
     }
-    found = dict.fromkeys(pieces, float("inf"))
+    found, work = dict.fromkeys(pieces, float("inf")), {name: list[float]() for name in pieces}
     since, rounds = time.perf_counter(), 0
     # As many for every rank, or some would wait for ever.
     while rounds < 4 or not team.most(int(time.perf_counter() - since > seconds)):
         for name, run in pieces.items():
             team.most(0)
-            begun = time.perf_counter()
+            begun, worked = time.perf_counter(), time.process_time()
             run()
             if rounds:
                 found[name] = min(found[name], time.perf_counter() - begun)
+                work[name].append(time.process_time() - worked)
         rounds += 1
+    found |= {f"work of {name}": float(np.median(times)) for name, times in work.items()}
     found["bytes"] = float(weights.nbytes)
     return found
 
@@ -109,7 +112,8 @@ def started(ranks: int, batch: int, options: argparse.Namespace) -> dict[str, fl
 
 def predict(one: dict[str, float], options: argparse.Namespace) -> None:
     """What the model of docs/distributed.md says of many ranks, one shard each, given the pieces of one rank alone."""
-    shard, rest, size = one["gradient"] / SHARDS, one["update"] - one["gradient"], one["bytes"]
+    shard, size = one["work of gradient"] / SHARDS, one["bytes"]
+    rest = max(0.0, one["work of update"] - one["work of gradient"])
     print(
         f"model: latency {1e6 * options.latency:g} us, bandwidth {options.bandwidth / 1e9:g} GB/s, {BATCH // SHARDS} rows a rank"
     )
@@ -143,7 +147,8 @@ def main() -> None:
             print(json.dumps(found))
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    print(f"784-{options.hidden} RBM, CD-1, {SHARDS} shards; one thread a rank, on {cores} processors")
+    busy = f"; {os.getloadavg()[0]:.1f} processes wanted them before" if hasattr(os, "getloadavg") else ""
+    print(f"784-{options.hidden} RBM, CD-1, {SHARDS} shards; one thread a rank, on {cores} processors{busy}")
     strong = {n: started(n, BATCH, options) for n in options.ranks}
     weak = {n: started(n, ROWS_A_RANK * n, options) for n in options.ranks}
     one, few = strong[options.ranks[0]], weak[options.ranks[0]]
@@ -156,9 +161,10 @@ def main() -> None:
             f"{n:5d}   {here['update'] / one['update']:4.2f}   {one['update'] / here['update']:8.2f} {ideal:6d}"
             f"   {n * few['update'] / weak[n]['update']:6.2f} {ideal:6d}   {parts[0]:7.0%}   {parts[1]:6.1%}   {parts[2]:9.1%}"
         )
-    size = one["bytes"]
+    size, step = one["bytes"], one["work of update"] - one["work of gradient"]
     print(
-        f"compute of a shard of {BATCH // SHARDS} rows: {1e3 * one['compute'] / SHARDS:.2f} ms; {size / 1e6:.2f} MB of sums"
+        f"a shard of {BATCH // SHARDS} rows: {1e3 * one['work of gradient'] / SHARDS:.2f} ms of work, the step {1e3 * step:.2f} ms; "
+        f"{size / 1e6:.2f} MB of sums"
     )
     for n in options.ranks[1:]:
         here, level = strong[n], n.bit_length() - 1
