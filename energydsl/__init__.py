@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from energydsl.api import loads as loads
     from energydsl.api import zoo as zoo
     from energydsl.data.sources import load_data as load_data
+    from energydsl.data.streamed import load_streamed as load_streamed
     from energydsl.diagnostics import ArgumentError as ArgumentError
     from energydsl.diagnostics import DataError as DataError
     from energydsl.diagnostics import Diagnostic as Diagnostic
@@ -76,6 +77,7 @@ _WHERE = {
         "TrainingError",
     ),
     "data.sources": ("load_data",),
+    "data.streamed": ("load_streamed",),
     "inference.evaluate": ("evaluate",),
     "inference.map_state": ("MapState", "map_state"),
     "inference.memory": ("recall", "store"),

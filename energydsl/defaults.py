@@ -9,6 +9,8 @@ from energydsl.options import Backend, DType, Precision, SamplerName
 
 EPOCHS = 20
 BATCH = 100
+# Pieces into which rows and chains are cut where several ranks run.
+SHARDS = 8
 # Rows held out, where there are as many as `TELLING_ROWS` or more.
 VALIDATION, TELLING_ROWS = 0.1, 100
 

@@ -48,6 +48,8 @@ STREAMS: Mapping[str, int] = MappingProxyType(
         "recognition for annealing": 31,
         "recognition for a bound": 32,
         "certificate": 40,
+        "rows that stand for all": 33,
+        "rows of a window": 34,
         "grey values": 77,
         "missing entries": 78,
     }

@@ -36,7 +36,7 @@ PYTHON: dict[str, tuple[Callable[..., Any], ...]] = {
 # What an option says of another thing than the argument of its name: the records and files that Python takes as they are.
 OTHER = {("train", "greedy"), ("compare", "greedy"), ("train", "out"), ("compare", "out"), ("sample", "out")}
 # Chosen by the model, or by the method or optimiser, where nothing is said: None on the command line.
-CHOSEN = {"method", "optimizer", "k", "chains", "lr", "generative", "predict", "sampler"}
+CHOSEN = {"method", "optimizer", "k", "chains", "lr", "generative", "predict", "sampler", "shards"}
 CHOSEN |= {
     "units",
     "size",

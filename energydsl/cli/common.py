@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from energydsl.api import Model
+from energydsl.cli.together import together
 from energydsl.diagnostics import EnergyError, ModelError, Part, Source, render_all
 from energydsl.model.resolve import Overrides
 from energydsl.options import SPLITS, Backend, DType, Precision, Split
@@ -61,12 +62,12 @@ def json_option(function: Function) -> Function:
     @functools.wraps(function)
     def run(*args: Any, as_json: bool, **kwargs: Any) -> None:
         try:
-            function(*args, as_json=as_json, **kwargs)
+            together(click.get_current_context().info_name or "", function, *args, as_json=as_json, **kwargs)
         except Failed:
             sys.exit(FAULT)
         except EnergyError as error:
             _report_fault(error, as_json)
-            sys.exit(FAULT)
+            sys.exit(getattr(error, "status", FAULT))
         except MemoryError:
             _report_fault(
                 EnergyError("there is not enough memory for arrays of these sizes; make them smaller with -D"), as_json

@@ -18,8 +18,10 @@ from energydsl.cli.common import (
     run_or_model,
 )
 from energydsl.cli.likelihoods import describe, keep, write_rows
+from energydsl.cli.together import shards_of_option, shards_option
 from energydsl.diagnostics import EnergyError
 from energydsl.options import ESTIMATORS, SAMPLERS, Estimator, SamplerName
+from energydsl.ranks import world
 
 
 @click.command("eval", short_help="Compute the log-likelihood of data under a run.")
@@ -67,6 +69,7 @@ from energydsl.options import ESTIMATORS, SAMPLERS, Estimator, SamplerName
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the log-likelihood of each row to a .csv file.",
 )
+@shards_option
 @data_options
 @overrides_options
 @json_option
@@ -80,6 +83,7 @@ def command(
     last: bool,
     seed: int,
     rows_out: Path | None,
+    shards: int | None,
     data: DataOptions,
     dims: dict[str, int],
     consts: dict[str, float],
@@ -100,7 +104,11 @@ def command(
     start = None if first is None else open_run(first)
     rows = data.load(opened)
     with progress("evaluating", as_json) as bar:
-        evaluated = evaluate(opened, rows, method, betas, chains, seed, progress=bar, sampler=sampler, start=start)
+        evaluated = evaluate(
+            opened, rows, method, betas, chains, seed, None, bar, sampler, None, start, shards_of_option(shards)
+        )
+    if not world().first:
+        return
     if rows_out is not None:
         assert evaluated.rows is not None
         write_rows(rows_out, evaluated.rows)

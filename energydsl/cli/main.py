@@ -95,4 +95,7 @@ def cli() -> None:
 
 def main(**options: Any) -> None:
     """Entry point of the console script."""
-    cli(prog_name="energydsl", **options)
+    from energydsl.cli.together import one_voice
+
+    with one_voice():
+        cli(prog_name="energydsl", **options)

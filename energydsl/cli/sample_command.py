@@ -11,9 +11,11 @@ import click
 from energydsl import defaults
 from energydsl.cli.common import json_option, print_json, progress
 from energydsl.cli.targets import held_layers, target_options
+from energydsl.cli.together import shards_of_option, shards_option
 from energydsl.data import writers
 from energydsl.diagnostics import EnergyError
 from energydsl.options import SAMPLERS, SamplerName
+from energydsl.ranks import asked_for, world
 
 if TYPE_CHECKING:
     from energydsl.learning.run import Run
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
     help="Draw the samples of the visible layer into a .png file.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=defaults.SEED, show_default=True, help="Random seed.")
+@shards_option
 @target_options
 @json_option
 def command(
@@ -86,6 +89,7 @@ def command(
     out: Path | None,
     image: Path | None,
     seed: int,
+    shards: int | None,
     as_json: bool,
 ) -> None:
     """Run chains and keep their last states as samples, or the last --draws of each.
@@ -105,7 +109,9 @@ def command(
             raise EnergyError("no visible layer has the shape of an image")
     count = count or rows_of(run, held) or defaults.SAMPLES
     with progress("sampling", as_json) as bar:
-        drawn = chains(run, count, steps, held, seed, bar, sampler, draws, every)
+        drawn = chains(run, count, steps, held, seed, bar, sampler, draws, every, asked_for(shards_of_option(shards)))
+    if not world().first:
+        return
     arrays = drawn.samples(run)
     mixed = columns(drawn.energies | visible_series(run, drawn), every) if arrays.several else {}
     doubt = unmixed(mixed)

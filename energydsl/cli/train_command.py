@@ -13,11 +13,14 @@ from energydsl.api import Model
 from energydsl.cli.common import compiled, json_option, overrides_options, print_json, progress, read_model, status_of
 from energydsl.cli.likelihoods import describe, keep
 from energydsl.cli.reporting import reporting
+from energydsl.cli.together import shards_of_option, shards_option
 from energydsl.cli.training_options import greedy_of, method_of, optimizer_of, training_options
 from energydsl.diagnostics import ArgumentError, EnergyError
+from energydsl.ranks import world
 
 if TYPE_CHECKING:
     from energydsl.data.sources import Data
+    from energydsl.data.streamed import Streamed
     from energydsl.learning.run import Run
 
 
@@ -34,6 +37,15 @@ if TYPE_CHECKING:
 )
 @click.option("--start", metavar="RUN", help="Begin with the parameters and chains of a finished run.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint of --out.")
+@click.option(
+    "--streamed",
+    is_flag=True,
+    help="Leave the data in their files (.npy, .parquet, .zarr), of which only a part is ever in memory.",
+)
+@shards_option
+@click.option(
+    "--checked", is_flag=True, help="Make the last updates again in one process, and compare them bit for bit."
+)
 @overrides_options
 @json_option
 def command(
@@ -49,12 +61,12 @@ def command(
 
     Ctrl-C saves the run; the same command with --resume goes on from there.
     """
-    from energydsl.data import load_data
     from energydsl.inference.monitors import Likelihood
     from energydsl.learning import stopping
     from energydsl.learning.interrupt import heeded
     from energydsl.learning.optimizer import scales
     from energydsl.learning.remarks import doubts
+    from energydsl.learning.rows import in_memory
     from energydsl.learning.run_folder import open_run
     from energydsl.learning.train import train
 
@@ -64,17 +76,9 @@ def command(
         )
     model = read_model(file, dims, consts, as_json)
     program = compiled(model, as_json, options["backend"], options["dtype"], options["precision"])
-    data = load_data(
-        model.resolved,
-        sources,
-        options["split"],
-        options["binarise"],
-        options["key"],
-        options["impute"],
-        options["weights"],
-    )
+    data = _loaded(model, sources, options)
     method, optimizer = method_of(model.resolved, options), optimizer_of(model.resolved, options)
-    for sentence in scales.described(program.engine, data):
+    for sentence in scales.described(program.engine, in_memory(data, options["seed"])):
         click.echo(f"note: {sentence}", err=True)
     folder = out or Path("runs") / model.name
     with heeded(), reporting(as_json, options["epochs"]) as report:
@@ -97,6 +101,8 @@ def command(
             if options["evaluate_every"]
             else None,
             monitor_every=options["evaluate_every"] or 1,
+            shards=shards_of_option(options["shards"]),
+            checked=options["checked"],
         )
     result: dict[str, Any] = {
         "ok": run.finished,
@@ -109,7 +115,10 @@ def command(
     if not run.finished:
         _interrupted(result, as_json, folder, run.signal)
     result |= {"varying": _varying(run), "labels": {"varying": "estimate"}}
-    pictures = _draw(run)
+    if options["checked"]:
+        result["repeated"] = run.repeated
+        click.echo(_repeated(run), err=True)
+    pictures = _draw(run) if world().first else []
     if ended := stopping.ended(run.config, run.history):
         click.echo(f"note: {ended}", err=True)
     for doubt in doubts(run.config, run.history):
@@ -122,6 +131,28 @@ def command(
         result["evaluation"] = _evaluate(run, data, model, sources, options, as_json)
     if as_json:
         print_json(result)
+
+
+def _loaded(model: Model, sources: tuple[str, ...], options: dict[str, Any]) -> Data | Streamed:
+    """The data, in memory or not."""
+    from energydsl.data import load_data, load_streamed
+
+    if not options["streamed"]:
+        named = (options[name] for name in ("split", "binarise", "key", "impute", "weights"))
+        return load_data(model.resolved, sources, *named)
+    for name in ("key", "impute", "weights"):
+        if options[name]:
+            raise ArgumentError(
+                f"--{name} does not go with --streamed, whose rows are read as they are and all count alike"
+            )
+    return load_streamed(model.resolved, sources, options["binarise"])
+
+
+def _repeated(run: Run) -> str:
+    """What was made again."""
+    if not run.repeated:
+        return "note: no update was made again: the run had no whole epoch since it was begun or resumed"
+    return f"checked: the last {run.repeated} updates, made again in one process, gave the same bits"
 
 
 def _varying(run: Run) -> dict[str, float]:
@@ -169,7 +200,7 @@ def _draw(run: Run) -> list[Path]:
 
 
 def _evaluate(
-    run: Run, data: Data, model: Model, sources: tuple[str, ...], options: dict[str, Any], as_json: bool
+    run: Run, data: Data | Streamed, model: Model, sources: tuple[str, ...], options: dict[str, Any], as_json: bool
 ) -> dict[str, Any] | None:
     """Log-likelihood of the test split where the source has one, else of the held-out rows, else of the data."""
     from energydsl.inference.evaluate import evaluate_in_steps
@@ -178,7 +209,7 @@ def _evaluate(
     what, rows = held_out(data, run.config, model.resolved, sources, options["key"])
     try:
         with progress("evaluating", as_json) as bar:
-            found, betas = evaluate_in_steps(run, rows, progress=bar)
+            found, betas = evaluate_in_steps(run, rows, bar, shards_of_option(options["shards"]))
     except EnergyError as error:
         click.echo(f"no log-likelihood: {error}", err=True)
         return None
@@ -186,7 +217,8 @@ def _evaluate(
         click.echo(f"not evaluated; the run is whole in {run.path}: energydsl eval does it", err=True)
         sys.exit(status_of(error))
     result = {"on": what, **found.as_dict(), "parameters": run.evaluated}
-    keep(run, result, rows, betas=betas)
+    if world().first:
+        keep(run, result, rows, betas=betas)
     if not as_json:
         click.echo(describe(result, what))
     return result

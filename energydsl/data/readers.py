@@ -150,11 +150,23 @@ def _member(file: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, fits: Fi
         return _array(part, member.file_size, f"`{member.filename}` of {path}", fits)
 
 
+def npy_header(path: Path) -> tuple[tuple[int, ...], np.dtype[Any], bool, int]:
+    """Shape, type, whether columns are kept together, and where the numbers begin, of an .npy file that is as long as it says."""
+    with open(plain_file(path), "rb") as file:
+        return _header(file, path.stat().st_size, str(path), _any_shape)
+
+
 def _array(file: IO[bytes], size: int, shown: str, fits: Fits) -> Array:
     """The array in NumPy's format in a file of so many bytes."""
+    _header(file, size, shown, fits)
+    file.seek(0)
+    return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
+
+
+def _header(file: IO[bytes], size: int, shown: str, fits: Fits) -> tuple[tuple[int, ...], np.dtype[Any], bool, int]:
     headers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     try:
-        shape, _, dtype = headers[np.lib.format.read_magic(file)](file)
+        shape, fortran, dtype = headers[np.lib.format.read_magic(file)](file)
     except (ValueError, KeyError, TypeError, SyntaxError, tokenize.TokenError, RecursionError, EOFError):
         raise DataError.of(f"{shown} is not a plain .npy array") from None
     if dtype.hasobject:
@@ -165,8 +177,7 @@ def _array(file: IO[bytes], size: int, shown: str, fits: Fits) -> Array:
     given, wanted = size - file.tell(), math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or given != wanted:
         raise DataError.of(f"{shown} is {'longer than' if given > wanted else 'cut short:'} its header says: {shape}")
-    file.seek(0)
-    return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
+    return shape, dtype, fortran, file.tell()
 
 
 def table(path: Path, fits: Fits = _any_shape) -> Array:
@@ -261,17 +272,35 @@ def _number(cell: str) -> float | None:
 
 def parquet(path: Path, fits: Fits = _any_shape) -> Array:
     """Columns of numbers of a .parquet file, (rows, columns); a null is missing (NaN). Needs pyarrow."""
+    file, columns = parquet_file(path)
+    fits((file.metadata.num_rows, columns))
+    return parquet_columns(parquet_read(file.read, path), path)
+
+
+def parquet_file(path: Path) -> tuple[Any, int]:
+    """A .parquet file that is not read yet, and the number of its columns. Needs pyarrow."""
     try:
-        import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
         raise DataError.of("reading .parquet needs pyarrow", 'pip install "energydsl[parquet]"') from None
+    file = parquet_read(lambda: pq.ParquetFile(plain_file(path)), path)
+    return file, file.metadata.num_columns
+
+
+def parquet_read(read: Callable[[], Any], path: Path) -> Any:
+    """What is read. Raises `DataError` where the file is damaged."""
+    import pyarrow as pa
+
     try:
-        file = pq.ParquetFile(plain_file(path))
-        fits((file.metadata.num_rows, file.metadata.num_columns))
-        table = file.read()
+        return read()
     except (pa.ArrowException, ValueError, TypeError) as error:
         raise DataError.of(f"{path}: {error}") from None
+
+
+def parquet_columns(table: Any, path: Path) -> Array:
+    """The columns of a table, (rows, columns)."""
+    import pyarrow as pa
+
     columns = [_parquet_column(pa, table.column(k), name, path) for k, name in enumerate(table.column_names)]
     return np.stack(columns, axis=1)
 

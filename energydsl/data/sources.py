@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from energydsl.arrays import Values, as_numbers
 from energydsl.data import readers
+from energydsl.data.stored import stored
 from energydsl.data.weights import Weights, row_weights
 from energydsl.diagnostics import ArgumentError, DataError, a_kind, one_of, suggestion
 from energydsl.domains import DOMAINS
@@ -225,14 +226,33 @@ def load_data(
     >>> len(data), data.arrays["v"].shape
     (32, (32, 16))
     """
-    model = getattr(model, "resolved", model)
-    if not isinstance(model, Resolved):
-        raise ArgumentError(f"load_data takes a model, such as ed.load returns, not {a_kind(model)}")
+    model = as_resolved(model)
     sources = _named(sources)
     if binarise is None and all(s.rpartition("=")[2].partition(":")[0] == "digits" for s in sources):
         binarise = "sample"
+    chosen = chosen_sources(model, sources, key)
+    if key and not any(_has_keys(source) for source, _ in chosen.values()):
+        raise ArgumentError(
+            f"a key names an array of an .npz file, of digits, or of a folder in MNIST's format; {sources[0]} has none"
+        )
+    raw = {}
+    for layer, (source, own_key) in chosen.items():
+        raw[layer] = _read(source, model.layers[layer], split, own_key)
+    return from_arrays(model, raw, binarise, shown_name(chosen), impute).weighted(weights)
+
+
+def as_resolved(model: Model | Resolved) -> Resolved:
+    """The resolved model of a model. Raises `ArgumentError` for anything else."""
+    found = getattr(model, "resolved", model)
+    if not isinstance(found, Resolved):
+        raise ArgumentError(f"load_data takes a model, such as ed.load returns, not {a_kind(found)}")
+    return found
+
+
+def chosen_sources(model: Resolved, sources: Sources, key: str | None = None) -> dict[str, tuple[str, str]]:
+    """The source of each layer, and the name of an array in it. Raises `DataError`."""
     chosen: dict[str, tuple[str, str]] = {}
-    for source in sources:
+    for source in _named(sources):
         name, sign, rest = source.partition("=")
         if sign and name.isidentifier():
             if name not in model.layers:
@@ -242,22 +262,19 @@ def load_data(
             chosen |= _spread(model, source, key or "")
     if not chosen:
         raise DataError.of("no data were given", "name a source: digits, bars-and-stripes:4, or a file")
-    if key and not any(_has_keys(source) for source, _ in chosen.values()):
-        raise ArgumentError(
-            f"a key names an array of an .npz file, of digits, or of a folder in MNIST's format; {sources[0]} has none"
-        )
-    raw = {}
-    for layer, (source, own_key) in chosen.items():
-        raw[layer] = _read(source, model.layers[layer], split, own_key)
-    name = ", ".join(dict.fromkeys(Path(s).name for s, _ in chosen.values()))
-    return from_arrays(model, raw, binarise, name, impute).weighted(weights)
+    return chosen
+
+
+def shown_name(chosen: Mapping[str, tuple[str, str]]) -> str:
+    """Sources for a report."""
+    return ", ".join(dict.fromkeys(Path(s).name for s, _ in chosen.values()))
 
 
 def from_arrays(
     model: Resolved, raw: Mapping[str, Values], binarise: str | None, name: str = "arrays", impute: bool = False
 ) -> Data:
     """Arrays by layer, checked. What is masked is missing, as NaN is. Raises `DataError` (E0401)."""
-    _check_rule(binarise)
+    check_rule(binarise)
     for given in raw:
         if given not in model.layers:
             raise DataError.of(f"the model has no layer `{given}`", suggestion(str(given), model.layers))
@@ -273,7 +290,7 @@ def from_arrays(
     for layer_name, values in raw.items():
         layer = model.layers[layer_name]
         if isinstance(shape := getattr(values, "shape", None), tuple):
-            _layer_shape(layer, shape)  # before what is sparse is made dense
+            layer_shape(layer, shape)  # before what is sparse is made dense
         found = as_numbers(values, layer_name)
         arrays[layer_name], rule = _fitted(layer, found, binarise, impute and layer.role == "visible")
         used = rule or used
@@ -294,7 +311,7 @@ def _spread(model: Resolved, source: str, key: str) -> dict[str, tuple[str, str]
         return {n: (source, n) for n in given}
     labelled = [n for n in given if model.layers[n].is_label]
     images = [n for n in given if n not in labelled]
-    if len(labelled) == 1 and len(images) == 1 and not source.endswith((".npy", ".csv", ".parquet")):
+    if len(labelled) == 1 and len(images) == 1 and not source.endswith((".npy", ".csv", ".parquet", ".zarr")):
         return {images[0]: (source, "images"), labelled[0]: (source, "labels")}
     shown = " and ".join(f"{n}=..." for n in given)
     raise DataError.of(f"the model has {len(given)} layers that take data", f"give each of them a source: {shown}")
@@ -343,8 +360,12 @@ def _images_or_labels(layer: Layer, key: str) -> Literal["images", "labels"]:
 
 def _read_file(path: Path, split: Split, key: str, layer: Layer) -> Array:
     def fits(shape: tuple[int, ...]) -> None:
-        _layer_shape(layer, shape)
+        layer_shape(layer, shape)
 
+    if path.suffix == ".zarr" and path.exists():
+        whole = stored(path)
+        fits((whole.rows, *whole.shape))
+        return whole.read(0, whole.rows)
     if path.is_dir():
         return readers.mnist(path, split, _images_or_labels(layer, key), fits)
     if not path.exists():
@@ -362,12 +383,12 @@ def _read_file(path: Path, split: Split, key: str, layer: Layer) -> Array:
     if "idx" in path.name or path.suffix == ".gz":
         values = readers.idx(path, fits)
         return values / np.float32(255) if values.ndim == 3 else values
-    raise DataError.of(f"cannot read {path}: only .npy, .npz, .csv, .parquet and idx files are read")
+    raise DataError.of(f"cannot read {path}: only .npy, .npz, .csv, .parquet, .zarr and idx files are read")
 
 
 def _fitted(layer: Layer, values: Array, binarise: str | None, impute: bool = False) -> tuple[Array, str | None]:
     """Values in the layer's shape, checked against its domain; and the rule that grey values were met by."""
-    values = values.reshape(len(values) if values.ndim else 0, *_layer_shape(layer, values.shape))
+    values = values.reshape(len(values) if values.ndim else 0, *layer_shape(layer, values.shape))
     if values.dtype.kind == "f" and _misses(values):
         bad = np.isnan(values)
         if not impute:
@@ -402,7 +423,7 @@ def _everywhere(holds: Callable[[Array], Array], values: Array) -> bool:
     return all(bool(holds(values[first : first + step]).all()) for first in range(0, len(values), step))
 
 
-def _layer_shape(layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+def layer_shape(layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape in which rows of an array of a shape fit the layer: units, or states of units. Raises `DataError`."""
     if not shape or shape[0] == 0:
         raise DataError.of(f"the data of `{layer.name}` are empty")
@@ -458,7 +479,8 @@ def _bits(layer: Layer, values: Array, binarise: str | None) -> tuple[Array, str
     return (values >= _threshold(binarise)).astype(np.float32), binarise
 
 
-def _check_rule(binarise: str | None) -> None:
+def check_rule(binarise: str | None) -> None:
+    """Raises `ArgumentError` for another rule of how grey values become binary."""
     if binarise not in (None, "sample", "none"):
         _threshold(str(binarise))
 

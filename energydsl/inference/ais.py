@@ -21,6 +21,7 @@ from energydsl.program.initialise import base_rate
 from energydsl.program.samplers import Choice
 from energydsl.program.states import check_params, checked_arrays
 from energydsl.random import Rng, stream
+from energydsl.ranks import WHOLE, Shards, in_shards
 
 # Chains on which what adapts is tuned, at most.
 PILOTS = 50
@@ -33,12 +34,14 @@ class Ladder:
     """A path and the temperatures at which it is walked, for the distinct rows of its inputs.
 
     times: rising from 0, the base, to 1, the model. inputs: by layer, (rows, *layer), on the host; rows: how many, 1 without inputs.
+    shards: into which chains are cut.
     """
 
     path: Path
     times: Array
     inputs: Arrays
     rows: int
+    shards: Shards = WHOLE
 
     def held(self, chains: int) -> Arrays:
         """The inputs of `chains` chains for each row, those of a row next to one another."""
@@ -146,10 +149,15 @@ def ais_each(
 
 def forwards(ladder: Ladder, chains: int, rng: Rng, progress: Progress | None = None) -> Array:
     """log weights of walks from the base to the model, (rows, chains), whose mean weight is Z."""
-    path, count = ladder.path, ladder.rows * chains
-    x = path.start(count, ladder.held(chains), rng)
-    start = path.log_z_base() + path.log_z_moved(x, count)
-    return (start + path.walk(x, ladder.times.tolist(), rng, progress)).reshape(ladder.rows, chains)
+    path, count, held = ladder.path, ladder.rows * chains, ladder.held(chains)
+
+    def walked(part: slice, progress: Progress | None) -> Arrays:
+        own = part.stop - part.start
+        x = path.start(own, {n: a[part] for n, a in held.items()}, rng)
+        start = path.log_z_base() + path.log_z_moved(x, own)
+        return {"log weights": start + path.walk(x, ladder.times.tolist(), rng, progress)}
+
+    return in_shards(ladder.shards, rng, count, walked, progress)["log weights"].reshape(ladder.rows, chains)
 
 
 def ais_seconds(

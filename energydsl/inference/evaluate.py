@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
@@ -32,6 +32,7 @@ from energydsl.program.exact import check_normalisable, log_sum
 from energydsl.program.samplers import Choice
 from energydsl.program.states import check_params, checked_arrays
 from energydsl.random import Rng, stream
+from energydsl.ranks import WHOLE, Shards, asked_for
 
 if TYPE_CHECKING:
     from energydsl.learning.run import Run
@@ -115,26 +116,29 @@ class Evaluation:
         return {n: v for n, v in vars(self).items() if n not in ("rows", "weights")} | {"labels": self.labels}
 
 
-def evaluate_in_steps(run: Run, rows: Data, progress: Progress | None = None) -> tuple[Evaluation, int]:
+def evaluate_in_steps(
+    run: Run, rows: Data, progress: Progress | None = None, shards: int | Literal["auto"] | None = None
+) -> tuple[Evaluation, int]:
     """As `evaluate`, by few temperatures where these hold the likelihood narrowly enough; and how many it took. Raises as that does."""
     betas = defaults.FEW_TEMPERATURES
-    found = evaluate(run, rows, betas=betas, progress=progress)
+    found = evaluate(run, rows, betas=betas, progress=progress, shards=shards)
     low, high = found.log_likelihood_low, found.log_likelihood_high
     wide = low is None or high is None or high - low > defaults.NARROW
     if found.effective is not None and (wide or not found.agree):
         betas = defaults.TEMPERATURES
-        found = evaluate(run, rows, betas=betas, progress=progress)
+        found = evaluate(run, rows, betas=betas, progress=progress, shards=shards)
     return found, betas
 
 
 @dataclass(frozen=True)
 class Annealing:
-    """Settings of annealing: numbers of temperatures and chains, the seed, and how chains are moved."""
+    """Settings of annealing: numbers of temperatures and chains, the seed, how chains are moved, and the shards they are cut into."""
 
     betas: int = defaults.TEMPERATURES
     chains: int = defaults.ANNEALED_CHAINS
     seed: int = defaults.SEED
     sampler: Choice = defaults.SAMPLER
+    shards: Shards = WHOLE
 
     def __post_init__(self) -> None:
         if self.betas < 1 or self.chains < 2:
@@ -153,6 +157,7 @@ def evaluate(
     sampler: Choice = defaults.SAMPLER,
     weights: Weights | None = None,
     start: Run | None = None,
+    shards: int | Literal["auto"] | None = None,
 ) -> Evaluation:
     """The mean log-likelihood of data under a run, in nats per row, with its errors.
 
@@ -162,7 +167,8 @@ def evaluate(
     too. betas, chains: numbers of temperatures and chains of annealing, of "raise" for each row. binarise: how
     grey values of binary layers become binary, if not as in training; they are drawn once, by `seed`. progress: called with
     the fraction done. sampler: how chains of AIS are moved. weights: how much each row counts, as for `train`. start: a run from which annealing leads to this one, in place of independent
-    units: its log Z is exact or was found from both sides, and it shares a layer with this run. Raises `TooLarge` where an exact sum was asked for that is not feasible, `NotApplicable` where AIS does
+    units: its log Z is exact or was found from both sides, and it shares a layer with this run. shards: into how many pieces chains are
+    cut for MPI ranks to share, as for `train`; the figures are the same for any number of these. Raises `TooLarge` where an exact sum was asked for that is not feasible, `NotApplicable` where AIS does
     not fit the model, `NotNormalisable` where the joint density has no finite Z, `EstimateError` where a figure is not finite
     or contradicts the data, and `DataError` for data that do not fit.
 
@@ -176,8 +182,28 @@ def evaluate(
     if not (hasattr(run, "program") and hasattr(run, "params")):
         raise ArgumentError(f"evaluate takes a run, such as train and open_run return, not {a_kind(run)}")
     one_of("method", method, ESTIMATORS)
-    annealing = Annealing(betas, chains, seed, sampler)
-    x, row_weights = _rows(run, data, seed, binarise, weights)
+    pieces = asked_for(shards)
+    with pieces.team.together(), pieces.one_thread():
+        return _evaluate(
+            run, data, method, Annealing(betas, chains, seed, sampler, pieces), binarise, progress, weights, start
+        )
+
+
+def _evaluate(
+    run: Run,
+    data: Given,
+    method: Estimator,
+    annealing: Annealing,
+    binarise: str | None,
+    progress: Progress | None,
+    weights: Weights | None,
+    start: Run | None,
+) -> Evaluation:
+    """As `evaluate`. Raises `NotApplicable` where what is asked for is not cut into shards."""
+    if annealing.shards.count > 1 and (method in ("raise", "tempering") or start is not None):
+        what = "a path from another run" if start is not None else f"method {method}"
+        raise NotApplicable(f"{what} is not cut into shards: run it in one process, without shards")
+    x, row_weights = _rows(run, data, annealing.seed, binarise, weights)
     # What is not finite is refused in words.
     with np.errstate(all="ignore"):
         if start is not None and method in ("exact", "raise", "tempering"):
@@ -242,7 +268,7 @@ def _evaluated(
         known = _from(start, (core, params, base), method, annealing, own, progress)
     # Where latents are not recognised nothing takes the place of their exact sum.
     seconds = _seconds(core, params, base, inputs, annealing) if _verdict(program).ok else lambda: math.inf
-    found = find_scores(program, run.params, x, method, annealing.seed, seconds, progress)
+    found = _scores(program, run.params, x, method, annealing, seconds, progress)
     of_inputs = [number == k for k in range(len(known.sides))]
     known = known.at_least(
         [
@@ -415,7 +441,9 @@ def find_sides(
     if method == "tempering":
         path = Path(program, check_params(program, params), base, sampler=annealing.sampler)
         return tempered(path, chains, Rng(stream(seed, "samples of the model")), progress)
-    steps = ladder(program, params, base, betas, chains, seed, inputs, annealing.sampler)
+    steps = replace(
+        ladder(program, params, base, betas, chains, seed, inputs, annealing.sampler), shards=annealing.shards
+    )
     return from_sides(steps, method, chains, own, seed, progress)
 
 
@@ -430,13 +458,15 @@ def _summed_log_z(
 ) -> list[LogPartition] | None:
     """The exact sum, where the method asks for it and it is feasible and worth its time."""
     units = tuple(program.model.random_layers())
-    found = _exactly(
-        lambda watch: log_sum(program, params, inputs, units, watch),
-        method,
-        progress,
-        _seconds(program, params, base, inputs, annealing),
-    )
-    return None if found is None else [LogPartition(float(value), 0.0, None, None) for value in found]
+    seconds = _seconds(program, params, base, inputs, annealing)
+
+    def summed() -> list[float] | None:
+        found = _exactly(lambda watch: log_sum(program, params, inputs, units, watch), method, progress, seconds)
+        return None if found is None else [float(value) for value in found]
+
+    # How long it takes is for one rank to say.
+    found = annealing.shards.team.told(summed)
+    return None if found is None else [LogPartition(value, 0.0, None, None) for value in found]
 
 
 def _check_rows(inputs: Arrays, annealing: Annealing) -> None:
@@ -469,6 +499,30 @@ def find_scores(
             raise NotApplicable(f"AIS does not fit this model: {verdict.why}")
         found = scores(program, params, x, seed)
     return found
+
+
+def _scores(
+    program: Engine,
+    params: Arrays,
+    x: Arrays,
+    method: Estimator,
+    annealing: Annealing,
+    seconds: Callable[[], float],
+    progress: Progress | None,
+) -> Scores:
+    """As `find_scores`, which rank 0 does."""
+    if annealing.shards.team.size == 1:
+        return find_scores(program, params, x, method, annealing.seed, seconds, progress)
+    kept: list[Scores] = []
+
+    def found() -> dict[str, Array]:
+        kept.append(find_scores(program, params, x, method, annealing.seed, seconds, progress))
+        return {"values": kept[0].values} | ({} if kept[0].errors is None else {"errors": kept[0].errors})
+
+    team = annealing.shards.team
+    arrays = team.told_arrays(found)
+    bound, settled = team.told(lambda: (kept[0].bound, kept[0].settled))
+    return Scores(arrays["values"], bound, arrays.get("errors"), settled)
 
 
 Sum = TypeVar("Sum")

@@ -13,6 +13,7 @@ from energydsl.inference.ais import Ladder
 from energydsl.program.exact_samples import exact_samples, listable
 from energydsl.program.states import random_state
 from energydsl.random import Rng
+from energydsl.ranks import in_shards
 
 # Sweeps between looks at the clock.
 _AT_ONCE = 50
@@ -63,8 +64,16 @@ def model_samples(
                 [program.host(x[name])[:half], own[name][np.arange(chains - half) % len(own[name])]]
             )
             program.kernels.load(x[name], values)
-    energies = [_run(path, x, settings, rng, sweeps, share, progress) for share in (0, 1)]
-    by_row = [e.reshape(ladder.rows, chains) for e in energies]
+
+    def swept(part: slice, progress: Progress | None) -> Arrays:
+        own = {n: a[part] for n, a in x.items()}
+        energies = {f"energy/{share}": _run(path, own, settings, rng, sweeps, share, progress) for share in (0, 1)}
+        return energies | {f"state/{n}": program.host(a) for n, a in own.items()}
+
+    found = in_shards(ladder.shards, rng, count, swept, progress)
+    for name in x:
+        program.kernels.load(x[name], found[f"state/{name}"])
+    by_row = [found[f"energy/{share}"].reshape(ladder.rows, chains) for share in (0, 1)]
     return ModelSamples(x, False, starts, tuple(_doubts(by_row, starts)))
 
 

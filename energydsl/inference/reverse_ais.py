@@ -8,16 +8,24 @@ from __future__ import annotations
 
 from energydsl.annealing.partition import AGREEMENT, LogPartition, from_above
 from energydsl.annealing.path import Array, Progress
+from energydsl.backends.interface import Arrays
 from energydsl.inference.ais import Ladder
 from energydsl.inference.model_samples import ModelSamples
 from energydsl.random import Rng
+from energydsl.ranks import in_shards
 
 
 def backwards(ladder: Ladder, samples: ModelSamples, chains: int, rng: Rng, progress: Progress | None = None) -> Array:
     """log weights of walks back from samples of the model, which they use up, (rows, chains), whose mean weight is 1 / Z."""
     path, count = ladder.path, ladder.rows * chains
     end = path.log_z_base() + path.log_z_moved(samples.state, count)
-    return (path.walk(samples.state, ladder.times[::-1].tolist(), rng, progress) - end).reshape(ladder.rows, chains)
+
+    def walked(part: slice, progress: Progress | None) -> Arrays:
+        x = {n: a[part] for n, a in samples.state.items()}
+        return {"log weights": path.walk(x, ladder.times[::-1].tolist(), rng, progress)}
+
+    found = in_shards(ladder.shards, rng, count, walked, progress)["log weights"]
+    return (found - end).reshape(ladder.rows, chains)
 
 
 def most_cautious(log_weights: Array, samples: ModelSamples) -> tuple[LogPartition, str]:

@@ -13,6 +13,7 @@ import numpy as np
 from energydsl import defaults
 from energydsl.backends.interface import Array
 from energydsl.data.sources import Data
+from energydsl.data.streamed import KNOWN_ROWS, Streamed, held_blocks, pass_of
 from energydsl.diagnostics import ArgumentError, one_of
 from energydsl.graph.edges import edges_of
 from energydsl.learning import files
@@ -46,7 +47,7 @@ _COMPARED_APART = ("text", "graphs")
 
 def config_of(
     program: Engine,
-    data: Data,
+    data: Data | Streamed,
     method: Method,
     optimizer: Optimizer,
     epochs: int,
@@ -55,14 +56,11 @@ def config_of(
     seed: int,
     greedy: Greedy | None = None,
     stop_when: StopWhen | None = None,
+    shards: int = 1,
     digest: str | None = None,
 ) -> dict[str, Any]:
     """Everything a run depends on, as JSON has it. digest: of the data, where it is known, or is to be filled in."""
-    if validation is None:
-        validation = defaults.VALIDATION if len(data) >= defaults.TELLING_ROWS else 0.0
-    if not 0 <= validation < 1:
-        raise ArgumentError("validation is a fraction, at least 0 and below 1")
-    model = program.model
+    validation, model = held_fraction(data, validation), program.model
     config: dict[str, Any] = {
         "energydsl": __version__,
         "model": model.name,
@@ -86,7 +84,9 @@ def config_of(
         "validation": validation,
         "seed": seed,
     }
-    if data.weights is not None:
+    if isinstance(data, Streamed):
+        config["data"] |= {"block": data.block, "block_bytes": data.block_bytes}
+    elif data.weights is not None:
         config["data"]["weights"] = files.digest(data.weights)
     if stop_when is not None:
         config["stop_when"] = one_of("stop_when", stop_when, STOP_WHEN)
@@ -94,6 +94,8 @@ def config_of(
             raise ArgumentError(
                 f"the {stop_when} is that of rows held out, of which there must be 2 or more: validation=0.1"
             )
+    if shards > 1:
+        config["shards"] = shards
     if greedy is not None:
         config["greedy"] = {
             "epochs": list(greedy.epochs),
@@ -135,9 +137,25 @@ def fingerprint(config: Mapping[str, Any]) -> str:
 
 def updates_an_epoch(config: Mapping[str, Any]) -> int:
     """Whole batches of the rows that are not held out."""
-    rows = config["data"]["rows"]
-    rows -= int(rows * config["validation"])
+    data, fraction = config["data"], config["validation"]
+    block = data.get("block")
+    if block is not None:
+        count = data["rows"] // block - held_blocks(data["rows"], block, fraction)
+        return pass_of(count, block, data["block_bytes"], config["batch"], config.get("shards", 1)).batches
+    rows = data["rows"] - int(data["rows"] * fraction)
     return int(rows // min(config["batch"], rows))
+
+
+def held_fraction(data: Data | Streamed, validation: float | None) -> float:
+    """The fraction of rows that is held out; of streamed ones, which are then in memory, not many. Raises `ArgumentError`."""
+    rows = len(data)
+    if validation is None:
+        validation = defaults.VALIDATION if rows >= defaults.TELLING_ROWS else 0.0
+        if isinstance(data, Streamed):
+            validation = min(validation, KNOWN_ROWS / rows)
+    if not 0 <= validation < 1:
+        raise ArgumentError("validation is a fraction, at least 0 and below 1")
+    return validation
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from energydsl.ranks import Team
+
 _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
@@ -67,6 +69,18 @@ class Uninterrupted:
         while self.pending:
             number = self.pending.pop()
             self.before[number](number, None)
+
+    def agreed(self, team: Team, due: bool) -> bool:
+        """As `check`, on all ranks alike: a signal that one of them got stops them all; and whether for one of them something is due.
+
+        Raises `Interrupted` where others got a signal.
+        """
+        waiting = max(self.pending, default=0)
+        number, found = divmod(team.most(2 * waiting + due), 2)
+        self.check()
+        if number and team.size > 1:
+            raise Interrupted(number)
+        return bool(found)
 
     def __exit__(self, *_: Any) -> None:
         for number, handler in self.before.items():

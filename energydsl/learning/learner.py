@@ -246,9 +246,12 @@ class Learner:
         both = zip(self.objectives, state.objectives, strict=True)
         return {n: a for objective, own in both for n, a in objective.chain_states(own).items()}
 
-    def lasting(self, state: LearnerState) -> Arrays:
-        """The states of chains of the undirected part that go on from update to update, by layer; none where there are none."""
-        each = (objective.lasting(own) for objective, own in self._followed(state))
+    def lasting(self, state: LearnerState, most: int | None = None) -> Arrays:
+        """The states of chains of the undirected part that go on from update to update, by layer; none where there are none.
+
+        most: how many of them are asked for, where not all are.
+        """
+        each = (objective.lasting(own, most) for objective, own in self._followed(state))
         return next((states for states in each if states), {})
 
     def take(self, state: LearnerState, chains: Arrays) -> None:

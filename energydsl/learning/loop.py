@@ -6,9 +6,10 @@ It knows no objective, posterior, chains or optimiser: what an update is, is the
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,10 +22,11 @@ from energydsl.learning.interrupt import Uninterrupted
 from energydsl.learning.learner import Learner, LearnerState
 from energydsl.learning.monitor import Figures, Monitor
 from energydsl.learning.remarks import remarks
-from energydsl.learning.rows import Batches
+from energydsl.learning.rows import Batches, StreamedBatches
 from energydsl.learning.run import Base, Report, Row, Run
-from energydsl.learning.series import Records, Series
+from energydsl.learning.series import CHAINS, Records, Series
 from energydsl.program import Program
+from energydsl.ranks import ALONE, Team
 
 CHECKPOINT_SECONDS = 60.0
 # Updates between looks at whether all parameters are finite numbers: a look reads every parameter, and waits for a device.
@@ -46,23 +48,34 @@ class Progress:
     saved_at: int = -1
 
 
+class Remembered(NamedTuple):
+    """A training before an update: its arrays by name, the state of its stream, and where it was."""
+
+    arrays: Arrays
+    random: str
+    progress: Progress
+
+
 @dataclass
 class Loop:
     """A training under way: what an update is and what it overwrites, the rows, what is measured, and where it is kept.
 
     base: natural parameters of the visible layers' base rates, by layer. report: called with every row of metrics.
     monitor: called every `monitor_every` epochs; its figures join the metrics. folder: of the run, None where none is kept.
+    team: the ranks that train together: rank 0 measures, writes and reports, and tells the others what it found. rerun: how many of the last updates of
+    an epoch can be made again; remembered: the arrays, the random state and the position before these.
     best: parameters of the report that is kept if training ends early, on the host; none where it never does.
     """
 
     program: Program
     learner: Learner
     state: LearnerState
-    batches: Batches
+    batches: Batches | StreamedBatches
     figures: Figures
     series: Series
     config: dict[str, Any]
     base: Base
+    team: Team = ALONE
     report: Report | None = None
     monitor: Monitor | None = None
     monitor_every: int = 1
@@ -72,22 +85,33 @@ class Loop:
     warnings: tuple[str, ...] = ()
     started: float = 0.0
     best: Arrays = field(default_factory=dict)
+    rerun: int = 0
+    remembered: Remembered | None = None
 
     def run(self) -> Run:
         """Train to the last epoch, or to a signal; the run, saved."""
         self.started = time.monotonic() - self.progress.seconds
+        # Of several ranks none may leave before all have agreed to.
+        held = Uninterrupted() if self.team.size > 1 else None
+        with held or nullcontext():
+            return self._run(held)
+
+    def _run(self, held: Uninterrupted | None) -> Run:
         stopped_by = 0
         try:
             # Held throughout, reports too: threads that a BLAS library has once used spin on for longer than many an epoch.
             with self.learner.engine.single_threaded_blas():
-                self._epochs()
+                self._epochs(held)
         except KeyboardInterrupt as error:
             stopped_by = interrupt.number_of(error)
             self._clock()
         self._save()
-        return self._snapshot(not stopped_by, stopped_by)
+        run = self._snapshot(not stopped_by, stopped_by)
+        if held is not None and stopped_by:  # as others may have been told the same a little later
+            held.pending.clear()
+        return run
 
-    def _epochs(self) -> None:
+    def _epochs(self, held: Uninterrupted | None) -> None:
         now, last_save = self.progress, time.monotonic()
         if not now.history:
             with Uninterrupted():
@@ -97,12 +121,15 @@ class Loop:
         elif self._unwatched():
             self._watch()
         while now.epoch < self.config["epochs"] and not self._ended():
-            with Uninterrupted() as calm:
+            with nullcontext(held) if held is not None else Uninterrupted() as calm:
+                kept = max(now.position, self.batches.per_epoch - self.rerun) if self.rerun else -1
                 for rows, weights in self.batches.epoch(now.epoch, now.position):
+                    if now.position == kept:
+                        arrays = {n: np.array(a) for n, a in self.learner.arrays(self.state).items()}
+                        self.remembered = Remembered(arrays, self.state.random.state(), replace(now, history=[]))
                     with np.errstate(all="ignore"):
                         self.update(rows, weights)
-                    calm.check()
-                    if time.monotonic() - last_save > CHECKPOINT_SECONDS:
+                    if calm.agreed(self.team, time.monotonic() - last_save > CHECKPOINT_SECONDS):
                         self._clock()
                         self._save()
                         last_save = time.monotonic()
@@ -124,8 +151,8 @@ class Loop:
         self.learner.step(self.state, rows, now.update, now.update / total, weights)
         now.update += 1
         now.position += 1
-        if lasting := self.learner.lasting(self.state):
-            self.series.record(self.records, self.state.params, lasting, now.update)
+        if self.series.due(now.update) and (lasting := self.learner.lasting(self.state, CHAINS)):
+            self.series.record(self.records, self.state.params, lasting)
         if now.update % _CHECKED_EVERY == 0:
             self._check()
 
@@ -135,14 +162,19 @@ class Loop:
         """A row of the history, the figures at these parameters."""
         sizes = self._check(sizes=True)
         self._clock()
-        now = self.progress
-        row: Row = {"epoch": now.epoch, "update": now.update, "seconds": round(now.seconds, 3)}
-        with np.errstate(all="ignore"):
-            row |= self.figures.of(self.learner.evaluated(self.state), self.learner.chains(self.state))
-            row |= self.figures.moments(self.learner.lasting(self.state), self.series)
-        row |= self.learner.figures(self.state) | self._mixing()
-        row |= {} if self.state.average else _likelihoods(row)
-        now.history.append(row | {f"gradient_{n}": v for n, v in sizes.items()})
+        now, learner, state = self.progress, self.learner, self.state
+        chains, lasting, of_parts = learner.chains(state), learner.lasting(state), learner.figures(state)
+
+        def measured() -> Row:
+            row: Row = {"epoch": now.epoch, "update": now.update, "seconds": round(now.seconds, 3)}
+            with np.errstate(all="ignore"):
+                row |= self.figures.of(learner.evaluated(state), chains)
+                row |= self.figures.moments(lasting, self.series)
+            row |= of_parts | self._mixing()
+            row |= {} if state.average else _likelihoods(row)
+            return row | {f"gradient_{n}": v for n, v in sizes.items()}
+
+        now.history.append(self.team.told(measured))
         self._keep_best()
 
     def _keep_best(self) -> bool:
@@ -165,15 +197,16 @@ class Loop:
         last = self.progress.epoch == self.config["epochs"] or bool(self._ended())
         if self.monitor is not None and (last or self.progress.epoch % self.monitor_every == 0):
             self._watch()
-        if self.report is not None:
+        if self.report is not None and self.team.first:
             self.report(self.progress.history[-1])
 
     def _watch(self) -> None:
         """Add the figures of the monitor to the last report; where these make its parameters the best, they are saved again."""
         row, rows, since = self.progress.history[-1], self.figures.monitored, time.monotonic()
-        assert self.monitor is not None
-        found = self.monitor(self._snapshot(False, over=False), rows) if rows is not None else {}
-        row |= {name: float(figure) for name, figure in found.items()}
+        monitor, run = self.monitor, self._snapshot(False, over=False)
+        assert monitor is not None
+        if rows is not None:
+            row |= self.team.told(lambda: {name: float(figure) for name, figure in monitor(run, rows).items()})
         if self.config.get("stop_when") == "likelihood" and self._keep_best() and self.progress.saved_at >= 0:
             self.progress.saved_at = -1
             self._save()
@@ -192,7 +225,7 @@ class Loop:
         try:
             return self.learner.check(self.state, sizes)
         except Diverged as error:
-            kept = checkpoint.found(self.folder) if self.folder is not None else []
+            kept = checkpoint.found(self.folder) if self.folder is not None and self.team.first else []
             name, lr = kept[-1].name if kept else "", self.learner.optimizer.lr
             raise explained(self.learner.engine.derived, error, self.progress.update, lr, name) from None
 
@@ -220,15 +253,21 @@ class Loop:
 
     def open_folder(self, folder: Path, resume: bool) -> None:
         """Begin a run in a folder, or go on with the one there from its last checkpoint, or from its start where there is none."""
-        engine = self.learner.engine
-        if not resume:
-            run_folder.begin(folder, engine, self.config, self.base)
-        else:
-            self.base = run_folder.resume(folder, engine, self.config)
-            if checkpoint.found(folder):
-                self._restore(folder)
-                metrics.write(folder, self.progress.history)
+        engine, first = self.learner.engine, self.team.first
         self.folder = folder
+        if not resume:
+            if first:
+                run_folder.begin(folder, engine, self.config, self.base)
+            return
+        if first:
+            self.base = run_folder.resume(folder, engine, self.config)
+        fields = self.team.told_arrays(
+            lambda: {f"{n}/{k}": a for n, own in self.base.items() for k, a in enumerate(own)}
+        )
+        self.base = {n: tuple(fields[f"{n}/{k}"] for k in range(len(own))) for n, own in self.base.items()}
+        if self.team.told(lambda: bool(checkpoint.found(folder))):
+            self._restore(folder)
+            self._write_metrics()
 
     def _save(self) -> None:
         now = self.progress
@@ -245,8 +284,10 @@ class Loop:
         }
         if now.history:  # metrics.csv is written after the checkpoint
             meta["row"] = now.history[-1]
+        arrays = self._arrays()
         with Uninterrupted():
-            checkpoint.save(self.folder, now.update, self._arrays(), meta)
+            if self.team.first:
+                checkpoint.save(self.folder, now.update, arrays, meta)
             now.saved_at = now.update
 
     def _arrays(self) -> Arrays:
@@ -257,19 +298,25 @@ class Loop:
     def _restore(self, folder: Path) -> None:
         if "stop_when" in self.config:
             self.best = {n: self.learner.engine.host(a) for n, a in self.state.params.items()}
-        needed = self._arrays()
-        arrays, meta, self.warnings = run_folder.latest(folder, self.learner.engine, self.config, needed)
+        needed, found = self._arrays(), {}
+
+        def loaded() -> dict[str, Any]:
+            arrays, meta, warnings = run_folder.latest(folder, self.learner.engine, self.config, needed)
+            found.update(arrays)
+            return {"meta": meta, "warnings": warnings, "history": run_folder.history_until(folder, meta)}
+
+        told = self.team.told(loaded)
+        arrays, meta, self.warnings = self.team.told_arrays(lambda: found), told["meta"], tuple(told["warnings"])
         self.learner.restore(self.state, arrays, meta["rng"])
         self.records = self.series.restore(part(arrays, SERIES))
         self.best = part(arrays, "best/")
         epoch, position = meta["epoch"], meta["position"]
         if position >= self.batches.per_epoch:
             epoch, position = epoch + 1, 0
-        history = run_folder.history_until(folder, meta)
-        self.progress = Progress(epoch, position, meta["update"], meta["seconds"], history, meta["update"])
+        self.progress = Progress(epoch, position, meta["update"], meta["seconds"], told["history"], meta["update"])
 
     def _write_metrics(self) -> None:
-        if self.folder is not None:
+        if self.folder is not None and self.team.first:
             metrics.write(self.folder, self.progress.history)
 
 

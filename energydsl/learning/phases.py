@@ -9,7 +9,8 @@ given the rest and no term holds a unit twice, so the expectation of every stati
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,6 +82,15 @@ def weigh(phases: Phases, weights: Array, share: float, paired: bool) -> None:
     if paired:
         load(phases.row[half:], (-share / half) * weights)
     phases.weighted = True
+
+
+@contextmanager
+def numbered(phases: Phases) -> Iterator[None]:
+    """The stream at the numbers of the chains: as many pieces of chains stand before these as of rows before the rows."""
+    first, count = phases.random.chain, len(phases.row) - phases.batch
+    phases.random.chain = first // phases.batch * count
+    yield
+    phases.random.chain = first
 
 
 def shared_rows(engine: Engine, rows: int, squared: Iterable[str]) -> Moments:

@@ -23,6 +23,7 @@ class Run:
     last. last: the last ones, where params are others. kept: the update after which the best were; -1 where training did not end early. history: one dict a report, as in metrics.csv. base: natural parameters of the visible
     layers' base rates, from which AIS starts. finished: False where training was interrupted; signal: by which signal.
     warnings: what was found damaged in the folder, and what was taken instead; that training ended early, and that chains have not mixed or met.
+    repeated: how many of the last updates were made again in one process, with the same bits.
     series: what the persistent chains showed at the last updates, by name, (records, chains) each: energies and projections of layers.
     """
 
@@ -41,6 +42,7 @@ class Run:
     last: Arrays = field(default_factory=dict)
     series: Arrays = field(default_factory=dict)
     kept: int = -1
+    repeated: int = 0
 
     @property
     def evaluated(self) -> str:

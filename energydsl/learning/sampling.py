@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from energydsl.arrays import as_numbers
 from energydsl.backends.interface import Arrays
 from energydsl.diagnostics import ArgumentError, DataError, a_kind
 from energydsl.domains import DOMAINS
+from energydsl.learning.checkpoint_arrays import part as part_of
 from energydsl.learning.run import Run
 from energydsl.learning.series import energies, projections
 from energydsl.learning.start import check_start
@@ -22,6 +23,7 @@ from energydsl.program import Engine, Program
 from energydsl.program.samplers import Choice, transition
 from energydsl.program.states import check_drawn, check_params, initialise_missing, random_state
 from energydsl.random import Rng, stream
+from energydsl.ranks import WHOLE, Shards, asked_for, in_shards
 
 Array = NDArray[Any]
 
@@ -67,6 +69,7 @@ class Drawn:
         return Samples(codes(run, self.states if several else self.last), self.energies, several)
 
 
+_STATE, _ENERGY = "state/", "energy/"
 # Sweeps between reports of progress.
 _AT_ONCE = 20
 
@@ -82,6 +85,7 @@ def sample(
     sampler: Choice = defaults.SAMPLER,
     draws: int = defaults.DRAWS,
     every: int = defaults.SWEEPS,
+    shards: int | Literal["auto"] | None = None,
 ) -> Samples:
     """`n` states after `steps` sweeps, by layer; categorical layers as integer codes.
 
@@ -91,7 +95,8 @@ def sample(
     run: or a program, from whose random states chains begin; params: its parameters, by its initialisers where not given.
     clamp: values of layers that are held, one for all samples or one each (input layers must be given here); NaN where an
     entry is missing: it is drawn with the rest, given what is known. sampler: how chains are moved, "auto" by Gibbs blocks where
-    these fit; one that adapts does so in the first half of the steps.
+    these fit; one that adapts does so in the first half of the steps. shards: into how many pieces chains are cut for MPI ranks to share, as for
+    `train`; each adapts by itself, and samples are the same for any number of ranks.
 
     >>> import energydsl as ed
     >>> program = ed.zoo("ising", dims={"L": 4}).compile("numpy")
@@ -105,7 +110,9 @@ def sample(
     if draws < 1 or every < 1:
         raise ArgumentError("draws and every are at least 1")
     run = as_run(run, params, seed)
-    return chains(run, n, steps, clamp, seed, progress, sampler, draws, every).samples(run)
+    pieces = asked_for(shards)
+    with pieces.team.together():
+        return chains(run, n, steps, clamp, seed, progress, sampler, draws, every, pieces).samples(run)
 
 
 def as_run(run: Run | Program, params: Mapping[str, Any] | None, seed: int) -> Run:
@@ -130,12 +137,43 @@ def chains(
     sampler: Choice = defaults.SAMPLER,
     draws: int = defaults.DRAWS,
     every: int = defaults.SWEEPS,
+    shards: Shards = WHOLE,
 ) -> Drawn:
     """As `sample`, with categorical layers one-hot."""
     program, params = run.program.engine, check_params(run.program.engine, run.params)
-    held, keep = {}, {}
+    state, held, keep = _begun(run, params, n, clamp or {}, seed)
+    rng, settings = Rng(stream(seed, "samples")), program.settings()
+    total = steps + every * (draws - 1)
+
+    def walked(part: slice, progress: Callable[[float], None] | None) -> Arrays:
+        own, known = ({name: a[part] for name, a in some.items()} for some in (state, keep))
+        move = transition(program, sampler, [name for name in held if name not in keep])
+        for done in range(0, steps, _AT_ONCE):
+            if 2 * done >= steps:
+                move.settle()
+            move.sweep(params, own, settings, rng, min(_AT_ONCE, steps - done), None, known)
+            if progress is not None:
+                progress(done / total)
+        move.settle()
+        seen = [_seen(program, params, own)]
+        for number in range(1, draws):
+            move.sweep(params, own, settings, rng, every, None, known)
+            seen.append(_seen(program, params, own))
+            if progress is not None:
+                progress((steps + every * number) / total)
+        return {name: np.stack([one[name] for one in seen], axis=1) for name in seen[0]}
+
+    with shards.one_thread():
+        found = in_shards(shards, rng, n, walked, progress)
+    return Drawn(part_of(found, _STATE), part_of(found, _ENERGY))
+
+
+def _begun(run: Run, params: Arrays, n: int, clamp: Mapping[str, Any], seed: int) -> tuple[Arrays, Arrays, Arrays]:
+    """Where chains begin; the values of layers that are held, and which of their entries are known, where not all are."""
+    program, keep = run.program.engine, {}
+    held: Arrays = {}
     fill = Rng(stream(seed, "missing entries of clamped values"))
-    for name, value in (clamp or {}).items():
+    for name, value in clamp.items():
         values, known = clamped_values(run, name, value, n, fill)
         held[name] = values
         if known is not None:
@@ -149,34 +187,15 @@ def chains(
     for name, array in run.chains.items():
         if name not in held and len(array):
             program.kernels.load(state[name], array[np.arange(n) % len(array)])
-    rng = Rng(stream(seed, "samples"))
-    move = transition(program, sampler, [name for name in held if name not in keep])
-    settings = program.settings()
-    total = steps + every * (draws - 1)
-    for done in range(0, steps, _AT_ONCE):
-        if 2 * done >= steps:
-            move.settle()
-        move.sweep(params, state, settings, rng, min(_AT_ONCE, steps - done), None, keep)
-        if progress is not None:
-            progress(done / total)
-    move.settle()
-    seen = [_seen(program, params, state)]
-    for number in range(1, draws):
-        move.sweep(params, state, settings, rng, every, None, keep)
-        seen.append(_seen(program, params, state))
-        if progress is not None:
-            progress((steps + every * number) / total)
-    return Drawn(
-        *({n: np.stack([one[n] for one in some], axis=1) for n in some[0]} for some in zip(*seen, strict=True))
-    )
+    return state, held, keep
 
 
-def _seen(program: Engine, params: Arrays, state: Arrays) -> tuple[Arrays, Arrays]:
-    """States, and what is said of their energies, on the host. Raises `EnergyError` where a unit has no finite value."""
+def _seen(program: Engine, params: Arrays, state: Arrays) -> Arrays:
+    """States, and what is said of their energies, on the host, by name. Raises `EnergyError` where a unit has no finite value."""
     check_drawn(program, state)
     shown = energies(program, params, state)
-    states, series = ({n: np.array(program.host(a)) for n, a in some.items()} for some in (state, shown))
-    return states, series
+    named = {f"{_STATE}{n}": a for n, a in state.items()} | {f"{_ENERGY}{n}": a for n, a in shown.items()}
+    return {n: np.array(program.host(a)) for n, a in named.items()}
 
 
 def clamped_values(run: Run, name: str, value: Any, n: int, fill: Rng) -> tuple[Array, Array | None]:

@@ -110,6 +110,8 @@ SCHEMA: Mapping[str, Any] = {
         "digest": _TEXT,
         "binarise": Rule(lambda v: v is None or isinstance(v, str), "a rule or null"),
         "weights": _DIGEST,
+        "block": Rule(lambda v: _is_whole(v) and v > 0, "a whole number above 0", optional=True),
+        "block_bytes": Rule(lambda v: _is_whole(v) and v > 0, "a whole number above 0", optional=True),
     },
     "method": _METHOD,
     "optimizer": _OPTIMIZER,
@@ -119,6 +121,7 @@ SCHEMA: Mapping[str, Any] = {
     "validation": Rule(lambda v: _is_number(v) and 0 <= v < 1, "a fraction, at least 0 and below 1"),
     "seed": _WHOLE,
     "stop_when": _one_of(STOP_WHEN, optional=True),
+    "shards": Rule(lambda v: _is_whole(v) and v > 1, "a whole number above 1", optional=True),
 }
 META: Mapping[str, Any] = {
     "update": _WHOLE,

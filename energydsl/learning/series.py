@@ -48,10 +48,13 @@ class Series:
         """Projections that stay for the whole run."""
         return Series(engine, {n: engine.device(d) for n, d in projections(engine, seed).items()})
 
-    def record(self, records: Records, params: Arrays, states: Arrays, update: int) -> None:
-        """What the chains show after so many updates, where their turn has come; states: by layer, (chains, *layer)."""
-        if update % EVERY:
-            return
+    @staticmethod
+    def due(update: int) -> bool:
+        """Whether there is a record after so many updates."""
+        return update % EVERY == 0
+
+    def record(self, records: Records, params: Arrays, states: Arrays) -> None:
+        """What the chains show; states: by layer, (chains, *layer)."""
         xp, place = self.engine.xp, records.made % WINDOW
         for name, values in self.seen(params, {n: a[:CHAINS] for n, a in states.items()}).items():
             if name not in records.values:

@@ -465,6 +465,18 @@ def test_the_standalone_module_needs_only_cupy(tmp_path: Path) -> None:
     assert 0.45 < float(ran.stdout) < 0.55
 
 
+@pytest.mark.usefixtures("device")
+def test_shards_on_a_device_find_what_they_do_on_the_host() -> None:
+    rows = (np.random.default_rng(0).random((64, 12)) < 0.3).astype(np.float32)
+    method, optimizer = ed.PCD(chains=8, centred=True), ed.SGD(lr=0.1, momentum=0.5)
+    there, here = (
+        ed.train(ed.loads(RBM).compile(backend), rows, method, optimizer, 2, batch=16, validation=0.0, shards=4)
+        for backend in ("cupy", "numpy")
+    )
+    for name, array in here.params.items():
+        np.testing.assert_allclose(there.params[name], array, rtol=0, atol=1e-4)
+
+
 # --- the stand-in itself
 
 

@@ -67,6 +67,7 @@ class Coupled(AtData):
     repeatable = False
     straight = False
     corrects = True
+    indivisible = "pairs of chains go on until all of them have met"
 
     def init(self, phases: Phases) -> None:
         """As contrastive divergence. Raises `NotApplicable` for samplers other than Gibbs blocks."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from energydsl import defaults
 from energydsl.backends.interface import Array, Arrays
-from energydsl.learning.chains.record import Chains
+from energydsl.learning.chains.record import Chains, equal_share
 from energydsl.learning.phases import Phases
 from energydsl.model.records import Resolved
 
@@ -38,9 +38,18 @@ class Persistent(Chains):
         """Where nothing is looked at between rounds."""
         return self.lag is None
 
+    @property
+    def indivisible(self) -> str:  # type: ignore[override]
+        """How far the mean energy of all chains has moved says how many rounds there are."""
+        return "with a lag all chains together decide when an update ends" if self.lag is not None else ""
+
     def number(self, model: Resolved, batch: int) -> int:
         """`count`, or one a row of data where there are inputs."""
         return batch if model.by_role("input") else self.count
+
+    def divided(self, shards: int) -> Persistent:
+        """Its share of `count`."""
+        return replace(self, count=equal_share(self.count, shards))
 
     def start(self, phases: Phases) -> None:
         """They are where the last update left them."""

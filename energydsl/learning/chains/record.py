@@ -11,6 +11,7 @@ import numpy as np
 
 from energydsl import defaults
 from energydsl.backends.interface import Array, Arrays
+from energydsl.diagnostics import ArgumentError
 from energydsl.learning.phases import Phases
 from energydsl.model.records import Resolved
 from energydsl.program.states import random_state
@@ -32,6 +33,12 @@ class Chains(ABC):
     corrects = False
     # Whether a chain goes on from update to update, so that what it shows is a series.
     lasting = False
+    # Why shards of its rows would not add up to the whole, or nothing.
+    indivisible = ""
+
+    def divided(self, shards: int) -> Chains:
+        """The chains of one of so many equal shards. Raises `ArgumentError` where their number cannot be divided."""
+        return self
 
     @abstractmethod
     def number(self, model: Resolved, batch: int) -> int:
@@ -97,3 +104,14 @@ def restart(phases: Phases) -> None:
     count = len(phases.row) - phases.batch
     for name, array in random_state(phases.engine, count, phases.random, given).items():
         samples[name][...] = array
+
+
+def equal_share(count: int, shards: int) -> int:
+    """The chains of each of some shards. Raises `ArgumentError` where they would not have as many each."""
+    if count % shards:
+        near = count - count % shards or shards
+        raise ArgumentError(
+            f"{count} chains cannot be cut into {shards} equal shards: take {near} or {near + shards} chains, or another number "
+            "of shards"
+        )
+    return count // shards

@@ -67,6 +67,8 @@ class Way:
 class Trajectory(Persistent):
     """So many chains, and ten times as many samples of the last rung for them to exchange states with."""
 
+    indivisible = "models of its past are kept, and judged, by all chains together"
+
     @property
     def repeatable(self) -> bool:  # type: ignore[override]
         """No: it looks before every update."""

@@ -12,4 +12,5 @@ from energydsl.learning.objective.noise_contrast import NoiseContrast as NoiseCo
 from energydsl.learning.objective.prediction import Prediction as Prediction
 from energydsl.learning.objective.record import Objective as Objective
 from energydsl.learning.objective.scores import Scores as Scores
+from energydsl.learning.objective.sharded import Sharded as Sharded
 from energydsl.learning.objective.wake_sleep import WakeSleepBound as WakeSleepBound

@@ -102,7 +102,10 @@ def _change(state: ChangeState, change: Changed) -> None:
     """Put blocks of a layer in their other states, in the rows that are theirs."""
     engine, layer, batch = state.parts[0].engine, change.layer, len(state.share)
     xp = engine.xp
+    # Blocks are the same for all rows, in whichever shard these are.
+    first, state.random.chain = state.random.chain, 0
     order = np.argsort(state.random(np.empty((1, layer.size)))[0])
+    state.random.chain = first
     width = change.shifts.shape[1]
     units = xp.asarray(order[: change.blocks * width].reshape(change.blocks, width))
     count = change.blocks * len(change.shifts)

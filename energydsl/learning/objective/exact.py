@@ -41,6 +41,7 @@ class ExactLikelihood(ByRows[ExactState]):
     """-log p(data), with its true gradient."""
 
     likelihood = True
+    undivided = "its sum over all states would be made anew in every shard"
     without_population = "it lists states of some layers only, the others as means"
 
     def init(

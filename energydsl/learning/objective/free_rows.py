@@ -111,12 +111,18 @@ class ByRows(Objective[State]):
     """An objective whose gradient is a weighted sum of dF/dparam over rows that its `step` fills in."""
 
     likelihood = False
+    # Why shards of its rows would not add up to the whole, or nothing.
+    undivided = ""
     # Whether the rows have the precision of the parameters.
     own_precision = True
 
     @abstractmethod
     def step(self, state: State, params: Arrays) -> None:
         """Fill in the rows and their weights, for the batch that was loaded."""
+
+    def indivisible(self, state: State) -> str:
+        """Rows do, where nothing is found from all of them together."""
+        return self.undivided
 
     def gradient(self, state: State, params: Arrays, names: list[str]) -> Arrays:
         """The gradient by parameter: the sum over the parts, in the precision of each."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from energydsl.learning.phases import (
     Phases,
     fill_second_moments,
     middle,
+    numbered,
     on_device,
     shared_rows,
     side_of,
@@ -55,6 +56,21 @@ class Likelihood(Objective[Phases]):
         """Nor what moves the chains."""
         return self.repeatable and state.positive.move.repeatable and state.negative.move.repeatable
 
+    def divided(self, shards: int) -> Likelihood:
+        """With its share of the chains."""
+        return replace(self, chains=self.chains.divided(shards))
+
+    def indivisible(self, state: Phases) -> str:
+        """What the posterior and the chains say, and whether a sampler adapts."""
+        moves = {state.positive.move, state.negative.move}
+        adapts = "its sampler adapts to all chains together" if any(move.adaptive for move in moves) else ""
+        return self.posterior.indivisible or self.chains.indivisible or adapts
+
+    def by_row(self, name: str) -> bool:
+        """Samples, and replicas of them."""
+        kind, *rest = name.split("/")
+        return kind in ("negative", "positive") or (kind == "sampler" and rest[1].startswith("replica."))
+
     def init(
         self, engine: Engine, batch: int, random: Rng, floors: Mapping[str, Array] = NO_FLOORS, base: Base = NO_BASE
     ) -> Phases:
@@ -77,7 +93,8 @@ class Likelihood(Objective[Phases]):
         phases = Phases(engine, random, settings, batch, both, row, kept, positive, negative, base, self.sampler)
         phases.replay = engine.kernels.Replay(engine.workspace, random)
         phases.replayed_gradient, phases.scaled = engine.kernels.Replay(engine.workspace), engine.xp.empty_like(row)
-        self.chains.init(phases)
+        with numbered(phases):
+            self.chains.init(phases)
         for side in (positive, negative):
             side.move.begin(side.samples)
         return phases
@@ -102,7 +119,8 @@ class Likelihood(Objective[Phases]):
     def _both(self, state: Phases, params: Arrays) -> None:
         """Both phases."""
         self.posterior.step(state, params)
-        self.chains.step(state, params)
+        with numbered(state):
+            self.chains.step(state, params)
 
     @staticmethod
     def _arrays(state: Phases, params: Arrays) -> list[Array]:
@@ -175,7 +193,7 @@ class Likelihood(Objective[Phases]):
         """The samples of the negative phase, (chains, *layer)."""
         return state.negative.samples
 
-    def lasting(self, state: Phases) -> Arrays:
+    def lasting(self, state: Phases, most: int | None = None) -> Arrays:
         """The same, where these persist and belong to no row of data."""
         model = state.engine.model
         return state.negative.samples if self.chains.lasting and not self.chains.paired(model) else {}

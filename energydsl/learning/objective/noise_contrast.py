@@ -47,6 +47,7 @@ class NoiseContrast(ByRows[NoiseState]):
     """ratio: rows of noise for each row of data."""
 
     ratio: int = defaults.NOISE_ROWS
+    undivided = "log Z is found anew from all rows of a batch together"
 
     def init(
         self,

@@ -39,6 +39,18 @@ class Objective(ABC, Generic[State]):
         """Whether a step is the same work on the same arrays every time."""
         return True
 
+    def divided(self, shards: int) -> Objective[State]:
+        """That of one of so many equal shards of the rows and chains. Raises `ArgumentError` where they cannot be equal."""
+        return self
+
+    def indivisible(self, state: State) -> str:
+        """Why shards of its rows would not add up to the whole; empty where they do."""
+        return "the gradient of this method is no mean over rows and chains"
+
+    def by_row(self, name: str) -> bool:
+        """Whether an array of a checkpoint has an entry for each row or chain, along its first axis."""
+        return False
+
     def repeats(self, state: State) -> bool:
         """Whether that holds with what the state holds."""
         return self.repeatable
@@ -97,8 +109,11 @@ class Objective(ABC, Generic[State]):
         """The states of the chains by layer; none where the objective draws none."""
         return {}
 
-    def lasting(self, state: State) -> Arrays:
-        """The states by layer of chains of the undirected part that go on from update to update, whatever the data; else none."""
+    def lasting(self, state: State, most: int | None = None) -> Arrays:
+        """The states by layer of chains of the undirected part that go on from update to update, whatever the data; else none.
+
+        most: how many of them are asked for, where not all are.
+        """
         return {}
 
     def follow(self, state: State, gradients: Arrays, rate: Any) -> None:

@@ -130,7 +130,7 @@ class WakeSleepBound(Objective[WakeAndSleep]):
         """The dreams, from which sampling goes on."""
         return state.sleep
 
-    def lasting(self, state: WakeAndSleep) -> Arrays:
+    def lasting(self, state: WakeAndSleep, most: int | None = None) -> Arrays:
         """The chains of the core, where these persist."""
         return self.core.lasting(state.core)
 

@@ -16,6 +16,7 @@ class WithMissing(Posterior):
     """Sweeps over everything, from which known entries come out as they were."""
 
     repeatable = False
+    indivisible = "missing entries are drawn layer by layer, where there are any in a batch"
 
     def clamped(self, model: Resolved) -> frozenset[str]:
         """No layer as a whole."""

@@ -26,6 +26,8 @@ class Posterior(ABC):
     needs = ""
     repeatable = True
     straight = False
+    # Why shards of its rows would not add up to the whole, or nothing.
+    indivisible = ""
 
     def clamped(self, model: Resolved) -> frozenset[str]:
         """The random layers that are held at the data."""
