@@ -37,7 +37,12 @@ _STRETCH, _HELD = 50, 1 << 23
 
 
 class Path:
-    """The family of distributions between base and model."""
+    """The family of distributions between base and model.
+
+    together: whether the draws at many temperatures may wait for the end of one region of the kernels.
+    """
+
+    together = False
 
     def __init__(
         self,
@@ -76,9 +81,7 @@ class Path:
         self.tempered = program.settings(beta, weights, consts)
 
     def _together(self) -> bool:
-        """Whether the draws at many temperatures may wait for the end of one region of the kernels.
-
-        No more is asked of layers that are summed out than fields that are products, and of the others than samples.
+        """No more is asked of layers that are summed out than fields that are products, and of the others than samples.
         """
         program, model = self.program, self.program.model
         single = all(len(self.base[n]) == 1 for n in self.out) and not any(neutral(program, n) for n in self.based)
