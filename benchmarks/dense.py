@@ -190,6 +190,16 @@ def by_hand(in_numpy: Callable[[], Work], in_library: Callable[[Any], Work]) -> 
     }
 
 
+def _update_of(data: np.ndarray, again: bool, units: Any) -> Work:
+    found: Work = units.update(data, HIDDEN, again)
+    return found
+
+
+def _dbm_of(data: np.ndarray, mean_field: bool, units: Any) -> Work:
+    found: Work = units.dbm(data, HIDDEN, DEEP, 5, 10, mean_field)
+    return found
+
+
 def tasks(backends: Sequence[Backend]) -> Iterator[Task]:
     """All rows."""
 
@@ -209,7 +219,7 @@ def tasks(backends: Sequence[Backend]) -> Iterator[Task]:
                 **ours(partial(update, "rbm", method, BATCH)),
                 **by_hand(
                     partial(by_numpy.rbm_update, VISIBLE, HIDDEN, data, again),
-                    lambda units, again=again: units.update(data, HIDDEN, again),
+                    partial(_update_of, data, again),
                 ),
                 **({"scikit-learn": partial(scikit, BATCH)} if again else {}),
             },
@@ -244,7 +254,7 @@ def tasks(backends: Sequence[Backend]) -> Iterator[Task]:
                 **ours(partial(update, "dbm", method, BATCH)),
                 **by_hand(
                     partial(by_numpy.dbm_update, SIZES, data, 5, 10, mean_field),
-                    lambda units, m=mean_field: units.dbm(data, HIDDEN, DEEP, 5, 10, m),
+                    partial(_dbm_of, data, mean_field),
                 ),
             },
         )

@@ -193,7 +193,11 @@ def dense_tasks(place: Place) -> list[Task]:
 
 def sparse_tasks(place: Place) -> list[Task]:
     """Lattices, spin glasses, and a scan over forms."""
-    found, size = [], (lambda n, few: few if place.small else n)
+    found: list[Task] = []
+
+    def size(whole: int, few: int) -> int:
+        return few if place.small else whole
+
     for work, text, units, count in (
         ("random 3-regular glass, 4096 units", GLASS.format(n=4096), 4096, 1024),
         ("torus 256 x 256", TORUS.format(n=256), 1 << 16, 64),

@@ -153,16 +153,21 @@ def tasks(backends: Sequence[Backend]) -> Iterator[Task]:
     for name, make, in_numpy, gaussian, sweeps in systems:
         model, graph = make()
         few, fewer = max(1, sweeps // 5), max(1, sweeps // 20)
-        counts = {f"energydsl {b}": sweeps if b != "numpy" else fewer for b in backends}
+        counts = {b: sweeps if b != "numpy" else fewer for b in backends}
         makers: dict[str, Callable[[], Work | None]] = {
             FLOOR: partial(numbers_kept, model, few),
-            **{who: partial(ours, model, who.split()[-1], count) for who, count in counts.items()},
+            **{f"energydsl {b}": partial(ours, model, b, counts[b]) for b in backends},
             "NumPy, tuned": partial(in_numpy, graph),
             "THRML": partial(thrml, graph, gaussian, few),
             "dwave-samplers, 2 processes": partial(dwave, graph, gaussian, few),
         }
         loops = {who: looped(m) for who, m in makers.items()}
-        times = {FLOOR: few, **counts, "THRML": few, "dwave-samplers, 2 processes": few}
+        times = {
+            FLOOR: few,
+            **{f"energydsl {b}": n for b, n in counts.items()},
+            "THRML": few,
+            "dwave-samplers, 2 processes": few,
+        }
         yield Task(f"{name}, {CHAINS} chains, a sweep", loops, FLOOR, times)
 
 

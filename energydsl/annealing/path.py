@@ -81,8 +81,7 @@ class Path:
         self.tempered = program.settings(beta, weights, consts)
 
     def _together(self) -> bool:
-        """No more is asked of layers that are summed out than fields that are products, and of the others than samples.
-        """
+        """Whether no more is asked of layers that are summed out than fields that are products, and of the others than samples."""
         program, model = self.program, self.program.model
         single = all(len(self.base[n]) == 1 for n in self.out) and not any(neutral(program, n) for n in self.based)
         plain = all(weight == 1.0 for weight in self.plain.weights.values()) and not model.by_role("input")
