@@ -29,7 +29,7 @@ from energydsl.random import Rng
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 VISIBLE, HIDDEN, DEEP = SIZES = (784, 500, 1000)
-BATCH, CHAINS = 128, 1000
+BATCH, CHAINS, TEMPERATURES = 128, 1000, 100
 # Sweeps that one call makes where it can make several.
 STEPS = 10
 FLOOR = "the products alone"
@@ -136,17 +136,12 @@ def gibbs(chains: int, backend: Backend) -> Work:
 
 
 def ais(chains: int, backend: Backend) -> Work:
-    """One temperature."""
+    """As many temperatures as a walk takes in two stretches, each of which is one region of the kernels."""
     program = ed.load(MODELS / "rbm.energy").compile(backend)
     base = {"v": (np.random.default_rng(1).normal(-1, 1, VISIBLE),)}
     path, rng = AnnealingPath(program.engine.core, program.init(0), base), Rng(0)
-    x = path.start(chains, {}, rng)
-
-    def run() -> None:
-        with program.engine.single_threaded_blas():
-            path.step(x, 0.5, 0.5001, rng, False)
-
-    return run
+    x, times = path.start(chains, {}, rng), np.linspace(0.5, 0.51, TEMPERATURES + 1).tolist()
+    return lambda: path.walk(x, times, rng)
 
 
 # --- what one would take instead
@@ -243,6 +238,7 @@ def tasks(backends: Sequence[Backend]) -> Iterator[Task]:
             **ours(partial(ais, 100)),
             **by_hand(partial(by_numpy.ais, VISIBLE, HIDDEN, 100), lambda units: units.ais(VISIBLE, HIDDEN, 100)),
         },
+        {f"energydsl {b}": TEMPERATURES for b in backends},
     )
     for mean_field, word in ((False, "10 latent sweeps"), (True, "10 mean-field iterations")):
         positive = "mean-field" if mean_field else "gibbs"
