@@ -61,6 +61,21 @@ def test_states_do_not_hang_on_pieces(pieces: int, runtime: ModuleType, monkeypa
         np.testing.assert_array_equal(found[name], states)
 
 
+def test_training_does_not_hang_on_pieces(runtime: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sizes at which a BLAS library may round otherwise where a product is cut."""
+    found = []
+    for pieces in (1, 2, 8):
+        monkeypatch.setattr(
+            runtime.Trials,
+            "do",
+            lambda self, table, work, rows, most, threads, n=pieces: runtime.run(table, min(n, most), 2),
+        )
+        found.append(trained("visible v[784] : binary\nhidden h[20] : binary\nlayers v -- h"))
+    for name, wanted in found[0].items():
+        for other in found[1:]:
+            np.testing.assert_array_equal(other[name], wanted)
+
+
 def two_products(held: ModuleType) -> tuple[np.ndarray, np.ndarray, int]:
     """C = A B, then A C', which reads all of C; how often work was done for it."""
     draw = np.random.default_rng(0)
@@ -164,7 +179,7 @@ def test_trials_are_kept_with_their_machine(runtime: ModuleType, tmp_path: Any) 
     table = np.zeros((1, runtime.SLOTS), np.int64)
     table[0, :5] = runtime.copy_rows.address, 64, *(np.zeros(640, np.float32).ctypes.data for _ in range(2)), 10
     for _ in range(100):
-        first.do(table, 10**6, 64, 2)
+        first.do(table, 10**6, 64, 1 << 30, 2)
     assert set(first.best.values()) <= {1, 2, 4}
     assert trials().best == first.best
     kept = json.loads(first.file.read_text("utf-8"))

@@ -13,7 +13,7 @@ from numba.core import cgutils
 from energydsl.backends.numba.runtime.blas import BLAS, pieces
 from energydsl.backends.numba.runtime.compiling import Number, parallel, primitive, reordered
 from energydsl.backends.numba.runtime.given import FLOAT
-from energydsl.backends.numba.runtime.regions import DRAW, PAYS, REGION, settle
+from energydsl.backends.numba.runtime.regions import DRAW, PAYS, REGION, SMALL, settle
 from energydsl.backends.numba.runtime.tasks import Task, matrix, reals, wholes
 from energydsl.backends.numpy.runtime.arrays import Array
 from energydsl.backends.numpy.runtime.products import square_sum
@@ -61,11 +61,11 @@ def multiply(record: int, top: int, bottom: int) -> None:
     at, real = wholes(record), reals(record)
     a, lda, trans_a, b, ldb, trans_b = at[3], at[4], at[5], at[6], at[7], at[8]
     c, ldc, m, n, k, size, columns = at[9], at[10], at[11], at[12], at[13], at[14], at[15]
-    if columns:
+    if columns == 1:
         n = bottom - top
         b += size * (top * ldb if trans_b else top)
         c += size * top
-    else:
+    elif columns == 0:
         m = bottom - top
         a += size * (top if trans_a else top * lda)
         c += size * top * ldc
@@ -138,16 +138,18 @@ def product_noted(a: Array, b: Array, out: Array, add: bool, row: Array | None, 
     (lda, trans_a), (ldb, trans_b), (ldc, _) = sides
     # Few rows are cut into columns, where that pays although threads then meet.
     columns = m < min(n, 16 * BLAS.threads) and m * n * k > PAYS * DRAW
+    # A product with a vector is left to one thread: libraries add up its numbers in an order that hangs on the rows.
+    vector = n == 1
     at_a, at_b = a.ctypes.data, b.ctypes.data
     for start, stop in zip(starts, [*starts[1:], k], strict=True):
         REGION.note(
             multiply,
-            -n if columns else m,
+            1 if vector else -n if columns else m,
             [
                 BLAS.address,
                 at_a + a.itemsize * start * (lda if trans_a else 1), lda, trans_a,
                 at_b + a.itemsize * start * (1 if trans_b else ldb), ldb, trans_b,
-                out.ctypes.data, ldc, m, n, stop - start, a.itemsize, columns,
+                out.ctypes.data, ldc, m, n, stop - start, a.itemsize, 2 if vector else int(columns),
                 0 if row is None else row.ctypes.data + row.itemsize * start,
             ],
             (factor, float(add or start > 0)),
@@ -155,6 +157,7 @@ def product_noted(a: Array, b: Array, out: Array, add: bool, row: Array | None, 
             (b,) if columns else (a,),
             (out,),
             (a if columns else b, *(() if row is None else (row,))),
+            most=1 << 30 if vector or m * n * k <= SMALL else max(1, m * n * (stop - start) // (SMALL + SMALL // 4)),
         )  # fmt: skip
     return True
 

@@ -19,14 +19,19 @@ from energydsl.backends.numpy.runtime.arrays import Array, Workspace
 
 # Work, in draws of a unit, that pays for a second thread; multiplications that take as long as one draw.
 PAYS, DRAW = 20_000, 32
+# Multiplications of a product up to which BLAS libraries have kernels of their own, which round in another way: no cut crosses it.
+SMALL = 1_000_000
 
 
 class Noted(NamedTuple):
-    """What was noted down: records, their work, their fewest rows, which of them draw, and the arrays that they name."""
+    """What was noted down: records, their work, their fewest rows, into how many pieces they can be cut, which of them draw, and the arrays
+    that they name.
+    """
 
     table: Array
     work: int
     rows: int
+    most: int
     drawn: Array
     held: list[Any]
 
@@ -34,7 +39,7 @@ class Noted(NamedTuple):
         """Do it."""
         threads = BLAS.threads if BLAS.depth else 1
         if threads > 1 and self.work > PAYS:
-            TRIALS.do(self.table, self.work, self.rows, threads)
+            TRIALS.do(self.table, self.work, self.rows, self.most, threads)
         else:
             run(self.table, 1, 1)
 
@@ -47,7 +52,7 @@ class Region(threading.local):
     """
 
     def __init__(self) -> None:
-        self.depth, self.work = 0, 0
+        self.depth, self.work, self.most = 0, 0, 1 << 30
         self.records: list[tuple[list[int], tuple[float, ...]]] = []
         self.held: list[Any] = []
         self.drawn: list[int] = []
@@ -79,11 +84,12 @@ class Region(threading.local):
         writes: Sequence[Array],
         whole: Sequence[Array],
         drawn: bool = False,
+        most: int = 1 << 30,
     ) -> None:
         """One task more, for so many rows; for so many columns where `cut` is below 0.
 
         reads, writes: arrays that are cut so. whole: those of which it reads all. work: in draws of a unit. drawn: whether it draws from
-        a stream, whose sweep then stands in the place `SWEEP` of its record.
+        a stream, whose sweep then stands in the place `SWEEP` of its record. most: pieces into which it can be cut without rounding otherwise.
         """
         if BLAS.depth and BLAS.threads > 1:
             uses = [(*extent(a), 0) for a in whole] + [(*extent(a), cut) for a in reads]
@@ -98,6 +104,7 @@ class Region(threading.local):
         self.records.append(([task.address, abs(cut), *numbers], reals))
         self.held += [*reads, *writes, *whole]
         self.work += work
+        self.most = min(self.most, most)
         if not self.depth:
             self.settle()
 
@@ -121,14 +128,16 @@ class Region(threading.local):
         for k, (numbers, reals) in enumerate(self.records):
             table[k, : len(numbers)] = numbers
             real[k, REAL : REAL + len(reals)] = reals
-        noted = Noted(table, self.work, int(table[:, 1].min()), np.array(self.drawn, np.intp), self.held)
+        rows = table[:, 1]
+        fewest = int(np.min(rows, where=rows > 1, initial=1 << 30))
+        noted = Noted(table, self.work, fewest, self.most, np.array(self.drawn, np.intp), self.held)
         self.clear()
         self.last = noted
         noted.do()
 
     def clear(self) -> None:
         """Nothing is noted down."""
-        self.records, self.held, self.drawn, self.work, self.touched = [], [], [], 0, {}
+        self.records, self.held, self.drawn, self.work, self.most, self.touched = [], [], [], 0, 1 << 30, {}
 
 
 def extent(array: Array) -> tuple[int, int]:

@@ -44,14 +44,15 @@ class Trials:
             if kept.get("machine") == self.machine:
                 self.best = {str(size): int(pieces) for size, pieces in kept["pieces"].items()}
 
-    def do(self, records: Array, work: int, rows: int, threads: int) -> None:
-        """Do all tasks of the records on so many threads; rows: of the task that has fewest."""
+    def do(self, records: Array, work: int, rows: int, most: int, threads: int) -> None:
+        """Do all tasks of the records on so many threads; rows: of the task that has fewest. most: pieces that round alike."""
         size = f"{len(records)} tasks, work {work}, {rows} rows, {threads} threads"
         pieces = self.best.get(size)
         if pieces is not None:
-            run(records, max(1, min(pieces, 4 * threads)), threads)
+            run(records, max(1, min(pieces, 4 * threads, most)), threads)
             return
-        ways = [1, *(n for n in (threads, 2 * threads, 4 * threads) if n == threads or n * ROWS <= rows)]
+        more = (n for n in (threads, 2 * threads, 4 * threads) if n <= most)
+        ways = [1, *(n for n in more if n == threads or n * ROWS <= rows)]
         times = self.times.setdefault(size, [])
         started = time.perf_counter()
         run(records, ways[len(times) % len(ways)], threads)
