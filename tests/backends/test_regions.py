@@ -70,7 +70,7 @@ def test_training_does_not_hang_on_pieces(runtime: ModuleType, monkeypatch: pyte
             "do",
             lambda self, table, work, rows, most, threads, n=pieces: runtime.run(table, min(n, most), 2),
         )
-        found.append(trained("visible v[784] : binary\nhidden h[20] : binary\nlayers v -- h"))
+        found.append(trained("visible v[784] : binary\nhidden h[100] : binary\nlayers v -- h"))
     for name, wanted in found[0].items():
         for other in found[1:]:
             np.testing.assert_array_equal(other[name], wanted)
