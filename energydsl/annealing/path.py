@@ -194,7 +194,8 @@ class Path:
         for name, states_of in kept.items():
             x[name][...] = states_of[steps - last]
         falls = np.array([before - after for before, after in itertools.pairwise(times)])
-        return falls[:, None] * rest + np.stack([sum(gain) for gain in gains]).astype(np.float64)
+        gained: Array = np.array(gains, np.float64).sum(axis=1)
+        return falls[:, None] * rest + gained
 
     def step(self, x: Arrays, before: float, after: float, rng: Rng, last: bool) -> Array:
         """log p*_after(x) - log p*_before(x), then a sweep at `after`, but for the last.

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -131,7 +131,7 @@ def train(
             interrupt.heeded() as taken,
             pieces.one_thread(),
         ):
-            stopped, digest = None, aside.submit(data.digest)
+            stopped, digest = None, _hashed(aside, data)
             begun = resume and folder is not None and bool(checkpoint.found(folder))
             if greedy is not None and isinstance(data, Data) and not begun:
                 visible = data.filled(seed).only(set(program.model.by_role("visible"))).arrays
@@ -192,6 +192,14 @@ def _check(engine: Engine, method: Method, optimizer: Optimizer) -> None:
     if optimizer.max_kl is not None:
         check_population(engine.derived, method, "max_kl")
     check_penalties(engine.model.params, engine.derived.couplings, optimizer.penalties)
+
+
+def _hashed(aside: Executor, data: Data | Streamed) -> Future[str]:
+    """The digest of data, found in another thread; at once where data are streamed, whose files one thread reads at a time."""
+    digest = aside.submit(data.digest)
+    if isinstance(data, Streamed):
+        digest.result()
+    return digest
 
 
 @contextmanager

@@ -33,7 +33,8 @@ class Compile(Protocol):
         """The compiled function."""
 
 
-# As the processor rounds, kept on disk too; without exceptions where 0 divides; sums in any order; both; both, and put into the caller.
+# As the processor rounds; the same, kept on disk and run beside other threads of Python; without exceptions where 0 divides; sums in any
+# order; both; both, and put into the caller.
 compiled: Compile = njit
 cached: Compile = njit(cache=True, nogil=True)
 exact: Compile = njit(error_model="numpy")

@@ -57,8 +57,8 @@ class Region(threading.local):
         self.held: list[Any] = []
         self.drawn: list[int] = []
         self.touched: dict[tuple[int, int, int], bool] = {}
-        # How often work was done, or not noted down where it might have been; and what was done last.
-        self.settled = 0
+        # How often work was done, or not noted down where it might have been; and what was done last, while somebody keeps it.
+        self.settled, self.kept = 0, False
         self.last: Noted | None = None
 
     def __enter__(self) -> None:
@@ -132,7 +132,7 @@ class Region(threading.local):
         fewest = int(np.min(rows, where=rows > 1, initial=1 << 30))
         noted = Noted(table, self.work, fewest, self.most, np.array(self.drawn, np.intp), self.held)
         self.clear()
-        self.last = noted
+        self.last = noted if self.kept else None
         noted.do()
 
     def clear(self) -> None:
@@ -192,11 +192,15 @@ class Replay:
         """Call the function, and keep what it noted down where that can be done again."""
         random, settled, outside = self.random, REGION.settled, REGION.depth
         self.first = 0 if random is None else random.sweep
-        with REGION:
-            function()
+        REGION.kept = True
+        try:
+            with REGION:
+                function()
+        finally:
+            last, REGION.last, REGION.kept = REGION.last, None, False
         if random is not None:
             self.sweeps, self.block = (random.sweep - self.first) & 0xFFFFFFFF, random.block
-        found = None if outside or REGION.settled != settled + 1 else REGION.last
+        found = None if outside or REGION.settled != settled + 1 else last
         lasting = [extent(a) for a in (*arrays, *self.workspace.arrays.values())]
         if found is not None and all(
             any(low <= start and end <= high for low, high in lasting) for start, end in map(extent, found.held)
