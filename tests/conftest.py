@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -83,9 +84,15 @@ def zoo_path(request: pytest.FixtureRequest) -> Path:
     return request.param
 
 
+@cache
+def zoo(path: Path) -> ed.Model:
+    """A model of the zoo, which all tests of a process share with what was derived from it."""
+    return ed.load(path)
+
+
 @pytest.fixture
 def zoo_model(zoo_path: Path) -> ed.Model:
-    return ed.load(zoo_path)
+    return zoo(zoo_path)
 
 
 RBM = """

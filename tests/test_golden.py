@@ -8,7 +8,7 @@ import pytest
 
 import energydsl as ed
 from energydsl.backends.registry import printed
-from tests.conftest import ROOT
+from tests.conftest import ROOT, zoo
 
 GOLDEN = Path(__file__).parent / "golden"
 STAGES = ("syntax", "model", "energy", "graph", "derived", "kernels")
@@ -18,7 +18,7 @@ PRINTED = ("rbm", "ising", "gaussian_rbm", "potts_rbm")
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_stage(zoo_path: Path, stage: str, request: pytest.FixtureRequest) -> None:
-    compare(ed.load(zoo_path).emit(stage) + "\n", GOLDEN / stage / f"{zoo_path.stem}.txt", request)
+    compare(zoo(zoo_path).emit(stage) + "\n", GOLDEN / stage / f"{zoo_path.stem}.txt", request)
 
 
 @pytest.mark.parametrize("name", PRINTED)

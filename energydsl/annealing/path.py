@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,7 @@ class Path:
         self.out = max(sets, key=lambda s: sum(model.layers[n].size for n in s))
         self.based = [n for n in self.base if n not in self.out]
         layers = program.kernels.layers
-        self.tempered_layers = {n: tempered for n in self.out if (tempered := layers[n].tempered) is not None}
+        self.tempered_layers = {n: tempered for n in self.base if (tempered := layers[n].tempered) is not None}
         self.moves = [transition(program, sampler)]
         if self.moves[0].carries:
             raise NotApplicable(
@@ -87,7 +88,13 @@ class Path:
         plain = all(weight == 1.0 for weight in self.plain.weights.values()) and not model.by_role("input")
         drawn = [BlockPart(n) for n in self.out]
         single = single and bool(self.out and self.based)
-        return self.rest is not None and single and plain and program.straight([*drawn, *self.rest])
+        return (
+            self.rest is not None
+            and single
+            and plain
+            and self.tempered_layers.keys() == self.base.keys()
+            and program.straight([*drawn, *self.rest])
+        )
 
     def _neutral(self, name: str) -> tuple[Array, ...]:
         return base_rate(self.program, name, None)
@@ -168,34 +175,86 @@ class Path:
                 yield self.step(x, times[k - 1], times[k], rng, k == len(times) - 1)
             return
         length = max(1, min(_STRETCH, _HELD // sum(x[n].size for n in self.based)))
+        same = {n: self._split(n, x)[1] for n in self.base}
+        new = partial(self.program.kernels.Replay, self.program.workspace, rng)
+        replay = new()
         for start in range(0, len(times) - 1, length):
             stretch = times[start : start + length + 1]
-            yield from self._stretch(x, stretch, rng, start + length >= len(times) - 1)
+            last = start + length >= len(times) - 1
+            yield from self._stretch(x, stretch, rng, last, same, new() if last else replay)
 
-    def _stretch(self, x: Arrays, times: Sequence[float], rng: Rng, last: bool) -> Array:
-        """As `step` at some times, (steps, chains): all draws in one region, then the energies of all states at once."""
+    def _stretch(
+        self,
+        x: Arrays,
+        times: Sequence[float],
+        rng: Rng,
+        last: bool,
+        same: Mapping[str, Sequence[Array]],
+        replay: Callable[..., None],
+    ) -> Array:
+        """As `step` at some times, (steps, chains): all draws in one region, then the energies of all states at once.
+
+        same: of every layer, the part of its fields that is the same for all chains.
+        """
         program, steps = self.program, len(times) - 1
         kept = {n: program.workspace(f"stretch:{n}", (steps + 1, *x[n].shape)) for n in self.based}
-        states = [{**x, **{n: a[k] for n, a in kept.items()}} for k in range(steps + 1)]
         for name, states_of in kept.items():
             states_of[0] = x[name]
-        gains = []
-        with program.kernels.region():
+        states = [{**x, **{n: a[k] for n, a in kept.items()}} for k in range(steps + 1)]
+        gains = program.workspace("stretch gains", (len(self.out), steps, len(states[0][self.based[0]])))
+        offsets = {n: self._offsets(n, times, fields) for n, fields in same.items()}
+        rest = [part.layer for part in self.rest or ()]
+        rest = rest if times[-1] > times[0] else rest[::-1]
+
+        def draws(*scales: float) -> None:
+            """What a region holds; scales: of all fields, at every time."""
+            ends = [{n: (scale, [o[k] for o in offsets[n]]) for n in offsets} for k, scale in enumerate(scales)]
             for k in range(steps):
-                gain, fields, targets = self._summed_gain(states[k], times[k], times[k + 1])
-                gains.append(gain)
+                fields = {n: self._split(n, states[k])[0] for n in self.out}
+                for (n, etas), gain in zip(fields.items(), gains[:, k], strict=True):
+                    self.tempered_layers[n].log_partition_difference(etas, ends[k][n], ends[k + 1][n], gain)
                 if last and k == steps - 1:
-                    break
-                for name in self.based if len(self.based) > 1 else ():
-                    program.kernels.load(states[k + 1][name], states[k][name])
-                self._draw(states[k + 1], times[k], times[k + 1], fields, targets, rng)
+                    return
+                new = states[k + 1]
+                for n in self.based if len(self.based) > 1 else ():
+                    program.kernels.load(new[n], states[k][n])
+                rng.next()
+                for n in self.out:
+                    self.tempered_layers[n].draw(fields[n], ends[k + 1][n], rng, new[n], program.workspace)
+                rng.next()
+                for n in rest:
+                    self.tempered_layers[n].draw(self._split(n, new)[0], ends[k + 1][n], rng, new[n], program.workspace)
+
+        arrays = [*kept.values(), gains, *itertools.chain(*offsets.values())]
+        replay(draws, [*self.params.values(), *x.values(), *arrays], [t * self.beta for t in times])
         flat = {n: a[:steps].reshape(-1, *a.shape[2:]) for n, a in kept.items()}
-        rest = self._other_energy(flat).reshape(steps, -1)
+        energies = self._other_energy(flat).reshape(steps, -1)
         for name, states_of in kept.items():
             x[name][...] = states_of[steps - last]
         falls = np.array([before - after for before, after in itertools.pairwise(times)])
-        gained: Array = np.array(gains, np.float64).sum(axis=1)
-        return falls[:, None] * rest + gained
+        gained: Array = gains.astype(np.float64).sum(axis=0)
+        return falls[:, None] * energies + gained
+
+    def _split(self, name: str, x: Arrays) -> tuple[Sequence[Array], Sequence[Array]]:
+        """Fields of a layer in two: one varies with the chains, the other is the same for all."""
+        found: tuple[Sequence[Array], Sequence[Array]] = self.tempered_layers[name].split_fields(
+            self.params, x, self.plain, self.program.workspace
+        )
+        return found
+
+    def _offsets(self, name: str, times: Sequence[float], same: Sequence[Array]) -> list[Array]:
+        """What is added to the fields of a layer at each time, (times, *layer) for every natural parameter."""
+        program, shape = self.program, self.program.model.layers[name].field_shape
+        model = np.array([t * self.beta for t in times], program.dtype)
+        base = np.array([1.0 - t for t in times], program.dtype)
+        found = []
+        for s, (e, b) in enumerate(zip(same, self.base[name], strict=True)):
+            out = program.workspace(f"path:{name}:{s}", (len(times), *shape))
+            out[...] = np.multiply.outer(model, np.broadcast_to(e, shape)) + np.multiply.outer(
+                base, np.broadcast_to(b, shape)
+            )
+            found.append(out)
+        return found
 
     def step(self, x: Arrays, before: float, after: float, rng: Rng, last: bool) -> Array:
         """log p*_after(x) - log p*_before(x), then a sweep at `after`, but for the last.

@@ -70,8 +70,8 @@ class Tempered(Protocol):
         """(p, x, s, w): fields that vary with the chains, and what is the same for all and adds to them."""
 
     @property
-    def log_partition_difference(self) -> Callable[[Fields, Affine, Affine], Array]:
-        """(fields, before, after): the sum over units of A(after) - A(before), shape (chains,)."""
+    def log_partition_difference(self) -> Callable[..., Array]:
+        """(fields, before, after, out=None): the sum over units of A(after) - A(before), shape (chains,), into `out` if that is given."""
 
     @property
     def draw(self) -> Callable[..., None]:
@@ -208,11 +208,11 @@ class CompiledModule(Protocol):
         between. Nothing may be looked at before. May be nested.
         """
 
-    def Replay(self, workspace: Any, random: Any = ..., /) -> Callable[[Callable[[], None], Sequence[Array]], None]:
-        """What is done again and again with the same arrays, (function, arrays), kept where that saves work.
+    def Replay(self, workspace: Any, random: Any = ..., /) -> Callable[..., None]:
+        """What is done again and again with the same arrays, (function, arrays, numbers=()), kept where that saves work.
 
-        The function does nothing that a `region` does not note down, and draws from no stream but `random`. arrays: all that it reads
-        and writes, but for those of the workspace.
+        The function is called with the numbers, which may be others every time. It does nothing that a `region` does not note down, and draws
+        from no stream but `random`. arrays: all that it reads and writes, but for those of the workspace.
         """
 
     def fill(self, random: Random, out: Array, /) -> Array:

@@ -35,7 +35,7 @@ class Implementation:
 TABLE: Mapping[str, Implementation] = {
     "numpy": Implementation(Printer, numpy_loader.load, None, lambda: ""),
     "numba": Implementation(NumbaPrinter, numba_loader.load, NumbaSweeps, numba_loader.obstacle),
-    "cupy": Implementation(CupyPrinter, cupy_loader.load, CupySweeps, cupy_loader.obstacle),
+    "cupy": Implementation(CupyPrinter, numpy_loader.load, CupySweeps, cupy_loader.obstacle),
 }
 
 

@@ -13,7 +13,7 @@ from energydsl.domains import DOMAINS
 from energydsl.inference.ais import ais
 from energydsl.program.initialise import base_rate, constrained
 from energydsl.program.states import check_params
-from tests.conftest import THOROUGH
+from tests.conftest import THOROUGH, zoo
 
 # What float32 sums in another order may differ by, and how many draws may fall on the other side of a comparison.
 CLOSE = {"float32": {"rtol": 2e-4, "atol": 2e-4}, "float64": {"rtol": 1e-10, "atol": 1e-10}}
@@ -51,7 +51,7 @@ def same_state(found: Arrays, wanted: Arrays, model: ed.Model, dtype: str) -> No
 
 
 def test_scores(zoo_path: Path, fast: str) -> None:
-    model = ed.load(zoo_path)
+    model = zoo(zoo_path)
     if model.compiled.factorisation:
         pytest.skip("scores are of undirected models")
     programs = pair(model, "float64", fast)
@@ -65,7 +65,7 @@ def test_scores(zoo_path: Path, fast: str) -> None:
 def test_sweeps_energies_and_gradients(zoo_path: Path, dtype: str, fast: str) -> None:
     if dtype == "float64" and zoo_path.stem not in THOROUGH:
         pytest.skip("float32 alone, which rounds more")
-    model = ed.load(zoo_path)
+    model = zoo(zoo_path)
     results = []
     for program in pair(model, dtype, fast):
         params, state = start(program, 20)
@@ -109,7 +109,7 @@ def test_both_phases(zoo_path: Path, method: Any, dtype: str, fast: str) -> None
     tried = [("float64", "cd"), ("float32", "pcd")] if zoo_path.stem in THOROUGH else [("float64", "cd")]
     if (dtype, method.name) not in tried:
         pytest.skip("each precision and each method once")
-    model = ed.load(zoo_path)
+    model = zoo(zoo_path)
     if not next(v for v in model.applicability() if v.name == method.name).ok:
         pytest.skip("the method does not fit this model")
     found = []
@@ -155,7 +155,7 @@ def test_unusual_models(name: str, fast: str) -> None:
 
 
 def test_the_certificate_holds_for_its_kernels(zoo_path: Path, fast: str) -> None:
-    certificate = ed.load(zoo_path).verify(backend=fast)
+    certificate = zoo(zoo_path).verify(backend=fast)
     assert certificate.ok, str(certificate)
     assert any(f"sweeps on {fast}" in c.name for c in certificate.checks)
 

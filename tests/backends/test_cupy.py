@@ -26,6 +26,7 @@ from energydsl.learning.run import Run
 from energydsl.program.initialise import base_rate
 from energydsl.program.states import layer_arrays
 from tests.backends.test_agreement import on_host, start
+from tests.conftest import zoo
 from tests.standin import cupy, nvrtc
 
 RBM = "visible v[12] : binary\nhidden h[8] : binary\nlayers v -- h"
@@ -121,7 +122,7 @@ def an_update(program: ed.Program, method: Any, batch: int = 20) -> tuple[Loop, 
 
 
 def test_updates_of_the_zoo_are_recorded(zoo_path: Path, device: str) -> None:
-    model = ed.load(zoo_path)
+    model = zoo(zoo_path)
     if not next(v for v in model.applicability() if v.name == "cd").ok:
         pytest.skip("the method does not fit this model")
     found = {}

@@ -121,12 +121,23 @@ def trained(text: str) -> dict[str, np.ndarray]:
     return {n: np.asarray(p) for n, p in run.params.items()}
 
 
+def trust(runtime: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was noted down once is done again, whatever would be noted down a second time."""
+    record = runtime.Replay.record
+
+    def once(self: Any, *given: Any) -> None:
+        record(self, *given)
+        self.sure = self.noted is not None
+
+    monkeypatch.setattr(runtime.Replay, "record", once)
+
+
 @pytest.mark.parametrize(("text", "noted"), [(RBM, True), (GAUSSIAN, False)], ids=["rbm", "gaussian"])
 def test_what_is_done_again_is_what_would_be_done(
     text: str, noted: bool, runtime: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records: list[int] = []
-    record, replay = runtime.Replay.record, runtime.Replay.__call__
+    record = runtime.Replay.record
 
     def spied(self: Any, *given: Any) -> None:
         records.append(1)
@@ -134,22 +145,20 @@ def test_what_is_done_again_is_what_would_be_done(
 
     monkeypatch.setattr(runtime.Replay, "record", spied)
     found = trained(text)
-    # Both phases and the step are noted down at the first of twelve updates, where nothing hangs on arrays of the moment.
-    assert (len(records) == 2) == noted
+    # Both phases and the step are noted down at the first two of twelve updates, where nothing hangs on arrays of the moment.
+    assert (len(records) == 4) == noted
 
-    def called(self: Any, function: Callable[[], None], arrays: Any) -> None:
+    def called(self: Any, function: Callable[..., None], arrays: Any, numbers: Any = ()) -> None:
         with runtime.region():
-            function()
+            function(*numbers)
 
     monkeypatch.setattr(runtime.Replay, "__call__", called)
     for name, wanted in trained(text).items():
         np.testing.assert_array_equal(found[name], wanted)
 
-    def standing(self: Any, function: Callable[[], None], arrays: Any) -> None:
-        self.first = self.random.sweep if self.random else 0
-        replay(self, function, arrays)
-
-    monkeypatch.setattr(runtime.Replay, "__call__", standing)
+    monkeypatch.undo()
+    trust(runtime, monkeypatch)
+    monkeypatch.setattr(runtime.Noted, "move", lambda *_: None)
     differs = any((found[name] != p).any() for name, p in trained(text).items())
     assert differs == noted
 
@@ -166,6 +175,50 @@ def test_what_names_an_array_of_the_moment_is_not_done_again(held: ModuleType) -
         replay(lambda: held.matmul(a, a, out=c), [a, c])
         assert (c == 64 * scale * scale).all()
     assert replay.noted is not None
+
+
+def test_what_hangs_on_numbers_of_the_moment_is_not_done_again(held: ModuleType) -> None:
+    a, c = np.ones((64, 64), np.float32), np.zeros((64, 64), np.float32)
+    for function, sure in (
+        (lambda scale: held.matmul(a, a, out=c, factor=scale), True),
+        (lambda scale: held.matmul(a, a, out=c, factor=1.0 * scale), False),
+    ):
+        replay = held.Replay(held.Workspace(np.float32))
+        for scale in (1.0, 2.0, 3.0, 4.0):
+            replay(function, [a, c], [scale])
+            assert (c == 64 * scale).all()
+        assert replay.sure == sure
+
+
+def annealed(times: np.ndarray, backend: str = "numba") -> np.ndarray:
+    program = ed.loads(DEEP).compile(backend)
+    path = Path(program.engine, program.init(3), {"v": (np.linspace(-1.0, 1.0, 90, dtype=np.float32),)})
+    return path.gains(path.start(40, {}, Rng(1)), times, Rng(2))
+
+
+@pytest.mark.parametrize("times", [np.linspace(0, 1, 211), np.linspace(1, 0, 211)], ids=["forth", "back"])
+def test_stretches_of_annealing_are_noted_down_twice(
+    times: np.ndarray, runtime: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records: list[int] = []
+    record = runtime.Replay.record
+
+    def spied(self: Any, *given: Any) -> None:
+        records.append(1)
+        record(self, *given)
+
+    monkeypatch.setattr(runtime.Replay, "record", spied)
+    found = annealed(times)
+    # Two of four whole stretches of 50 temperatures, and the last, which is shorter.
+    assert len(records) == 3
+    np.testing.assert_allclose(found, annealed(times, "numpy"), rtol=1e-4, atol=1e-4)
+    monkeypatch.setattr(Path, "together", property(lambda self: False, lambda self, value: None))
+    np.testing.assert_allclose(found, annealed(times), rtol=1e-5, atol=2e-5)
+    monkeypatch.undo()
+    move = runtime.Noted.move
+    trust(runtime, monkeypatch)
+    monkeypatch.setattr(runtime.Noted, "move", lambda self, sweeps, _: move(self, sweeps, [0.5] * 51))
+    assert np.abs(annealed(times) - found).max() > 0.01
 
 
 def test_trials_are_kept_with_their_machine(runtime: ModuleType, tmp_path: Any) -> None:

@@ -14,6 +14,7 @@ from energydsl.kernels import KernelProgram, lower, select, verify
 from energydsl.kernels.program import BATCH, Access, Contract, Kernel, Matmul, Section, Step
 from energydsl.kernels.select import product_of
 from energydsl.kernels.verify import InvalidProgram
+from tests.conftest import zoo
 
 RBM = "visible v[4] : binary\nhidden h[3] : binary\nparam W[4, 3], b[4]\nenergy = - v @ W @ h - b @ v"
 
@@ -23,7 +24,7 @@ def program(text: str = RBM) -> KernelProgram:
 
 
 def test_every_program_of_the_zoo_fits(zoo_path: Path) -> None:
-    for _, derived in derivations(ed.load(zoo_path).derived):
+    for _, derived in derivations(zoo(zoo_path).derived):
         lowered = lower(derived)
         assert verify(lowered) is lowered
         verify(select(lowered))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import energydsl as ed
-from tests.conftest import ZOO
+from tests.conftest import ZOO, zoo
 
 SCRIPT = """
 import sys
@@ -51,7 +51,7 @@ def numpy_only(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_zoo_runs_with_only_numpy(zoo_path: Path, numpy_only: Path, tmp_path: Path) -> None:
-    model = ed.load(zoo_path)
+    model = zoo(zoo_path)
     if model.factorisation:
         pytest.skip("a model with directed parts is several modules, each that of a model like the others")
     program = model.compile("numpy")

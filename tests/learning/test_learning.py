@@ -15,7 +15,7 @@ from energydsl.learning.run import Run
 from energydsl.program.exact import log_unnormalised
 from energydsl.program.gradients import projected
 from energydsl.program.initialise import constrained
-from tests.conftest import RBM, ROOT
+from tests.conftest import RBM, ROOT, zoo
 
 
 @pytest.mark.slow
@@ -227,7 +227,7 @@ class Apart(ed.SGD):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_product_added_onto_a_parameter_is_a_step(zoo_path: Path, dtype: str) -> None:
-    model = ed.load(zoo_path)
+    model = zoo(zoo_path)
     if not next(v for v in model.applicability() if v.name == "cd").ok:
         pytest.skip("the method does not fit this model")
     found = []

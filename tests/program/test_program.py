@@ -10,11 +10,11 @@ import pytest
 
 import energydsl as ed
 from energydsl.program.exact import log_unnormalised
-from tests.conftest import RBM, ROOT
+from tests.conftest import RBM, ROOT, zoo
 
 
 def test_shapes_and_results(zoo_path: Path) -> None:
-    program = ed.load(zoo_path).compile()
+    program = zoo(zoo_path).compile()
     params = program.init(seed=0)
     layers = program.model.layers
     given = {n: np.full((1, *layers[n].energy_shape), 0.5) for n in program.model.by_role("input")}

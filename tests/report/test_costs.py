@@ -10,6 +10,7 @@ from click.testing import CliRunner
 import energydsl as ed
 from energydsl.cli.main import cli
 from energydsl.report.costs import as_text, costs
+from tests.conftest import zoo
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 
@@ -42,4 +43,4 @@ def test_every_zoo_model_has_a_cost(zoo_path: Path) -> None:
     result = CliRunner().invoke(cli, ["explain", "--cost", str(zoo_path)])
     assert result.exit_code == 0, result.output
     assert "chains that fit" in result.output
-    assert as_text(costs(ed.load(zoo_path).compiled)) == result.output.rstrip("\n")
+    assert as_text(costs(zoo(zoo_path).compiled)) == result.output.rstrip("\n")

@@ -10,11 +10,12 @@ import pytest
 
 import energydsl as ed
 from energydsl.domains import DOMAINS
+from tests.conftest import zoo
 from tests.mutants import MUTANTS, family
 
 
 def test_zoo(zoo_path: Path) -> None:
-    model = ed.load(zoo_path)
+    model = zoo(zoo_path)
     certificate = model.verify()
     assert certificate.ok, str(certificate)
     drawn = model.factorisation or set(model.resolved.random_layers()) == set(model.conditionals)

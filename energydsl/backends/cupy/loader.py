@@ -1,17 +1,8 @@
-"""Load generated CuPy modules, and say why that cannot be done here."""
+"""Why generated CuPy modules cannot be run here; they are loaded like those of NumPy."""
 
 from __future__ import annotations
 
 import importlib.util
-from functools import lru_cache
-from types import ModuleType
-from typing import TYPE_CHECKING, cast
-
-from energydsl.backends.interface import CompiledModule
-from energydsl.backends.numpy.loader import execute
-
-if TYPE_CHECKING:
-    from energydsl.backends.text import Printed
 
 INSTALL = 'pip install "cupy-cuda12x[ctk]", or "cupy-cuda13x[ctk]", whichever CUDA the driver has (nvidia-smi says)'
 
@@ -40,17 +31,3 @@ def obstacle() -> str:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-def load(printed: Printed) -> CompiledModule:
-    """The module of a generated source, over a runtime that is loaded once."""
-    names = runtime(printed.runtime).__dict__
-    if printed.kernels:
-        names = execute(printed.kernels, names).__dict__
-    return cast(CompiledModule, execute(printed.model, names))
-
-
-@lru_cache(maxsize=8)
-def runtime(text: str) -> ModuleType:
-    """The runtime module of a text."""
-    return execute(text, {})

@@ -454,8 +454,10 @@ def split_function(name: str, body: Lines) -> Lines:
 def difference_function(layer: LayerKernels, log_partition: str, bounds: str) -> Lines:
     """The function that compares the log-partitions of a layer at two temperatures."""
     doc = f"What the log-partitions of `{layer.layer}` gain from before to after, each (scale, offsets)."
-    call = f"log_partition_difference({log_partition}, etas, before, after, {layer.shape!r}{bounds})"
-    return function(f"log_partition_difference__{layer.layer}", "etas, before, after", doc, [f"    return {call}"])
+    call = f"log_partition_difference({log_partition}, etas, before, after, {layer.shape!r}{bounds}, out=out)"
+    return function(
+        f"log_partition_difference__{layer.layer}", "etas, before, after, out=None", doc, [f"    return {call}"]
+    )
 
 
 def draw_tempered_function(name: str, body: Lines) -> Lines:

@@ -1,4 +1,4 @@
-"""Load generated NumPy modules. Each is registered under its hash, so tracebacks show its lines."""
+"""Load generated modules of Python. Each is registered under its hash, so tracebacks show its lines."""
 
 from __future__ import annotations
 
@@ -17,8 +17,17 @@ if TYPE_CHECKING:
 
 @lru_cache(maxsize=64)
 def load(printed: Printed) -> CompiledModule:
-    """The module of a generated source; the same text is loaded once."""
-    return cast(CompiledModule, execute(printed.text, {}))
+    """The module of a generated source, over a runtime that is loaded once; so is the same text."""
+    names = runtime(printed.runtime).__dict__
+    if printed.kernels:
+        names = execute(printed.kernels, names).__dict__
+    return cast(CompiledModule, execute(printed.model, names))
+
+
+@lru_cache(maxsize=8)
+def runtime(text: str) -> ModuleType:
+    """The runtime module of a text."""
+    return execute(text, {})
 
 
 def execute(source: str, names: Mapping[str, Any]) -> ModuleType:

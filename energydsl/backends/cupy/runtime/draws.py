@@ -96,10 +96,11 @@ def log_partition_difference(
     after: Tempering,
     shape: tuple[int, ...],
     bounds: tuple[float, float] = (0.0, 0.0),
+    out: DeviceArray | None = None,
 ) -> DeviceArray:
     """The sum over units of A(after) - A(before), shape (chains,), float64: A at natural parameters moved two ways.
 
-    shape: that of the layer.
+    shape: that of the layer. out: where it goes.
     """
     whole_shape = etas[0].shape
     chains, entries = len(etas[0]), etas[0].size // max(1, len(etas[0]))
@@ -109,7 +110,10 @@ def log_partition_difference(
         bases = [flat(np.broadcast_to(np.asarray(o, FLOAT), whole_shape[1:]), whole_shape)[0] for o in offsets]
         ends += [*bases, *[NULL] * (2 - len(bases)), FLOAT(scale)]
     states = entries // max(1, int(numpy.prod(shape)))
-    out = np.empty(chains, numpy.float64)
-    arguments = (*fields, *ends, whole(chains), whole(entries), whole(states), *map(numpy.float64, bounds), out)
+    found = np.empty(chains, numpy.float64)
+    arguments = (*fields, *ends, whole(chains), whole(entries), whole(states), *map(numpy.float64, bounds), found)
     DEVICE.kernel(f"gain_{family}")((max(1, min(chains, 65535)),), (256,), arguments)
+    if out is None:
+        return found
+    out[...] = found
     return out

@@ -132,10 +132,11 @@ def log_partition_difference(
     after: Tempering,
     shape: tuple[int, ...],
     bounds: tuple[float, float] = (0.0, 0.0),
+    out: Array | None = None,
 ) -> Array:
     """The sum over units of A(after) - A(before), shape (chains,): A at natural parameters moved two ways.
 
-    shape: that of the layer. In a region the array is filled at its end.
+    shape: that of the layer. out: where it goes. In a region the array is filled at its end.
     """
     whole = etas[0].shape
     fields: list[Array | None] = [flat(eta, whole) for eta in etas]
@@ -146,18 +147,18 @@ def log_partition_difference(
     first = fields[0]
     assert first is not None
     rows, entries = whole[0], first.shape[1]
-    out = np.empty(rows, FLOAT)
+    found = np.empty(rows, FLOAT) if out is None else out
     REGION.note(
         GAINS[family],
         rows,
         [
             entries // max(1, math.prod(shape)), entries,
-            *(number for array in (*fields, *ends) for number in place(array)), out.ctypes.data,
+            *(number for array in (*fields, *ends) for number in place(array)), found.ctypes.data,
         ],
         (before[0], after[0], *bounds),
         2 * rows * entries,
         [f for f in fields if f is not None],
-        [out],
+        [found],
         [e for e in ends if e is not None],
     )  # fmt: skip
-    return out if REGION.depth else out.astype(np.float64)
+    return found if REGION.depth or out is not None else found.astype(np.float64)

@@ -23,9 +23,23 @@ PAYS, DRAW = 20_000, 32
 SMALL = 1_000_000
 
 
+class Given(float):
+    """A number that may be another one when the same is done again: that in a place of those given."""
+
+    place: int
+
+    @classmethod
+    def all(cls, numbers: Sequence[float]) -> list[Given]:
+        """Numbers that know their places."""
+        found = [cls(number) for number in numbers]
+        for place, number in enumerate(found):
+            number.place = place
+        return found
+
+
 class Noted(NamedTuple):
-    """What was noted down: records, their work, their fewest rows, into how many pieces they can be cut, which of them draw, and the arrays
-    that they name.
+    """What was noted down: records, their work, their fewest rows, into how many pieces they can be cut, which of them draw, where numbers
+    stand that were given (record, slot, place), and the arrays that they name.
     """
 
     table: Array
@@ -33,7 +47,16 @@ class Noted(NamedTuple):
     rows: int
     most: int
     drawn: Array
+    given: Array
     held: list[Any]
+
+    def move(self, sweeps: int, numbers: Sequence[float]) -> None:
+        """Let it be so many sweeps of the stream later, with other numbers."""
+        self.table[self.drawn, SWEEP] = (self.table[self.drawn, SWEEP] + sweeps) & 0xFFFFFFFF
+        if not self.given.size:
+            return
+        record, slot, place = self.given
+        self.table.view(np.float64)[record, slot] = np.array(numbers, np.float64)[place]
 
     def do(self) -> None:
         """Do it."""
@@ -56,6 +79,7 @@ class Region(threading.local):
         self.records: list[tuple[list[int], tuple[float, ...]]] = []
         self.held: list[Any] = []
         self.drawn: list[int] = []
+        self.given: list[tuple[int, int, int]] = []
         self.touched: dict[tuple[int, int, int], bool] = {}
         # How often work was done, or not noted down where it might have been; and what was done last, while somebody keeps it.
         self.settled, self.kept = 0, False
@@ -101,6 +125,9 @@ class Region(threading.local):
             self.touched.update(dict.fromkeys(own, True))
         if drawn:
             self.drawn.append(len(self.records))
+        for slot, number in enumerate(reals, REAL):
+            if isinstance(number, Given):
+                self.given.append((len(self.records), slot, number.place))
         self.records.append(([task.address, abs(cut), *numbers], reals))
         self.held += [*reads, *writes, *whole]
         self.work += work
@@ -130,14 +157,16 @@ class Region(threading.local):
             real[k, REAL : REAL + len(reals)] = reals
         rows = table[:, 1]
         fewest = int(np.min(rows, where=rows > 1, initial=1 << 30))
-        noted = Noted(table, self.work, fewest, self.most, np.array(self.drawn, np.intp), self.held)
+        given = np.array(self.given, np.intp).reshape(-1, 3).T
+        noted = Noted(table, self.work, fewest, self.most, np.array(self.drawn, np.intp), given, self.held)
         self.clear()
         self.last = noted if self.kept else None
         noted.do()
 
     def clear(self) -> None:
         """Nothing is noted down."""
-        self.records, self.held, self.drawn, self.work, self.most, self.touched = [], [], [], 0, 1 << 30, {}
+        self.records, self.held, self.drawn, self.given = [], [], [], []
+        self.work, self.most, self.touched = 0, 1 << 30, {}
 
 
 def extent(array: Array) -> tuple[int, int]:
@@ -164,7 +193,7 @@ class Replay:
     """What is done again and again with the same arrays, noted down once.
 
     It must be one region, and name no arrays but those that last: then what it notes down is the same every time, but for the
-    sweeps of the random stream. Else it is called every time.
+    sweeps of the random stream and the numbers that are given. It is noted down twice, to see that this is so; else it is called every time.
     """
 
     def __init__(self, workspace: Workspace, random: Any = None) -> None:
@@ -172,37 +201,41 @@ class Replay:
         self.workspace, self.random = workspace, random
         self.known: tuple[Any, ...] = ()
         self.noted: Noted | None = None
+        self.sure = False
         self.first = self.sweeps = self.block = 0
 
-    def __call__(self, function: Callable[[], None], arrays: Sequence[Array]) -> None:
-        """Call the function, or do what it noted down; arrays: all that it reads and writes, but for the workspace."""
+    def __call__(self, function: Callable[..., None], arrays: Sequence[Array], numbers: Sequence[float] = ()) -> None:
+        """Call the function with the numbers, or do what it noted down; arrays: all that it reads and writes, but for the workspace."""
         random, noted = self.random, self.noted
         known = (BLAS.threads, BLAS.depth > 0, random and (random.key, random.chain), *map(id, arrays))
-        if noted is None or known != self.known or REGION.depth:
-            self.record(function, arrays, known)
+        if known != self.known or REGION.depth:
+            self.known, self.noted, self.sure, noted = known, None, False, None
+        if noted is not None:
+            noted.move(random.sweep - self.first if random else 0, numbers)
+        if random is not None:
+            self.first = random.sweep
+        if noted is None or not self.sure:
+            self.record(function, arrays, numbers)
             return
         if random is not None:
-            sweeps = noted.table[noted.drawn, SWEEP] + (random.sweep - self.first)
-            noted.table[noted.drawn, SWEEP] = sweeps & 0xFFFFFFFF
-            self.first = random.sweep
             random.sweep, random.block = (random.sweep + self.sweeps) & 0xFFFFFFFF, self.block
         noted.do()
 
-    def record(self, function: Callable[[], None], arrays: Sequence[Array], known: tuple[Any, ...]) -> None:
+    def record(self, function: Callable[..., None], arrays: Sequence[Array], numbers: Sequence[float]) -> None:
         """Call the function, and keep what it noted down where that can be done again."""
-        random, settled, outside = self.random, REGION.settled, REGION.depth
-        self.first = 0 if random is None else random.sweep
+        random, settled, outside, before = self.random, REGION.settled, REGION.depth, self.noted
         REGION.kept = True
         try:
             with REGION:
-                function()
+                function(*Given.all(numbers))
         finally:
             last, REGION.last, REGION.kept = REGION.last, None, False
         if random is not None:
             self.sweeps, self.block = (random.sweep - self.first) & 0xFFFFFFFF, random.block
         found = None if outside or REGION.settled != settled + 1 else last
         lasting = [extent(a) for a in (*arrays, *self.workspace.arrays.values())]
-        if found is not None and all(
+        lasts = found is not None and all(
             any(low <= start and end <= high for low, high in lasting) for start, end in map(extent, found.held)
-        ):
-            self.noted, self.known = found._replace(held=[*found.held, *arrays]), known
+        )
+        self.noted = found._replace(held=[*found.held, *arrays]) if found is not None and lasts else None
+        self.sure = self.noted is not None and before is not None and np.array_equal(before.table, self.noted.table)

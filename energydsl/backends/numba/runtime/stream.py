@@ -8,7 +8,7 @@ import numpy as np
 from numba import prange
 
 from energydsl.backends.numba.runtime.blas import pieces
-from energydsl.backends.numba.runtime.compiling import SINGLE, WORDS, Number, edge, fast, parallel, scalar
+from energydsl.backends.numba.runtime.compiling import SINGLE, WORDS, Number, edge, fast, parallel, scalar, wide
 from energydsl.backends.numba.runtime.given import FLOAT
 from energydsl.backends.numpy.runtime.arrays import Array
 
@@ -55,30 +55,64 @@ def padded(count: int) -> int:
     return (count + 31) // 32 * 32
 
 
+@scalar
+def together(count: int) -> int:
+    """How many chains get their numbers in one loop, of so many words each: as many as fill its vectors where layers are narrow."""
+    return max(1, 32 // max(1, count))
+
+
 @fast
-def uniforms(u: Array, words: Array, count: int, chain: int, block: int, sweep: int, k0: Number, k1: Number) -> None:
-    """The numbers of all units of a chain, to u; count: ceil(units / WORDS); words: (WORDS, padded(count)), scratch."""
+def columns(count: int) -> tuple[Array, Array]:
+    """Of each number in a loop of `uniforms`: which of the `count` words of a chain it begins, and of which chain."""
+    place = np.arange(padded(together(count) * count))
+    return (place % max(1, count)).astype(np.uint64), (place // max(1, count)).astype(np.uint64)
+
+
+@fast
+def uniforms(
+    u: Array,
+    words: Array,
+    units: Array,
+    chains: Array,
+    count: int,
+    chain: int,
+    block: int,
+    sweep: int,
+    k0: Number,
+    k1: Number,
+) -> None:
+    """The numbers of all units of a chain and those `together` with it, to u: WORDS * count each; count: ceil(units / WORDS).
+
+    words: (WORDS, columns), scratch. units, chains: see `columns`.
+    """
+    wide()
     b, c, d = np.uint64(chain), np.uint64(block), np.uint64(sweep)
     k0, k1 = np.uint64(k0), np.uint64(k1)
-    for i in range(words.shape[1]):
-        w0, w1, w2, w3 = philox4(np.uint64(i), b, c, d, k0, k1)
+    for i in range(len(units)):
+        w0, w1, w2, w3 = philox4(units[i], b + chains[i], c, d, k0, k1)
         as_uniforms(w0, w1, w2, w3, words, i)
-    for w in range(WORDS):
-        for i in range(count):
-            u[w * count + i] = words[w, i]
+    for r in range(len(u) // (WORDS * count)):
+        for w in range(WORDS):
+            for i in range(count):
+                u[(r * WORDS + w) * count + i] = words[w, r * count + i]
 
 
 @parallel()
 def fill_rows(out: Array, parts: int, k0: int, k1: int, block: int, sweep: int, chain: int) -> None:
     """Uniform numbers for every unit of every chain: out (chains, units)."""
-    rows, units = out.shape
-    count = (units + WORDS - 1) // WORDS
+    rows, size = out.shape
+    count = (size + WORDS - 1) // WORDS
+    few = together(count)
     for t in prange(parts):
-        u, words = np.empty(WORDS * count, FLOAT), np.empty((WORDS, padded(count)), FLOAT)
-        for r in range(edge(rows, t, parts), edge(rows, t + 1, parts)):
-            uniforms(u, words, count, chain + r, block, sweep, k0, k1)
-            for i in range(units):
-                out[r, i] = u[i]
+        units, chains = columns(count)
+        u, words = np.empty(few * WORDS * count, FLOAT), np.empty((WORDS, len(units)), FLOAT)
+        first = edge(rows, t, parts)
+        for r in range(first, edge(rows, t + 1, parts)):
+            own = (r - first) % few * WORDS * count
+            if own == 0:
+                uniforms(u, words, units, chains, count, chain + r, block, sweep, k0, k1)
+            for i in range(size):
+                out[r, i] = u[own + i]
 
 
 def fill(random: Any, out: Array) -> Any:

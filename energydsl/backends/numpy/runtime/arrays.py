@@ -14,20 +14,30 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 xp = np
 Array = NDArray[Any]
+# Shapes of which a workspace keeps an array of one name: of a batch, of chains, of rows that are looked at now and then.
+SHAPES = 4
 
 
 class Workspace(threading.local):
-    """Arrays by name, made once and used again as long as shape and precision stay the same; other ones in each thread."""
+    """Arrays by name and shape, made once and used again; other ones in each thread. Of a name, so many shapes are kept as `SHAPES` says."""
 
     def __init__(self, dtype: DTypeLike = np.float32) -> None:
         self.dtype = np.dtype(dtype)
-        self.arrays: dict[str, Array] = {}
+        self.arrays: dict[tuple[str, tuple[int, ...]], Array] = {}
 
     def __call__(self, name: str, shape: tuple[int, ...]) -> Array:
         """The array of that name and shape, contents undefined."""
-        array = self.arrays.get(name)
-        if array is None or array.shape != shape:
-            array = self.arrays[name] = np.empty(shape, self.dtype)
+        array = self.arrays.get((name, shape))
+        if array is None:
+            array = self._made(name, shape)
+        return array
+
+    def _made(self, name: str, shape: tuple[int, ...]) -> Array:
+        """A new array, in the place of the oldest of its name where there are many."""
+        others = [key for key in self.arrays if key[0] == name]
+        if len(others) >= SHAPES:
+            del self.arrays[others[0]]
+        array = self.arrays[name, shape] = np.empty(shape, self.dtype)
         return array
 
 

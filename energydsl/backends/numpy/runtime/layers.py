@@ -149,12 +149,13 @@ def log_partition_difference(
     before: Tempering,
     after: Tempering,
     shape: tuple[int, ...],
+    out: Array | None = None,
 ) -> Array:
     """The sum over units of A(after) - A(before), shape (chains,), float64: A at natural parameters moved two ways.
 
-    log_partition: A of the family, elementwise. etas: natural parameters, chains first. shape: that of the layer.
+    log_partition: A of the family, elementwise. etas: natural parameters, chains first. shape: that of the layer. out: where it goes.
     """
     change = log_partition(*moved(etas, after)) - log_partition(*moved(etas, before))
     chains = len(etas[0])
-    found: Array = np.broadcast_to(change, (chains, *shape)).reshape(chains, -1).sum(axis=1, dtype=np.float64)
+    found: Array = np.broadcast_to(change, (chains, *shape)).reshape(chains, -1).sum(axis=1, dtype=np.float64, out=out)
     return found

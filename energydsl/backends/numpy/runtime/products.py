@@ -23,9 +23,9 @@ class Replay:
     def __init__(self, workspace: Any, random: Any = None) -> None:
         """workspace: where arrays come from on the way. random: the stream that is drawn from."""
 
-    def __call__(self, function: Callable[[], None], arrays: Sequence[Array]) -> None:
-        """Call the function; arrays: all that it reads and writes, but for the workspace."""
-        function()
+    def __call__(self, function: Callable[..., None], arrays: Sequence[Array], numbers: Sequence[float] = ()) -> None:
+        """Call the function with the numbers; arrays: all that it reads and writes, but for the workspace."""
+        function(*numbers)
 
 
 def matmul(
