@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from energydsl.cli.fmt_command import formatted
+from energydsl.syntax.formatter import formatted
 from energydsl.diagnostics import Source
 from energydsl.syntax import parse, print_module
 from tests.generators import modules
