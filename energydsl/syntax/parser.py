@@ -224,6 +224,7 @@ def _span(source: Source, token: lark.Token) -> Span:
 
 
 def _tokens(text: str) -> list[lark.Token]:
+    """The words and signs of a text, one more than a model may have at most."""
     tokens = []
     # `Lark.lex` would build the lexer anew at every call.
     for token in LexerThread.from_text(_parser().parser.lexer, text).lex(None):  # type: ignore[no-untyped-call]
@@ -234,6 +235,8 @@ def _tokens(text: str) -> list[lark.Token]:
             else:
                 token = token.update(value=plain)
         tokens.append(token)
+        if len(tokens) > MAX_TOKENS:
+            break
     return tokens
 
 

@@ -65,7 +65,6 @@ def session(play: Callable[[Session], Awaitable[Any]], encodings: list[lsp.Posit
         client = LanguageClient("test", "1")
         of = Session(client)
 
-
         @client.feature(lsp.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)
         def published(params: lsp.PublishDiagnosticsParams) -> None:
             of.published.put_nowait(params)

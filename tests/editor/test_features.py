@@ -113,7 +113,9 @@ def test_the_innermost_sum_binds() -> None:
 
 
 def test_a_parameter_of_layers_is_found_where_it_is_brought() -> None:
-    found = navigation.definition(*marked("visible v[3] : binary\nhidden h[2] : binary\nlayers v -- h\nenergy = sum(|>W_v_h)"))
+    found = navigation.definition(
+        *marked("visible v[3] : binary\nhidden h[2] : binary\nlayers v -- h\nenergy = sum(|>W_v_h)")
+    )
     assert found is not None
     assert found.range.start.line == 2
 
