@@ -130,7 +130,7 @@ def test_what_takes_long_does_not_block() -> None:
         return waited, len(await s.diagnostics())
 
     begun = time.monotonic()
-    analyse("", "", "visible v[2] : spin\nenergy = " + " + ".join(["sum(v)"] * 8_000)).occurrences
+    assert analyse("", "", "visible v[2] : spin\nenergy = " + " + ".join(["sum(v)"] * 8_000)).occurrences
     once = time.monotonic() - begun
     waited, problems = session(ask)
     assert problems == 0
