@@ -195,8 +195,7 @@ def _declared(document: Document, kinds: Iterable[str]) -> Iterator[Offered]:
     symbols = [*document.names.values(), *(o.symbol for o in document.occurrences if o.kind == "term" and o.symbol)]
     for symbol in symbols:
         if symbol.kind in wanted:
-            shown = symbol.entry.span.text if symbol.entry else symbol.name
-            yield Offered(symbol.name, symbol.kind, f"{symbol.kind} {' '.join(shown.split())}")
+            yield Offered(symbol.name, symbol.kind, symbol.shown)
 
 
 def _entry(tokens: tuple[Token, ...]) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from lsprotocol import types as lsp
 
 from energydsl.compiler import Compiled
+from energydsl.domains import DOMAINS
 from energydsl.editor import words
 from energydsl.editor.axes import axes_of, shown
 from energydsl.editor.document import Document
@@ -16,7 +17,6 @@ from energydsl.model.constants import KNOWN
 from energydsl.model.records import Resolved
 from energydsl.report import explain
 from energydsl.syntax import tree
-from energydsl.syntax.printer import print_statement
 
 ABOUT: Mapping[str, Callable[[str], str]] = {
     "domain": words.about_domain,
@@ -60,10 +60,7 @@ def _of_name(document: Document, occurrence: Occurrence) -> list[str]:
         return [about(occurrence.span.text)] if about and occurrence.span.text in words.WORDS[kind] else []
     if kind == "index":
         return _of_index(document, occurrence, symbol)
-    lines = [f"{kind} {symbol.entry.span.text}" if symbol.entry and symbol.entry.name.span.text == symbol.name
-             else f"{kind} {symbol.name}"]  # fmt: skip
-    if symbol.entry and symbol.span.text != symbol.name:
-        lines = [print_statement(tree.Declaration(symbol.span, kind, (symbol.entry,)))]
+    lines = [symbol.shown]
     if document.resolved is not None:
         lines += _facts(document.resolved, symbol)
     return ["\n".join(lines), *_derived(document.compiled, symbol)]
@@ -88,8 +85,8 @@ def _facts(model: Resolved, symbol: Symbol) -> Iterator[str]:
     elif name in model.layers:
         layer = model.layers[name]
         sizes = f" ({' x '.join(map(str, layer.shape))})" * (len(layer.shape) > 1)
-        yield f"# {layer.size} unit{'s' * (layer.size != 1)}{sizes}"
-        yield from (f"# {line}" for line in words.about_domain(layer.domain.name).split("\n"))
+        support = DOMAINS[layer.domain.name].support
+        yield f"# {layer.size} unit{'s' * (layer.size != 1)}{sizes}, values: {support}"
     elif name in model.params:
         yield f"# {' x '.join(map(str, model.params[name].shape)) or 'a number'}"
     elif name in model.consts:

@@ -12,6 +12,7 @@ from energydsl.model import layer_graph
 from energydsl.model.constants import KNOWN
 from energydsl.syntax import tree
 from energydsl.syntax.parser import RESERVED
+from energydsl.syntax.printer import print_statement
 
 LAYERS = ("visible", "hidden", "input")
 
@@ -27,6 +28,13 @@ class Symbol:
     kind: str
     span: Span
     entry: tree.Entry | None = field(default=None, compare=False)
+
+    @property
+    def shown(self) -> str:
+        """How it is declared, as the formatter writes it."""
+        if self.entry is None:
+            return f"{self.kind} {self.name}"
+        return print_statement(tree.Declaration(self.span, self.kind, (self.entry,)))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from lsprotocol import types as lsp
 
 from energydsl.diagnostics import EnergyError
 from energydsl.editor.document import Document
-from energydsl.editor.names import LAYERS
+from energydsl.editor.names import LAYERS, Symbol
 from energydsl.syntax import tree
 from energydsl.syntax.formatter import formatted
 
@@ -36,7 +36,7 @@ def _symbols(document: Document, statement: tree.Statement) -> list[lsp.Document
     range_of = document.places.range
     if isinstance(statement, tree.Declaration):
         return [
-            lsp.DocumentSymbol(e.name.id, kind, range_of(e.span), range_of(e.name.span), f"{word} {_tail(e)}".strip())
+            lsp.DocumentSymbol(e.name.id, kind, range_of(e.span), range_of(e.name.span), _shown(word, e))
             for e in statement.entries
         ]
     whole = range_of(statement.span)
@@ -48,10 +48,8 @@ def _symbols(document: Document, statement: tree.Statement) -> list[lsp.Document
     return [lsp.DocumentSymbol(name, kind, whole, whole)]
 
 
-def _tail(entry: tree.Entry) -> str:
-    """What follows the name of an entry: its axes and its domain."""
-    end = entry.domain.span.end if entry.domain else entry.axes[-1].span.end + 1 if entry.axes else entry.name.span.end
-    return " ".join(entry.span.source.text[entry.name.span.end : end].split())
+def _shown(word: str, entry: tree.Entry) -> str:
+    return Symbol(entry.name.id, word, entry.name.span, entry).shown
 
 
 def folds(document: Document) -> list[lsp.FoldingRange]:

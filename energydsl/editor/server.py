@@ -89,7 +89,7 @@ class Server(LanguageServer):
         return str(chosen.value if isinstance(chosen, lsp.PositionEncodingKind) else chosen)
 
     async def publish(self, uri: str, version: int | None) -> None:
-        """Tell the editor what is wrong with a document: first what is seen at once, then what a derivation finds."""
+        """Tell the editor what is wrong with a document, if that is not over before: a keystroke later, it is another."""
         found = await self.answer(self.deriver, uri, lambda d, _: diagnostics(d), None)
         self.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(uri, found, version))
 

@@ -79,7 +79,7 @@ def about_domain(name: str) -> str:
     domain = DOMAINS[name]
     families = ", ".join(f.name for f in domain.families)
     arguments = f"[{', '.join(domain.arguments)}]" if domain.arguments else ""
-    return f"{name}{arguments}: units in {domain.support}\nconditionals: {families}"
+    return f"{name}{arguments}: values {domain.support}\nconditionals: {families}"
 
 
 def about_function(name: str) -> str:

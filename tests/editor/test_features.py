@@ -243,10 +243,14 @@ def test_quick_fixes_repair(text: str, after: str) -> None:
 
 
 def test_auxiliary_units_are_a_quick_fix() -> None:
-    text = "visible v[3] : count\nhidden h[2] : binary\nparam W[3, 2], b[3]\nenergy t = - sum(log(1 + (v @ W)^2))\nenergy = sum(lgamma(v + 1)) - b @ v - sum(h)"
+    text = "visible n[3] : count\nparam W[3, 2]\nenergy own = sum(lgamma(n + 1))\nenergy experts = - sum(softplus(n @ W))\n"
     document = analyse("file:///m.energy", "m.energy", text)
-    offered = [a.title for a in problems.actions(document, EVERYTHING)]
-    assert ("give `t` auxiliary units" in offered) == any("`augment NAME`" in d.help for d in document.diagnostics)
+    (action,) = problems.actions(document, EVERYTHING)
+    assert action.edit is not None
+    assert action.edit.changes is not None
+    repaired = edited(document, list(action.edit.changes[document.uri]))
+    assert repaired == text + "augment experts\n"
+    assert not analyse("file:///m.energy", "m.energy", repaired).diagnostics
 
 
 def test_notes_are_places_of_their_own() -> None:
@@ -287,7 +291,7 @@ def test_outline_and_folds() -> None:
     text = "# one\n# two\nmodel m\nvisible v[2] : spin,\n        x : real\nenergy t = sum(v)\n  + x^2"
     document = analyse("", "", text)
     assert [(s.name, s.detail) for s in outline.outline(document)] == [
-        ("m", None), ("v", "visible [2] : spin"), ("x", "visible : real"), ("energy t", None),
+        ("m", None), ("v", "visible v[2] : spin"), ("x", "visible x : real"), ("energy t", None),
     ]  # fmt: skip
     assert [(f.start_line, f.end_line) for f in outline.folds(document)] == [(3, 4), (5, 6), (0, 1)]
 
