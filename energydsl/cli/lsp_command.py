@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import click
 
+from energydsl.cli.common import json_option
 from energydsl.diagnostics import EnergyError
 
 
 @click.command("lsp", short_help="Serve editors: diagnostics, hover, completion and more.")
-def command() -> None:
+@json_option
+def command(as_json: bool) -> None:
     """Speak the Language Server Protocol over standard input and output; an editor starts this. docs/editor.md says how."""
     try:
         from energydsl.editor.server import serve
     except ModuleNotFoundError as error:
-        if error.name not in ("pygls", "lsprotocol"):
+        if str(error.name).partition(".")[0] not in ("pygls", "lsprotocol"):
             raise
         raise EnergyError('the language server needs pygls: pip install "energydsl[editor]"') from None
     serve()

@@ -14,6 +14,7 @@ from energydsl.editor import words
 from energydsl.editor.document import Document
 from energydsl.editor.hover import ABOUT
 from energydsl.editor.names import LAYERS
+from energydsl.functions import WRITTEN
 from energydsl.model.graphs import GENERATORS
 from energydsl.model.records import CONST_CONSTRAINTS
 from energydsl.model.resolve import DISTRIBUTIONS
@@ -140,7 +141,7 @@ def _names(document: Document, tokens: tuple[Token, ...]) -> Iterator[Offered]:
     elif called == "base_rate":
         yield from _declared(document, ("visible",))
     elif last == "in":
-        yield from _told("function", ["range"])
+        yield Offered("range", "function", "range(n), range(low, high)")
         yield from _declared(document, ("graph",))
         yield from _indices(tokens)
     elif word in LAYERS and last == ":":
@@ -160,7 +161,7 @@ def _in_expression(document: Document, tokens: tuple[Token, ...]) -> Iterator[Of
     elif word in EXPRESSIONS:
         yield from _indices(tokens)
         if not _subscripts(tokens):
-            yield from _told("function", words.WORDS["function"][:-1])
+            yield from _told("function", WRITTEN)
             yield from _told("constant", words.WORDS["constant"])
         yield from _declared(document, ("dim",) if _subscripts(tokens) else VALUES)
     else:
@@ -186,7 +187,7 @@ def _indices(tokens: tuple[Token, ...]) -> Iterator[Offered]:
 
 def _told(kind: str, names: Iterable[str]) -> Iterator[Offered]:
     about = ABOUT.get(kind)
-    return (Offered(name, kind, about(name).partition("\n")[0] if about and name != "range" else "") for name in names)
+    return (Offered(name, kind, about(name).replace("\n", "; ") if about else "") for name in names)
 
 
 def _declared(document: Document, kinds: Iterable[str]) -> Iterator[Offered]:

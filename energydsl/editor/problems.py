@@ -109,21 +109,16 @@ def _started(found: Diagnostic, span: Span, match: re.Match[str]) -> Iterator[Fi
     yield f"begin with `{match[1].strip()}`", span.end, span.end, match[1]
 
 
-def _bound(found: Diagnostic, span: Span, match: re.Match[str]) -> Iterator[Fix]:
-    yield f"write `{span.text} in range(n)`", span.end, span.end, " in range(n)"
-
-
 # What a help says, and what is done then.
 _FIXES: tuple[tuple[str, Callable[[Diagnostic, Span, re.Match[str]], Iterator[Fix]]], ...] = (
     (r"did you mean `([^`]+)`\?", _misspelt),
     (r"^transpose it: (.+)", _instead),
     (r"^wrap it: (\(.+\) % \d+), or", _instead),
     (r"`@` contracts: (.+)", _contracted),
-    (r"leave (?:the|out) `", _left_out),
+    (r"leave the `.` out$", _left_out),
     (r"one `=` is enough", _left_out),
     (r"powers are written `x\^2`", _power),
     (r"^give it one: \w+ : positive( = 1)$", _started),
-    (r"^give it: \w+ in range\(n\)$", _bound),
 )
 
 

@@ -83,9 +83,9 @@ def about_domain(name: str) -> str:
 
 
 def about_function(name: str) -> str:
-    """A function and its derivative."""
-    terms = FUNCTIONS[name].derivative
-    if not name or terms is None:
+    """A function and its derivative, where it has one."""
+    terms = FUNCTIONS[name].derivative if name in FUNCTIONS else None
+    if terms is None:
         return f"{name}(x)"
     shown = [f"{'-' if c < 0 else '+'} {_product(abs(c), factors)}" for c, factors in terms]
     return f"{name}(x)\nd/dx = {' '.join(shown).removeprefix('+ ')}"

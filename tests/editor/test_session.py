@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -135,6 +137,14 @@ def test_what_takes_long_does_not_block() -> None:
     waited, problems = session(ask)
     assert problems == 0
     assert waited < max(1.0, 3 * once), "every text was read, and none answered before"
+
+
+def test_without_its_library_the_command_says_what_is_missing() -> None:
+    code = "import sys; sys.modules['pygls'] = sys.modules['lsprotocol'] = None\nfrom energydsl.cli.main import main\nsys.argv = ['energydsl', 'lsp']\nmain()"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert found.returncode == 1
+    assert 'pip install "energydsl[editor]"' in found.stderr
+    assert "Traceback" not in found.stderr
 
 
 def test_a_request_for_an_older_text_is_cancelled_or_answered() -> None:
