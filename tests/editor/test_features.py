@@ -77,7 +77,7 @@ def test_nothing_is_said_of_nothing() -> None:
 
 
 def test_what_a_model_says_is_never_markdown() -> None:
-    text = "visible v[2] : spin\nparam w[2] = normal(sd # ``` [x](command:y)\n= 1)\nenergy = sum(|>w * v)"
+    text = 'visible v[2] : spin\nparam w[2] = file("``` [x](command:y)")\nenergy = sum(|>w * v)'
     found = hover.hover(*marked(text))
     assert found is not None
     assert isinstance(found.contents, lsp.MarkupContent)
@@ -110,6 +110,7 @@ def test_an_index_is_known_in_its_sum_alone() -> None:
 
 def test_the_innermost_sum_binds() -> None:
     assert used("visible v[3] : spin\nenergy = sum[i] v[i] * (sum[j] v[j]*v[|>i])") == ["1:13", "1:18", "1:38"]
+    assert used("visible v[3] : spin\nenergy = sum[i] v[i] * (sum[i] v[|>i])") == ["1:28", "1:33"]
 
 
 def test_a_parameter_of_layers_is_found_where_it_is_brought() -> None:
@@ -151,6 +152,7 @@ def test_rename(text: str, name: str, after: str) -> None:
         ("visible |>v[3] : binary\nhidden h[2] : binary\nlayers v -- h\nenergy = sum(b_v * v)", "x"),
         ("visible v[3] : binary\nhidden h[2] : binary\nlayers v -- h\nenergy = sum(|>b_v * v)", "x"),
         ("visible v[3] : |>binary\nenergy = sum(v)", "x"),
+        ("visible v[3] : spin\nenergy |>t = sum(v)\nenergy s = sum(v)", "s"),
     ],
 )
 def test_what_would_make_another_model_is_not_renamed(text: str, name: str) -> None:
