@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "energydsl"
 ORDER = [
     "version", "diagnostics", "options", "limits", "defaults", "files", "arrays", "weighted", "mixing", "syntax", "functions", "domains", "model",
     "energy", "graph", "derive", "augment", "kernels", "backends", "random", "ranks", "program", "annealing", "verification", "compiler", "report", "api",
-    "data", "learning", "inference", "sklearn", "cli", "__init__", "__main__",
+    "data", "learning", "inference", "sklearn", "editor", "cli", "__init__", "__main__",
 ]  # fmt: skip
 THIRD_PARTY = {
     "lark": {"syntax/parser.py"},
@@ -32,6 +32,9 @@ THIRD_PARTY = {
     "pyarrow": {"data/readers.py"},
     "zarr": {"data/stored.py"},
     "mpi4py": {"ranks/mpi.py"},
+    "pygls": {"editor/server.py"},
+    "lsprotocol": {"editor/"},
+    "pygments": {"editor/lexer.py"},
     "arviz_stats": {"mixing.py"},
     "arviz_base": {"learning/arviz_data.py"},
 }

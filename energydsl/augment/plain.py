@@ -19,7 +19,7 @@ def plain(module: tree.Module, overrides: Overrides) -> tree.Module:
     _check(module, overrides)
     module = augmented(module)
     wanted = [name for s in module.statements if isinstance(s, tree.Marginalise) for name in s.layers]
-    module = _without(module, tree.Marginalise)
+    module = without(module, tree.Marginalise)
     for name in wanted:
         module = marginalised(module, name, overrides)
     return module
@@ -33,8 +33,9 @@ def augment(module: tree.Module, terms: Iterable[tree.Name], overrides: Override
 
 def _check(module: tree.Module, overrides: Overrides) -> None:
     """What is wrong with the declarations and names is said first; then expressions have shapes, and abbreviations an end."""
-    resolve(_without(module, tree.Augment | tree.Marginalise | tree.Schedule), overrides)
+    resolve(without(module, tree.Augment | tree.Marginalise | tree.Schedule), overrides)
 
 
-def _without(module: tree.Module, kinds: Any) -> tree.Module:
+def without(module: tree.Module, kinds: Any) -> tree.Module:
+    """A module without statements of some kinds."""
     return replace(module, statements=tuple(s for s in module.statements if not isinstance(s, kinds)))

@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from energydsl.cli.common import Failed, json_option, print_json, read_source
-from energydsl.diagnostics import EnergyError, Source
-from energydsl.syntax import parse, print_module
+from energydsl.diagnostics import EnergyError
+from energydsl.syntax.formatter import formatted
 
 
 @click.command("fmt", short_help="Format model files and keep every comment.")
@@ -43,15 +43,6 @@ def command(files: tuple[str, ...], check: bool, diff: bool, as_json: bool) -> N
         print_json({"ok": not failed, "changed": changed})
     if failed:
         raise Failed
-
-
-def formatted(source: Source) -> str:
-    """The formatted text. Raises `EnergyError` if it would not parse to the same model with the same comments."""
-    module = parse(source)
-    text = print_module(module)
-    if parse(Source(source.name, text)) != module:
-        raise EnergyError(f"{source.name} is left as it is: formatting it would change its meaning")
-    return text
 
 
 def _write(path: Path, text: str) -> None:

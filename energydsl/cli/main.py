@@ -17,6 +17,7 @@ COMMANDS = (
     "check",
     "explain",
     "fmt",
+    "lsp",
     "augment",
     "marginalise",
     "graph",

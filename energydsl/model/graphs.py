@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from energydsl.diagnostics import Span, suggestion
@@ -14,7 +14,15 @@ from energydsl.model.constants import DiagnosticError, Dims
 from energydsl.model.records import Graph
 from energydsl.syntax import tree
 
-GENERATORS = ("chain", "grid", "complete", "random_regular", "edges", "hyperedges")
+# Generators with the options that they take by name.
+GENERATORS: Mapping[str, tuple[str, ...]] = {
+    "chain": ("periodic",),
+    "grid": ("periodic",),
+    "complete": (),
+    "random_regular": ("degree", "nodes", "seed"),
+    "edges": (),
+    "hyperedges": (),
+}
 # Units of one hyperedge: a term has a factor for each.
 MAX_MEMBERS = 32
 # Edges are listed in the generated module: more would take a minute or more to compile, and gigabytes.
@@ -42,7 +50,7 @@ def generated(name: str, call: tree.Expr, dims: Dims, folder: Path | None) -> Gr
     kind = call.function.id
     positional = [value for key, value in call.arguments if not key]
     named = {key: value for key, value in call.arguments if key}
-    options = {"chain": ["periodic"], "grid": ["periodic"], "random_regular": ["degree", "nodes", "seed"]}.get(kind, [])
+    options = GENERATORS[kind]
     for key, value in named.items():
         if key not in options:
             help = suggestion(key, options) or (f"options: {', '.join(options)}" if options else "")

@@ -15,7 +15,8 @@ from energydsl.domains import DOMAINS
 from energydsl.model.expressions import Expression, Shape
 from energydsl.syntax import tree
 
-CONSTRAINTS = ("positive", "nonnegative", "symmetric", "zero_diagonal", "frozen")
+CONST_CONSTRAINTS = ("positive", "nonnegative")
+CONSTRAINTS = (*CONST_CONSTRAINTS, "symmetric", "zero_diagonal", "frozen")
 
 
 @dataclass(frozen=True)

@@ -35,11 +35,12 @@ from energydsl.syntax.printer import print_expr
 
 _LAYER_KEYWORDS = ("visible", "hidden", "input")
 # Distributions that parameters begin at, with the default of each of their numbers.
-_INITIALISERS = {
+DISTRIBUTIONS = {
     "normal": {"mean": 0.0, "sd": 1.0},
     "uniform": {"low": 0.0, "high": 1.0},
     "rademacher": {"scale": 1.0},
 }
+INITIALISERS = (*DISTRIBUTIONS, "base_rate", "file")
 MAX_UNITS = 1 << 40
 # NumPy's arrays have 32; one is for rows, one for states.
 MAX_AXES = 30
@@ -181,7 +182,7 @@ class _Resolver:
         name = entry.name.id
         assert entry.value is not None
         value = float(self.consts.lookup(entry.name))
-        constraints = _constraints(entry, ("positive", "nonnegative"), "a const")
+        constraints = _constraints(entry, records.CONST_CONSTRAINTS, "a const")
         _check_value(value, constraints, entry.value.span)
         return records.Const(name, value, constraints, entry.span)
 
@@ -323,11 +324,10 @@ class _Resolver:
             return self._base_rate(node, shape)
         if kind == "file":
             return records.Initialiser(kind)
-        if kind not in _INITIALISERS:
-            known = [*_INITIALISERS, "base_rate", "file"]
-            help = suggestion(kind, known) or f"initialisers: a number, {', '.join(known)}"
+        if kind not in DISTRIBUTIONS:
+            help = suggestion(kind, INITIALISERS) or f"initialisers: a number, {', '.join(INITIALISERS)}"
             raise DiagnosticError("E0212", f"unknown initialiser `{kind}`", node.function.span, help)
-        values = dict(_INITIALISERS[kind])
+        values = dict(DISTRIBUTIONS[kind])
         for key, value_node in node.arguments:
             if not key:
                 example = " ".join(f"{k} = ...," for k in values).rstrip(",")

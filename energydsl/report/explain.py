@@ -164,9 +164,9 @@ def as_text(model: Compiled) -> str:
         for line in lines
     ]
     parts += ["", "Gibbs blocks"]
-    parts += [f"  nothing clamped: {_moves(model, frozenset())}"]
+    parts += [f"  nothing clamped: {moves(model, frozenset())}"]
     if _visible(model) and not model.factorisation:
-        parts += [f"  data clamped:    {_moves(model, frozenset(_visible(model)))}"]
+        parts += [f"  data clamped:    {moves(model, frozenset(_visible(model)))}"]
     parts += [f"  {line}" for line in _visits(model)]
     parts += [f"  `energydsl augment`, {line}" for line in offers(model)]
     if _visible(model) and any(v.kind == "objective" and v.ok for v in model.derived.verdicts):
@@ -271,7 +271,7 @@ def _along_slopes(model: Compiled) -> list[str]:
     return [n for n in model.derived.families if n not in model.derived.conditionals]
 
 
-def _moves(model: Compiled, clamped: frozenset[str]) -> str:
+def moves(model: Compiled, clamped: frozenset[str]) -> str:
     """What a sweep moves: the blocks, then the layers without a conditional."""
     moved = [n for n in _along_slopes(model) if n not in clamped]
     texts = [_schedule(model, model.derived.schedule(clamped)), f"{', '.join(moved)} along the slope" * bool(moved)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -90,14 +90,24 @@ def parse(source: Source) -> tree.Module:
 
     Raises `ModelError` with every independent syntax error (E0101) and misused reserved word (E0102).
     """
+    module, problems = read(source)
+    if problems:
+        raise ModelError(problems)
+    return module
+
+
+def read(source: Source) -> tuple[tree.Module, list[Diagnostic]]:
+    """The statements of `source` that can be read, and what is wrong with the others."""
     if len(source.text) > MAX_BYTES:
         span = Span(source, MAX_BYTES, MAX_BYTES + 1)
-        raise ModelError([syntax_error("this file is larger than 1 MiB; a model is not", span)])
+        too_large = syntax_error("this file is larger than 1 MiB; a model is not", span)
+        return tree.Module(source, (), ()), [too_large]
     problems, text, comments = _without_strays(source)
     tokens = _tokens(text)
     if len(tokens) > MAX_TOKENS:
         span = _span(source, tokens[MAX_TOKENS])
-        raise ModelError([syntax_error(f"a model has at most {MAX_TOKENS} words and signs", span)])
+        too_many = syntax_error(f"a model has at most {MAX_TOKENS} words and signs", span)
+        return tree.Module(source, (), tuple(comments)), [too_many]
     statements = []
     for piece in _pieces(tokens):
         try:
@@ -109,9 +119,60 @@ def parse(source: Source) -> tree.Module:
         for s in statements[1:]
         if isinstance(s, tree.ModelName)
     ]
-    if problems:
-        raise ModelError(problems)
-    return tree.Module(source, tuple(statements), tuple(comments))
+    return tree.Module(source, tuple(statements), tuple(comments)), problems
+
+
+@dataclass(frozen=True)
+class Token:
+    """A word or a sign: its terminal of the grammar, its text, where it begins, and how long it is as it is written."""
+
+    kind: str
+    text: str
+    start: int
+    length: int
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """The statement that a text ends in: its tokens, and the terminals that may follow; `$END` where it may end there."""
+
+    tokens: tuple[Token, ...]
+    follow: frozenset[str]
+
+
+def words(source: Source) -> list[Token]:
+    """The words and signs of a text, without comments and what has no meaning."""
+    return [_plain_token(t) for t in _tokens(_without_strays(source)[1])]
+
+
+def unfinished(source: Source) -> Unfinished:
+    """The last statement of a text; nothing may follow where it is wrong before its end."""
+    pieces = _pieces(_tokens(_without_strays(source)[1]))
+    if not pieces:
+        return Unfinished((), frozenset({"$END"}))
+    tokens = tuple(map(_plain_token, pieces[-1]))
+    parser = _parser().parse_interactive(start="statement")
+    try:
+        for token in pieces[-1]:
+            parser.feed_token(token)
+    except lark.UnexpectedToken:
+        return Unfinished(tokens, frozenset())
+    return Unfinished(tokens, frozenset(parser.accepts()))  # type: ignore[no-untyped-call]
+
+
+def _plain_token(token: lark.Token) -> Token:
+    start = token.start_pos or 0
+    return Token(token.type, str(token), start, (token.end_pos or start + len(token)) - start)
+
+
+def literals() -> dict[str, str]:
+    """The terminals of the grammar that are words or signs, as they are written."""
+    return {t.name: t.pattern.value for t in _parser().terminals if isinstance(t.pattern, lark.lexer.PatternStr)}
+
+
+def patterns() -> dict[str, str]:
+    """The terminals of the grammar that are regular expressions."""
+    return {t.name: t.pattern.value for t in _parser().terminals if isinstance(t.pattern, lark.lexer.PatternRE)}
 
 
 class _Stop(Exception):
@@ -163,6 +224,7 @@ def _span(source: Source, token: lark.Token) -> Span:
 
 
 def _tokens(text: str) -> list[lark.Token]:
+    """The words and signs of a text, one more than a model may have at most."""
     tokens = []
     # `Lark.lex` would build the lexer anew at every call.
     for token in LexerThread.from_text(_parser().parser.lexer, text).lex(None):  # type: ignore[no-untyped-call]
@@ -173,6 +235,8 @@ def _tokens(text: str) -> list[lark.Token]:
             else:
                 token = token.update(value=plain)
         tokens.append(token)
+        if len(tokens) > MAX_TOKENS:
+            break
     return tokens
 
 

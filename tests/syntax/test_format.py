@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from energydsl.cli.fmt_command import formatted
 from energydsl.diagnostics import Source
 from energydsl.syntax import parse, print_module
+from energydsl.syntax.formatter import formatted
 from tests.generators import modules
 
 

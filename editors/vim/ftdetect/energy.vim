@@ -1,0 +1,1 @@
+autocmd BufRead,BufNewFile *.energy setfiletype energy
