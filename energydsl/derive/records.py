@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 
 from energydsl.domains import Family
 from energydsl.energy.formula import Equation, Formula, Sum
+from energydsl.energy.formula_mathml import Shown
 from energydsl.energy.formula_text import as_text
 from energydsl.energy.targets import Contribution
 
 
 @dataclass(frozen=True)
-class Field:
+class Field(Shown):
     """The natural parameter of the statistic T of this number: eta = -dE/dT, a sum of parts; or -E at each value of a unit.
 
     plain: whether it is no natural parameter but the location or the scale of the units.
@@ -30,7 +31,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Conditional:
+class Conditional(Shown):
     """p(layer | all other layers): family, natural parameters, and whether it factorises over the units.
 
     distribution: the family and its formulas. fields: one natural parameter a statistic, or one for each value of a unit.
@@ -81,7 +82,7 @@ Schedule = tuple[Block, ...]
 
 
 @dataclass(frozen=True)
-class Gradient:
+class Gradient(Shown):
     """dE/dparam as a sum of parts, each a sufficient statistic."""
 
     param: str
@@ -98,7 +99,7 @@ class Gradient:
 
 
 @dataclass(frozen=True)
-class Slope:
+class Slope(Shown):
     """dE/dx of a layer as a sum of parts."""
 
     layer: str
@@ -115,7 +116,7 @@ class Slope:
 
 
 @dataclass(frozen=True)
-class FreeEnergy:
+class FreeEnergy(Shown):
     """F = -log sum over `summed_out` of exp(-beta E), as a function of all other layers."""
 
     summed_out: tuple[str, ...]

@@ -22,6 +22,7 @@ from energydsl.learning.states import outside
 from energydsl.program import Engine, Program
 from energydsl.program.samplers import Choice, transition
 from energydsl.program.states import check_drawn, check_params, initialise_missing, random_state
+from energydsl.progress import watched
 from energydsl.random import Rng, stream
 from energydsl.ranks import WHOLE, Shards, asked_for, in_shards
 
@@ -80,7 +81,7 @@ def sample(
     steps: int = defaults.SAMPLE_SWEEPS,
     clamp: Mapping[str, Any] | None = None,
     seed: int = defaults.SEED,
-    progress: Callable[[float], None] | None = None,
+    progress: bool | Callable[[float], None] | None = None,
     params: Mapping[str, Any] | None = None,
     sampler: Choice = defaults.SAMPLER,
     draws: int = defaults.DRAWS,
@@ -95,7 +96,7 @@ def sample(
     run: or a program, from whose random states chains begin; params: its parameters, by its initialisers where not given.
     clamp: values of layers that are held, one for all samples or one each (input layers must be given here); NaN where an
     entry is missing: it is drawn with the rest, given what is known. sampler: how chains are moved, "auto" by Gibbs blocks where
-    these fit; one that adapts does so in the first half of the steps. shards: into how many pieces chains are cut for MPI ranks to share, as for
+    these fit; one that adapts does so in the first half of the steps. progress: called with the fraction done; True shows it. shards: into how many pieces chains are cut for MPI ranks to share, as for
     `train`; each adapts by itself, and samples are the same for any number of ranks.
 
     >>> import energydsl as ed
@@ -111,8 +112,8 @@ def sample(
         raise ArgumentError("draws and every are at least 1")
     run = as_run(run, params, seed)
     pieces = asked_for(shards)
-    with pieces.team.together():
-        return chains(run, n, steps, clamp, seed, progress, sampler, draws, every, pieces).samples(run)
+    with pieces.team.together(), watched("sampling", progress, pieces.team.first) as bar:
+        return chains(run, n, steps, clamp, seed, bar, sampler, draws, every, pieces).samples(run)
 
 
 def as_run(run: Run | Program, params: Mapping[str, Any] | None, seed: int) -> Run:

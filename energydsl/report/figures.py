@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,9 +22,9 @@ def figure(width: float, height: float) -> Figure:
     """An empty figure, its size in inches. Raises `EnergyError` where matplotlib is missing."""
     if not available():
         raise EnergyError('pictures need matplotlib: pip install "energydsl[plots]"')
-    from matplotlib.figure import Figure
+    from energydsl.report.shown_figure import ShownFigure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    return ShownFigure(figsize=(width, height), layout="constrained")
 
 
 def colours(name: str) -> Any:
@@ -31,6 +32,21 @@ def colours(name: str) -> Any:
     from matplotlib import colormaps
 
     return colormaps[name]
+
+
+def literal(name: str) -> str:
+    """A name as matplotlib shows it, which takes what stands between two dollars for mathematics."""
+    return name.replace("$", r"\$")
+
+
+def encoded(figure: Figure, format: str) -> bytes:
+    """A figure as the bytes of a file, "png" or "svg"; the same figure gives the same bytes."""
+    from matplotlib import rc_context
+
+    file = io.BytesIO()
+    with rc_context({"svg.hashsalt": "energydsl"}):
+        figure.savefig(file, format=format, metadata={"Date": None} if format == "svg" else {})
+    return file.getvalue()
 
 
 def save(figure: Figure, path: Path, **options: Any) -> None:

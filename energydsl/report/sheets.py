@@ -57,7 +57,12 @@ def tiled(images: Array, columns: int = 10) -> Array:
 
 
 def write(path: Path, sheet: Sheet) -> None:
-    """A sheet as PNG with its title and a colour bar: grey, or blue to red where it is signed. Raises `EnergyError`."""
+    """A sheet as PNG. Raises `EnergyError`."""
+    figures.save(sheet_figure(sheet), path, dpi=150)
+
+
+def sheet_figure(sheet: Sheet) -> Any:
+    """A sheet with its title and a colour bar: grey, or blue to red where it is signed. Raises `EnergyError`."""
     pixels = tiled(sheet.images)
     height, width = pixels.shape
     figure = figures.figure(7.0, max(1.6, 6.0 * height / width + 0.6))
@@ -68,7 +73,7 @@ def write(path: Path, sheet: Sheet) -> None:
     axes.set_title(sheet.title, fontsize=10)
     axes.set_axis_off()
     figure.colorbar(shown, ax=axes, shrink=0.6, aspect=30)
-    figures.save(figure, path, dpi=150)
+    return figure
 
 
 def pictured(model: Resolved) -> str | None:
