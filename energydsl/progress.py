@@ -117,7 +117,9 @@ def in_notebook() -> bool:
 
 
 @contextmanager
-def _bar(title: str, whole: float, shown: bool, lasting: bool = False) -> Iterator[Callable[[float, float, str], None] | None]:
+def _bar(
+    title: str, whole: float, shown: bool, lasting: bool = False
+) -> Iterator[Callable[[float, float, str], None] | None]:
     """A bar that takes what is done, of how much, and words; None where lines are written instead. lasting: whether it stays."""
     if not shown:
         yield None

@@ -19,12 +19,14 @@ from energydsl.learning.run import Run
 from energydsl.learning.series import energies, projections
 from energydsl.learning.start import check_start
 from energydsl.learning.states import outside
+from energydsl.model.records import Layer
 from energydsl.program import Engine, Program
 from energydsl.program.samplers import Choice, transition
 from energydsl.program.states import check_drawn, check_params, initialise_missing, random_state
 from energydsl.progress import watched
 from energydsl.random import Rng, stream
 from energydsl.ranks import WHOLE, Shards, asked_for, in_shards
+from energydsl.report.sheets import Sheet, pictured
 
 Array = NDArray[Any]
 
@@ -33,14 +35,60 @@ class Samples(dict[str, Array]):
     """Samples by layer, (n, *layer), or (n, draws, *layer) where several draws of each chain are kept.
 
     energies: of every sample, (n, draws), and of each term where there are several. several: whether there are several draws a chain.
+    pictured: the layer whose draws are pictures, where there is one.
     """
 
-    def __init__(self, layers: Mapping[str, Array], energies: Mapping[str, Array], several: bool):
+    def __init__(
+        self,
+        layers: Mapping[str, Array],
+        energies: Mapping[str, Array],
+        several: bool,
+        pictured: Layer | None = None,
+    ):
         super().__init__(layers)
-        self.energies, self.several = dict(energies), several
+        self.energies, self.several, self.pictured = dict(energies), several, pictured
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Samples, (dict(self), self.energies, self.several)
+        return Samples, (dict(self), self.energies, self.several, self.pictured)
+
+    def _repr_html_(self) -> str:
+        from energydsl.report import sheets
+
+        return sheets.short(self, self._sheet)
+
+    @property
+    def _sheet(self) -> Sheet | None:
+        """The last draws of a layer as pictures, where they are some."""
+        from energydsl.report.sheets import draws_sheet
+
+        return draws_sheet(self.pictured, self.by_draw[self.pictured.name][:, -1]) if self.pictured else None
+
+    @property
+    def by_draw(self) -> dict[str, Array]:
+        """The layers as (n, draws, *layer), of one draw too."""
+        return dict(self) if self.several else {n: a[:, None] for n, a in self.items()}
+
+    def plot(self) -> Any:
+        """A figure of matplotlib: the last draws as pictures where a visible layer is one, else how the energies are spread.
+
+        Raises `EnergyError` where matplotlib is missing.
+        """
+        from energydsl.report.curves import spread
+        from energydsl.report.sheets import sheet_figure
+
+        return sheet_figure(self._sheet) if self._sheet else spread(self.energies)
+
+    def to_pandas(self) -> Any:
+        """A row a draw, by chain and draw; a column a unit and one an energy. Raises `EnergyError` where pandas is missing."""
+        from energydsl.learning.tables import sample_table
+
+        return sample_table(self.by_draw, self.energies, self.several)
+
+    def to_xarray(self) -> Any:
+        """A data set: layers and energies over chain, draw and the axes of a layer. Raises `EnergyError` where xarray is missing."""
+        from energydsl.learning.tables import sample_set
+
+        return sample_set(self.by_draw, self.energies)
 
     def to_arviz(self) -> Any:
         """ArviZ data with a group posterior: the energies and the layers, chains and draws first.
@@ -49,7 +97,7 @@ class Samples(dict[str, Array]):
         """
         from energydsl.learning.arviz_data import of_samples
 
-        return of_samples(self, self.energies, self.several)
+        return of_samples(self.by_draw, self.energies)
 
 
 @dataclass(frozen=True)
@@ -67,7 +115,9 @@ class Drawn:
     def samples(self, run: Run) -> Samples:
         """For the user: categorical layers as integer codes."""
         several = next(iter(self.states.values())).shape[1] > 1
-        return Samples(codes(run, self.states if several else self.last), self.energies, several)
+        model = run.program.model
+        layer = model.layers[name] if (name := pictured(model)) else None
+        return Samples(codes(run, self.states if several else self.last), self.energies, several, layer)
 
 
 _STATE, _ENERGY = "state/", "energy/"

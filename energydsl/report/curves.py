@@ -97,6 +97,18 @@ def _known(name: str, labels: Mapping[str, str]) -> str:
     return "" if label == "estimate" else f" ({label})"
 
 
+def spread(energies: Mapping[str, Any]) -> Any:
+    """A histogram of each energy of samples, (chains, draws)."""
+    figure = figures.figure(4 * len(energies), 3.5)
+    for axes, (name, values) in zip(
+        figure.subplots(1, len(energies), squeeze=False).flat, energies.items(), strict=True
+    ):
+        axes.hist(values.reshape(-1), bins=30)
+        axes.set_title(figures.literal(name.replace("_", " ")))
+        axes.set_ylabel("draws")
+    return figure
+
+
 def overlaid(path: Path, outcomes: Sequence[Outcome], histories: Mapping[str, Sequence[History]]) -> Path:
     """What the table ranks by, the best on top; then every variant over updates and seconds, a thin line a seed.
 

@@ -193,6 +193,11 @@ def _linear(model: Compiled, layer: str) -> bool:
 
 
 def mean_field(model: Compiled) -> list[str]:
+    """The equations of mean field as text."""
+    return list(map(text_of, mean_field_equations(model)))
+
+
+def mean_field_equations(model: Compiled) -> list[Equation]:
     """mu = E[T] at the fields of the moments, for latents that do not factorise given data; else nothing is approximated."""
     hidden = model.resolved.by_role("hidden")
     blocks = model.derived.schedule(frozenset(_visible(model)))
@@ -210,7 +215,7 @@ def mean_field(model: Compiled) -> list[str]:
         names = letters.target(name)[: len(model.resolved.layers[name].energy_shape)]
         unit = moment(Symbol(name, tuple(map(Index.of, names)), "layer"))
         mean = filled(family.mean_formula, fields[0]) if family.mean_formula else Call(f"mean of {family.name}", fields)
-        found.append(text_of(Equation(unit, mean)))
+        found.append(Equation(unit, mean))
     return found
 
 

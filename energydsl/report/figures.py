@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,11 @@ from typing import TYPE_CHECKING, Any
 from energydsl.diagnostics import EnergyError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from energydsl.report.shown_figure import ShownFigure
+
+
+# What a user without pictures is told.
+MISSING = 'pip install "energydsl[plots]"'
 
 
 def available() -> bool:
@@ -18,10 +21,10 @@ def available() -> bool:
     return find_spec("matplotlib") is not None
 
 
-def figure(width: float, height: float) -> Figure:
+def figure(width: float, height: float) -> ShownFigure:
     """An empty figure, its size in inches. Raises `EnergyError` where matplotlib is missing."""
     if not available():
-        raise EnergyError('pictures need matplotlib: pip install "energydsl[plots]"')
+        raise EnergyError(f"pictures need matplotlib: {MISSING}")
     from energydsl.report.shown_figure import ShownFigure
 
     return ShownFigure(figsize=(width, height), layout="constrained")
@@ -39,17 +42,7 @@ def literal(name: str) -> str:
     return name.replace("$", r"\$")
 
 
-def encoded(figure: Figure, format: str) -> bytes:
-    """A figure as the bytes of a file, "png" or "svg"; the same figure gives the same bytes."""
-    from matplotlib import rc_context
-
-    file = io.BytesIO()
-    with rc_context({"svg.hashsalt": "energydsl"}):
-        figure.savefig(file, format=format, metadata={"Date": None} if format == "svg" else {})
-    return file.getvalue()
-
-
-def save(figure: Figure, path: Path, **options: Any) -> None:
+def save(figure: ShownFigure, path: Path, **options: Any) -> None:
     """Write a figure in the format of the path's ending. Raises `EnergyError` where it cannot be written."""
     try:
         figure.savefig(path, **options)
