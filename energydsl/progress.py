@@ -32,6 +32,8 @@ def fractions(title: str, shown: bool = True) -> Iterator[Taker[float]]:
                 _log(f"{title}: {100 * told[0] // _LINES} %")
 
         yield show
+        if bar is not None:
+            bar(1.0, 1.0, title)
 
 
 @contextmanager

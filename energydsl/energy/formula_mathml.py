@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from html import unescape
+from typing import Any
 from xml.etree.ElementTree import Element
 
 from energydsl.energy import formula as f
@@ -208,9 +209,12 @@ def as_mathml(formula: f.Formula) -> Element:
 
 
 class Shown:
-    """A record that a notebook shows as its formula."""
+    """A record that a notebook shows as its formula, and IPython on a terminal as text."""
 
     formula: f.Formula
 
     def _repr_html_(self) -> str:
         return html(as_mathml(self.formula))
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(as_text(self.formula))

@@ -128,7 +128,7 @@ def _likelihoods(evaluations: Sequence[Mapping[str, Any]]) -> list[Element]:
         heads.append(" ".join(str(x) for x in (data["rows"], entry.get("on"), data["name"], "rows") if x))
         columns.append([*(_figure(entry.get(name)) for _, name in _FIGURES), *_judgement(entry)])
         told = [
-            *entry.get("doubts", ()),
+            *map(str, entry.get("doubts") or ()),
             *["do not quote this: the two sides do not agree"] * (entry.get("agree") is False),
         ]
         doubts += [f"{heads[-1]}, {entry['date']}: {doubt}" for doubt in told]
@@ -144,7 +144,7 @@ def _likelihoods(evaluations: Sequence[Mapping[str, Any]]) -> list[Element]:
 
 def _judgement(entry: Mapping[str, Any]) -> list[str]:
     """What is known of a likelihood, in words."""
-    chains = f"{entry['effective']:.0f} of {entry['chains']}" if entry.get("effective") is not None else ""
+    chains = f"{_figure(entry['effective'])} of {entry.get('chains')}" if entry.get("effective") is not None else ""
     agree = "" if entry.get("agree") is None else "agree" if entry["agree"] else "do not agree"
     return [str(entry.get("exactness", "")), agree, chains, entry["method"], entry["date"]]
 
@@ -197,7 +197,10 @@ def _sheet(sheet: Sheet) -> Element:
 
 
 def _figure(value: Any) -> str:
-    return "" if value is None else f"{value:,.3f}" if isinstance(value, float) and abs(value) >= 1 else f"{value:.3g}"
+    """A number to a few digits; what is none, as it is."""
+    if not isinstance(value, int | float):
+        return "" if value is None else str(value)
+    return f"{value:,.3f}" if isinstance(value, float) and abs(value) >= 1 else f"{value:.3g}"
 
 
 def _flat(settings: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:

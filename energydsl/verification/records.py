@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, TypedDict
 from xml.etree.ElementTree import Element
 
 from energydsl.markup import bullets, element, html, table
@@ -145,6 +145,9 @@ class Certificate:
 
     def _repr_html_(self) -> str:
         return html(*self.shown())
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
 
     def _counts(self) -> list[str]:
         lines = []
