@@ -11,7 +11,7 @@ from energydsl.energy.formula_text import as_text
 from energydsl.energy.targets import Contribution
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Field(Shown):
     """The natural parameter of the statistic T of this number: eta = -dE/dT, a sum of parts; or -E at each value of a unit.
 
@@ -30,7 +30,7 @@ class Field(Shown):
         return as_text(self.formula)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Conditional(Shown):
     """p(layer | all other layers): family, natural parameters, and whether it factorises over the units.
 
@@ -81,7 +81,7 @@ Block = tuple[BlockPart, ...]
 Schedule = tuple[Block, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Gradient(Shown):
     """dE/dparam as a sum of parts, each a sufficient statistic."""
 
@@ -98,7 +98,7 @@ class Gradient(Shown):
         return self.text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Slope(Shown):
     """dE/dx of a layer as a sum of parts."""
 
@@ -115,7 +115,7 @@ class Slope(Shown):
         return self.text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FreeEnergy(Shown):
     """F = -log sum over `summed_out` of exp(-beta E), as a function of all other layers."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from html import unescape
-from typing import Any
 from xml.etree.ElementTree import Element
 
 from energydsl.energy import formula as f
@@ -209,12 +208,12 @@ def as_mathml(formula: f.Formula) -> Element:
 
 
 class Shown:
-    """A record that a notebook shows as its formula, and IPython on a terminal as text."""
+    """A record that is shown as its formula: set in a notebook, as text on a terminal."""
 
     formula: f.Formula
 
     def _repr_html_(self) -> str:
         return html(as_mathml(self.formula))
 
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(as_text(self.formula))
+    def __repr__(self) -> str:
+        return f"<{as_text(self.formula)}>"
