@@ -22,7 +22,12 @@ def cells() -> list[Any]:
     """The cells of the page and what they showed; after them a model with a fault, and one that is warned for."""
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
-    more = [f"%%energy rbm\n{MODEL.replace('- v @', '- u @')}", "%%energy\nvisible v", "%%energy 1x\nvisible v", "rbm.name"]
+    more = [
+        f"%%energy rbm\n{MODEL.replace('- v @', '- u @')}",
+        "%%energy\nvisible v",
+        "%%energy 1x\nvisible v",
+        "rbm.name",
+    ]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in (*CELLS, *more)])
     nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3", allow_errors=True).execute()
     return list(notebook.cells)
@@ -44,7 +49,8 @@ def test_the_page_runs_and_shows_what_it_says(cells: list[Any]) -> None:
     bars = [html for html in shown(cells, "import", "text/html") if "<progress" in html]
     assert ['value="20" max="20"' in bars[0], 'value="1" max="1"' in bars[1]] == [True, True]
     assert "epoch 20/20" in bars[0]
-    assert shown(cells, "run.plot", "image/png") and shown(cells, "samples", "image/png")
+    assert shown(cells, "run.plot", "image/png")
+    assert shown(cells, "samples", "image/png")
 
 
 @pytest.mark.filterwarnings("default")

@@ -127,10 +127,8 @@ def _likelihoods(evaluations: Sequence[Mapping[str, Any]]) -> list[Element]:
         data = entry["data"]
         heads.append(" ".join(str(x) for x in (data["rows"], entry.get("on"), data["name"], "rows") if x))
         columns.append([*(_figure(entry.get(name)) for _, name in _FIGURES), *_judgement(entry)])
-        told = [
-            *map(str, entry.get("doubts") or ()),
-            *["do not quote this: the two sides do not agree"] * (entry.get("agree") is False),
-        ]
+        told = list(map(str, entry["doubts"])) if isinstance(entry.get("doubts"), list) else []
+        told += ["do not quote this: the two sides do not agree"] if entry.get("agree") is False else []
         doubts += [f"{heads[-1]}, {entry['date']}: {doubt}" for doubt in told]
     names = [*(title for title, _ in _FIGURES), "it is", "both sides", "effective chains", "method", "made"]
     said = "Means in nats. Both sides are moved outwards by two of their standard errors, and hold where no mode was missed."

@@ -30,7 +30,9 @@ def test_it_comes_to_the_same_parameters(
     method: Any, optimizer: Any, options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = ed.loads(RBM, dims={"J": 3}, consts={"t": 0.25})
-    run = ed.train(model.compile("numpy", "float64"), "bars-and-stripes:4", method, optimizer, 2, tmp_path / "a", **options)
+    run = ed.train(
+        model.compile("numpy", "float64"), "bars-and-stripes:4", method, optimizer, 2, tmp_path / "a", **options
+    )
     words = command_of(run.config)
     assert unsaid(words, run.config, model.resolved) == []
     monkeypatch.chdir(tmp_path)

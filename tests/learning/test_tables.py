@@ -28,7 +28,8 @@ def test_reports_of_a_run_as_a_table(run: ed.Run) -> None:
 def test_a_run_as_a_data_set(run: ed.Run) -> None:
     pytest.importorskip("xarray")
     found = run.to_xarray()
-    assert found["W"].dims == ("W_0", "W_1", "W_2") and np.array_equal(found["W"], run.params["W"])
+    assert found["W"].dims == ("W_0", "W_1", "W_2")
+    assert np.array_equal(found["W"], run.params["W"])
     assert found["seconds"].sel(update=run.updates) == run.history[-1]["seconds"]
 
 
@@ -40,7 +41,8 @@ def test_samples_as_tables_and_data_sets(run: ed.Run, draws: int) -> None:
     assert samples["v"].shape == ((5, 4, 4) if draws == 1 else (5, 3, 4, 4))
     table, found = samples.to_pandas(), samples.to_xarray()
     last = (4,) if draws == 1 else (4, 2)
-    assert table.index.names == ["chain", "draw"][: len(last)] and len(table) == 5 * draws
+    assert table.index.names == ["chain", "draw"][: len(last)]
+    assert len(table) == 5 * draws
     assert table.loc[last if draws > 1 else 4, "v[1, 2]"] == samples["v"][(*last, 1, 2)]
     assert table.loc[last if draws > 1 else 4, "energy"] == samples.energies["energy"][4, draws - 1]
     assert found["v"].dims == ("chain", "draw", "v_0", "v_1")
@@ -49,7 +51,9 @@ def test_samples_as_tables_and_data_sets(run: ed.Run, draws: int) -> None:
 
 def test_an_energy_with_the_name_of_a_layer_stands_beside_it() -> None:
     pytest.importorskip("pandas")
-    program = ed.loads("visible energy_a[2] : binary\nenergy a = sum(energy_a)\nenergy b = energy_a[0] / 2").compile("numpy")
+    program = ed.loads("visible energy_a[2] : binary\nenergy a = sum(energy_a)\nenergy b = energy_a[0] / 2").compile(
+        "numpy"
+    )
     assert list(ed.sample(program, n=2, steps=1).to_pandas()) == [
         "energy",
         "energy_a_",
@@ -61,7 +65,7 @@ def test_an_energy_with_the_name_of_a_layer_stands_beside_it() -> None:
 
 def test_samples_are_pickled_with_what_they_show(run: ed.Run) -> None:
     samples = ed.sample(run, n=2, steps=1)
-    again = pickle.loads(pickle.dumps(samples))
+    again = pickle.loads(pickle.dumps(samples))  # noqa: S301
     assert again._repr_html_() == samples._repr_html_()
 
 
