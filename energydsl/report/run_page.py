@@ -142,7 +142,9 @@ def _likelihoods(evaluations: Sequence[Mapping[str, Any]]) -> list[Element]:
 
 def _judgement(entry: Mapping[str, Any]) -> list[str]:
     """What is known of a likelihood, in words."""
-    chains = f"{_figure(entry['effective'])} of {entry.get('chains')}" if entry.get("effective") is not None else ""
+    found = entry.get("effective")
+    count = round(found) if isinstance(found, float) else found
+    chains = f"{_figure(count)} of {entry.get('chains')}" if count is not None else ""
     agree = "" if entry.get("agree") is None else "agree" if entry["agree"] else "do not agree"
     return [str(entry.get("exactness", "")), agree, chains, entry["method"], entry["date"]]
 
@@ -195,10 +197,10 @@ def _sheet(sheet: Sheet) -> Element:
 
 
 def _figure(value: Any) -> str:
-    """A number to a few digits; what is none, as it is."""
-    if not isinstance(value, int | float):
-        return "" if value is None else str(value)
-    return f"{value:,.3f}" if isinstance(value, float) and abs(value) >= 1 else f"{value:.3g}"
+    """A number to a few digits, a whole one to the last; what is none, as it is."""
+    if isinstance(value, float):
+        return f"{value:,.3f}" if abs(value) >= 1 else f"{value:.3g}"
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _flat(settings: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
