@@ -143,8 +143,8 @@ def _likelihoods(evaluations: Sequence[Mapping[str, Any]]) -> list[Element]:
 def _judgement(entry: Mapping[str, Any]) -> list[str]:
     """What is known of a likelihood, in words."""
     found = entry.get("effective")
-    count = round(found) if isinstance(found, float) else found
-    chains = f"{_figure(count)} of {entry.get('chains')}" if count is not None else ""
+    count = f"{found:.0f}" if isinstance(found, float) else _figure(found)
+    chains = f"{count} of {entry.get('chains')}" if count else ""
     agree = "" if entry.get("agree") is None else "agree" if entry["agree"] else "do not agree"
     return [str(entry.get("exactness", "")), agree, chains, entry["method"], entry["date"]]
 
