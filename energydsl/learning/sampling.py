@@ -26,7 +26,8 @@ from energydsl.program.states import check_drawn, check_params, initialise_missi
 from energydsl.progress import watched
 from energydsl.random import Rng, stream
 from energydsl.ranks import WHOLE, Shards, asked_for, in_shards
-from energydsl.report.sheets import Sheet, pictured
+from energydsl.report import sheets
+from energydsl.report.curves import spread
 
 Array = NDArray[Any]
 
@@ -52,16 +53,12 @@ class Samples(dict[str, Array]):
         return Samples, (dict(self), self.energies, self.several, self.pictured)
 
     def _repr_html_(self) -> str:
-        from energydsl.report import sheets
-
         return sheets.short(self, self._sheet)
 
     @property
-    def _sheet(self) -> Sheet | None:
+    def _sheet(self) -> sheets.Sheet | None:
         """The last draws of a layer as pictures, where they are some."""
-        from energydsl.report.sheets import draws_sheet
-
-        return draws_sheet(self.pictured, self.by_draw[self.pictured.name][:, -1]) if self.pictured else None
+        return sheets.draws_sheet(self.pictured, self.by_draw[self.pictured.name][:, -1]) if self.pictured else None
 
     @property
     def by_draw(self) -> dict[str, Array]:
@@ -73,10 +70,7 @@ class Samples(dict[str, Array]):
 
         Raises `EnergyError` where matplotlib is missing.
         """
-        from energydsl.report.curves import spread
-        from energydsl.report.sheets import sheet_figure
-
-        return sheet_figure(self._sheet) if self._sheet else spread(self.energies)
+        return sheets.sheet_figure(self._sheet) if self._sheet else spread(self.energies)
 
     def to_pandas(self) -> Any:
         """A row a draw, by chain and draw; a column a unit and one an energy. Raises `EnergyError` where pandas is missing."""
@@ -116,7 +110,7 @@ class Drawn:
         """For the user: categorical layers as integer codes."""
         several = next(iter(self.states.values())).shape[1] > 1
         model = run.program.model
-        layer = model.layers[name] if (name := pictured(model)) else None
+        layer = model.layers[name] if (name := sheets.pictured(model)) else None
         return Samples(codes(run, self.states if several else self.last), self.energies, several, layer)
 
 
