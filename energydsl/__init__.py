@@ -126,6 +126,13 @@ def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """What `%load_ext energydsl` does: cells that begin with `%%energy NAME` are models."""
+    from energydsl.notebook import load
+
+    load(shell)
+
+
 def verify(model: Model) -> Certificate:
     """The derivation certificate of a model, with NumPy's kernels; `Model.verify` takes a seed and a backend."""
     return model.verify()

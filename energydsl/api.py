@@ -56,6 +56,11 @@ class Model:
     def __repr__(self) -> str:
         return f"<energydsl model {self.name}: {', '.join(self.layers)}>"
 
+    def _repr_html_(self) -> str:
+        from energydsl.report.model_page import short
+
+        return short(self.compiled)
+
     @cached_property
     def compiled(self) -> compiler.Compiled:
         """The record of all that was derived. Raises `ModelError` (E0402, or E0310 where it outgrows any use)."""

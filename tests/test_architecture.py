@@ -17,17 +17,20 @@ from energydsl.functions import WRITTEN
 PACKAGE = Path(__file__).resolve().parents[1] / "energydsl"
 # Rooms from the ground up: each imports from itself and what stands before it.
 ORDER = [
-    "version", "diagnostics", "options", "limits", "defaults", "files", "arrays", "weighted", "mixing", "syntax", "functions", "domains", "model",
+    "version", "diagnostics", "options", "limits", "defaults", "files", "arrays", "weighted", "mixing", "markup", "progress", "syntax", "functions", "domains", "model",
     "energy", "graph", "derive", "augment", "kernels", "backends", "random", "ranks", "program", "annealing", "verification", "compiler", "report", "api",
-    "data", "learning", "inference", "sklearn", "editor", "cli", "__init__", "__main__",
+    "data", "learning", "inference", "sklearn", "notebook", "editor", "cli", "__init__", "__main__",
 ]  # fmt: skip
 THIRD_PARTY = {
     "lark": {"syntax/parser.py"},
     "networkx": {"graph/"},
     "scipy": {"verification/oracle.py", "program/samplers/clusters.py"},
     "click": {"cli"},
-    "rich": {"cli"},
-    "matplotlib": {"report/figures.py"},
+    "rich": {"progress.py"},
+    "matplotlib": {"report/figures.py", "report/shown_figure.py"},
+    "IPython": {"progress.py", "notebook.py"},
+    "pandas": {"learning/tables.py"},
+    "xarray": {"learning/tables.py"},
     "sklearn": {"sklearn.py"},
     "pyarrow": {"data/readers.py"},
     "zarr": {"data/stored.py"},

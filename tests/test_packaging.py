@@ -45,7 +45,7 @@ def test_wheel(tmp_path: Path) -> None:
         archive.extractall(tmp_path / "site")
     assert "energydsl/grammar/energy.lark" in names
     assert "energydsl/data/digits.npz" in names
-    assert "energydsl/py.typed" in names
+    assert {"energydsl/py.typed", "energydsl/report/page.css"} <= set(names)
     assert {f"energydsl/backends/{piece}" for piece in (*PIECES, *NUMPY, *NUMBA, *CUPY)} <= set(names)
     assert {Path(n).stem for n in names if n.startswith("energydsl/models/")} == {p.stem for p in ZOO}
     found = subprocess.run(

@@ -9,8 +9,8 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -315,26 +315,3 @@ def _first_time() -> bool:
         mark.touch()
         return first
     return True
-
-
-@contextmanager
-def progress(title: str, quiet: bool) -> Iterator[Callable[[float], None]]:
-    """A progress bar on a terminal, a line a tenth elsewhere; takes the fraction done."""
-    if quiet:
-        yield lambda fraction: None
-    elif sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import Progress
-
-        with Progress(console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(title, total=1.0)
-            yield lambda fraction: bar.update(task, completed=fraction)
-    else:
-        shown = [0]
-
-        def line(fraction: float) -> None:
-            if int(fraction * 10) > shown[0]:
-                shown[0] = int(fraction * 10)
-                click.echo(f"{title}: {shown[0] * 10} %", err=True)
-
-        yield line

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from energydsl import progress
 from energydsl.api import Model
-from energydsl.cli.common import Number, compiled, json_option, print_json, progress, read_source
+from energydsl.cli.common import Number, compiled, json_option, print_json, read_source
 from energydsl.cli.likelihoods import keep
-from energydsl.cli.reporting import reporting
 from energydsl.cli.training_options import greedy_of, method_of, optimizer_of, training_options
 from energydsl.diagnostics import EnergyError
 from energydsl.report.comparison import Trained, Variant, base_outcome, outcome, overrides, ranked, table, variants
@@ -195,7 +195,7 @@ def _one(
     folder = out / re.sub(r"[^\w.=-]+", "_", variant.name) / f"seed-{seed}"
     if not as_json:
         click.echo(f"{variant.name}, seed {seed}", err=True)
-    with heeded(), reporting(as_json, options["epochs"]) as report:
+    with heeded(), progress.epochs(options["epochs"], not as_json) as report:
         run = train(
             program,
             data,
@@ -220,7 +220,7 @@ def _one(
     found = least = None
     try:
         least = baseline(run, rows)
-        with progress("evaluating", as_json) as bar:
+        with progress.fractions("evaluating", not as_json) as bar:
             found, betas = evaluate_in_steps(run, rows, progress=bar)
     except EnergyError as error:
         click.echo(f"{variant.name}: no log-likelihood: {error}", err=True)

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import click
 
-from energydsl import defaults
+from energydsl import defaults, progress
 from energydsl.cli.common import (
     DataOptions,
     data_options,
     json_option,
     overrides_options,
     print_json,
-    progress,
     run_or_model,
 )
 from energydsl.cli.likelihoods import describe, keep, write_rows
@@ -103,7 +102,7 @@ def command(
         opened = replace(opened, params=opened.last, last={}, kept=-1)
     start = None if first is None else open_run(first)
     rows = data.load(opened)
-    with progress("evaluating", as_json) as bar:
+    with progress.fractions("evaluating", not as_json) as bar:
         evaluated = evaluate(
             opened, rows, method, betas, chains, seed, None, bar, sampler, None, start, shards_of_option(shards)
         )

@@ -31,6 +31,7 @@ COMMANDS = (
     "sample",
     "map",
     "info",
+    "report",
 )
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from numpy.typing import NDArray
 
-from energydsl import defaults
-from energydsl.cli.common import json_option, print_json, progress
+from energydsl import defaults, progress
+from energydsl.cli.common import json_option, print_json
 from energydsl.cli.targets import held_layers, target_options
 from energydsl.data import writers
 from energydsl.diagnostics import EnergyError
@@ -80,7 +80,7 @@ def command(
     if out is not None and not out.parent.is_dir():
         raise EnergyError(f"cannot write {out}: there is no folder {out.parent}")
     run = opened(seed, as_json)
-    with progress("searching", as_json) as bar:
+    with progress.fractions("searching", not as_json) as bar:
         found = map_state(run, held_layers(given), method=method, starts=starts, sweeps=sweeps, seed=seed, progress=bar)
     if out is not None:
         try:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from energydsl import defaults
+from energydsl import defaults, progress
 from energydsl.cli.common import (
     DataOptions,
     data_options,
     json_option,
     overrides_options,
     print_json,
-    progress,
     run_or_model,
 )
 from energydsl.diagnostics import EnergyError
@@ -62,7 +61,7 @@ def command(
 
     opened = run_or_model(run, dims, consts, as_json)
     rows = data.load(opened)
-    with progress("predicting", as_json) as bar:
+    with progress.fractions("predicting", not as_json) as bar:
         found = predict(opened, rows, layer, seed, bar)
     if out is not None:
         _write(out, found)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import click
 
-from energydsl import defaults
+from energydsl import defaults, progress
 from energydsl.cli.common import (
     DataOptions,
     data_options,
     json_option,
     overrides_options,
     print_json,
-    progress,
     run_or_model,
 )
 
@@ -55,7 +54,7 @@ def command(
 
     opened = run_or_model(run, dims, consts, as_json)
     rows = data.load(opened)
-    with progress("sampling", as_json) as bar:
+    with progress.fractions("sampling", not as_json) as bar:
         found = retrospect(opened, rows, chains, sweeps, seed, bar)
     if as_json:
         print_json({"ok": True, **found.as_dict(), "warnings": list(opened.warnings)})

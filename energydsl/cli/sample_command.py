@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from energydsl import defaults
-from energydsl.cli.common import json_option, print_json, progress
+from energydsl import defaults, progress
+from energydsl.cli.common import json_option, print_json
 from energydsl.cli.targets import held_layers, target_options
 from energydsl.cli.together import shards_of_option, shards_option
 from energydsl.data import writers
@@ -108,7 +108,7 @@ def command(
         if pictured(run.program.model) is None:
             raise EnergyError("no visible layer has the shape of an image")
     count = count or rows_of(run, held) or defaults.SAMPLES
-    with progress("sampling", as_json) as bar:
+    with progress.fractions("sampling", not as_json) as bar:
         drawn = chains(run, count, steps, held, seed, bar, sampler, draws, every, asked_for(shards_of_option(shards)))
     if not world().first:
         return

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from energydsl import progress
 from energydsl.api import Model
-from energydsl.cli.common import compiled, json_option, overrides_options, print_json, progress, read_model, status_of
+from energydsl.cli.common import compiled, json_option, overrides_options, print_json, read_model, status_of
 from energydsl.cli.likelihoods import describe, keep
-from energydsl.cli.reporting import reporting
 from energydsl.cli.together import shards_of_option, shards_option
 from energydsl.cli.training_options import greedy_of, method_of, optimizer_of, training_options
 from energydsl.diagnostics import ArgumentError, EnergyError
@@ -81,7 +81,7 @@ def command(
     for sentence in scales.described(program.engine, in_memory(data, options["seed"])):
         click.echo(f"note: {sentence}", err=True)
     folder = out or Path("runs") / model.name
-    with heeded(), reporting(as_json, options["epochs"]) as report:
+    with heeded(), progress.epochs(options["epochs"], not as_json) as report:
         run = train(
             program,
             data,
@@ -208,7 +208,7 @@ def _evaluate(
 
     what, rows = held_out(data, run.config, model.resolved, sources, options["key"])
     try:
-        with progress("evaluating", as_json) as bar:
+        with progress.fractions("evaluating", not as_json) as bar:
             found, betas = evaluate_in_steps(run, rows, bar, shards_of_option(options["shards"]))
     except EnergyError as error:
         click.echo(f"no log-likelihood: {error}", err=True)

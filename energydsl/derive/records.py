@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 
 from energydsl.domains import Family
 from energydsl.energy.formula import Equation, Formula, Sum
+from energydsl.energy.formula_mathml import Shown
 from energydsl.energy.formula_text import as_text
 from energydsl.energy.targets import Contribution
 
 
-@dataclass(frozen=True)
-class Field:
+@dataclass(frozen=True, repr=False)
+class Field(Shown):
     """The natural parameter of the statistic T of this number: eta = -dE/dT, a sum of parts; or -E at each value of a unit.
 
     plain: whether it is no natural parameter but the location or the scale of the units.
@@ -29,8 +30,8 @@ class Field:
         return as_text(self.formula)
 
 
-@dataclass(frozen=True)
-class Conditional:
+@dataclass(frozen=True, repr=False)
+class Conditional(Shown):
     """p(layer | all other layers): family, natural parameters, and whether it factorises over the units.
 
     distribution: the family and its formulas. fields: one natural parameter a statistic, or one for each value of a unit.
@@ -80,8 +81,8 @@ Block = tuple[BlockPart, ...]
 Schedule = tuple[Block, ...]
 
 
-@dataclass(frozen=True)
-class Gradient:
+@dataclass(frozen=True, repr=False)
+class Gradient(Shown):
     """dE/dparam as a sum of parts, each a sufficient statistic."""
 
     param: str
@@ -97,8 +98,8 @@ class Gradient:
         return self.text
 
 
-@dataclass(frozen=True)
-class Slope:
+@dataclass(frozen=True, repr=False)
+class Slope(Shown):
     """dE/dx of a layer as a sum of parts."""
 
     layer: str
@@ -114,8 +115,8 @@ class Slope:
         return self.text
 
 
-@dataclass(frozen=True)
-class FreeEnergy:
+@dataclass(frozen=True, repr=False)
+class FreeEnergy(Shown):
     """F = -log sum over `summed_out` of exp(-beta E), as a function of all other layers."""
 
     summed_out: tuple[str, ...]

@@ -1,7 +1,7 @@
-"""Formulas as a tree: what is derived, in the notation of lecture notes, before it is text, LaTeX or HTML.
+"""Formulas as a tree: what is derived, in the notation of lecture notes, before it is text, LaTeX, HTML or MathML.
 
 A formula is written in letters: the atoms of its indices are the letters that readers see (`Index` of "i", not of a loop).
-One printer each writes it down: `formula_text`, `formula_latex`, `formula_html`.
+One printer each writes it down: `formula_text`, `formula_latex`, `formula_html`, `formula_mathml`.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ from energydsl.program.engine import CoreEngine
 from energydsl.program.exact import check_normalisable, log_sum
 from energydsl.program.samplers import Choice
 from energydsl.program.states import check_params, checked_arrays
+from energydsl.progress import watched
 from energydsl.random import Rng, stream
 from energydsl.ranks import WHOLE, Shards, asked_for
 
@@ -153,7 +154,7 @@ def evaluate(
     chains: int = defaults.ANNEALED_CHAINS,
     seed: int = defaults.SEED,
     binarise: str | None = None,
-    progress: Progress | None = None,
+    progress: bool | Progress | None = None,
     sampler: Choice = defaults.SAMPLER,
     weights: Weights | None = None,
     start: Run | None = None,
@@ -166,7 +167,7 @@ def evaluate(
     that takes more than ten seconds and longer than annealing, and else both sides, with Bennett's ratio where sweeps run backwards
     too. betas, chains: numbers of temperatures and chains of annealing, of "raise" for each row. binarise: how
     grey values of binary layers become binary, if not as in training; they are drawn once, by `seed`. progress: called with
-    the fraction done. sampler: how chains of AIS are moved. weights: how much each row counts, as for `train`. start: a run from which annealing leads to this one, in place of independent
+    the fraction done; True shows it, as in `train`. sampler: how chains of AIS are moved. weights: how much each row counts, as for `train`. start: a run from which annealing leads to this one, in place of independent
     units: its log Z is exact or was found from both sides, and it shares a layer with this run. shards: into how many pieces chains are
     cut for MPI ranks to share, as for `train`; the figures are the same for any number of these. Raises `TooLarge` where an exact sum was asked for that is not feasible, `NotApplicable` where AIS does
     not fit the model, `NotNormalisable` where the joint density has no finite Z, `EstimateError` where a figure is not finite
@@ -183,9 +184,9 @@ def evaluate(
         raise ArgumentError(f"evaluate takes a run, such as train and open_run return, not {a_kind(run)}")
     one_of("method", method, ESTIMATORS)
     pieces = asked_for(shards)
-    with pieces.team.together(), pieces.one_thread():
+    with pieces.team.together(), pieces.one_thread(), watched("evaluating", progress, pieces.team.first) as bar:
         return _evaluate(
-            run, data, method, Annealing(betas, chains, seed, sampler, pieces), binarise, progress, weights, start
+            run, data, method, Annealing(betas, chains, seed, sampler, pieces), binarise, bar, weights, start
         )
 
 

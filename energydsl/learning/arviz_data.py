@@ -8,15 +8,14 @@ from typing import Any
 
 from energydsl.backends.interface import Array
 from energydsl.diagnostics import EnergyError, NotApplicable
+from energydsl.learning.tables import beside
 
 Arrays = Mapping[str, Array]
 
 
-def of_samples(layers: Arrays, energies: Arrays, several: bool) -> Any:
+def of_samples(layers: Arrays, energies: Arrays) -> Any:
     """A group posterior: energies and layers of every draw, chains and draws first; one draw a chain is an axis of length 1."""
-    layers = {n: a if several else a[:, None] for n, a in layers.items()}
-    # A layer may have the name of an energy.
-    return _data({"posterior": {f"{n}_" if n in layers else n: a for n, a in energies.items()} | layers})
+    return _data({"posterior": beside(energies, layers)})
 
 
 def of_run(series: Arrays, chains: Arrays) -> Any:

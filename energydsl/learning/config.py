@@ -77,8 +77,8 @@ def config_of(
             "digest": data.digest() if digest is None else digest,
             "binarise": data.binarise,
         },
-        "method": _named(method),
-        "optimizer": _named(optimizer),
+        "method": named(method),
+        "optimizer": named(optimizer),
         "epochs": epochs,
         "batch": batch,
         "validation": validation,
@@ -99,8 +99,8 @@ def config_of(
     if greedy is not None:
         config["greedy"] = {
             "epochs": list(greedy.epochs),
-            "method": _named(greedy.method),
-            "optimizer": _named(greedy.optimizer),
+            "method": named(greedy.method),
+            "optimizer": named(greedy.optimizer),
         }
     plain: dict[str, Any] = _plain(config)
     return plain
@@ -115,7 +115,7 @@ def _graph_facts(model: Resolved, name: str, edges: Array) -> dict[str, Any]:
     return {"nodes": model.graphs[name].nodes, "edges": len(edges), "digest": files.digest(edges)}
 
 
-def _named(record: Method | Optimizer) -> dict[str, Any]:
+def named(record: Method | Optimizer) -> dict[str, Any]:
     """A record by its name and settings; defaults that came later are not named, as they were not in folders from before."""
     settings = {n: v for n, v in asdict(record).items() if n not in _LATER or v != _LATER[n]}
     return {"name": record.name, **settings}

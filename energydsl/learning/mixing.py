@@ -32,14 +32,18 @@ def columns(series: Mapping[str, Array], every: int = 1) -> Row:
     return row
 
 
+def by_series(row: Row) -> dict[str, Mixing]:
+    """What a row of `columns` says of each series, by its name in a sentence; times in sweeps, or updates."""
+    kinds = [name.removeprefix(RHAT) for name, rhat in row.items() if name.startswith(RHAT) and rhat is not None]
+    return {spoken(kind): Mixing(*(row[what + kind] for what in (RHAT, BULK, TAIL, TIME))) for kind in kinds}
+
+
 def described(row: Row) -> list[str]:
     """A line for each series of a row of `columns`."""
     return [
-        f"{spoken(kind)}: split R-hat {rhat:.3f}, effective sample size {row[BULK + kind]:.0f} (tail {row[TAIL + kind]:.0f}), "
-        f"autocorrelation time {row[TIME + kind]:.1f} sweeps"
-        for name, rhat in row.items()
-        if name.startswith(RHAT)
-        for kind in [name.removeprefix(RHAT)]
+        f"{name}: split R-hat {seen.rhat:.3f}, effective sample size {seen.bulk:.0f} (tail {seen.tail:.0f}), "
+        f"autocorrelation time {seen.time:.1f} sweeps"
+        for name, seen in by_series(row).items()
     ]
 
 

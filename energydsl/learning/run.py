@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from energydsl.api import Model
 from energydsl.backends.interface import Array, Arrays
+from energydsl.diagnostics import NotApplicable
 from energydsl.program import Program
+
+if TYPE_CHECKING:
+    from energydsl.report.run_page import RunFacts
 
 Row = dict[str, Any]
 Report = Callable[[Row], None]
@@ -50,6 +55,60 @@ class Run:
         if self.kept >= 0:
             return "best"
         return "average" if self.last else "last"
+
+    def _repr_html_(self) -> str:
+        from energydsl.report.run_page import short
+
+        return short(self.facts)
+
+    def __repr__(self) -> str:
+        return f"<energydsl run of {self.program.model.name}: {self.updates} updates{f', in {self.path}' if self.path else ''}>"
+
+    @property
+    def facts(self) -> RunFacts:
+        """What reports tell of it."""
+        from energydsl.learning.labels import of_row
+        from energydsl.report.run_page import RunFacts
+
+        model, last = self.program.origin, self.history[-1] if self.history else {}
+        assert isinstance(model, Model)
+        return RunFacts(
+            model.compiled,
+            str(self.path or "memory"),
+            self.config,
+            self.history,
+            of_row(self.program.engine, last),
+            self.warnings,
+            self.updates,
+            self.seconds,
+            self.finished,
+            self.evaluated,
+            {name: array.shape for name, array in self.params.items()},
+        )
+
+    def plot(self) -> Any:
+        """The curves of training, a figure of matplotlib.
+
+        Raises `EnergyError` where matplotlib is missing, `NotApplicable` where fewer than two reports were made.
+        """
+        from energydsl.learning.labels import of_row
+        from energydsl.report.curves import curve_figure
+
+        if len(self.history) < 2:
+            raise NotApplicable("there are no curves of fewer than two reports: train for an epoch or more")
+        return curve_figure(self.history, of_row(self.program.engine, self.history[-1]))
+
+    def to_pandas(self) -> Any:
+        """The reports of training as a table, by update. Raises `EnergyError` where pandas is missing."""
+        from energydsl.learning.tables import history_table
+
+        return history_table(self.history)
+
+    def to_xarray(self) -> Any:
+        """The parameters, over their axes, and the reports, over updates, as a data set. Raises `EnergyError` where xarray is missing."""
+        from energydsl.learning.tables import run_set
+
+        return run_set(self.history, self.params)
 
     def to_arviz(self) -> Any:
         """ArviZ data: `series` as draws of the chains in the group posterior, the last states of the chains in the group chains.

@@ -19,11 +19,15 @@ from energydsl.learning.run import Run
 from energydsl.learning.series import energies, projections
 from energydsl.learning.start import check_start
 from energydsl.learning.states import outside
+from energydsl.model.records import Layer
 from energydsl.program import Engine, Program
 from energydsl.program.samplers import Choice, transition
 from energydsl.program.states import check_drawn, check_params, initialise_missing, random_state
+from energydsl.progress import watched
 from energydsl.random import Rng, stream
 from energydsl.ranks import WHOLE, Shards, asked_for, in_shards
+from energydsl.report import sheets
+from energydsl.report.curves import spread
 
 Array = NDArray[Any]
 
@@ -32,14 +36,53 @@ class Samples(dict[str, Array]):
     """Samples by layer, (n, *layer), or (n, draws, *layer) where several draws of each chain are kept.
 
     energies: of every sample, (n, draws), and of each term where there are several. several: whether there are several draws a chain.
+    pictured: the layer whose draws are pictures, where there is one.
     """
 
-    def __init__(self, layers: Mapping[str, Array], energies: Mapping[str, Array], several: bool):
+    def __init__(
+        self,
+        layers: Mapping[str, Array],
+        energies: Mapping[str, Array],
+        several: bool,
+        pictured: Layer | None = None,
+    ):
         super().__init__(layers)
-        self.energies, self.several = dict(energies), several
+        self.energies, self.several, self.pictured = dict(energies), several, pictured
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Samples, (dict(self), self.energies, self.several)
+        return Samples, (dict(self), self.energies, self.several, self.pictured)
+
+    def _repr_html_(self) -> str:
+        return sheets.short(self, self._sheet)
+
+    @property
+    def _sheet(self) -> sheets.Sheet | None:
+        """The last draws of a layer as pictures, where they are some."""
+        return sheets.draws_sheet(self.pictured, self.by_draw[self.pictured.name][:, -1]) if self.pictured else None
+
+    @property
+    def by_draw(self) -> dict[str, Array]:
+        """The layers as (n, draws, *layer), of one draw too."""
+        return dict(self) if self.several else {n: a[:, None] for n, a in self.items()}
+
+    def plot(self) -> Any:
+        """A figure of matplotlib: the last draws as pictures where a visible layer is one, else how the energies are spread.
+
+        Raises `EnergyError` where matplotlib is missing.
+        """
+        return sheets.sheet_figure(self._sheet) if self._sheet else spread(self.energies)
+
+    def to_pandas(self) -> Any:
+        """A row a draw, by chain and draw; a column a unit and one an energy. Raises `EnergyError` where pandas is missing."""
+        from energydsl.learning.tables import sample_table
+
+        return sample_table(self.by_draw, self.energies, self.several)
+
+    def to_xarray(self) -> Any:
+        """A data set: layers and energies over chain, draw and the axes of a layer. Raises `EnergyError` where xarray is missing."""
+        from energydsl.learning.tables import sample_set
+
+        return sample_set(self.by_draw, self.energies)
 
     def to_arviz(self) -> Any:
         """ArviZ data with a group posterior: the energies and the layers, chains and draws first.
@@ -48,7 +91,7 @@ class Samples(dict[str, Array]):
         """
         from energydsl.learning.arviz_data import of_samples
 
-        return of_samples(self, self.energies, self.several)
+        return of_samples(self.by_draw, self.energies)
 
 
 @dataclass(frozen=True)
@@ -66,7 +109,9 @@ class Drawn:
     def samples(self, run: Run) -> Samples:
         """For the user: categorical layers as integer codes."""
         several = next(iter(self.states.values())).shape[1] > 1
-        return Samples(codes(run, self.states if several else self.last), self.energies, several)
+        model = run.program.model
+        layer = model.layers[name] if (name := sheets.pictured(model)) else None
+        return Samples(codes(run, self.states if several else self.last), self.energies, several, layer)
 
 
 _STATE, _ENERGY = "state/", "energy/"
@@ -80,7 +125,7 @@ def sample(
     steps: int = defaults.SAMPLE_SWEEPS,
     clamp: Mapping[str, Any] | None = None,
     seed: int = defaults.SEED,
-    progress: Callable[[float], None] | None = None,
+    progress: bool | Callable[[float], None] | None = None,
     params: Mapping[str, Any] | None = None,
     sampler: Choice = defaults.SAMPLER,
     draws: int = defaults.DRAWS,
@@ -95,7 +140,7 @@ def sample(
     run: or a program, from whose random states chains begin; params: its parameters, by its initialisers where not given.
     clamp: values of layers that are held, one for all samples or one each (input layers must be given here); NaN where an
     entry is missing: it is drawn with the rest, given what is known. sampler: how chains are moved, "auto" by Gibbs blocks where
-    these fit; one that adapts does so in the first half of the steps. shards: into how many pieces chains are cut for MPI ranks to share, as for
+    these fit; one that adapts does so in the first half of the steps. progress: called with the fraction done; True shows it. shards: into how many pieces chains are cut for MPI ranks to share, as for
     `train`; each adapts by itself, and samples are the same for any number of ranks.
 
     >>> import energydsl as ed
@@ -111,8 +156,8 @@ def sample(
         raise ArgumentError("draws and every are at least 1")
     run = as_run(run, params, seed)
     pieces = asked_for(shards)
-    with pieces.team.together():
-        return chains(run, n, steps, clamp, seed, progress, sampler, draws, every, pieces).samples(run)
+    with pieces.team.together(), watched("sampling", progress, pieces.team.first) as bar:
+        return chains(run, n, steps, clamp, seed, bar, sampler, draws, every, pieces).samples(run)
 
 
 def as_run(run: Run | Program, params: Mapping[str, Any] | None, seed: int) -> Run:

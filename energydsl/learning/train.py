@@ -32,6 +32,7 @@ from energydsl.learning.run_folder import open_run
 from energydsl.options import StopWhen
 from energydsl.program import Engine, Program
 from energydsl.program.states import check_params
+from energydsl.progress import reported
 from energydsl.ranks import ALONE, Shards, asked_for, world
 
 _UNWATCHED = (
@@ -63,6 +64,7 @@ def train(
     stop_when: StopWhen | None = None,
     shards: int | Literal["auto"] | None = None,
     checked: bool = False,
+    progress: bool = False,
 ) -> Run:
     """Fit the parameters to data by the gradient of the log-likelihood.
 
@@ -82,7 +84,8 @@ def train(
 
     shards: into how many equal pieces every batch and the chains are cut, a power of two, for MPI ranks to share: parameters are the same, bit
     for bit, for any number of these. "auto": 8, or the most that fit, where there are several ranks. None: this process trains alone. checked: the last
-    updates are made again in one process, and compared bit for bit (`Run.repeated`).
+    updates are made again in one process, and compared bit for bit (`Run.repeated`). progress: whether to show how it goes: a bar in a
+    notebook and on a terminal, lines in a log.
 
     Raises `TrainingError` if a parameter becomes NaN or infinite, `DataError` for unfit data, `NotApplicable` where
     the method does not fit the model.
@@ -130,6 +133,7 @@ def train(
             _reserved(folder if team.first else None, resume),
             interrupt.heeded() as taken,
             pieces.one_thread(),
+            reported(epochs, progress, report, team.first) as report,
         ):
             stopped, digest = None, _hashed(aside, data)
             begun = resume and folder is not None and bool(checkpoint.found(folder))

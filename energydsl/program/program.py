@@ -16,6 +16,7 @@ from energydsl import defaults
 from energydsl.backends.interface import Array, Arrays, Fields
 from energydsl.derive import Derived
 from energydsl.diagnostics import ArgumentError, EnergyError, NotApplicable, whole_number
+from energydsl.markup import element, html
 from energydsl.model.records import Resolved
 from energydsl.options import Backend, DType, Precision
 from energydsl.program import elimination, exact, gradients
@@ -75,6 +76,17 @@ class Program:
         if self.origin is None:
             raise NotApplicable("a part of a program is not pickled or copied by itself, but with the whole")
         return _compiled, (self.origin, self.backend, self.dtype.name, self.precision)
+
+    def __repr__(self) -> str:
+        return f"<energydsl program of {self.model.name}: {self.backend} {self.dtype.name}>"
+
+    def _repr_html_(self) -> str:
+        source = element("details", element("summary", "source"), element("pre", self.source))
+        return html(
+            element(
+                "div", element("strong", f"program of {self.model.name}"), f": {self.backend} {self.dtype.name}", source
+            )
+        )
 
     @property
     def model(self) -> Resolved:

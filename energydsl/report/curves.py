@@ -39,6 +39,12 @@ def _short(name: str) -> str:
 
 
 def curves(path: Path, history: History, labels: Mapping[str, str] | None = None) -> Path:
+    """The curves of a run in a file; its path. Raises `EnergyError`."""
+    figures.save(curve_figure(history, labels), path, dpi=100)
+    return path
+
+
+def curve_figure(history: History, labels: Mapping[str, str] | None = None) -> Any:
     """The log-likelihood where it was judged, then reconstruction error, free energies, gradient norms, and what chains show, over updates.
 
     labels: what is known of a column; of those that are exact or bounds the legend says so, and a line below that others are estimates.
@@ -82,14 +88,25 @@ def curves(path: Path, history: History, labels: Mapping[str, str] | None = None
             axes.set_yscale("log")
     if labels:
         figure.supxlabel("what the legend does not call exact or a bound is an estimate from samples", fontsize=8)
-    figures.save(figure, path, dpi=100)
-    return path
+    return figure
 
 
 def _known(name: str, labels: Mapping[str, str]) -> str:
     """What the legend says of a column that is no estimate."""
     label = labels.get(name, "estimate")
     return "" if label == "estimate" else f" ({label})"
+
+
+def spread(energies: Mapping[str, Any]) -> Any:
+    """A histogram of each energy of samples, (chains, draws)."""
+    figure = figures.figure(4 * len(energies), 3.5)
+    for axes, (name, values) in zip(
+        figure.subplots(1, len(energies), squeeze=False).flat, energies.items(), strict=True
+    ):
+        axes.hist(values.reshape(-1), bins=30)
+        axes.set_title(figures.literal(name.replace("_", " ")))
+        axes.set_ylabel("draws")
+    return figure
 
 
 def overlaid(path: Path, outcomes: Sequence[Outcome], histories: Mapping[str, Sequence[History]]) -> Path:
@@ -109,7 +126,7 @@ def overlaid(path: Path, outcomes: Sequence[Outcome], histories: Mapping[str, Se
         for seed, history in enumerate(runs):
             known = [row for row in history if row.get(key) is not None]
             for axes, over in ((left, "update"), (right, "seconds")):
-                label = name if seed == 0 else None
+                label = figures.literal(name) if seed == 0 else None
                 x, y = [row[over] for row in known], [row[key] for row in known]
                 axes.plot(x, y, color=colour[name], label=label, linewidth=1)
     for axes, what in ((left, "update"), (right, "seconds")):
@@ -130,6 +147,6 @@ def _ranking(axes: Any, outcomes: Sequence[Outcome], colour: Mapping[str, Any]) 
     axes.ticklabel_format(axis="x", useOffset=False)
     grey = "; grey: error over the rows" if any(o.rows_std for o in known) else ""
     axes.set_title(f"held-out nats a row{bounds}{grey}" if known else "no log-likelihood to be had", fontsize=10)
-    axes.set_yticks(range(len(known)), [f"{'>= ' if o.bound else ''}{o.name}" for o in known])
+    axes.set_yticks(range(len(known)), [f"{'>= ' if o.bound else ''}{figures.literal(o.name)}" for o in known])
     axes.set_ylim(-0.5, max(len(known), 1) - 0.5)
     axes.locator_params(axis="x", nbins=4)

@@ -86,12 +86,17 @@ def _names(schedule: Schedule) -> list[list[str]]:
 
 def terms(model: Checked) -> list[tuple[str, str, str]]:
     """Each canonical term: its label, its text, and where it was written."""
+    return [(label, f"{sign} {text_of(formula)}", origin) for label, sign, formula, origin in signed_terms(model)]
+
+
+def signed_terms(model: Checked) -> list[tuple[str, str, Formula, str]]:
+    """Each canonical term: its label, its sign and formula, and where it was written."""
     letters = Letters(model.resolved)
     found = []
     for term in model.energy.terms:
-        sign, formula = term_formula(term.monomial, {}, letters)
         label = "base measure" if term.label == BASE else term.label
-        found.append((label, f"{sign} {text_of(formula)}", ", ".join(dict.fromkeys(map(str, term.spans)))))
+        origin = ", ".join(dict.fromkeys(map(str, term.spans)))
+        found.append((label, *term_formula(term.monomial, {}, letters), origin))
     return found
 
 
@@ -141,7 +146,7 @@ def as_text(model: Compiled) -> str:
         "",
         "energy  E(x) =",
         *(f"  {text:<{min(wide, 70)}}   [{label}] {origin}" for label, text, origin in rows),
-        *(f"  {_log_normaliser(p)}" for p in _conditional(model)),
+        *(f"  {line}" for line in log_normalisers(model)),
     ]
     parts += ["", "conditionals", *(f"  {c}" for c in model.derived.conditionals.values())]
     lines = [line for line in model.derived.lines.values() if not line.refused]
@@ -163,11 +168,7 @@ def as_text(model: Compiled) -> str:
         f"  `{line.layer}` is moved along the slope of log p; by the sampler gibbs it is drawn from its density, integrated on panels"
         for line in lines
     ]
-    parts += ["", "Gibbs blocks"]
-    parts += [f"  nothing clamped: {moves(model, frozenset())}"]
-    if _visible(model) and not model.factorisation:
-        parts += [f"  data clamped:    {moves(model, frozenset(_visible(model)))}"]
-    parts += [f"  {line}" for line in _visits(model)]
+    parts += ["", "Gibbs blocks", *(f"  {line}" for line in blocks(model))]
     parts += [f"  `energydsl augment`, {line}" for line in offers(model)]
     if _visible(model) and any(v.kind == "objective" and v.ok for v in model.derived.verdicts):
         parts += ["", "likelihood gradient, positive phase minus negative phase (at beta = 1)"]
@@ -192,6 +193,11 @@ def _linear(model: Compiled, layer: str) -> bool:
 
 
 def mean_field(model: Compiled) -> list[str]:
+    """The equations of mean field as text."""
+    return list(map(text_of, mean_field_equations(model)))
+
+
+def mean_field_equations(model: Compiled) -> list[Equation]:
     """mu = E[T] at the fields of the moments, for latents that do not factorise given data; else nothing is approximated."""
     hidden = model.resolved.by_role("hidden")
     blocks = model.derived.schedule(frozenset(_visible(model)))
@@ -209,7 +215,7 @@ def mean_field(model: Compiled) -> list[str]:
         names = letters.target(name)[: len(model.resolved.layers[name].energy_shape)]
         unit = moment(Symbol(name, tuple(map(Index.of, names)), "layer"))
         mean = filled(family.mean_formula, fields[0]) if family.mean_formula else Call(f"mean of {family.name}", fields)
-        found.append(text_of(Equation(unit, mean)))
+        found.append(Equation(unit, mean))
     return found
 
 
@@ -242,6 +248,14 @@ def _couplings(model: Compiled) -> list[str]:
     return found
 
 
+def blocks(model: Compiled) -> list[str]:
+    """What a sweep moves, in order, and how layers are visited."""
+    found = [f"nothing clamped: {moves(model, frozenset())}"]
+    if _visible(model) and not model.factorisation:
+        found.append(f"data clamped:    {moves(model, frozenset(_visible(model)))}")
+    return [*found, *_visits(model)]
+
+
 def _visits(model: Compiled) -> list[str]:
     found = []
     for name, parts in model.derived.parts.items():
@@ -256,6 +270,11 @@ def _visits(model: Compiled) -> list[str]:
 def _conditional(model: Checked) -> tuple[Factor, ...]:
     """The conditional parts of a model, those drawn first first."""
     return model.factorisation.generative if model.factorisation else ()
+
+
+def log_normalisers(model: Checked) -> list[str]:
+    """What the conditional parts add to the energy of the joint distribution."""
+    return list(map(_log_normaliser, _conditional(model)))
 
 
 def _log_normaliser(factor: Factor) -> str:
@@ -290,23 +309,22 @@ def _schedule(model: Compiled, schedule: Schedule) -> str:
 
 def as_latex(model: Compiled) -> str:
     """The conditionals, gradients and free energy as LaTeX, for `align*`."""
-    lines = " \\\\\n".join(map(latex, _equations(model)))
+    lines = " \\\\\n".join(latex(e) for some in equations(model).values() for e in some)
     return f"\\begin{{align*}}\n{lines}\n\\end{{align*}}"
 
 
 def as_html(model: Compiled) -> str:
     """The conditionals, gradients and free energy as HTML, one paragraph each."""
-    return "\n".join([*(f"<p>{html(e)}</p>" for e in _equations(model)), f"<p>{GUIDE}</p>"])
+    return "\n".join([*(f"<p>{html(e)}</p>" for some in equations(model).values() for e in some), f"<p>{GUIDE}</p>"])
 
 
-def _equations(model: Compiled) -> list[Formula]:
-    """All that `explain` states as equations, in its order."""
+def equations(model: Compiled) -> dict[str, list[Formula]]:
+    """All that `explain` states as equations, in its order, by what they are."""
     derived = model.derived
     conditionals = [*derived.conditionals.values(), *recognition(model)]
     gradients, lines = derived.gradients.values(), derived.lines.values()
-    return [
-        *(c.formula for c in conditionals),
-        *(x.formula for x in lines if x.formula),
-        *(g.formula for g in gradients),
-        derived.free_energy.formula,
-    ]
+    return {
+        "conditionals": [*(c.formula for c in conditionals), *(x.formula for x in lines if x.formula)],
+        "gradients": [g.formula for g in gradients],
+        "free energy": [derived.free_energy.formula],
+    }

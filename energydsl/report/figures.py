@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any
 from energydsl.diagnostics import EnergyError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from energydsl.report.shown_figure import ShownFigure
+
+
+# What a user without pictures is told.
+MISSING = 'pip install "energydsl[plots]"'
 
 
 def available() -> bool:
@@ -17,13 +21,13 @@ def available() -> bool:
     return find_spec("matplotlib") is not None
 
 
-def figure(width: float, height: float) -> Figure:
+def figure(width: float, height: float) -> ShownFigure:
     """An empty figure, its size in inches. Raises `EnergyError` where matplotlib is missing."""
     if not available():
-        raise EnergyError('pictures need matplotlib: pip install "energydsl[plots]"')
-    from matplotlib.figure import Figure
+        raise EnergyError(f"pictures need matplotlib: {MISSING}")
+    from energydsl.report.shown_figure import ShownFigure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    return ShownFigure(figsize=(width, height), layout="constrained")
 
 
 def colours(name: str) -> Any:
@@ -33,7 +37,12 @@ def colours(name: str) -> Any:
     return colormaps[name]
 
 
-def save(figure: Figure, path: Path, **options: Any) -> None:
+def literal(name: str) -> str:
+    """A name as matplotlib shows it, which takes what stands between two dollars for mathematics."""
+    return name.replace("$", r"\$")
+
+
+def save(figure: ShownFigure, path: Path, **options: Any) -> None:
     """Write a figure in the format of the path's ending. Raises `EnergyError` where it cannot be written."""
     try:
         figure.savefig(path, **options)

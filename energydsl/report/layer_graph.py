@@ -19,6 +19,11 @@ _MARKS = 8
 
 
 def draw_graph(path: Path, model: Compiled) -> None:
+    """The layer graph in a file. Raises `EnergyError`."""
+    figures.save(graph_figure(model), path)
+
+
+def graph_figure(model: Compiled) -> Any:
     """The layer graph, layers coloured by their Gibbs blocks: as many marks as colours visit one. Raises `EnergyError`."""
     figure = figures.figure(7, 5)
     axes = figure.subplots()
@@ -33,7 +38,7 @@ def draw_graph(path: Path, model: Compiled) -> None:
     axes.autoscale_view()
     axes.margins(0.35)
     axes.set_axis_off()
-    figures.save(figure, path)
+    return figure
 
 
 def _arrows(model: Resolved) -> set[tuple[str, str]]:

@@ -15,8 +15,10 @@ from energydsl.derive import Derived
 from energydsl.domains import DOMAINS
 from energydsl.energy.targets import output
 from energydsl.energy.terms import At
+from energydsl.markup import element, html, table
 from energydsl.model.records import Layer, Resolved
 from energydsl.report import figures
+from energydsl.report.page import picture
 
 Array = NDArray[Any]
 # Pictures on a sheet, at most.
@@ -57,7 +59,12 @@ def tiled(images: Array, columns: int = 10) -> Array:
 
 
 def write(path: Path, sheet: Sheet) -> None:
-    """A sheet as PNG with its title and a colour bar: grey, or blue to red where it is signed. Raises `EnergyError`."""
+    """A sheet as PNG. Raises `EnergyError`."""
+    figures.save(sheet_figure(sheet), path, dpi=150)
+
+
+def sheet_figure(sheet: Sheet) -> Any:
+    """A sheet with its title and a colour bar: grey, or blue to red where it is signed. Raises `EnergyError`."""
     pixels = tiled(sheet.images)
     height, width = pixels.shape
     figure = figures.figure(7.0, max(1.6, 6.0 * height / width + 0.6))
@@ -68,7 +75,7 @@ def write(path: Path, sheet: Sheet) -> None:
     axes.set_title(sheet.title, fontsize=10)
     axes.set_axis_off()
     figure.colorbar(shown, ax=axes, shrink=0.6, aspect=30)
-    figures.save(figure, path, dpi=150)
+    return figure
 
 
 def pictured(model: Resolved) -> str | None:
@@ -95,15 +102,29 @@ def sample_sheet(
         title = f"means of {name} given draws of {', '.join(latents)}" + (
             ", what is held as it is" if known.any() else ""
         )
-    images = values.reshape(len(values), *(image_shape(model.layers[name]) or ()))[:TILES]
-    domain = model.layers[name].domain
+    return draws_sheet(model.layers[name], values, title)
+
+
+def draws_sheet(layer: Layer, values: Array, title: str = "") -> Sheet:
+    """Values of a layer with an image shape, (count, *layer), as pictures between the least and the largest that it takes."""
+    images = values.reshape(len(values), *(image_shape(layer) or ()))[:TILES]
+    domain = layer.domain
     low, high = DOMAINS[domain.name].points or DOMAINS[domain.name].bounds(domain.arguments)
     return Sheet(
         images,
-        f"{title}: {_of(len(images), len(values), 'chains')}",
+        f"{title or f'draws of {layer.name}'}: {_of(len(images), len(values), 'chains')}",
         float(low if math.isfinite(low) else images.min()),
         float(high if math.isfinite(high) else images.max()),
     )
+
+
+def short(layers: Mapping[str, Array], sheet: Sheet | None) -> str:
+    """What a notebook shows of samples: shapes and means, and pictures."""
+    rows = [(n, " × ".join(map(str, a.shape)), f"{a.mean():.4g}") for n, a in layers.items()]
+    shown = [table(("layer", "shape", "mean"), rows)]
+    if sheet is not None and figures.available():
+        shown.append(picture(sheet_figure(sheet).encoded("png"), "png", sheet.title))
+    return html(element("div", *shown))
 
 
 def _of(shown: int, count: int, what: str) -> str:

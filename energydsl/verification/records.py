@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, TypedDict
+from xml.etree.ElementTree import Element
+
+from energydsl.markup import bullets, element, html, table
 
 
 class CheckRow(TypedDict):
@@ -127,6 +130,24 @@ class Certificate:
                 *self._verdict(),
             ]
         )
+
+    def shown(self) -> list[Element]:
+        """The same for a page: a verdict, the checks, and what of the model they exercised."""
+        verdict = "; ".join(self._verdict())
+        checks = [(c.name, f"{c.error:.1e}", f"{c.tolerance:.0e}", c.status) for c in self.checks]
+        exercised = [(e.name, e.kind, ", ".join(e.checks) or "nothing") for e in self.exercised]
+        return [
+            element("p", f"{self.model}, checked at {self.sizes}: ", element("strong", verdict)),
+            table(("identity", "error", "allowed", "verdict"), checks),
+            bullets(line.strip() for line in self._counts()),
+            *([table(("exercised", "kind", "by"), exercised)] if exercised else []),
+        ]
+
+    def _repr_html_(self) -> str:
+        return html(*self.shown())
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
 
     def _counts(self) -> list[str]:
         lines = []
