@@ -28,7 +28,7 @@ THIRD_PARTY = {
     "click": {"cli"},
     "rich": {"cli"},
     "matplotlib": {"report/figures.py"},
-    "sklearn": {"sklearn.py"},
+    "sklearn": {"sklearn/"},
     "pyarrow": {"data/readers.py"},
     "zarr": {"data/stored.py"},
     "mpi4py": {"ranks/mpi.py"},
