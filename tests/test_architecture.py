@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "energydsl"
 ORDER = [
     "version", "diagnostics", "options", "limits", "defaults", "files", "arrays", "weighted", "mixing", "syntax", "functions", "domains", "model",
     "energy", "graph", "derive", "augment", "kernels", "backends", "random", "ranks", "program", "annealing", "verification", "compiler", "report", "api",
-    "data", "learning", "inference", "sklearn", "cli", "__init__", "__main__",
+    "data", "learning", "inference", "sklearn", "doctor", "cli", "__init__", "__main__",
 ]  # fmt: skip
 THIRD_PARTY = {
     "lark": {"syntax/parser.py"},

@@ -30,6 +30,7 @@ COMMANDS = (
     "sample",
     "map",
     "info",
+    "doctor",
 )
 
 
