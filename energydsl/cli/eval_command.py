@@ -17,6 +17,7 @@ from energydsl.cli.common import (
     progress,
     run_or_model,
 )
+from energydsl.cli.completing import run_folders
 from energydsl.cli.likelihoods import describe, keep, write_rows
 from energydsl.cli.together import shards_of_option, shards_option
 from energydsl.diagnostics import EnergyError
@@ -25,7 +26,7 @@ from energydsl.ranks import world
 
 
 @click.command("eval", short_help="Compute the log-likelihood of data under a run.")
-@click.argument("run")
+@click.argument("run", shell_complete=run_folders)
 @click.option(
     "--method",
     type=click.Choice(ESTIMATORS),
@@ -59,6 +60,7 @@ from energydsl.ranks import world
     "--from",
     "first",
     metavar="OTHER_RUN",
+    shell_complete=run_folders,
     help="Begin annealing at another run, whose log Z is known, in place of independent units; the two share a layer.",
 )
 @click.option("--last", is_flag=True, help="Of a run that keeps averages of the parameters, evaluate the last ones.")

@@ -73,17 +73,23 @@ def library(part: Part, name: str, distribution: str, module: str, install: str)
             part, name, "broken" if part == "libraries" else "missing", f"{distribution} is not installed", command
         )
     version = version_of(distribution)
-    shown = f"{distribution} {version}".strip()
+    shown = version if name == distribution else f"{distribution} {version}".strip()
     least = least_versions().get(distribution, "")
     if version and least and _release(version) < _release(least):
-        return Finding(part, name, "broken", f"{shown} is older than {least}", f'pip install --upgrade "{install}"')
+        return Finding(
+            part,
+            name,
+            "broken",
+            f"{distribution} {version} is older than {least}",
+            f'pip install --upgrade "{install}"',
+        )
     outcome = probe(f"import {module}")
     if outcome.why:
         return Finding(
             part,
             name,
             "broken",
-            f"{shown} does not load: {outcome.why}",
+            f"{distribution} {version} does not load: {outcome.why}",
             f'pip install --force-reinstall "{distribution}"',
         )
     return Finding(part, name, "ok", shown)

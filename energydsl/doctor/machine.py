@@ -15,6 +15,7 @@ from energydsl.doctor.probe import Outcome, probe
 from energydsl.doctor.record import Finding
 
 # What each backend is made of.
+_LIBRARIES = {"cupy": ("cupy", "cupy-cuda12x", "cupy-cuda13x")}
 _MODULES = {"numba": ("numba", "threadpoolctl"), "cupy": ("cupy",)}
 _BLAS = ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "OMP_NUM_THREADS")
 
@@ -26,7 +27,7 @@ def try_backend(name: str) -> Outcome:
 
 def backend(name: str, outcome: Outcome) -> Finding:
     """What a tiny program says of a backend."""
-    shown = f"{name} {version_of(name)}".strip()
+    shown = next(filter(None, map(version_of, _LIBRARIES.get(name, (name,)))), "of unknown version")
     if outcome.why:
         again = f"; pip install --force-reinstall {name}" if name in _MODULES else ""
         return Finding(
@@ -35,7 +36,9 @@ def backend(name: str, outcome: Outcome) -> Finding:
     if why := outcome.said["obstacle"]:
         there = all(importlib.util.find_spec(module) is not None for module in _MODULES[name])
         return Finding("backends", name, "broken" if there and not why.startswith(NO_GPU) else "missing", why)
-    return Finding("backends", name, "ok", f"{shown}: a tiny program agrees with NumPy" if name != "numpy" else shown)
+    return Finding(
+        "backends", name, "ok", f"{shown}: a tiny program runs" + (" as on NumPy" if name != "numpy" else "")
+    )
 
 
 def backends() -> tuple[str, ...]:
