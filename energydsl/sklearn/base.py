@@ -97,12 +97,19 @@ class EnergyEstimator(BaseEstimator):  # type: ignore[misc]
         """Of the method, beside k."""
         return {}
 
+    def _check_records(self) -> None:
+        """Raises `ArgumentError` for a setting beside a record that has its own."""
+        for name, given, what, kind in (("k", self.k, "method", Method), ("lr", self.lr, "optimizer", Optimizer)):
+            if given is not None and isinstance(getattr(self, what), kind):
+                raise ArgumentError(f"{name} belongs to the record that {what} is: leave it out here")
+
     def _run(self) -> Run:
         """The fitted model as a run."""
         return Run(self.program_, self.params_, {}, base=self._base, chains=self._chains)
 
     def _train(self, arrays: Mapping[str, Array], sample_weight: Any, goes_on: bool) -> None:
         """All epochs over arrays by layer; one epoch from where training was, where it goes on."""
+        self._check_records()
         if sample_weight is not None:
             some = next(iter(arrays.values()))
             sample_weight = _check_sample_weight(sample_weight, some, dtype=np.float64)

@@ -13,7 +13,9 @@ from energydsl import defaults
 from energydsl.api import Model
 from energydsl.diagnostics import ArgumentError, NotApplicable
 from energydsl.inference.predict import chances, label_states
-from energydsl.learning.methods import Method
+from energydsl.learning.choice import default_method
+from energydsl.learning.methods import METHODS, Method
+from energydsl.learning.methods.sampled import Sampled
 from energydsl.learning.optimizer import Optimizer
 from energydsl.program.states import checked_arrays
 from energydsl.sklearn.base import Array, EnergyEstimator, Given, RandomState
@@ -121,8 +123,16 @@ class EnergyClassifier(ClassifierMixin, EnergyEstimator):  # type: ignore[misc]
         [self._visible] = [n for n in visible if n != self._label]
 
     def _settings(self) -> dict[str, Any]:
-        directed = self.program_.model.directed
-        return {} if directed else {"predict": self._label, "generative": self.generative}
+        model, method = self.program_.model, self.method
+        kind = Method if isinstance(method, Method) else METHODS.get(method or default_method(model), Method)
+        if issubclass(kind, Sampled) and not model.directed:
+            return {"predict": self._label, "generative": self.generative}
+        if self.generative is not None:
+            raise ArgumentError(
+                "generative is the weight of a likelihood by chains beside that of the label: it goes with a method of undirected "
+                "models that has chains, given by its name"
+            )
+        return {}
 
     def _arrays(self, X: Array, y: Any) -> dict[str, Array]:
         """Features and states of the label. Raises `ArgumentError` for a class that was not there before."""

@@ -22,6 +22,7 @@ hidden h[J] : binary
 param W[I, J] = normal(sd = 0.01), U[K, J] = normal(sd = 0.01), A[K, I], b[I], d[K]
 energy = - b @ v - d @ y - v @ W @ h - y @ U @ h - y @ A @ v
 """
+BELIEF = "dim I = 5, K = 3\nvisible v[I] : binary\nvisible y : categorical[K]\nhidden h[4] : binary\nhidden g[3] : binary\nlayers v <- h -- g -- y"
 SPIN = "dim I = 5\nvisible v[I] : binary\nvisible y : spin\nparam A[I], d\nenergy = - y * (A @ v) - d * y"
 NAMES = np.array(["ape", "bee", "cat"])
 
@@ -75,6 +76,17 @@ def test_other_objectives_train_it_too() -> None:
     X, y = rows()
     for method in ("pseudo-likelihood", ed.Exact(), ed.CD(k=2)):
         assert made(method=method).fit(X, y).score(X, y) > 0.8
+
+
+def test_a_model_with_directed_parts_predicts_from_recognition() -> None:
+    X, y = rows()
+    found = made(model=BELIEF, lr=0.3, epochs=60).fit(X, y)
+    shares = found.predict_proba(X)
+    np.testing.assert_allclose(shares.sum(axis=1), 1.0)
+    run = ed.Run(found.program_, found.params_, {"data": {"binarise": None}})
+    prediction = ed.predict(run, {"v": X, "y": np.searchsorted(NAMES, y)}, "y")
+    assert prediction.method.startswith("recognition")
+    np.testing.assert_array_equal(prediction.probabilities, shares)
 
 
 def test_a_label_of_two_values_by_its_name() -> None:
@@ -135,6 +147,11 @@ def test_a_grid_search_over_two_processes_finds_what_one_finds() -> None:
     [
         ({"model": "visible v[5] : binary\nenergy = sum(v)"}, "two visible layers"),
         ({"label": "z"}, "two visible layers"),
+        ({"method": "exact", "generative": 0.5}, "generative is the weight"),
+        ({"method": ed.PCD(), "generative": 0.5}, "generative is the weight"),
+        ({"method": ed.PCD(), "k": 2}, "k belongs to the record"),
+        ({"optimizer": ed.Adam(), "lr": 0.1}, "lr belongs to the record"),
+        ({"method": "no-such"}, "method must be one of"),
         ({"classes_dim": None, "dims": {"K": 5}}, "5 states, and y has 3 classes"),
     ],
 )
