@@ -148,3 +148,18 @@ def test_an_estimator_takes_its_model_along(tmp_path: Path, elsewhere: ProcessPo
     again = pickled(fitted).partial_fit(rows)
     ahead = copy.deepcopy(fitted).partial_fit(rows)
     np.testing.assert_array_equal(again.score_samples(rows), ahead.score_samples(rows))
+
+
+def test_an_estimator_takes_what_backend_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("sklearn")
+    pytest.importorskip("numba")
+    rows = np.random.default_rng(0).integers(0, 2, (40, 6)).astype(float)
+    fitted = ed.sklearn.EnergyDensity((ROOT / "models/rbm.energy").read_text(), dims={"J": 60}, epochs=1).fit(rows)
+    assert fitted.program_.backend == "numba"
+    written = pickle.dumps(fitted)
+    monkeypatch.setattr(
+        "energydsl.backends.choice.obstacle", lambda name: "not here" if name in ("numba", "cupy") else ""
+    )
+    there = pickle.loads(written)  # noqa: S301
+    assert there.program_.backend == "numpy"
+    np.testing.assert_allclose(there.score_samples(rows), fitted.score_samples(rows), rtol=1e-9)

@@ -23,7 +23,7 @@ NEEDED: Mapping[str, str] = MappingProxyType(
         "arviz-stats": "arviz_stats",
     }
 )
-# Extra -> its library, and the module that is loaded of it; extras that are backends are among these.
+# Extra -> its library, and the module that is loaded of it; but for backends and MPI, which are tried by more than that.
 EXTRAS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "plots": ("matplotlib", "matplotlib.figure"),

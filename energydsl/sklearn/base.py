@@ -22,6 +22,7 @@ from energydsl.learning.methods import Method
 from energydsl.learning.optimizer import Optimizer
 from energydsl.learning.run import Run
 from energydsl.learning.train import train
+from energydsl.program import Program
 from energydsl.random import seed_of
 
 Array = NDArray[Any]
@@ -40,7 +41,7 @@ energy  = 0.5 * sum((v - b)^2) - c @ h - v @ W @ h
 class EnergyEstimator(BaseEstimator):  # type: ignore[misc]
     """Parameters and training of the estimators; a subclass says which model is the default, and what its layers are."""
 
-    default = GAUSSIAN_RBM
+    _default = GAUSSIAN_RBM
 
     def __init__(
         self,
@@ -72,6 +73,16 @@ class EnergyEstimator(BaseEstimator):  # type: ignore[misc]
         tags.input_tags.sparse = True
         return tags
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The model in place of the program, which is compiled again for what is there on the other side."""
+        state = dict(super().__getstate__())
+        return state | {"program_": state["program_"].origin} if "program_" in state else state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "program_" in state:
+            state = state | {"program_": _compiled(state["program_"])}
+        super().__setstate__(state)
+
     def _rows(self, X: Any, *, reset: bool = False, **y: Any) -> Any:
         """X as scikit-learn checks it, dense, in float32 or float64; with `y`, both."""
         found = validate_data(self, X, **y, accept_sparse=True, dtype=[np.float32, np.float64], reset=reset)
@@ -82,9 +93,9 @@ class EnergyEstimator(BaseEstimator):  # type: ignore[misc]
     def _begin(self, features: int, dims: Mapping[str, int]) -> None:
         """The program, for so many columns; dims: sizes that other things than X fix."""
         given = {} if self.features_dim is None else {self.features_dim: features}
-        model = _model_of(self.default if self.model is None else self.model, {**(self.dims or {}), **given, **dims})
+        model = _model_of(self._default if self.model is None else self.model, {**(self.dims or {}), **given, **dims})
         self._check_model(model)
-        self.program_ = model.compile(dtype="float64")
+        self.program_ = _compiled(model)
         self._seed, self._calls = seed(self.random_state), 0
         self._chains: dict[str, Array] = {}
         self._base: dict[str, tuple[Array, ...]] = {}
@@ -131,6 +142,10 @@ class EnergyEstimator(BaseEstimator):  # type: ignore[misc]
         )
         self.params_, self._chains, self._base = run.params, run.chains, run.base
         self._calls += 1
+
+
+def _compiled(model: Model) -> Program:
+    return model.compile(dtype="float64")
 
 
 def _model_of(given: Any, dims: Mapping[str, int]) -> Model:

@@ -43,7 +43,7 @@ class EnergyClassifier(ClassifierMixin, EnergyEstimator):  # type: ignore[misc]
     Attributes: classes_; params_: parameters by name; program_; n_features_in_.
     """
 
-    default = LABELLED_RBM
+    _default = LABELLED_RBM
 
     def __init__(
         self,
