@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "energydsl"
 ORDER = [
     "version", "diagnostics", "options", "limits", "defaults", "files", "arrays", "weighted", "mixing", "markup", "progress", "syntax", "functions", "domains", "model",
     "energy", "graph", "derive", "augment", "kernels", "backends", "random", "ranks", "program", "annealing", "verification", "compiler", "report", "api",
-    "data", "learning", "inference", "sklearn", "notebook", "editor", "cli", "__init__", "__main__",
+    "data", "learning", "inference", "sklearn", "notebook", "editor", "doctor", "cli", "__init__", "__main__",
 ]  # fmt: skip
 THIRD_PARTY = {
     "lark": {"syntax/parser.py"},
@@ -31,7 +31,7 @@ THIRD_PARTY = {
     "IPython": {"progress.py", "notebook.py"},
     "pandas": {"learning/tables.py"},
     "xarray": {"learning/tables.py"},
-    "sklearn": {"sklearn.py"},
+    "sklearn": {"sklearn/"},
     "pyarrow": {"data/readers.py"},
     "zarr": {"data/stored.py"},
     "mpi4py": {"ranks/mpi.py"},

@@ -6,10 +6,11 @@ import click
 
 from energydsl.api import augment
 from energydsl.cli.common import json_option, overrides, overrides_options, print_json, read_source
+from energydsl.cli.completing import model_files
 
 
 @click.command("augment", short_help="Print a model with auxiliary units for its functions of several units.")
-@click.argument("file")
+@click.argument("file", shell_complete=model_files)
 @click.option(
     "--term",
     "terms",

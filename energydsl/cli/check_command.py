@@ -8,11 +8,12 @@ import click
 
 from energydsl.api import check
 from energydsl.cli.common import Failed, json_option, overrides, overrides_options, paint, print_json, read_source
+from energydsl.cli.completing import model_files
 from energydsl.diagnostics import Diagnostic, EnergyError
 
 
 @click.command("check", short_help="Report all errors and warnings in model files.")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=model_files)
 @overrides_options
 @json_option
 def command(files: tuple[str, ...], dims: dict[str, int], consts: dict[str, float], as_json: bool) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from energydsl.api import Model
+from energydsl.cli.completing import data_sources
 from energydsl.cli.together import together
 from energydsl.diagnostics import EnergyError, ModelError, Part, Source, render_all
 from energydsl.model.resolve import Overrides
@@ -221,6 +222,7 @@ def data_options(function: Function) -> Function:
             multiple=True,
             required=True,
             metavar="D",
+            shell_complete=data_sources,
             help="Data source, as for `energydsl train`.",
         ),
     ):

@@ -16,6 +16,7 @@ import click
 from energydsl import progress
 from energydsl.api import Model
 from energydsl.cli.common import Number, compiled, json_option, print_json, read_source
+from energydsl.cli.completing import model_files
 from energydsl.cli.likelihoods import keep
 from energydsl.cli.training_options import greedy_of, method_of, optimizer_of, training_options
 from energydsl.diagnostics import EnergyError
@@ -47,7 +48,7 @@ def _grid(kind: Callable[[str], Number]) -> Callable[..., dict[str, list[Number]
 
 
 @click.command("compare", short_help="Train several models on the same data and compare them.")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=model_files)
 @click.option(
     "-D",
     "--dim",

@@ -9,13 +9,14 @@ import click
 
 from energydsl import defaults
 from energydsl.cli.common import json_option, overrides_options, print_json, read_model
+from energydsl.cli.completing import model_files
 from energydsl.derive.directed.network import derivations
 from energydsl.diagnostics import EnergyError
 from energydsl.options import BACKENDS, DTYPES, Backend, DType
 
 
 @click.command("compile", short_help="Write the kernels of a model as a standalone Python module.")
-@click.argument("file")
+@click.argument("file", shell_complete=model_files)
 @click.option(
     "--backend",
     type=click.Choice(BACKENDS[1:]),

@@ -16,6 +16,7 @@ from energydsl.cli.common import (
     print_json,
     run_or_model,
 )
+from energydsl.cli.completing import run_folders
 from energydsl.cli.likelihoods import describe, keep, write_rows
 from energydsl.cli.together import shards_of_option, shards_option
 from energydsl.diagnostics import EnergyError
@@ -24,7 +25,7 @@ from energydsl.ranks import world
 
 
 @click.command("eval", short_help="Compute the log-likelihood of data under a run.")
-@click.argument("run")
+@click.argument("run", shell_complete=run_folders)
 @click.option(
     "--method",
     type=click.Choice(ESTIMATORS),
@@ -58,6 +59,7 @@ from energydsl.ranks import world
     "--from",
     "first",
     metavar="OTHER_RUN",
+    shell_complete=run_folders,
     help="Begin annealing at another run, whose log Z is known, in place of independent units; the two share a layer.",
 )
 @click.option("--last", is_flag=True, help="Of a run that keeps averages of the parameters, evaluate the last ones.")

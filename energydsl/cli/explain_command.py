@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 
 from energydsl.cli.common import json_option, overrides_options, print_json, read_model
+from energydsl.cli.completing import model_files
 from energydsl.options import STAGES, Stage
 from energydsl.report.costs import as_text as cost_text
 from energydsl.report.costs import costs
 
 
 @click.command("explain", short_help="Print what was derived from the energy of a model.")
-@click.argument("file")
+@click.argument("file", shell_complete=model_files)
 @click.option("--latex", is_flag=True, help="Print the formulas as LaTeX.")
 @click.option("--emit", "stage", type=click.Choice(STAGES), help="Print a stage of the compiler instead.")
 @click.option(

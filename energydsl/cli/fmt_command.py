@@ -9,12 +9,13 @@ from pathlib import Path
 import click
 
 from energydsl.cli.common import Failed, json_option, print_json, read_source
+from energydsl.cli.completing import model_files
 from energydsl.diagnostics import EnergyError
 from energydsl.syntax.formatter import formatted
 
 
 @click.command("fmt", short_help="Format model files and keep every comment.")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=model_files)
 @click.option("--check", is_flag=True, help="Change nothing; exit with status 1 if a file would change.")
 @click.option("--diff", is_flag=True, help="Change nothing; print what would change.")
 @json_option

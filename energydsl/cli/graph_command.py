@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from energydsl.cli.common import json_option, overrides_options, print_json, read_model
+from energydsl.cli.completing import model_files
 
 
 @click.command("graph", short_help="Show which layers each term couples, and the Gibbs blocks.")
-@click.argument("file")
+@click.argument("file", shell_complete=model_files)
 @click.option(
     "-o", "out", type=click.Path(dir_okay=False, path_type=Path), help="Draw the graph into a file: .svg, .png or .pdf."
 )

@@ -8,11 +8,12 @@ from typing import Any
 import click
 
 from energydsl.cli.common import json_option, print_json
+from energydsl.cli.completing import run_folders
 from energydsl.cli.likelihoods import describe
 
 
 @click.command("info", short_help="Describe a run: its model, data, settings and results.")
-@click.argument("run")
+@click.argument("run", shell_complete=run_folders)
 @json_option
 def command(run: str, as_json: bool) -> None:
     """Describe the run in a folder: its model, data, settings and results."""

@@ -32,6 +32,8 @@ COMMANDS = (
     "map",
     "info",
     "report",
+    "doctor",
+    "completion",
 )
 
 
@@ -51,7 +53,7 @@ class _Lazy(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
-        if name not in COMMANDS and not name.startswith("-"):
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
             help = suggestion(name, COMMANDS) or f"there are {', '.join(COMMANDS)}"
             ctx.fail(f"there is no command `{name}`: {help}")
         return super().resolve_command(ctx, args)

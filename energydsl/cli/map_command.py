@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from energydsl import defaults, progress
 from energydsl.cli.common import json_option, print_json
+from energydsl.cli.completing import runs_or_models
 from energydsl.cli.targets import held_layers, target_options
 from energydsl.data import writers
 from energydsl.diagnostics import EnergyError
@@ -24,7 +25,7 @@ _SHOWN = 20
 
 
 @click.command("map", short_help="Find the state of least energy.")
-@click.argument("run", metavar="RUN|FILE")
+@click.argument("run", metavar="RUN|FILE", shell_complete=runs_or_models)
 @click.option(
     "--given",
     multiple=True,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 
 from energydsl.cli.common import json_option, overrides_options, print_json, read_model
+from energydsl.cli.completing import model_files
 
 
 @click.command("marginalise", short_help="Print a model with hidden layers summed out.")
-@click.argument("file")
+@click.argument("file", shell_complete=model_files)
 @click.option(
     "--layer", "layers", multiple=True, required=True, metavar="NAME", help="Sum out this layer; may be repeated."
 )

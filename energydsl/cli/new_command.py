@@ -8,11 +8,12 @@ import click
 
 from energydsl.api import zoo_names, zoo_text
 from energydsl.cli.common import json_option, print_json
+from energydsl.cli.completing import zoo_models
 from energydsl.diagnostics import EnergyError
 
 
 @click.command("new", short_help="Write a model of the zoo into a file, or list them.")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=zoo_models)
 @click.option(
     "-o",
     "out",

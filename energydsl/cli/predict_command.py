@@ -17,6 +17,7 @@ from energydsl.cli.common import (
     print_json,
     run_or_model,
 )
+from energydsl.cli.completing import run_folders
 from energydsl.diagnostics import EnergyError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _SHOWN = 20
 
 
 @click.command("predict", short_help="Predict a visible layer from the others.")
-@click.argument("run")
+@click.argument("run", shell_complete=run_folders)
 @click.option("--layer", metavar="LAYER", required=True, help="The visible layer to predict from the others.")
 @click.option(
     "--out",

@@ -13,10 +13,11 @@ from energydsl.cli.common import (
     print_json,
     run_or_model,
 )
+from energydsl.cli.completing import run_folders
 
 
 @click.command("retrospect", short_help="Tell whether a run was trained in equilibrium.")
-@click.argument("run")
+@click.argument("run", shell_complete=run_folders)
 @click.option(
     "--chains",
     type=click.IntRange(min=20),

@@ -10,6 +10,7 @@ import click
 
 from energydsl import defaults, progress
 from energydsl.cli.common import json_option, print_json
+from energydsl.cli.completing import runs_or_models
 from energydsl.cli.targets import held_layers, target_options
 from energydsl.cli.together import shards_of_option, shards_option
 from energydsl.data import writers
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command("sample", short_help="Draw samples from a run or a model file.")
-@click.argument("run", metavar="RUN|FILE")
+@click.argument("run", metavar="RUN|FILE", shell_complete=runs_or_models)
 @click.option(
     "-n",
     "count",

@@ -12,6 +12,7 @@ import click
 from energydsl import progress
 from energydsl.api import Model
 from energydsl.cli.common import compiled, json_option, overrides_options, print_json, read_model, status_of
+from energydsl.cli.completing import model_files, run_folders
 from energydsl.cli.likelihoods import describe, keep
 from energydsl.cli.together import shards_of_option, shards_option
 from energydsl.cli.training_options import greedy_of, method_of, optimizer_of, training_options
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @click.command("train", short_help="Fit the parameters to data, and write a run folder.")
-@click.argument("file")
+@click.argument("file", shell_complete=model_files)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Run folder.  [default: runs/MODEL]")
 @training_options
 @click.option("--evaluate/--no-evaluate", default=True, help="Log-likelihood of held-out rows at the end.")
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     metavar="N",
     help="Also estimate the log-likelihood of some held-out rows every N epochs.",
 )
-@click.option("--start", metavar="RUN", help="Begin with the parameters and chains of a finished run.")
+@click.option(
+    "--start", metavar="RUN", shell_complete=run_folders, help="Begin with the parameters and chains of a finished run."
+)
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint of --out.")
 @click.option(
     "--streamed",

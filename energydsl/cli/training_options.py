@@ -10,6 +10,7 @@ import click
 
 from energydsl import defaults
 from energydsl.cli.common import Function, weights_option
+from energydsl.cli.completing import data_sources
 from energydsl.diagnostics import ArgumentError
 from energydsl.learning.choice import chosen_method, chosen_optimizer
 from energydsl.learning.greedy import Greedy
@@ -54,6 +55,7 @@ _TRAINING = (
         multiple=True,
         required=True,
         metavar="D",
+        shell_complete=data_sources,
         help="Data: digits, bars-and-stripes:4, a file or a folder; LAYER=D for each of several layers.",
     ),
     weights_option,

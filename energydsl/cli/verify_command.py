@@ -8,11 +8,12 @@ import click
 
 from energydsl import defaults
 from energydsl.cli.common import FAULT, INTERNAL, json_option, overrides_options, print_json, read_model
+from energydsl.cli.completing import model_files
 from energydsl.options import BACKENDS, Backend
 
 
 @click.command("verify", short_help="Check what was derived against enumeration of all states.")
-@click.argument("file")
+@click.argument("file", shell_complete=model_files)
 @click.option("--seed", default=defaults.SEED, show_default=True, help="Seed of the random parameters and states.")
 @click.option(
     "--backend",

@@ -22,7 +22,6 @@ from energydsl.data.weights import Weights
 from energydsl.derive.free_energy import log_states
 from energydsl.diagnostics import ArgumentError, suggestion
 from energydsl.domains import DOMAINS
-from energydsl.model.records import Layer
 from energydsl.options import Exactness
 from energydsl.program import Engine
 from energydsl.program.engine import MEAN_FIELD_ITERATIONS
@@ -121,29 +120,45 @@ def predict(
     `DataError` for data that do not fit.
     """
     program = run.program.engine
-    record = _checked(program, layer)
+    found = label_states(program, layer)
     data = as_data(program.model, data, run.config["data"]["binarise"], "test", weights=weights)
     x = checked_arrays(program, data.drawn(seed))
-    [states] = joint_states(program, (layer,))
-    found = program.host(states[layer])
     truth = _number(program.host(x[layer]).reshape(len(x[layer]), -1), found.reshape(len(found), -1), layer)
-    problem = program.core_problem(check_params(program, run.params), x, layer)
-    core, params, x = problem.engine, problem.params, problem.data
-    exact = set(core.model.by_role("hidden")) <= set(core.derived.free_energy.summed_out)
+    method, probabilities = chances(program, run.params, x, layer, progress)
+    codes = found.argmax(axis=-1) if DOMAINS[program.model.layers[layer].domain.name].one_hot else found
+    return Prediction(layer, method, probabilities, truth, codes.reshape(len(codes), -1), data.weights)
+
+
+def chances(
+    program: Engine,
+    params: Mapping[str, Any],
+    x: Arrays,
+    layer: str,
+    progress: Callable[[float], None] | None = None,
+) -> tuple[Method, Array]:
+    """p(layer | the other visible layers) for rows of these, (rows, states), and how it was found.
+
+    x: on the host; what it has of the layer itself plays no part.
+    """
+    [states] = joint_states(program, (layer,))
     rest = {n: a for n, a in x.items() if n != layer}
-    count = len(truth)
+    count = len(next(iter(rest.values())))
+    some = program.host(states[layer])[:1]
+    whole = {**rest, layer: np.broadcast_to(some, (count, *some.shape[1:]))}
+    problem = program.core_problem(check_params(program, params), whole, layer)
+    core, params = problem.engine, problem.params
+    exact = set(core.model.by_role("hidden")) <= set(core.derived.free_energy.summed_out)
     parts = []
     for start in range(0, count, _ROWS):
-        some = {n: core.device(a[start : start + _ROWS]) for n, a in rest.items()}
-        parts.append(_chances(core, params, some, states, exact))
+        here = {n: core.device(a[start : start + _ROWS]) for n, a in problem.data.items() if n != layer}
+        parts.append(_chances(core, params, here, states, exact))
         if progress is not None:
             progress(min(1.0, (start + _ROWS) / count))
-    codes = found.argmax(axis=-1) if DOMAINS[record.domain.name].one_hot else found
-    method = _METHODS[problem.method, exact]
-    return Prediction(layer, method, np.concatenate(parts), truth, codes.reshape(len(codes), -1), data.weights)
+    return _METHODS[problem.method, exact], np.concatenate(parts)
 
 
-def _checked(program: Engine, layer: str) -> Layer:
+def label_states(program: Engine, layer: str) -> Array:
+    """The joint states of a layer that can be predicted, (states, *layer), on the host. Raises `ArgumentError` for another."""
     known = program.model.by_role("visible")
     if layer not in known:
         help = suggestion(layer, known) or f"visible are {', '.join(f'`{n}`' for n in known)}"
@@ -153,7 +168,8 @@ def _checked(program: Engine, layer: str) -> Layer:
     record = program.model.layers[layer]
     if log_states([record]) > math.log2(limits.PREDICTED_STATES):
         raise ArgumentError(f"`{layer}` has too many joint states to be predicted (at most {limits.PREDICTED_STATES})")
-    return record
+    [states] = joint_states(program, (layer,))
+    return program.host(states[layer])
 
 
 def _number(values: Array, states: Array, layer: str) -> Array:

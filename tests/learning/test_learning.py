@@ -208,16 +208,6 @@ def test_samples_follow_a_clamp() -> None:
     assert set(np.unique(ed.sample(run, 50, 5)["y"])) <= {0, 1}
 
 
-def test_scikit_learns_own_checks() -> None:
-    import warnings
-
-    from sklearn.utils.estimator_checks import check_estimator
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        check_estimator(ed.sklearn.EnergyTransformer(epochs=2))
-
-
 class Apart(ed.SGD):
     """Gradients apart from steps, always."""
 

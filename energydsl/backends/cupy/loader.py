@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 
 INSTALL = 'pip install "cupy-cuda12x[ctk]", or "cupy-cuda13x[ctk]", whichever CUDA the driver has (nvidia-smi says)'
+# How the reason begins where nothing is wrong but that.
+NO_GPU = "CuPy finds no GPU"
 
 
 def obstacle() -> str:
@@ -18,9 +20,9 @@ def obstacle() -> str:
     except ImportError as error:
         return f"CuPy cannot be loaded ({_first_line(error)}): {INSTALL}"
     except RuntimeError as error:
-        return f"CuPy finds no GPU ({_first_line(error)}); use the numba or numpy backend (or auto)"
+        return f"{NO_GPU} ({_first_line(error)}); use the numba or numpy backend (or auto)"
     if not count:
-        return "CuPy finds no GPU; use the numba or numpy backend (or auto)"
+        return f"{NO_GPU}; use the numba or numpy backend (or auto)"
     try:
         cupy.cuda.nvrtc.getVersion()
         cupy.cuda.cublas.getVersion  # noqa: B018  loads the library

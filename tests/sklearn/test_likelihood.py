@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV
 
 import energydsl as ed
 from energydsl.learning.run import Run
-from energydsl.sklearn import EnergyTransformer
+from energydsl.sklearn import EnergyTransformer, likelihood
 
 RBM = "dim I = 6, J = 3\nvisible v[I] : binary\nhidden h[J] : binary\nlayers v -- h"
 DEEP = "dim I = 6\nvisible v[I] : binary\nhidden a[3] : binary\nhidden b[2] : binary\nlayers v -- a -- b"
@@ -66,8 +66,8 @@ def test_the_model_that_fits_better_has_the_better_score() -> None:
 def test_log_z_is_found_once_for_parameters_and_anew_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
     X = rows()
     model, seen = made().fit(X), []
-    whole = ed.sklearn.find_log_z
-    monkeypatch.setattr(ed.sklearn, "find_log_z", lambda *given: seen.append(1) or whole(*given))
+    whole = likelihood.find_log_z
+    monkeypatch.setattr(likelihood, "find_log_z", lambda *given: seen.append(1) or whole(*given))
     first = model.score(X), model.score(X)
     assert first[0] == first[1]
     assert len(seen) == 1
