@@ -22,11 +22,15 @@ if TYPE_CHECKING:
     from energydsl.diagnostics import NotNormalisable as NotNormalisable
     from energydsl.diagnostics import TooLarge as TooLarge
     from energydsl.diagnostics import TrainingError as TrainingError
+    from energydsl.inference.contacts import Contacts as Contacts
+    from energydsl.inference.contacts import contacts as contacts
     from energydsl.inference.evaluate import evaluate as evaluate
     from energydsl.inference.map_state import MapState as MapState
     from energydsl.inference.map_state import map_state as map_state
     from energydsl.inference.memory import recall as recall
     from energydsl.inference.memory import store as store
+    from energydsl.inference.mutants import Mutants as Mutants
+    from energydsl.inference.mutants import mutants as mutants
     from energydsl.inference.predict import predict as predict
     from energydsl.inference.retrospect import retrospect as retrospect
     from energydsl.learning.greedy import Greedy as Greedy
@@ -78,9 +82,11 @@ _WHERE = {
     ),
     "data.sources": ("load_data",),
     "data.streamed": ("load_streamed",),
+    "inference.contacts": ("Contacts", "contacts"),
     "inference.evaluate": ("evaluate",),
     "inference.map_state": ("MapState", "map_state"),
     "inference.memory": ("recall", "store"),
+    "inference.mutants": ("Mutants", "mutants"),
     "inference.predict": ("predict",),
     "inference.retrospect": ("retrospect",),
     "learning.run": ("Run",),

@@ -10,6 +10,7 @@ Precision = Literal["full", "tf32", "bf16x2", "bf16x3"]
 Stage = Literal["syntax", "model", "energy", "graph", "derived", "kernels", "source"]
 Format = Literal["text", "latex", "json"]
 Split = Literal["train", "test"]
+Unknown = Literal["error", "gap"]
 SamplerName = Literal["auto", "gibbs", "tree", "swendsen-wang", "wolff", "gibbs-gradient", "hmc", "mala", "tempering"]
 Estimator = Literal["auto", "exact", "ais", "reverse-ais", "bar", "raise", "tempering"]
 Exactness = Literal["exact", "bound from below", "bound from above", "estimate"]
@@ -17,6 +18,7 @@ StopWhen = Literal["gap", "likelihood"]
 LeastMethod = Literal["auto", "linear-algebra", "elimination", "enumeration", "minimum-cut", "search"]
 
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
+UNKNOWN: tuple[Unknown, ...] = get_args(Unknown)
 DTYPES: tuple[DType, ...] = get_args(DType)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 STAGES: tuple[Stage, ...] = get_args(Stage)

@@ -29,6 +29,9 @@ COMMANDS = (
     "predict",
     "sample",
     "map",
+    "contacts",
+    "mutants",
+    "split",
     "info",
 )
 

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from energydsl import defaults
 from energydsl.cli.common import compiled, overrides_options, read_model
-from energydsl.data import readers
+from energydsl.data import alignments, readers
 from energydsl.diagnostics import EnergyError
 from energydsl.options import BACKENDS, Backend
 
 if TYPE_CHECKING:
     from energydsl.learning.run import Run
+    from energydsl.model.records import Layer
 
 Function = TypeVar("Function", bound=Callable[..., None])
 
@@ -61,6 +62,17 @@ def target_options(function: Function) -> Function:
         function(*args, opened=opened, **kwargs)
 
     return command  # type: ignore[return-value]
+
+
+def lettered(run: Run, out: Path | None) -> Layer | None:
+    """The layer that goes into a file of sequences; None where the file is of another kind. Raises `EnergyError` where no layer can."""
+    if out is None or out.suffix not in alignments.SUFFIXES:
+        return None
+    found = [a for a in run.program.model.layers.values() if a.letters]
+    if out.suffix not in (".fasta", ".fa") or len(found) != 1:
+        why = f"{len(found)} layers have letters" if len(found) != 1 else "sequences are written as .fasta"
+        raise EnergyError(f"cannot write {out}: {why}")
+    return found[0]
 
 
 def held_layers(texts: tuple[str, ...]) -> dict[str, float | NDArray[Any]]:
