@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from energydsl.diagnostics import NotNormalisable as NotNormalisable
     from energydsl.diagnostics import TooLarge as TooLarge
     from energydsl.diagnostics import TrainingError as TrainingError
+    from energydsl.inference.binary_quadratic import from_bqm as from_bqm
+    from energydsl.inference.binary_quadratic import from_qubo as from_qubo
+    from energydsl.inference.binary_quadratic import to_bqm as to_bqm
+    from energydsl.inference.binary_quadratic import to_qubo as to_qubo
     from energydsl.inference.contacts import Contacts as Contacts
     from energydsl.inference.contacts import contacts as contacts
     from energydsl.inference.evaluate import evaluate as evaluate
@@ -82,6 +86,7 @@ _WHERE = {
     ),
     "data.sources": ("load_data",),
     "data.streamed": ("load_streamed",),
+    "inference.binary_quadratic": ("from_bqm", "from_qubo", "to_bqm", "to_qubo"),
     "inference.contacts": ("Contacts", "contacts"),
     "inference.evaluate": ("evaluate",),
     "inference.map_state": ("MapState", "map_state"),

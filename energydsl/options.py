@@ -11,6 +11,8 @@ Stage = Literal["syntax", "model", "energy", "graph", "derived", "kernels", "sou
 Format = Literal["text", "latex", "json"]
 Split = Literal["train", "test"]
 Unknown = Literal["error", "gap"]
+QuadraticFormat = Literal["bqm", "coo", "qubo"]
+Export = Literal["npz", "safetensors"] | QuadraticFormat
 SamplerName = Literal["auto", "gibbs", "tree", "swendsen-wang", "wolff", "gibbs-gradient", "hmc", "mala", "tempering"]
 Estimator = Literal["auto", "exact", "ais", "reverse-ais", "bar", "raise", "tempering"]
 Exactness = Literal["exact", "bound from below", "bound from above", "estimate"]
@@ -18,6 +20,8 @@ StopWhen = Literal["gap", "likelihood"]
 LeastMethod = Literal["auto", "linear-algebra", "elimination", "enumeration", "minimum-cut", "search"]
 
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
+QUADRATIC: tuple[QuadraticFormat, ...] = get_args(QuadraticFormat)
+EXPORTS: tuple[Export, ...] = ("npz", "safetensors", *QUADRATIC)
 UNKNOWN: tuple[Unknown, ...] = get_args(Unknown)
 DTYPES: tuple[DType, ...] = get_args(DType)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)

@@ -31,6 +31,8 @@ THIRD_PARTY = {
     "sklearn": {"sklearn.py"},
     "pyarrow": {"data/readers.py"},
     "zarr": {"data/stored.py"},
+    "dimod": {"data/bqm.py"},
+    "safetensors": {"data/safe_tensors.py"},
     "mpi4py": {"ranks/mpi.py"},
     "arviz_stats": {"mixing.py"},
     "arviz_base": {"learning/arviz_data.py"},

@@ -32,6 +32,8 @@ COMMANDS = (
     "contacts",
     "mutants",
     "split",
+    "import",
+    "export",
     "info",
 )
 

@@ -10,27 +10,25 @@ sums to zero, F_nm its Frobenius norm without the state of the gap, and the aver
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from energydsl import limits
-from energydsl.backends.interface import Array
+from energydsl.backends.interface import Array, Arrays
 from energydsl.diagnostics import ArgumentError, NotApplicable, TooLarge, suggestion
 from energydsl.domains import DOMAINS
 from energydsl.energy.rules import Rules
-from energydsl.energy.terms import At, Monomial, layers_in
-from energydsl.graph.places import places
-from energydsl.graph.scopes import Scope
+from energydsl.energy.terms import At, Monomial
 from energydsl.learning.run import Run
 from energydsl.learning.sampling import as_run
 from energydsl.model.alphabet import gap_of
 from energydsl.model.records import Layer, Resolved
 from energydsl.program import Program
+from energydsl.program.coefficients import coefficients
 from energydsl.program.engine import CoreEngine
-from energydsl.program.factors import Inner, Units, Walk
 from energydsl.program.states import check_params
 
 
@@ -103,23 +101,18 @@ def layer_with_states(model: Resolved, name: str | None) -> Layer:
     return visible[0]
 
 
-def _couplings(engine: CoreEngine, params: Mapping[str, Any], layer: Layer) -> Array:
+def _couplings(engine: CoreEngine, params: Arrays, layer: Layer) -> Array:
     """J before a gauge, (units, states, units, states)."""
     domain, rules = DOMAINS[layer.domain.name], Rules(engine.model)
     states = layer.energy_shape[-1] if domain.one_hot else 1
     found = np.zeros((layer.size, states, layer.size, states))
-    settings, units = engine.settings(), Units(engine.derived, (layer.name,))
     for term in engine.derived.energy.terms:
-        pair = _pair(engine.model, term.monomial, layer)
-        if pair is None:
-            continue
-        for scope in _scopes(engine.model, term.monomial):
-            value = _Coefficients(units, engine, dict(params), {}, settings, scope).monomial(term.monomial, ())
-            flat = np.broadcast_to(engine.host(value)[0], (scope.places.count,))
-            sites = [scope.places.units(at, rules) for at in pair]
-            codes = [scope.places.value(at.indices[-1]) if domain.one_hot else np.zeros_like(sites[0]) for at in pair]
-            np.add.at(found, (sites[0], codes[0], sites[1], codes[1]), -flat)
-            np.add.at(found, (sites[1], codes[1], sites[0], codes[0]), -flat)
+        pair = _pair(term.monomial, layer)
+        for places, values in coefficients(engine, params, term.monomial) if pair else ():
+            sites = [places.units(at, rules) for at in pair]
+            codes = [places.value(at.indices[-1]) if domain.one_hot else np.zeros_like(sites[0]) for at in pair]
+            np.add.at(found, (sites[0], codes[0], sites[1], codes[1]), -values)
+            np.add.at(found, (sites[1], codes[1], sites[0], codes[0]), -values)
     if domain.one_hot:
         return found
     assert domain.points is not None
@@ -127,13 +120,13 @@ def _couplings(engine: CoreEngine, params: Mapping[str, Any], layer: Layer) -> A
     return np.asarray(found * points[:, None, None] * points)
 
 
-def _pair(model: Resolved, monomial: Monomial, layer: Layer) -> tuple[At, At] | None:
-    """The two units of the layer in a term; None where it couples none of them. Raises `NotApplicable`."""
+def _pair(monomial: Monomial, layer: Layer) -> tuple[At, ...]:
+    """The two units of the layer in a term; nothing where it couples none of them. Raises `NotApplicable`."""
     if layer.name not in monomial.layers():
-        return None
+        return ()
     if layer.name in monomial.joint_layers():
         raise NotApplicable(f"`{layer.name}` stands in a function of several units, which is no sum over pairs")
-    found = monomial.distinct_units()
+    found = tuple(monomial.distinct_units())
     others = [a.name for a in found if a.name != layer.name]
     if others:
         raise NotApplicable(
@@ -142,39 +135,7 @@ def _pair(model: Resolved, monomial: Monomial, layer: Layer) -> tuple[At, At] | 
         )
     if len(found) > 2:
         raise NotApplicable(f"units of `{layer.name}` meet {len(found)} at a time, not in pairs alone")
-    if len(found) == 2 and not layers_in([monomial]).isdisjoint(model.by_role("input")):
-        raise NotApplicable(f"the couplings of `{layer.name}` depend on inputs")
-    return (found[0], found[1]) if len(found) == 2 else None
-
-
-def _scopes(model: Resolved, monomial: Monomial) -> Iterator[Scope]:
-    """The places of a term, no more at once than are listed, without the units there."""
-    for part in _parts(monomial):
-        found = places(model, part)
-        if found is None:
-            raise NotApplicable("a term has too many places to list")
-        yield Scope(found, {}, np.zeros((found.count, 0), np.int64))
-
-
-def _parts(monomial: Monomial) -> Iterator[Monomial]:
-    """A term as a sum of terms with few places each: its longest loop in pieces."""
-    longest = max(monomial.loops, key=lambda loop: loop.high - loop.low, default=None)
-    if longest is None:
-        yield monomial
-        return
-    rest = math.prod(loop.high - loop.low for loop in monomial.loops if loop is not longest)
-    step = max(1, limits.LISTED_PLACES // rest)
-    for low in range(longest.low, longest.high, step):
-        part = replace(longest, low=low, high=min(low + step, longest.high))
-        yield replace(monomial, loops=tuple(part if loop is longest else loop for loop in monomial.loops))
-
-
-class _Coefficients(Walk):
-    """What a term is times its units, at every place."""
-
-    def entry(self, at: At, inner: Inner) -> Any:
-        """As of any walk, but for units, which are left out."""
-        return 1.0 if at.kind == "layer" else super().entry(at, inner)
+    return found if len(found) == 2 else ()
 
 
 def _norms(couplings: Array, gap: int | None) -> Array:

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 import energydsl as ed
+from energydsl import limits
 from energydsl.cli.main import cli
-from energydsl.inference import contacts as module
 from tests.conftest import ROOT
 from tests.families import LETTERS, family
 
@@ -50,7 +50,7 @@ def potts(sites: int) -> tuple[ed.Program, dict[str, Any], np.ndarray]:
 
 @pytest.mark.parametrize("listed", [1 << 20, 5000])
 def test_scores_are_those_of_the_definition(listed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.limits, "LISTED_PLACES", listed)
+    monkeypatch.setattr(limits, "LISTED_PLACES", listed)
     program, params, J = potts(6)
     found = ed.contacts(program, params)
     gauged, norms, scores = by_loops(J, LETTERS.index("-"))
@@ -101,7 +101,7 @@ def test_other_terms_are_refused_with_the_reason() -> None:
         "visible x[3] : categorical[3]\nhidden h[2] : binary\nparam W[3, 3, 2]\nenergy = - sum[i, a, j] W[i, a, j]*x[i, a]*h[j]": "`x` is coupled to `h`",
         "visible x[3] : spin\nenergy = - x[0]*x[1]*x[2]": "meet 3 at a time",
         "visible x[3] : spin\nenergy = exp(sum(x))": "function of several units",
-        "visible x[3] : spin\ninput u : real\nenergy = - x[0]*x[1]*u": "depend on inputs",
+        "visible x[3] : spin\ninput u : real\nenergy = - x[0]*x[1]*u": "depends on the input `u`",
         "visible x : spin\nenergy = - x": "name a layer: x",
         "visible x[3] : real\nenergy = sum(x^2)": "none has units with states",
     }
