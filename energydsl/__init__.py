@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from energydsl.inference.binary_quadratic import from_qubo as from_qubo
     from energydsl.inference.binary_quadratic import to_bqm as to_bqm
     from energydsl.inference.binary_quadratic import to_qubo as to_qubo
+    from energydsl.inference.bipartite import from_bernoulli_rbm as from_bernoulli_rbm
+    from energydsl.inference.bipartite import to_bernoulli_rbm as to_bernoulli_rbm
+    from energydsl.inference.bipartite import to_torch as to_torch
     from energydsl.inference.contacts import Contacts as Contacts
     from energydsl.inference.contacts import contacts as contacts
     from energydsl.inference.evaluate import evaluate as evaluate
@@ -87,6 +90,7 @@ _WHERE = {
     "data.sources": ("load_data",),
     "data.streamed": ("load_streamed",),
     "inference.binary_quadratic": ("from_bqm", "from_qubo", "to_bqm", "to_qubo"),
+    "inference.bipartite": ("from_bernoulli_rbm", "to_bernoulli_rbm", "to_torch"),
     "inference.contacts": ("Contacts", "contacts"),
     "inference.evaluate": ("evaluate",),
     "inference.map_state": ("MapState", "map_state"),

@@ -12,7 +12,7 @@ Format = Literal["text", "latex", "json"]
 Split = Literal["train", "test"]
 Unknown = Literal["error", "gap"]
 QuadraticFormat = Literal["bqm", "coo", "qubo"]
-Export = Literal["npz", "safetensors"] | QuadraticFormat
+Export = Literal["npz", "safetensors", "onnx"] | QuadraticFormat
 SamplerName = Literal["auto", "gibbs", "tree", "swendsen-wang", "wolff", "gibbs-gradient", "hmc", "mala", "tempering"]
 Estimator = Literal["auto", "exact", "ais", "reverse-ais", "bar", "raise", "tempering"]
 Exactness = Literal["exact", "bound from below", "bound from above", "estimate"]
@@ -21,7 +21,7 @@ LeastMethod = Literal["auto", "linear-algebra", "elimination", "enumeration", "m
 
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 QUADRATIC: tuple[QuadraticFormat, ...] = get_args(QuadraticFormat)
-EXPORTS: tuple[Export, ...] = ("npz", "safetensors", *QUADRATIC)
+EXPORTS: tuple[Export, ...] = ("npz", "safetensors", "onnx", *QUADRATIC)
 UNKNOWN: tuple[Unknown, ...] = get_args(Unknown)
 DTYPES: tuple[DType, ...] = get_args(DType)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     "kind",
     type=click.Choice(EXPORTS),
     required=True,
-    help="npz, safetensors: the parameters by name. bqm, coo, qubo: the energy, where it is quadratic in spins or bits.",
+    help="npz, safetensors: the parameters by name. onnx: the conditional means of layers of bits or spins that meet in pairs. bqm, coo, qubo: the energy, where it is quadratic in spins or bits.",
 )
 @click.option(
     "--labels",
@@ -41,6 +41,7 @@ def command(
     from energydsl.data import quadratic_formats, safe_tensors, writers
     from energydsl.data.quadratic import read_labels
     from energydsl.inference.binary_quadratic import as_quadratic
+    from energydsl.inference.bipartite import write_onnx
 
     if labels is not None and kind not in QUADRATIC:
         raise click.UsageError(f"--labels are of {', '.join(QUADRATIC)}")
@@ -51,6 +52,8 @@ def command(
                 writers.npz(str(out), run.params)
             case "safetensors":
                 safe_tensors.write(out, run.params)
+            case "onnx":
+                write_onnx(out, run)
             case _:
                 found = as_quadratic(run, labels=None if labels is None else read_labels(labels))
                 quadratic_formats.TABLE[kind].write(out, found)
