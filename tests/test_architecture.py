@@ -24,7 +24,7 @@ ORDER = [
 THIRD_PARTY = {
     "lark": {"syntax/parser.py"},
     "networkx": {"graph/"},
-    "scipy": {"verification/oracle.py", "program/samplers/clusters.py", "data/identity.py"},
+    "scipy": {"verification/oracle.py", "program/samplers/clusters.py", "data/identity.py", "data/sparse_files.py"},
     "click": {"cli"},
     "rich": {"cli"},
     "matplotlib": {"report/figures.py"},

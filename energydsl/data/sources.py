@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energydsl.arrays import Values, as_numbers
-from energydsl.data import alignments, identity, readers
+from energydsl.data import alignments, identity, readers, sparse_files
 from energydsl.data.stored import stored
 from energydsl.data.weights import Weights, row_weights
 from energydsl.diagnostics import ArgumentError, DataError, a_kind, one_of, suggestion
@@ -32,7 +32,7 @@ MISSING_CODE = -1
 # What chooses rows of an array: a slice, numbers of rows, or one truth value for each.
 Rows = slice | Array
 # Ends of files that hold one layer.
-_OF_ONE_LAYER = (".npy", ".csv", ".parquet", ".zarr", *alignments.SUFFIXES)
+_OF_ONE_LAYER = (".npy", ".csv", ".parquet", ".arrow", ".feather", ".zarr", *alignments.SUFFIXES)
 _ALL = slice(None)
 # Values that are looked at together.
 _LOOKED_AT = 1 << 17
@@ -392,15 +392,20 @@ def _read_file(path: Path, split: Split, key: str, layer: Layer, unknown: Unknow
         case ".npy":
             return readers.npy(path, fits)
         case ".npz":
-            return readers.npz(path, key or None, fits)
+            sparse = not key and sparse_files.is_sparse(path)
+            return sparse_files.read(path, fits) if sparse else readers.npz(path, key or None, fits)
         case ".csv":
             return readers.table(path, fits)
         case ".parquet":
             return readers.parquet(path, fits)
+        case ".arrow" | ".feather":
+            return readers.arrow(path, fits)
     if "idx" in path.name or path.suffix == ".gz":
         values = readers.idx(path, fits)
         return values / np.float32(255) if values.ndim == 3 else values
-    raise DataError.of(f"cannot read {path}: only .npy, .npz, .csv, .parquet, .zarr, idx files and alignments are read")
+    raise DataError.of(
+        f"cannot read {path}: only .npy, .npz, .csv, .parquet, .arrow, .feather, .zarr, idx files and alignments are read"
+    )
 
 
 def _fitted(layer: Layer, values: Array, binarise: str | None, impute: bool = False) -> tuple[Array, str | None]:
