@@ -32,6 +32,10 @@ def command(file: Path, kind: QuadraticFormat | None, out: Path, as_json: bool) 
         raise EnergyError(f"the name of {file} does not say its format: --from {', '.join(QUADRATIC)}")
     if out.suffix != ".energy":
         raise EnergyError(f"cannot write {out}: model files end in .energy")
+    if '"' in out.name or not out.name.isprintable():
+        raise EnergyError(f"cannot write {out}: the model could not name the files beside it")
+    if out.exists():
+        raise EnergyError(f"{out} already exists; choose another file with -o")
     try:
         found = quadratic_formats.TABLE[chosen].read(file)
     except OSError as error:

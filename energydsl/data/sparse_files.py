@@ -34,7 +34,7 @@ def read(path: Path, fits: Callable[[tuple[int, ...]], object]) -> Array:
     from scipy.sparse import load_npz
 
     try:
-        found = load_npz(plain_file(path))
+        found: Any = load_npz(plain_file(path))
         if hasattr(found, "check_format"):  # SciPy's own loops trust the indices
             found.check_format(full_check=True)
         entries = found.tocoo() if math.prod(found.shape) <= _MOST else None

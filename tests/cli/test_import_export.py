@@ -94,6 +94,19 @@ def test_damaged_files_are_told_of(tmp_path: Path, name: str, text: str, words: 
     assert not (tmp_path / "m.energy").exists()
 
 
+def test_a_model_file_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "x.coo").write_text("# vartype=SPIN\n0 1 0.5\n")
+    (tmp_path / "m.energy").write_text("mine")
+    for name, words in (
+        ("m.energy", "already exists"),
+        ('a"b.energy', "could not name the files"),
+        ("m.txt", "end in .energy"),
+    ):
+        found = told("import", tmp_path / "x.coo", "-o", tmp_path / name)["diagnostics"][0]["message"]
+        assert words in found
+    assert (tmp_path / "m.energy").read_text() == "mine"
+
+
 def test_parameters_are_arrays_by_name(tmp_path: Path) -> None:
     tensors = pytest.importorskip("safetensors.numpy")
     text = "visible v[4] : binary\nhidden h[2] : binary\nparam W[4, 2] = normal(sd = 1)\nenergy = - v @ W @ h"
