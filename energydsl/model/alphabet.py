@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from energydsl.domains import DOMAINS
 from energydsl.model.constants import DiagnosticError
 from energydsl.model.records import DomainSpec
@@ -10,8 +12,11 @@ from energydsl.syntax import tree
 GAP = "-"
 
 
-def letters_of(entry: tree.Entry, domain: DomainSpec) -> str:
-    """The letters that a layer declares, in the order of its states; "" where it declares none. Raises `DiagnosticError` (E0212)."""
+def letters_of(entry: tree.Entry, domain: DomainSpec, outside: Container[str] = ()) -> str:
+    """The letters that a layer declares, in the order of its states; "" where it declares none. Raises `DiagnosticError` (E0212).
+
+    outside: dims that are set from outside. Where one of these makes another number of states, there are no letters.
+    """
     if entry.value is None:
         return ""
     assert isinstance(entry.value, tree.String)
@@ -22,6 +27,9 @@ def letters_of(entry: tree.Entry, domain: DomainSpec) -> str:
             "E0212", f"letters name the states of a {with_states} layer; `{entry.name.id}` is {domain}", span
         )
     states = known.states(domain.arguments)
+    resized = entry.domain is not None and any(n.id in outside for n in tree.names(entry.domain.arguments))
+    if len(letters) != states and resized:
+        return ""
     if len(letters) != states:
         raise DiagnosticError("E0212", f"there are {len(letters)} letters for {states} states", span)
     twice = next((c for k, c in enumerate(letters) if c in letters[:k]), None)

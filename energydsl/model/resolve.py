@@ -191,7 +191,9 @@ class _Resolver:
         shape = self._shape(entry)
         spec = self._domain(entry.domain)
         axes = tuple(map(print_expr, entry.axes))
-        layer = records.Layer(entry.name.id, role, spec, shape, axes, entry.span, letters_of(entry, spec))
+        layer = records.Layer(
+            entry.name.id, role, spec, shape, axes, entry.span, letters_of(entry, spec, self.overrides.dims)
+        )
         if layer.size > MAX_UNITS:
             raise DiagnosticError("E0211", f"layer `{layer.name}` has more than 2^40 units", entry.span)
         return layer
