@@ -19,16 +19,12 @@ import numpy as np
 import energydsl as ed
 
 SITES, STATES, ROWS, CHAINS, SWEEPS = 50, 21, 2000, 500, 5
-TEXT = """dim L = 50, Q = 21
-visible x[L] : categorical[Q]
-param J[L, L, Q, Q] = normal(sd = 0), h[L, Q] = base_rate(x)
-energy = - sum[i < j, a, b] J[i, j, a, b]*x[i, a]*x[j, b] - sum[i, a] h[i, a]*x[i, a]"""
 THREADS = int(os.environ.get("NUMBA_NUM_THREADS", "2"))
 
 
 def family() -> np.ndarray:
     """An alignment from a model with random couplings, (rows, sites)."""
-    program = ed.loads(TEXT, dims={"L": SITES, "Q": STATES}).compile()
+    program = ed.zoo("protein_potts", dims={"N": SITES}).compile()
     params = program.init(seed=0)
     params["J"] = np.random.default_rng(0).normal(0, 0.1, params["J"].shape).astype(np.float32)
     found: np.ndarray = ed.sample(program, n=ROWS, steps=20, params=params)["x"]
@@ -37,7 +33,7 @@ def family() -> np.ndarray:
 
 def ours(data: np.ndarray) -> dict[str, Callable[[], object]]:
     """Sweeps of all chains, and updates of training; the latter as many as an epoch has."""
-    program = ed.loads(TEXT, dims={"L": SITES, "Q": STATES}).compile()
+    program = ed.zoo("protein_potts", dims={"N": SITES}).compile()
     params, rng = program.init(seed=0, data={"x": data}), ed.Rng(1)
     state = program.init_state(params, CHAINS, seed=2)
 

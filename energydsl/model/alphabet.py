@@ -27,7 +27,7 @@ def letters_of(entry: tree.Entry, domain: DomainSpec, outside: Container[str] = 
             "E0212", f"letters name the states of a {with_states} layer; `{entry.name.id}` is {domain}", span
         )
     states = known.states(domain.arguments)
-    resized = entry.domain is not None and any(n.id in outside for n in tree.names(entry.domain.arguments))
+    resized = entry.domain is not None and any(n.id in outside for n in tree.names(entry.domain))
     if len(letters) != states and resized:
         return ""
     if len(letters) != states:
