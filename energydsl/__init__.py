@@ -22,11 +22,22 @@ if TYPE_CHECKING:
     from energydsl.diagnostics import NotNormalisable as NotNormalisable
     from energydsl.diagnostics import TooLarge as TooLarge
     from energydsl.diagnostics import TrainingError as TrainingError
+    from energydsl.inference.binary_quadratic import from_bqm as from_bqm
+    from energydsl.inference.binary_quadratic import from_qubo as from_qubo
+    from energydsl.inference.binary_quadratic import to_bqm as to_bqm
+    from energydsl.inference.binary_quadratic import to_qubo as to_qubo
+    from energydsl.inference.bipartite import from_bernoulli_rbm as from_bernoulli_rbm
+    from energydsl.inference.bipartite import to_bernoulli_rbm as to_bernoulli_rbm
+    from energydsl.inference.bipartite import to_torch as to_torch
+    from energydsl.inference.contacts import Contacts as Contacts
+    from energydsl.inference.contacts import contacts as contacts
     from energydsl.inference.evaluate import evaluate as evaluate
     from energydsl.inference.map_state import MapState as MapState
     from energydsl.inference.map_state import map_state as map_state
     from energydsl.inference.memory import recall as recall
     from energydsl.inference.memory import store as store
+    from energydsl.inference.mutants import Mutants as Mutants
+    from energydsl.inference.mutants import mutants as mutants
     from energydsl.inference.predict import predict as predict
     from energydsl.inference.retrospect import retrospect as retrospect
     from energydsl.learning.greedy import Greedy as Greedy
@@ -78,9 +89,13 @@ _WHERE = {
     ),
     "data.sources": ("load_data",),
     "data.streamed": ("load_streamed",),
+    "inference.binary_quadratic": ("from_bqm", "from_qubo", "to_bqm", "to_qubo"),
+    "inference.bipartite": ("from_bernoulli_rbm", "to_bernoulli_rbm", "to_torch"),
+    "inference.contacts": ("Contacts", "contacts"),
     "inference.evaluate": ("evaluate",),
     "inference.map_state": ("MapState", "map_state"),
     "inference.memory": ("recall", "store"),
+    "inference.mutants": ("Mutants", "mutants"),
     "inference.predict": ("predict",),
     "inference.retrospect": ("retrospect",),
     "learning.run": ("Run",),

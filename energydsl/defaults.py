@@ -14,6 +14,9 @@ SHARDS = 8
 # Rows held out, where there are as many as `TELLING_ROWS` or more.
 VALIDATION, TELLING_ROWS = 0.1, 100
 
+# Of a split of sequences: the share for testing, and the identity from which they are alike.
+TESTED, IDENTITY = 0.2, 0.8
+
 SWEEPS = 1
 BURN_IN = 50
 CHAINS = 100

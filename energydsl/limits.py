@@ -28,6 +28,9 @@ QUADRATIC_UNITS, SCALED_UNITS = 4096, 256
 # log2 of the states for each of which a precision matrix is factorised.
 LOG2_MATRICES = 16.0
 
+# Couplings of pairs of states of units of one layer, held in one array.
+COUPLINGS = 1 << 27
+
 # States of a small model that `verify` lists, and joint places over which its oracle integrates.
 VERIFIED_STATES = 8192
 # The most entries of parameters with which a model is verified at its own sizes, where smaller ones can be had.

@@ -52,6 +52,7 @@ STREAMS: Mapping[str, int] = MappingProxyType(
         "rows of a window": 34,
         "grey values": 77,
         "missing entries": 78,
+        "clusters for testing": 79,
     }
 )
 

@@ -9,8 +9,8 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,7 +22,7 @@ from energydsl.cli.completing import data_sources
 from energydsl.cli.together import together
 from energydsl.diagnostics import EnergyError, ModelError, Part, Source, render_all
 from energydsl.model.resolve import Overrides
-from energydsl.options import SPLITS, Backend, DType, Precision, Split
+from energydsl.options import SPLITS, UNKNOWN, Backend, DType, Precision, Split, Unknown
 from energydsl.syntax.parser import decode
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _report_fault(error: EnergyError, as_json: bool) -> None:
 def _flags(text: str) -> str:
     """What a message says of Python's arguments, as options: `binarise="sample"` is `--binarise sample`."""
     text = re.sub(r"\b(\w+)=\{'([\w:]+)': ([^}]+)\}", r"--\1 \2=\3", text)
-    text = re.sub(r'\b(binarise|key|out|start|method)="([^"]*)"', r"--\1 \2", text)
+    text = re.sub(r'\b(binarise|key|out|start|method|unknown)="([^"]*)"', r"--\1 \2", text)
     text = re.sub(r"\bmax_kl\b", "--max-kl", text)
     text = re.sub(r"\bvalidation=([\d.]+)", r"--validation \1", text)
     return re.sub(r"\b(impute|resume|centred)=True\b", r"--\1", text)
@@ -163,27 +163,38 @@ def overrides_options(function: Function) -> Function:
 
 weights_option = click.option(
     "--weights",
-    metavar="FILE",
-    help="How much each row counts: one number a row, .npy or .csv; 2 counts as two rows.  [default: all alike]",
+    metavar="FILE|identity:T",
+    help="How much each row counts: one number a row, .npy or .csv; 2 counts as two rows. identity:0.8: 1 over the number of rows "
+    "that are equal in 80 % of their units.  [default: all alike]",
+)
+unknown_option = click.option(
+    "--unknown",
+    type=click.Choice(UNKNOWN),
+    default="error",
+    show_default=True,
+    help="What letters of sequences are that name no state.",
 )
 
 
 @dataclass(frozen=True)
 class DataOptions:
-    """What `--data`, `--weights`, `--split`, `--binarise` and `--key` say."""
+    """What `--data`, `--weights`, `--split`, `--binarise`, `--key` and `--unknown` say."""
 
     sources: tuple[str, ...]
     split: Split
     binarise: str | None
     key: str | None
     weights: str | None
+    unknown: Unknown
 
     def load(self, run: Run) -> Data:
         """The data, in the layers of a run's model; grey values are taken as in training where nothing else is said."""
         from energydsl.data import load_data
 
         rule = self.binarise or run.config["data"]["binarise"]
-        return load_data(run.program.model, self.sources, self.split, rule, self.key, weights=self.weights)
+        return load_data(
+            run.program.model, self.sources, self.split, rule, self.key, weights=self.weights, unknown=self.unknown
+        )
 
 
 def data_options(function: Function) -> Function:
@@ -197,11 +208,13 @@ def data_options(function: Function) -> Function:
         binarise: str | None,
         key: str | None,
         weights: str | None,
+        unknown: Unknown,
         **kwargs: Any,
     ) -> None:
-        function(*args, data=DataOptions(sources, split, binarise, key, weights), **kwargs)
+        function(*args, data=DataOptions(sources, split, binarise, key, weights, unknown), **kwargs)
 
     for option in (
+        unknown_option,
         weights_option,
         click.option("--key", metavar="NAME", help="Name of the array in an .npz file."),
         click.option(
@@ -317,3 +330,14 @@ def _first_time() -> bool:
         mark.touch()
         return first
     return True
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """A file is written. Raises `EnergyError` where it cannot be."""
+    if not path.parent.is_dir():
+        raise EnergyError(f"cannot write {path}: there is no folder {path.parent}")
+    try:
+        yield
+    except OSError as error:
+        raise EnergyError(f"cannot write {path}: {error.strerror}") from None

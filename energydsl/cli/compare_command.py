@@ -178,7 +178,7 @@ def _one(
     from energydsl.learning.train import train
 
     rule = options["binarise"]
-    given = options["split"], rule, options["key"], options["impute"], options["weights"]
+    given = options["split"], rule, options["key"], options["impute"], options["weights"], options["unknown"]
     data = load_data(model.resolved, sources, *given).counted()
     program = compiled(model, as_json, options["backend"], options["dtype"], options["precision"])
     first = data.rows(slice(0, min(options["batch"], len(data))))

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from energydsl import defaults, progress
-from energydsl.cli.common import json_option, print_json
+from energydsl.cli.common import json_option, print_json, writing
 from energydsl.cli.completing import runs_or_models
-from energydsl.cli.targets import held_layers, target_options
+from energydsl.cli.targets import held_layers, lettered, target_options
 from energydsl.cli.together import shards_of_option, shards_option
-from energydsl.data import writers
+from energydsl.data import alignments, writers
 from energydsl.diagnostics import EnergyError
 from energydsl.options import SAMPLERS, SamplerName
 from energydsl.ranks import asked_for, world
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     "-o",
     "out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the samples of all layers into an .npz file.",
+    help="Write the samples of all layers into an .npz file; of the layer whose states have letters into a .fasta file.",
 )
 @click.option(
     "--image",
@@ -103,6 +103,7 @@ def command(
 
     run, held = opened(seed, as_json), held_layers(clamp)
     _writable(out, image, as_json)
+    sequences = lettered(run, out)
     if image is not None:
         from energydsl.report.sheets import pictured
 
@@ -118,11 +119,12 @@ def command(
     doubt = unmixed(mixed)
     written = []
     if out is not None:
-        try:
-            with open(out, "wb") as file:
-                writers.npz(file, arrays)
-        except OSError as error:
-            raise EnergyError(f"cannot write {out}: {error.strerror}") from None
+        with writing(out):
+            if sequences is None:
+                writers.npz(str(out), arrays)
+            else:
+                texts = alignments.as_texts(sequences, arrays[sequences.name])
+                alignments.write_fasta(out, [f"sample {k + 1}" for k in range(len(texts))], texts)
         written.append(str(out))
     if image is not None:
         from energydsl.learning.pictures import sheet_of

@@ -12,23 +12,24 @@ from numpy.typing import NDArray
 
 from energydsl import defaults
 from energydsl.cli.common import compiled, overrides_options, read_model
-from energydsl.data import readers
+from energydsl.data import alignments, readers, safe_tensors
 from energydsl.diagnostics import EnergyError
-from energydsl.options import BACKENDS, Backend
+from energydsl.options import BACKENDS, Backend, DType
 
 if TYPE_CHECKING:
     from energydsl.learning.run import Run
+    from energydsl.model.records import Layer
 
 Function = TypeVar("Function", bound=Callable[..., None])
 
 
 def target_options(function: Function) -> Function:
-    """`--params`, `--backend`, `-D` and `-c`, which are for a model file; the command takes `opened`, a function of (seed, as_json)."""
+    """`--params`, `--backend`, `-D` and `-c`, which are for a model file; the command takes `opened`, a function of (seed, as_json) and perhaps dtype."""
 
     @click.option(
         "--params",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="Parameters for a model FILE: an .npz file of arrays by name.  [default: as they are initialised]",
+        help="Parameters for a model FILE: an .npz or .safetensors file of arrays by name.  [default: as they are initialised]",
     )
     @click.option(
         "--backend", type=click.Choice(BACKENDS), help=f"Backend for a model FILE.  [default: {defaults.BACKEND}]"
@@ -44,13 +45,13 @@ def target_options(function: Function) -> Function:
         consts: dict[str, float],
         **kwargs: Any,
     ) -> None:
-        def opened(seed: int, as_json: bool) -> Run:
+        def opened(seed: int, as_json: bool, dtype: DType = defaults.DTYPE) -> Run:
             from energydsl.learning.run_folder import open_run
             from energydsl.learning.sampling import as_run
 
             if run == "-" or Path(run).is_file():
-                program = compiled(read_model(run, dims, consts, as_json), as_json, backend or defaults.BACKEND)
-                return as_run(program, None if params is None else readers.arrays(params), seed)
+                program = compiled(read_model(run, dims, consts, as_json), as_json, backend or defaults.BACKEND, dtype)
+                return as_run(program, None if params is None else _arrays(params), seed)
             given = {"--params": params, "--backend": backend, "-D": dims, "-c": consts}
             if names := [name for name, value in given.items() if value]:
                 raise click.UsageError(
@@ -61,6 +62,21 @@ def target_options(function: Function) -> Function:
         function(*args, opened=opened, **kwargs)
 
     return command  # type: ignore[return-value]
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    return safe_tensors.read(path) if path.suffix == ".safetensors" else readers.arrays(path)
+
+
+def lettered(run: Run, out: Path | None) -> Layer | None:
+    """The layer that goes into a file of sequences; None where the file is of another kind. Raises `EnergyError` where no layer can."""
+    if out is None or out.suffix not in alignments.SUFFIXES:
+        return None
+    found = [a for a in run.program.model.layers.values() if a.letters]
+    if out.suffix not in (".fasta", ".fa") or len(found) != 1:
+        why = f"{len(found)} layers have letters" if len(found) != 1 else "sequences are written as .fasta"
+        raise EnergyError(f"cannot write {out}: {why}")
+    return found[0]
 
 
 def held_layers(texts: tuple[str, ...]) -> dict[str, float | NDArray[Any]]:

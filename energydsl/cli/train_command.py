@@ -141,7 +141,7 @@ def _loaded(model: Model, sources: tuple[str, ...], options: dict[str, Any]) -> 
     from energydsl.data import load_data, load_streamed
 
     if not options["streamed"]:
-        named = (options[name] for name in ("split", "binarise", "key", "impute", "weights"))
+        named = (options[name] for name in ("split", "binarise", "key", "impute", "weights", "unknown"))
         return load_data(model.resolved, sources, *named)
     for name in ("key", "impute", "weights"):
         if options[name]:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from energydsl import defaults
-from energydsl.cli.common import Function, weights_option
+from energydsl.cli.common import Function, unknown_option, weights_option
 from energydsl.cli.completing import data_sources
 from energydsl.diagnostics import ArgumentError
 from energydsl.learning.choice import chosen_method, chosen_optimizer
@@ -59,6 +59,7 @@ _TRAINING = (
         help="Data: digits, bars-and-stripes:4, a file or a folder; LAYER=D for each of several layers.",
     ),
     weights_option,
+    unknown_option,
     click.option(
         "--method",
         type=click.Choice(list(METHODS)),

@@ -277,6 +277,24 @@ def parquet(path: Path, fits: Fits = _any_shape) -> Array:
     return parquet_columns(parquet_read(file.read, path), path)
 
 
+def arrow(path: Path, fits: Fits = _any_shape) -> Array:
+    """Columns of numbers of an Arrow table, in a file (Feather) or a stream, (rows, columns); a null is missing (NaN). Needs pyarrow."""
+    try:
+        import pyarrow as pa
+    except ImportError:
+        raise DataError.of(f"reading {path.suffix} needs pyarrow", 'pip install "energydsl[parquet]"') from None
+
+    def read() -> Any:
+        with pa.memory_map(str(plain_file(path))) as source:
+            opened = pa.ipc.open_file if source.read(6) == b"ARROW1" else pa.ipc.open_stream
+            source.seek(0)
+            return opened(source).read_all()
+
+    table = parquet_read(read, path)
+    fits((table.num_rows, table.num_columns))
+    return parquet_columns(table, path)
+
+
 def parquet_file(path: Path) -> tuple[Any, int]:
     """A .parquet file that is not read yet, and the number of its columns. Needs pyarrow."""
     try:

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energydsl.arrays import Values, as_numbers
-from energydsl.data import readers
+from energydsl.data import alignments, identity, readers, sparse_files
 from energydsl.data.stored import stored
 from energydsl.data.weights import Weights, row_weights
 from energydsl.diagnostics import ArgumentError, DataError, a_kind, one_of, suggestion
 from energydsl.domains import DOMAINS
 from energydsl.model.records import Layer, Resolved
-from energydsl.options import SPLITS, Split
+from energydsl.options import SPLITS, Split, Unknown
 from energydsl.random import stream
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ BINARISE = "threshold:T, sample or none"
 MISSING_CODE = -1
 # What chooses rows of an array: a slice, numbers of rows, or one truth value for each.
 Rows = slice | Array
+# Ends of files that hold one layer.
+_OF_ONE_LAYER = (".npy", ".csv", ".parquet", ".arrow", ".feather", ".zarr", *alignments.SUFFIXES)
 _ALL = slice(None)
 # Values that are looked at together.
 _LOOKED_AT = 1 << 17
@@ -62,8 +64,15 @@ class Data:
         return replace(self, arrays={n: a[index] for n, a in self.arrays.items()}, weights=weights)
 
     def weighted(self, weights: Weights | None) -> Data:
-        """With other weights, one a row, or a file of them; None leaves those there are. Raises `DataError`."""
-        return self if weights is None else replace(self, weights=row_weights(weights, len(self)))
+        """With other weights, one a row, a file of them, or "identity:T"; None leaves those there are. Raises `DataError`."""
+        if weights is None:
+            return self
+        if isinstance(weights, str) and weights.startswith(identity.PREFIX):
+            if self.grey:
+                raise DataError.of("identity compares units of whole numbers; grey values are drawn anew each epoch")
+            found = identity.identity_weights(self.arrays, identity.threshold_of(weights))
+            return replace(self, weights=found)
+        return replace(self, weights=row_weights(weights, len(self)))
 
     def counted(self) -> Data:
         """The rows that count: those of weight 0 are as good as not there. Raises `DataError` where none is left."""
@@ -212,13 +221,15 @@ def load_data(
     key: str | None = None,
     impute: bool = False,
     weights: Weights | None = None,
+    unknown: Unknown = "error",
 ) -> Data:
     """The data that sources name: one source, or several as `layer=source` or a dict by layer.
 
     sources: "digits", "bars-and-stripes:4", or the path of a file or folder. split: the part of digits, or of a folder in
     MNIST's format. binarise: how grey values become binary, "threshold:T", "sample" or "none" (taken as probabilities); the
     embedded digits are sampled where nothing is said. key: the name of the array in an .npz file. impute: entries of
-    visible layers may be missing (NaN). weights: how much each row counts, not negative, or a .npy or .csv file of that. Raises `DataError` (E0401), with row and column, for data that do not fit.
+    visible layers may be missing (NaN). weights: how much each row counts, not negative, or a .npy or .csv file of that, or
+    "identity:0.8": 1 / (the number of rows 80 % of whose units are equal). unknown: what letters are that name no state, an "error" or the "gap". Raises `DataError` (E0401), with row and column, for data that do not fit.
 
     >>> import energydsl as ed
     >>> model = ed.loads("visible v[16] : binary energy = sum(v)")
@@ -237,7 +248,7 @@ def load_data(
         )
     raw = {}
     for layer, (source, own_key) in chosen.items():
-        raw[layer] = _read(source, model.layers[layer], split, own_key)
+        raw[layer] = _read(source, model.layers[layer], split, own_key, unknown)
     return from_arrays(model, raw, binarise, shown_name(chosen), impute).weighted(weights)
 
 
@@ -289,6 +300,8 @@ def from_arrays(
     arrays, used, grey = {}, None, set()
     for layer_name, values in raw.items():
         layer = model.layers[layer_name]
+        if alignments.is_text(values):
+            values = alignments.of_text(layer, values)
         if isinstance(shape := getattr(values, "shape", None), tuple):
             layer_shape(layer, shape)  # before what is sparse is made dense
         found = as_numbers(values, layer_name)
@@ -311,7 +324,7 @@ def _spread(model: Resolved, source: str, key: str) -> dict[str, tuple[str, str]
         return {n: (source, n) for n in given}
     labelled = [n for n in given if model.layers[n].is_label]
     images = [n for n in given if n not in labelled]
-    if len(labelled) == 1 and len(images) == 1 and not source.endswith((".npy", ".csv", ".parquet", ".zarr")):
+    if len(labelled) == 1 and len(images) == 1 and not source.endswith(_OF_ONE_LAYER):
         return {images[0]: (source, "images"), labelled[0]: (source, "labels")}
     shown = " and ".join(f"{n}=..." for n in given)
     raise DataError.of(f"the model has {len(given)} layers that take data", f"give each of them a source: {shown}")
@@ -321,7 +334,7 @@ def _has_keys(source: str) -> bool:
     return source.partition(":")[0] == "digits" or source.endswith(".npz") or Path(source).is_dir()
 
 
-def _read(source: str, layer: Layer, split: Split, key: str) -> Array:
+def _read(source: str, layer: Layer, split: Split, key: str, unknown: Unknown) -> Array:
     one_of("split", split, SPLITS)
     kind, _, argument = source.partition(":")
     if kind == "digits":
@@ -333,7 +346,7 @@ def _read(source: str, layer: Layer, split: Split, key: str) -> Array:
         return readers.bars_and_stripes(int(side[:4]))
     path = Path(source)
     try:
-        return _read_file(path, split, key, layer)
+        return _read_file(path, split, key, layer, unknown)
     except OSError as error:
         raise DataError.of(f"cannot read {source}: {error.strerror or error}") from None
 
@@ -358,7 +371,7 @@ def _images_or_labels(layer: Layer, key: str) -> Literal["images", "labels"]:
     return "labels" if layer.is_label else "images"
 
 
-def _read_file(path: Path, split: Split, key: str, layer: Layer) -> Array:
+def _read_file(path: Path, split: Split, key: str, layer: Layer, unknown: Unknown) -> Array:
     def fits(shape: tuple[int, ...]) -> None:
         layer_shape(layer, shape)
 
@@ -371,19 +384,28 @@ def _read_file(path: Path, split: Split, key: str, layer: Layer) -> Array:
     if not path.exists():
         known = suggestion(str(path), ("digits", "bars-and-stripes"))
         raise DataError.of(f"there is no file {path}", known or "digits and bars-and-stripes:4 need no file")
+    if path.suffix in alignments.SUFFIXES:
+        letters = alignments.read(path).letters
+        fits(letters.shape)
+        return alignments.states(layer, letters, unknown)
     match path.suffix:
         case ".npy":
             return readers.npy(path, fits)
         case ".npz":
-            return readers.npz(path, key or None, fits)
+            sparse = not key and sparse_files.is_sparse(path)
+            return sparse_files.read(path, fits) if sparse else readers.npz(path, key or None, fits)
         case ".csv":
             return readers.table(path, fits)
         case ".parquet":
             return readers.parquet(path, fits)
+        case ".arrow" | ".feather":
+            return readers.arrow(path, fits)
     if "idx" in path.name or path.suffix == ".gz":
         values = readers.idx(path, fits)
         return values / np.float32(255) if values.ndim == 3 else values
-    raise DataError.of(f"cannot read {path}: only .npy, .npz, .csv, .parquet, .zarr and idx files are read")
+    raise DataError.of(
+        f"cannot read {path}: only .npy, .npz, .csv, .parquet, .arrow, .feather, .zarr, idx files and alignments are read"
+    )
 
 
 def _fitted(layer: Layer, values: Array, binarise: str | None, impute: bool = False) -> tuple[Array, str | None]:

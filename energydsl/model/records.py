@@ -34,7 +34,7 @@ class DomainSpec:
 
 @dataclass(frozen=True)
 class Layer:
-    """An array of units of one domain."""
+    """An array of units of one domain. letters: of the states of a unit, by which data files name them; "" where there are none."""
 
     name: str
     role: str
@@ -42,6 +42,7 @@ class Layer:
     shape: Shape
     axes: tuple[str, ...]
     span: Span = field(compare=False, repr=False)
+    letters: str = ""
 
     @property
     def energy_shape(self) -> Shape:
@@ -58,6 +59,11 @@ class Layer:
     def size(self) -> int:
         """The number of units."""
         return math.prod(self.shape)
+
+    @property
+    def declared(self) -> str:
+        """Its domain as it is declared, with the letters of its states."""
+        return f'{self.domain} = "{self.letters}"' if self.letters else str(self.domain)
 
     @property
     def is_label(self) -> bool:

@@ -18,6 +18,7 @@ from energydsl.functions import WRITTEN
 from energydsl.model import expressions as ex
 from energydsl.model import graphs as graph_sizes
 from energydsl.model import in_order, layer_graph, records, starts
+from energydsl.model.alphabet import letters_of
 from energydsl.model.constants import (
     KNOWN,
     DiagnosticError,
@@ -33,7 +34,7 @@ from energydsl.model.typing import Scope, shown, type_expression
 from energydsl.syntax import tree
 from energydsl.syntax.printer import print_expr
 
-_LAYER_KEYWORDS = ("visible", "hidden", "input")
+ROLES = ("visible", "hidden", "input")
 # Distributions that parameters begin at, with the default of each of their numbers.
 DISTRIBUTIONS = {
     "normal": {"mean": 0.0, "sd": 1.0},
@@ -77,7 +78,7 @@ class _Resolver:
         self._collect(s for s in self.module.statements if isinstance(s, tree.Declaration))
         expanded = layer_graph.expand(
             self.module,
-            {n: (k, e) for n, (k, e) in self.entries.items() if k in _LAYER_KEYWORDS},
+            {n: (k, e) for n, (k, e) in self.entries.items() if k in ROLES},
             set(self._of("param")),
         )
         self._collect(s for s in expanded if isinstance(s, tree.Declaration))
@@ -88,7 +89,7 @@ class _Resolver:
         for name, problem in self.dims.problems.items():
             self._note(name, problem)
         consts = self._all("const", self._const)
-        layers = self._all(_LAYER_KEYWORDS, self._layer)
+        layers = self._all(ROLES, self._layer)
         graphs = self._all("graph", self._graph)
         self.graphs, self.layers = graphs, layers
         params = self._all("param", self._param)
@@ -190,7 +191,10 @@ class _Resolver:
         assert entry.domain is not None
         shape = self._shape(entry)
         spec = self._domain(entry.domain)
-        layer = records.Layer(entry.name.id, role, spec, shape, tuple(map(print_expr, entry.axes)), entry.span)
+        axes = tuple(map(print_expr, entry.axes))
+        layer = records.Layer(
+            entry.name.id, role, spec, shape, axes, entry.span, letters_of(entry, spec, self.overrides.dims)
+        )
         if layer.size > MAX_UNITS:
             raise DiagnosticError("E0211", f"layer `{layer.name}` has more than 2^40 units", entry.span)
         return layer

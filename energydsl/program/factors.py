@@ -131,7 +131,7 @@ def tables(
     for number, scope in units.scopes:
         term = engine.derived.energy.terms[number]
         weight = 1.0 if term.label == BASE else s.beta * s.weights[term.label]
-        log = -weight * _Walk(units, engine, p, x, s, scope).monomial(term.monomial, ())
+        log = -weight * Walk(units, engine, p, x, s, scope).monomial(term.monomial, ())
         wide = (log.shape[0], len(scope.units), *(units.states[u] for u in scope.units[0]))
         found.append(Table(scope.units, engine.xp.broadcast_to(log, wide)))
     found += [_external(units, engine, n, f) for n, f in s.external.items() if n in units.layers]
@@ -154,7 +154,7 @@ def _external(units: Units, engine: CoreEngine, name: str, fields: Fields) -> Ta
 
 
 @dataclass(frozen=True)
-class _Walk:
+class Walk:
     """The value of a term at the places of a scope, over all values of its units: (chains or 1, places, *values)."""
 
     units: Units

@@ -57,6 +57,8 @@ def as_json(model: Compiled) -> dict[str, Any]:
 def _layer(model: Compiled, name: str) -> dict[str, Any]:
     layer = model.resolved.layers[name]
     facts: dict[str, Any] = {"role": layer.role, "domain": str(layer.domain), "shape": list(layer.shape)}
+    if layer.letters:
+        facts["letters"] = layer.letters
     derived = model.derived.conditionals.get(name)
     if derived is None:
         return facts | dict.fromkeys(("family", "factorises", "field", "conditional", "sampler"))
@@ -235,7 +237,7 @@ def _layer_line(model: Compiled, name: str) -> str:
     layer = model.resolved.layers[name]
     shape = "".join(f"[{', '.join(layer.axes)}]") if layer.axes else ""
     sizes = " x ".join(map(str, layer.shape)) or "1"
-    return f"  {layer.role:<8} {name}{shape} : {layer.domain}   ({sizes} unit{'s' if layer.size != 1 else ''})"
+    return f"  {layer.role:<8} {name}{shape} : {layer.declared}   ({sizes} unit{'s' if layer.size != 1 else ''})"
 
 
 def _couplings(model: Compiled) -> list[str]:

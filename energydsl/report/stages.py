@@ -23,7 +23,7 @@ def _model(model: Checked) -> str:
     resolved = model.resolved
     lines = [f"dim {n} = {v}" for n, v in resolved.dims.items()]
     lines += [f"const {n} = {c.value:g} {' & '.join(c.constraints)}".rstrip() for n, c in resolved.consts.items()]
-    lines += [f"{a.role} {n}{list(a.shape)} : {a.domain}" for n, a in resolved.layers.items()]
+    lines += [f"{a.role} {n}{list(a.shape)} : {a.declared}" for n, a in resolved.layers.items()]
     lines += [f"graph {n}: {g.kind}, {g.nodes} units, {g.edge_count} edges" for n, g in resolved.graphs.items()]
     for name, param in resolved.params.items():
         init = f"base_rate({param.init.layer})" if param.init.layer else param.init.kind

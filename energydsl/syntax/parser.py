@@ -411,7 +411,10 @@ class _Builder(lark.visitors.Transformer_NonRecursive[lark.Token, Any]):
         return tree.Entry(self.at(c[0]).to(c[2].span), self.id(c[0]), constraints=c[1] or (), value=c[2])
 
     def layer_entry(self, c: Children) -> tree.Entry:
-        return tree.Entry(self.at(c[0]).to(c[2].span), self.id(c[0]), axes=c[1] or (), domain=c[2])
+        letters = self.string([c[3]]) if c[3] else None
+        return tree.Entry(
+            self.at(c[0]).to((letters or c[2]).span), self.id(c[0]), axes=c[1] or (), domain=c[2], value=letters
+        )
 
     def domain(self, c: Children) -> tree.Domain:
         end = c[1][-1].span if c[1] else self.at(c[0])

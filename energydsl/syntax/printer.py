@@ -175,7 +175,7 @@ def _entry(entry: tree.Entry, width: int) -> str:
     text = entry.name.id + (f"[{_comma(entry.axes)}]" if entry.axes else "")
     if entry.domain is not None:
         domain = entry.domain
-        return f"{text:<{width}} : {domain.name.id}" + (f"[{_comma(domain.arguments)}]" if domain.arguments else "")
+        text = f"{text:<{width}} : {domain.name.id}" + (f"[{_comma(domain.arguments)}]" if domain.arguments else "")
     if entry.constraints:
         text += f" : {' & '.join(c.id for c in entry.constraints)}"
     return text + (f" = {print_expr(entry.value)}" if entry.value is not None else "")

@@ -25,7 +25,7 @@ from energydsl.energy import canonicalise
 from energydsl.energy.terms import Energy
 from energydsl.limits import SMALL_MODELS, VERIFIED_ENTRIES, VERIFIED_STATES, SmallModel
 from energydsl.model.records import Resolved
-from energydsl.model.resolve import Overrides, resolve
+from energydsl.model.resolve import ROLES, Overrides, resolve
 from energydsl.syntax import tree
 
 _TRIES = 4000
@@ -198,6 +198,8 @@ def _replaced(module: tree.Module, sizes: Mapping[str, int], without_generator: 
         return node
 
     module = _map_entries(_map_sizes(module, small), "param", _without_file)
+    for role in ROLES:
+        module = _map_entries(module, role, _without_letters)
     return _with_complete_graphs(module, without_generator)
 
 
@@ -218,6 +220,11 @@ def _without_file(entry: tree.Entry) -> tree.Entry:
     """A parameter whose values are read from a file, without them: the file has those of the model's own sizes."""
     from_file = isinstance(entry.value, tree.Call) and entry.value.function.id == "file"
     return without_initialiser(entry) if from_file else entry
+
+
+def _without_letters(entry: tree.Entry) -> tree.Entry:
+    """A layer without the letters of its states: there are as many as at the model's own sizes."""
+    return replace(entry, value=None)
 
 
 def _with_dims(module: tree.Module, dims: Mapping[str, int]) -> tree.Module:

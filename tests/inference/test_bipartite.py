@@ -1,0 +1,99 @@
+"""RBMs in scikit-learn, PyTorch and ONNX: the libraries themselves compute what the program computes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import energydsl as ed
+from energydsl.inference.bipartite import write_onnx
+
+DEEP = """
+visible v[2, 2] : binary
+hidden h[3] : binary
+hidden g[2] : binary
+layers v -- h -- g
+"""
+
+
+def machine(text: str = "") -> tuple[ed.Program, dict[str, Any]]:
+    model = ed.loads(text) if text else ed.zoo("rbm", dims={"I": 5, "J": 3})
+    program, rng = model.compile("numpy", "float64"), np.random.default_rng(0)
+    return program, {n: rng.normal(size=a.shape) for n, a in program.init().items()}
+
+
+def rows(program: ed.Program, params: dict[str, Any]) -> dict[str, Any]:
+    return dict(program.init_state(params, 8, seed=1))
+
+
+def test_scikit_learn_there_and_back() -> None:
+    pytest.importorskip("sklearn")
+    program, params = machine()
+    rbm = ed.to_bernoulli_rbm(program, params)
+    state = rows(program, params)
+    np.testing.assert_allclose(rbm.transform(state["v"]), program.mean(params, state, "h"), rtol=1e-12)
+    assert set(np.unique(rbm.gibbs(state["v"]))) <= {False, True}
+    model, back = ed.from_bernoulli_rbm(rbm)
+    assert model.params["W"].shape == (5, 3)
+    for name, array in params.items():
+        np.testing.assert_array_equal(back[name], array)
+
+
+def test_what_scikit_learn_fitted_is_a_model() -> None:
+    neural_network = pytest.importorskip("sklearn.neural_network")
+    data = np.random.default_rng(0).integers(2, size=(50, 6)).astype(float)
+    rbm = neural_network.BernoulliRBM(4, n_iter=3, random_state=0, learning_rate=0.5).fit(data)
+    model, params = ed.from_bernoulli_rbm(rbm)
+    program = model.compile("numpy", "float64")
+    state = {"v": data, "h": np.zeros((50, 4))}
+    np.testing.assert_allclose(program.mean(params, state, "h"), rbm.transform(data), rtol=1e-12)
+    with pytest.raises(ed.ArgumentError, match="was not fitted"):
+        ed.from_bernoulli_rbm(neural_network.BernoulliRBM())
+    with pytest.raises(ed.ArgumentError, match="takes scikit-learn's BernoulliRBM"):
+        ed.from_bernoulli_rbm({})
+
+
+def test_pytorch_computes_the_same() -> None:
+    torch = pytest.importorskip("torch")
+    program, params = machine()
+    module, state = ed.to_torch(program, params).double(), rows(program, params)
+    v, h = torch.tensor(state["v"]), torch.tensor(state["h"])
+    with torch.no_grad():
+        np.testing.assert_allclose(module(v).numpy(), program.mean(params, state, "h"), rtol=1e-6)
+        np.testing.assert_allclose(module.visible(h).numpy(), program.mean(params, state, "v"), rtol=1e-6)
+        np.testing.assert_allclose(
+            module.free_energy(v).numpy(), program.free_energy(params, {"v": state["v"]}), rtol=1e-6
+        )
+    assert {n: tuple(p.shape) for n, p in module.named_parameters()} == {"W": (5, 3), "b": (5,), "c": (3,)}
+
+
+@pytest.mark.parametrize("text", ["", DEEP, DEEP.replace("binary", "spin")])
+def test_onnx_computes_the_same(tmp_path: Path, text: str) -> None:
+    pytest.importorskip("onnx")
+    from onnx.reference import ReferenceEvaluator
+
+    program, params = machine(text)
+    state = rows(program, params)
+    write_onnx(tmp_path / "m.onnx", program, params)
+    session = ReferenceEvaluator(str(tmp_path / "m.onnx"))
+    given = {n: a.reshape(8, -1).astype(np.float32) for n, a in state.items()}
+    found = dict(zip(session.output_names, session.run(None, given), strict=True))
+    assert set(found) == {f"mean_{n}" for n in state}
+    for name in state:
+        known = program.mean(params, state, name).reshape(8, -1)
+        np.testing.assert_allclose(found[f"mean_{name}"], known, rtol=1e-4, atol=1e-6)
+
+
+def test_other_models_are_refused_with_the_reason() -> None:
+    pytest.importorskip("sklearn")
+    for text, words in {
+        DEEP: "one visible and one hidden layer",
+        "visible v[2] : spin\nhidden h[2] : spin\nlayers v -- h": "layer of bits",
+        "visible v[3] : binary\nhidden h : binary\nenergy = v[0]*v[1] + sum(v)*h": "units of `v` meet one another",
+        "visible v[3] : real\nhidden h[2] : binary\nlayers v -- h": "`v` is real",
+    }.items():
+        with pytest.raises(ed.NotApplicable, match=words):
+            ed.to_bernoulli_rbm(ed.loads(text).compile("numpy"))
