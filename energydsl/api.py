@@ -320,6 +320,18 @@ def zoo_text(name: str) -> str:
     return (folder("models") / f"{name}.energy").read_text(encoding="utf-8")
 
 
+def zoo_imports(name: str) -> dict[str, str]:
+    """The files that a model of the zoo imports, and those that these import, by their names. Raises `ArgumentError` for another name."""
+    found = {f"{name}.energy": zoo_text(name)}
+    for file in (todo := list(found)):
+        statements = parse(Source(file, found[file])).statements
+        for other in (s.file.value for s in statements if isinstance(s, tree.Import) and s.file.value not in found):
+            found[other] = zoo_text(other.removesuffix(".energy"))
+            todo.append(other)
+    del found[f"{name}.energy"]
+    return found
+
+
 def augment(source: Source, overrides: Overrides, terms: Iterable[str] = ()) -> Model:
     """`Model.augment` of a text, which may be refused without its auxiliary units."""
     module = written_out(parse(source), overrides).alone

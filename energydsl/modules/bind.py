@@ -100,6 +100,7 @@ def _layers(use: tree.Use, flat: Flat, there: Declared, problems: list[Diagnosti
         if not wanted:
             message = f"{flat.source.short} has {_count(len(in_order), 'layer')} to bind, and this is one more"
             problems.append(Diagnostic("E0505", message, layer.span, _listed("layers", in_order)))
+            break
         elif name and wanted in summed:
             message = f"`{wanted}` is summed out in {flat.source.short}"
             note = Note("summed out here", summed[wanted].span)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from energydsl.diagnostics import Diagnostic, Note
-from energydsl.model.constants import KNOWN, DiagnosticError, Dims, Real, evaluate
+from energydsl.model.constants import KNOWN, DiagnosticError, Dims, evaluate
 from energydsl.model.typing import shown
 from energydsl.modules.flat import LAYERS, Fit, declared
 from energydsl.syntax import tree
 
-Kind = tuple[str, tuple[Real, ...]]
+Kind = tuple[str, tuple[float, ...]]
 
 
 def misfits(
@@ -46,12 +46,12 @@ def _shape(entry: tree.Entry, dims: Dims) -> tuple[int, ...]:
 
 def _domain(entry: tree.Entry, dims: Dims) -> Kind:
     assert entry.domain is not None
-    return entry.domain.name.id, tuple(evaluate(a, dims.lookup) for a in entry.domain.arguments)
+    return entry.domain.name.id, tuple(float(evaluate(a, dims.lookup)) for a in entry.domain.arguments)
 
 
 def _written(kind: Kind) -> str:
     name, arguments = kind
-    return f"{name}[{', '.join(f'{float(a):g}' for a in arguments)}]" if arguments else name
+    return f"{name}[{', '.join(f'{a:.17g}' for a in arguments)}]" if arguments else name
 
 
 def _way_out(fit: Fit, shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:

@@ -21,7 +21,8 @@ class Renaming:
 
     names: of declarations. written: all that stand in the file. prefix: of energy terms, which live apart. source: of the file.
     taken: names of the file that uses it, which no index may hide. absent: layers that have no data here, so that no base rate is
-    taken of them. problems: what is found on the way.
+    taken of them. problems: what is
+    found on the way, at its place in the file, so that two uses of it find one problem.
     """
 
     names: Mapping[str, str]
@@ -116,10 +117,10 @@ class Renaming:
                 or "a file knows its own names alone: bind a dim or a const in parentheses"
             )
             message = f"`{node.id}` is not declared in {self.source.short}"
-            self.problems.append(Diagnostic("E0201", message, self.span(node.span), help))
+            self.problems.append(Diagnostic("E0201", message, node.span, help))
         elif node.id in self.taken:
             message = f"`{node.id}` is a number in {self.source.short}, and a name in the file that uses it"
-            self.problems.append(Diagnostic("E0510", message, self.span(node.span), "rename the other one"))
+            self.problems.append(Diagnostic("E0510", message, node.span, "rename the other one"))
         return node.id
 
     def _index(self, name: str) -> str:
