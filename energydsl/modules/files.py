@@ -66,7 +66,7 @@ class Files:
         """The file of the folder that may be meant."""
         assert self.folder is not None
         folder = self.folder / path.parent
-        known = [f.name for f in folder.glob(f"*{SUFFIX}")] if folder.is_dir() else []
+        known = [f.name for f in folder.glob(f"*{SUFFIX}") if f.is_file()] if folder.is_dir() else []
         return suggestion(path.name, sorted(known)) or "its path is relative to the file that imports it"
 
 

@@ -21,8 +21,7 @@ class Renaming:
 
     names: of declarations. written: all that stand in the file. prefix: of energy terms, which live apart. source: of the file.
     taken: names of the file that uses it, which no index may hide. absent: layers that have no data here, so that no base rate is
-    taken of them. problems: what is
-    found on the way, at its place in the file, so that two uses of it find one problem.
+    taken of them. problems: what is found on the way, at its place in the file, so that two uses of it find one problem.
     """
 
     names: Mapping[str, str]

@@ -136,7 +136,7 @@ def test_formatting_keeps_lines_and_comments(folder: Path) -> None:
 def test_a_message_in_a_file_says_where_it_is_used(folder: Path) -> None:
     (folder / "parts" / "rbm.energy").write_text(RBM.replace("@ h - sum", "@ hh - sum"))
     shown = run("check", folder / "main.energy").stderr
-    assert f"{folder}/parts/rbm.energy:10:" in shown
+    assert f"{folder}/parts/rbm.energy:9:" in shown
     assert f"{folder}/main.energy:" in shown
     (first,) = json.loads(run("check", "--json", folder / "main.energy").stdout)["diagnostics"]
     assert (first["code"], first["file"]) == ("E0201", f"{folder}/parts/rbm.energy")
