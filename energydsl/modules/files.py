@@ -75,7 +75,7 @@ def inside(folder: Path, name: tree.String, beside: PurePosixPath) -> PurePosixP
     text = name.value
     if not text or "\\" in text or PurePosixPath(text).is_absolute() or PureWindowsPath(text).anchor:
         help = "write it relative to the file that names it, with `/` between folders"
-        raise refused("E0502", f"`{text}` is not a relative path", name.span, help)
+        raise refused("E0502", f'"{text}" is not a relative path', name.span, help)
     path = PurePosixPath(posixpath.normpath(str(beside / text)))
     if path.parts[:1] == ("..",):
         raise _outside(text, name.span)
