@@ -32,6 +32,7 @@ from energydsl.graph.terms import TermGraph, term_graph
 from energydsl.model.graphs import from_pairs
 from energydsl.model.records import Layer, Param, Resolved
 from energydsl.model.resolve import Overrides
+from energydsl.modules import written_out
 from energydsl.options import DTYPES, FORMATS, PRECISIONS, STAGES, Backend, DType, Format, Precision, Stage
 from energydsl.syntax import parse, print_module, tree
 from energydsl.syntax.parser import decode
@@ -68,7 +69,7 @@ class Model:
 
     @property
     def source(self) -> Source:
-        """The text."""
+        """The text; of a model that imports files, one that says the same alone."""
         return self.checked.source
 
     @property
@@ -281,8 +282,11 @@ def loads(
     consts: Mapping[str, float] | None = None,
     graphs: Mapping[str, Any] | None = None,
     name: str = "model.energy",
+    folder: str | Path | None = None,
 ) -> Model:
     """The model in a string. Arguments and errors are those of `load`; diagnostics show `name` for the file.
+
+    folder: where the files are that it imports, and those that it reads edges and numbers from.
 
     >>> import energydsl as ed
     >>> model = ed.loads("visible v[3] : binary hidden h[2] : binary param W[3, 2] energy = - v @ W @ h")
@@ -291,7 +295,7 @@ def loads(
     >>> print(model.gradients["W"])
     dE/dW_ij = -v_i h_j
     """
-    return Model(Source(name, text), _overrides(dims, consts, graphs, None))
+    return Model(Source(name, text), _overrides(dims, consts, graphs, None if folder is None else Path(folder)))
 
 
 def zoo(name: str, dims: Mapping[str, int] | None = None, consts: Mapping[str, float] | None = None) -> Model:
@@ -303,7 +307,8 @@ def zoo(name: str, dims: Mapping[str, int] | None = None, consts: Mapping[str, f
     >>> ed.zoo("rbm", dims={"J": 64}).layers["h"].shape
     (64,)
     """
-    return loads(zoo_text(name), dims, consts, name=f"{name}.energy")
+    here = folder("models")
+    return loads(zoo_text(name), dims, consts, name=f"{name}.energy", folder=here if isinstance(here, Path) else None)
 
 
 def zoo_names() -> list[str]:
@@ -320,9 +325,21 @@ def zoo_text(name: str) -> str:
     return (folder("models") / f"{name}.energy").read_text(encoding="utf-8")
 
 
+def zoo_imports(name: str) -> dict[str, str]:
+    """The files that a model of the zoo imports, and those that these import, by their names. Raises `ArgumentError` for another name."""
+    found = {f"{name}.energy": zoo_text(name)}
+    for file in (todo := list(found)):
+        statements = parse(Source(file, found[file])).statements
+        for other in (s.file.value for s in statements if isinstance(s, tree.Import) and s.file.value not in found):
+            found[other] = zoo_text(other.removesuffix(".energy"))
+            todo.append(other)
+    del found[f"{name}.energy"]
+    return found
+
+
 def augment(source: Source, overrides: Overrides, terms: Iterable[str] = ()) -> Model:
     """`Model.augment` of a text, which may be refused without its auxiliary units."""
-    module = parse(source)
+    module = written_out(parse(source), overrides).alone
     known = {s.name.id: s.name for s in module.statements if isinstance(s, tree.Energy) and s.name}
     terms = tuple(terms)
     _all_known("energy term", terms, known)

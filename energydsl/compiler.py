@@ -3,6 +3,7 @@
 | stage     | function                  | record it makes  | what is true afterwards                                        |
 |-----------|---------------------------|------------------|----------------------------------------------------------------|
 | syntax    | `syntax.parse`            | `Module`         | the tree, one for one with the text, a span on every node      |
+| syntax    | `modules.written_out`     | `Whole`          | no `import` and `use`: one file's statements, places in theirs |
 | syntax    | `augment.plain`           | `Module`         | auxiliary units declared, layers summed out: only energies left |
 | model     | `model.resolve`           | `Resolved`       | names bound, shapes and index ranges known                     |
 | energy    | `energy.canonicalise`     | `Energy`         | an ordered sum of monomials; equal energies are equal records  |
@@ -12,7 +13,7 @@
 | source    | a printer of `backends`   | text             | a readable module, the same bytes from run to run              |
 | `Program` | a loader of `backends`    | callables        | parameters, clamps, beta and weights are arguments             |
 
-`check` makes the first three and refuses what is wrong; `derive` makes `graph` and `derived` of what it let through; `generate`
+`check` makes the first five and refuses what is wrong; `derive` makes `graph` and `derived` of what it let through; `generate`
 makes the rest. A model with directed parts goes the same way as a product of models (`derive/directed`). `verify` proves
 what was derived, on the same stages at small sizes. `explain --emit STAGE` prints any stage.
 """
@@ -36,6 +37,7 @@ from energydsl.graph.terms import TermGraph, term_graph
 from energydsl.model import resolve
 from energydsl.model.records import Resolved
 from energydsl.model.resolve import Overrides, allowed
+from energydsl.modules import Whole, written_out
 from energydsl.options import Backend, DType, Precision
 from energydsl.syntax import parse, tree
 
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 class Checked:
     """A model that is refused for nothing: the stages `syntax`, `model` and `energy`.
 
+    source, module: the text and its tree; where it imports files, those of one text that says the same alone.
     energy: of all terms; with directed parts, of the joint distribution. factorisation: the parts, where some are directed.
     """
 
@@ -75,26 +78,28 @@ def check(source: Source, overrides: Overrides) -> Checked:
 
 def check_module(module: tree.Module, overrides: Overrides) -> Checked:
     """A module to a checked model. Raises `ModelError` with all that it is refused for."""
+    whole = written_out(module, overrides)
     try:
-        return _checked(module, overrides)
+        return _checked(whole, overrides)
     except ModelError as error:
-        raise ModelError(_with_a_way_out(error.diagnostics, module, overrides)) from None
+        raise ModelError(_with_a_way_out(error.diagnostics, whole.module, overrides)) from None
 
 
 def _with_a_way_out(found: Sequence[Diagnostic], module: tree.Module, overrides: Overrides) -> list[Diagnostic]:
     """Refusals of functions that auxiliary units would make fit say so."""
     if any(d.code == "E0310" for d in found):
         with suppress(ModelError):
-            _checked(augment(module, (), overrides), overrides)
+            augmented = augment(module, (), overrides)
+            _checked(Whole(augmented, augmented), overrides)
             more = "; with auxiliary units it fits: `energydsl augment`, or the statement `augment NAME`"
             return [replace(d, help=d.help + more) if d.code == "E0310" else d for d in found]
     return list(found)
 
 
-def _checked(module: tree.Module, overrides: Overrides) -> Checked:
-    resolved = resolve(plain(module, overrides), overrides)
+def _checked(whole: Whole, overrides: Overrides) -> Checked:
+    resolved = resolve(plain(whole.module, overrides), overrides)
     energy, warnings = canonicalise(resolved)
-    problems = [*resolved.warnings, *warnings]
+    problems = [*whole.warnings, *resolved.warnings, *warnings]
     factorisation = None
     if resolved.directed:
         problems += _derive.check_directed(resolved, energy)
@@ -106,8 +111,8 @@ def _checked(module: tree.Module, overrides: Overrides) -> Checked:
     else:
         problems += _derive.check(resolved, energy)
     _refuse(problems)
-    told = tuple(in_order(d for d in problems if not allowed(module, d)))
-    return Checked(module.source, overrides, module, resolved, energy, factorisation, told)
+    told = tuple(in_order(d for d in problems if not allowed(whole.module, d)))
+    return Checked(whole.alone.source, overrides, whole.alone, resolved, energy, factorisation, told)
 
 
 def _refuse(problems: Iterable[Diagnostic]) -> None:

@@ -20,10 +20,14 @@ from typing import Any, Literal, SupportsIndex, TypeVar
 
 @dataclass(frozen=True)
 class Source:
-    """The text of a model and the name it is shown under: the path as the user gave it."""
+    """The text of a model and the name it is shown under: the path as the user gave it.
+
+    used: for a file that another one imports, the place there that leads to it.
+    """
 
     name: str
     text: str
+    used: Span | None = field(default=None, repr=False)
 
     @property
     def short(self) -> str:
@@ -111,6 +115,16 @@ class Diagnostic:
         """By the first letter of the code: `E` is an error, `W` a warning."""
         return "warning" if self.code.startswith("W") else "error"
 
+    @property
+    def all_notes(self) -> tuple[Note, ...]:
+        """The notes and, where the place is in a file that another one imports, the places that lead to it."""
+        found = list(self.notes)
+        used = self.span.source.used if self.span else None
+        while used is not None:
+            found.append(Note("used here", used))
+            used = used.source.used
+        return tuple(found)
+
     def as_dict(self) -> dict[str, Any]:
         """The diagnostic as `--json` prints it."""
         return {
@@ -118,7 +132,7 @@ class Diagnostic:
             "severity": self.severity,
             "message": self.message,
             **_place(self.span),
-            "notes": [{"message": n.message, **_place(n.span)} for n in self.notes],
+            "notes": [{"message": n.message, **_place(n.span)} for n in self.all_notes],
             "help": self.help,
         }
 
@@ -127,7 +141,7 @@ class Diagnostic:
         parts = [f"{paint(f'{self.severity}[{self.code}]', self.severity)}: {paint(self.message, 'message')}"]
         if self.span is not None:
             parts.append(_excerpt(self.span, paint, self.severity))
-        for note in self.notes:
+        for note in self.all_notes:
             parts.append(f"  {paint('note', 'note')}: {note.message}")
             if note.span is not None:
                 parts.append(_excerpt(note.span, paint, "note"))
@@ -136,11 +150,12 @@ class Diagnostic:
         return "\n".join(parts)
 
 
-def _place(span: Span | None) -> dict[str, int | None]:
-    keys = ("line", "column", "end_line", "end_column")
+def _place(span: Span | None) -> dict[str, str | int | None]:
+    keys = ("file", "line", "column", "end_line", "end_column")
     if span is None:
         return dict.fromkeys(keys)
-    return dict(zip(keys, span.source.locate(span.start) + span.source.locate(span.end), strict=True))
+    source = span.source
+    return dict(zip(keys, (source.name, *source.locate(span.start), *source.locate(span.end)), strict=True))
 
 
 def _excerpt(span: Span, paint: Paint, part: Part) -> str:
@@ -164,7 +179,17 @@ def render_all(diagnostics: Iterable[Diagnostic], paint: Paint = _plain) -> str:
 def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Diagnostics sorted by place, each once."""
     unique = dict.fromkeys(diagnostics)
-    return sorted(unique, key=lambda d: (d.span.start if d.span else -1, d.code))
+    return sorted(unique, key=lambda d: (_in_text(d), d.code))
+
+
+def _in_text(found: Diagnostic) -> tuple[int, ...]:
+    """Where a diagnostic comes in a report: in a file that another one imports, after the place that leads to it."""
+    places: list[int] = []
+    span = found.span
+    while span is not None:
+        places.append(span.start)
+        span = span.source.used
+    return (*reversed(places),) or (-1,)
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

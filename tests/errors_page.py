@@ -15,6 +15,8 @@ from energydsl.diagnostics import Diagnostic
 from tests.conftest import ROOT
 from tests.data.test_sources import CSV
 from tests.model.test_diagnostics import TABLE, diagnose
+from tests.modules.test_refused import TABLE as FILES_TABLE
+from tests.modules.test_refused import diagnosed as diagnose_files
 
 PAGE = ROOT / "docs" / "errors.md"
 EXAMPLES = 3
@@ -89,6 +91,29 @@ CODES = {
         "A parameter, the file of its initial values, or a file of a run, that does not fit the model.",
         "Use the parameters or the run of this model; give a file of the declared shape.",
     ),
+    "E0501": ("A file to import that is not there or cannot be read.", "Correct the path, which is relative to the file that imports it."),
+    "E0502": (
+        "A path out of the folder of the model, or to what is no `.energy` file; or a text that has no folder.",
+        "Put a copy into the folder, and write the path relative to the file that names it; for a string, `ed.loads(text, folder=...)`.",
+    ),
+    "E0503": ("Files that import one another in a circle, which is named.", "Take what both need into a file of its own."),
+    "E0504": (
+        "More than a model may be: 64 files, 8 of them one inside the other, 1 MiB each, and 1 MiB with all that is used written out.",
+        "Import fewer files, or put what they say into one.",
+    ),
+    "E0505": ("A `use` that binds what the file does not have.", "Bind one of those listed: dims and consts in parentheses, layers behind `on`."),
+    "E0506": ("A dim, a const or a layer bound twice, or a layer that two are bound to.", "Leave one out; declare a layer for each."),
+    "E0507": (
+        "A dim without a value, or a visible layer or an input of a used file that is bound to nothing.",
+        "Bind it; of a file that stands alone, set the dim with `-D`.",
+    ),
+    "E0508": ("A layer of another shape than the one it is bound to.", "Bind the dims of the file in parentheses: the help has them."),
+    "E0509": ("A layer of another domain than the one it is bound to.", "Declare the same domain."),
+    "E0510": ("A name that comes with a `use` and stands for something else already.", "Give the use another name: `use rbm as upper`."),
+    "E0511": (
+        "A layer bound to one of another role: an input to one that is none, or a layer that its file sums out.",
+        "Bind inputs to inputs; visible and hidden layers may stand for one another.",
+    ),
     "W0401": ("A parameter that stands in no energy.", "Remove it; it would never be learned."),
     "W0402": ("A full square of a symmetric parameter counts each pair twice.", "Write the factor 0.5, or `sum[i < k]`."),
     "W0403": ("A layer that stands in no energy.", "Remove it, or couple it."),
@@ -105,6 +130,7 @@ CODES = {
         "An energy that is not a number at the initial parameters: it divides by one that is 0 there, or takes its logarithm.",
         "Choose another initial value: `param T = 1`.",
     ),
+    "W0408": ("A file that is imported and not used.", "Use it, or leave the `import` out."),
 }  # fmt: skip
 
 
@@ -142,6 +168,19 @@ def _elsewhere(code: str) -> str:
     raise AssertionError(f"{what}: {code} was expected")
 
 
+def _of_files(code: str) -> list[str]:
+    """Diagnostics of models of several files."""
+    found: dict[str, Diagnostic] = {}
+    for table_code, message, text, files in FILES_TABLE:
+        short = all(len(t) < 10_000 for t in files.values())
+        if table_code == code and short:
+            with tempfile.TemporaryDirectory() as folder:
+                for d in diagnose_files(Path(folder), text, files):
+                    if d.code == code and message in d.message:
+                        found.setdefault(re.sub(r"`[^`]*`|\d+|\(.*?\)", "", d.message)[:24], d)
+    return [d.render() for d in found.values()][:EXAMPLES]
+
+
 def _examples(code: str) -> list[str]:
     """Diagnostics of bad programs, each with a message of its own kind; they quote the line that is at fault."""
     found: dict[str, Diagnostic] = {}
@@ -164,7 +203,7 @@ def page() -> str:
         "examples are those of the tests: `python -m tests.errors_page` writes this page.",
     ]
     for code, (rule, way) in CODES.items():
-        shown = [_elsewhere(code)] if code in ELSEWHERE else _examples(code)
+        shown = [_elsewhere(code)] if code in ELSEWHERE else _examples(code) or _of_files(code)
         assert shown, f"{code} has no example"
         parts += [f"## {code}", rule, f"**Way out.** {way}", *(f"```console\n{s}\n```" for s in shown)]
     return "\n\n".join(parts) + "\n"

@@ -56,6 +56,11 @@ def modules() -> st.SearchStrategy[str]:
             "energy = sum(v)  # plain",
             "augment part (h, k), rest  # more",
             "marginalise h, k",
+            'import "parts/rbm.energy" as rbm  # of the lecture',
+            "use rbm",
+            "use rbm(I = 2 * K, J = -1,  # sizes\n t = x) as lower on v, h,  # layers\n k = on",
+            "use on as on on on",
+            "dim I, J = 2, on",
         ]
     )
     pieces = st.lists(st.tuples(st.one_of(declared, energies, others), breaks), max_size=6)

@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "energydsl"
 # Rooms from the ground up: each imports from itself and what stands before it.
 ORDER = [
     "version", "diagnostics", "options", "limits", "defaults", "files", "arrays", "weighted", "mixing", "markup", "progress", "syntax", "functions", "domains", "model",
-    "energy", "graph", "derive", "augment", "kernels", "backends", "random", "ranks", "program", "annealing", "verification", "compiler", "report", "api",
+    "modules", "energy", "graph", "derive", "augment", "kernels", "backends", "random", "ranks", "program", "annealing", "verification", "compiler", "report", "api",
     "data", "learning", "inference", "sklearn", "notebook", "editor", "doctor", "cli", "__init__", "__main__",
 ]  # fmt: skip
 THIRD_PARTY = {

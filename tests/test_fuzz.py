@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 import tracemalloc
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ BITS = [
     "sum[", "sum", "in", "range(", "energy", "param", "schedule (", "layers", "visible", "real", "count", "categorical[",
     ": positive", "symmetric", "exp(", "lgamma(", "#", '"', "1e999", "0", "-1", "/ 0", "^64", "i < j", "<= k", "prod[", "c in H", "i in c", " = file(\"/dev/null\")", "graph G = complete(",
     "class", "lambda", "__import__", "np", "eta", "eval", "...", ".", "..", " v2. ", "1..2", " * 1e308 * 10", "^2^2", " @ @ ", "+*/-",
-    "augment t, t (v)\n", "marginalise v\n", "softplus(", "let u = u\n", "let q = q + 1\n", "dim Q = R, R = Q\n", "const q = q\n", "[0, 0, 0]", " / 1e-308 / 1e-308", "(1e-200)^-2 * ", "' ' ' '",
+    "augment t, t (v)\n", "marginalise v\n", "softplus(", "let u = u\n", "let q = q + 1\n", "dim Q = R, R = Q\n", "dim I, J\n", "import \"m.energy\" as m\n", "use m on v, h\n", "use m as n (", " on ", " as ", "const q = q\n", "[0, 0, 0]", " / 1e-308 / 1e-308", "(1e-200)^-2 * ", "' ' ' '",
 ]  # fmt: skip
 
 
@@ -59,8 +60,8 @@ def command(name: str, text: str) -> int:
     return result.exit_code
 
 
-def mutated(rng: random.Random) -> str:
-    text = rng.choice(SEEDS)
+def mutated(rng: random.Random, seeds: Sequence[str] = SEEDS) -> str:
+    text = rng.choice(seeds)
     for _ in range(rng.randint(1, 5)):
         place = rng.randrange(len(text) + 1)
         match rng.randrange(5):
@@ -75,7 +76,7 @@ def mutated(rng: random.Random) -> str:
                 words[a], words[b] = words[b], words[a]
                 text = " ".join(words)
             case 3:
-                other = rng.choice(SEEDS)
+                other = rng.choice(seeds)
                 start = rng.randrange(len(other))
                 text = text[:place] + other[start : start + rng.randint(1, 60)] + text[place:]
             case 4:

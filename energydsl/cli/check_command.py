@@ -24,7 +24,7 @@ def command(files: tuple[str, ...], dims: dict[str, int], consts: dict[str, floa
         diagnostics = _diagnostics(file, dims, consts)
         errors = sum(d.severity == "error" for d in diagnostics)
         failed |= errors > 0
-        found += [{"file": file, **d.as_dict()} for d in diagnostics]
+        found += [d.as_dict() | ({} if _elsewhere(d) else {"file": file}) for d in diagnostics]
         if not as_json:
             for diagnostic in diagnostics:
                 click.echo(diagnostic.render(paint) + "\n", err=True)
@@ -35,6 +35,11 @@ def command(files: tuple[str, ...], dims: dict[str, int], consts: dict[str, floa
         print_json({"ok": not failed, "diagnostics": found})
     if failed:
         raise Failed
+
+
+def _elsewhere(found: Diagnostic) -> bool:
+    """Whether the place is in a file that is imported."""
+    return found.span is not None and found.span.source.used is not None
 
 
 def _diagnostics(file: str, dims: dict[str, int], consts: dict[str, float]) -> list[Diagnostic]:

@@ -288,8 +288,8 @@ def read_source(file: str) -> Source:
 
 
 def overrides(file: str, dims: dict[str, int], consts: dict[str, float]) -> Overrides:
-    """What `-D` and `-c` set; edge files are found beside the model's file."""
-    folder = None if file == "-" else Path(file).parent
+    """What `-D` and `-c` set; files that a model names are found beside it, for standard input in the folder at hand."""
+    folder = Path() if file == "-" else Path(file).parent
     return Overrides(dims, consts, {}, folder)
 
 

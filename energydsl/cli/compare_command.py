@@ -20,6 +20,7 @@ from energydsl.cli.completing import model_files
 from energydsl.cli.likelihoods import keep
 from energydsl.cli.training_options import greedy_of, method_of, optimizer_of, training_options
 from energydsl.diagnostics import EnergyError
+from energydsl.modules import written_out
 from energydsl.report.comparison import Trained, Variant, base_outcome, outcome, overrides, ranked, table, variants
 from energydsl.syntax import parse
 
@@ -101,7 +102,9 @@ def command(
     from energydsl.report.figures import available
 
     texts = {file: read_source(file) for file in dict.fromkeys(files)}
-    chosen = variants({file: parse(text) for file, text in texts.items()}, dims, consts)
+    first = {name: values[0] for name, values in dims.items()}
+    modules = {f: written_out(parse(text), overrides(Variant(f, f, first, {}))).alone for f, text in texts.items()}
+    chosen = variants(modules, dims, consts)
     models = {v.name: Model(texts[v.file], overrides(v)) for v in chosen}
     for model in models.values():
         model.derived  # noqa: B018  every model is refused before the first is trained

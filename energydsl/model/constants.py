@@ -159,9 +159,11 @@ class Numbers:
 
     def _value(self, name: str, given: Real | None) -> Real:
         entry = self.entries[name]
-        assert entry.value is not None
         if given is not None:
             return self.checked(name, given, entry.name.span)
+        if entry.value is None:
+            help = f"set it: `-D {name}=100`; or, where the file is used, in parentheses: `({name} = 100)`"
+            raise DiagnosticError("E0507", f"dim `{name}` has no value", entry.name.span, help)
         return self.checked(name, evaluate(entry.value, self.lookup), entry.value.span)
 
     def checked(self, name: str, value: Real, span: Span) -> Real:

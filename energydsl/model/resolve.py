@@ -527,7 +527,8 @@ def allowed(module: tree.Module, diagnostic: Diagnostic) -> bool:
         return False
     for comment in module.comments:
         match = re.match(r"allow:\s*(.*)", comment.text)
-        if match and comment.span.line == diagnostic.span.line and diagnostic.code in re.split(r"[\s,]+", match[1]):
+        same = comment.span.source == diagnostic.span.source and comment.span.line == diagnostic.span.line
+        if match and same and diagnostic.code in re.split(r"[\s,]+", match[1]):
             return True
     return False
 
@@ -561,10 +562,11 @@ def _array_in(node: ex.Expression) -> ex.Expression:
 
 
 def _no_energy(module: tree.Module) -> Diagnostic:
-    end = len(module.source.text.rstrip())
+    source = module.statements[0].span.source if module.statements else module.source
+    end = len(source.text.rstrip())
     return Diagnostic(
         "E0101",
         "this file has no energy",
-        Span(module.source, max(0, end - 1), max(1, end)),
+        Span(source, max(0, end - 1), max(1, end)),
         "write `energy = ...` or `layers a -- b`",
     )

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import lark
@@ -22,11 +23,9 @@ from energydsl.syntax.resources import folder
 
 STATEMENTS = (
     ["model", "dim", "const", "visible", "hidden", "input", "param", "graph", "layers", "let", "energy", "recognition", "schedule",
-     "augment", "marginalise"]
+     "augment", "marginalise", "import", "use"]
 )  # fmt: skip
-RESERVED = frozenset(
-    [*STATEMENTS, *["sum", "in", "true", "false", "import", "use", "as", "where", "prod", "for", "if", "else"]]
-)
+RESERVED = frozenset([*STATEMENTS, *["sum", "in", "true", "false", "as", "where", "prod", "for", "if", "else"]])
 
 MAX_BYTES = 1 << 20
 # Open brackets, and levels of the tree: no later stage has more than a few calls a level, so none runs out of stack.
@@ -69,12 +68,12 @@ def _parser() -> lark.Lark:
     return lark.Lark(grammar_text(), parser="lalr", lexer="basic", start="statement", maybe_placeholders=True)
 
 
-def decode(data: bytes, name: str) -> Source:
-    """The bytes of a file as a source. Raises `ModelError` (E0101) at the first byte that is not UTF-8."""
+def decode(data: bytes, name: str, used: Span | None = None) -> Source:
+    """The bytes of a file as a source, used: by what imports it. Raises `ModelError` (E0101) at the first byte that is not UTF-8."""
     try:
-        return Source(name, data.decode("utf-8-sig"))
+        return Source(name, data.decode("utf-8-sig"), used)
     except UnicodeDecodeError as error:
-        source = Source(name, data.decode("utf-8", errors="replace"))
+        source = Source(name, data.decode("utf-8", errors="replace"), used)
         place = len(data[: error.start].decode("utf-8", errors="replace"))
         span = Span(source, min(place, max(0, len(source.text) - 1)), place + 1)
         raise ModelError([syntax_error("this file is not UTF-8 text", span, "save it as UTF-8")]) from None
@@ -234,6 +233,8 @@ def _tokens(text: str) -> list[lark.Token]:
                 token = token.update(type=plain.upper() if plain in STATEMENTS else "LATER")
             else:
                 token = token.update(value=plain)
+        elif token.type == "ON":
+            token = token.update(type="NAME")
         tokens.append(token)
         if len(tokens) > MAX_TOKENS:
             break
@@ -257,12 +258,24 @@ def _pieces(tokens: list[lark.Token]) -> list[list[lark.Token]]:
 
 def _wants_name(piece: list[lark.Token]) -> bool:
     """Whether a name must follow, so that a reserved word there is E0102 and begins no statement."""
+    if piece[-1].type == "AS":
+        return True
     listed = piece[-1].type == "COMMA" and piece[0].type in ("DIM", "CONST", "VISIBLE", "HIDDEN", "INPUT", "PARAM")
     return listed or piece[-1].type in _STARTERS
 
 
+def _with_on(tokens: list[lark.Token]) -> list[lark.Token]:
+    """The tokens of a `use` with `on`, which is a name elsewhere, where it binds layers: after the head, once."""
+    for place, (before, token) in enumerate(pairwise(tokens), 1):
+        if token == "on" and before.type in ("NAME", "RPAR"):
+            return [*tokens[:place], token.update(type="ON"), *tokens[place + 1 :]]
+    return tokens
+
+
 def _statement(source: Source, tokens: list[lark.Token]) -> tree.Statement:
     _check_brackets(source, tokens)
+    if tokens[0].type == "USE":
+        tokens = _with_on(tokens)
     for token in tokens:
         if token.type == "NAME" and not str(token).isidentifier():
             raise _Stop(syntax_error(f"`{token}` is not a name", _span(source, token)))
@@ -402,10 +415,11 @@ class _Builder(lark.visitors.Transformer_NonRecursive[lark.Token, Any]):
 
     dim = const = layer = param = graph = let = _declaration
 
-    def _value_entry(self, c: Children) -> tree.Entry:
+    def let_entry(self, c: Children) -> tree.Entry:
         return tree.Entry(self.at(c[0]).to(c[1].span), self.id(c[0]), value=c[1])
 
-    dim_entry = let_entry = _value_entry
+    def dim_entry(self, c: Children) -> tree.Entry:
+        return self.param_entry([c[0], None, None, c[1]])
 
     def const_entry(self, c: Children) -> tree.Entry:
         return tree.Entry(self.at(c[0]).to(c[2].span), self.id(c[0]), constraints=c[1] or (), value=c[2])
@@ -467,6 +481,28 @@ class _Builder(lark.visitors.Transformer_NonRecursive[lark.Token, Any]):
 
     def marginalise(self, c: Children) -> tree.Marginalise:
         return tree.Marginalise(self.at(c[0]).to(c[1][-1].span), c[1])
+
+    def imported(self, c: Children) -> tree.Import:
+        return tree.Import(self.at(c[0]).to(self.at(c[2])), self.string([c[1]]), self.id(c[2]))
+
+    def use(self, c: Children) -> tree.Use:
+        name = self.id(c[3]) if c[3] is not None else None
+        layers = tuple(b for b in c[5:] if b is not None)
+        for (before, _), (now, layer) in pairwise(layers):
+            if before is not None and now is None:
+                help = "or name all of them: `on v = x, h = h1`"
+                message = "layers that are bound in the order of declaration come before those bound by name"
+                raise _Stop(syntax_error(message, layer.span, help))
+        end = layers[-1][1].span if layers else name.span if name else self.at(c[1])
+        if not layers and name is None and c[2]:
+            end = self._closed(c[2][-1][1].span)
+        return tree.Use(self.at(c[0]).to(end), self.id(c[1]), c[2] or (), name, layers)
+
+    def given(self, c: Children) -> tuple[tuple[tree.Name, Any], ...]:
+        return tuple((self.id(name), value) for name, value in zip(c[::2], c[1::2], strict=True))
+
+    def bound(self, c: Children) -> tuple[tree.Name | None, tree.Name]:
+        return (self.id(c[0]) if c[0] is not None else None), self.id(c[1])
 
     def layers(self, c: Children) -> tree.Layers:
         return tree.Layers(self.at(c[0]).to(c[-1].span), tuple(c[1:]))

@@ -162,9 +162,34 @@ def _segments(statement: tree.Statement, layout: _Layout) -> tuple[str, list[tup
         case tree.Augment(terms=terms):
             named = [n.id + (f" ({', '.join(z.id for z in layers)})" if layers else "") for n, layers in terms]
             return "augment ", _separated([n.span.start for n, _ in terms], named)
+        case tree.Import(file=file, name=name):
+            return "import ", [(file.span.start, f"{_word(file)} as {name.id}")]
+        case tree.Use():
+            return "use ", _use(statement)
         case tree.Marginalise(layers=layers):
             return "marginalise ", _separated([n.span.start for n in layers], [n.id for n in layers])
     raise AssertionError(statement)
+
+
+def _use(use: tree.Use) -> list[tuple[int, str]]:
+    """The parts of a `use`: its head, broken at arguments, and then its layers."""
+    pairs = [(name.span.start, f"{name.id} = {print_expr(value)}") for name, value in use.arguments]
+    words = [f"{use.module.id}(" if pairs else use.module.id]
+    starts = [use.module.span.start, *(start for start, _ in pairs[1:])]
+    if pairs:
+        words[0] += pairs[0][1]
+        words = [f"{word}," for word in (words + [text for _, text in pairs[1:]])]
+        words[-1] = words[-1][:-1] + ")"
+    words[-1] += f" as {use.name.id}" if use.name else ""
+    bound = [
+        ((name or layer).span.start, f"{name.id} = {layer.id}" if name else layer.id) for name, layer in use.layers
+    ]
+    if bound:
+        words[-1] += f" on {bound[0][1]}"
+        words = [*words, *(text for _, text in bound[1:])]
+        first = len(words) - len(bound)
+        words = [f"{w}," if first <= k < len(words) - 1 else w for k, w in enumerate(words)]
+    return list(zip(starts + [start for start, _ in bound[1:]], words, strict=True))
 
 
 def _separated(starts: list[int], shown: list[str]) -> list[tuple[int, str]]:

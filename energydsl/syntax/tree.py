@@ -241,7 +241,34 @@ class Augmented(Node):
     after: Expr
 
 
-Statement = ModelName | Declaration | Energy | Schedule | Layers | Augment | Marginalise | Augmented
+@dataclass(frozen=True)
+class Import(Node):
+    """`import "file.energy" as name`: a file that `use` can name."""
+
+    file: String
+    name: Name
+
+
+@dataclass(frozen=True)
+class Use(Node):
+    """`use module(I = 784) as name on v, h = h1`: the model of a file as a block of this one.
+
+    arguments: (dim or const of the file, its value here). layers: (layer of the file, or None where they are bound in the order of
+    declaration; layer here).
+    """
+
+    module: Name
+    arguments: tuple[tuple[Name, Expr], ...]
+    name: Name | None
+    layers: tuple[tuple[Name | None, Name], ...]
+
+    @property
+    def prefix(self) -> Name:
+        """What the names that come with it begin with: its own name, or that of the file."""
+        return self.name or self.module
+
+
+Statement = ModelName | Declaration | Energy | Schedule | Layers | Augment | Marginalise | Augmented | Import | Use
 
 
 @dataclass(frozen=True)
