@@ -47,13 +47,21 @@ SNIPPETS = {
     "energy": "energy = ${0}",
     "layers": "layers ${1:v} -- ${2:h}",
     "schedule": "schedule (${1:v}), (${2:h})",
+    "import": 'import "${1:rbm.energy}" as ${2:rbm}',
+    "use": "use ${1:rbm}(${2:I = I}) as ${3:lower} on ${4:v, h}",
 }
 ARRAYS = (*LAYERS, "param")
 VALUES = (*ARRAYS, "const", "dim", "let")
 # The statements whose expressions hold arrays.
 EXPRESSIONS = ("energy", "recognition", "let")
 # The names that a statement takes, where it takes no expression.
-TAKEN = {"layers": LAYERS, "schedule": LAYERS, "marginalise": ("hidden",), "augment": ("term",)}
+TAKEN = {
+    "layers": LAYERS,
+    "schedule": LAYERS,
+    "marginalise": ("hidden",),
+    "augment": ("term",),
+    "use": ("module", "dim", "const", *LAYERS),
+}
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,7 @@ def _offered(document: Document, before: Unfinished) -> Iterator[Offered]:
     if "$END" in follow:
         yield from _statements(document)
     yield from (
-        Offered(w, "keyword") for k, w in literals().items() if k in follow and w in words.INNER and _fits(w, tokens)
+        Offered(w, "keyword") for k, w in literals().items() if k in follow and w in words.WITHIN and _fits(w, tokens)
     )
     if tokens and ("NAME" in follow or not follow):
         yield from _names(document, tokens)
@@ -107,7 +115,7 @@ def _fits(word: str, tokens: tuple[Token, ...]) -> bool:
     """Whether a word that the grammar takes has a meaning: sums in energies, truth in options of graphs."""
     if word in ("true", "false"):
         return bool(_open_call(tokens)) and tokens[-1].text == "="
-    return word == "in" or (tokens[0].text in EXPRESSIONS and not _subscripts(tokens))
+    return word in ("in", "as", "on") or (tokens[0].text in EXPRESSIONS and not _subscripts(tokens))
 
 
 def _statements(document: Document) -> Iterator[Offered]:

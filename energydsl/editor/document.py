@@ -11,13 +11,14 @@ from lsprotocol import types as lsp
 
 from energydsl import compiler
 from energydsl.augment.plain import without
-from energydsl.diagnostics import Diagnostic, EnergyError, ModelError, Source
+from energydsl.diagnostics import Diagnostic, EnergyError, ModelError, Source, Span
 from energydsl.editor.names import Occurrence, Symbol, declared, occurrences
 from energydsl.editor.places import UTF16, Places
 from energydsl.model import resolve
 from energydsl.model.expressions import Typed
 from energydsl.model.records import Directed, EnergyTerm, Resolved
 from energydsl.model.resolve import Overrides
+from energydsl.modules import written_out
 from energydsl.syntax import tree
 from energydsl.syntax.parser import read
 
@@ -34,27 +35,48 @@ class Document:
     unread: tuple[Diagnostic, ...]
 
     @cached_property
+    def whole(self) -> tree.Module:
+        """The module with the files that it imports written out, places in theirs; as it is where that is refused."""
+        try:
+            return written_out(self.module, self.overrides).module
+        except ModelError:
+            return self.module
+
+    @cached_property
     def names(self) -> dict[str, Symbol]:
-        """What is declared."""
-        return declared(self.module)
+        """What is declared, here or in a file that is used."""
+        return declared(self.whole) | declared(self.module)
 
     @cached_property
     def occurrences(self) -> tuple[Occurrence, ...]:
         """Every name as it is written, in order."""
-        return occurrences(self.module)
+        return occurrences(self.module, self.names)
 
     def at(self, position: lsp.Position) -> Occurrence | None:
         """The name at a position, or just before it."""
         offset = self.places.offset(position)
         return next((o for o in self.occurrences if o.span.start <= offset <= o.span.end), None)
 
+    def here(self, span: Span) -> Span:
+        """A place of this text: the span, or of one in a file that is imported, the place that leads to it."""
+        while span.source is not self.source and span.source.used is not None:
+            span = span.source.used
+        return span
+
+    def location(self, span: Span) -> lsp.Location:
+        """A place in this text or in a file that it imports."""
+        if span.source is self.source or span.source.used is None:
+            return lsp.Location(self.uri, self.places.range(span))
+        uri = Path(span.source.name).absolute().as_uri()
+        return lsp.Location(uri, Places(span.source.text, self.places.encoding).range(span))
+
     @cached_property
     def resolved(self) -> Resolved | None:
         """The model as it is written, with shapes: where every name and shape is in order."""
-        if self.unread:
+        if self.unread or any(isinstance(s, tree.Use | tree.Import) for s in self.whole.statements):
             return None
         try:
-            return resolve(without(self.module, tree.Augment | tree.Marginalise | tree.Schedule), self.overrides)
+            return resolve(without(self.whole, tree.Augment | tree.Marginalise | tree.Schedule), self.overrides)
         except ModelError:
             return None
 

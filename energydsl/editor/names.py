@@ -55,8 +55,9 @@ Names = Mapping[str, Symbol]
 
 
 def declared(module: tree.Module) -> dict[str, Symbol]:
-    """Names that are declared, those that `layers` and `augment` bring included."""
-    found: dict[str, Symbol] = {}
+    """Names that are declared, those that `layers`, `augment`, `import` and `use` bring included."""
+    brought = (s.name for s in module.statements if isinstance(s, tree.Import | tree.Use) and s.name)
+    found = {name.id: Symbol(name.id, "module", name.span) for name in brought}
     by_hand: dict[str, tuple[str, tree.Entry]] = {}
     for statement in module.statements:
         if isinstance(statement, tree.Declaration):
@@ -85,9 +86,9 @@ def terms(module: tree.Module) -> dict[str, Symbol]:
     return found
 
 
-def occurrences(module: tree.Module) -> tuple[Occurrence, ...]:
-    """Every name that is written, in the order of the text."""
-    names, labels = declared(module), terms(module)
+def occurrences(module: tree.Module, names: Names | None = None) -> tuple[Occurrence, ...]:
+    """Every name that is written, in the order of the text. names: what they mean, by default what the module declares."""
+    names, labels = declared(module) if names is None else names, terms(module)
     found = [o for s in module.statements for o in _statement(s, names, labels)]
     return tuple(sorted(found, key=lambda o: o.span.start))
 
@@ -111,6 +112,13 @@ def _statement(statement: tree.Statement, names: Names, labels: Names) -> Iterat
         case tree.Augment(terms=terms):
             yield from (_meant(n, labels) for n, _ in terms)
             yield from (_meant(n, names) for _, layers in terms for n in layers)
+        case tree.Import(name=name):
+            yield _meant(name, names)
+        case tree.Use(module=used, arguments=arguments, name=name, layers=layers):
+            yield from (_meant(n, names) for n in (used, name) if n)
+            for _, value in arguments:
+                yield from _expression(value, names)
+            yield from (_meant(n, names) for _, n in layers)
         case tree.Layers() | tree.Schedule() | tree.Marginalise():
             yield from (_meant(n, names) for n in tree.names(statement))
 

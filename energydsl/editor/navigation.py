@@ -16,7 +16,7 @@ def definition(document: Document, position: lsp.Position) -> lsp.Location | Non
     found = document.at(position)
     if found is None or found.symbol is None:
         return None
-    return lsp.Location(document.uri, document.places.range(found.symbol.span))
+    return document.location(found.symbol.span)
 
 
 def uses(document: Document, position: lsp.Position) -> list[Occurrence]:

@@ -18,6 +18,8 @@ KINDS = {
     "const": lsp.SymbolKind.Constant,
     "param": lsp.SymbolKind.Field,
     "graph": lsp.SymbolKind.Struct,
+    "import": lsp.SymbolKind.Package,
+    "use": lsp.SymbolKind.Module,
     "let": lsp.SymbolKind.Operator,
     "energy": lsp.SymbolKind.Function,
     "recognition": lsp.SymbolKind.Function,

@@ -22,14 +22,12 @@ def diagnostics(document: Document) -> list[lsp.Diagnostic]:
 
 
 def _diagnostic(document: Document, found: Diagnostic) -> lsp.Diagnostic:
-    related = [
-        lsp.DiagnosticRelatedInformation(lsp.Location(document.uri, document.places.range(n.span)), n.message)
-        for n in found.notes
-        if n.span
-    ]
+    related = [lsp.DiagnosticRelatedInformation(document.location(n.span), n.message) for n in found.notes if n.span]
+    if found.span and document.here(found.span) is not found.span:
+        related.insert(0, lsp.DiagnosticRelatedInformation(document.location(found.span), found.message))
     unplaced = [f"note: {n.message}" for n in found.notes if not n.span]
     return lsp.Diagnostic(
-        range=document.places.range(found.span) if found.span else document.places.between(0, 0),
+        range=document.places.range(document.here(found.span)) if found.span else document.places.between(0, 0),
         message="\n".join([found.message, *unplaced, *([f"help: {found.help}"] if found.help else [])]),
         severity=SEVERITY[found.severity],
         code=found.code,
@@ -45,7 +43,7 @@ def actions(document: Document, wanted: lsp.Range) -> list[lsp.CodeAction]:
     return [
         _action(document, found, fix)
         for found in document.diagnostics
-        if found.span and found.span.start <= end and start <= found.span.end
+        if found.span and found.span.source is document.source and found.span.start <= end and start <= found.span.end
         for fix in fixes(document, found)
     ]
 

@@ -22,6 +22,7 @@ TYPES = {
     "term": "property",
     "index": "typeParameter",
     "model": "namespace",
+    "module": "namespace",
     "domain": "type",
     "constraint": "modifier",
     "function": "function",

@@ -17,7 +17,9 @@ from energydsl.model.resolve import DISTRIBUTIONS, INITIALISERS
 from energydsl.syntax.parser import RESERVED, STATEMENTS, grammar_text, literals
 
 # Words inside statements that the grammar reads: `sum`, `in`, `true` ...
-INNER = tuple(w for w in literals().values() if w.isalpha() and w not in STATEMENTS)
+WITHIN = tuple(w for w in literals().values() if w.isalpha() and w not in STATEMENTS)
+# Those that are words everywhere, and no names elsewhere.
+INNER = tuple(w for w in WITHIN if w in RESERVED)
 LATER = tuple(sorted(RESERVED.difference(STATEMENTS, INNER)))
 OPERATORS = tuple(w for w in literals().values() if not w.isalpha())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("pygls")
@@ -322,6 +324,57 @@ def test_tokens_are_where_their_words_are() -> None:
         ("visible", "keyword", 0), ("𝒙", "variable", 1), ("I", "enumMember", 2), ("spin", "type", 0), ("# 🙂", "comment", 0),
         ("energy", "keyword", 0), ("=", "operator", 0), ("sum", "keyword", 0), ("exp", "function", 0), ("𝒙", "variable", 0),
     ]  # fmt: skip
+
+
+# --- models of several files
+
+STACK = """import "rbm.energy" as rbm
+visible v[4] : binary
+hidden h[2] : binary
+use rbm as low on v, h
+energy = sum(low_b * v)
+"""
+
+
+def stacked(text: str, folder: Path, file: str = RBM) -> tuple[Document, lsp.Position]:
+    """The document of a text without its mark, beside the file of a block; and where the mark was."""
+    (folder / "rbm.energy").write_text(file)
+    place = text.index("|>")
+    document = analyse((folder / "m.energy").as_uri(), str(folder / "m.energy"), text.replace("|>", ""), folder)
+    return document, document.places.position(place)
+
+
+def test_names_of_another_file(tmp_path: Path) -> None:
+    document, place = stacked(STACK.replace("(low_b", "(|>low_b"), tmp_path)
+    assert not problems.diagnostics(document)
+    found = hover.hover(document, place)
+    assert found is not None
+    assert isinstance(found.contents, lsp.MarkupContent)
+    assert "dE/dlow_b_i" in found.contents.value
+    there = navigation.definition(document, place)
+    assert there is not None
+    assert there.uri == (tmp_path / "rbm.energy").as_uri()
+    assert there.range.start == lsp.Position(3, RBM.splitlines()[3].index("b[I]"))
+    with pytest.raises(EnergyError, match="no declared name here"):
+        navigation.rename(document, place, "a")
+    document, place = stacked(STACK.replace("use rbm", "use |>rbm"), tmp_path)
+    here = navigation.definition(document, place)
+    assert here is not None
+    assert here.uri == document.uri
+    assert here.range.start == lsp.Position(0, STACK.splitlines()[0].rindex("rbm"))
+    for text, offered in (("use |>", "rbm"), ("use rbm |>", "on"), ("use rbm as low on |>", "v")):
+        document, place = stacked(STACK.partition("use")[0] + text, tmp_path)
+        assert offered in [item.label for item in completion.completion(document, place).items]
+
+
+def test_what_is_wrong_in_another_file_is_shown_where_it_is_used(tmp_path: Path) -> None:
+    document, _ = stacked("|>" + STACK, tmp_path, RBM.replace("b @ v", "b @ V"))
+    (found,) = (d for d in problems.diagnostics(document) if d.severity == lsp.DiagnosticSeverity.Error)
+    assert found.range.start.line in (0, 3)
+    assert found.related_information is not None
+    assert found.related_information[0].location.uri == (tmp_path / "rbm.energy").as_uri()
+    assert found.related_information[0].location.range.start.line == 4
+    assert not problems.actions(document, EVERYTHING)
 
 
 # --- words

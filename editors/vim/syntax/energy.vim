@@ -3,9 +3,9 @@ if exists("b:current_syntax")
   finish
 endif
 
-syntax keyword energyStatement model dim const visible hidden input param graph layers let energy recognition schedule augment marginalise
-syntax keyword energyKeyword sum prod in true false
-syntax keyword energyLater as else for if import use where
+syntax keyword energyStatement model dim const visible hidden input param graph layers let energy recognition schedule augment marginalise import use
+syntax keyword energyKeyword as sum prod in true false
+syntax keyword energyLater else for if where
 syntax keyword energyFunction exp log sqrt abs tanh sigmoid softplus sin cos lgamma logcosh range
 syntax match energyDomain /\%(:\s*\)\@<=\<\%(binary\|spin\|categorical\|real\|positive\|interval\|count\|integer\)\>/
 syntax match energyConstraint /\%([:&]\s*\)\@<=\<\%(positive\|nonnegative\|symmetric\|zero_diagonal\|frozen\)\>/
