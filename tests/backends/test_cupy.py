@@ -340,7 +340,7 @@ def wrong() -> bool:
     cuda_printer.cuda_shared.cache_clear()
     cuda_printer.cuda_modules.cache_clear()
     cupy_runtime.cache_clear()
-    cupy_backend.runtime.cache_clear()
+    cupy.forget()
     for text in MODELS.values():
         model, results = ed.loads(text), []
         for backend in ("numpy", "cupy"):

@@ -18,7 +18,7 @@ from typing import Any
 import numpy
 import scipy.special
 
-from energydsl.backends.cupy import loader as cupy_backend
+from energydsl.backends.numpy import loader
 from tests.standin import cuda as kernels
 
 _NUMBERS = (int, float, bool, numpy.generic)
@@ -529,17 +529,23 @@ def module() -> dict[str, types.ModuleType]:
     return {"cupy": cupy, "cupyx": cupyx, "cupyx.scipy": scipy_like, "cupyx.scipy.special": special}
 
 
+def forget() -> None:
+    """Modules that were loaded before are loaded anew."""
+    loader.load.cache_clear()
+    loader.runtime.cache_clear()
+
+
 @contextmanager
 def installed() -> Iterator[State]:
     """CuPy is the stand-in inside."""
     before = {name: sys.modules.get(name) for name in module()}
     sys.modules.update(module())
-    cupy_backend.runtime.cache_clear()
+    forget()
     STATE.launched.clear()
     try:
         yield STATE
     finally:
-        cupy_backend.runtime.cache_clear()
+        forget()
         for name, old in before.items():
             if old is None:
                 sys.modules.pop(name, None)

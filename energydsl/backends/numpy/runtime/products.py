@@ -11,7 +11,6 @@ import numpy as np
 from energydsl.backends.numpy.runtime.arrays import Array
 
 tensordot = np.tensordot
-einsum = np.einsum
 single_threaded_blas = contextlib.nullcontext
 # Work that may wait for the end of a region; here none does.
 region = contextlib.nullcontext
@@ -49,6 +48,23 @@ def matmul(
         out += np.matmul(a, b)
         return out
     return np.matmul(a, b, out=out)
+
+
+def einsum(spec: str, a: Array, b: Array) -> Array:
+    """np.einsum of two arrays; where each has an axis that is added up, one of its own and one of both, as products of matrices."""
+    sides, _, out = spec.partition("->")
+    left, _, right = sides.partition(",")
+    both = [x for x in left if x in right and x in out]
+    inner = [x for x in left if x in right and x not in out]
+    own = [[x for x in side if x in out and x not in both] for side in (left, right)]
+    if not (both and len(inner) == 1 and len(own[0]) == len(own[1]) == 1):
+        found: Array = np.einsum(spec, a, b)
+        return found
+    first = a.transpose([left.index(x) for x in (*both, *own[0], *inner)])
+    second = b.transpose([right.index(x) for x in (*both, *inner, *own[1])])
+    order = [*both, *own[0], *own[1]]
+    product: Array = np.matmul(first, second).transpose([order.index(x) for x in out])
+    return product
 
 
 def axpy(value: Array, direction: Array, factor: float) -> tuple[float, float]:
