@@ -4,7 +4,7 @@
     visible v[784] : binary
     ...
 
-defines `rbm` as a model. Errors are shown as on a terminal, with the line and a caret.
+defines `rbm` as a model, whose files are in the working directory. Errors are shown as on a terminal, with the line and a caret.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from energydsl.api import Model, loads
@@ -49,7 +50,7 @@ def cell_model(line: str, cell: str) -> tuple[str, Model]:
     if not given.name.isidentifier():
         raise ArgumentError(f"`{given.name}` cannot be the name of a model: letters, digits and _")
     try:
-        return given.name, loads(cell, dict(given.dim), dict(given.const), name=given.name)
+        return given.name, loads(cell, dict(given.dim), dict(given.const), name=given.name, folder=Path.cwd())
     except ModelError as error:
         raise CellError(error.diagnostics) from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +32,13 @@ def cells() -> list[Any]:
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in (*CELLS, *more)])
     nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3", allow_errors=True).execute()
     return list(notebook.cells)
+
+
+def test_a_cell_imports_files_beside_the_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "c.energy").write_text("visible v[2] : binary\nenergy = - sum(v)\n")
+    monkeypatch.chdir(tmp_path)
+    name, model = cell_model("m", 'import "c.energy" as c\nvisible v[2] : binary\nuse c on v\n')
+    assert (name, list(model.layers)) == ("m", ["v"])
 
 
 def shown(cells: list[Any], begins: str, kind: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,17 @@ def read(path: Path) -> Quadratic:
                 raise DataError.of(f"{path} is no file of a binary quadratic model of dimod")
             file.seek(0)
             bqm = dimod.BinaryQuadraticModel.from_file(file)
-    except (ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, RuntimeError, zipfile.BadZipFile):
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        EOFError,
+        OverflowError,
+        RuntimeError,
+        struct.error,
+        zipfile.BadZipFile,
+    ):
         raise DataError.of(f"{path} is a damaged file of a binary quadratic model") from None
     return of_bqm(bqm)
 

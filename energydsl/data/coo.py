@@ -33,6 +33,8 @@ def _read(file: IO[str], path: Path) -> Quadratic:
     said, number = {}, 0
     while line := file.readline(_LONGEST_LINE):
         number += 1
+        if len(line) == _LONGEST_LINE and not line.endswith("\n"):
+            raise DataError.of(f"line {number} of {path} has {_LONGEST_LINE} letters or more")
         text = line.strip()
         if text.startswith("#"):
             if comment := _COMMENT.fullmatch(text):

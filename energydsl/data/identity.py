@@ -101,7 +101,7 @@ def _pairs(values: Array, threshold: float) -> Iterator[tuple[slice, slice, Arra
     units = values.shape[1]
     codes = np.stack([np.unique(values[:, k], return_inverse=True)[1] for k in range(units)], axis=1)
     offsets = np.concatenate([[0], np.cumsum(codes.max(axis=0) + 1)])
-    needed = math.ceil(threshold * units - 1e-9)
+    needed = max(1, math.ceil(threshold * units - 1e-9))
     step = max(1, min(_ROWS, _INDICATORS // int(offsets[-1])))
 
     def indicators(part: slice) -> Array:

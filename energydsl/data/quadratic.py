@@ -6,6 +6,7 @@ E(x) = offset + sum_i linear_i x_i + sum_{i < k} weight_ik x_i x_k
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
@@ -114,18 +115,27 @@ def quadratic(
     linear: Array = np.zeros(len(every))
     pairs: dict[tuple[int, int], float] = {}
     for (a, b), bias in terms.items():
-        if not np.isfinite(bias):
-            raise DataError.of(f"the bias of {a!r} and {b!r} is {bias}, which is no finite number")
-        if a == b:
-            linear[number[a]] += bias
+        i, k = sorted((number[a], number[b]))
+        if i == k:
+            linear[i] = finite(linear[i] + finite(bias, f"the bias of {a!r} and {b!r}"), f"the bias of {a!r}")
         else:
-            pair = min(number[a], number[b]), max(number[a], number[b])
-            pairs[pair] = pairs.get(pair, 0.0) + bias
-    if not np.isfinite(offset):
-        raise DataError.of(f"the offset is {offset}, which is no finite number")
+            what = f"the bias of {a!r} and {b!r}"
+            pairs[i, k] = finite(pairs.get((i, k), 0.0) + finite(bias, what), what)
+    offset = finite(offset, "the offset")
     order = sorted(pairs)
     numbers = np.array(order, np.int64).reshape(-1, 2)
     return Quadratic(spins, every, float(offset), linear, numbers, np.array([pairs[p] for p in order], float))
+
+
+def finite(value: Any, what: str) -> float:
+    """A number. Raises `DataError` for one that is not finite, or too large to be one."""
+    try:
+        found = float(value)
+    except OverflowError:
+        found = math.inf
+    if not math.isfinite(found):
+        raise DataError.of(f"{what} is no finite number")
+    return found
 
 
 def read_labels(path: Path) -> tuple[Hashable, ...]:
@@ -147,10 +157,13 @@ def read_json(path: Path) -> Any:
         raise DataError.of(f"{where}{path}: not JSON in UTF-8") from None
 
 
-def as_label(value: Any) -> Hashable:
-    """A label from JSON: lists are tuples. Raises `DataError`."""
-    if isinstance(value, list):
-        return tuple(as_label(v) for v in value)
-    if not isinstance(value, str | int | float):
-        raise DataError.of(f"{value!r} is no label: labels are text, numbers or lists of them")
-    return value
+def as_label(value: Any, depth: int = 8) -> Hashable:
+    """A label from JSON: lists are tuples, so many inside one another. Raises `DataError`."""
+    if isinstance(value, list) and depth:
+        return tuple(as_label(v, depth - 1) for v in value)
+    text = isinstance(value, str) and value.isprintable()
+    if not (text or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))):
+        shown = "a list of lists of lists" if isinstance(value, list) else ascii(value)
+        raise DataError.of(f"{shown} is no label: labels are text, numbers or lists of them")
+    found: Hashable = value
+    return found

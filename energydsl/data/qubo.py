@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from energydsl.data.quadratic import Quadratic, as_label, quadratic, read_json
+from energydsl.data.quadratic import Quadratic, as_label, finite, quadratic, read_json
 from energydsl.diagnostics import DataError
 
 Qubo = dict[tuple[Hashable, Hashable], float]
@@ -45,7 +45,7 @@ def read(path: Path) -> Quadratic:
         if not (isinstance(row, list) and len(row) == 3 and isinstance(row[2], int | float)):
             raise DataError.of(f"entry {number} of the qubo in {path} is not two labels and a bias")
         pair = as_label(row[0]), as_label(row[1])
-        biases[pair] = biases.get(pair, 0.0) + row[2]
+        biases[pair] = biases.get(pair, 0.0) + finite(row[2], f"the bias of entry {number} in {path}")
     offset = found.get("offset", 0.0)
     if not isinstance(offset, int | float):
         raise DataError.of(f"the offset in {path} is no number")

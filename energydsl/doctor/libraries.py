@@ -31,6 +31,11 @@ EXTRAS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "zarr": ("zarr", "zarr"),
         "arviz": ("arviz-base", "arviz_base"),
         "sklearn": ("scikit-learn", "sklearn"),
+        "notebook": ("ipykernel", "ipykernel"),
+        "editor": ("pygls", "pygls.lsp.server"),
+        "dimod": ("dimod", "dimod"),
+        "safetensors": ("safetensors", "safetensors.numpy"),
+        "onnx": ("onnx", "onnx"),
     }
 )
 

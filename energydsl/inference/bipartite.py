@@ -157,19 +157,23 @@ def write_onnx(path: Path, run: Run | Program, params: Mapping[str, Any] | None 
     except ImportError:
         raise EnergyError('ONNX files need onnx: pip install "energydsl[onnx]"') from None
     found, helper = bipartite(run, params), onnx.helper
-    names = {n: f"layer_{k}" for k, n in enumerate(found.layers)}
+    # What stands inside has names that no layer can have.
+    names = {n: f"/{k}" for k, n in enumerate(found.layers)}
+    outside = [of for n in found.layers for of in (_ascii(n), f"mean_{_ascii(n)}")]
+    if twice := next((n for n in outside if outside.count(n) > 1), ""):
+        raise NotApplicable(f"two arrays of the graph would be called `{twice}`: give the layers other names")
     constants: dict[str, Array] = {}
     nodes, inputs, outputs = [], [], []
     for name, layer in found.layers.items():
         own, joined = names[name], found.joined(name)
-        constants[f"{own}_field"] = -found.linear[name]
-        total = f"{own}_field"
+        constants[f"{own}/field"] = -found.linear[name]
+        total = f"{own}/field"
         for other, weights in joined.items():
-            product = f"{own}_{names[other]}"
-            constants[f"{product}_W"] = -weights
-            nodes.append(helper.make_node("MatMul", [_ascii(other), f"{product}_W"], [product]))
-            nodes.append(helper.make_node("Add", [total, product], [f"{product}_sum"]))
-            total = f"{product}_sum"
+            product = f"{own}{names[other]}"
+            constants[f"{product}/W"] = -weights
+            nodes.append(helper.make_node("MatMul", [_ascii(other), f"{product}/W"], [product]))
+            nodes.append(helper.make_node("Add", [total, product], [f"{product}/sum"]))
+            total = f"{product}/sum"
         spins = not DOMAINS[layer.domain.name].grey
         nodes.append(helper.make_node("Tanh" if spins else "Sigmoid", [total], [f"mean_{_ascii(name)}"]))
         rows: list[Any] = ["rows", layer.size] if joined else [layer.size]

@@ -45,6 +45,12 @@ class Bound:
         return {n: name for n, name in self.new.items() if n in known}
 
     @property
+    def size(self) -> int:
+        """Letters of the file as it is written out here, at most: every name gets that of the use."""
+        names = sum(1 for s in self.flat.statements for _ in tree.names(s))
+        return self.flat.size + names * (len(self.use.prefix.id) + 1)
+
+    @property
     def labels(self) -> list[str]:
         """The energy terms that come with it."""
         prefix = self.use.prefix.id

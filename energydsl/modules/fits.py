@@ -38,6 +38,15 @@ def misfits(
             message = f"`{fit.name}` of {file} is {_written(kind)}, and `{fit.layer.id}` is {_written(kind_here)}"
             help = "an energy is that of units of one domain: declare the same"
             yield Diagnostic("E0509", message, fit.at.span, help, notes)
+        elif (letters := _letters(fit.entry)) and (letters_here := _letters(entry)) and letters != letters_here:
+            message = f'`{fit.name}` of {file} has the letters "{letters}", and `{fit.layer.id}` has "{letters_here}"'
+            yield Diagnostic(
+                "E0509",
+                message,
+                fit.at.span,
+                "a state is one letter: declare the same letters in the same order",
+                notes,
+            )
 
 
 def _shape(entry: tree.Entry, dims: Dims) -> tuple[int, ...]:
@@ -47,6 +56,11 @@ def _shape(entry: tree.Entry, dims: Dims) -> tuple[int, ...]:
 def _domain(entry: tree.Entry, dims: Dims) -> Kind:
     assert entry.domain is not None
     return entry.domain.name.id, tuple(float(evaluate(a, dims.lookup)) for a in entry.domain.arguments)
+
+
+def _letters(entry: tree.Entry) -> str:
+    """The letters of the states of a layer, if it declares some."""
+    return entry.value.value if isinstance(entry.value, tree.String) else ""
 
 
 def _written(kind: Kind) -> str:

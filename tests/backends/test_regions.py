@@ -267,3 +267,27 @@ def test_annealing_in_one_region_walks_the_same_way() -> None:
     np.testing.assert_allclose(gains[0], gains[1], rtol=1e-4, atol=1e-5)
     for name, found in states[0].items():
         np.testing.assert_array_equal(found, states[1][name])
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(("m", "k", "n"), [(64, 90, 120), (64, 120, 90), (100, 120, 90), (128, 90, 70), (400, 500, 10)])
+def test_no_cut_of_a_product_rounds_otherwise(
+    m: int, k: int, n: int, turned: bool, held: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Libraries have other kernels for small products; sizes at which a piece may fall to them."""
+    draw = np.random.default_rng(0)
+    a = draw.normal(size=(m, k)).astype(np.float32)
+    b = draw.normal(size=(n, k) if turned else (k, n)).astype(np.float32)
+    found = []
+    for pieces in (1, 2, 4, 8):
+
+        def cut(_: Any, table: Any, work: int, rows: int, most: int, threads: int, wanted: int = pieces) -> None:
+            held.run(table, min(wanted, most), 2)
+
+        monkeypatch.setattr(held.Trials, "do", cut)
+        out = np.zeros((m, n), np.float32)
+        with held.region():
+            held.matmul(a, b.T if turned else b, out=out)
+        found.append(out)
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])

@@ -87,6 +87,27 @@ def test_onnx_computes_the_same(tmp_path: Path, text: str) -> None:
         np.testing.assert_allclose(found[f"mean_{name}"], known, rtol=1e-4, atol=1e-6)
 
 
+def test_names_of_layers_are_kept_apart_in_onnx(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    from onnx.reference import ReferenceEvaluator
+
+    text = (
+        "visible layer_0_field[2] : binary\nhidden layer_0_layer_1[3] : binary\nlayers layer_0_field -- layer_0_layer_1"
+    )
+    program = ed.loads(text).compile("numpy")
+    params = {n: np.full(np.shape(a), 0.7) for n, a in program.init(0).items()}
+    write_onnx(tmp_path / "m.onnx", program, params)
+    state = {"layer_0_field": np.ones((1, 2), np.float32), "layer_0_layer_1": np.ones((1, 3), np.float32)}
+    (mean, _) = ReferenceEvaluator(str(tmp_path / "m.onnx")).run(None, state)
+    np.testing.assert_allclose(mean, program.mean(params, state, "layer_0_field"), rtol=1e-5)
+    for names in ("h", "mean_h"), ("ü", "ufc"):
+        twice = ed.loads(
+            f"visible {names[0]}[2] : binary\nhidden {names[1]}[2] : binary\nlayers {names[0]} -- {names[1]}"
+        )
+        with pytest.raises(ed.NotApplicable, match="give the layers other names"):
+            write_onnx(tmp_path / "m.onnx", twice.compile("numpy"), twice.compile("numpy").init(0))
+
+
 def test_other_models_are_refused_with_the_reason() -> None:
     pytest.importorskip("sklearn")
     for text, words in {

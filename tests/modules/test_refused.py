@@ -79,6 +79,13 @@ TABLE: list[tuple[str, str, str, dict[str, str]]] = [
     ("E0509", "is binary, and `x` is spin", HEAD.replace("binary", "spin", 1) + "use rbm on «x, g\n", {"rbm.energy": RBM}),
     (
         "E0509",
+        'has the letters "TGCA", and `x` has "ACGT"',
+        'import "a.energy" as a\nvisible x : categorical[4] = "ACGT"\nuse a on «x',
+        {"a.energy": 'visible v : categorical[4] = "TGCA"\nparam b[4]\nenergy = - b @ v'},
+    ),
+    ("E0504", "larger than 1 MiB", f"{HEAD}«use rbm as {'p' * 99_999} on x, g\n", {"rbm.energy": RBM}),
+    (
+        "E0509",
         "is categorical[3], and `x` is categorical[4]",
         'import "a.energy" as a\nvisible x : categorical[4]\nuse a on «x',
         {"a.energy": "dim K = 3\nvisible v : categorical[K]\nparam b[K]\nenergy = - b @ v"},

@@ -239,3 +239,12 @@ def test_the_example_is_a_deep_machine() -> None:
     model = ed.load(ROOT / "models/stacked_rbm.energy")
     assert [str(p) for p in model.schedule()[0]] == ["v", "h2"]
     assert sorted(model.params) == ["lower_W", "lower_b", "lower_c", "upper_W", "upper_b", "upper_c"]
+
+
+def test_a_const_that_came_with_a_use_is_shared_with_the_next(tmp_path: Path) -> None:
+    (tmp_path / "c.energy").write_text("const t = 1\nvisible v[2] : binary\nenergy = - t * sum(v)\n")
+    text = 'import "c.energy" as c\nvisible v[2] : binary\nuse c as one on v\nuse c(t = one_t) as two on v\n'
+    program = ed.loads(text, folder=tmp_path).compile("numpy")
+    v = {"v": np.ones((1, 2))}
+    assert program.energy({}, v) == -4.0
+    assert program.energy({}, v, consts={"one_t": 3.0}) == -12.0

@@ -13,7 +13,7 @@ from numba.core import cgutils
 from energydsl.backends.numba.runtime.blas import BLAS, pieces
 from energydsl.backends.numba.runtime.compiling import Number, parallel, primitive, reordered
 from energydsl.backends.numba.runtime.given import FLOAT
-from energydsl.backends.numba.runtime.regions import DRAW, PAYS, REGION, SMALL, settle
+from energydsl.backends.numba.runtime.regions import DRAW, FEW, PAYS, REGION, SMALL, settle
 from energydsl.backends.numba.runtime.tasks import Task, matrix, reals, wholes
 from energydsl.backends.numpy.runtime.arrays import Array
 from energydsl.backends.numpy.runtime.products import square_sum
@@ -157,9 +157,16 @@ def product_noted(a: Array, b: Array, out: Array, add: bool, row: Array | None, 
             (b,) if columns else (a,),
             (out,),
             (a if columns else b, *(() if row is None else (row,))),
-            most=1 << 30 if vector or m * n * k <= SMALL else max(1, m * n * (stop - start) // (SMALL + SMALL // 4)),
+            most=1 << 30 if vector else pieces_alike(m, n, stop - start, trans_b and not trans_a),
         )  # fmt: skip
     return True
+
+
+def pieces_alike(m: int, n: int, k: int, turned: bool) -> int:
+    """Into how many pieces a product can be cut whose pieces round as the whole; turned: whether the second matrix alone is transposed."""
+    if m * n * k > SMALL:
+        return max(1, m * n * k // (SMALL + SMALL // 4))
+    return max(1, m * n // (FEW + FEW // 4)) if turned and m * n > FEW else 1 << 30
 
 
 @reordered

@@ -21,6 +21,8 @@ from energydsl.backends.numpy.runtime.arrays import Array, Workspace
 PAYS, DRAW = 20_000, 32
 # Multiplications of a product up to which BLAS libraries have kernels of their own, which round in another way: no cut crosses it.
 SMALL = 1_000_000
+# Numbers of a result up to which they have such a kernel where the second matrix is transposed.
+FEW = 1_200
 
 
 class Given(float):
