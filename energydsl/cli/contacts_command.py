@@ -12,6 +12,7 @@ import numpy as np
 
 from energydsl import defaults
 from energydsl.cli.common import json_option, print_json, writing
+from energydsl.cli.completing import runs_or_models
 from energydsl.cli.targets import target_options
 from energydsl.diagnostics import EnergyError
 
@@ -23,7 +24,7 @@ _SHOWN = 10
 
 
 @click.command("contacts", short_help="Score contacts between units by their couplings.")
-@click.argument("run", metavar="RUN|FILE")
+@click.argument("run", metavar="RUN|FILE", shell_complete=runs_or_models)
 @click.option("--layer", metavar="LAYER", help="Whose units.  [default: the only one whose units have states]")
 @click.option(
     "-o",

@@ -10,6 +10,7 @@ import click
 
 from energydsl import defaults
 from energydsl.cli.common import json_option, print_json, writing
+from energydsl.cli.completing import runs_or_models
 from energydsl.cli.targets import target_options
 from energydsl.options import EXPORTS, QUADRATIC, DType, Export
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("export", short_help="Write parameters, or the model, for other programs.")
-@click.argument("run", metavar="RUN|FILE")
+@click.argument("run", metavar="RUN|FILE", shell_complete=runs_or_models)
 @click.option(
     "--as",
     "kind",

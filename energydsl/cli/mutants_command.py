@@ -11,6 +11,7 @@ import click
 
 from energydsl import defaults
 from energydsl.cli.common import json_option, print_json, unknown_option, writing
+from energydsl.cli.completing import data_sources, runs_or_models
 from energydsl.cli.targets import target_options
 from energydsl.diagnostics import EnergyError
 from energydsl.options import Unknown
@@ -21,9 +22,15 @@ if TYPE_CHECKING:
 
 
 @click.command("mutants", short_help="Score all single mutants of a sequence.")
-@click.argument("run", metavar="RUN|FILE")
+@click.argument("run", metavar="RUN|FILE", shell_complete=runs_or_models)
 @click.option(
-    "--data", "sources", multiple=True, required=True, metavar="D", help="The sequence, as for `energydsl train`."
+    "--data",
+    "sources",
+    multiple=True,
+    required=True,
+    metavar="D",
+    shell_complete=data_sources,
+    help="The sequence, as for `energydsl train`.",
 )
 @click.option("--row", type=click.IntRange(min=1), default=1, show_default=True, help="Which row of the data.")
 @unknown_option

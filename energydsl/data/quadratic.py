@@ -134,7 +134,7 @@ def finite(value: Any, what: str) -> float:
     except OverflowError:
         found = math.inf
     if not math.isfinite(found):
-        raise DataError.of(f"{what} is no finite number")
+        raise DataError.of(f"{what} is {found:g}, which is no finite number")
     return found
 
 

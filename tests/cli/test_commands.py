@@ -206,7 +206,7 @@ def test_faults_of_data_and_runs(trained: Path, tmp_path: Path) -> None:
 def test_usage() -> None:
     for command in COMMANDS:
         assert run(command, "--help").exit_code == 0
-        assert run(command).exit_code == (0 if command in ("new", "lsp") else 2)
+        assert run(command).exit_code == (0 if command in ("new", "lsp", "doctor") else 2)
     assert run("nonsense").exit_code == 2
     assert run("train", RBM).exit_code == 2
 

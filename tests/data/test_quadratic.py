@@ -16,7 +16,7 @@ LARGE = "1" + "0" * 400
     ("text", "words"),
     [
         (f'{{"qubo": [["a", "b", {LARGE}]]}}', "bias of entry 1"),
-        (f'{{"offset": {LARGE}, "qubo": [["a", "b", 1]]}}', "offset is no finite number"),
+        (f'{{"offset": {LARGE}, "qubo": [["a", "b", 1]]}}', "offset is inf, which is no finite number"),
         ('{"qubo": [["a", "b", 1e308], ["b", "a", 1e308]]}', "no finite number"),
         ('{"qubo": [["a", "a", 1e308], ["a", "a", 1e308]]}', "no finite number"),
         ('{"qubo": [[NaN, "b", 1]]}', "nan is no label"),
