@@ -87,7 +87,8 @@ def _colour(block: int) -> Any:
 def _label(model: Compiled, name: str, blocks: int) -> str:
     layer = model.resolved.layers[name]
     lines = [name, str(layer.domain), " x ".join(map(str, layer.shape)) or "1 unit"]
-    if model.derived.parts[name].kind == "scan":
+    parts = model.derived.parts.get(name)  # an input has none
+    if parts is not None and parts.kind == "scan":
         lines.append("unit by unit")
     if blocks > 1:
         lines.append(f"in {blocks} colours")

@@ -208,3 +208,11 @@ def test_elements_escape() -> None:
     page = Page(html(made))
     assert page.elements == [("p", {"title": '"><script>'}), ("i", {})]
     assert page.texts == [("p", "<b>"), ("i", "&"), ("p", "</p>")]
+
+
+@pytest.mark.parametrize("name", ["conditional_rbm", "dbn", "xy"])
+def test_of_models_with_inputs_arrows_and_scans(name: str) -> None:
+    model = ed.zoo(name)
+    page = Page(model._repr_html_())
+    assert page.tags() <= KNOWN
+    assert all(layer in page.text for layer in model.layers)
