@@ -29,7 +29,7 @@ from energydsl.random import Rng
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 VISIBLE, HIDDEN, DEEP = SIZES = (784, 500, 1000)
-BATCH, CHAINS, TEMPERATURES = 128, 1000, 100
+BATCH, CHAINS, TEMPERATURES = 128, 1000, 500
 # Sweeps that one call makes where it can make several.
 STEPS = 10
 FLOOR = "the products alone"
@@ -136,7 +136,7 @@ def gibbs(chains: int, backend: Backend) -> Work:
 
 
 def ais(chains: int, backend: Backend) -> Work:
-    """As many temperatures as a walk takes in two stretches, each of which is one region of the kernels."""
+    """Ten stretches of temperatures, each of which is one region of the kernels; a likelihood takes some 1,000 to 10,000."""
     program = ed.load(MODELS / "rbm.energy").compile(backend)
     base = {"v": (np.random.default_rng(1).normal(-1, 1, VISIBLE),)}
     path, rng = AnnealingPath(program.engine.core, program.init(0), base), Rng(0)
