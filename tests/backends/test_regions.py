@@ -251,6 +251,14 @@ def test_threads_sleep_after_a_loop(runtime: ModuleType, monkeypatch: pytest.Mon
     while len(runtime.POOL.asleep) < len(runtime.POOL.locks) and time.monotonic() < end:
         time.sleep(0.01)
     assert len(runtime.POOL.asleep) == len(runtime.POOL.locks)
+    # One that is late for a region sleeps too, once the loop has ended: nobody waits for it.
+    pool = runtime.POOL
+    runtime.begin(pool.address, 0, 0, 0, 0)
+    assert pool.woken(0)
+    pool.locks[0].release()
+    while 0 not in pool.asleep and time.monotonic() < end + 5:
+        time.sleep(0.01)
+    assert 0 in pool.asleep
 
 
 def test_annealing_in_one_region_walks_the_same_way() -> None:

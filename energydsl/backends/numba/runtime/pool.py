@@ -217,7 +217,8 @@ class Pool:
         while True:
             seen = serve(self.address, loops, index, seen, self.looks, self.polite, self.routine)
             self.asleep.add(index)
-            if self.now() != seen and self.woken(index):
+            # A region that was handed over meanwhile is looked at, unless its loop has ended without this thread.
+            if self.now() != seen and Blas.holders.any() and self.woken(index):
                 continue
             self.locks[index].acquire()
 
