@@ -121,6 +121,19 @@ def trained(text: str) -> dict[str, np.ndarray]:
     return {n: np.asarray(p) for n, p in run.params.items()}
 
 
+def noted_down(runtime: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A list that grows by one whenever something is noted down to be done again."""
+    records: list[int] = []
+    record = runtime.Replay.record
+
+    def spied(self: Any, *given: Any) -> None:
+        records.append(1)
+        record(self, *given)
+
+    monkeypatch.setattr(runtime.Replay, "record", spied)
+    return records
+
+
 def trust(runtime: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was noted down once is done again, whatever would be noted down a second time."""
     record = runtime.Replay.record
@@ -136,14 +149,7 @@ def trust(runtime: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_done_again_is_what_would_be_done(
     text: str, noted: bool, runtime: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    records: list[int] = []
-    record = runtime.Replay.record
-
-    def spied(self: Any, *given: Any) -> None:
-        records.append(1)
-        record(self, *given)
-
-    monkeypatch.setattr(runtime.Replay, "record", spied)
+    records = noted_down(runtime, monkeypatch)
     found = trained(text)
     # Both phases and the step are noted down at the first two of twelve updates, where nothing hangs on arrays of the moment.
     assert (len(records) == 4) == noted
@@ -200,14 +206,7 @@ def annealed(times: np.ndarray, backend: str = "numba") -> np.ndarray:
 def test_stretches_of_annealing_are_noted_down_twice(
     times: np.ndarray, runtime: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    records: list[int] = []
-    record = runtime.Replay.record
-
-    def spied(self: Any, *given: Any) -> None:
-        records.append(1)
-        record(self, *given)
-
-    monkeypatch.setattr(runtime.Replay, "record", spied)
+    records = noted_down(runtime, monkeypatch)
     found = annealed(times)
     # Two of four whole stretches of 50 temperatures, and the last, which is shorter.
     assert len(records) == 3
