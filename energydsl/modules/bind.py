@@ -39,16 +39,15 @@ class Bound:
         return {n: f"{prefix}_{n}" for n in own if n not in self.layers and n not in self.shared}
 
     @property
-    def new_entries(self) -> dict[str, str]:
-        """Those of them that have a declaration in the file."""
+    def declared(self) -> dict[str, tuple[str, tree.Entry]]:
+        """Those of them that have a declaration in the file: the keyword and the entry there, by the name here."""
         known = declared(self.flat.statements)
-        return {n: name for n, name in self.new.items() if n in known}
+        return {name: known[n] for n, name in self.new.items() if n in known}
 
     @property
     def size(self) -> int:
         """Letters of the file as it is written out here, at most: every name gets that of the use."""
-        names = sum(1 for s in self.flat.statements for _ in tree.names(s))
-        return self.flat.size + names * (len(self.use.prefix.id) + 1)
+        return self.flat.size + self.flat.names * (len(self.use.prefix.id) + 1)
 
     @property
     def labels(self) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from energydsl.diagnostics import Source
 from energydsl.syntax import tree
@@ -44,10 +45,15 @@ class Flat:
     size: int
     layers: tuple[tree.Entry, ...]
 
-    @property
+    @cached_property
     def statements(self) -> tuple[tree.Statement, ...]:
         """All statements, in order."""
         return tuple(s for section in self.sections for s in section.statements)
+
+    @cached_property
+    def names(self) -> int:
+        """How many names stand in them."""
+        return sum(1 for s in self.statements for _ in tree.names(s))
 
 
 def declared(statements: tuple[tree.Statement, ...]) -> dict[str, tuple[str, tree.Entry]]:

@@ -90,6 +90,7 @@ class _Writing:
             own = tuple(self._with_paths(s, beside, problems) for s in own)
         here = declared(own)
         uses: dict[Span, Bound] = {}
+        with_uses, size = dict(here), len(module.source.text)
         for use in (s for s in module.statements if isinstance(s, tree.Use)):
             if use.module.id not in imported:
                 help = (
@@ -98,13 +99,15 @@ class _Writing:
                 )
                 problems.append(Diagnostic("E0201", f"no file is imported as `{use.module.id}`", use.module.span, help))
             elif (used := imported[use.module.id]) is not None:
-                uses[use.span] = bind(use, used, here | _brought(uses.values()), problems)
-        size = len(module.source.text) + sum(b.size for b in uses.values())
-        if size > MAX_BYTES:
-            problems.append(Diagnostic("E0504", "written out, this model is larger than 1 MiB", next(iter(uses)), LESS))
+                uses[use.span] = bound = bind(use, used, with_uses, problems)
+                size += bound.size
+                if size > MAX_BYTES:
+                    message = "written out, this model is larger than 1 MiB"
+                    problems.append(Diagnostic("E0504", message, next(iter(uses)), LESS))
+                    break
+                with_uses |= bound.declared
         _refuse(problems)
         names = {n: e.name for n, (_, e) in here.items()} | {n.id: n for n in made(own)}
-        with_uses = here | _brought(uses.values())
         names |= {
             e.name.id: e.name for _, e in declared(_expanded(module.source, own, with_uses, shared=True)).values()
         }
@@ -191,11 +194,6 @@ class _Writing:
                 call = replace(call, arguments=tuple((k, named(v)) for k, v in call.arguments))
             entries.append(replace(entry, value=call))
         return replace(statement, entries=tuple(entries))
-
-
-def _brought(uses: Iterable[Bound]) -> dict[str, tuple[str, tree.Entry]]:
-    """What uses declare here: the keyword and the entry in its file, by the name here."""
-    return {new: declared(b.flat.statements)[n] for b in uses for n, new in b.new_entries.items()}
 
 
 def _refuse(problems: list[Diagnostic]) -> None:
