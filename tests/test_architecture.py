@@ -35,6 +35,7 @@ THIRD_PARTY = {
     "torch": {"inference/bipartite.py"},
     "onnx": {"inference/bipartite.py"},
     "pyarrow": {"data/readers.py"},
+    "PIL": {"data/images.py"},
     "zarr": {"data/stored.py"},
     "dimod": {"data/bqm.py"},
     "safetensors": {"data/safe_tensors.py"},
