@@ -33,7 +33,7 @@ THIRD_PARTY = {
     "xarray": {"learning/tables.py"},
     "sklearn": {"sklearn/", "inference/bipartite.py"},
     "torch": {"inference/bipartite.py"},
-    "onnx": {"inference/bipartite.py"},
+    "onnx": {"inference/onnx_graph.py"},
     "pyarrow": {"data/readers.py"},
     "PIL": {"data/images.py"},
     "zarr": {"data/stored.py"},
