@@ -6,7 +6,7 @@ import posixpath
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from energydsl.diagnostics import Diagnostic, ModelError, Span, suggestion
+from energydsl.diagnostics import Diagnostic, ModelError, Span, nearest
 from energydsl.files import plain_file
 from energydsl.syntax import parse, tree
 from energydsl.syntax.parser import MAX_BYTES, decode
@@ -66,8 +66,9 @@ class Files:
         """The file of the folder that may be meant."""
         assert self.folder is not None
         folder = self.folder / path.parent
-        known = [f.name for f in folder.glob(f"*{SUFFIX}") if f.is_file()] if folder.is_dir() else []
-        return suggestion(path.name, sorted(known)) or "its path is relative to the file that imports it"
+        known = sorted(f.stem for f in folder.glob(f"*{SUFFIX}") if f.is_file()) if folder.is_dir() else []
+        close = nearest(path.stem, known)
+        return f"did you mean `{close}{SUFFIX}`?" if close else "its path is relative to the file that imports it"
 
 
 def inside(folder: Path, name: tree.String, beside: PurePosixPath) -> PurePosixPath:
