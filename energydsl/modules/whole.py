@@ -51,6 +51,41 @@ def written_out(module: tree.Module, overrides: Overrides) -> Whole:
     return Whole(tree.Module(alone.source, flat.statements, comments), alone, tuple(writing.warnings))
 
 
+def bindings(module: tree.Module, overrides: Overrides) -> tuple[dict[str, Flat], dict[Span, Bound]]:
+    """What the files hold that a module imports, by the names it gives them, and what its uses bind, by their places; as far as that can be read."""
+    writing, problems = _Writing(Files(overrides.folder)), list[Diagnostic]()
+    imported = writing.imported(module, PurePosixPath(), (), problems)
+    own = tuple(s for s in module.statements if not isinstance(s, tree.Import | tree.Use))
+    uses, _, _ = _bound(module, declared(own), imported, problems)
+    return {n: flat for n, flat in imported.items() if flat is not None}, uses
+
+
+def _bound(
+    module: tree.Module,
+    here: Mapping[str, tuple[str, tree.Entry]],
+    imported: Mapping[str, Flat | None],
+    problems: list[Diagnostic],
+) -> tuple[dict[Span, Bound], dict[str, tuple[str, tree.Entry]], int]:
+    """What the uses of a file bind, the names declared with them, and the letters of all."""
+    uses: dict[Span, Bound] = {}
+    with_uses, size = dict(here), len(module.source.text)
+    for use in (s for s in module.statements if isinstance(s, tree.Use)):
+        if use.module.id not in imported:
+            help = (
+                suggestion(use.module.id, imported) or f'import it: import "{use.module.id}.energy" as {use.module.id}'
+            )
+            problems.append(Diagnostic("E0201", f"no file is imported as `{use.module.id}`", use.module.span, help))
+        elif (used := imported[use.module.id]) is not None:
+            uses[use.span] = bound = bind(use, used, with_uses, problems)
+            size += bound.size
+            if size > MAX_BYTES:
+                message = "written out, this model is larger than 1 MiB"
+                problems.append(Diagnostic("E0504", message, next(iter(uses)), LESS))
+                break
+            with_uses |= bound.declared
+    return uses, with_uses, size
+
+
 def _alone(module: tree.Module, flat: Flat) -> tree.Module:
     """The model as one text; the limits of a file are those of all its files together."""
     try:
@@ -82,30 +117,14 @@ class _Writing:
     def flat(self, module: tree.Module, beside: PurePosixPath, way: tuple[File, ...]) -> Flat:
         """A file with its uses written out. beside: its folder. way: the files that lead to it, itself last; none for the model itself."""
         problems: list[Diagnostic] = []
-        imported = self._imported(module, beside, way, problems)
+        imported = self.imported(module, beside, way, problems)
         own: tuple[tree.Statement, ...] = tuple(
             s for s in module.statements if not isinstance(s, tree.Import | tree.Use)
         )
         if way:
             own = tuple(self._with_paths(s, beside, problems) for s in own)
         here = declared(own)
-        uses: dict[Span, Bound] = {}
-        with_uses, size = dict(here), len(module.source.text)
-        for use in (s for s in module.statements if isinstance(s, tree.Use)):
-            if use.module.id not in imported:
-                help = (
-                    suggestion(use.module.id, imported)
-                    or f'import it: import "{use.module.id}.energy" as {use.module.id}'
-                )
-                problems.append(Diagnostic("E0201", f"no file is imported as `{use.module.id}`", use.module.span, help))
-            elif (used := imported[use.module.id]) is not None:
-                uses[use.span] = bound = bind(use, used, with_uses, problems)
-                size += bound.size
-                if size > MAX_BYTES:
-                    message = "written out, this model is larger than 1 MiB"
-                    problems.append(Diagnostic("E0504", message, next(iter(uses)), LESS))
-                    break
-                with_uses |= bound.declared
+        uses, with_uses, size = _bound(module, here, imported, problems)
         _refuse(problems)
         names = {n: e.name for n, (_, e) in here.items()} | {n.id: n for n in made(own)}
         names |= {
@@ -132,7 +151,7 @@ class _Writing:
         layers = tuple(e for k, e in here.values() if k in LAYERS)
         return Flat(module.source, tuple(sections), tuple(fits), size, layers)
 
-    def _imported(
+    def imported(
         self, module: tree.Module, beside: PurePosixPath, way: tuple[File, ...], problems: list[Diagnostic]
     ) -> dict[str, Flat | None]:
         """The files that a file imports, by the names it gives them."""
