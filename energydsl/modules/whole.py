@@ -31,24 +31,29 @@ _READERS = ("edges", "hyperedges", "file")
 
 @dataclass(frozen=True)
 class Whole:
-    """A model of one or more files. module: its nodes know their places in the files. alone: the same as one text, with places in that."""
+    """A model of one or more files. module: its nodes know their places in the files. alone: the same as one text, with places in that.
+
+    files: those that were imported, by their paths from the folder of the model.
+    """
 
     module: tree.Module
     alone: tree.Module
     warnings: tuple[Diagnostic, ...] = ()
+    files: Mapping[str, Source] = field(default_factory=dict)
 
 
 def written_out(module: tree.Module, overrides: Overrides) -> Whole:
     """A module without `import` and `use`. Raises `ModelError` (E05xx, E0201, E0202, E0213, and what is wrong in a file)."""
     if not any(isinstance(s, tree.Import | tree.Use) for s in module.statements):
         return Whole(module, module)
-    writing = _Writing(Files(overrides.folder))
+    writing = _Writing(Files(overrides.folder, overrides.files))
     flat = writing.flat(module, PurePosixPath(), ())
     if found := list(misfits(flat.fits, flat.statements, overrides.dims)):
         raise ModelError(found)
     alone = _alone(module, flat)
     comments = tuple(c for section in flat.sections for c in section.comments)
-    return Whole(tree.Module(alone.source, flat.statements, comments), alone, tuple(writing.warnings))
+    files = {str(path): file.module.source for path, file in writing.files.read.items()}
+    return Whole(tree.Module(alone.source, flat.statements, comments), alone, tuple(writing.warnings), files)
 
 
 def bindings(module: tree.Module, overrides: Overrides) -> tuple[dict[str, Flat], dict[Span, Bound]]:
@@ -194,14 +199,12 @@ class _Writing:
         """A statement whose files of edges and numbers are named from the folder of the model, which they do not leave."""
         if not isinstance(statement, tree.Declaration):
             return statement
-        folder = self.files.folder
-        assert folder is not None
 
         def named(value: Any) -> Any:
             if not isinstance(value, tree.String):
                 return value
             try:
-                return replace(value, value=str(inside(folder, value, beside)))
+                return replace(value, value=str(inside(self.files.folder, value, beside)))
             except ModelError as error:
                 problems.extend(error.diagnostics)
                 return value
