@@ -103,10 +103,15 @@ class EnergyEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _letters(self, X: Any) -> Array | None:
         """The codes of the letters of sequences, (rows, columns); None where X is no text, or the model has no letters."""
-        if not (isinstance(X, list | tuple) or hasattr(X, "__array__")) or hasattr(X, "columns"):
+        if hasattr(X, "columns") or not (isinstance(X, list | tuple) or hasattr(X, "__array__")):
             return None
-        found = np.asarray(X, object if isinstance(X, list | tuple) else None)
-        if found.size == 0 or not all(isinstance(x, str) for x in found.ravel().tolist()):
+        first = X[0] if isinstance(X, list | tuple) and X else None
+        if isinstance(X, list | tuple) and not isinstance(
+            first[0] if isinstance(first, list | tuple) and first else first, str
+        ):
+            return None
+        found = np.asarray(X)
+        if found.dtype.kind not in "OUT" or not all(isinstance(x, str) for x in found.ravel().tolist()):
             return None
         model = self.program_.model if hasattr(self, "program_") else self._model({}).resolved
         named = [n for n in model.by_role("visible") if model.layers[n].letters]
