@@ -203,10 +203,12 @@ def test_faults_of_data_and_runs(trained: Path, tmp_path: Path) -> None:
     assert run("info", tmp_path).exit_code == 1
 
 
-def test_usage() -> None:
+def test_usage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("energydsl.cli.site.kept", lambda: ROOT / "docs")
+    monkeypatch.setattr("webbrowser.open", lambda address: True)
     for command in COMMANDS:
         assert run(command, "--help").exit_code == 0
-        assert run(command).exit_code == (0 if command in ("new", "lsp", "doctor") else 2)
+        assert run(command).exit_code == (0 if command in ("new", "lsp", "docs", "doctor") else 2)
     assert run("nonsense").exit_code == 2
     assert run("train", RBM).exit_code == 2
 
