@@ -6,6 +6,9 @@ import json
 import re
 from typing import Any
 
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+
 import energydsl
 from energydsl.editor.lexer import EnergyLexer
 
@@ -15,11 +18,13 @@ copyright = "the authors of energydsl, MIT licence"
 extensions = ["sphinx.ext.autodoc", "myst_parser"]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown", ".ipynb": "markdown"}
 exclude_patterns = ["figures", "gallery"]
+myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3  # as a page of code hosting makes them, so that links work there and here
 myst_links_external_new_tab = False
 suppress_warnings = ["myst.header"]  # pages may begin at a lower level, as those that are made do
 
 html_theme = "furo"
+html_math_renderer = "mathml"
 html_title = f"energydsl {version}"
 html_static_path = ["style"]
 html_css_files = ["site.css"]
@@ -95,14 +100,9 @@ def notebook(text: str) -> str:
         if cell["cell_type"] == "markdown":
             parts.append(source)
             continue
-        parts.append(f"```ipython3\n{source}\n```" if not source.startswith("%%energy") else _energy(source))
+        parts.append(f"```{'energy' if source.startswith('%%energy') else 'ipython3'}\n{source}\n```")
         parts += [_shown(output) for output in cell["outputs"]]
     return "\n\n".join(parts) + "\n"
-
-
-def _energy(source: str) -> str:
-    magic, _, model = source.partition("\n")
-    return f"```ipython3\n{magic}\n```\n\n```energy\n{model}\n```"
 
 
 def _shown(output: dict[str, Any]) -> str:
@@ -112,12 +112,20 @@ def _shown(output: dict[str, Any]) -> str:
         return f'```{{raw}} html\n<img class="shown" alt="" src="data:image/png;base64,{"".join(data["image/png"]).strip()}">\n```'
     if "text/html" in data:
         return f'````{{raw}} html\n<div class="shown">{"".join(data["text/html"])}</div>\n````'
-    said = output.get("text") or data.get("text/plain") or output.get("traceback")
-    return f"```text\n{''.join(said).rstrip()}\n```"
+    said = "".join(output.get("text") or data.get("text/plain", [])) or "\n".join(output["traceback"])
+    return f"```text\n{said.rstrip()}\n```"
+
+
+def _formula(writer: Any, node: Any) -> None:
+    """A formula as MathML, which browsers set themselves."""
+    block = isinstance(node, nodes.math_block)
+    writer.body.append(str(tex2mathml(node.astext(), as_block=block)))
+    raise nodes.SkipNode
 
 
 def setup(app: Any) -> None:
-    """Docstrings and pages are read before Sphinx reads them."""
+    """Docstrings and pages are read before Sphinx reads them; formulas are set by the browser."""
+    app.add_html_math_renderer("mathml", (_formula, None), (_formula, None))
     app.add_lexer("energy", EnergyLexer)
     app.connect("autodoc-process-docstring", _plain)
     app.connect("source-read", _read)

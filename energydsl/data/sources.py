@@ -58,6 +58,11 @@ class Data:
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))
 
+    def __repr__(self) -> str:
+        rule = f", binarise {self.binarise}" if self.binarise else ""
+        layers = ", ".join(f"{name}{[*array.shape[1:]]}" for name, array in self.arrays.items())
+        return f"<energydsl data {self.name}: {len(self)} rows of {layers}{rule}>"
+
     def rows(self, index: Rows) -> Data:
         """The rows that an index of NumPy chooses."""
         weights = None if self.weights is None else self.weights[index]

@@ -25,6 +25,7 @@ from energydsl.inference.raised import check_raises, raised
 from energydsl.inference.scores import Scores, exact_scores, independent, least_log_z, scores
 from energydsl.inference.sides import Found, exactly, from_sides
 from energydsl.inference.tempered import tempered
+from energydsl.inference.told import describe
 from energydsl.options import ESTIMATORS, Estimator, Exactness
 from energydsl.program import Engine
 from energydsl.program.engine import CoreEngine
@@ -97,6 +98,12 @@ class Evaluation:
     doubts: tuple[str, ...] = ()
     log_z_exactness: Exactness = "exact"
     ladder: Mapping[str, float] | None = None
+
+    def __str__(self) -> str:
+        return describe(self.as_dict(), dashes="")
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
 
     @property
     def labels(self) -> dict[str, Exactness]:

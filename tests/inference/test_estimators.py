@@ -7,10 +7,10 @@ import pytest
 from scipy import stats
 
 import energydsl as ed
-from energydsl.cli.train_command import describe
 from energydsl.inference import evaluate as evaluation
 from energydsl.inference.ais import ais
 from energydsl.inference.scores import independent
+from energydsl.inference.told import describe
 from energydsl.learning.run import Run
 from energydsl.program.exact import joint_states, log_unnormalised
 from energydsl.program.initialise import base_rate
