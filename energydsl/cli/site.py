@@ -66,7 +66,7 @@ def build(target: Path) -> None:
             f"The pages as plain text are in {sources()}"
         )
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    command = [sys.executable, "-P", "-m", "sphinx", "-q", "-d", part / ".doctrees", sources(), part]
+    command = [sys.executable, "-P", "-m", "sphinx", "-q", "-d", f"{part}/.doctrees", str(sources()), str(part)]
     path = os.pathsep.join([str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": path})
     if done.returncode:
