@@ -46,6 +46,8 @@ python_maximum_signature_line_length = 80
 _SIGNS = re.compile(r"(`[^`]*`)|([*|])|(?<=\w)(_)(?!\w)")
 _LINK = re.compile(r"(?<!!)\[([^]]*)\]\(\.\./([^)#]*)\)")
 _RESULT = re.compile(r"benchmarks/results/([\w-]+)\.(?:txt|md)")
+# A link whose words are a path, which a reader of the files wants; here it has the title of the page.
+_PATH = re.compile(r"\[(?:docs/)?(\w+\.md)\]\(\1\)")
 _FENCED = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 
@@ -69,7 +71,7 @@ def _read(app: Any, name: str, source: list[str]) -> None:
         return
     text = notebook(source[0]) if path.endswith(".ipynb") else source[0]
     parts = _FENCED.split(text)
-    parts[::2] = [_LINK.sub(_inside, part) for part in parts[::2]]
+    parts[::2] = [_PATH.sub(r"[](\1)", _LINK.sub(_inside, part)) for part in parts[::2]]
     source[0] = "".join(parts)
     if name == app.config.root_doc:
         source[0] += _chapters(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -38,8 +39,9 @@ def test_energy_blocks_compile(block: tuple[str, str, str]) -> None:
 
 
 @pytest.mark.parametrize("block", [b for b in BLOCKS if b[1] == "python"], ids=lambda b: b[0])
-def test_python_blocks_run(block: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
+def test_python_blocks_run(block: tuple[str, str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    monkeypatch.chdir(tmp_path)
     text = re.sub(r"epochs=\d+", "epochs=1", block[2])
     exec(compile(text, block[0], "exec"), {})
 
@@ -144,6 +146,13 @@ def test_every_objective_and_estimator_has_its_section_and_its_figure(monkeypatc
     files = list((ROOT / "docs" / "figures").iterdir())
     assert sorted(shown) == sorted(f.stem for f in files) == sorted([*pictures, "nats", "report"])
     assert sum(f.stat().st_size for f in files) < 1_500_000
+
+
+def test_every_extra_is_explained() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    page = (ROOT / "docs" / "howto.md").read_text().partition("| extra |")[2].partition("## ")[0]
+    rows = re.findall(r"^\| (`.*?`) \|", page, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", " ".join(rows))) == set(extras)
 
 
 def test_readme_names_every_command() -> None:

@@ -235,7 +235,7 @@ def load_data(
     embedded digits are sampled where nothing is said. key: the name of the array in an .npz file. impute: entries of
     visible layers may be missing (NaN). weights: (rows,), how much each row counts, not negative, or a .npy or .csv file of that, or
     "identity:0.8": 1 / (the number of rows 80 % of whose units are equal). unknown: what letters are that name no state, an "error" or the "gap". Raises `DataError` (E0401), with row and column, for data that do not fit, and
-    `ArgumentError` for a `key` or `binarise` that is none of these sources.
+    `ArgumentError` for a `key` or `binarise` that does not fit them.
 
     >>> import energydsl as ed
     >>> model = ed.loads("visible v[16] : binary energy = sum(v)")
