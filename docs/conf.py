@@ -17,11 +17,8 @@ version = release = energydsl.__version__
 copyright = "the authors of energydsl, MIT licence"
 extensions = ["sphinx.ext.autodoc", "myst_parser"]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown", ".ipynb": "markdown"}
-exclude_patterns = ["figures", "gallery"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3  # as a page of code hosting makes them, so that links work there and here
-myst_links_external_new_tab = False
-suppress_warnings = ["myst.header"]  # pages may begin at a lower level, as those that are made do
 
 html_theme = "furo"
 html_math_renderer = "mathml"

@@ -144,7 +144,7 @@ def _rows(lines: list[str]) -> str:
     return table(("", "ms", ""), (row.groups() for row in found))
 
 
-def _output(text: str) -> list[str]:
+def output(text: str) -> list[str]:
     """Output of a benchmark: measured rows as tables, everything else word for word."""
     parts = []
     for measured, some in groupby(text.splitlines(), lambda line: bool(ROW.fullmatch(line))):
@@ -172,7 +172,7 @@ def results() -> str:
     ]
     for path in sorted(RESULTS.iterdir(), reverse=True):
         if path.suffix == ".txt":
-            parts += [f"## {path.stem}", *_output(path.read_text(encoding="utf-8"))]
+            parts += [f"## {path.stem}", *output(path.read_text(encoding="utf-8"))]
         elif path.suffix == ".md":
             parts += [f"## {path.stem}", _written(path.read_text(encoding="utf-8"))]
     return "\n\n".join(parts) + "\n"

@@ -15,7 +15,7 @@ import energydsl as ed
 from energydsl.cli.main import COMMANDS, cli
 from energydsl.learning.methods import METHODS
 from energydsl.options import ESTIMATORS
-from tests import errors_page
+from tests import errors_page, reference_pages
 from tests.conftest import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -80,6 +80,20 @@ def test_readme_first_command_trains_and_evaluates(tmp_path: Path, monkeypatch: 
 
 def test_the_page_of_errors_is_up_to_date() -> None:
     assert errors_page.PAGE.read_text() == errors_page.page(), "python -m tests.errors_page writes it anew"
+
+
+@pytest.mark.parametrize("page", reference_pages.PAGES, ids=lambda p: p.stem)
+def test_lists_are_up_to_date(page: Path) -> None:
+    assert page.read_text() == reference_pages.PAGES[page](), "python -m tests.reference_pages writes it anew"
+
+
+def test_rows_of_times_are_tables() -> None:
+    shown = reference_pages.output(
+        "two cores\n\n  floor     2.5 ms     1.000 x floor\n  ours | theirs  3.0 ms    1.2 x floor\n\nend"
+    )
+    assert shown[0] == "```text\ntwo cores\n```"
+    assert shown[1].splitlines()[2:] == ["| floor | 2.5 | 1.000 x floor |", "| ours \\| theirs | 3.0 | 1.2 x floor |"]
+    assert shown[2] == "```text\nend\n```"
 
 
 def test_the_page_of_errors_has_every_code() -> None:
