@@ -6,6 +6,7 @@ What is asked of a function may stand in the docstring of its class, where it ho
 from __future__ import annotations
 
 import ast
+import dataclasses
 import functools
 import inspect
 import re
@@ -18,6 +19,12 @@ import pytest
 
 import energydsl as ed
 from energydsl import diagnostics
+from energydsl.data.quadratic import Quadratic
+from energydsl.data.sources import Data
+from energydsl.inference.evaluate import Evaluation
+from energydsl.inference.memory import Recall
+from energydsl.inference.predict import Prediction
+from energydsl.inference.retrospect import Fit, Retrospect
 
 ERRORS = {n for n, v in vars(diagnostics).items() if isinstance(v, type) and issubclass(v, Exception)}
 # Names of types that are arrays, or hold some: of one layer or parameter, or of many by name.
@@ -25,7 +32,7 @@ ARRAYS = {"Array", "Arrays", "Values", "Given", "Rows", "NDArray", "Params", "St
 # Names of parameters that are arrays wherever they stand, as their types say too little.
 NAMES = {"params", "state", "data", "given", "clamp", "cues", "sequence", "sources", "row_weights"}
 # A shape: (rows,), (chains, *layer), (n, draws, *layer).
-SHAPE = re.compile(r"\((?:\*?\w+,|\*?\w+(?:, \*?\w+)+)\)")
+SHAPE = re.compile(r"\((?:\*?\w+,|\*?\w+(?: \+ 1)?(?:, \*?\w+)+)\)")
 
 
 @dataclass(frozen=True)
@@ -76,8 +83,8 @@ def arrays(public: Public) -> list[str]:
 
 
 def described(name: str, text: str) -> str:
-    """What a docstring says of a parameter: from its name with a colon to the end of the paragraph."""
-    found = re.search(rf"(?<![\w.]){name}(?:, \w+)*: (.*?)(?=\n\s*\n|\Z)", text, re.DOTALL)
+    """What a docstring says of a parameter: from its name with a colon to the next one, or the end of the paragraph."""
+    found = re.search(rf"(?<![\w.]){name}(?:, \w+)*: (.*?)(?=\n\s*\n|\Z|[.;]\s+\w+(?:, \w+)*: )", text, re.DOTALL)
     return found[1] if found else ""
 
 
@@ -131,6 +138,22 @@ def test_errors_are_named(public: Public) -> None:
     assert not unnamed, f"{public.name} raises {sorted(unnamed)}, of which its docstring says nothing"
 
 
+CLASSES = [v for v in (getattr(ed, n) for n in ed.__all__) if dataclasses.is_dataclass(v)]
+RESULTS = [Data, Evaluation, Fit, Prediction, Quadratic, Recall, Retrospect]
+FIELDS = [
+    (kind, field.name)
+    for kind in (*CLASSES, *RESULTS)
+    for field in dataclasses.fields(kind)
+    if set(re.findall(r"\w+", str(field.type))) & {"Array", "Arrays", "NDArray"}
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), FIELDS, ids=lambda v: v if isinstance(v, str) else v.__name__)
+def test_arrays_of_records_are_described_with_their_shapes(kind: type, name: str) -> None:
+    said = described(name, inspect.getdoc(kind) or "")
+    assert SHAPE.search(said), f"{kind.__name__}.{name}: {said}"
+
+
 def test_it_finds_what_is_missing() -> None:
     """A function whose docstring says nothing of its array and its errors."""
     from energydsl.inference.memory import recall
@@ -139,7 +162,7 @@ def test_it_finds_what_is_missing() -> None:
     assert arrays(bare) == ["params", "cues"]
     assert raised(bare) == {"ArgumentError", "NotApplicable"}
     assert not described("params", bare.text)
-    assert described("b", "What is. a, b: both, (n, k), of all. c: not.") == "both, (n, k), of all. c: not."
+    assert described("b", "What is. a, b: both, (n, k), of all. c: not.") == "both, (n, k), of all"
     assert SHAPE.search("as (rows,)")
     assert not SHAPE.search("a file (E0401), or (so)")
 

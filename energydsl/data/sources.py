@@ -42,9 +42,9 @@ Room = dict[str, tuple[Array, Array]]
 
 @dataclass(frozen=True)
 class Data:
-    """Arrays by layer, (rows, *shape of the layer), codes for categorical layers; and how grey values become binary.
+    """Data by layer, and how grey values become binary.
 
-    name: of the source, for reports. binarise: None, a threshold that was applied, "sample" (drawn anew each epoch), or
+    arrays: (rows, *layer), by layer; of categorical layers, codes. name: of the source, for reports. binarise: None, a threshold that was applied, "sample" (drawn anew each epoch), or
     "none" (used as probabilities). grey: the binary layers that are drawn. NaN, or the code -1, marks a missing entry,
     where these are imputed. weights: (rows,), how much each row counts; None: all alike.
     """

@@ -37,7 +37,8 @@ class Contacts:
     """Couplings of the units of a layer, in the order of its flattened axes.
 
     couplings: (units, states, units, states), in the zero-sum gauge, J_nm(a, b) = J_mn(b, a). norms: (units, units), their Frobenius norms
-    without the gap. scores: the norms with the average-product correction, 0 on the diagonal.
+    without the gap. scores: (units, units), the norms with the average-product correction, 0 on the
+    diagonal.
     """
 
     layer: str

@@ -55,7 +55,7 @@ class Evaluation:
     log Z is exact but the latents are not summed out.
     log_z: log Z in nats; with inputs, the mean over the rows. log_z_std: its standard error, from sampling only: a mode that
     no chain has met is not in it.
-    log_likelihood_std: standard error of the estimate for just these rows: that of log Z, and of the draws of recognition.
+    log_likelihood_std: standard error of the estimate for these very rows, that of log Z, and of the draws of recognition.
     rows_std: standard error of the mean over the rows, as draws from a larger population; None for one row. The total error
     is the root of the sum of both squares.
     bound: whether log_likelihood is a lower bound, by mean field or recognition; bound_std: its standard error over draws of

@@ -197,6 +197,7 @@ def test_faults_of_data_and_runs(trained: Path, tmp_path: Path) -> None:
     assert found["diagnostics"][0]["code"] == "E0401"
     assert not (tmp_path / "y").exists()
     assert run("train", model, "--data", tmp_path / "d.npz", "--out", trained).exit_code == 1
+    assert "there is no nowhere.energy" in run("map", "nowhere.energy").stderr
     assert run("eval", tmp_path / "nowhere", "--data", "digits").exit_code == 1
     assert run("sample", trained, "--clamp", "q=1").exit_code == 1
     assert run("sample", trained, "--clamp", "y").exit_code == 2
