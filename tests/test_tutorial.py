@@ -14,8 +14,7 @@ from tests.html_reader import Page
 KEPT = json.loads((ROOT / "docs" / "tutorial.ipynb").read_text())
 
 
-@pytest.fixture(scope="module")
-def cells() -> list[Any]:
+def executed() -> list[Any]:
     """The cells of code, with what they show now."""
     for name in ("nbclient", "nbformat", "ipykernel", "matplotlib"):
         pytest.importorskip(name)
@@ -41,14 +40,19 @@ def test_it_has_fifteen_cells_of_code_and_is_small() -> None:
 
 
 @pytest.mark.filterwarnings("default")
-def test_outputs_are_of_this_version(cells: list[Any]) -> None:
+def test_it_runs_and_shows_what_it_says() -> None:
+    cells = executed()
+    outputs_are_of_this_version(cells)
+    what_the_text_says_is_so(cells)
+
+
+def outputs_are_of_this_version(cells: list[Any]) -> None:
     kept = [cell for cell in KEPT["cells"] if cell["cell_type"] == "code"]
     for old, new in zip(kept, cells, strict=True):
         assert without_numbers(said(old)) == without_numbers(said(new)), "python -m tests.tutorial writes it anew"
 
 
-@pytest.mark.filterwarnings("default")
-def test_what_the_text_says_is_so(cells: list[Any]) -> None:
+def what_the_text_says_is_so(cells: list[Any]) -> None:
     shown = [said(cell) for cell in cells]
     errors = [n for n, cell in enumerate(cells) for o in cell["outputs"] if o["output_type"] == "error"]
     (refused,) = errors

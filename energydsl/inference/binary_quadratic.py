@@ -50,7 +50,8 @@ def to_bqm(
 ) -> Any:
     """The energy as a `dimod.BinaryQuadraticModel`, E and all its layers, hidden ones too. Needs dimod.
 
-    run: or a program, with its params: arrays by name of the shapes declared, as (I, J). labels: of the units, one layer after the other; by default numbers, or `h[3]` where there are
+    run: or a program, with its params: arrays by name of the shapes declared, as (I, J). labels: of the units, one layer after the
+    other; by default numbers, or `h[3]` where there are
     several layers. Raises `NotApplicable` where the energy is not quadratic in spins or in bits, with the reason, and
     `ArgumentError` for labels that are not one a unit.
     """

@@ -76,7 +76,8 @@ def _rbm(run: Run | Program, params: Mapping[str, Any] | None) -> tuple[Array, A
 def to_bernoulli_rbm(run: Run | Program, params: Mapping[str, Any] | None = None) -> Any:
     """A restricted Boltzmann machine of bits as scikit-learn's fitted `BernoulliRBM`; layers are flattened.
 
-    run: or a program, with its params: arrays of the shapes declared, as (I, J). Raises `NotApplicable` for other models, with the reason, `EnergyError` where scikit-learn is missing.
+    run: or a program, with its params: arrays of the shapes declared, as (I, J). Raises `NotApplicable` for other models, with the
+    reason, `EnergyError` where scikit-learn is missing.
     """
     library = _sklearn()
     W, b, c = _rbm(run, params)

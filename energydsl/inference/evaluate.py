@@ -174,7 +174,8 @@ def evaluate(
     that takes more than ten seconds and longer than annealing, and else both sides, with Bennett's ratio where sweeps run backwards
     too. betas, chains: numbers of temperatures and chains of annealing, of "raise" for each row. binarise: how
     grey values of binary layers become binary, if not as in training; they are drawn once, by `seed`. progress: called with
-    the fraction done; True shows it, as in `train`. sampler: how chains of AIS are moved. weights: (rows,), how much each row counts, as for `train`. start: a run from which annealing leads to this one, in place of independent
+    the fraction done; True shows it, as in `train`. sampler: how chains of AIS are moved. weights: (rows,), how much each row counts, as
+    for `train`. start: a run from which annealing leads to this one, in place of independent
     units: its log Z is exact or was found from both sides, and it shares a layer with this run. shards: into how many pieces chains are
     cut for MPI ranks to share, as for `train`; the figures are the same for any number of these. Raises `TooLarge` where an exact sum was asked for that is not feasible, `NotApplicable` where AIS does
     not fit the model, `NotNormalisable` where the joint density has no finite Z, `EstimateError` where a figure is not finite

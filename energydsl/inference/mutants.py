@@ -64,7 +64,8 @@ def mutants(
 
     run: or a program, with its params: arrays by name of the shapes declared, (N, K) for `g[N, K]`. sequence: values of the layer,
     (units,), or by layer where there are several; letters or numbers of states. layer: whose units are changed; by default the only
-    categorical one of several units. Raises `NotApplicable` where hidden layers cannot be summed out, and `ArgumentError` for more than one sequence.
+    categorical one of several units. Raises `NotApplicable` where hidden layers cannot be summed out, and `ArgumentError` for more than
+    one sequence.
 
     >>> import energydsl as ed
     >>> program = ed.zoo("protein_potts", dims={"N": 5}).compile("numpy")

@@ -88,7 +88,8 @@ def retrospect(
 ) -> Retrospect:
     """Compare new samples of a run's model with data, at every age and renewed.
 
-    data, weights: as `train` takes them, (rows, *layer) and (rows,); 10,000 whole rows at most are looked at. chains: as many from random states, and through the ladder. sweeps: of the oldest from random states.
+    data, weights: as `train` takes them, (rows, *layer) and (rows,); 10,000 whole rows at most are looked at. chains: as many from
+    random states, and through the ladder. sweeps: of the oldest from random states.
     Distances are in variances of the data, each with its standard error (Decelle, Furtlehner & Seoane 2021).
 
     Raises `NotApplicable` for models with directed parts or inputs, and for samplers that adapt, and `ArgumentError` where

@@ -72,7 +72,8 @@ def train(
     ("digits", a file). method, optimizer: records, their names, or None: as they fit the model. validation: the fraction
     of rows held out for the figures on the way (by default a tenth where there are 100 rows or more). report: called
     with every row of metrics. With `out`, a run folder is written and `resume` goes on from its last checkpoint, so that
-    the result equals the uninterrupted one. params: where training begins, arrays by name of the shapes declared, (I, J) for `W[I, J]`. greedy: train layer by layer first. start: a run,
+    the result equals the uninterrupted one. params: where training begins, arrays by name of the shapes declared, (I, J) for `W[I, J]`.
+    greedy: train layer by layer first. start: a run,
     or its folder, to go on from, with its parameters and persistent chains. monitor: called every `monitor_every` epochs with
     the run as it is and 500 rows at most, held-out ones where there are any; its figures join the metrics. weights: (rows,), how much
     each row counts, not negative, or a file of that: a row of weight 2 counts as two rows, in the gradient, in base rates and in

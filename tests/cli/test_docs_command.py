@@ -37,13 +37,21 @@ class Parts(HTMLParser):
             self.loads += [found[name] for name in ("src", "href", "srcset", "data", "poster") if name in found]
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, by the command."""
+def test_the_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is built once, here for all that is asked of it."""
     for name in site.NEEDED:
         pytest.importorskip(name)
-    cache = tmp_path_factory.mktemp("cache")
-    cache.chmod(0o700)
+    built = by_the_command(tmp_path / "cache")
+    every_page_is_in_the_site_and_its_contents(built)
+    nothing_is_loaded_from_elsewhere(built)
+    every_link_leads_somewhere(built)
+    energies_are_coloured(built)
+    it_is_not_built_again(built, monkeypatch)
+
+
+def by_the_command(cache: Path) -> Path:
+    """The folder of the site, built anew in place of older ones."""
+    cache.mkdir(mode=0o700)
     for old in ("site-0123", "site-4567"):
         (cache / old).mkdir()
     said = CliRunner().invoke(cli, ["docs", "--no-browser"], env={"ENERGYDSL_CACHE": str(cache)})
@@ -58,7 +66,7 @@ def parts(built: Path) -> dict[Path, Parts]:
     return {path: Parts(path) for path in built.rglob("*.html")}
 
 
-def test_every_page_is_in_the_site_and_its_contents(built: Path) -> None:
+def every_page_is_in_the_site_and_its_contents(built: Path) -> None:
     addresses = set(site.pages().values())
     assert {p.stem for p in (ROOT / "docs").glob("*.md")} | {"tutorial", "python"} == set(site.pages())
     assert {a for a in addresses if (built / a).is_file()} == addresses
@@ -66,7 +74,7 @@ def test_every_page_is_in_the_site_and_its_contents(built: Path) -> None:
     assert addresses - listed - {"index.html"} == set()
 
 
-def test_nothing_is_loaded_from_elsewhere(built: Path) -> None:
+def nothing_is_loaded_from_elsewhere(built: Path) -> None:
     for path, found in parts(built).items():
         away = [
             address for address in found.loads if urlsplit(address).scheme not in ("", "data") or "//" in address[:8]
@@ -76,7 +84,7 @@ def test_nothing_is_loaded_from_elsewhere(built: Path) -> None:
         assert not re.findall(r"url\([\"']?(?:https?:)?//|@import", path.read_text(encoding="utf-8")), path
 
 
-def test_every_link_leads_somewhere(built: Path) -> None:
+def every_link_leads_somewhere(built: Path) -> None:
     pages = parts(built)
     for path, found in pages.items():
         for address in {*found.leads, *found.loads}:
@@ -90,13 +98,13 @@ def test_every_link_leads_somewhere(built: Path) -> None:
             )
 
 
-def test_energies_are_coloured(built: Path) -> None:
+def energies_are_coloured(built: Path) -> None:
     page = (built / "language.html").read_text(encoding="utf-8")
     assert 'class="highlight-energy' in page
     assert '<span class="kt">binary</span>' in page
 
 
-def test_it_is_built_once(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def it_is_not_built_again(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     monkeypatch.setenv("ENERGYDSL_CACHE", str(built.parent))
     monkeypatch.setattr("webbrowser.open", lambda address: bool(opened.append(address)) or address.endswith("e0310"))
