@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard, cast
 
@@ -92,9 +92,14 @@ class Data:
         """Some of the layers."""
         return replace(self, arrays={n: a for n, a in self.arrays.items() if n in layers}, grey=self.grey & layers)
 
+    @cached_property
+    def incomplete(self) -> frozenset[str]:
+        """The layers of which some entry is missing: looked for once, for that looks at all rows."""
+        return frozenset(name for name, array in self.arrays.items() if _misses(array))
+
     def complete(self) -> Data:
         """The rows in which nothing is missing."""
-        if not any(_misses(array) for array in self.arrays.values()):
+        if not self.incomplete:
             return self
         whole = np.ones(len(self), bool)
         for array in self.arrays.values():
@@ -118,7 +123,9 @@ class Data:
             taken = (
                 array[rows] if room is None else np.take(array, cast("Array", rows), axis=0, out=values, mode="clip")
             )
-            found[name] = _drawn(taken, rng, uniform, values) if name in self.grey else taken
+            found[name] = taken
+            if name in self.grey:
+                found[name] = _drawn(taken, rng, uniform, values, name in self.incomplete)
         return found
 
     def room(self, rows: int) -> Room:
@@ -162,9 +169,9 @@ def _filled(name: str, array: Array, source: Array, rng: np.random.Generator) ->
     return flat.reshape(array.shape)
 
 
-def _drawn(grey: Array, rng: np.random.Generator, uniform: Array | None, out: Array | None) -> Array:
-    """Binary values from grey ones, what is missing as it is. uniform, out: what is overwritten, the grey values themselves perhaps."""
-    missing = np.isnan(grey) if _misses(grey) else None
+def _drawn(grey: Array, rng: np.random.Generator, uniform: Array | None, out: Array | None, incomplete: bool) -> Array:
+    """Binary values from grey ones; of incomplete ones what is missing stays. uniform, out: what is overwritten, the grey values themselves perhaps."""
+    missing = np.isnan(grey) if incomplete else None
     out = np.empty_like(grey) if out is None else out
     np.less(_uniform(rng, np.empty(grey.shape, np.float32) if uniform is None else uniform), grey, out=out)
     if missing is not None:

@@ -339,11 +339,18 @@ class Affine:
 
     @property
     def straight(self) -> bool:
-        """Whether its products take layers as they stand in a state, so that nothing has to be computed before them."""
-        sides = (m.access for s in self.products if s.product for m in (s.product.left, s.product.right))
-        return all(len(s.steps) == 1 for s in self.products) and all(
-            a.source == "p" or (a.source == "x" and a.indices is None and a.exponent == 1.0) for a in sides
-        )
+        """Whether its products take layers as they stand in a state, and else what parameters alone give."""
+        return all(section.product is not None and _straight(section) for section in self.products)
+
+
+def _straight(section: Section) -> bool:
+    """Whether all steps of a product but the last are the same for all chains, and the last takes layers as they stand in a state."""
+    *before, product = section.steps
+    assert isinstance(product, Matmul)
+    sides = (product.left.access, product.right.access)
+    return not any(BATCH in step.letters for step in before) and all(
+        a.source != "x" or (a.indices is None and a.exponent == 1.0) for a in sides if BATCH in a.letters
+    )
 
 
 @dataclass(frozen=True)
