@@ -117,16 +117,16 @@ let asked = 0;
 const open = { Energy: true, Graph: true, "What was derived": true };
 
 const analyse = later(150, async () => {
-  const text = $("text").value, number_ = ++asked;
+  const text = $("text").value, mine = ++asked;
   const slow = setTimeout(() => { $("state").textContent = "working ..."; }, 400);
   try {
     const found = await ask("analyse", { text });
-    if (number_ !== asked || found.stale) return;
+    if (mine !== asked || found.stale) return;
     $("state").textContent = found.error ?? "";
     $("following").classList.toggle("old", !found.ok);
     if (found.error) return;
     tell(found.diagnostics);
-    if (found.ok) { follow(found); begin(text, found, true); }
+    if (found.ok) { follow(found); await begin(text, found, true); }
   } finally { clearTimeout(slow); }
 });
 
@@ -161,14 +161,15 @@ function follow(found) {
     part.ontoggle = () => { open[section.title] = part.open; };
     return part;
   }));
-  keep($("layer"), found.layers.map((l) => l.name));
+  keep($("layer"), found.layers);
   slide(found);
 }
 
-function keep(list, names) {
-  const before = list.value;
-  list.replaceChildren(...names.map((name) => make("option", name)));
-  if (names.includes(before)) list.value = before;
+// The layer that was chosen, where it is still there; else the first visible one.
+function keep(list, layers) {
+  const shown = layers.find((l) => l.name === list.value) ?? layers.find((l) => l.role === "visible") ?? layers[0];
+  list.replaceChildren(...layers.map((l) => make("option", l.name, { value: l.name })));
+  list.value = shown.name;
 }
 
 // --- sliders
@@ -207,19 +208,19 @@ $("reset").onclick = () => {
 
 // --- the sampler
 
-const walk = { text: null, found: null, number: 0, ready: false, running: true, seed: 0, energies: [] };
+const walk = { text: null, found: null, number: 0, ready: false, running: true, seed: 0, note: "", energies: [] };
 
 async function begin(text, found, keepStates) {
   if (keepStates && text === walk.text && walk.ready) return;
   Object.assign(walk, { text, found, ready: false });
   // A random number, so that of two pages of one file only the last has the sampler.
-  const number_ = walk.number = Math.floor(Math.random() * 2 ** 48);
-  const answer = await ask("begin", { text, number: number_, seed: walk.seed, keep: keepStates });
-  if (number_ !== walk.number || answer.stale) return;
+  const mine = walk.number = Math.floor(Math.random() * 2 ** 48);
+  const answer = await ask("begin", { text, number: mine, seed: walk.seed, keep: keepStates });
+  if (mine !== walk.number || answer.stale) return;
   if (!keepStates) walk.energies = [];
-  trouble(answer.error ?? "");
+  walk.note = answer.untrained?.length ? `as initialised, for there are no trained values of this shape: ${answer.untrained.join(", ")}` : "";
+  trouble(answer.error ?? walk.note);
   walk.ready = !answer.error;
-  if (answer.untrained?.length) trouble(`as initialised, for there are no trained values of this shape: ${answer.untrained.join(", ")}`);
   if (walk.ready && !walk.running) look(0);
 }
 
@@ -234,7 +235,7 @@ async function look(sweeps) {
   if (given.number !== walk.number) return;
   if (found.gone) { walk.ready = false; run(false); trouble("another page has taken the sampler, or it was given up: Restart begins it anew"); return; }
   if (found.error) { trouble(found.error); await wait(400); return; }
-  if (walk.told) trouble("");
+  trouble(walk.note);
   draw(found);
 }
 
@@ -263,7 +264,8 @@ function draw(found) {
   const stops = STOPS[found.two ? "two" : "many"], canvas = $("picture");
   const levels = Uint8Array.from(atob(found.levels), (c) => c.charCodeAt(0));
   const image = new ImageData(found.width, found.height);
-  levels.forEach((level, k) => { if (level) image.data.set([...shade(stops, (level - 1) / 254), 255], 4 * k); });
+  const colours = Array.from({ length: 256 }, (_, level) => (level ? [...shade(stops, (level - 1) / 254), 255] : [0, 0, 0, 0]));
+  levels.forEach((level, k) => image.data.set(colours[level], 4 * k));
   Object.assign(canvas, { width: found.width, height: found.height });
   canvas.getContext("2d").putImageData(image, 0, 0);
   const most = Math.min($("frame").clientWidth / found.width, $("frame").clientHeight / found.height);
@@ -289,7 +291,7 @@ function legend(stops, found) {
 }
 
 $("run").onclick = () => run(!walk.running);
-$("restart").onclick = () => { if (walk.found) { walk.seed++; trouble(""); begin(walk.text, walk.found, false); run(true); } };
+$("restart").onclick = () => { if (walk.found) { walk.seed++; run(true); begin(walk.text, walk.found, false).catch((error) => trouble(error.message)); } };
 for (const id of ["layer", "means"]) $(id).onchange = () => { if (walk.ready && !walk.running) look(0); };
 
 // --- the page

@@ -106,13 +106,15 @@ class Worker:
             if number not in (None, self.newest):
                 raise Stale
             self._begin()
-            self.connection.send((name, given))
-            return await asyncio.to_thread(self._answer, seconds, number)
+            return await asyncio.to_thread(self._answer, (name, given), seconds, number)
 
-    def _answer(self, seconds: float, number: int | None) -> dict[str, Any]:
+    def _answer(self, question: Any, seconds: float, number: int | None) -> dict[str, Any]:
         begun = monotonic()
         while True:
             try:
+                if question is not None:
+                    self.connection.send(question)
+                    question = None
                 if self.connection.poll(_LOOK):
                     answer: dict[str, Any] = self.connection.recv()
                     return answer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+import energydsl as ed
 from energydsl.cli.main import cli
 from energydsl.diagnostics import EnergyError
 from energydsl.model.resolve import Overrides
@@ -228,3 +230,34 @@ def test_files_that_cannot_be_served_are_told(tmp_path: Path) -> None:
         port = str(taken.getsockname()[1])
         result = CliRunner().invoke(cli, ["studio", str(tmp_path / "m.energy"), "--no-browser", "--port", port])
     assert (result.exit_code, f"port {port}" in result.stderr) == (1, True)
+
+
+def test_without_a_web_server_one_is_told_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "m.energy").write_text(ISING)
+    monkeypatch.delitem(sys.modules, "energydsl.studio.server")
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    result = CliRunner().invoke(cli, ["studio", str(tmp_path / "m.energy"), "--no-browser"])
+    assert (result.exit_code, 'pip install "energydsl[studio]"' in result.stderr) == (1, True)
+
+
+def test_a_run_has_its_parameters_and_its_text_is_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "visible v[4] : binary\nhidden h[2] : binary\nparam W[4, 2] = normal(sd = 0.1), b[4]\nenergy = - b @ v - v @ W @ h\n"
+    run = ed.train(ed.loads(text).compile("numpy"), "bars-and-stripes:2", epochs=1, out=tmp_path / "run")
+    (tmp_path / "m.energy").write_text(text)
+    served: list[ModelFile] = []
+
+    def serve(file: ModelFile, port: int, ready: Any) -> None:
+        ready("http://127.0.0.1:1/x/")
+        served.append(file)
+
+    monkeypatch.setattr("energydsl.studio.server.serve", serve)
+    for words in ([tmp_path / "run"], [tmp_path / "m.energy", "--params", tmp_path / "run"], [tmp_path / "m.energy"]):
+        result = CliRunner().invoke(cli, ["studio", *map(str, words), "--no-browser"])
+        assert "http://127.0.0.1:1/x/" in result.output, result.output
+    of_run, with_params, plain = served
+    assert (bool(of_run.locked), with_params.locked, plain.origin.trained) == (True, "", {})
+    assert of_run.now()["text"] == text
+    for file in (of_run, with_params):
+        assert {n: a.tolist() for n, a in file.origin.trained.items()} == {n: a.tolist() for n, a in run.params.items()}
+    result = CliRunner().invoke(cli, ["studio", str(tmp_path / "run"), "--no-browser", "-D", "I=3"])
+    assert result.exit_code == 2
