@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from energydsl.api import Model
-from energydsl.backends.interface import Array, Arrays
+from energydsl.backends.interface import Array
 from energydsl.diagnostics import EnergyError, Source
-from energydsl.model.records import Param
 from energydsl.model.resolve import Overrides
 from energydsl.options import Backend
 from energydsl.program.samplers import transition
@@ -21,6 +20,7 @@ from energydsl.random import Rng, stream
 from energydsl.studio.analysis import CHAINS, too_large
 from energydsl.studio.pixels import pixels
 
+Numbers = Mapping[str, float] | None
 # Seconds after which a picture is shown with as many sweeps as were run.
 _PICTURE_SECONDS = 0.25
 
@@ -50,7 +50,7 @@ class Chains:
         self.program = model.compile(backend)
         engine = self.program.engine
         initial = self.program.init(seed)
-        fit = {n: trained[n] for n, p in model.params.items() if n in trained and _fits(p, trained[n])}
+        fit = {n: trained[n] for n, p in model.params.items() if n in trained and np.shape(trained[n]) == p.shape}
         self.untrained = [n for n in model.params if n not in fit] if trained else []
         self.params = check_params(engine, initial | fit)
         rng = Rng(stream(seed, "initial state"))
@@ -69,19 +69,17 @@ class Chains:
         """The state of a layer, on the host."""
         return np.array(self.program.engine.host(self.state[layer]))
 
-    def advance(
-        self, sweeps: int, beta: float = 1.0, weights: Mapping[str, float] | None = None, consts: Any = None
-    ) -> None:
+    def advance(self, sweeps: int, beta: float = 1.0, weights: Numbers = None, consts: Numbers = None) -> None:
         """Run sweeps, or as many as there is time for. Raises `EnergyError`; the state is then what it was."""
         engine = self.program.engine
         settings = engine.settings(beta, weights, consts)
         begun, before = monotonic(), {n: engine.xp.array(a) for n, a in self.state.items()}
-        for _ in range(sweeps):
-            self.move.sweep(self.params, self.state, settings, self.rng)
-            self.sweeps += 1
-            if monotonic() - begun > _PICTURE_SECONDS:
-                break
         try:
+            for _ in range(sweeps):
+                self.move.sweep(self.params, self.state, settings, self.rng)
+                self.sweeps += 1
+                if monotonic() - begun > _PICTURE_SECONDS:
+                    break
             check_drawn(engine, self.state)
         except EnergyError:
             self.state = before
@@ -89,14 +87,11 @@ class Chains:
 
     def shown(self, layer: str, means: bool, **settings: Any) -> dict[str, Any]:
         """A picture of a layer, of its draws or its conditional means, with the mean energy of the chains."""
-        engine, record = self.program.engine, self.program.model.layers.get(layer)
+        program, record = self.program, self.program.model.layers.get(layer)
         if record is None:
             raise EnergyError(f"the model has no layer `{layer}`")
-        given: Arrays = self.state
-        values = engine.host(self.program.mean(self.params, given, layer, **settings)) if means else self.values(layer)
-        energy = float(np.mean(engine.host(self.program.energy(self.params, given, **settings))))
+        values = self.values(layer)
+        if means:
+            values = program.engine.host(program.mean(self.params, self.state, layer, **settings))
+        energy = float(program.engine.host(program.energy(self.params, self.state, **settings)).mean())
         return pixels(record, values) | {"sweeps": self.sweeps, "energy": energy if math.isfinite(energy) else None}
-
-
-def _fits(param: Param, value: Array) -> bool:
-    return np.shape(value) == param.shape

@@ -145,7 +145,7 @@ def _guard(token: str) -> Callable[[Request, RequestResponseEndpoint], Awaitable
     """Refuses what does not come from the page itself; tells the browser to load nothing from elsewhere."""
 
     async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Response:
-        given = request.url.path.split("/")[1].encode()
+        given = request.url.path.lstrip("/").partition("/")[0].encode()
         own = f"http://{request.headers.get('host')}"
         if not secrets.compare_digest(given, token.encode()):
             return PlainTextResponse("the address has no token, or an old one", 403)

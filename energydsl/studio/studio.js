@@ -17,9 +17,11 @@ async function ask(name, given = {}) {
   return answer.json();
 }
 
+const failed = (error) => { $("state").textContent = error.message; };
+
 function later(ms, work) {
   let timer = 0;
-  return () => { clearTimeout(timer); timer = setTimeout(() => work().catch((error) => { $("state").textContent = error.message; }), ms); };
+  return () => { clearTimeout(timer); timer = setTimeout(() => work().catch(failed), ms); };
 }
 
 // --- the text and its colours
@@ -109,7 +111,7 @@ async function save() {
 let theirs = null;
 const reload = (found) => { take(found); $("text").value = found.text; changed(); };
 $("reload").onclick = () => reload(theirs);
-$("overwrite").onclick = () => { file.digest = theirs.digest; $("conflict").hidden = true; save(); };
+$("overwrite").onclick = () => { file.digest = theirs.digest; $("conflict").hidden = true; save().catch(failed); };
 
 // --- what follows
 
@@ -221,7 +223,7 @@ async function begin(text, found, keepStates) {
   walk.note = answer.untrained?.length ? `as initialised, for there are no trained values of this shape: ${answer.untrained.join(", ")}` : "";
   trouble(answer.error ?? walk.note);
   walk.ready = !answer.error;
-  if (walk.ready && !walk.running) look(0);
+  if (walk.ready && !walk.running) await look(0);
 }
 
 function trouble(text) {
@@ -292,15 +294,15 @@ function legend(stops, found) {
 
 $("run").onclick = () => run(!walk.running);
 $("restart").onclick = () => { if (walk.found) { walk.seed++; run(true); begin(walk.text, walk.found, false).catch((error) => trouble(error.message)); } };
-for (const id of ["layer", "means"]) $(id).onchange = () => { if (walk.ready && !walk.running) look(0); };
+for (const id of ["layer", "means"]) $(id).onchange = () => { if (walk.ready && !walk.running) look(0).catch(failed); };
 
 // --- the page
 
 $("text").oninput = changed;
 $("text").onscroll = scrolled;
-$("save").onclick = save;
+$("save").onclick = () => save().catch(failed);
 addEventListener("keydown", (event) => {
-  if ((event.ctrlKey || event.metaKey) && event.key === "s") { event.preventDefault(); if (!file.locked) save(); }
+  if ((event.ctrlKey || event.metaKey) && event.key === "s") { event.preventDefault(); if (!file.locked) save().catch(failed); }
 });
 addEventListener("beforeunload", (event) => { if (!file.locked && $("text").value !== file.text) event.preventDefault(); });
 addEventListener("focus", async () => {
@@ -309,6 +311,6 @@ addEventListener("focus", async () => {
   if ($("text").value === file.text) reload(found);
   else { theirs = found; $("conflict").hidden = false; }
 });
-ask("file").then(reload).then(() => { $("text").setSelectionRange(0, 0); });
+ask("file").then(reload).then(() => $("text").setSelectionRange(0, 0)).catch(failed);
 run(true);
 forever();

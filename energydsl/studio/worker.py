@@ -132,6 +132,7 @@ class Worker:
     def _begin(self) -> None:
         if self.process is not None and self.process.is_alive():
             return
+        self.end()
         spawn = multiprocessing.get_context("spawn")
         self.connection, other = spawn.Pipe()
         self.process = spawn.Process(target=serve, args=(other, self.origin), daemon=True)
