@@ -38,6 +38,7 @@ COMMANDS = (
     "export",
     "info",
     "report",
+    "docs",
     "doctor",
     "completion",
 )

@@ -37,6 +37,7 @@ EXTRAS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "dimod": ("dimod", "dimod"),
         "safetensors": ("safetensors", "safetensors.numpy"),
         "onnx": ("onnx", "onnx"),
+        "docs": ("sphinx", "sphinx"),
     }
 )
 
