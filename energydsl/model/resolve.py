@@ -58,7 +58,7 @@ class Overrides:
     consts: Mapping[str, float]
     graphs: Mapping[str, Any]
     folder: Path | None = None
-    starts: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    starts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def resolve(module: tree.Module, overrides: Overrides | None = None) -> records.Resolved:
