@@ -73,3 +73,8 @@ PLACES_OF_A_UNIT = 64
 STATES_AT_ONCE = 1 << 13
 # States that an exact gradient lists, and rows of them in all.
 LISTED_STATES, LISTED_ROWS = 1 << 16, 1 << 18
+
+# Seconds after which the studio gives up the analysis of a text, and the making of a sampler or one picture of it.
+ANALYSED_SECONDS, SAMPLER_SECONDS = 20.0, 120.0
+# Entries of the parameters and of all chains that it runs.
+WATCHED_ENTRIES = 1 << 28

@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "energydsl"
 ORDER = [
     "version", "diagnostics", "options", "limits", "defaults", "files", "arrays", "weighted", "mixing", "markup", "progress", "syntax", "functions", "domains", "model",
     "modules", "energy", "graph", "derive", "augment", "kernels", "backends", "random", "ranks", "program", "annealing", "verification", "compiler", "report", "api",
-    "data", "learning", "inference", "sklearn", "notebook", "editor", "doctor", "cli", "__init__", "__main__",
+    "data", "learning", "inference", "sklearn", "notebook", "editor", "doctor", "studio", "cli", "__init__", "__main__",
 ]  # fmt: skip
 THIRD_PARTY = {
     "lark": {"syntax/parser.py"},
@@ -43,6 +43,8 @@ THIRD_PARTY = {
     "pygls": {"editor/server.py"},
     "lsprotocol": {"editor/"},
     "pygments": {"editor/lexer.py"},
+    "starlette": {"studio/server.py"},
+    "uvicorn": {"studio/server.py"},
     "arviz_stats": {"mixing.py"},
     "arviz_base": {"learning/arviz_data.py"},
 }

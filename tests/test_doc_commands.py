@@ -34,6 +34,7 @@ NOT_RUN = {
     ".ci/check": "runs by itself",
     "python -m pytest": "is what runs",
     "energydsl docs": "tests/cli/test_docs_command.py",
+    "energydsl studio": "serves until Ctrl-C; tests/studio/test_browser.py",
     "cd editors/vscode": "needs npm and VS Code",
     "python benchmarks/": "takes minutes; that the script has the option is checked",
 }

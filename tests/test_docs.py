@@ -150,7 +150,7 @@ def test_every_objective_and_estimator_has_its_section_and_its_figure(monkeypatc
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     pictures = importlib.import_module("figures").PICTURES
     sections, shown = {}, []
-    for name in ("objectives", "estimators", "notebook"):
+    for name in ("objectives", "estimators", "notebook", "studio"):
         text = (ROOT / "docs" / f"{name}.md").read_text()
         sections[name] = re.findall(r"^## .*?: `([\w-]+)`\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
         shown += re.findall(r"!\[[^]]{20,}\]\(figures/([\w-]+)\.png\)", text)
@@ -158,7 +158,7 @@ def test_every_objective_and_estimator_has_its_section_and_its_figure(monkeypatc
         drawn = {who for who, text in sections[name] if "![" in text}
         assert set(wanted) <= drawn, f"docs/{name}.md has no section with a figure of {set(wanted) - drawn}"
     files = list((ROOT / "docs" / "figures").iterdir())
-    assert sorted(shown) == sorted(f.stem for f in files) == sorted([*pictures, "nats", "report"])
+    assert sorted(shown) == sorted(f.stem for f in files) == sorted([*pictures, "nats", "report", "studio"])
     assert sum(f.stat().st_size for f in files) < 1_500_000
 
 

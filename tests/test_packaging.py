@@ -46,6 +46,7 @@ def test_wheel(tmp_path: Path) -> None:
     assert "energydsl/grammar/energy.lark" in names
     assert "energydsl/data/digits.npz" in names
     assert {"energydsl/py.typed", "energydsl/report/page.css"} <= set(names)
+    assert {f"energydsl/studio/studio.{kind}" for kind in ("html", "css", "js")} <= set(names)
     assert {f"energydsl/backends/{piece}" for piece in (*PIECES, *NUMPY, *NUMBA, *CUPY)} <= set(names)
     assert {Path(n).stem for n in names if n.startswith("energydsl/models/")} == {p.stem for p in ZOO}
     docs = {str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*") if p.is_file()}

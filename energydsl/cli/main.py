@@ -18,6 +18,7 @@ COMMANDS = (
     "explain",
     "fmt",
     "lsp",
+    "studio",
     "augment",
     "marginalise",
     "graph",

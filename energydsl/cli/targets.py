@@ -51,7 +51,7 @@ def target_options(function: Function) -> Function:
 
             if run == "-" or Path(run).is_file():
                 program = compiled(read_model(run, dims, consts, as_json), as_json, backend or defaults.BACKEND, dtype)
-                return as_run(program, None if params is None else _arrays(params), seed)
+                return as_run(program, None if params is None else parameters(params), seed)
             given = {"--params": params, "--backend": backend, "-D": dims, "-c": consts}
             if names := [name for name, value in given.items() if value]:
                 raise click.UsageError(
@@ -64,7 +64,13 @@ def target_options(function: Function) -> Function:
     return command  # type: ignore[return-value]
 
 
-def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+def parameters(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a file, or the parameters of the run in a folder, by name."""
+    if path.is_dir():
+        from energydsl.learning.run_folder import open_run
+
+        run = open_run(path)
+        return {name: run.program.engine.host(value) for name, value in run.params.items()}
     return safe_tensors.read(path) if path.suffix == ".safetensors" else readers.arrays(path)
 
 

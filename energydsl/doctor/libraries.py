@@ -34,6 +34,7 @@ EXTRAS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "sklearn": ("scikit-learn", "sklearn"),
         "notebook": ("ipykernel", "ipykernel"),
         "editor": ("pygls", "pygls.lsp.server"),
+        "studio": ("starlette", "starlette.applications"),
         "dimod": ("dimod", "dimod"),
         "safetensors": ("safetensors", "safetensors.numpy"),
         "onnx": ("onnx", "onnx"),

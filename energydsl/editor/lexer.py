@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from pygments.lexer import RegexLexer, bygroups, words
-from pygments.token import Comment, Keyword, Name, Number, Operator, Punctuation, String, Whitespace
+from pygments.token import STANDARD_TYPES, Comment, Keyword, Name, Number, Operator, Punctuation, String, Whitespace
 
 from energydsl.editor.words import OPERATORS, RULES
 from energydsl.syntax.parser import patterns
@@ -49,3 +49,9 @@ class EnergyLexer(RegexLexer):
             (r"\s+", Whitespace),
         ]
     }
+
+
+def coloured(text: str) -> list[tuple[str, str]]:
+    """Pieces that make up a text, each after the short name that Pygments gives what it is."""
+    lexer = EnergyLexer()
+    return [(STANDARD_TYPES[kind], piece) for _, kind, piece in lexer.get_tokens_unprocessed(text)]

@@ -59,8 +59,8 @@ class Overrides:
     consts: Mapping[str, float]
     graphs: Mapping[str, Any]
     folder: Path | None = None
-    starts: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    files: Mapping[str, Source] = field(default_factory=lambda: MappingProxyType({}))
+    starts: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, Source] = field(default_factory=dict)
 
 
 def resolve(module: tree.Module, overrides: Overrides | None = None) -> records.Resolved:

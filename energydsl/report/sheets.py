@@ -108,14 +108,15 @@ def sample_sheet(
 def draws_sheet(layer: Layer, values: Array, title: str = "") -> Sheet:
     """Values of a layer with an image shape, (count, *layer), as pictures between the least and the largest that it takes."""
     images = values.reshape(len(values), *(image_shape(layer) or ()))[:TILES]
+    shown = _of(len(images), len(values), "chains")
+    return Sheet(images, f"{title or f'draws of {layer.name}'}: {shown}", *scale(layer, images))
+
+
+def scale(layer: Layer, values: Array) -> tuple[float, float]:
+    """The least and the largest value that the units of a layer take; where there is none, those of some values."""
     domain = layer.domain
     low, high = DOMAINS[domain.name].points or DOMAINS[domain.name].bounds(domain.arguments)
-    return Sheet(
-        images,
-        f"{title or f'draws of {layer.name}'}: {_of(len(images), len(values), 'chains')}",
-        float(low if math.isfinite(low) else images.min()),
-        float(high if math.isfinite(high) else images.max()),
-    )
+    return float(low if math.isfinite(low) else values.min()), float(high if math.isfinite(high) else values.max())
 
 
 def short(layers: Mapping[str, Array], sheet: Sheet | None) -> str:

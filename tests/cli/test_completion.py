@@ -55,6 +55,8 @@ def completed(*words: str) -> list[str]:
         (["train", "m.energy", "--start", "runs/f"], ["runs/first"]),
         (["sample", "models/r"], ["models/rbm.energy"]),
         (["sample", "runs/f"], ["runs/first"]),
+        (["studio", "models/r"], ["models/rbm.energy"]),
+        (["studio", "models/rbm.energy", "--params", "runs/f"], ["runs/first"]),
         (["train", "m.energy", "--data", "d"], ["digits", "digits:8", "data/x.npy", "data/deep/"]),
         (["eval", "runs/first", "--data", "b"], ["bars-and-stripes:4"]),
         (["new", "gaussian_m"], ["gaussian_mixture"]),
