@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from energydsl.api import loads as loads
     from energydsl.api import zoo as zoo
     from energydsl.data.sources import load_data as load_data
+    from energydsl.data.spikes import binned as binned
     from energydsl.data.streamed import load_streamed as load_streamed
     from energydsl.diagnostics import ArgumentError as ArgumentError
     from energydsl.diagnostics import DataError as DataError
@@ -88,6 +89,7 @@ _WHERE = {
         "TrainingError",
     ),
     "data.sources": ("load_data",),
+    "data.spikes": ("binned",),
     "data.streamed": ("load_streamed",),
     "inference.binary_quadratic": ("from_bqm", "from_qubo", "to_bqm", "to_qubo"),
     "inference.bipartite": ("from_bernoulli_rbm", "to_bernoulli_rbm", "to_torch"),

@@ -50,9 +50,13 @@ class Model:
         self.checked = compiler.check(source, overrides)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled and copied as the text, the overrides, and graphs and initial values as they were read: it is derived again."""
+        """Pickled and copied as its texts, the overrides, and graphs and initial values as they were read: it is derived again."""
         graphs = {n: g for n, g in self.resolved.graphs.items() if g.kind in ("edges", "hyperedges")}
-        return Model, (self.source, replace(self.overrides, graphs=graphs, starts=self.resolved.starts, folder=None))
+        starts, files = self.resolved.starts, self.checked.files
+        return Model, (
+            self.checked.given,
+            replace(self.overrides, graphs=graphs, starts=starts, folder=None, files=files),
+        )
 
     def __repr__(self) -> str:
         return f"<energydsl model {self.name}: {', '.join(self.layers)}>"

@@ -20,7 +20,7 @@ what was derived, on the same stages at small sizes. `explain --emit STAGE` prin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -50,11 +50,14 @@ if TYPE_CHECKING:
 class Checked:
     """A model that is refused for nothing: the stages `syntax`, `model` and `energy`.
 
-    source, module: the text and its tree; where it imports files, those of one text that says the same alone.
+    source, module: the text and its tree; where it imports files, those of one text that says the same alone. given, files: the text as
+    it was given, and the files that it imports.
     energy: of all terms; with directed parts, of the joint distribution. factorisation: the parts, where some are directed.
     """
 
     source: Source
+    given: Source
+    files: Mapping[str, Source]
     overrides: Overrides
     module: tree.Module
     resolved: Resolved
@@ -80,7 +83,7 @@ def check_module(module: tree.Module, overrides: Overrides) -> Checked:
     """A module to a checked model. Raises `ModelError` with all that it is refused for."""
     whole = written_out(module, overrides)
     try:
-        return _checked(whole, overrides)
+        return _checked(whole, module.source, overrides)
     except ModelError as error:
         raise ModelError(_with_a_way_out(error.diagnostics, whole.module, overrides)) from None
 
@@ -90,13 +93,13 @@ def _with_a_way_out(found: Sequence[Diagnostic], module: tree.Module, overrides:
     if any(d.code == "E0310" for d in found):
         with suppress(ModelError):
             augmented = augment(module, (), overrides)
-            _checked(Whole(augmented, augmented), overrides)
+            _checked(Whole(augmented, augmented), augmented.source, overrides)
             more = "; with auxiliary units it fits: `energydsl augment`, or the statement `augment NAME`"
             return [replace(d, help=d.help + more) if d.code == "E0310" else d for d in found]
     return list(found)
 
 
-def _checked(whole: Whole, overrides: Overrides) -> Checked:
+def _checked(whole: Whole, given: Source, overrides: Overrides) -> Checked:
     resolved = resolve(plain(whole.module, overrides), overrides)
     energy, warnings = canonicalise(resolved)
     problems = [*whole.warnings, *resolved.warnings, *warnings]
@@ -112,7 +115,9 @@ def _checked(whole: Whole, overrides: Overrides) -> Checked:
         problems += _derive.check(resolved, energy)
     _refuse(problems)
     told = tuple(in_order(d for d in problems if not allowed(whole.module, d)))
-    return Checked(whole.alone.source, overrides, whole.alone, resolved, energy, factorisation, told)
+    return Checked(
+        whole.alone.source, given, whole.files, overrides, whole.alone, resolved, energy, factorisation, told
+    )
 
 
 def _refuse(problems: Iterable[Diagnostic]) -> None:

@@ -194,9 +194,15 @@ def _in_text(found: Diagnostic) -> tuple[int, ...]:
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """`did you mean ...?` for an unknown name, or nothing."""
+    close = nearest(name, known)
+    return f"did you mean `{close}`?" if close else ""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name that is most like another, or nothing where none is near."""
     names = list(known)
     close = [n for n in names if n.lower() == name.lower()] or get_close_matches(name, names, n=1, cutoff=0.6)
-    return f"did you mean `{close[0]}`?" if close else ""
+    return close[0] if close else ""
 
 
 def one_of(argument: str, value: object, known: Iterable[Word]) -> Word:

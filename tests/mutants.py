@@ -45,6 +45,7 @@ from energydsl.program.marginals import summed_out
 from energydsl.syntax import tree
 
 lowering = importlib.import_module("energydsl.kernels.lower")
+dense = importlib.import_module("energydsl.kernels.dense")
 Patch = Callable[[Any], None]
 
 MEETING = (
@@ -87,6 +88,7 @@ POISSON = (
 )
 GEOMETRIC = "visible n[2] : count\nparam a[2] : positive = 1\nenergy = a @ n"
 FACTORED = "dim I = 60, J = 50, F = 40\nvisible v[I] : binary\nhidden h[J] : spin\nparam A[I, F], B[I, F], C[J, F]\nenergy = - sum((v @ A) * (v @ B) * (h @ C))"
+JOINED = "graph G = complete(3)\nvisible x[3] : categorical[2]\nparam J[G, 2, 2]\nenergy = - sum[(i, k) in G, a, b] J[i, k, a, b]*x[i, a]*x[k, b]"
 BINOMIAL = "visible n[2] : integer[0, 4]\nhidden h[2] : binary\nparam W[2, 2]\nenergy = sum(lgamma(n + 1)) + sum(lgamma(5 - n)) - n @ W @ h"
 ORDINAL = "visible x[2] : integer[-1, 2]\nhidden h[2] : binary\nparam W[2, 2], d[2]\nenergy = sum(d * x^2) - x @ W @ h"
 GAMMA = "visible x[2] : positive\nparam a[2] : positive = 2, b[2] : positive = 1\nenergy = sum((1 - a) * log(3 * x)) + b @ x"
@@ -375,6 +377,16 @@ def half_of_the_states(original: Any) -> Any:
     return mutant
 
 
+def ends_mixed_up(original: Any) -> Any:
+    """The other end of the edge wherever one stands."""
+
+    def mutant(self: Any, index: Index) -> Index:
+        found = self.ends((index,))
+        return Index.of(next(x for x in self.nodes if x != found[0])) if found else original(self, index)
+
+    return mutant
+
+
 def captures(original: Any) -> Any:
     """An index bound inside a function taken for one of the same name outside."""
     return lambda monomial, mapping: monomial.replace_binders(mapping)
@@ -489,6 +501,9 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     # products of sums
     "diagonal of a product of sums counted twice": (FACTORED, set_to(lowering, "_all_less_equal", lambda f: lambda m, s: (lambda p: p and (p[0], p[1].scaled(-1.0)))(f(m, s)))),
     "diagonal of a product of sums left in": (FACTORED, set_to(lowering, "_all_less_equal", lambda f: lambda m, s: (lambda p: p and p[:1])(f(m, s)))),
+    # sums over edges as sums over pairs of nodes
+    "ends of an edge mixed up": (JOINED, set_to(dense._Sum, "at_node", ends_mixed_up)),
+    "pairs that no edge joins coupled": (JOINED, source("out = np.zeros(self.shape, values.dtype)", "out = np.full(self.shape, values.max(), values.dtype)")),
     # densities without a closed form
     "sine added like a cosine": (ROTORS, set_to(Expander, "_added", lambda f: lambda self, name, a, s: f(self, "cos" if name == "sin" else name, a, s))),
     "power of a statistic lost": (QUARTIC, set_to(statistics, "_factor", lambda f: lambda a, e, *rest: f(a, 1.0, *rest))),

@@ -17,8 +17,7 @@ from energydsl.backends.numpy.printer import Printer
 from energydsl.backends.sparse_sweeps import SparseSweeps
 from energydsl.backends.text import Printed
 from energydsl.derive import Derived
-from energydsl.kernels import lower, select, verify
-from energydsl.kernels.lower import CHEAPER
+from energydsl.kernels import Choices, kernels_of
 from energydsl.options import Backend, DType, Precision
 
 
@@ -44,11 +43,10 @@ def printed(
     dtype: DType = "float32",
     backend: Backend = "numpy",
     precision: Precision = "full",
-    factored: str = CHEAPER,
+    choices: Choices | None = None,
 ) -> Printed:
     """The text of the kernels of a derived model, a standalone module."""
-    program = verify(select(lower(derived, factored)))
-    return TABLE[backend].printer(program, dtype, precision).module()
+    return TABLE[backend].printer(kernels_of(derived, choices), dtype, precision).module()
 
 
 def load(backend: Backend, text: Printed) -> CompiledModule:

@@ -19,12 +19,11 @@ from energydsl.model.records import Resolved
 _PLAIN = ("epochs", "batch", "seed", "validation", "backend", "dtype", "precision", "stop_when", "shards")
 
 
-def again(config: Mapping[str, Any], model: Resolved) -> list[Element]:
-    """The command, and what else has to be the same."""
+def again(config: Mapping[str, Any], model: Resolved, text: str) -> list[Element]:
+    """The command, which has the text of the model with it and so works in any folder, and what else has to be the same."""
     words = command_of(config)
     data = config["data"]
     beside = [
-        "model.energy is the text at the end of this page",
         f"the data were called {data['name']}: {data['rows']:,} rows, SHA-256 {data['digest']}",
         f"this was energydsl {config['energydsl']}; numbers are the same bit for bit with the same version and kernels on the same kind of machine",
         "a run that was begun with --start, or with parameters from Python, began elsewhere than this command does",
@@ -34,7 +33,15 @@ def again(config: Mapping[str, Any], model: Resolved) -> list[Element]:
     if "weights" in data:
         beside.append(f"rows had weights (--weights), SHA-256 {data['weights']}")
     beside += [f"no option of the command says: {setting}" for setting in unsaid(words, config, model)]
-    return [element("pre", shlex.join(words)), bullets(beside)]
+    return [element("pre", f"{shlex.join(words)} <<'{_end(text)}'\n{text.rstrip()}\n{_end(text)}"), bullets(beside)]
+
+
+def _end(text: str) -> str:
+    """A word that ends a text in a shell: none of its lines."""
+    word = "END"
+    while word in text.splitlines():
+        word += "_"
+    return word
 
 
 def command_of(config: Mapping[str, Any]) -> list[str]:
@@ -49,7 +56,7 @@ def command_of(config: Mapping[str, Any]) -> list[str]:
     said |= {_flag(name): config[name] for name in _PLAIN if name in config}
     if greedy := config.get("greedy"):
         said |= {"--greedy": ",".join(map(str, greedy["epochs"])), "--greedy-lr": greedy["optimizer"]["lr"]}
-    words = ["energydsl", "train", "model.energy"]
+    words = ["energydsl", "train", "-"]
     for sign, values in (("-D", config["dims"]), ("-c", config["consts"])):
         words += [word for name, value in values.items() for word in (sign, f"{name}={value}")]
     known = {option for parameter in train.params for option in parameter.opts}

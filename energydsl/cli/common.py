@@ -174,11 +174,18 @@ unknown_option = click.option(
     show_default=True,
     help="What letters of sequences are that name no state.",
 )
+bin_option = click.option(
+    "--bin",
+    "bin_ms",
+    type=click.FloatRange(0, min_open=True),
+    metavar="MS",
+    help="Data are spikes, columns neuron and time; so many milliseconds are a row.",
+)
 
 
 @dataclass(frozen=True)
 class DataOptions:
-    """What `--data`, `--weights`, `--split`, `--binarise`, `--key` and `--unknown` say."""
+    """What `--data`, `--weights`, `--split`, `--binarise`, `--key`, `--unknown` and `--bin` say."""
 
     sources: tuple[str, ...]
     split: Split
@@ -186,15 +193,15 @@ class DataOptions:
     key: str | None
     weights: str | None
     unknown: Unknown
+    bin_ms: float | None
 
     def load(self, run: Run) -> Data:
         """The data, in the layers of a run's model; grey values are taken as in training where nothing else is said."""
         from energydsl.data import load_data
 
         rule = self.binarise or run.config["data"]["binarise"]
-        return load_data(
-            run.program.model, self.sources, self.split, rule, self.key, weights=self.weights, unknown=self.unknown
-        )
+        given = self.sources, self.split, rule, self.key, False, self.weights, self.unknown, self.bin_ms
+        return load_data(run.program.model, *given)
 
 
 def data_options(function: Function) -> Function:
@@ -209,11 +216,13 @@ def data_options(function: Function) -> Function:
         key: str | None,
         weights: str | None,
         unknown: Unknown,
+        bin_ms: float | None,
         **kwargs: Any,
     ) -> None:
-        function(*args, data=DataOptions(sources, split, binarise, key, weights, unknown), **kwargs)
+        function(*args, data=DataOptions(sources, split, binarise, key, weights, unknown, bin_ms), **kwargs)
 
     for option in (
+        bin_option,
         unknown_option,
         weights_option,
         click.option("--key", metavar="NAME", help="Name of the array in an .npz file."),

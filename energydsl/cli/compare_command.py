@@ -181,8 +181,8 @@ def _one(
     from energydsl.learning.train import train
 
     rule = options["binarise"]
-    given = options["split"], rule, options["key"], options["impute"], options["weights"], options["unknown"]
-    data = load_data(model.resolved, sources, *given).counted()
+    given = options["split"], rule, options["key"], options["impute"], options["weights"]
+    data = load_data(model.resolved, sources, *given, options["unknown"], options["bin_ms"]).counted()
     program = compiled(model, as_json, options["backend"], options["dtype"], options["precision"])
     first = data.rows(slice(0, min(options["batch"], len(data))))
     # What is loaded and compiled at a first update is no variant's own.

@@ -42,7 +42,7 @@ def command(
     from energydsl.data import quadratic_formats, safe_tensors, writers
     from energydsl.data.quadratic import read_labels
     from energydsl.inference.binary_quadratic import as_quadratic
-    from energydsl.inference.bipartite import write_onnx
+    from energydsl.inference.onnx_graph import write_onnx
 
     if labels is not None and kind not in QUADRATIC:
         raise click.UsageError(f"--labels are of {', '.join(QUADRATIC)}")

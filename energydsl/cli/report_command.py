@@ -78,7 +78,8 @@ def _of_run(folder: Path, samples: bool, seed: int) -> str:
     run = open_run(folder)
     certificate = compiler.verify(run.facts.model, seed, defaults.PRINTED_BACKEND)
     drawn = new_chains(run, seed) if samples else Sampled("None were drawn for this report.", {})
-    return run_page(run.facts, judged(run), drawn, certificate, again(run.config, run.program.model))
+    text = run.facts.model.source.text
+    return run_page(run.facts, judged(run), drawn, certificate, again(run.config, run.program.model, text))
 
 
 def _of_comparison(folder: Path) -> str:

@@ -142,13 +142,15 @@ def _loaded(model: Model, sources: tuple[str, ...], options: dict[str, Any]) -> 
     from energydsl.data import load_data, load_streamed
 
     if not options["streamed"]:
-        named = (options[name] for name in ("split", "binarise", "key", "impute", "weights", "unknown"))
+        named = (options[name] for name in ("split", "binarise", "key", "impute", "weights", "unknown", "bin_ms"))
         return load_data(model.resolved, sources, *named)
     for name in ("key", "impute", "weights"):
         if options[name]:
             raise ArgumentError(
                 f"--{name} does not go with --streamed, whose rows are read as they are and all count alike"
             )
+    if options["bin_ms"] is not None:
+        raise ArgumentError("--bin does not go with --streamed: spikes are put into bins in memory")
     return load_streamed(model.resolved, sources, options["binarise"])
 
 

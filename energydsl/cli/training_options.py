@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from energydsl import defaults
-from energydsl.cli.common import Function, unknown_option, weights_option
+from energydsl.cli.common import Function, bin_option, unknown_option, weights_option
 from energydsl.cli.completing import data_sources
 from energydsl.diagnostics import ArgumentError
 from energydsl.learning.choice import chosen_method, chosen_optimizer
@@ -60,6 +60,7 @@ _TRAINING = (
     ),
     weights_option,
     unknown_option,
+    bin_option,
     click.option(
         "--method",
         type=click.Choice(list(METHODS)),

@@ -176,20 +176,25 @@ def is_text(values: object) -> bool:
     return isinstance(values, list | tuple) and len(values) > 0 and all(isinstance(v, str) for v in values)
 
 
+def single_letters(rows: list[Any], name: str) -> Array:
+    """The code of each letter of strings of one length, or of rows of letters, (rows, letters). Raises `DataError` (E0401)."""
+    texts = ["".join(row) for row in rows]
+    odd = next((k for k, text in enumerate(texts) if len(text) != len(texts[0])), None)
+    if odd is not None:
+        raise DataError.of(f"row 1 of `{name}` has {len(texts[0])} letters, row {odd + 1} has {len(texts[odd])}")
+    try:
+        letters = np.frombuffer("".join(texts).encode("ascii"), np.uint8)
+    except UnicodeEncodeError:
+        raise DataError.of(f"the letters of `{name}` are not all of ASCII") from None
+    return letters.reshape(len(texts), -1)
+
+
 def of_text(layer: Layer, values: object, unknown: Unknown = "error") -> Array:
     """Strings, each a row, or an array of single letters, as states. Raises `DataError` (E0401)."""
     array = np.asarray(values)
     array = array.astype("U") if array.dtype.kind == "S" else array
     rows = array.reshape(len(array), -1) if array.ndim else array.reshape(1, 1)
-    texts = ["".join(row) for row in rows.tolist()]
-    odd = next((k for k, text in enumerate(texts) if len(text) != len(texts[0])), None)
-    if odd is not None:
-        raise DataError.of(f"row 1 of `{layer.name}` has {len(texts[0])} letters, row {odd + 1} has {len(texts[odd])}")
-    try:
-        letters = np.frombuffer("".join(texts).encode("ascii"), np.uint8)
-    except UnicodeEncodeError:
-        raise DataError.of(f"the letters of `{layer.name}` are not all of ASCII") from None
-    return states(layer, letters.reshape(len(texts), -1), unknown)
+    return states(layer, single_letters(rows.tolist(), layer.name), unknown)
 
 
 def states(layer: Layer, letters: Array, unknown: Unknown = "error") -> Array:

@@ -16,7 +16,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -189,7 +189,7 @@ def table(path: Path, fits: Fits = _any_shape) -> Array:
     values, width = array.array("d"), 0
     try:
         with open(plain_file(path), newline="", encoding="utf-8-sig") as file:
-            for number, cells in _rows(file, path):
+            for number, cells in rows_of(file, path):
                 if not width:
                     width = len(cells)
                     if width == 1 and re.search(r"\S[;\t ]\S", cells[0]):
@@ -199,7 +199,7 @@ def table(path: Path, fits: Fits = _any_shape) -> Array:
                         continue
                 if len(cells) != width:
                     raise DataError.of(f"row {number} of {path} has {len(cells)} columns, the first has {width}")
-                values.extend(_numbers(cells, path, number))
+                values.extend(numbers_of(cells, path, number))
     except (UnicodeDecodeError, csv.Error):
         raise DataError.of(f"{path} is not a text file of numbers") from None
     if not values:
@@ -207,7 +207,7 @@ def table(path: Path, fits: Fits = _any_shape) -> Array:
     return np.frombuffer(values).reshape(-1, width)
 
 
-def _rows(file: IO[str], path: Path) -> Iterator[tuple[int, list[str]]]:
+def rows_of(file: IO[str], path: Path) -> Iterator[tuple[int, list[str]]]:
     """Rows that are not blank, with the numbers of their lines."""
 
     def lines() -> Iterator[str]:
@@ -224,7 +224,7 @@ def _rows(file: IO[str], path: Path) -> Iterator[tuple[int, list[str]]]:
 
 def _is_header(cells: list[str], path: Path, number: int) -> bool:
     """Whether the first row names columns. Raises `DataError` where it may be either."""
-    words = [cell.strip() for cell in cells if _number(cell) is None]
+    words = [cell.strip() for cell in cells if number_of(cell) is None]
     if len(words) == len([cell for cell in cells if cell.strip()]) > 0:
         if len(set(words)) == len(words):
             return True
@@ -245,12 +245,12 @@ def _is_header(cells: list[str], path: Path, number: int) -> bool:
     return False
 
 
-def _numbers(cells: list[str], path: Path, number: int) -> list[float]:
+def numbers_of(cells: list[str], path: Path, number: int) -> list[float]:
     """The numbers of a row. Raises `DataError` with row and column."""
     if _ONLY_NUMBERS.fullmatch("".join(cells)):
         with contextlib.suppress(ValueError):
             return list(map(float, cells))
-    found = [_number(cell) for cell in cells]
+    found = [number_of(cell) for cell in cells]
     if None in found:
         column = found.index(None)
         raise DataError.of(
@@ -260,7 +260,7 @@ def _numbers(cells: list[str], path: Path, number: int) -> list[float]:
     return found  # type: ignore[return-value]
 
 
-def _number(cell: str) -> float | None:
+def number_of(cell: str) -> float | None:
     """The number of a cell; NaN where it is empty, None where it holds anything else. Python's 1_5 is not a number."""
     if _NUMBER.fullmatch(cell):
         return float(cell)
@@ -279,6 +279,13 @@ def parquet(path: Path, fits: Fits = _any_shape) -> Array:
 
 def arrow(path: Path, fits: Fits = _any_shape) -> Array:
     """Columns of numbers of an Arrow table, in a file (Feather) or a stream, (rows, columns); a null is missing (NaN). Needs pyarrow."""
+    table = arrow_table(path)
+    fits((table.num_rows, table.num_columns))
+    return parquet_columns(table, path)
+
+
+def arrow_table(path: Path) -> Any:
+    """An Arrow table in a file or a stream. Needs pyarrow."""
     try:
         import pyarrow as pa
     except ImportError:
@@ -290,9 +297,15 @@ def arrow(path: Path, fits: Fits = _any_shape) -> Array:
             source.seek(0)
             return opened(source).read_all()
 
-    table = parquet_read(read, path)
-    fits((table.num_rows, table.num_columns))
-    return parquet_columns(table, path)
+    return parquet_read(read, path)
+
+
+def chosen(path: Path, names: Sequence[str]) -> Any:
+    """Some columns of a .parquet file or an Arrow table, in this order. Needs pyarrow."""
+    if path.suffix == ".parquet":
+        file, _ = parquet_file(path)
+        return parquet_read(lambda: file.read(columns=list(names)), path).select(names)
+    return arrow_table(path).select(names)
 
 
 def parquet_file(path: Path) -> tuple[Any, int]:
@@ -321,6 +334,14 @@ def parquet_columns(table: Any, path: Path) -> Array:
 
     columns = [_parquet_column(pa, table.column(k), name, path) for k, name in enumerate(table.column_names)]
     return np.stack(columns, axis=1)
+
+
+def holds_text(column: Any) -> bool:
+    """Whether a column of a table is of strings, or of categories that are."""
+    import pyarrow as pa
+
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _parquet_column(pa: Any, column: Any, name: str, path: Path) -> Array:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energydsl.arrays import Values, as_numbers
-from energydsl.data import alignments, identity, readers, sparse_files
+from energydsl.data import alignments, identity, images, named, readers, sparse_files, spikes
 from energydsl.data.stored import stored
 from energydsl.data.weights import Weights, row_weights
 from energydsl.diagnostics import ArgumentError, DataError, a_kind, one_of, suggestion
@@ -208,6 +208,8 @@ def as_data(
         return data.weighted(weights)
     if _are_sources(data):
         return load_data(model, data, split, binarise, impute=impute, weights=weights)
+    if named.is_frame(data) and (found := named.of_frame(_given(model), data)) is not None:
+        data = found
     by_layer = data if isinstance(data, Mapping) else {model.by_role("visible")[0]: data}
     return from_arrays(model, cast("Mapping[str, Values]", by_layer), binarise, impute=impute).weighted(weights)
 
@@ -235,6 +237,7 @@ def load_data(
     impute: bool = False,
     weights: Weights | None = None,
     unknown: Unknown = "error",
+    bin_ms: float | None = None,
 ) -> Data:
     """The data that sources name: one source, or several as `layer=source` or a dict by layer.
 
@@ -244,7 +247,7 @@ def load_data(
     embedded digits are sampled where nothing is said. key: the name of the array in an .npz file. impute: entries of
     visible layers may be missing (NaN). weights: (rows,), how much each row counts, not negative, or a .npy or .csv file of that, or
     "identity:0.8": 1 / (the number of rows 80 % of whose units are equal). unknown: what letters are that name no state, an "error" or
-    the "gap". Raises `DataError` (E0401), with row and column, for data that do not fit, and
+    the "gap". bin_ms: files are spikes, taken in bins of so many milliseconds. Raises `DataError` (E0401), with row and column, for data that do not fit, and
     `ArgumentError` for a `key` or `binarise` that does not fit them.
 
     >>> import energydsl as ed
@@ -264,7 +267,7 @@ def load_data(
         )
     raw = {}
     for layer, (source, own_key) in chosen.items():
-        raw[layer] = _read(source, model.layers[layer], split, own_key, unknown)
+        raw[layer] = _read(source, model.layers[layer], split, own_key, unknown, bin_ms)
     return from_arrays(model, raw, binarise, shown_name(chosen), impute).weighted(weights)
 
 
@@ -284,6 +287,9 @@ def chosen_sources(model: Resolved, sources: Sources, key: str | None = None) ->
         if sign and name.isidentifier():
             if name not in model.layers:
                 raise DataError.of(f"the model has no layer `{name}`", suggestion(name, model.layers))
+            path, columns = named.apart(rest)
+            if not columns:
+                named.layers_of(_given(model), _names(path), path)
             chosen[name] = rest, key or ""
         else:
             chosen |= _spread(model, source, key or "")
@@ -333,7 +339,10 @@ def from_arrays(
 
 def _spread(model: Resolved, source: str, key: str) -> dict[str, tuple[str, str]]:
     """A source without a layer: images to the one layer that takes them, labels to a categorical one beside it."""
-    given = [n for n, layer in model.layers.items() if layer.role != "hidden"]
+    given = [layer.name for layer in _given(model)]
+    path, chosen = named.apart(source)
+    if not chosen and (found := named.layers_of(_given(model), _names(path), path)):
+        return dict.fromkeys(found, (source, key))
     if len(given) == 1:
         return {given[0]: (source, key)}
     if source.endswith(".npz") and not key:
@@ -346,11 +355,23 @@ def _spread(model: Resolved, source: str, key: str) -> dict[str, tuple[str, str]
     raise DataError.of(f"the model has {len(given)} layers that take data", f"give each of them a source: {shown}")
 
 
+def _given(model: Resolved) -> list[Layer]:
+    """The layers that take data."""
+    return [layer for layer in model.layers.values() if layer.role != "hidden"]
+
+
+def _names(path: str) -> tuple[str, ...]:
+    try:
+        return named.names(Path(path))
+    except OSError as error:
+        raise DataError.of(f"cannot read {path}: {error.strerror or error}") from None
+
+
 def _has_keys(source: str) -> bool:
     return source.partition(":")[0] == "digits" or source.endswith(".npz") or Path(source).is_dir()
 
 
-def _read(source: str, layer: Layer, split: Split, key: str, unknown: Unknown) -> Array:
+def _read(source: str, layer: Layer, split: Split, key: str, unknown: Unknown, bin_ms: float | None) -> Array:
     one_of("split", split, SPLITS)
     kind, _, argument = source.partition(":")
     if kind == "digits":
@@ -360,9 +381,13 @@ def _read(source: str, layer: Layer, split: Split, key: str, unknown: Unknown) -
         if not (side.isascii() and side.isdigit()):
             raise DataError.of("bars-and-stripes takes a whole number, as in bars-and-stripes:4")
         return readers.bars_and_stripes(int(side[:4]))
-    path = Path(source)
+    file, chosen = named.apart(source)
+    path = Path(file)
     try:
-        return _read_file(path, split, key, layer, unknown)
+        if bin_ms is not None and path.is_file():
+            return spikes.read(path, layer, bin_ms)
+        found = named.read(path, layer, chosen, unknown) if path.is_file() else None
+        return _read_file(path, split, key, layer, unknown) if found is None else found
     except OSError as error:
         raise DataError.of(f"cannot read {source}: {error.strerror or error}") from None
 
@@ -396,7 +421,7 @@ def _read_file(path: Path, split: Split, key: str, layer: Layer, unknown: Unknow
         fits((whole.rows, *whole.shape))
         return whole.read(0, whole.rows)
     if path.is_dir():
-        return readers.mnist(path, split, _images_or_labels(layer, key), fits)
+        return _folder(path, split, _images_or_labels(layer, key), layer, fits)
     if not path.exists():
         known = suggestion(str(path), ("digits", "bars-and-stripes"))
         raise DataError.of(f"there is no file {path}", known or "digits and bars-and-stripes:4 need no file")
@@ -422,6 +447,15 @@ def _read_file(path: Path, split: Split, key: str, layer: Layer, unknown: Unknow
     raise DataError.of(
         f"cannot read {path}: only .npy, .npz, .csv, .parquet, .arrow, .feather, .zarr, idx files and alignments are read"
     )
+
+
+def _folder(
+    path: Path, split: Split, what: Literal["images", "labels"], layer: Layer, fits: Callable[[tuple[int, ...]], object]
+) -> Array:
+    """Images or labels of a folder in MNIST's format, or of pictures."""
+    if any("-idx" in p.name for p in path.iterdir()):
+        return readers.mnist(path, split, what, fits)
+    return images.labels(path, split) if what == "labels" else images.images(path, split, layer.shape, fits)
 
 
 def _fitted(layer: Layer, values: Array, binarise: str | None, impute: bool = False) -> tuple[Array, str | None]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from energydsl.data import named
 from energydsl.data.sources import (
     Array,
     Data,
@@ -155,6 +156,7 @@ def load_streamed(model: Model | Resolved, sources: Sources, binarise: str | Non
         )
     stores = {n: stored(Path(source)) for n, (source, _) in chosen.items()}
     for name, store in stores.items():
+        named.check_order(Path(chosen[name][0]), model.layers[name])
         layer_shape(model.layers[name], (store.rows, *store.shape))
     rows = {n: store.rows for n, store in stores.items()}
     if len(set(rows.values())) > 1:

@@ -28,6 +28,7 @@ EXTRAS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "plots": ("matplotlib", "matplotlib.figure"),
         "parquet": ("pyarrow", "pyarrow.parquet"),
+        "images": ("pillow", "PIL.Image"),
         "zarr": ("zarr", "zarr"),
         "arviz": ("arviz-base", "arviz_base"),
         "sklearn": ("scikit-learn", "sklearn"),

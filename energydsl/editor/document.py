@@ -18,7 +18,9 @@ from energydsl.model import resolve
 from energydsl.model.expressions import Typed
 from energydsl.model.records import Directed, EnergyTerm, Resolved
 from energydsl.model.resolve import Overrides
-from energydsl.modules import written_out
+from energydsl.modules import bindings, written_out
+from energydsl.modules.bind import Bound
+from energydsl.modules.flat import Flat
 from energydsl.syntax import tree
 from energydsl.syntax.parser import read
 
@@ -41,6 +43,14 @@ class Document:
             return written_out(self.module, self.overrides).module
         except ModelError:
             return self.module
+
+    @cached_property
+    def bindings(self) -> tuple[dict[str, Flat], dict[Span, Bound]]:
+        """What the files hold that it imports, and what each of its uses binds; as far as that can be read."""
+        try:
+            return bindings(self.module, self.overrides)
+        except ModelError:
+            return {}, {}
 
     @cached_property
     def names(self) -> dict[str, Symbol]:

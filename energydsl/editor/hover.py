@@ -11,12 +11,15 @@ from energydsl.domains import DOMAINS
 from energydsl.editor import words
 from energydsl.editor.axes import axes_of, shown
 from energydsl.editor.document import Document
-from energydsl.editor.names import LAYERS, Occurrence, Symbol
+from energydsl.editor.names import LAYERS, Occurrence, Symbol, declared, terms
 from energydsl.model import expressions as ex
 from energydsl.model.constants import KNOWN
 from energydsl.model.records import Resolved
+from energydsl.modules.bind import Bound
+from energydsl.modules.flat import Flat
 from energydsl.report import explain
 from energydsl.syntax import tree
+from energydsl.syntax.printer import print_expr, print_statement
 
 ABOUT: Mapping[str, Callable[[str], str]] = {
     "domain": words.about_domain,
@@ -60,6 +63,8 @@ def _of_name(document: Document, occurrence: Occurrence) -> list[str]:
         return [about(occurrence.span.text)] if about and occurrence.span.text in words.WORDS[kind] else []
     if kind == "index":
         return _of_index(document, occurrence, symbol)
+    if kind == "module":
+        return _of_module(document, symbol)
     lines = [symbol.shown]
     if document.resolved is not None:
         lines += _facts(document.resolved, symbol)
@@ -75,6 +80,33 @@ def _of_index(document: Document, occurrence: Occurrence, symbol: Symbol) -> lis
                 if isinstance(binder, ex.Range) and binder.name == symbol.name:
                     return [f"index {symbol.name} = {binder.low}, ..., {binder.high - 1}"]
     return [f"index {symbol.name}"]
+
+
+def _of_module(document: Document, symbol: Symbol) -> list[str]:
+    """What the name of a file, or of a use, stands for."""
+    imported, uses = document.bindings
+    bound = next((b for b in uses.values() if b.use.name is not None and b.use.name.id == symbol.name), None)
+    if bound is not None:
+        return [print_statement(bound.use), _binds(bound)]
+    return [symbol.shown, *([_held(imported[symbol.name])] if symbol.name in imported else [])]
+
+
+def _held(flat: Flat) -> str:
+    """What a file declares, and the energy terms that it names."""
+    module = tree.Module(flat.source, flat.statements, ())
+    return "\n".join(symbol.shown for symbol in (*declared(module).values(), *terms(module).values()))
+
+
+def _binds(bound: Bound) -> str:
+    """What a use binds, and what it brings."""
+    lines = [f"# {name} = {print_expr(value)}" for name, value in bound.values.items() if name not in bound.shared]
+    lines += [f"# {name} is {here}" for name, here in bound.shared.items()]
+    lines += [f"# {name} is {layer.id}" for name, layer in bound.layers.items()]
+    brought = {name: (kind, entry) for name, (kind, entry) in bound.declared.items() if kind != "dim"}
+    lines += [
+        f"{kind} {name}  # {entry.name.id} of {bound.flat.source.short}" for name, (kind, entry) in brought.items()
+    ]
+    return "\n".join([*lines, f"# energy terms: {', '.join(bound.labels)}"])
 
 
 def _facts(model: Resolved, symbol: Symbol) -> Iterator[str]:
@@ -112,7 +144,11 @@ def _derived(model: Compiled | None, symbol: Symbol) -> list[str]:
 def _of_statement(document: Document, statement: tree.Statement, word: str) -> list[str]:
     """How a statement is written, and what follows from an energy, a layer graph or a schedule."""
     model = document.compiled
-    if isinstance(statement, tree.Declaration | tree.ModelName) or model is None:
+    if isinstance(statement, tree.Import) and statement.name.id in document.bindings[0]:
+        return [print_statement(statement), _held(document.bindings[0][statement.name.id])]
+    if isinstance(statement, tree.Use) and statement.span in document.bindings[1]:
+        return [print_statement(statement), _binds(document.bindings[1][statement.span])]
+    if isinstance(statement, tree.Declaration | tree.ModelName | tree.Import | tree.Use) or model is None:
         return [words.examples()[word]]
     if isinstance(statement, tree.Layers):
         return ["\n".join(explain.expanded(model))]

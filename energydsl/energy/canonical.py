@@ -26,8 +26,15 @@ def canonicalise(model: Resolved) -> tuple[Energy, tuple[Diagnostic, ...]]:
     return canonical_terms(model, model.energies)
 
 
-def canonical_terms(model: Resolved, energies: tuple[EnergyTerm, ...]) -> tuple[Energy, tuple[Diagnostic, ...]]:
-    """`canonicalise` for given energy terms."""
+def multiplied_out(model: Resolved) -> Energy:
+    """The canonical energy, but for powers of sums over units, which are a polynomial. Raises `ModelError` where that has too many terms."""
+    return canonical_terms(model, model.energies, keep=False)[0]
+
+
+def canonical_terms(
+    model: Resolved, energies: tuple[EnergyTerm, ...], keep: bool = True
+) -> tuple[Energy, tuple[Diagnostic, ...]]:
+    """`canonicalise` for given energy terms; keep: whether powers of sums over units may stay such."""
     rules = Rules(model)
     warnings: list[Diagnostic] = []
     problems: list[Diagnostic] = []
@@ -35,7 +42,7 @@ def canonical_terms(model: Resolved, energies: tuple[EnergyTerm, ...]) -> tuple[
     for energy in energies:
         for sign, part in additive(energy.expression, 1.0):
             try:
-                monomials = Expander(rules, warnings).expand(part, (), {})
+                monomials = Expander(rules, warnings, keep).expand(part, (), {})
                 apart = list(separated(monomials, rules, part.span, warnings, {}))
             except DiagnosticError as problem:
                 problems.append(problem.diagnostic)

@@ -35,11 +35,11 @@ class Expander:
     """Expands expressions; loops get fresh names, so products never mix them up.
 
     warnings: where those of what stands inside functions of several units go. inside: how many functions stand around.
-    whole_exponentials: whether exp is kept as it is, for a logarithm that stands around it.
+    whole_exponentials: whether exp is kept as it is, for a logarithm that stands around it. keep: whether powers of sums may stay such.
     """
 
-    def __init__(self, rules: Rules, warnings: list[Diagnostic]):
-        self.rules, self.warnings = rules, warnings
+    def __init__(self, rules: Rules, warnings: list[Diagnostic], keep: bool = True):
+        self.rules, self.warnings, self.keep = rules, warnings, keep
         self.fresh = (f"l{n}" for n in itertools.count())
         self.ranges: dict[str, tuple[int, int]] = {}
         # Of loops over hyperedges of one size: that size.
@@ -270,6 +270,8 @@ class Expander:
         It is where it would be of a degree above 2 in the units, or stands inside a function; and a square where each unit of
         finitely many values would meet each other one, as its form costs less than their couplings.
         """
+        if not self.keep and self.inside == 0:
+            return False
         wide = any(map(_sums_units, base))
         degree = max((_degree(m) for m in base), default=0.0) * exponent
         return wide and exponent >= 2.0 and (degree > 2.0 or self.inside > 0 or all(map(self._meets_all, base)))

@@ -18,7 +18,7 @@ from energydsl.graph.scopes import offsets
 from energydsl.learning.run import Run
 from energydsl.learning.sampling import as_run
 from energydsl.program import Program
-from energydsl.program.coefficients import coefficients
+from energydsl.program.coefficients import coefficients, polynomial
 from energydsl.program.states import check_params
 
 
@@ -88,7 +88,7 @@ def as_quadratic(
     count = sum(a.size for a in layers.values())
     offset, linear = 0.0, np.zeros(count)
     places, weights = [np.zeros((0, 2), np.int64)], [np.zeros(0)]
-    for term in engine.derived.energy.terms:
+    for term in polynomial(engine.core):
         units = term.monomial.distinct_units()
         if len(units) > 2:
             raise NotApplicable(f"units meet {len(units)} at a time, not in pairs alone")

@@ -1,13 +1,13 @@
-"""Models whose layers of bits or spins meet one another in pairs, and not themselves: RBMs and deep ones, for other libraries.
+"""Models whose layers meet one another in pairs, and not themselves: RBMs and deep ones, for other libraries.
 
-E(x) = offset + sum_a linear_a' x_a + sum_{a < b} x_a' weight_ab x_b, layers flattened
+E(x) = offset + sum_a (linear_a' x_a + square_a' x_a^2) + sum_{a < b} x_a' weight_ab x_b, layers flattened, states of one-hot units too
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,23 +16,29 @@ from energydsl.api import Model, zoo
 from energydsl.backends.interface import Array
 from energydsl.diagnostics import ArgumentError, EnergyError, NotApplicable, a_kind
 from energydsl.domains import DOMAINS
-from energydsl.inference.binary_quadratic import as_quadratic
+from energydsl.energy.rules import Rules
+from energydsl.energy.terms import At, Function, Monomial
+from energydsl.energy.terms import entries as entries_of
+from energydsl.graph.places import Places
 from energydsl.learning.run import Run
 from energydsl.learning.sampling import as_run
 from energydsl.model.records import Layer
 from energydsl.program import Program
+from energydsl.program.coefficients import coefficients, polynomial
+from energydsl.program.states import check_params
 
 
 @dataclass(frozen=True)
 class Bipartite:
-    """layers: by name. linear: by layer, (units,). weights: by pair of layers in their order, (units of one, units of the other)."""
+    """layers: by name. linear, square: by layer, (entries,). weights: by pair of layers in their order, (entries of one, entries of the other)."""
 
     layers: Mapping[str, Layer]
     linear: Mapping[str, Array]
+    square: Mapping[str, Array]
     weights: Mapping[tuple[str, str], Array]
 
     def joined(self, name: str) -> dict[str, Array]:
-        """The layers that a layer meets, and their weights, (units of the other, units of this)."""
+        """The layers that a layer meets, and their weights, (entries of the other, entries of this)."""
         found = {b: w.T for (a, b), w in self.weights.items() if a == name}
         return found | {a: w for (a, b), w in self.weights.items() if b == name}
 
@@ -40,24 +46,49 @@ class Bipartite:
 def bipartite(run: Run | Program, params: Mapping[str, Any] | None = None) -> Bipartite:
     """The layers of a model and what joins them. Raises `NotApplicable` where units of one layer meet, or not in pairs."""
     run = as_run(run, params, 0)
-    layers, found = run.program.model.random_layers(), as_quadratic(run)
-    ends = np.cumsum([a.size for a in layers.values()])
-    first = dict(zip(layers, (ends - [a.size for a in layers.values()]).tolist(), strict=True))
-    names, sides = list(layers), np.searchsorted(ends, found.pairs, side="right")
-    within = np.flatnonzero(sides[:, 0] == sides[:, 1])
-    if len(within):
-        raise NotApplicable(
-            f"units of `{names[sides[within[0], 0]]}` meet one another: the layer is not drawn as a whole"
-        )
-    weights = {}
-    for one, other in np.unique(sides, axis=0).tolist():
-        a, b = names[one], names[other]
-        rows = (sides == (one, other)).all(axis=1)
-        matrix = np.zeros((layers[a].size, layers[b].size))
-        matrix[found.pairs[rows, 0] - first[a], found.pairs[rows, 1] - first[b]] = found.weights[rows]
-        weights[a, b] = matrix
-    linear = {n: found.linear[k : k + layers[n].size] for n, k in first.items()}
-    return Bipartite(layers, linear, weights)
+    model, engine = run.program.model, run.program.engine.in_float64
+    if engine.core is not engine:
+        raise NotApplicable("the model has directed parts, whose units do not meet in pairs")
+    layers, rules, p = model.random_layers(), Rules(model), check_params(engine, run.params)
+    sizes = {n: math.prod(a.energy_shape) for n, a in layers.items()}
+    powers = {1.0: {n: np.zeros(k) for n, k in sizes.items()}, 2.0: {n: np.zeros(k) for n, k in sizes.items()}}
+    weights: dict[tuple[str, str], Array] = {}
+
+    def entries(at: At, where: Places) -> Array:
+        """The flat numbers of the entries that a unit stands for."""
+        numbers = where.units(at, rules)
+        one_hot = DOMAINS[layers[at.name].domain.name].one_hot
+        return numbers * layers[at.name].energy_shape[-1] + where.value(at.indices[-1]) if one_hot else numbers
+
+    for term in polynomial(engine.core):
+        units = _units(term.monomial)
+        for where, values in coefficients(engine.core, p, term.monomial):
+            if len(units) == 1:
+                (at, power), *_ = units
+                np.add.at(powers[power][at.name], entries(at, where), values)
+            elif units:
+                (one, _), (other, _) = sorted(units, key=lambda u: list(layers).index(u[0].name))
+                matrix = weights.setdefault((one.name, other.name), np.zeros((sizes[one.name], sizes[other.name])))
+                np.add.at(matrix, (entries(one, where), entries(other, where)), values)
+    return Bipartite(layers, powers[1.0], powers[2.0], weights)
+
+
+def _units(monomial: Monomial) -> list[tuple[At, float]]:
+    """The units of a term with their powers. Raises `NotApplicable` where they are not one of each of two layers, or a square."""
+    units = [(a, e) for a, e in monomial.factors if isinstance(a, At) and a.kind == "layer"]
+    apart = {a.name for f, _ in monomial.factors if isinstance(f, Function) for a in entries_of(f) if a.kind == "layer"}
+    if monomial.joint_layers():
+        return units  # what is wrong is said where its coefficients are asked for
+    if apart:
+        raise NotApplicable(f"`{min(apart)}` stands in a function, which is no sum over pairs")
+    if len(units) > 2:
+        raise NotApplicable(f"units meet {len(units)} at a time, not in pairs alone")
+    if len(units) == 2 and units[0][0].name == units[1][0].name:
+        raise NotApplicable(f"units of `{units[0][0].name}` meet one another: the layer is not drawn as a whole")
+    odd = next((a.name for a, e in units if e not in (1.0, 2.0) or (e == 2.0 and len(units) == 2)), None)
+    if odd is not None:
+        raise NotApplicable(f"a power of `{odd}` stands in a term that is no square of a unit alone")
+    return units
 
 
 def _rbm(run: Run | Program, params: Mapping[str, Any] | None) -> tuple[Array, Array, Array]:
@@ -150,49 +181,3 @@ def to_torch(run: Run | Program, params: Mapping[str, Any] | None = None) -> Any
             return -v @ self.b - torch.nn.functional.softplus(v @ self.W + self.c).sum(dim=-1)
 
     return RBM(*_rbm(run, params))
-
-
-def write_onnx(path: Path, run: Run | Program, params: Mapping[str, Any] | None = None) -> None:
-    """The conditional means of every layer as one ONNX graph, in float32. Raises `NotApplicable`, `EnergyError`, `OSError`.
-
-    Inputs are the layers, (rows, units) each, flattened; an output `mean_h` is the mean of the units of `h` given all other layers.
-    """
-    try:
-        import onnx
-    except ImportError:
-        raise EnergyError('ONNX files need onnx: pip install "energydsl[onnx]"') from None
-    found, helper = bipartite(run, params), onnx.helper
-    # What stands inside has names that no layer can have.
-    names = {n: f"/{k}" for k, n in enumerate(found.layers)}
-    outside = [of for n in found.layers for of in (_ascii(n), f"mean_{_ascii(n)}")]
-    if twice := next((n for n in outside if outside.count(n) > 1), ""):
-        raise NotApplicable(f"two arrays of the graph would be called `{twice}`: give the layers other names")
-    constants: dict[str, Array] = {}
-    nodes, inputs, outputs = [], [], []
-    for name, layer in found.layers.items():
-        own, joined = names[name], found.joined(name)
-        constants[f"{own}/field"] = -found.linear[name]
-        total = f"{own}/field"
-        for other, weights in joined.items():
-            product = f"{own}{names[other]}"
-            constants[f"{product}/W"] = -weights
-            nodes.append(helper.make_node("MatMul", [_ascii(other), f"{product}/W"], [product]))
-            nodes.append(helper.make_node("Add", [total, product], [f"{product}/sum"]))
-            total = f"{product}/sum"
-        spins = not DOMAINS[layer.domain.name].grey
-        nodes.append(helper.make_node("Tanh" if spins else "Sigmoid", [total], [f"mean_{_ascii(name)}"]))
-        rows: list[Any] = ["rows", layer.size] if joined else [layer.size]
-        outputs.append(helper.make_tensor_value_info(f"mean_{_ascii(name)}", onnx.TensorProto.FLOAT, rows))
-        inputs.append(helper.make_tensor_value_info(_ascii(name), onnx.TensorProto.FLOAT, ["rows", layer.size]))
-    known = [onnx.numpy_helper.from_array(a.astype(np.float32), n) for n, a in constants.items()]
-    graph = helper.make_graph(nodes, "conditionals", inputs, outputs, known)
-    model = helper.make_model(
-        graph, producer_name="energydsl", opset_imports=[helper.make_opsetid("", 17)], ir_version=8
-    )
-    onnx.checker.check_model(model)
-    path.write_bytes(model.SerializeToString())
-
-
-def _ascii(name: str) -> str:
-    """A name for the graph; letters that are not of ASCII by their numbers."""
-    return "".join(c if c.isascii() else f"u{ord(c):x}" for c in name)

@@ -27,7 +27,7 @@ from energydsl.learning.sampling import as_run
 from energydsl.model.alphabet import gap_of
 from energydsl.model.records import Layer, Resolved
 from energydsl.program import Program
-from energydsl.program.coefficients import coefficients
+from energydsl.program.coefficients import coefficients, polynomial
 from energydsl.program.engine import CoreEngine
 from energydsl.program.states import check_params
 
@@ -109,7 +109,7 @@ def _couplings(engine: CoreEngine, params: Arrays, layer: Layer) -> Array:
     domain, rules = DOMAINS[layer.domain.name], Rules(engine.model)
     states = layer.energy_shape[-1] if domain.one_hot else 1
     found = np.zeros((layer.size, states, layer.size, states))
-    for term in engine.derived.energy.terms:
+    for term in polynomial(engine.core):
         pair = _pair(term.monomial, layer)
         for places, values in coefficients(engine, params, term.monomial) if pair else ():
             sites = [places.units(at, rules) for at in pair]

@@ -18,6 +18,7 @@ from energydsl.kernels.program import (
     LayerKernels,
     Matmul,
     Section,
+    Spread,
     Step,
 )
 from energydsl.kernels.sparse import SparsePlan
@@ -157,7 +158,9 @@ def _accesses(steps: Iterable[Step]) -> list[Access]:
     return [a for step in steps if not isinstance(step, Define) for a in _factors(step)]
 
 
-def _factors(step: Contract | Matmul) -> list[Access]:
+def _factors(step: Contract | Matmul | Spread) -> list[Access]:
+    if isinstance(step, Spread):
+        return [step.values] if step.values else []
     if isinstance(step, Matmul):
         return [step.left.access, step.right.access]
     return [step.left] if step.right is None else [step.left, step.right]
@@ -169,6 +172,8 @@ def _operations(steps: Iterable[Step], sizes: Mapping[str, tuple[int, int]]) -> 
         if isinstance(step, Define):
             total += sum(_operations(s.steps, s.sizes) for s in step.sections)
             continue
+        if isinstance(step, Spread):
+            continue  # once for all chains
         letters = {x for a in _factors(step) for x in a.letters} - {BATCH}
         total += 2 * math.prod(sizes[x][1] - sizes[x][0] for x in letters)
     return total
@@ -180,12 +185,16 @@ def _structure(section: Section) -> str:
     batched = any(BATCH in a.letters for a in found)
     if not batched:
         return ""
+    if any(isinstance(step, Spread) for step in section.steps):
+        return "matrix product over pairs of nodes"
+    last = section.steps[-1]
+    if isinstance(last, Contract) and last.left.source == "local" and last.left.indices is not None:
+        return "matrix product over pairs of nodes, picked at the edges"
     if section.target is not None:
         return "gather and scatter over the grid"
     if any(a.indices is not None for a in found):
         return "gather over the grid"
-    last = section.steps[-1]
-    assert not isinstance(last, Define)
+    assert isinstance(last, Contract | Matmul)
     left, *others = _factors(last)
     if not others:
         return "sum over the layer"

@@ -6,6 +6,7 @@ What it can say, and all it can say:
               numbers made of indices, an earlier value; whole, or gathered at index expressions; raised to a power
     Define    a new value: a function of a sum of products (coefficients such as 1 / sqrt(1 + a))
     Contract  the product of two values, summed over the axes nothing later needs; or a sum of one value
+    Spread    values at the edges of a graph as a matrix of its nodes
     Matmul    a contraction of two arrays that are matrices as they lie in memory
     Section   a chain of contractions whose result, times a number and a term weight, is added to an output,
               aligned by axes or scattered at computed places; or whose last product is written straight into it
@@ -16,7 +17,8 @@ What it can say, and all it can say:
     Block     the units of a layer drawn a colour at a time: the terms of several units, and where its units stand in them
 
 An axis is a letter with a size; BATCH is the axis of chains. A kernel is a list of sections that add up. `lower` makes
-contractions, `select` turns those that are matrix products into `Matmul`, `verify` checks shapes and axes.
+contractions, `dense` those of graphs that join many pairs over nodes, `select` turns what is a matrix product into `Matmul`,
+`verify` checks shapes and axes.
 """
 
 from __future__ import annotations
@@ -85,6 +87,21 @@ class Contract:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """`out = values` at the two nodes of each edge, over `letters`, and 0 for nodes that no edge joins.
+
+    values: over the letter `edge` and others; None for 1 at every edge. nodes: the letters of the two nodes of an edge, in order.
+    """
+
+    out: str
+    values: Access | None
+    graph: str
+    edge: str
+    nodes: tuple[str, str]
+    letters: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Matrix:
     """An array as a matrix, without a copy: the axes that the product keeps, and those that it sums over.
 
@@ -125,7 +142,7 @@ class Matmul:
         return self.order == self.letters == letters and (self.flat or len(self.left.free) == 1)
 
 
-Step = Define | Contract | Matmul
+Step = Define | Contract | Spread | Matmul
 
 
 @dataclass(frozen=True)

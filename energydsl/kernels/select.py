@@ -50,6 +50,8 @@ def _section(section: Section) -> Section:
             steps.append(replace(step, sections=tuple(map(_section, step.sections))))
         elif isinstance(step, Contract):
             steps += _contraction(step)
+        else:
+            steps.append(step)
     return replace(section, steps=tuple(steps))
 
 

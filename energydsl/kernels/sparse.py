@@ -29,6 +29,8 @@ Numbers = NDArray[np.float64]
 # A dense product beats a list of entries from about so many entries a unit, and so many fit in memory at ease.
 MAX_ENTRIES_A_UNIT = 64
 MAX_ENTRIES = 1 << 25
+# Rows of tables cost as much as so many vectors of entries of all states.
+_ONE_HOT_PAYS = 4
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ class SparsePlan:
 
     parts: by layer and colour, 0 where there are no colours; `first` counts slots. layers: the slot of every entry of a layer.
     rows: (slots + 1) where the entries of each slot start; source: slots. order: entries as they come from `fields`,
-    sorted by slot; static: the entries without a source, and their slots; second: those of the second natural
+    sorted by slot, and by source where that is a state of a one-hot unit; static: the entries without a source, and their slots; second: those of the second natural
     parameter, all of them static. until: where the run of a slot ends, in which each slot has the entries of the one
     before it moved on by one: a stencil.
     """
@@ -237,7 +239,8 @@ def sparse_plan(program: KernelProgram) -> SparsePlan | None:
     moving = tuple((n, e) for n, e in fields if e.layer)
     target = _joined(layers[n][e.target] for n, e in moving)
     source = _joined(layers[e.layer][e.source] for _, e in moving)
-    order = np.argsort(target, kind="stable")
+    one_hot = _joined(layers[n] for n in layers if n in program.layers and program.layers[n].family.one_hot)
+    order = np.lexsort((np.where(np.isin(target, one_hot), source, 0), target))
     rows = np.searchsorted(target[order], np.arange(top + 1))
     static = tuple((n, e) for n, e in fields if not e.layer)
     until = _runs(rows, source[order], _kinds(moving)[order])
@@ -287,3 +290,71 @@ def _orders(units: int, colours: Integers | None) -> Iterator[Integers]:
 def _joined(arrays: Iterator[Integers]) -> Integers:
     found = list(arrays)
     return np.concatenate(found) if found else np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True)
+class OneHotTables:
+    """Fields of one-hot units that meet nothing but one-hot units, as tables of which one row a unit counts: that of its state.
+
+    groups: the states of the units that a layer meets, by layer. units: first slot and number of states of all these units.
+    starts: by slot, where the table of the unit that begins there begins. places: of every entry of the plan in the tables, -1 for
+    those of other layers. size: of all tables. Rows have a whole number of vectors.
+    """
+
+    groups: Mapping[str, int]
+    units: Integers
+    starts: Integers
+    places: Integers
+    size: int
+
+
+def one_hot_tables(plan: SparsePlan, program: KernelProgram, width: int) -> OneHotTables:
+    """The tables of all layers for which they pay; width: numbers in a vector."""
+    states = np.zeros(plan.slots, np.int64)
+    for name, layer in program.layers.items():
+        if layer.family.one_hot:
+            states[plan.layers[name].reshape(-1, layer.states)[:, 0]] = layer.states
+    starts, places = np.zeros(plan.slots, np.int64), np.full(len(plan.source), -1)
+    groups: dict[str, int] = {}
+    met, top = [np.zeros(0, np.int64)], 0
+    for name, layer in program.layers.items():
+        own = layer.states if layer.family.one_hot else 0
+        group = _one_hot_group(plan, name, own, states) if own else 0
+        if group * own < _ONE_HOT_PAYS * width:
+            continue
+        groups[name] = group
+        slots = plan.layers[name].reshape(-1, own)
+        length = -(-own // width) * width
+        counts = np.diff(plan.rows)[slots[:, 0]] * length
+        starts[slots[:, 0]] = top + np.cumsum(counts) - counts
+        for state in range(own):
+            entries, within = _entries_at(plan, slots[:, state])
+            places[entries] = np.repeat(starts[slots[:, 0]], counts // length) + within * length + state
+        top += int(counts.sum())
+        met.append(plan.source[_entries_at(plan, slots[:, 0])[0]][::group])
+    first = np.unique(np.concatenate(met))
+    return OneHotTables(groups, np.stack([first, states[first]], axis=1), starts, places, top)
+
+
+def _one_hot_group(plan: SparsePlan, name: str, own: int, states: Integers) -> int:
+    """How many states the units have that a layer meets, where all its entries are all states of such; else 0.
+
+    states: of the one-hot unit that begins at a slot, 0 at others.
+    """
+    slots = plan.layers[name].reshape(-1, own)
+    counts = np.diff(plan.rows)[slots]
+    source = plan.source[_entries_at(plan, slots[:, 0])[0]]
+    group = int(states[source[0]]) if len(source) else 0
+    if not group or (counts != counts[:, :1]).any() or (counts % group).any():
+        return 0
+    units = source.reshape(-1, group)
+    whole = (states[units[:, 0]] == group).all() and (units == units[:, :1] + np.arange(group)).all()
+    alike = (np.array_equal(source, plan.source[_entries_at(plan, slots[:, k])[0]]) for k in range(1, own))
+    return group if whole and all(alike) else 0
+
+
+def _entries_at(plan: SparsePlan, slots: Integers) -> tuple[Integers, Integers]:
+    """All entries of some slots, one slot after the other, and the number of each within its slot."""
+    counts = np.diff(plan.rows)[slots]
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.repeat(plan.rows[slots], counts) + within, within

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from energydsl.kernels.program import Access, Contract, Define, Kernel, KernelProgram, Matmul, Matrix, Section
+from energydsl.kernels.program import Access, Contract, Define, Kernel, KernelProgram, Matmul, Matrix, Section, Spread
 
 
 def show_program(program: KernelProgram) -> str:
@@ -49,6 +49,9 @@ def _section(section: Section) -> list[str]:
             case Contract():
                 right = f" * {_access(step.right)}" if step.right else ""
                 lines.append(f"{step.out} = {_access(step.left)}{right} | {' '.join(step.letters)}")
+            case Spread():
+                values = _access(step.values) if step.values else "1"
+                lines.append(f"{step.out} = {values} at the edges of {step.graph} | {' '.join(step.letters)}")
             case Matmul():
                 weights = " weighted" if step.weighted else ""
                 product = f"{_matrix(step.left)} @ {_matrix(step.right)}"

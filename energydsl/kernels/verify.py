@@ -17,6 +17,7 @@ from energydsl.kernels.program import (
     LayerKernels,
     Matmul,
     Section,
+    Spread,
 )
 
 _BATCHED = ("x", "new", "row")
@@ -90,11 +91,22 @@ class _Check:
                     read = {*step.left.letters, *(step.right.letters if step.right else ())}
                     if not set(step.letters) <= read or len(set(step.letters)) != len(step.letters):
                         raise self.fail(f"{step.out} has the axes {step.letters}, its factors {sorted(read)}")
+                case Spread():
+                    self.spread(step, section, known)
                 case Matmul():
                     self.matmul(step, section, known)
             known[step.out] = step.letters
         if section.result is not None:
             self.reads((section.result,), section, known)
+
+    def spread(self, step: Spread, section: Section, known: Mapping[str, tuple[str, ...]]) -> None:
+        """Values of all edges, and both nodes in their place."""
+        values = (step.edge,) if step.values is None else step.values.letters
+        self.reads(() if step.values is None else (step.values,), section, known)
+        if section.sizes.get(step.edge) != (0, len(self.program.edges[step.graph])):
+            raise self.fail(f"{step.out} is made of {step.edge}, which is not every edge of {step.graph}")
+        if sorted(step.letters) != sorted({*values, *step.nodes} - {step.edge}) or step.edge not in values:
+            raise self.fail(f"{step.out} has the axes {step.letters}, its values {values}")
 
     def matmul(self, step: Matmul, section: Section, known: Mapping[str, tuple[str, ...]]) -> None:
         """Both are matrices as they lie in memory, over the same summed axes."""

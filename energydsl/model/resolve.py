@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from energydsl.diagnostics import DataError, Diagnostic, ModelError, Note, Span, suggestion
+from energydsl.diagnostics import DataError, Diagnostic, ModelError, Note, Source, Span, suggestion
 from energydsl.domains import DOMAINS
 from energydsl.functions import WRITTEN
 from energydsl.model import expressions as ex
@@ -51,7 +51,8 @@ MAX_AXES = 30
 class Overrides:
     """What the user set from outside: sizes, constants, graphs, and where files are found.
 
-    starts: initial values of parameters, as they were read from their files before.
+    starts: initial values of parameters, as they were read from their files before. files: those that the model imports, by their
+    paths from its folder, where they were read before.
     """
 
     dims: Mapping[str, int]
@@ -59,6 +60,7 @@ class Overrides:
     graphs: Mapping[str, Any]
     folder: Path | None = None
     starts: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, Source] = field(default_factory=dict)
 
 
 def resolve(module: tree.Module, overrides: Overrides | None = None) -> records.Resolved:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from energydsl.diagnostics import Diagnostic, ModelError, Span, suggestion
+from energydsl.diagnostics import Diagnostic, ModelError, Source, Span, nearest
 from energydsl.files import plain_file
 from energydsl.syntax import parse, tree
 from energydsl.syntax.parser import MAX_BYTES, decode
@@ -29,14 +30,15 @@ class File:
 
 @dataclass(frozen=True)
 class Files:
-    """The folder of a model, None for a text that has none, and the files that were read from it."""
+    """The folder of a model, None for a text that has none, and the files that were read from it. known: those that were read before."""
 
     folder: Path | None
+    known: Mapping[str, Source] = field(default_factory=dict)
     read: dict[PurePosixPath, File] = field(default_factory=dict)
 
     def open(self, name: tree.String, beside: PurePosixPath) -> File:
         """The file of an `import` that stands in a file of the folder `beside`. Raises `ModelError` (E0501, E0502, E0504, E01xx)."""
-        if self.folder is None:
+        if self.folder is None and not self.known:
             help = "load it from its file, or say where they are: ed.loads(text, folder=...)"
             raise refused("E0502", "a text without a folder cannot import files", name.span, help)
         path = inside(self.folder, name, beside)
@@ -45,7 +47,11 @@ class Files:
                 "E0502", f"{name.value} is not a file of a model", name.span, f"its name ends with `{SUFFIX}`"
             )
         try:
-            if path not in self.read:
+            if path not in self.read and str(path) in self.known:
+                self.read[path] = File(path, Path(path), self._one_more(name.span, self.known[str(path)]))
+            elif path not in self.read:
+                if self.folder is None:
+                    raise FileNotFoundError
                 where = (self.folder / path).resolve(strict=True)
                 self.read[path] = File(path, where, self._parsed(where, path, name.span))
         except (OSError, RuntimeError, ValueError) as error:
@@ -54,23 +60,28 @@ class Files:
         return self.read[path]
 
     def _parsed(self, where: Path, path: PurePosixPath, at: Span) -> tree.Module:
-        if len(self.read) == MAX_FILES:
-            raise refused("E0504", f"a model is made of at most {MAX_FILES} files", at, LESS)
         if plain_file(where).stat().st_size > MAX_BYTES:
             raise refused("E0504", f"{path} is larger than 1 MiB; a model is not", at, LESS)
         assert self.folder is not None
         source = decode(where.read_bytes(), str(self.folder / path), at)
+        return self._one_more(at, source)
+
+    def _one_more(self, at: Span, source: Source) -> tree.Module:
+        if len(self.read) == MAX_FILES:
+            raise refused("E0504", f"a model is made of at most {MAX_FILES} files", at, LESS)
         return parse(source)
 
     def _near(self, path: PurePosixPath) -> str:
         """The file of the folder that may be meant."""
-        assert self.folder is not None
+        if self.folder is None:
+            return ""
         folder = self.folder / path.parent
-        known = [f.name for f in folder.glob(f"*{SUFFIX}") if f.is_file()] if folder.is_dir() else []
-        return suggestion(path.name, sorted(known)) or "its path is relative to the file that imports it"
+        known = sorted(f.stem for f in folder.glob(f"*{SUFFIX}") if f.is_file()) if folder.is_dir() else []
+        close = nearest(path.stem, known)
+        return f"did you mean `{close}{SUFFIX}`?" if close else "its path is relative to the file that imports it"
 
 
-def inside(folder: Path, name: tree.String, beside: PurePosixPath) -> PurePosixPath:
+def inside(folder: Path | None, name: tree.String, beside: PurePosixPath) -> PurePosixPath:
     """A path that a file in the folder `beside` names, from the folder of the model. Raises `ModelError` (E0502) where it leaves it."""
     text = name.value
     if not text or "\\" in text or PurePosixPath(text).is_absolute() or PureWindowsPath(text).anchor:
@@ -79,6 +90,8 @@ def inside(folder: Path, name: tree.String, beside: PurePosixPath) -> PurePosixP
     path = PurePosixPath(posixpath.normpath(str(beside / text)))
     if path.parts[:1] == ("..",):
         raise _outside(text, name.span)
+    if folder is None:
+        return path
     try:
         if not (folder / path).resolve().is_relative_to(folder.resolve()):
             raise _outside(text, name.span)

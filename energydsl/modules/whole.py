@@ -31,24 +31,64 @@ _READERS = ("edges", "hyperedges", "file")
 
 @dataclass(frozen=True)
 class Whole:
-    """A model of one or more files. module: its nodes know their places in the files. alone: the same as one text, with places in that."""
+    """A model of one or more files. module: its nodes know their places in the files. alone: the same as one text, with places in that.
+
+    files: those that were imported, by their paths from the folder of the model.
+    """
 
     module: tree.Module
     alone: tree.Module
     warnings: tuple[Diagnostic, ...] = ()
+    files: Mapping[str, Source] = field(default_factory=dict)
 
 
 def written_out(module: tree.Module, overrides: Overrides) -> Whole:
     """A module without `import` and `use`. Raises `ModelError` (E05xx, E0201, E0202, E0213, and what is wrong in a file)."""
     if not any(isinstance(s, tree.Import | tree.Use) for s in module.statements):
         return Whole(module, module)
-    writing = _Writing(Files(overrides.folder))
+    writing = _Writing(Files(overrides.folder, overrides.files))
     flat = writing.flat(module, PurePosixPath(), ())
     if found := list(misfits(flat.fits, flat.statements, overrides.dims)):
         raise ModelError(found)
     alone = _alone(module, flat)
     comments = tuple(c for section in flat.sections for c in section.comments)
-    return Whole(tree.Module(alone.source, flat.statements, comments), alone, tuple(writing.warnings))
+    files = {str(path): file.module.source for path, file in writing.files.read.items()}
+    return Whole(tree.Module(alone.source, flat.statements, comments), alone, tuple(writing.warnings), files)
+
+
+def bindings(module: tree.Module, overrides: Overrides) -> tuple[dict[str, Flat], dict[Span, Bound]]:
+    """What the files hold that a module imports, by the names it gives them, and what its uses bind, by their places; as far as that can be read."""
+    writing, problems = _Writing(Files(overrides.folder)), list[Diagnostic]()
+    imported = writing.imported(module, PurePosixPath(), (), problems)
+    own = tuple(s for s in module.statements if not isinstance(s, tree.Import | tree.Use))
+    uses, _, _ = _bound(module, declared(own), imported, problems)
+    return {n: flat for n, flat in imported.items() if flat is not None}, uses
+
+
+def _bound(
+    module: tree.Module,
+    here: Mapping[str, tuple[str, tree.Entry]],
+    imported: Mapping[str, Flat | None],
+    problems: list[Diagnostic],
+) -> tuple[dict[Span, Bound], dict[str, tuple[str, tree.Entry]], int]:
+    """What the uses of a file bind, the names declared with them, and the letters of all."""
+    uses: dict[Span, Bound] = {}
+    with_uses, size = dict(here), len(module.source.text)
+    for use in (s for s in module.statements if isinstance(s, tree.Use)):
+        if use.module.id not in imported:
+            help = (
+                suggestion(use.module.id, imported) or f'import it: import "{use.module.id}.energy" as {use.module.id}'
+            )
+            problems.append(Diagnostic("E0201", f"no file is imported as `{use.module.id}`", use.module.span, help))
+        elif (used := imported[use.module.id]) is not None:
+            uses[use.span] = bound = bind(use, used, with_uses, problems)
+            size += bound.size
+            if size > MAX_BYTES:
+                message = "written out, this model is larger than 1 MiB"
+                problems.append(Diagnostic("E0504", message, next(iter(uses)), LESS))
+                break
+            with_uses |= bound.declared
+    return uses, with_uses, size
 
 
 def _alone(module: tree.Module, flat: Flat) -> tree.Module:
@@ -82,30 +122,14 @@ class _Writing:
     def flat(self, module: tree.Module, beside: PurePosixPath, way: tuple[File, ...]) -> Flat:
         """A file with its uses written out. beside: its folder. way: the files that lead to it, itself last; none for the model itself."""
         problems: list[Diagnostic] = []
-        imported = self._imported(module, beside, way, problems)
+        imported = self.imported(module, beside, way, problems)
         own: tuple[tree.Statement, ...] = tuple(
             s for s in module.statements if not isinstance(s, tree.Import | tree.Use)
         )
         if way:
             own = tuple(self._with_paths(s, beside, problems) for s in own)
         here = declared(own)
-        uses: dict[Span, Bound] = {}
-        with_uses, size = dict(here), len(module.source.text)
-        for use in (s for s in module.statements if isinstance(s, tree.Use)):
-            if use.module.id not in imported:
-                help = (
-                    suggestion(use.module.id, imported)
-                    or f'import it: import "{use.module.id}.energy" as {use.module.id}'
-                )
-                problems.append(Diagnostic("E0201", f"no file is imported as `{use.module.id}`", use.module.span, help))
-            elif (used := imported[use.module.id]) is not None:
-                uses[use.span] = bound = bind(use, used, with_uses, problems)
-                size += bound.size
-                if size > MAX_BYTES:
-                    message = "written out, this model is larger than 1 MiB"
-                    problems.append(Diagnostic("E0504", message, next(iter(uses)), LESS))
-                    break
-                with_uses |= bound.declared
+        uses, with_uses, size = _bound(module, here, imported, problems)
         _refuse(problems)
         names = {n: e.name for n, (_, e) in here.items()} | {n.id: n for n in made(own)}
         names |= {
@@ -132,7 +156,7 @@ class _Writing:
         layers = tuple(e for k, e in here.values() if k in LAYERS)
         return Flat(module.source, tuple(sections), tuple(fits), size, layers)
 
-    def _imported(
+    def imported(
         self, module: tree.Module, beside: PurePosixPath, way: tuple[File, ...], problems: list[Diagnostic]
     ) -> dict[str, Flat | None]:
         """The files that a file imports, by the names it gives them."""
@@ -175,14 +199,12 @@ class _Writing:
         """A statement whose files of edges and numbers are named from the folder of the model, which they do not leave."""
         if not isinstance(statement, tree.Declaration):
             return statement
-        folder = self.files.folder
-        assert folder is not None
 
         def named(value: Any) -> Any:
             if not isinstance(value, tree.String):
                 return value
             try:
-                return replace(value, value=str(inside(folder, value, beside)))
+                return replace(value, value=str(inside(self.files.folder, value, beside)))
             except ModelError as error:
                 problems.extend(error.diagnostics)
                 return value

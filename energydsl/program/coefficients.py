@@ -11,12 +11,24 @@ import numpy as np
 
 from energydsl import limits
 from energydsl.backends.interface import Array, Arrays
-from energydsl.diagnostics import NotApplicable
-from energydsl.energy.terms import At, Monomial, layers_in
+from energydsl.diagnostics import ModelError, NotApplicable
+from energydsl.energy.canonical import multiplied_out
+from energydsl.energy.terms import At, Monomial, Term, layers_in
 from energydsl.graph.places import Places, places
 from energydsl.graph.scopes import Scope
 from energydsl.program.engine import CoreEngine
 from energydsl.program.factors import Inner, Units, Walk
+
+
+def polynomial(engine: CoreEngine) -> tuple[Term, ...]:
+    """The terms of the energy with powers of sums over units multiplied out, where these have not too many terms."""
+    found = engine.derived.energy
+    if not any(term.monomial.joint_layers() for term in found.terms):
+        return found.terms
+    try:
+        return multiplied_out(engine.model).terms
+    except ModelError:
+        return found.terms
 
 
 def coefficients(engine: CoreEngine, params: Arrays, monomial: Monomial) -> Iterator[tuple[Places, Array]]:

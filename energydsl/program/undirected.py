@@ -19,8 +19,7 @@ from energydsl.derive.records import BlockPart
 from energydsl.derive.scaled import improper_when_scaled
 from energydsl.derive.sides import joint_layers
 from energydsl.diagnostics import ArgumentError, NotApplicable, suggestion
-from energydsl.kernels import lower
-from energydsl.kernels.lower import CHEAPER
+from energydsl.kernels import Choices, lower
 from energydsl.kernels.sparse import sparse_plan
 from energydsl.options import Backend, DType, Precision
 from energydsl.program import exact, gaussian, mean_field
@@ -41,7 +40,7 @@ _RUNNING = 16
 class Undirected(CoreEngine):
     """The kernels of one energy.
 
-    factored: whether products of sums stay such in the kernels, `kernels.lower.CHEAPER` where that pays.
+    choices: between equal ways to compute; by what pays if not given.
     """
 
     def __init__(
@@ -50,9 +49,9 @@ class Undirected(CoreEngine):
         backend: Backend = "numpy",
         dtype: DType = "float32",
         precision: Precision = "full",
-        factored: str = CHEAPER,
+        choices: Choices | None = None,
     ):
-        printed = registry.printed(derived, dtype, backend, precision, factored)
+        printed = registry.printed(derived, dtype, backend, precision, choices)
         super().__init__(derived, backend, dtype, precision, registry.load(backend, printed), printed.text)
         self._joint: dict[tuple[str, ...], tuple[str, ...]] = {}
 

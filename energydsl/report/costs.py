@@ -11,6 +11,7 @@ from energydsl.derive import Derived
 from energydsl.derive.directed.network import derivations
 from energydsl.kernels import lower
 from energydsl.kernels.cost import Cost, KernelCost, cost_of
+from energydsl.kernels.dense import dense
 from energydsl.kernels.lower import NEVER
 from energydsl.kernels.sparse import sparse_plan
 
@@ -38,7 +39,7 @@ def _cost(derived: Derived) -> Cost:
     for name, part in derivations(derived):
         program = lower(part)
         shapes = {n: p.shape for n, p in part.model.params.items()}
-        cost = cost_of(program, sparse_plan(program), shapes)
+        cost = cost_of(dense(program), sparse_plan(program), shapes)
         wide = cost_of(lower(part, NEVER), None, shapes)
         found.append((f"{name} " if name else "", _beside(cost, wide)))
     return Cost(

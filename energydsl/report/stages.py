@@ -9,7 +9,7 @@ from energydsl.backends.registry import printed
 from energydsl.compiler import Checked, Compiled
 from energydsl.derive.directed.network import derivations
 from energydsl.graph.terms import term_graph
-from energydsl.kernels import lower, select
+from energydsl.kernels import kernels_of
 from energydsl.kernels.text import show_program
 from energydsl.report import explain
 from energydsl.syntax.printer import print_module
@@ -45,7 +45,7 @@ def _graph(model: Checked) -> str:
 
 def _kernels(model: Compiled) -> str:
     return "\n\n".join(
-        f"# {name}\n{show_program(select(lower(d)))}" if name else show_program(select(lower(d)))
+        f"# {name}\n{show_program(kernels_of(d))}" if name else show_program(kernels_of(d))
         for name, d in derivations(model.derived)
     )
 

@@ -15,6 +15,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from energydsl import defaults
 from energydsl.api import Model, load, loads
+from energydsl.data import alignments
 from energydsl.data.sources import from_arrays
 from energydsl.diagnostics import ArgumentError
 from energydsl.learning.choice import chosen_method, chosen_optimizer
@@ -49,6 +50,7 @@ class EnergyEstimator(BaseEstimator):  # type: ignore[misc]
         *,
         features_dim: str | None = "I",
         dims: dict[str, int] | None = None,
+        folder: str | os.PathLike[str] | None = None,
         method: Method | str | None = None,
         optimizer: Optimizer | str | None = None,
         k: int | None = None,
@@ -60,6 +62,7 @@ class EnergyEstimator(BaseEstimator):  # type: ignore[misc]
         self.model = model
         self.features_dim = features_dim
         self.dims = dims
+        self.folder = folder
         self.method = method
         self.optimizer = optimizer
         self.k = k
@@ -84,16 +87,45 @@ class EnergyEstimator(BaseEstimator):  # type: ignore[misc]
         super().__setstate__(state)
 
     def _rows(self, X: Any, *, reset: bool = False, **y: Any) -> Any:
-        """X as scikit-learn checks it, dense, in float32 or float64; with `y`, both."""
+        """X as scikit-learn checks it, dense, in float32 or float64; with `y`, both.
+
+        Sequences are states, or the codes of letters as text before there is a model.
+        """
+        texts = self._letters(X)
+        X = X if texts is None else texts.astype(np.float32)
         found = validate_data(self, X, **y, accept_sparse=True, dtype=[np.float32, np.float64], reset=reset)
         X, *rest = found if y else (found,)
         X = X.toarray() if hasattr(X, "toarray") else X
+        if texts is not None:
+            layer = None if reset else self.program_.model.layers[self._visible]
+            X = texts.view("S1").astype("U1") if layer is None else alignments.states(layer, texts).astype(np.float64)
         return (X, *rest) if rest else X
+
+    def _letters(self, X: Any) -> Array | None:
+        """The codes of the letters of sequences, (rows, columns); None where X is no text, or the model has no letters."""
+        if hasattr(X, "columns") or not (isinstance(X, list | tuple) or hasattr(X, "__array__")):
+            return None
+        first = X[0] if isinstance(X, list | tuple) and X else None
+        if isinstance(X, list | tuple) and not isinstance(
+            first[0] if isinstance(first, list | tuple) and first else first, str
+        ):
+            return None
+        found = np.asarray(X)
+        if found.dtype.kind not in "OUT" or not all(isinstance(x, str) for x in found.ravel().tolist()):
+            return None
+        model = self.program_.model if hasattr(self, "program_") else self._model({}).resolved
+        named = [n for n in model.by_role("visible") if model.layers[n].letters]
+        return alignments.single_letters(found.tolist(), named[0]) if named else None
+
+    def _model(self, dims: Mapping[str, int]) -> Model:
+        """The model with its sizes set."""
+        given = self._default if self.model is None else self.model
+        return _model_of(given, {**(self.dims or {}), **dims}, self.folder)
 
     def _begin(self, features: int, dims: Mapping[str, int]) -> None:
         """The program, for so many columns; dims: sizes that other things than X fix."""
         given = {} if self.features_dim is None else {self.features_dim: features}
-        model = _model_of(self._default if self.model is None else self.model, {**(self.dims or {}), **given, **dims})
+        model = self._model({**given, **dims})
         self._check_model(model)
         self.program_ = _compiled(model)
         self._seed, self._calls = seed(self.random_state), 0
@@ -148,13 +180,13 @@ def _compiled(model: Model) -> Program:
     return model.compile(dtype="float64")
 
 
-def _model_of(given: Any, dims: Mapping[str, int]) -> Model:
+def _model_of(given: Any, dims: Mapping[str, int], folder: str | os.PathLike[str] | None) -> Model:
     """A model with its sizes set: from a path, a text, or another model."""
     if isinstance(given, Model):
         return Model(given.source, replace(given.overrides, dims={**given.overrides.dims, **dims}))
     text = os.fspath(given)
     is_path = not isinstance(given, str) or ("\n" not in text and Path(text).suffix == ".energy")
-    return load(text, dims) if is_path else loads(text, dims)
+    return load(text, dims) if is_path else loads(text, dims, folder=None if folder is None else Path(folder))
 
 
 def seed(random_state: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Self
 
 import numpy as np
@@ -36,7 +37,7 @@ class EnergyClassifier(ClassifierMixin, EnergyEstimator):  # type: ignore[misc]
 
     Parameters: model: path, text or `ed.Model`; by default an RBM over real features and a label, which meet directly too. label: the layer of the
     label, whose states are the classes in their order; None: the only categorical unit among the visible layers. features_dim,
-    classes_dim: names of the dims that are set to the numbers of features and of classes; None where the text fixes them. generative: the weight of
+    classes_dim: names of the dims that are set to the numbers of features and of classes; None where the text fixes them. folder: where the files are that a text imports. generative: the weight of
     the joint likelihood beside that of the label, as `train --predict LAYER --generative F` has it; None: as there. A `method` that is no
     likelihood by chains, or is given as a record, is followed as it is. The others are those of `EnergyTransformer`.
 
@@ -53,6 +54,7 @@ class EnergyClassifier(ClassifierMixin, EnergyEstimator):  # type: ignore[misc]
         features_dim: str | None = "I",
         classes_dim: str | None = "K",
         dims: dict[str, int] | None = None,
+        folder: str | os.PathLike[str] | None = None,
         method: Method | str | None = None,
         generative: float | None = None,
         optimizer: Optimizer | str | None = None,
@@ -66,6 +68,7 @@ class EnergyClassifier(ClassifierMixin, EnergyEstimator):  # type: ignore[misc]
             model,
             features_dim=features_dim,
             dims=dims,
+            folder=folder,
             method=method,
             optimizer=optimizer,
             k=k,

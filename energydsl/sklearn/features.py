@@ -14,10 +14,10 @@ from energydsl.sklearn.likelihood import LikelihoodEstimator
 
 
 class EnergyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LikelihoodEstimator):  # type: ignore[misc]
-    """Latent features of a model.
+    """Latent features of a model. Rows may be sequences, as strings, where the states of the visible layer have letters.
 
     Parameters: model: path or text of a model with one visible layer, whose first axis is the dim named `features_dim`, or an
-    `ed.Model`; a Gaussian-Bernoulli RBM by default. features_dim: None where the text fixes the size. method, optimizer, k, lr, batch_size, epochs: as
+    `ed.Model`; a Gaussian-Bernoulli RBM by default. features_dim: None where the text fixes the size. folder: where the files are that a text imports. method, optimizer, k, lr, batch_size, epochs: as
     for `train`, with its defaults; None: as it fits the model, and the method. k and lr belong to a method and an optimiser that are named,
     or left to the model. betas: temperatures of annealing, where log Z is not found exactly. random_state: a whole number, a
     RandomState, a Generator, or None.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import Any, Self
 
 import numpy as np
@@ -30,6 +31,7 @@ class LikelihoodEstimator(EnergyEstimator):
         *,
         features_dim: str | None = "I",
         dims: dict[str, int] | None = None,
+        folder: str | os.PathLike[str] | None = None,
         method: Method | str | None = None,
         optimizer: Optimizer | str | None = None,
         k: int | None = None,
@@ -43,6 +45,7 @@ class LikelihoodEstimator(EnergyEstimator):
             model,
             features_dim=features_dim,
             dims=dims,
+            folder=folder,
             method=method,
             optimizer=optimizer,
             k=k,

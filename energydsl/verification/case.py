@@ -15,7 +15,7 @@ from energydsl.derive import Derived
 from energydsl.derive.records import BlockPart, Schedule
 from energydsl.domains import DOMAINS
 from energydsl.graph.edges import edges_of
-from energydsl.kernels.lower import CHEAPER
+from energydsl.kernels import Choices
 from energydsl.model.records import Layer, Param, Resolved
 from energydsl.options import Backend
 from energydsl.program import Program
@@ -227,16 +227,16 @@ def random_param(param: Param, rng: np.random.Generator) -> Array:
     return constrained(param, np.asarray(value))
 
 
-def some_states(derived: Derived, seed: int, backend: Backend = "numpy", factored: str = CHEAPER) -> Case:
+def some_states(derived: Derived, seed: int, backend: Backend = "numpy", choices: Choices | None = None) -> Case:
     """A few random states of a model that has too many to list."""
-    setting, rng = _setting(derived, seed, backend, factored), generator(seed, "states")
+    setting, rng = _setting(derived, seed, backend, choices), generator(seed, "states")
     states = {n: np.concatenate([_random_row(a, rng) for _ in range(_ROWS)]) for n, a in setting.units.items()}
     return Case(**_fields(setting), x=setting.with_inputs(states, _ROWS))
 
 
-def all_states(derived: Derived, seed: int, backend: Backend = "numpy", factored: str = CHEAPER) -> Listed:
+def all_states(derived: Derived, seed: int, backend: Backend = "numpy", choices: Choices | None = None) -> Listed:
     """All states of a small model."""
-    setting = _setting(derived, seed, backend, factored)
+    setting = _setting(derived, seed, backend, choices)
     states, codes = enumerate_states(setting.units, setting.values)
     rows = len(next(iter(states.values())))
     return Listed(**_fields(setting), x=setting.with_inputs(states, rows), codes=codes)
@@ -246,7 +246,7 @@ def _fields(setting: Setting) -> dict[str, Any]:
     return {f.name: getattr(setting, f.name) for f in fields(Setting)}
 
 
-def _setting(derived: Derived, seed: int, backend: Backend, factored: str) -> Setting:
+def _setting(derived: Derived, seed: int, backend: Backend, choices: Choices | None) -> Setting:
     model, rng = derived.model, generator(seed, "setting")
     params = {n: random_param(p, rng) for n, p in model.params.items()}
     weights = {label: float(rng.uniform(0.8, 1.2)) for label in model.labels}
@@ -254,7 +254,7 @@ def _setting(derived: Derived, seed: int, backend: Backend, factored: str) -> Se
     return Setting(
         seed=seed,
         derived=derived,
-        engine=Undirected(derived, backend, "float64", factored=factored),
+        engine=Undirected(derived, backend, "float64", choices=choices),
         oracle=Oracle(model, {n: edges_of(g) for n, g in model.graphs.items()}, consts, weights),
         params=params,
         scalars={"beta": _BETA, "weights": weights, "consts": consts},

@@ -11,7 +11,7 @@ from dataclasses import replace
 from energydsl.derive import Derived, derive
 from energydsl.derive.directed.network import Network
 from energydsl.energy import canonicalise
-from energydsl.kernels.lower import ALWAYS, NEVER, keeps_factored
+from energydsl.kernels import Choices, choices_of
 from energydsl.model.records import Resolved
 from energydsl.options import Backend
 from energydsl.verification.ancestral import ancestral
@@ -31,8 +31,7 @@ def certify(full: Derived, small: Resolved, listed: bool, seed: int = 0, backend
     """
     derived = derive(small, canonicalise(small)[0])
     # What pays at the model's own sizes, and so is in its kernels, need not pay at small ones.
-    factored = ALWAYS if keeps_factored(full) else NEVER
-    case, checks = (_listed if listed else _sampled)(derived, seed, backend, factored)
+    case, checks = (_listed if listed else _sampled)(derived, seed, backend, choices_of(full))
     made = tuple(exercised(case, full, checks))
     checks += own_sizes(full, seed)
     if backend != "numpy":
@@ -40,13 +39,13 @@ def certify(full: Derived, small: Resolved, listed: bool, seed: int = 0, backend
     return Certificate(full.model.name, _sizes(small) + ("" if listed else ", some states"), tuple(checks), made)
 
 
-def _listed(derived: Derived, seed: int, backend: Backend, factored: str) -> tuple[Case, list[Check]]:
-    case = all_states(derived, seed, backend, factored)
+def _listed(derived: Derived, seed: int, backend: Backend, choices: Choices) -> tuple[Case, list[Check]]:
+    case = all_states(derived, seed, backend, choices)
     return case, [found for check in LISTED for found in check(case)]
 
 
-def _sampled(derived: Derived, seed: int, backend: Backend, factored: str) -> tuple[Case, list[Check]]:
-    case = some_states(derived, seed, backend, factored)
+def _sampled(derived: Derived, seed: int, backend: Backend, choices: Choices) -> tuple[Case, list[Check]]:
+    case = some_states(derived, seed, backend, choices)
     return case, [found for check in SAMPLED for found in check(case)]
 
 

@@ -14,7 +14,7 @@ from energydsl.backends.numba import loader as numba_backend
 from energydsl.backends.sparse_sweeps import SparseSweeps
 from energydsl.energy.terms import Predicate
 from energydsl.kernels import lower, sparse
-from energydsl.kernels.sparse import sparse_plan
+from energydsl.kernels.sparse import one_hot_tables, sparse_plan
 from energydsl.program.initialise import constrained
 from energydsl.program.states import check_params
 from tests.backends.test_agreement import on_host
@@ -34,6 +34,8 @@ SPARSE = {
     "wide torus": "visible s[16, 16] : spin\nparam K\nenergy = - K*sum[i, j] s[i, j]*(s[(i + 1) % 16, j] + s[i, (j + 1) % 16])",
     "all pairs": "visible x[9] : binary\nparam W[9, 9] : symmetric & zero_diagonal, b[9]\nenergy = - 0.5*x @ W @ x - b @ x",
     "const power": "const T : positive = 2.0\nvisible s[10] : spin\nparam J[10]\nenergy = - sum[i] J[i]^2/T*s[i]*s[(i + 1) % 10]",
+    "one-hot pairs": "graph G = complete(5)\nvisible x[5] : categorical[9]\nparam J[G, 9, 9], g[5, 9]\nenergy = - sum(g * x) - sum[(i, k) in G, a, b] J[i, k, a, b]*x[i, a]*x[k, b]",
+    "one-hot pairs of some sites": "graph G = grid(2, 3)\nvisible x[6] : categorical[17]\nhidden h[2] : binary\nparam J[G, 17, 17], c[2]\nenergy = - c @ h - sum[(i, k) in G, a, b] J[i, k, a, b]*x[i, a]*x[k, b]",
 }
 NOT_SPARSE = {
     "small dense": "visible v[9] : binary\nhidden h[8] : binary\nlayers v -- h",
@@ -94,6 +96,52 @@ def test_sweeps_are_those_of_the_plain_kernels(name: str, chains: int, dtype: st
             np.testing.assert_allclose(found[layer], array, rtol=1e-4, atol=1e-4)
         else:
             assert np.mean(found[layer] != array) < 1e-3, layer
+
+
+ONE_HOT = {name: SPARSE[name] for name in SPARSE if name.startswith("one-hot")}
+
+
+@needs_numba
+@pytest.mark.parametrize("name", ONE_HOT)
+def test_tables_of_one_hot_units_give_the_same_states(name: str) -> None:
+    """To the last bit: what other states would add is 0."""
+    program = ed.loads(ONE_HOT[name]).compile("numba")
+    _, params, state = setting(ed.loads(ONE_HOT[name]), 70, "float32")
+    sweeps = program.engine.sparse
+    assert set(sweeps.tables.groups) == {"x"}
+    found = program.gibbs(params, state, 4, rng=ed.Rng(4))["x"]
+    sweeps.tables.groups.clear()
+    np.testing.assert_array_equal(found, program.gibbs(params, state, 4, rng=ed.Rng(4))["x"])
+
+
+@needs_numba
+def test_units_in_no_state_have_no_row() -> None:
+    """Where a clamped unit is not in one of its states, all entries are added up."""
+    text = "graph G = complete(4)\nvisible x[4] : categorical[9]\nhidden y[4] : categorical[9]\nparam J[G, 9, 9]\nenergy = - sum[(i, k) in G, a, b] J[i, k, a, b]*x[i, a]*y[k, b]"
+    model = ed.loads(text)
+    plain, params, state = setting(model, 5, "float32")
+    state["x"] = np.full_like(state["x"], 1 / 9)
+    sparse = model.compile("numba")
+    assert set(sparse.engine.sparse.tables.groups) == {"x", "y"}
+    found = (p.gibbs(params, state, 1, clamp={"x"}, rng=ed.Rng(4))["y"] for p in (plain, sparse))
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize(
+    ("what", "energy"),
+    [
+        ("few states", "sum[(i, k) in G, a, b] J[a, b]*x[i, a]*x[k, b]"),
+        ("equal states alone", "sum[(i, k) in G, a] x[i, a]*x[k, a]"),
+        ("units of two kinds", "sum[(i, k) in G, a, b] J[a, b]*x[i, a]*x[k, b] + sum[i, a] x[i, a]*h[i]"),
+        ("a pair twice", "sum[(i, k) in G, a, b] (J[a, b]*x[i, a]*x[k, b] + x[i, a]*x[k, b]*J[b, a]*J[b, b])"),
+    ],
+)
+def test_what_has_no_tables(what: str, energy: str) -> None:
+    states = 3 if what == "few states" else 9
+    text = f"graph G = complete(4)\nvisible x[4] : categorical[{states}]\nhidden h[4] : binary\nparam J[{states}, {states}]\nenergy = {energy}"
+    program = lower(ed.loads(text).derived)
+    plan = sparse_plan(program)
+    assert plan is None or not one_hot_tables(plan, program, 16).groups
 
 
 def test_clamped_layers_stay_and_the_stream_goes_on(fast: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,7 @@ def test_it_comes_to_the_same_parameters(
     words = command_of(run.config)
     assert unsaid(words, run.config, model.resolved) == []
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "model.energy").write_text(RBM)
-    result = CliRunner().invoke(cli, [*words[1:], "--out", "b", "--no-evaluate"])
+    result = CliRunner().invoke(cli, [*words[1:], "--out", "b", "--no-evaluate"], input=RBM)
     assert result.exit_code == 0, result.output
     made = ed.open_run("b")
     assert made.config == ed.open_run("a").config
@@ -54,5 +54,17 @@ def test_a_hostile_name_is_one_word() -> None:
     model = ed.loads(RBM)
     run = ed.train(model.compile("numpy"), "bars-and-stripes:4", epochs=1)
     run.config["data"]["name"] = "x; rm -rf $HOME"
-    command, _ = again(run.config, model.resolved)
-    assert shlex.split(command.text or "")[8] == "x; rm -rf $HOME"
+    command, _ = again(run.config, model.resolved, RBM)
+    assert shlex.split((command.text or "").partition("\n")[0])[8] == "x; rm -rf $HOME"
+
+
+def test_a_shell_runs_it_in_any_folder(tmp_path: Path) -> None:
+    """The text of the model goes with it, as it is, whatever lines it has."""
+    text = f"# $HOME `pwd`\n{RBM}#\n"
+    run = ed.train(ed.loads(text).compile("numpy"), "bars-and-stripes:4", epochs=1, out=tmp_path / "a")
+    command, _ = again(run.config, run.program.model, f"{text}\nEND\n")
+    first, _, rest = (command.text or "").partition("\n")
+    assert first.startswith("energydsl train - ")
+    shown = f"cat {first[first.rindex(' <<') :]}\n{rest}"
+    found = subprocess.run(["sh", "-c", shown], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert found.stdout == f"{text}\nEND\n"

@@ -74,6 +74,37 @@ def test_hover(text: str, said: list[str]) -> None:
         assert line in found.contents.value
 
 
+IMPORTED = """dim I, J = 5
+const t = 0.5
+visible v[I] : binary
+hidden h[J] : binary
+param W[I, J] = normal(sd = 0.01)
+energy pairs = - v @ W @ h / t
+"""
+
+
+@pytest.mark.parametrize(
+    ("mark", "said"),
+    [
+        ("import", ["dim J = 5", "const t = 0.5", "visible v[I] : binary", "param W[I, J] = normal(sd = 0.01)", "term pairs"]),
+        ('import "part.energy" as part', ["hidden h[J] : binary"]),
+        ("use", ["# I = 4", "# v is x", "# h is g", "param low_W  # W of part.energy", "const low_t", "# energy terms: low, low_pairs"]),
+        ("use part(I = 4) as low", ["# v is x", "# energy terms: low"]),
+    ],
+)  # fmt: skip
+def test_hover_over_what_is_imported(mark: str, said: list[str], tmp_path: Path) -> None:
+    (tmp_path / "part.energy").write_text(IMPORTED)
+    text = 'import "part.energy" as part\nvisible x[4] : binary\nhidden g[5] : binary\nuse part(I = 4) as low on x, g\n'
+    word = mark.split()[-1]
+    at = text.index(mark) + len(mark) - len(word) + 1
+    document = analyse("file:///m.energy", "m.energy", text, tmp_path)
+    found = hover.hover(document, document.places.between(at, at).start)
+    assert found is not None
+    assert isinstance(found.contents, lsp.MarkupContent)
+    for line in said:
+        assert line in found.contents.value
+
+
 def test_nothing_is_said_of_nothing() -> None:
     assert hover.hover(*marked(RBM + "\n\n|>")) is None
 

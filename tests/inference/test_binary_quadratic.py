@@ -71,9 +71,31 @@ def test_hidden_layers_are_variables_too() -> None:
     np.testing.assert_allclose(bqm.energies((x, list(bqm.variables))), program.energy(params, state), atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["spin", "binary"])
+@pytest.mark.parametrize(
+    "energy",
+    [
+        "(sum(x) - 2)^2",
+        "sum[k] (sum[i] A[k, i]*x[i] - c)^2",
+        "0.5*(A[0, 0]*x[0] + A[1, 1]*x[1])^2*c + (x[2] + 3*x[3])^3",
+    ],
+)
+def test_powers_of_sums_are_quadratic_where_they_are(kind: str, energy: str) -> None:
+    text = f"visible x[5] : {kind}\nparam A[3, 5], c\nenergy = {energy}"
+    if "x[2] +" in energy:
+        text = text.replace("x[5]", "x[4]")
+    program, rng = ed.loads(text).compile("numpy", "float64"), np.random.default_rng(0)
+    params = {n: rng.normal(size=p.shape) for n, p in program.init(seed=0).items()}
+    bqm = ed.to_bqm(program, params)
+    x = states(bqm, 32)
+    np.testing.assert_allclose(bqm.energies((x, list(bqm.variables))), program.energy(params, {"x": x}), atol=1e-11)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("visible x[3] : spin\nenergy = (sum(x) - 2)^3", "units meet 3 at a time"),
+        ("visible x[3] : spin\nenergy = exp((sum(x) - 2)^2)", "function of several units"),
         ("visible x[3] : spin\nenergy = x[0]*x[1]*x[2]", "units meet 3 at a time"),
         ("visible x[3] : spin\nenergy = exp(sum(x))", "function of several units"),
         ("visible x[3] : real\nenergy = sum(x^2)", "`x` is real"),

@@ -89,6 +89,14 @@ def test_couplings_are_found_however_they_are_written() -> None:
         np.testing.assert_allclose(mixed, expected, atol=1e-12)
 
 
+def test_squares_of_sums_have_their_couplings() -> None:
+    """(u - 1)^2 with u = sum a_i x_i has 2 a_n a_m for each pair."""
+    text = "visible s[4] : spin\nparam a[4]\nenergy = (a @ s - 1)^2"
+    a = np.array([1.0, -2.0, 3.0, 0.5])
+    norms = ed.contacts(ed.loads(text).compile("numpy"), {"a": a}).norms
+    np.testing.assert_allclose(norms, np.abs(4 * np.outer(a, a)) * (1 - np.eye(4)), rtol=1e-12)
+
+
 def test_units_of_two_values_have_contacts_too() -> None:
     program = ed.loads("visible s[3] : spin\nparam J[3, 3]\nenergy = - sum[i < k] J[i, k]*s[i]*s[k]").compile("numpy")
     params = {"J": np.arange(9.0).reshape(3, 3)}

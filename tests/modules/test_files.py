@@ -193,3 +193,12 @@ def test_variants_set_sizes_of_a_used_file(folder: Path, tmp_path: Path) -> None
     found = run(*words, "--out", tmp_path / "runs", "--json")
     assert found.exit_code == 0, found.stderr
     assert {v["name"] for v in json.loads(found.stdout)["variants"]} == {"one r_J=2", "one r_J=3"}
+
+
+def test_only_near_names_are_guessed(tmp_path: Path) -> None:
+    """The end that all names have in common makes none of them near."""
+    (tmp_path / "mixture.energy").write_text("const t = 1\n")
+    for name, guess in (("mixtrue", "did you mean `mixture.energy`?"), ("rbm", "its path is relative to the file")):
+        with pytest.raises(ed.ModelError) as caught:
+            ed.loads(f'import "{name}.energy" as m\nuse m', folder=tmp_path)
+        assert guess in caught.value.diagnostics[0].help

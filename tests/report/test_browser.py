@@ -34,7 +34,9 @@ def text() -> str:
     run = ed.train(ed.loads(f"# {HOSTILE.replace(chr(0), '')}\n{RBM}").compile("numpy"), "bars-and-stripes:4", epochs=2)
     run.warnings = (HOSTILE,)
     proof = ed.loads(RBM).verify()
-    return run_page(run.facts, facts.judged(run), facts.new_chains(run, 0), proof, again(run.config, run.program.model))
+    return run_page(
+        run.facts, facts.judged(run), facts.new_chains(run, 0), proof, again(run.config, run.program.model, RBM)
+    )
 
 
 def test_a_report_opens_in_silence(text: str, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from energydsl.backends.numpy.steps import align
 from energydsl.backends.running_layers import RunningLayers
 from energydsl.backends.text import Lines, listed
 from energydsl.domains.scalar import Scalar
-from energydsl.kernels.program import BATCH, Contract, FormScan, LayerKernels, Section, Step, scaled_layer
+from energydsl.kernels.program import BATCH, Contract, FormScan, LayerKernels, Section, Spread, Step, scaled_layer
 
 
 class NumbaLayers(RunningLayers):
@@ -24,9 +24,11 @@ class NumbaLayers(RunningLayers):
 
     def before(self, layer: LayerKernels, number: int, step: Step, section: Section) -> Lines | None:
         """A layer times parameters, which may wait for the end of a region as its product does; or what is computed from parameters alone."""
-        if not layer.straight or not isinstance(step, Contract):
+        if not layer.straight or not isinstance(step, Contract | Spread):
             return None
         room = f"{step.out}:{layer.layer}:{number}"
+        if isinstance(step, Spread):
+            return [f'    {step.out} = once("{room}", p, s, lambda: {self.steps.spread(step, section, {})})']
         if BATCH not in step.letters:
             return [f'    {step.out} = once("{room}", p, s, lambda: {self.steps.contract(step, section, {})})']
         found = scaled_layer(step)

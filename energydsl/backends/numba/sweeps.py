@@ -11,17 +11,18 @@ import numpy as np
 from energydsl.backends.interface import Array, Arrays, CompiledModule, Part
 from energydsl.backends.sparse_sweeps import SparseSweeps
 from energydsl.kernels.program import KernelProgram
-from energydsl.kernels.sparse import SparsePlan
+from energydsl.kernels.sparse import SparsePlan, one_hot_tables
 
 _LANES = 64
 
 
 class _Lanes(threading.local):
-    """The state of some chains and where entries read it, other ones in each thread."""
+    """The state of some chains, where entries read it, and tables of one-hot units; other ones in each thread."""
 
     def __init__(self, dtype: Any) -> None:
         self.x: Array = np.zeros((0, 0), dtype)
         self.source: Array = np.zeros(0, np.uint32)
+        self.table: Array = np.zeros(0, dtype)
 
 
 class NumbaModule(CompiledModule, Protocol):
@@ -52,6 +53,9 @@ class NumbaSweeps(SparseSweeps):
         self.module = cast(NumbaModule, kernels)
         self.rows = plan.rows.astype(np.int64)
         self.until = plan.until if plan.run > 2.0 else plan.until[:0]
+        self.tables = one_hot_tables(plan, program, self.module.WIDTH)
+        self.inside = np.flatnonzero(self.tables.places >= 0)
+        self.met = {n: bool(np.isin(self.tables.units[:, 0], s).any()) for n, s in plan.layers.items()}
         self.slots = {n: s.astype(np.uint32) for n, s in plan.layers.items()}
         self.lanes = _Lanes(self.float)
 
@@ -65,6 +69,8 @@ class NumbaSweeps(SparseSweeps):
         own = self.lanes
         if own.x.shape != shape:
             own.x, own.source = np.zeros(shape, self.float), (self.plan.source * lanes).astype(np.uint32)
+            own.table = np.zeros(self.tables.size, self.float)
+        own.table[self.tables.places[self.inside]] = value[self.inside]
         for name, slots in self.slots.items():
             kernels.into_lanes(own.x, np.ascontiguousarray(x[name].reshape(chains, -1)), slots, lanes)
         table = np.array([self._row(part, number) for number, part in enumerate(parts)], np.int64)
@@ -72,10 +78,14 @@ class NumbaSweeps(SparseSweeps):
         kernels.sparse_sweeps(
             own.x, table, lanes, *map(np.uint32, random.key), random.chain, first, steps, base, second,
             self.rows, own.source, value, self.until if base.size and (base == base[0]).all() else self.until[:0],
+            chains, self.tables.units, self.tables.starts, own.table,
         )  # fmt: skip
         random.sweep, random.block = (random.sweep + steps) & 0xFFFFFFFF, len(parts)
         for name in dict.fromkeys(part.layer for part in parts):
             kernels.out_of_lanes(own.x, x[name].reshape(chains, -1), self.slots[name], lanes)
+
+    def _row(self, part: Part, block: int) -> list[int]:
+        return [*super()._row(part, block), self.tables.groups.get(part.layer, 0), self.met[part.layer]]
 
     def _lanes(self, chains: int, threads: int) -> int:
         """Chains side by side: an even share for each thread, in whole vectors where that wastes little."""

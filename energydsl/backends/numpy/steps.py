@@ -9,7 +9,18 @@ from dataclasses import dataclass, field
 from energydsl.backends.numpy.formulas import call
 from energydsl.backends.text import Lines
 from energydsl.energy.terms import At, Atom, Monomial, Predicate
-from energydsl.kernels.program import BATCH, Access, Contract, Define, KernelProgram, Matmul, Matrix, Section, Step
+from energydsl.kernels.program import (
+    BATCH,
+    Access,
+    Contract,
+    Define,
+    KernelProgram,
+    Matmul,
+    Matrix,
+    Section,
+    Spread,
+    Step,
+)
 from energydsl.model.indices import EdgeEnd, Index, Wrap
 
 Letters = tuple[str, ...]
@@ -46,13 +57,15 @@ class Steps:
             lines += (otherwise and otherwise(step, section)) or self.step(step, section, {})
         return lines, self.matrix(product.left, section, {}), self.matrix(product.right, section, {})
 
-    def step(self, step: Define | Contract | Matmul, section: Section, fixed: Fixed) -> Lines:
+    def step(self, step: Step, section: Section, fixed: Fixed) -> Lines:
         """One step."""
         match step:
             case Define():
                 return self.define(step, fixed)
             case Contract():
                 return [f"    {step.out} = {self.contract(step, section, fixed)}"]
+            case Spread():
+                return [f"    {step.out} = {self.spread(step, section, fixed)}"]
             case Matmul():
                 return [f"    {step.out} = {self.matmul(step, section, fixed)}"]
 
@@ -92,6 +105,21 @@ class Steps:
         columns = f"{out}.reshape(len({out}), -1)" if batch else f"{out}.reshape(-1)"
         spread = f"{values}.reshape(rows(x), -1)" if batch else f"{values}.reshape(-1)"
         return [f"    {table}({columns}, {spread})"]
+
+    def spread(self, step: Spread, section: Section, fixed: Fixed) -> str:
+        """Values of edges as a matrix of nodes."""
+        letters = (step.edge,) if step.values is None else step.values.letters
+        grids = {x: grid(x, k, len(letters), section) for k, x in enumerate(letters)}
+        grids |= {x: f"EDGES__{step.graph}[{grids[step.edge]}, {side}]" for side, x in enumerate(step.nodes)}
+        shape = tuple(section.sizes[x][1] - section.sizes[x][0] for x in step.letters)
+        place = "0"
+        for x, size in zip(step.letters, shape, strict=True):
+            low = section.sizes[x][0]
+            place = f"({place}) * {size} + {grids[x]}{f' - {low}' if low else ''}"
+        table = f"Spread({place}, {shape!r})"
+        if step.values is None:
+            return self.constant(f"{table}(np.ones({section.sizes[step.edge][1]}, DTYPE))", "JOINED")
+        return f"{self.constant(table, 'SPREAD')}({self.access(step.values, section, fixed)})"
 
     # --- products
 
@@ -153,7 +181,7 @@ class Steps:
         if access.numbers is not None:
             return self.numbers(access.numbers, fixed)
         text = self.array(access)
-        if access.source == "local":
+        if access.source == "local" and access.indices is None:
             return text
         exponent = access.exponent
         if access.source == "x" and exponent == 2.0:

@@ -3,6 +3,10 @@
 The state of a piece of chains is x: (slots * lanes), a slot a unit (or a state of one), `lanes` chains side by side. Slots of
 a part of a sweep lie beside one another. The field of a slot is base[slot] plus the sum of value[e] * x[source[e] + chain]
 over its entries e, rows[slot] to rows[slot + 1].
+
+Where the entries of the units of a part are all states of one-hot units, `group` states each, only one of each counts: the fields of
+a unit are the sum of one row of a table for each unit that it meets, the row of its state, which `codes` hold as a number. tables[slot]
+is where the rows of the unit whose first state is that slot begin, one an entry. The sum is the same, for other states add nothing.
 """
 
 from __future__ import annotations
@@ -88,6 +92,101 @@ def gather(
         return context.get_dummy_value()
 
     return signature, code
+
+
+@primitive
+def picked(
+    context: Any,
+    out: Array,
+    at: int,
+    base: Array,
+    column: int,
+    codes: Array,
+    shift: int,
+    source: Array,
+    start: int,
+    stop: int,
+    step: int,
+    table: Array,
+    row: int,
+    length: int,
+) -> Any:
+    """out[at : at + WIDTH] = base[column : ... + WIDTH] + one row of a table for every `step` entries from start to stop.
+
+    That row is the one of the entry e + codes[source[e] + shift]; the rows of all entries, `length` long, begin at `row`.
+    """
+    whole = types.intp
+    signature = types.void(out, whole, base, whole, codes, whole, source, whole, whole, whole, table, whole, whole)
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        """The instructions, for the types that Numba has found."""
+        kinds = signature.args
+        out, base, codes, source, table = (
+            context.make_array(kinds[q])(context, builder, arguments[q]).data for q in (0, 2, 4, 6, 10)
+        )
+        at, column, shift, start, stop, step, row, length = (arguments[q] for q in (1, 3, 5, 7, 8, 9, 11, 12))
+        size = context.get_abi_sizeof(context.get_value_type(kinds[0].dtype))
+        vector = ir.VectorType(context.get_value_type(kinds[0].dtype), WIDTH)
+
+        def lanes(data: Any, at: Any) -> Any:
+            """Where the vector at a place of an array is."""
+            return builder.bitcast(builder.gep(data, [at]), vector.as_pointer())
+
+        total = cgutils.alloca_once_value(builder, builder.load(lanes(base, column), align=size))
+        with cgutils.for_range_slice(builder, start, stop, step) as (e, _):
+            place = builder.add(builder.zext(builder.load(builder.gep(source, [e])), shift.type), shift)
+            state = builder.sext(builder.load(builder.gep(codes, [place])), shift.type)
+            chosen = builder.mul(builder.add(builder.sub(e, start), state), length)
+            read = builder.load(lanes(table, builder.add(builder.add(row, chosen), column)), align=size)
+            builder.store(builder.fadd(builder.load(total), read), total)
+        builder.store(builder.load(total), lanes(out, at), align=size)
+        return context.get_dummy_value()
+
+    return signature, code
+
+
+@fast
+def lane_picked(
+    eta: Array,
+    slot: int,
+    states: int,
+    lanes: int,
+    base: Array,
+    rows: Array,
+    source: Array,
+    codes: Array,
+    group: int,
+    table: Array,
+    row: int,
+    own: Array,
+) -> None:
+    """eta of the states of one unit, by the codes of those that it meets; own: room for a row, and for one of each chain."""
+    length = (states + WIDTH - 1) // WIDTH * WIDTH
+    for a in range(length):
+        own[a] = base[slot + a] if a < states else FLOAT(0.0)
+    for k in range(lanes):
+        for column in range(0, length, WIDTH):
+            at = length + k * length + column
+            picked(own, at, own, column, codes, k, source, rows[slot], rows[slot + 1], group, table, row, length)
+    for a in range(states):
+        for k in range(lanes):
+            eta[a * lanes + k] = own[length + k * length + a]
+
+
+@exact
+def lane_codes(x: Array, codes: Array, slot: int, states: int, lanes: int, top: int) -> bool:
+    """Write the states of a unit as numbers, at its first slot; False where one of `top` chains is not in one of them."""
+    right = True
+    for k in range(top):
+        code, total = 0, FLOAT(0.0)
+        for s in range(states):
+            entry = x[(slot + s) * lanes + k]
+            code = s if entry == FLOAT(1.0) else code
+            right &= entry == FLOAT(1.0) or entry == FLOAT(0.0)
+            total += entry
+        codes[slot * lanes + k] = code
+        right &= total == FLOAT(1.0)
+    return right
 
 
 @fast
@@ -181,6 +280,35 @@ def lane_choose(eta: Array, u: Array, count: int, states: int, lanes: int, x: Ar
 
 
 @exact
+def lane_etas(
+    eta: Array,
+    x: Array,
+    slot: int,
+    count: int,
+    states: int,
+    lanes: int,
+    base: Array,
+    rows: Array,
+    source: Array,
+    value: Array,
+    until: Array,
+    group: int,
+    codes: Array,
+    tables: Array,
+    table: Array,
+    own: Array,
+) -> None:
+    """eta of `count` units from a slot on, by the codes of the units that they meet where they have tables."""
+    if group == 0:
+        lane_fields(eta, x, slot, count * states, lanes, base, rows, source, value, until)
+        return
+    for m in range(count):
+        at = slot + m * states
+        part = eta[m * states * lanes :]
+        lane_picked(part, at, states, lanes, base, rows, source, codes, group, table, tables[at], own)
+
+
+@exact
 def lane_part(
     x: Array,
     kind: int,
@@ -206,8 +334,14 @@ def lane_part(
     g: Array,
     units: Array,
     chains: Array,
+    group: int,
+    coded: bool,
+    codes: Array,
+    tables: Array,
+    table: Array,
+    own: Array,
 ) -> None:
-    """Draw one part of a sweep for some chains."""
+    """Draw one part of a sweep for some chains. group: of its entries, 0 where the sum is over all; coded: whether to write codes."""
     quarter = (count + WORDS - 1) // WORDS
     step = max(1, LANES // lanes)
     for q in range(0, quarter, step):
@@ -222,18 +356,27 @@ def lane_part(
                 u[unit * lanes : (unit + n) * lanes] = words[w, : n * lanes]
                 continue
             slot = first + unit * states
-            lane_fields(eta, x, slot, n * states, lanes, base, rows, source, value, until)
+            lane_etas(
+                eta, x, slot, n, states, lanes, base, rows, source, value, until, group, codes, tables, table, own
+            )
             lane_draw(
                 kind, eta, second, g, slot, words[w], n, states, lanes, x[slot * lanes : (slot + n * states) * lanes]
             )
     if scan:
         for unit in range(count):
             slot = first + unit * states
-            lane_fields(eta, x, slot, states, lanes, base, rows, source, value, until)
+            lane_etas(
+                eta, x, slot, 1, states, lanes, base, rows, source, value, until, group, codes, tables, table, own
+            )
             lane_draw(
                 kind, eta, second, g, slot, u[unit * lanes : (unit + 1) * lanes], 1, states, lanes,
                 x[slot * lanes : (slot + states) * lanes],
             )  # fmt: skip
+            if coded:
+                lane_codes(x, codes, slot, states, lanes, lanes)
+    elif coded:
+        for unit in range(count):
+            lane_codes(x, codes, first + unit * states, states, lanes, lanes)
 
 
 @parallel(error_model="numpy")
@@ -252,8 +395,15 @@ def sparse_sweeps(
     source: Array,
     value: Array,
     until: Array,
+    count: int,
+    coded: Array,
+    tables: Array,
+    table: Array,
 ) -> None:
-    """Sweeps over parts (kind, first slot, units, states, scanned?, block) for pieces of `lanes` chains: x[piece]."""
+    """Sweeps over parts (kind, first slot, units, states, scanned?, block, group, coded?) for pieces of `lanes` chains: x[piece].
+
+    count: of the chains. coded: first slot and states of the units that have codes.
+    """
     longest = 1
     for p in range(len(parts)):
         if parts[p, 4] != 0:
@@ -266,12 +416,19 @@ def sparse_sweeps(
         words = np.empty((WORDS, size), FLOAT)
         most = size * parts[:, 3].max()
         eta, g = np.empty(most, FLOAT), np.empty(most, FLOAT)
+        codes = np.empty(x.shape[1] if len(coded) > 0 else 0, np.int32)
+        own = np.empty((lanes + 1) * (parts[:, 3].max() + WIDTH), FLOAT)
+        top, known = min(lanes, count - piece * lanes), True
+        codes[:] = 0
+        for c in range(len(coded)):
+            known &= lane_codes(x[piece], codes, coded[c, 0], coded[c, 1], lanes, top)
         for s in range(steps):
             for p in range(len(parts)):
-                kind, first, count, states, scan, block = parts[p]
+                kind, first, units_of, states, scan, block, group, writes = parts[p]
                 lane_part(
-                    x[piece], kind, first, count, states, scan != 0, lanes, chain + piece * lanes, block,
+                    x[piece], kind, first, units_of, states, scan != 0, lanes, chain + piece * lanes, block,
                     (sweep + s) & 0xFFFFFFFF, k0, k1, base, second, rows, source, value, until, u, words, eta, g, units, chains,
+                    group if known else 0, writes != 0, codes, tables, table, own,
                 )  # fmt: skip
 
 

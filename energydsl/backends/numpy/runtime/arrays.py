@@ -105,6 +105,19 @@ def in_cache(chains: int, entries: int) -> list[slice]:
     return [slice(start, start + step) for start in range(0, chains, step)]
 
 
+class Spread:
+    """Puts values at places of an array of zeros. index: a whole number for each value, no two alike; shape: of the array."""
+
+    def __init__(self, index: Array, shape: tuple[int, ...]) -> None:
+        self.index, self.shape = index, shape
+
+    def __call__(self, values: Array) -> Array:
+        """The array; values: an array of the shape of index."""
+        out = np.zeros(self.shape, values.dtype)
+        out.reshape(-1)[self.index] = values
+        return out
+
+
 class Scatter:
     """Adds columns of values to the columns of an output that `index` names; several may go to one.
 
