@@ -43,5 +43,5 @@ def execute(source: str, names: Mapping[str, Any]) -> ModuleType:
 
 @lru_cache(maxsize=64)
 def _code(source: str, filename: str) -> CodeType:
-    """The byte code of a source, which takes a hundred times as long to make as to run."""
+    """The byte code of a source, which takes far longer to make than to run."""
     return compile(source, filename, "exec")
