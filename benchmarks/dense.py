@@ -106,11 +106,18 @@ def dbm_floor(batch: int, sweeps: int, latent: int) -> Products:
 
 
 def update(
-    model: str, method: Method, batch: int, backend: Backend, sizes: Sequence[int] = (), on_device: bool = False
+    model: str,
+    method: Method,
+    batch: int,
+    backend: Backend,
+    sizes: Sequence[int] = (),
+    on_device: bool = False,
+    times: int = 1,
 ) -> Work:
-    """One update as the training loop makes it: both phases, gradient, norms, optimiser, and what is looked at now and then.
+    """Updates as the training loop makes them: both phases, gradient, norms, optimiser, and what is looked at now and then.
 
-    sizes: of the layers of an RBM, where they are others. on_device: whether the batch is there already.
+    sizes: of the layers of an RBM, where they are others. on_device: whether the batch is there already. times: updates a call, for which
+    the BLAS library is held to one thread as training holds it throughout.
     """
     program = ed.load(MODELS / f"{model}.energy", dict(zip("IJ", sizes, strict=False))).compile(backend)
     engine, step = program.engine, ed.SGD(lr=1e-3)
@@ -122,7 +129,8 @@ def update(
 
     def run() -> None:
         with engine.single_threaded_blas():
-            loop.update(rows)
+            for _ in range(times):
+                loop.update(rows)
 
     return run
 
@@ -201,25 +209,25 @@ def tasks(backends: Sequence[Backend]) -> Iterator[Task]:
     def ours(make: Callable[[Backend], Work]) -> dict[str, Callable[[], Work | None]]:
         return {f"energydsl {b}": partial(make, b) for b in backends}
 
-    def task(work: str, makers: dict[str, Callable[[], Work | None]], counts: dict[str, float] | None = None) -> Task:
-        return Task(work, {who: looped(make) for who, make in makers.items()}, FLOOR, counts or {})
+    def task(work: str, makers: dict[str, Callable[[], Work | None]], counts: dict[str, float]) -> Task:
+        return Task(work, {who: looped(make) for who, make in makers.items()}, FLOOR, counts)
 
-    data = images(BATCH)
+    data, several = images(BATCH), {f"energydsl {b}": float(STEPS) for b in backends}
     for name, method in (("CD-1", CD(k=1)), ("PCD-1", PCD(k=1, chains=BATCH))):
         again = name == "PCD-1"
         yield task(
             f"{name} update, RBM 784-500, batch 128",
             {
                 FLOOR: partial(update_floor, BATCH),
-                **ours(partial(update, "rbm", method, BATCH)),
+                **ours(partial(update, "rbm", method, BATCH, times=STEPS)),
                 **by_hand(
                     partial(by_numpy.rbm_update, VISIBLE, HIDDEN, data, again),
                     partial(_update_of, data, again),
                 ),
                 **({"scikit-learn": partial(scikit, BATCH)} if again else {}),
             },
+            several,
         )
-    several = {f"energydsl {b}": float(STEPS) for b in backends} | {"PyTorch": STEPS, "JAX": STEPS}
     yield task(
         f"free Gibbs sweep, RBM 784-500, {CHAINS} chains",
         {
@@ -229,7 +237,7 @@ def tasks(backends: Sequence[Backend]) -> Iterator[Task]:
                 partial(by_numpy.gibbs, VISIBLE, HIDDEN, CHAINS), lambda u: u.gibbs(VISIBLE, HIDDEN, CHAINS, STEPS)
             ),
         },
-        several,
+        several | {"PyTorch": STEPS, "JAX": STEPS},
     )
     yield task(
         "AIS temperature, RBM 784-500, 100 chains",
@@ -253,6 +261,7 @@ def tasks(backends: Sequence[Backend]) -> Iterator[Task]:
                     partial(_dbm_of, data, mean_field),
                 ),
             },
+            {},
         )
 
 

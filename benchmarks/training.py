@@ -15,7 +15,7 @@ from pathlib import Path
 
 import by_numpy
 import numpy as np
-from dense import BATCH, HIDDEN, MODELS, VISIBLE, looped, update, update_floor
+from dense import BATCH, HIDDEN, MODELS, STEPS, VISIBLE, looped, update, update_floor
 from harness import Loop, Task, table
 
 import energydsl as ed
@@ -78,14 +78,17 @@ def tasks(backends: Sequence[Backend]) -> Iterator[Task]:
     """All rows."""
     by_update = {
         FLOOR: looped(partial(update_floor, BATCH)),
-        **{f"energydsl {b}, updates alone": looped(partial(update, "rbm", METHOD, BATCH, b)) for b in backends},
+        **{
+            f"energydsl {b}, updates alone": looped(partial(update, "rbm", METHOD, BATCH, b, times=STEPS))
+            for b in backends
+        },
         "NumPy, tuned": looped(lambda: by_numpy.training(VISIBLE, HIDDEN, pictures()[: UPDATES * BATCH], BATCH)),
     }
     by_epoch = {
         **{f"energydsl {b}": partial(epochs, b) for b in backends},
         **{f"energydsl {b}, run folder": partial(epochs, b, True) for b in backends},
     }
-    share = dict.fromkeys(by_update, 1.0 / UPDATES)
+    share = {who: (STEPS if who.endswith("updates alone") else 1.0) / UPDATES for who in by_update}
     name = f"an epoch of train, {ROWS:,} rows, RBM 784-500, PCD-1, batch 128"
     yield Task(name, by_update | by_epoch, FLOOR, share)
     for work, rows, count, checked in (

@@ -14,7 +14,7 @@ import time
 from dataclasses import replace
 
 import energydsl as ed
-from energydsl.cli.likelihoods import describe
+from energydsl.inference.told import describe
 from energydsl.program.initialise import base_rate
 
 

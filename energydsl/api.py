@@ -143,7 +143,10 @@ class Model:
         return self.derived.free_energy
 
     def schedule(self, clamp: Iterable[str] = ()) -> Schedule:
-        """Gibbs blocks in order, with layers clamped; str() of a part: `h`, a colour `s:0`, or `x*` unit by unit."""
+        """Gibbs blocks in order, with layers clamped; str() of a part: `h`, a colour `s:0`, or `x*` unit by unit.
+
+        Raises `ArgumentError` for a layer that there is not.
+        """
         names = frozenset([clamp] if isinstance(clamp, str) else clamp)
         for name in names:
             if name not in self.layers:
@@ -266,7 +269,8 @@ def load(
     """The model in a file.
 
     dims: sizes by name, in place of those in the file; consts: constants likewise. graphs: NetworkX graphs by name, for
-    `graph G[n]`. Raises `ModelError` with all diagnostics of the text, and `EnergyError` where the file cannot be read.
+    `graph G[n]`. Raises `ModelError` with all diagnostics of the text, `ArgumentError` for names
+    and values of these that are none, and `EnergyError` where the file cannot be read.
     """
     path = Path(path)
     try:
@@ -285,6 +289,8 @@ def loads(
     folder: str | Path | None = None,
 ) -> Model:
     """The model in a string. Arguments and errors are those of `load`; diagnostics show `name` for the file.
+
+    Raises `ModelError` with all diagnostics of the text, and `ArgumentError` for dims, consts and graphs that are none.
 
     folder: where the files are that it imports, and those that it reads edges and numbers from.
 

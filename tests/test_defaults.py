@@ -58,7 +58,9 @@ def options(command: str) -> dict[str, Any]:
     """What a command is told where nothing is said."""
     found = cli.get_command(click.Context(cli), command)
     assert found is not None
-    return found.make_context(command, [], resilient_parsing=True).params
+    return found.make_context(
+        command, [], resilient_parsing=True, parent=click.Context(cli, **cli.context_settings)
+    ).params
 
 
 def parameters(function: Callable[..., Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import energydsl as ed
 from energydsl.cli.main import COMMANDS, cli
 from energydsl.learning.methods import METHODS
 from energydsl.options import ESTIMATORS
-from tests import errors_page
+from tests import errors_page, reference_pages
 from tests.conftest import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -38,8 +39,9 @@ def test_energy_blocks_compile(block: tuple[str, str, str]) -> None:
 
 
 @pytest.mark.parametrize("block", [b for b in BLOCKS if b[1] == "python"], ids=lambda b: b[0])
-def test_python_blocks_run(block: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
+def test_python_blocks_run(block: tuple[str, str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    monkeypatch.chdir(tmp_path)
     text = re.sub(r"epochs=\d+", "epochs=1", block[2])
     exec(compile(text, block[0], "exec"), {})
 
@@ -78,6 +80,20 @@ def test_readme_first_command_trains_and_evaluates(tmp_path: Path, monkeypatch: 
 
 def test_the_page_of_errors_is_up_to_date() -> None:
     assert errors_page.PAGE.read_text() == errors_page.page(), "python -m tests.errors_page writes it anew"
+
+
+@pytest.mark.parametrize("page", reference_pages.PAGES, ids=lambda p: p.stem)
+def test_lists_are_up_to_date(page: Path) -> None:
+    assert page.read_text() == reference_pages.PAGES[page](), "python -m tests.reference_pages writes it anew"
+
+
+def test_rows_of_times_are_tables() -> None:
+    shown = reference_pages.output(
+        "two cores\n\n  floor     2.5 ms     1.000 x floor\n  ours | theirs  3.0 ms    1.2 x floor\n\nend"
+    )
+    assert shown[0] == "```text\ntwo cores\n```"
+    assert shown[1].splitlines()[2:] == ["| floor | 2.5 | 1.000 x floor |", "| ours \\| theirs | 3.0 | 1.2 x floor |"]
+    assert shown[2] == "```text\nend\n```"
 
 
 def test_the_page_of_errors_has_every_code() -> None:
@@ -144,6 +160,13 @@ def test_every_objective_and_estimator_has_its_section_and_its_figure(monkeypatc
     files = list((ROOT / "docs" / "figures").iterdir())
     assert sorted(shown) == sorted(f.stem for f in files) == sorted([*pictures, "nats", "report"])
     assert sum(f.stat().st_size for f in files) < 1_500_000
+
+
+def test_every_extra_is_explained() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    page = (ROOT / "docs" / "howto.md").read_text().partition("| extra |")[2].partition("## ")[0]
+    rows = re.findall(r"^\| (`.*?`) \|", page, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", " ".join(rows))) == set(extras)
 
 
 def test_readme_names_every_command() -> None:

@@ -58,6 +58,8 @@ def test_wheel(tmp_path: Path) -> None:
     assert {"energydsl/py.typed", "energydsl/report/page.css"} <= set(names)
     assert {f"energydsl/backends/{piece}" for piece in (*PIECES, *NUMPY, *NUMBA, *CUPY)} <= set(names)
     assert {Path(n).stem for n in names if n.startswith("energydsl/models/")} == {p.stem for p in ZOO}
+    docs = {str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*") if p.is_file()}
+    assert {n.removeprefix("energydsl/") for n in names if n.startswith("energydsl/docs/")} == docs
     found = subprocess.run(
         [
             sys.executable,

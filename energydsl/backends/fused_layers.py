@@ -6,6 +6,7 @@ Numba and CuPy share this text; their runtimes differ. The kernels know no model
 from __future__ import annotations
 
 import math
+from functools import partial
 
 from energydsl.backends.numpy.layers import (
     LayerPrinter,
@@ -18,7 +19,7 @@ from energydsl.backends.numpy.layers import (
 )
 from energydsl.backends.numpy.steps import align, times
 from energydsl.backends.text import Lines, comment, listed
-from energydsl.kernels.program import Affine, LayerKernels
+from energydsl.kernels.program import Affine, LayerKernels, Section, Step
 
 
 class FusedLayers(LayerPrinter):
@@ -105,7 +106,7 @@ class FusedLayers(LayerPrinter):
         ]
         flat = "eta1" if len(kernel.letters) <= 1 else "eta1.reshape(rows(x), -1)"
         for number, section in enumerate(affine.products):
-            steps, left, right = self.steps.factors(section)
+            steps, left, right = self.steps.factors(section, partial(self.before, layer, number))
             if number == len(affine.products) - 1:
                 lines += [*steps, f"    product = ({left}, {right}, {number > 0})"]
             else:
@@ -116,6 +117,10 @@ class FusedLayers(LayerPrinter):
             aligned = align(times(value, section, ""), section.letters, kernel.letters)
             lines += [*steps, f"    base = {'base + ' if number else ''}{aligned}"]
         return lines if affine.constant else [*lines, "    base = 0.0"]
+
+    def before(self, layer: LayerKernels, number: int, step: Step, section: Section) -> Lines | None:
+        """A step before product `number`, where it is printed in another way."""
+        return None
 
 
 def moments_of(layer: LayerKernels) -> str:

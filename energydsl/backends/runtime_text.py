@@ -29,7 +29,7 @@ NUMPY = _rooms(
 NUMBA = (
     *(room for room in NUMPY if room != "numpy/runtime/panels.py"),
     *_rooms(
-        "numba", "blas", "compiling", "tasks", "pool", "trials", "regions", "products", "copies", "functions", "truncated", "counts", "choice", "stream", "draws",
+        "numba", "blas", "compiling", "tasks", "pool", "trials", "regions", "tiles", "tiled", "products", "copies", "functions", "truncated", "counts", "choice", "stream", "draws",
         "lanes", "panels", "integrals", "forms",
     ),
 )  # fmt: skip

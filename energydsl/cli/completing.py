@@ -45,6 +45,13 @@ def zoo_models(ctx: click.Context, param: click.Parameter, incomplete: str) -> I
     return _items([name for name in zoo_names() if name.startswith(incomplete)])
 
 
+def doc_pages(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
+    """Pages of the documentation."""
+    from energydsl.cli.site import pages
+
+    return _items([name for name in pages() if name.startswith(incomplete)])
+
+
 def _is_model(path: Path) -> bool:
     return path.suffix == ".energy" and path.is_file()
 

@@ -17,9 +17,10 @@ from energydsl.cli.common import (
     run_or_model,
 )
 from energydsl.cli.completing import run_folders
-from energydsl.cli.likelihoods import describe, keep, write_rows
+from energydsl.cli.likelihoods import keep, write_rows
 from energydsl.cli.together import shards_of_option, shards_option
 from energydsl.diagnostics import EnergyError
+from energydsl.inference.told import describe
 from energydsl.options import ESTIMATORS, SAMPLERS, Estimator, SamplerName
 from energydsl.ranks import world
 

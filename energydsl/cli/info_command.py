@@ -9,7 +9,7 @@ import click
 
 from energydsl.cli.common import json_option, print_json
 from energydsl.cli.completing import run_folders
-from energydsl.cli.likelihoods import describe
+from energydsl.inference.told import describe
 
 
 @click.command("info", short_help="Describe a run: its model, data, settings and results.")

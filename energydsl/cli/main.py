@@ -37,6 +37,7 @@ COMMANDS = (
     "export",
     "info",
     "report",
+    "docs",
     "doctor",
     "completion",
 )

@@ -13,10 +13,11 @@ from energydsl import progress
 from energydsl.api import Model
 from energydsl.cli.common import compiled, json_option, overrides_options, print_json, read_model, status_of
 from energydsl.cli.completing import model_files, run_folders
-from energydsl.cli.likelihoods import describe, keep
+from energydsl.cli.likelihoods import keep
 from energydsl.cli.together import shards_of_option, shards_option
 from energydsl.cli.training_options import greedy_of, method_of, optimizer_of, training_options
 from energydsl.diagnostics import ArgumentError, EnergyError
+from energydsl.inference.told import describe
 from energydsl.ranks import world
 
 if TYPE_CHECKING:

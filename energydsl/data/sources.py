@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard, cast
 
@@ -42,9 +42,10 @@ Room = dict[str, tuple[Array, Array]]
 
 @dataclass(frozen=True)
 class Data:
-    """Arrays by layer, (rows, *shape of the layer), codes for categorical layers; and how grey values become binary.
+    """Data by layer, and how grey values become binary.
 
-    name: of the source, for reports. binarise: None, a threshold that was applied, "sample" (drawn anew each epoch), or
+    arrays: (rows, *layer), by layer; of categorical layers, codes. name: of the source, for reports. binarise: None, a threshold that
+    was applied, "sample" (drawn anew each epoch), or
     "none" (used as probabilities). grey: the binary layers that are drawn. NaN, or the code -1, marks a missing entry,
     where these are imputed. weights: (rows,), how much each row counts; None: all alike.
     """
@@ -57,6 +58,11 @@ class Data:
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))
+
+    def __repr__(self) -> str:
+        rule = f", binarise {self.binarise}" if self.binarise else ""
+        layers = ", ".join(f"{name}{[*array.shape[1:]]}" for name, array in self.arrays.items())
+        return f"<energydsl data {self.name}: {len(self)} rows of {layers}{rule}>"
 
     def rows(self, index: Rows) -> Data:
         """The rows that an index of NumPy chooses."""
@@ -86,9 +92,14 @@ class Data:
         """Some of the layers."""
         return replace(self, arrays={n: a for n, a in self.arrays.items() if n in layers}, grey=self.grey & layers)
 
+    @cached_property
+    def incomplete(self) -> frozenset[str]:
+        """The layers of which some entry is missing: looked for once, for that looks at all rows."""
+        return frozenset(name for name, array in self.arrays.items() if _misses(array))
+
     def complete(self) -> Data:
         """The rows in which nothing is missing."""
-        if not any(_misses(array) for array in self.arrays.values()):
+        if not self.incomplete:
             return self
         whole = np.ones(len(self), bool)
         for array in self.arrays.values():
@@ -112,7 +123,9 @@ class Data:
             taken = (
                 array[rows] if room is None else np.take(array, cast("Array", rows), axis=0, out=values, mode="clip")
             )
-            found[name] = _drawn(taken, rng, uniform, values) if name in self.grey else taken
+            found[name] = taken
+            if name in self.grey:
+                found[name] = _drawn(taken, rng, uniform, values, name in self.incomplete)
         return found
 
     def room(self, rows: int) -> Room:
@@ -156,9 +169,9 @@ def _filled(name: str, array: Array, source: Array, rng: np.random.Generator) ->
     return flat.reshape(array.shape)
 
 
-def _drawn(grey: Array, rng: np.random.Generator, uniform: Array | None, out: Array | None) -> Array:
-    """Binary values from grey ones, what is missing as it is. uniform, out: what is overwritten, the grey values themselves perhaps."""
-    missing = np.isnan(grey) if _misses(grey) else None
+def _drawn(grey: Array, rng: np.random.Generator, uniform: Array | None, out: Array | None, incomplete: bool) -> Array:
+    """Binary values from grey ones; of incomplete ones what is missing stays. uniform, out: what is overwritten, the grey values themselves perhaps."""
+    missing = np.isnan(grey) if incomplete else None
     out = np.empty_like(grey) if out is None else out
     np.less(_uniform(rng, np.empty(grey.shape, np.float32) if uniform is None else uniform), grey, out=out)
     if missing is not None:
@@ -225,11 +238,14 @@ def load_data(
 ) -> Data:
     """The data that sources name: one source, or several as `layer=source` or a dict by layer.
 
-    sources: "digits", "bars-and-stripes:4", or the path of a file or folder. split: the part of digits, or of a folder in
+    sources: "digits", "bars-and-stripes:4", the path of a file or folder, or an array, (rows, *layer). split: the part of digits, or of
+    a folder in
     MNIST's format. binarise: how grey values become binary, "threshold:T", "sample" or "none" (taken as probabilities); the
     embedded digits are sampled where nothing is said. key: the name of the array in an .npz file. impute: entries of
-    visible layers may be missing (NaN). weights: how much each row counts, not negative, or a .npy or .csv file of that, or
-    "identity:0.8": 1 / (the number of rows 80 % of whose units are equal). unknown: what letters are that name no state, an "error" or the "gap". Raises `DataError` (E0401), with row and column, for data that do not fit.
+    visible layers may be missing (NaN). weights: (rows,), how much each row counts, not negative, or a .npy or .csv file of that, or
+    "identity:0.8": 1 / (the number of rows 80 % of whose units are equal). unknown: what letters are that name no state, an "error" or
+    the "gap". Raises `DataError` (E0401), with row and column, for data that do not fit, and
+    `ArgumentError` for a `key` or `binarise` that does not fit them.
 
     >>> import energydsl as ed
     >>> model = ed.loads("visible v[16] : binary energy = sum(v)")

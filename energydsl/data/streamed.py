@@ -130,7 +130,8 @@ def held_blocks(rows: int, block: int, fraction: float) -> int:
 def load_streamed(model: Model | Resolved, sources: Sources, binarise: str | None = None) -> Streamed:
     """The data that sources name, which are .npy, .parquet or .zarr files, to be trained on without ever being in memory as a whole.
 
-    sources, binarise: as for `load_data`. Files are read in blocks of about 1 MB, or what the file keeps together; rows that fill no
+    sources, binarise: as for `load_data`; the arrays in the files are (rows, *layer). Files are read in blocks of about 1 MB, or what
+    the file keeps together; rows that fill no
     block at the end, at most one for each block, are left out. Raises `DataError` (E0401) for files that do not fit; a row
     that does not is found when it is used.
 

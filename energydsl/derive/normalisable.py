@@ -121,10 +121,15 @@ def unproven(
         yield Diagnostic(
             "E0311",
             f"not normalisable: the {what} of `{layer.name}` is not provably positive for every unit: not for {bare}{where}",
-            (touching[0].spans[0] if touching else layer.span),
+            (max(touching, key=lambda t: _degree(t, layer)).spans[0] if touching else layer.span),
             f"add {example} to the energy: that is another model, in which this term holds the layer",
             note if touching else (),
         )
+
+
+def _degree(term: Term, layer: Layer) -> float:
+    """How fast a term grows with the units of a layer."""
+    return sum(degree_of(statistic(term.monomial, u)) for u in term.monomial.distinct_units() if u.name == layer.name)
 
 
 def _held_by_tails(

@@ -36,6 +36,7 @@ EXTRAS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "dimod": ("dimod", "dimod"),
         "safetensors": ("safetensors", "safetensors.numpy"),
         "onnx": ("onnx", "onnx"),
+        "docs": ("sphinx", "sphinx"),
     }
 )
 

@@ -36,9 +36,11 @@ def backend(name: str, outcome: Outcome) -> Finding:
     if why := outcome.said["obstacle"]:
         there = all(importlib.util.find_spec(module) is not None for module in _MODULES[name])
         return Finding("backends", name, "broken" if there and not why.startswith(NO_GPU) else "missing", why)
-    return Finding(
-        "backends", name, "ok", f"{shown}: a tiny program runs" + (" as on NumPy" if name != "numpy" else "")
+    like, tiles = (
+        " as on NumPy" * (name != "numpy"),
+        "; large products on tiles (AMX)" * outcome.said.get("tiles", False),
     )
+    return Finding("backends", name, "ok", f"{shown}: a tiny program runs{like}{tiles}")
 
 
 def backends() -> tuple[str, ...]:

@@ -19,7 +19,7 @@ TEXT = "visible v[4] : binary\nhidden h[3] : binary\nparam W[4, 3] = normal(sd =
 
 
 def tried(backend: Backend) -> None:
-    """Print what was found, as JSON: `obstacle`, why it cannot be used here, else how many threads it has.
+    """Print what was found, as JSON: `obstacle`, why it cannot be used here, else how many threads it has, and whether it uses tiles.
 
     Raises `EnergyError` where its numbers are not those of NumPy.
     """
@@ -33,7 +33,15 @@ def tried(backend: Backend) -> None:
                 raise EnergyError(f"the {name} of a tiny program are not those of NumPy")
         numba = sys.modules.get("numba")
         found["threads"] = numba.get_num_threads() if backend == "numba" and numba else None
+        found["tiles"] = backend == "numba" and _on_tiles()
     print(json.dumps(found))  # noqa: T201
+
+
+def _on_tiles() -> bool:
+    """Whether large products are done on the tiles of the processor."""
+    from energydsl.backends.numba.runtime.tiles import tiles_here
+
+    return tiles_here()
 
 
 def _both(first: Program, second: Program) -> dict[str, tuple[Any, Any]]:

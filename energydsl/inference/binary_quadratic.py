@@ -50,8 +50,10 @@ def to_bqm(
 ) -> Any:
     """The energy as a `dimod.BinaryQuadraticModel`, E and all its layers, hidden ones too. Needs dimod.
 
-    run: or a program, with its params. labels: of the units, one layer after the other; by default numbers, or `h[3]` where there are
-    several layers. Raises `NotApplicable` where the energy is not quadratic in spins or in bits, with the reason.
+    run: or a program, with its params: arrays by name of the shapes declared, as (I, J). labels: of the units, one layer after the
+    other; by default numbers, or `h[3]` where there are
+    several layers. Raises `NotApplicable` where the energy is not quadratic in spins or in bits, with the reason, and
+    `ArgumentError` for labels that are not one a unit.
     """
     return as_bqm(as_quadratic(run, params, labels))
 
@@ -59,7 +61,10 @@ def to_bqm(
 def to_qubo(
     run: Run | Program, params: Mapping[str, Any] | None = None, *, labels: Sequence[Hashable] | None = None
 ) -> tuple[Qubo, float]:
-    """The energy as a QUBO: a dictionary from pairs of labels to biases over bits, and the offset. Arguments are those of `to_bqm`."""
+    """The energy as a QUBO: a dictionary from pairs of labels to biases over bits, and the offset. Arguments are those of `to_bqm`.
+
+    params: arrays of the shapes declared, as (I, J). Raises `NotApplicable` and `ArgumentError` as that does.
+    """
     return as_qubo(as_quadratic(run, params, labels))
 
 

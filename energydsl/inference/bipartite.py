@@ -76,7 +76,8 @@ def _rbm(run: Run | Program, params: Mapping[str, Any] | None) -> tuple[Array, A
 def to_bernoulli_rbm(run: Run | Program, params: Mapping[str, Any] | None = None) -> Any:
     """A restricted Boltzmann machine of bits as scikit-learn's fitted `BernoulliRBM`; layers are flattened.
 
-    run: or a program, with its params. Raises `NotApplicable` for other models, with the reason, `EnergyError` where scikit-learn is missing.
+    run: or a program, with its params: arrays of the shapes declared, as (I, J). Raises `NotApplicable` for other models, with the
+    reason, `EnergyError` where scikit-learn is missing.
     """
     library = _sklearn()
     W, b, c = _rbm(run, params)
@@ -88,7 +89,9 @@ def to_bernoulli_rbm(run: Run | Program, params: Mapping[str, Any] | None = None
 
 
 def from_bernoulli_rbm(rbm: Any) -> tuple[Model, dict[str, Array]]:
-    """The model of a fitted `BernoulliRBM` of scikit-learn, and its parameters.
+    """The model of a fitted `BernoulliRBM` of scikit-learn, and its parameters: W (features, components), b, c.
+
+    Raises `ArgumentError` for what is none or is not fitted, and `EnergyError` where scikit-learn is missing.
 
     >>> import numpy as np
     >>> from sklearn.neural_network import BernoulliRBM
@@ -117,7 +120,9 @@ def _sklearn() -> Any:
 def to_torch(run: Run | Program, params: Mapping[str, Any] | None = None) -> Any:
     """A restricted Boltzmann machine of bits as a `torch.nn.Module` with parameters W, b and c; layers are flattened.
 
-    `module(v)` is p(h = 1 | v), `module.visible(h)` is p(v = 1 | h), `module.free_energy(v)` is F(v), (rows,). Raises as `to_bernoulli_rbm` does.
+    `module(v)` is p(h = 1 | v), `module.visible(h)` is p(v = 1 | h), `module.free_energy(v)` is F(v), (rows,). Raises
+    `NotApplicable` where the energy is none of such a machine, and `EnergyError` where PyTorch is missing. params: of a program, arrays
+    of the shapes declared, as (I, J).
     """
     try:
         import torch

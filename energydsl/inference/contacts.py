@@ -37,7 +37,8 @@ class Contacts:
     """Couplings of the units of a layer, in the order of its flattened axes.
 
     couplings: (units, states, units, states), in the zero-sum gauge, J_nm(a, b) = J_mn(b, a). norms: (units, units), their Frobenius norms
-    without the gap. scores: the norms with the average-product correction, 0 on the diagonal.
+    without the gap. scores: (units, units), the norms with the average-product correction, 0 on the
+    diagonal.
     """
 
     layer: str
@@ -55,8 +56,10 @@ class Contacts:
 def contacts(run: Run | Program, params: Mapping[str, Any] | None = None, *, layer: str | None = None) -> Contacts:
     """Scores of contacts between the units of a layer, from the couplings in the energy.
 
-    run: or a program, with its params. layer: whose units; by default the only one whose units have states. Raises `NotApplicable` where
-    the layer stands in other terms than pairs, with the reason.
+    run: or a program, with its params: arrays by name of the shapes declared, (N, K) for `g[N, K]`. layer: whose units; by default the only
+    one whose units have states. Zero-sum gauge, Frobenius norms and average-product correction as in Ekeberg et al. 2013. Raises
+    `NotApplicable` where the layer stands in other terms than pairs, with the reason, `ArgumentError` for a layer that is none, and `TooLarge`
+    where the couplings of all pairs are more than fit.
 
     >>> import energydsl as ed
     >>> program = ed.zoo("protein_potts", dims={"N": 5}).compile("numpy")

@@ -25,6 +25,7 @@ from energydsl.inference.raised import check_raises, raised
 from energydsl.inference.scores import Scores, exact_scores, independent, least_log_z, scores
 from energydsl.inference.sides import Found, exactly, from_sides
 from energydsl.inference.tempered import tempered
+from energydsl.inference.told import describe
 from energydsl.options import ESTIMATORS, Estimator, Exactness
 from energydsl.program import Engine
 from energydsl.program.engine import CoreEngine
@@ -54,7 +55,7 @@ class Evaluation:
     log Z is exact but the latents are not summed out.
     log_z: log Z in nats; with inputs, the mean over the rows. log_z_std: its standard error, from sampling only: a mode that
     no chain has met is not in it.
-    log_likelihood_std: standard error of the estimate for just these rows: that of log Z, and of the draws of recognition.
+    log_likelihood_std: standard error of the estimate for these very rows, that of log Z, and of the draws of recognition.
     rows_std: standard error of the mean over the rows, as draws from a larger population; None for one row. The total error
     is the root of the sum of both squares.
     bound: whether log_likelihood is a lower bound, by mean field or recognition; bound_std: its standard error over draws of
@@ -97,6 +98,12 @@ class Evaluation:
     doubts: tuple[str, ...] = ()
     log_z_exactness: Exactness = "exact"
     ladder: Mapping[str, float] | None = None
+
+    def __str__(self) -> str:
+        return describe(self.as_dict(), dashes="")
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
 
     @property
     def labels(self) -> dict[str, Exactness]:
@@ -162,16 +169,17 @@ def evaluate(
 ) -> Evaluation:
     """The mean log-likelihood of data under a run, in nats per row, with its errors.
 
-    data: as for `train`; of sources with parts, the test part. method: "exact"; "ais", a bound of log Z from below;
+    data: as for `train`, arrays (rows, *layer); of sources with parts, the test part. method: "exact"; "ais", a bound of log Z from below;
     "reverse-ais", one from above; "bar", Bennett's ratio between both; "tempering", a ladder of models that exchange states; "raise", annealing back from each row; or "auto": exact, unless
     that takes more than ten seconds and longer than annealing, and else both sides, with Bennett's ratio where sweeps run backwards
     too. betas, chains: numbers of temperatures and chains of annealing, of "raise" for each row. binarise: how
     grey values of binary layers become binary, if not as in training; they are drawn once, by `seed`. progress: called with
-    the fraction done; True shows it, as in `train`. sampler: how chains of AIS are moved. weights: how much each row counts, as for `train`. start: a run from which annealing leads to this one, in place of independent
+    the fraction done; True shows it, as in `train`. sampler: how chains of AIS are moved. weights: (rows,), how much each row counts, as
+    for `train`. start: a run from which annealing leads to this one, in place of independent
     units: its log Z is exact or was found from both sides, and it shares a layer with this run. shards: into how many pieces chains are
     cut for MPI ranks to share, as for `train`; the figures are the same for any number of these. Raises `TooLarge` where an exact sum was asked for that is not feasible, `NotApplicable` where AIS does
     not fit the model, `NotNormalisable` where the joint density has no finite Z, `EstimateError` where a figure is not finite
-    or contradicts the data, and `DataError` for data that do not fit.
+    or contradicts the data, `ArgumentError` for arguments out of range, and `DataError` for data that do not fit.
 
     >>> import energydsl as ed
     >>> text = "visible v[4] : binary hidden h[2] : binary param W[4, 2] energy = - v @ W @ h"

@@ -68,13 +68,14 @@ def map_state(
 ) -> MapState:
     """The most probable state of all random layers together (maximum a posteriori): that of least energy.
 
-    run: or a program, with its params. given: values of layers that are held, one or many rows; inputs must be given. method: "auto"
+    run: or a program, with its params: arrays by name of the shapes declared, as (I, J). given: values of layers that are held, one
+    for all, (*layer), or a row each, (rows, *layer); inputs must be given. method: "auto"
     takes the first that fits: linear algebra for real layers with a quadratic energy, elimination on trees, chains and narrow strips,
     enumeration of few states, a minimum cut for two-valued units in pairs that are not frustrated, all exact; else a search:
     the best of `starts` chains that are cooled over `sweeps` sweeps, and descend to where no unit can lower the energy. A
     search that meets its own bound is exact too.
 
-    Raises `NotApplicable` where the method does not fit, with the reason.
+    Raises `NotApplicable` where the method does not fit, with the reason, and `ArgumentError` where a layer is given in part, or all are.
 
     >>> import energydsl as ed
     >>> found = ed.map_state(ed.zoo("ising", dims={"L": 4}).compile("numpy"))

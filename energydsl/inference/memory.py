@@ -118,7 +118,8 @@ def recall(
 ) -> Recall:
     """Where each cue comes to rest when every unit takes its likelier value in turn, and the energy on the way.
 
-    cues: (rows, *layer), or a dict by layer. sweeps: the most that are made. Raises `ArgumentError` for fewer than one
+    params: as `store` gives them, of the shapes that the model declares: (N, N) for `J[N, N]`. cues: (rows, *layer), or a dict by layer.
+    sweeps: the most that are made. Raises `ArgumentError` for fewer than one
     sweep, and `NotApplicable` for models with latents or inputs.
     """
     engine = program.engine

@@ -62,9 +62,10 @@ def mutants(
 ) -> Mutants:
     """Scores of all states of each unit of a categorical layer, the others as they are.
 
-    run: or a program, with its params. sequence: values of the layer, or by layer where there are several; letters or numbers of states.
-    layer: whose units are changed; by default the only categorical one of several units. Raises `NotApplicable` where
-    hidden layers cannot be summed out.
+    run: or a program, with its params: arrays by name of the shapes declared, (N, K) for `g[N, K]`. sequence: values of the layer,
+    (units,), or by layer where there are several; letters or numbers of states. layer: whose units are changed; by default the only
+    categorical one of several units. Raises `NotApplicable` where hidden layers cannot be summed out, and `ArgumentError` for more than
+    one sequence.
 
     >>> import energydsl as ed
     >>> program = ed.zoo("protein_potts", dims={"N": 5}).compile("numpy")

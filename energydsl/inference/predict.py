@@ -115,7 +115,8 @@ def predict(
     """p(layer | the other visible layers) for each row of data, which holds the layer too.
 
     Exact where all hidden layers can be summed out in closed form (Larochelle & Bengio 2008, eq. 7), else from mean-field
-    bounds. Grey values are drawn once, by `seed`. weights: how much each row counts, as for `train`. Raises `ArgumentError` for a layer that is not visible, has more than 4096
+    bounds. data: as for `train`, arrays (rows, *layer); grey values are drawn once, by `seed`. weights: (rows,), how much each row counts,
+    as for `train`. Raises `ArgumentError` for a layer that is not visible, has more than 4096
     joint states, or is the only one with data; `NotApplicable` where directed parts or recognition are given the layer;
     `DataError` for data that do not fit.
     """

@@ -88,8 +88,12 @@ def retrospect(
 ) -> Retrospect:
     """Compare new samples of a run's model with data, at every age and renewed.
 
-    data, weights: as `train` takes them; 10,000 whole rows at most are looked at. chains: as many from random states, and through the ladder. sweeps: of the oldest from random states.
-    Raises `NotApplicable` for models with directed parts or inputs, and for samplers that adapt.
+    data, weights: as `train` takes them, (rows, *layer) and (rows,); 10,000 whole rows at most are looked at. chains: as many from
+    random states, and through the ladder. sweeps: of the oldest from random states.
+    Distances are in variances of the data, each with its standard error (Decelle, Furtlehner & Seoane 2021).
+
+    Raises `NotApplicable` for models with directed parts or inputs, and for samplers that adapt, and `ArgumentError` where
+    there is no visible layer.
     """
     chains, sweeps = whole_number("chains", chains, 2 * _GROUPS), whole_number("sweeps", sweeps, 1)
     engine = run.program.engine

@@ -339,11 +339,34 @@ class Affine:
 
     @property
     def straight(self) -> bool:
-        """Whether its products take layers as they stand in a state, so that nothing has to be computed before them."""
-        sides = (m.access for s in self.products if s.product for m in (s.product.left, s.product.right))
-        return all(len(s.steps) == 1 for s in self.products) and all(
-            a.source == "p" or (a.source == "x" and a.indices is None and a.exponent == 1.0) for a in sides
-        )
+        """Whether its products take layers as they stand in a state, and else what parameters alone give."""
+        return all(section.product is not None and _straight(section) for section in self.products)
+
+
+def scaled_layer(step: Step) -> tuple[Access, Access] | None:
+    """A whole layer as it stands in a state, and what the same units of all chains are multiplied by, where a step is that."""
+    if not isinstance(step, Contract) or step.right is None:
+        return None
+    for layer, factor in ((step.left, step.right), (step.right, step.left)):
+        if _stands(layer) and layer.letters == step.letters and set(factor.letters) <= set(step.letters) - {BATCH}:
+            return layer, factor
+    return None
+
+
+def _stands(access: Access) -> bool:
+    """Whether an access is a layer as it stands in a state."""
+    return access.source == "x" and access.indices is None and access.exponent == 1.0
+
+
+def _straight(section: Section) -> bool:
+    """Whether the last step of a product takes layers as they stand in a state, scaled perhaps, and all else is the same for all chains."""
+    *before, product = section.steps
+    assert isinstance(product, Matmul)
+    sides = (product.left.access, product.right.access)
+    scaled = {step.out for step in before if scaled_layer(step)}
+    return all(BATCH not in step.letters or step.out in scaled for step in before) and all(
+        _stands(a) or a.name in scaled for a in sides if BATCH in a.letters
+    )
 
 
 @dataclass(frozen=True)

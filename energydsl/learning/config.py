@@ -176,6 +176,8 @@ def _difference(name: str, before: Any, now: Any) -> str:
 def read(folder: Path) -> dict[str, Any]:
     """The config of a run. Raises `DataError` (E0403)."""
     path = folder / FILE
+    if not folder.exists():
+        raise files.invalid(f"there is no {folder}")
     if not path.exists():
         raise files.invalid(f"{folder} is not a run folder: it has no {FILE}")
     config = files.parsed(files.read_text(path), path)

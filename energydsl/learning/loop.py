@@ -22,7 +22,7 @@ from energydsl.learning.interrupt import Uninterrupted
 from energydsl.learning.learner import Learner, LearnerState
 from energydsl.learning.monitor import Figures, Monitor
 from energydsl.learning.remarks import remarks
-from energydsl.learning.rows import Batches, StreamedBatches, ahead
+from energydsl.learning.rows import Batches, StreamedBatches
 from energydsl.learning.run import Base, Report, Row, Run
 from energydsl.learning.series import CHAINS, Records, Series
 from energydsl.program import Program
@@ -123,7 +123,7 @@ class Loop:
         while now.epoch < self.config["epochs"] and not self._ended():
             with nullcontext(held) if held is not None else Uninterrupted() as calm:
                 kept = max(now.position, self.batches.per_epoch - self.rerun) if self.rerun else -1
-                for rows, weights in ahead(self.batches.epoch(now.epoch, now.position)):
+                for rows, weights in self.batches.epoch(now.epoch, now.position):
                     if now.position == kept:
                         arrays = {n: np.array(a) for n, a in self.learner.arrays(self.state).items()}
                         self.remembered = Remembered(arrays, self.state.random.state(), replace(now, history=[]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,26 +16,6 @@ from energydsl.data.streamed import Pass, Streamed, pass_of
 from energydsl.model.records import Resolved
 from energydsl.random import stream
 from energydsl.ranks import WHOLE, Shards
-
-_Batch = tuple[Arrays, Array | None]
-# Numbers of a batch that take longer to make than threads to tell each other of them.
-_LARGE = 1 << 15
-
-
-def ahead(batches: Iterator[_Batch]) -> Iterator[_Batch]:
-    """The same batches, each after large ones made by another thread while the one before it is used."""
-    first = next(batches, None)
-    if first is None:
-        return
-    yield first
-    if sum(a.size for a in first[0].values()) < _LARGE:
-        yield from batches
-        return
-    with ThreadPoolExecutor(1) as aside:
-        coming = aside.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = aside.submit(next, batches, None)
-            yield batch
 
 
 def split(data: Data | Streamed, fraction: float, seed: int) -> tuple[Data | Streamed, Data | None]:
@@ -93,16 +72,16 @@ class Batches:
     def epoch(self, number: int, position: int) -> Iterator[tuple[Arrays, Array | None]]:
         """The batches of an epoch from a position on: arrays by layer of shape (size, *shape), and the weights of the rows.
 
-        Each batch is in the arrays of the one before the last: memory that is new costs as much as what is done to it. Of several ranks each gets
+        Each batch is in the arrays of the one before: memory that is new costs as much as what is done to it. Of several ranks each gets
         its own rows of the `size`. Weights have mean 1 over all rows; None where all count alike.
         """
         weights = None if self.data.weights is None else weighted.relative(self.data.weights)
         order = np.random.default_rng(stream(self.seed, "order of rows", number)).permutation(len(self.data))
-        rooms = [self.data.room(self.size) for _ in range(2)]
+        room = self.data.room(self.size)
         for batch in range(position, self.per_epoch):
             rows = np.sort(order[batch * self.size : (batch + 1) * self.size])
             draws = stream(self.seed, "grey values of a batch", number, batch)
-            drawn = self.data.draw(np.random.Generator(np.random.SFC64(draws)), rows, rooms[batch % 2])
+            drawn = self.data.draw(np.random.Generator(np.random.SFC64(draws)), rows, room)
             own = self.shards.own(self.size)
             part = self.checked({n: a[own] for n, a in drawn.items()})
             yield part, None if weights is None else weights[rows[own]]

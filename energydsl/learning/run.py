@@ -24,9 +24,11 @@ Base = dict[str, tuple[Array, ...]]
 class Run:
     """A trained (or stopped) model: parameters, the program they belong to, and how it went.
 
-    params: float arrays by name: the best where training ended early, averages over updates where these were asked for, else the
-    last. last: the last ones, where params are others. kept: the update after which the best were; -1 where training did not end early. history: one dict a report, as in metrics.csv. base: natural parameters of the visible
-    layers' base rates, from which AIS starts. finished: False where training was interrupted; signal: by which signal.
+    params: float arrays by name, of the shapes declared, (I, J) for `W[I, J]`; the best where training ended early, averages over updates
+    where these were asked for, else the last. last: the last ones, (I, J) again, where params are others. chains: the persistent ones by
+    layer, (chains, *layer). kept: the update after which the best were; -1 where training did not end early. history: one dict a report, as
+    in metrics.csv. base: natural parameters of the visible layers' base rates, from which AIS starts. finished: False where training was
+    interrupted; signal: by which signal.
     warnings: what was found damaged in the folder, and what was taken instead; that training ended early, and that chains have not mixed or met.
     repeated: how many of the last updates were made again in one process, with the same bits.
     series: what the persistent chains showed at the last updates, by name, (records, chains) each: energies and projections of layers.

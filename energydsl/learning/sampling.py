@@ -137,11 +137,13 @@ def sample(
     draws: how many states are kept of each of `n` chains, from there on one every `every` sweeps; arrays are (n, *layer) for one, else
     (n, draws, *layer).
 
-    run: or a program, from whose random states chains begin; params: its parameters, by its initialisers where not given.
-    clamp: values of layers that are held, one for all samples or one each (input layers must be given here); NaN where an
+    run: or a program, from whose random states chains begin; params: its parameters, of the shapes declared, (I, J) for `W[I, J]`; by its
+    initialisers where not given. clamp: values of layers that are held, one for all samples, (*layer), or one each, (n, *layer) (input
+    layers must be given here); NaN where an
     entry is missing: it is drawn with the rest, given what is known. sampler: how chains are moved, "auto" by Gibbs blocks where
     these fit; one that adapts does so in the first half of the steps. progress: called with the fraction done; True shows it. shards: into how many pieces chains are cut for MPI ranks to share, as for
-    `train`; each adapts by itself, and samples are the same for any number of ranks.
+    `train`; each adapts by itself, and samples are the same for any number of ranks. Raises `ArgumentError` for arguments out of range, and
+    `DataError` for values that do not fit their layer.
 
     >>> import energydsl as ed
     >>> program = ed.zoo("ising", dims={"L": 4}).compile("numpy")

@@ -68,13 +68,14 @@ def train(
 ) -> Run:
     """Fit the parameters to data by the gradient of the log-likelihood.
 
-    data: `Data`, a dict of arrays by layer, the array of the only visible layer, rows first, or what `load_data` takes
+    data: `Data`, a dict of arrays by layer, (rows, *layer), the array of the only visible layer, or what `load_data` takes
     ("digits", a file). method, optimizer: records, their names, or None: as they fit the model. validation: the fraction
     of rows held out for the figures on the way (by default a tenth where there are 100 rows or more). report: called
     with every row of metrics. With `out`, a run folder is written and `resume` goes on from its last checkpoint, so that
-    the result equals the uninterrupted one. params: where training begins. greedy: train layer by layer first. start: a run,
+    the result equals the uninterrupted one. params: where training begins, arrays by name of the shapes declared, (I, J) for `W[I, J]`.
+    greedy: train layer by layer first. start: a run,
     or its folder, to go on from, with its parameters and persistent chains. monitor: called every `monitor_every` epochs with
-    the run as it is and 500 rows at most, held-out ones where there are any; its figures join the metrics. weights: how much
+    the run as it is and 500 rows at most, held-out ones where there are any; its figures join the metrics. weights: (rows,), how much
     each row counts, not negative, or a file of that: a row of weight 2 counts as two rows, in the gradient, in base rates and in
     all figures; only their ratios matter to the gradient. stop_when: "gap" ends training once it overfits: when the gap
     between the free energies of held-out and training rows has grown beyond its error; "likelihood" once the `log_likelihood` that the monitor
@@ -88,7 +89,7 @@ def train(
     notebook and on a terminal, lines in a log.
 
     Raises `TrainingError` if a parameter becomes NaN or infinite, `DataError` for unfit data, `NotApplicable` where
-    the method does not fit the model.
+    the method does not fit the model, `ArgumentError` for arguments out of range, and `EnergyError` where the folder cannot be used.
     """
     if not isinstance(program, Program):
         raise ArgumentError(f"train takes a program, model.compile(), not {a_kind(program)}")

@@ -51,8 +51,12 @@ class Program:
     engine: what the program stands on, for code that loops over checked arguments. origin: what compiles to it, from which
     a copy or an unpickled one is compiled again.
 
-    Wherever the energy E enters, `beta`, `weights` (by energy term) and `consts` are keyword arguments, by default those
-    of the energy as it is written. What does not fit raises `ArgumentError`, `DataError` (E0401 a state, E0403 parameters).
+    params: arrays by name, each of the shape that the model declares, as (I, J) for `W[I, J]`. state, data, given: arrays by layer,
+    (chains, *layer), the states of a categorical layer along one more axis or as numbers, (chains, *layer); of `given`, one value for all
+    chains too, (*layer). weights: a number for each energy term, by its name. consts: a number for each constant.
+
+    Wherever the energy E enters, `beta`, `weights` and `consts` are keyword arguments, by default those of the energy as it is
+    written. What does not fit raises `ArgumentError`, `DataError` (E0401 a state, E0403 parameters).
 
     >>> import energydsl as ed
     >>> program = ed.zoo("rbm", {"I": 4, "J": 3}).compile("numpy", "float64")
@@ -123,7 +127,7 @@ class Program:
     def init(self, seed: int = 0, data: Mapping[str, Any] | Any = None, row_weights: Array | None = None) -> Arrays:
         """Initial parameters by their initialisers, constraints applied.
 
-        data: visible layers, for base rates. row_weights: (rows,), how much each row of these counts; None: all alike.
+        data: visible layers, (rows, *layer), for base rates. row_weights: (rows,), how much each row of these counts; None: all alike.
         """
         return initial_params(self.engine, whole_number("seed", seed), data, row_weights)
 
@@ -288,7 +292,10 @@ class Program:
         weights: Weights = None,
         consts: Weights = None,
     ) -> Array:
-        """Conditional mean of each unit of a layer given all other units; shape (chains, *layer)."""
+        """Conditional mean of each unit of a layer given all other units; shape (chains, *layer).
+
+        Raises `EnergyError` where the conditional is no density at these parameters.
+        """
         eta = self.natural_parameters(params, state, layer, beta=beta, weights=weights, consts=consts)
         return self._of_units(layer, eta, self.engine.owner(layer).kernels.layers[layer].mean(*eta))
 
@@ -302,7 +309,10 @@ class Program:
         weights: Weights = None,
         consts: Weights = None,
     ) -> Array:
-        """Conditional variance of each unit of a layer given all other units; shape (chains, *layer)."""
+        """Conditional variance of each unit of a layer given all other units; shape (chains, *layer).
+
+        Raises `EnergyError` where the conditional is no density at these parameters.
+        """
         eta = self.natural_parameters(params, state, layer, beta=beta, weights=weights, consts=consts)
         return self._of_units(layer, eta, self.engine.owner(layer).kernels.layers[layer].variance(*eta))
 

@@ -251,8 +251,12 @@ class Undirected(CoreEngine):
 
     def with_latents(self, p: Arrays, x: Arrays, s: Settings, random: Rng) -> Arrays:
         """The data, and latents drawn given them."""
-        state = random_state(self, len(next(iter(x.values()))), random, x)
-        if self.model.by_role("hidden"):
+        rows, hidden = len(next(iter(x.values()))), self.model.by_role("hidden")
+        # Latents of one block are written before anything reads them.
+        layers = {n: self.model.layers[n] for n in hidden} if self._one_block else {}
+        given = {n: self.xp.zeros((rows, *layer.energy_shape), self.dtype) for n, layer in layers.items()}
+        state = random_state(self, rows, random, {**given, **x})
+        if hidden:
             parts = self.parts(self.model.by_role("visible"))
             self.sweep(p, state, s, random, parts, 1 if self._one_block else _SETTLING)
         return state

@@ -61,6 +61,35 @@ def test_states_do_not_hang_on_pieces(pieces: int, runtime: ModuleType, monkeypa
         np.testing.assert_array_equal(found[name], states)
 
 
+def test_scaled_layers_wait_too(runtime: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert all(layer.straight for layer in ed.loads(GAUSSIAN).compile("numba").engine.core.kernels.layers.values())
+    whole, found = runtime.run, []
+    for pieces in (1, 2, 3, 8):
+        monkeypatch.setattr(runtime, "run", lambda table, _, threads, n=pieces: whole(table, n, 2))
+        found.append(swept("numba", GAUSSIAN))
+    for name, states in swept("numpy", GAUSSIAN).items():
+        np.testing.assert_allclose(found[0][name], states, atol=1e-4)
+        for other in found[1:]:
+            np.testing.assert_array_equal(other[name], found[0][name])
+
+
+def test_what_parameters_give_is_not_kept_longer_than_they_last(
+    runtime: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, wanted = trained(GAUSSIAN), trained(GAUSSIAN, "numpy")
+    for name, value in wanted.items():
+        np.testing.assert_allclose(found[name], value, atol=1e-4)
+    clear, known = runtime.Region.clear, {}
+
+    def kept(self: Any) -> None:
+        clear(self)
+        self.known = known
+
+    monkeypatch.setattr(runtime.Region, "clear", kept)
+    stale = trained(GAUSSIAN)
+    assert any(np.abs(stale[name] - value).max() > 1e-2 for name, value in wanted.items())
+
+
 def test_training_does_not_hang_on_pieces(runtime: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sizes at which a BLAS library may round otherwise where a product is cut."""
     found = []
@@ -114,10 +143,10 @@ def test_after_an_error_nothing_of_a_region_is_done(held: ModuleType) -> None:
     assert (c == 64).all()
 
 
-def trained(text: str) -> dict[str, np.ndarray]:
+def trained(text: str, backend: Any = "numba") -> dict[str, np.ndarray]:
     model, draw = ed.loads(text), np.random.default_rng(0)
     data = {"v": (draw.random((60, model.layers["v"].shape[0])) < 0.4).astype(float)}
-    run = ed.train(model.compile("numba"), data, method=ed.PCD(k=2, chains=20), epochs=4, batch=20, seed=0)
+    run = ed.train(model.compile(backend), data, method=ed.PCD(k=2, chains=20), epochs=4, batch=20, seed=0)
     return {n: np.asarray(p) for n, p in run.params.items()}
 
 

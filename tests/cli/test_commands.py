@@ -197,16 +197,19 @@ def test_faults_of_data_and_runs(trained: Path, tmp_path: Path) -> None:
     assert found["diagnostics"][0]["code"] == "E0401"
     assert not (tmp_path / "y").exists()
     assert run("train", model, "--data", tmp_path / "d.npz", "--out", trained).exit_code == 1
+    assert "there is no nowhere.energy" in run("map", "nowhere.energy").stderr
     assert run("eval", tmp_path / "nowhere", "--data", "digits").exit_code == 1
     assert run("sample", trained, "--clamp", "q=1").exit_code == 1
     assert run("sample", trained, "--clamp", "y").exit_code == 2
     assert run("info", tmp_path).exit_code == 1
 
 
-def test_usage() -> None:
+def test_usage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("energydsl.cli.site.kept", lambda: ROOT / "docs")
+    monkeypatch.setattr("webbrowser.open", lambda address: True)
     for command in COMMANDS:
         assert run(command, "--help").exit_code == 0
-        assert run(command).exit_code == (0 if command in ("new", "lsp", "doctor") else 2)
+        assert run(command).exit_code == (0 if command in ("new", "lsp", "docs", "doctor") else 2)
     assert run("nonsense").exit_code == 2
     assert run("train", RBM).exit_code == 2
 

@@ -59,6 +59,7 @@ def completed(*words: str) -> list[str]:
         (["eval", "runs/first", "--data", "b"], ["bars-and-stripes:4"]),
         (["new", "gaussian_m"], ["gaussian_mixture"]),
         (["completion", ""], list(SHELLS)),
+        (["docs", "lang"], ["language", "language_reference"]),
         (["nosuch", "x"], []),
         (["check", "/nowhere/at/all"], []),
     ],

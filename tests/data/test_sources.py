@@ -214,3 +214,8 @@ def test_grey_values_are_drawn_by_the_uniform_numbers_of_numpy(rows: int) -> Non
     found, rng = data.draw(np.random.Generator(np.random.SFC64(3))), np.random.Generator(np.random.SFC64(3))
     for name, array in data.arrays.items():
         np.testing.assert_array_equal(found[name], rng.random(array.shape, dtype=np.float32) < array)
+
+
+def test_data_say_what_they_are() -> None:
+    model = ed.loads("visible v[64] : binary\nenergy = sum(v)")
+    assert repr(ed.load_data(model, "digits:8")) == "<energydsl data digits:8: 3000 rows of v[64], binarise sample>"

@@ -155,7 +155,7 @@ def test_all_parts_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """With few libraries, and without the programs, which take a while to compile."""
     monkeypatch.setattr(libraries, "NEEDED", {"numpy": "numpy", "click": "click"})
     monkeypatch.setattr(libraries, "EXTRAS", {"sklearn": libraries.EXTRAS["sklearn"]})
-    monkeypatch.setattr(machine, "try_backend", lambda name: Outcome({"obstacle": "", "threads": 2}))
+    monkeypatch.setattr(machine, "try_backend", lambda name: Outcome({"obstacle": "", "threads": 2, "tiles": True}))
     said = CliRunner().invoke(cli, ["doctor", "--json"])
     result = json.loads(said.output)
     assert [f["part"] for f in result["findings"]] == sorted(

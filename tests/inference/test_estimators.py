@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
 import energydsl as ed
-from energydsl.cli.train_command import describe
 from energydsl.inference import evaluate as evaluation
 from energydsl.inference.ais import ais
 from energydsl.inference.scores import independent
+from energydsl.inference.told import describe
 from energydsl.learning.run import Run
 from energydsl.program.exact import joint_states, log_unnormalised
 from energydsl.program.initialise import base_rate
@@ -335,3 +337,21 @@ def test_independent_densities_at_base_rates_are_normalised(domain: str, energy:
     grid = np.linspace(low, high, 200_001)
     density = np.exp(independent(program.engine, base, layer_arrays(program.engine, {"x": grid[:, None]})))
     assert np.trapezoid(density, grid) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_an_evaluation_is_printed_as_a_sentence() -> None:
+    text = "visible v[4] : binary hidden h[2] : binary param W[4, 2] energy = - v @ W @ h"
+    found = ed.evaluate(ed.train(ed.loads(text).compile("numpy"), "bars-and-stripes:2", epochs=0), "bars-and-stripes:2")
+    assert str(found).startswith("log-likelihood of 8 rows: -2.773 nats a row (exact)")
+    apart = replace(
+        found,
+        method="bar",
+        effective=3.0,
+        chains=10,
+        agree=False,
+        gap=4.0,
+        log_likelihood_low=-9.0,
+        log_likelihood_high=-1.0,
+    )
+    assert "do not quote this: the two sides differ by 4.0 nats. More betas narrow" in str(apart)
+    assert "More --betas narrow" in describe(apart.as_dict(), "test")

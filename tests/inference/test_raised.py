@@ -9,9 +9,9 @@ import pytest
 
 import energydsl as ed
 from energydsl.annealing.path import Path
-from energydsl.cli.likelihoods import describe
 from energydsl.inference.ais import ladder
 from energydsl.inference.raised import raised
+from energydsl.inference.told import describe
 from energydsl.learning.run import Run
 from energydsl.program.initialise import base_rate
 from tests.inference.test_sides import HIDDEN_MODE, MODELS, a_run

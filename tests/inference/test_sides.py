@@ -14,13 +14,13 @@ from energydsl import limits
 from energydsl.annealing.bar import bennett
 from energydsl.annealing.partition import from_above, log_mean_weight
 from energydsl.annealing.path import Path
-from energydsl.cli.likelihoods import describe
 from energydsl.data.sources import as_data
 from energydsl.inference import reverse_ais, sides, temperatures
 from energydsl.inference.ais import ais, forwards, ladder
 from energydsl.inference.evaluate import evaluate_in_steps
 from energydsl.inference.sides import from_sides
 from energydsl.inference.tempered import tempered
+from energydsl.inference.told import describe
 from energydsl.learning.run import Run
 from energydsl.program.initialise import base_rate
 from energydsl.program.states import check_params

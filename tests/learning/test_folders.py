@@ -25,7 +25,7 @@ from click.testing import CliRunner
 
 import energydsl as ed
 from energydsl.cli.main import cli
-from energydsl.cli.train_command import describe
+from energydsl.inference.told import describe
 from energydsl.learning import checkpoint, files, interrupt
 from energydsl.learning.evaluations import read_evaluations
 from energydsl.learning.lock import locked

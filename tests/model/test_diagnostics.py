@@ -322,6 +322,10 @@ MEANING = [
     ("E0310", X + "energy = sum(x^2) + sum(«x^0.5)"),
     ("E0311", X + "energy = sum(x^2) + «sum[i] x[i]*x[i]^2"),
     ("E0311", X + "param a\nenergy = «a * sum(x^4)"),
+    (
+        "E0311",
+        "visible x[4] : real\nparam J[4, 4] : zero_diagonal & symmetric, f[4]\nenergy = - f @ x - «0.5 * x @ J @ x",
+    ),
     ("E0311", "visible n[3] : count\nenergy = sum(lgamma(n + 1)) - «sum(n^2)"),
     (
         "E0310",

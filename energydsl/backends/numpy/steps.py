@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from energydsl.backends.numpy.formulas import call
 from energydsl.backends.text import Lines
 from energydsl.energy.terms import At, Atom, Monomial, Predicate
-from energydsl.kernels.program import BATCH, Access, Contract, Define, KernelProgram, Matmul, Matrix, Section
+from energydsl.kernels.program import BATCH, Access, Contract, Define, KernelProgram, Matmul, Matrix, Section, Step
 from energydsl.model.indices import EdgeEnd, Index, Wrap
 
 Letters = tuple[str, ...]
@@ -35,11 +35,15 @@ class Steps:
         lines = [line for step in section.steps for line in self.step(step, section, fixed)]
         return lines, self.access(section.result, section, fixed) if section.result else "1.0"
 
-    def factors(self, section: Section) -> tuple[Lines, str, str]:
-        """The statements before the last product of a section, and its two matrices."""
+    def factors(
+        self, section: Section, otherwise: Callable[[Step, Section], Lines | None] | None = None
+    ) -> tuple[Lines, str, str]:
+        """The statements before the last product of a section, and its two matrices. otherwise: a step in other words, where there are."""
         product = section.product
         assert product is not None
-        lines = [line for step in section.steps[:-1] for line in self.step(step, section, {})]
+        lines: Lines = []
+        for step in section.steps[:-1]:
+            lines += (otherwise and otherwise(step, section)) or self.step(step, section, {})
         return lines, self.matrix(product.left, section, {}), self.matrix(product.right, section, {})
 
     def step(self, step: Define | Contract | Matmul, section: Section, fixed: Fixed) -> Lines:

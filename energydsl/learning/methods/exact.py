@@ -11,7 +11,7 @@ from energydsl.learning.objective import ExactLikelihood, Objective
 
 @dataclass(frozen=True)
 class Exact(WithoutChains):
-    """Maximum likelihood with the true gradient, all states listed."""
+    """Maximum likelihood with the true gradient, all states listed (Ackley, Hinton & Sejnowski 1985)."""
 
     name = "exact"
     entry = "exact gradient"

@@ -141,7 +141,7 @@ class PCD(Sampled):
 
 @dataclass(frozen=True)
 class MCMC(Sampled):
-    """Naive maximum likelihood: chains start at random and burn in for k sweeps, every update anew."""
+    """Naive maximum likelihood: chains start at random and burn in for k sweeps, every update anew (Goodfellow, Bengio & Courville 2016, alg. 18.1)."""
 
     k: int = defaults.BURN_IN
     chains: int = defaults.CHAINS

@@ -29,7 +29,7 @@ _LEAST = 1e-10
 
 @dataclass(frozen=True)
 class Natural(Optimizer):
-    """Over the diagonal of the Fisher matrix. damping: added to it, as a multiple of its mean over the parameter."""
+    """Over the diagonal of the Fisher matrix (Amari 1998; Desjardins et al. 2013). damping: added to it, as a multiple of its mean over the parameter."""
 
     damping: float = defaults.DAMPING
     name = "natural"
@@ -65,7 +65,7 @@ class Natural(Optimizer):
 
 @dataclass(frozen=True)
 class NaturalFactored(Natural):
-    """Over factors of the Fisher matrix for couplings of two layers, over its diagonal for the others.
+    """Over factors of the Fisher matrix for couplings of two layers, over its diagonal for the others (Grosse & Salakhutdinov 2015).
 
     refresh: updates between two times that the factors are diagonalised. Couplings with constraints, or an L1 or group penalty, whose
     proximal step belongs to a diagonal, have the diagonal.

@@ -119,7 +119,10 @@ class Optimizer:
         return self.lr * self.pace(progress)
 
     def init(self, params: dict[str, Array], zeros_like: Callable[[Array], Array] = np.zeros_like) -> Slots:
-        """The slots of every parameter, arrays of its shape by name, at zero."""
+        """The slots of every parameter, arrays of its shape by name, at zero.
+
+        params: by name, (I, J) for `W[I, J]`. zeros_like: makes an array like one of these.
+        """
         raise NotImplementedError
 
     def prepare(self, engine: Engine, slots: Slots, random: Rng) -> None:
@@ -199,11 +202,14 @@ class Optimizer:
         raise NotImplementedError
 
     def pulled(self, slots: Slot, by: Array) -> None:
-        """Take note of what was added to a parameter after a step, by penalties or by a bound."""
+        """Take note of what was added to a parameter after a step, by penalties or by a bound.
+
+        by: of the shape of the parameter, (I, J) for `W[I, J]`.
+        """
 
     def change(self, gradient: Array, slots: Slot, lr: Any, xp: Any, param: Param, proximal: bool) -> tuple[Array, Any]:
         """The direction of a step and the factor it is taken with; `xp` is the library of the arrays.
 
-        proximal: whether a proximal step of `size` follows.
+        gradient: of the shape of the parameter, (I, J) for `W[I, J]`. proximal: whether a proximal step of `size` follows.
         """
         raise NotImplementedError

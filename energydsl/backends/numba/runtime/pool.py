@@ -27,7 +27,7 @@ from energydsl.backends.numpy.runtime.arrays import Array
 # many; into how many pieces it is cut; how many are done; how many threads may help.
 TICKET, RECORDS, COUNT, PIECES, DONE, HELPERS = range(0, 6 * 128, 128)
 # For how long a thread waits awake for a region, and after how long it lets others run meanwhile, in seconds.
-PATIENCE, POLITE = 3e-4, 2e-5
+PATIENCE, POLITE = 1e-3, 2e-5
 
 _WHOLE = ir.IntType(64)
 _PAUSES = platform.machine() in ("x86_64", "AMD64")

@@ -11,10 +11,12 @@ from numba import prange, types
 from numba.core import cgutils
 
 from energydsl.backends.numba.runtime.blas import BLAS, pieces
-from energydsl.backends.numba.runtime.compiling import Number, parallel, primitive, reordered
+from energydsl.backends.numba.runtime.compiling import Number, parallel, primitive, reordered, scalar
 from energydsl.backends.numba.runtime.given import FLOAT
 from energydsl.backends.numba.runtime.regions import DRAW, FEW, PAYS, REGION, SMALL, settle
 from energydsl.backends.numba.runtime.tasks import Task, matrix, reals, wholes
+from energydsl.backends.numba.runtime.tiled import fits_tiles, tiled
+from energydsl.backends.numba.runtime.tiles import DEPTH
 from energydsl.backends.numpy.runtime.arrays import Array
 from energydsl.backends.numpy.runtime.products import square_sum
 
@@ -55,9 +57,11 @@ def gemm(
     return signature, code
 
 
-@Task
-def multiply(record: int, top: int, bottom: int) -> None:
-    """alpha A B + beta C of a record, rows top to bottom of C, or columns; alpha may be multiplied by a number that stands elsewhere."""
+@scalar
+def operands(record: int, top: int, bottom: int) -> tuple[Any, ...]:
+    """The product of a record, for rows top to bottom of C or for columns: A, B and C, each by its address and leading dimension, A and B with
+    whether they are transposed; m, n, k; alpha, which may be multiplied by a number that stands elsewhere, and beta.
+    """
     at, real = wholes(record), reals(record)
     a, lda, trans_a, b, ldb, trans_b = at[3], at[4], at[5], at[6], at[7], at[8]
     c, ldc, m, n, k, size, columns = at[9], at[10], at[11], at[12], at[13], at[14], at[15]
@@ -72,8 +76,31 @@ def multiply(record: int, top: int, bottom: int) -> None:
     alpha = FLOAT(real[20])
     if at[16] != 0:
         alpha *= matrix(at[16], 1, 1)[0, 0]
+    return a, lda, trans_a, b, ldb, trans_b, c, ldc, m, n, k, alpha, FLOAT(real[21])
+
+
+@Task
+def multiply(record: int, top: int, bottom: int) -> None:
+    """alpha A B + beta C of a record, by a BLAS library."""
+    a, lda, trans_a, b, ldb, trans_b, c, ldc, m, n, k, alpha, beta = operands(record, top, bottom)
     flag_a, flag_b = ord("t") if trans_a else ord("n"), ord("t") if trans_b else ord("n")
-    gemm(at[2], flag_a, flag_b, m, n, k, a, lda, b, ldb, c, ldc, alpha, FLOAT(real[21]))
+    gemm(wholes(record)[2], flag_a, flag_b, m, n, k, a, lda, b, ldb, c, ldc, alpha, beta)
+
+
+@Task
+def multiply_on_tiles(record: int, top: int, bottom: int) -> None:
+    """The same, on tiles of the processor; from a place along the inner axis on perhaps with another factor, which stands elsewhere too."""
+    a, lda, trans_a, b, ldb, trans_b, c, ldc, m, n, k, alpha, beta = operands(record, top, bottom)
+    split, other = wholes(record)[17], alpha
+    if split < k:
+        other = FLOAT(reals(record)[20]) * matrix(wholes(record)[16], k, 1)[split, 0]
+    if abs(other) == abs(alpha):
+        tiled(a, lda, 1 - trans_a, b, ldb, trans_b, c, ldc, m, n, k, alpha, beta, k if other == alpha else split)
+        return
+    tiled(a, lda, 1 - trans_a, b, ldb, trans_b, c, ldc, m, n, split, alpha, beta, k)
+    a += 4 * split * (lda if trans_a else 1)
+    b += 4 * split * (1 if trans_b else ldb)
+    tiled(a, lda, 1 - trans_a, b, ldb, trans_b, c, ldc, m, n, k - split, other, FLOAT(1.0), k)
 
 
 def layout(a: Array) -> tuple[int, bool] | None:
@@ -141,23 +168,28 @@ def product_noted(a: Array, b: Array, out: Array, add: bool, row: Array | None, 
     # A product with a vector is left to one thread: libraries add up its numbers in an order that hangs on the rows.
     vector = n == 1
     at_a, at_b = a.ctypes.data, b.ctypes.data
+    split = k
+    if len(starts) == 2 and starts[1] % DEPTH == 0 and fits_tiles(m, n, k):
+        # One factor for both, but for its sign perhaps: what is written is then written once.
+        split = starts.pop()
     for start, stop in zip(starts, [*starts[1:], k], strict=True):
+        on_tiles = fits_tiles(m, n, stop - start)
         REGION.note(
-            multiply,
+            multiply_on_tiles if on_tiles else multiply,
             1 if vector else -n if columns else m,
             [
                 BLAS.address,
                 at_a + a.itemsize * start * (lda if trans_a else 1), lda, trans_a,
                 at_b + a.itemsize * start * (1 if trans_b else ldb), ldb, trans_b,
                 out.ctypes.data, ldc, m, n, stop - start, a.itemsize, 2 if vector else int(columns),
-                0 if row is None else row.ctypes.data + row.itemsize * start,
+                0 if row is None else row.ctypes.data + row.itemsize * start, split,
             ],
             (factor, float(add or start > 0)),
             m * n * (stop - start) // DRAW,
             (b,) if columns else (a,),
             (out,),
             (a if columns else b, *(() if row is None else (row,))),
-            most=1 << 30 if vector else pieces_alike(m, n, stop - start, trans_b and not trans_a),
+            most=1 << 30 if vector or on_tiles else pieces_alike(m, n, stop - start, trans_b and not trans_a),
         )  # fmt: skip
     return True
 

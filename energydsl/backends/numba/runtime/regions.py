@@ -86,6 +86,8 @@ class Region(threading.local):
         # How often work was done, or not noted down where it might have been; and what was done last, while somebody keeps it.
         self.settled, self.kept = 0, False
         self.last: Noted | None = None
+        # What was computed from parameters and settings alone, by its name and theirs.
+        self.known: dict[tuple[str, int, int], tuple[Any, Any, Any]] = {}
 
     def __enter__(self) -> None:
         """Note down what is asked for from here on."""
@@ -168,7 +170,7 @@ class Region(threading.local):
     def clear(self) -> None:
         """Nothing is noted down."""
         self.records, self.held, self.drawn, self.given = [], [], [], []
-        self.work, self.most, self.touched = 0, 1 << 30, {}
+        self.work, self.most, self.touched, self.known = 0, 1 << 30, {}, {}
 
 
 def extent(array: Array) -> tuple[int, int]:
@@ -189,6 +191,18 @@ def settle() -> None:
     """Do what is noted down, before what cannot be is done at once."""
     REGION.settle()
     REGION.settled += 1
+
+
+def once(name: str, params: Any, settings: Any, compute: Callable[[], Array]) -> Array:
+    """What is computed from parameters and settings alone: once while nothing that was noted down is done, for until then they stay as they are."""
+    if not REGION.depth:
+        return compute()
+    place = (name, id(params), id(settings))
+    if place not in REGION.known:
+        # Both are held too, so that no others can come to their place.
+        REGION.known[place] = (params, settings, compute())
+    found: Array = REGION.known[place][-1]
+    return found
 
 
 class Replay:
