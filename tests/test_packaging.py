@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -17,7 +20,14 @@ CODE = "import energydsl as ed; print(ed.loads('visible v[2] : binary\\nenergy =
 
 
 def test_version_is_the_same_everywhere() -> None:
-    assert importlib.metadata.version("energydsl") == energydsl.__version__
+    newest = re.search(r"^## (\d\S*) \(\d{4}-\d\d-\d\d\)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest
+    assert {
+        importlib.metadata.version("energydsl"),
+        tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"],
+        json.loads((ROOT / "editors/vscode/package.json").read_text())["version"],
+        newest[1],
+    } == {energydsl.__version__}
 
 
 def test_bare_checkout() -> None:

@@ -18,6 +18,8 @@ from energydsl.verification.rounding import STEP, largest, of_slopes
 _TOLERANCE = 1e-6
 # Entries of a parameter that are differentiated, chosen at random where there are more.
 _ENTRIES = 30
+# How many numbers of an array are made at once for that.
+_NUMBERS = 100_000
 # A derivative below this is none.
 _NOTHING = 1e-5
 
@@ -68,11 +70,9 @@ def _slopes(case: Case, name: str, gradients: Arrays, x: Arrays, value: Callable
     rng = case.generator(name)
     for param in case.model.params.values():
         entries = list(np.ndindex(*param.shape))
-        for k in rng.permutation(len(entries))[:_ENTRIES]:
-            change = _admissible(param, entries[k])
-            if change is None:
-                continue
-            up, down = (_moved_energies(case, param, h * change, x) for h in (STEP, -STEP))
+        changes = [_admissible(param, entries[k]) for k in rng.permutation(len(entries))[:_ENTRIES]]
+        admitted = [change for change in changes if change is not None]
+        for change, (up, down) in zip(admitted, _moved_energies(case, param, admitted, x), strict=True):
             yield _Slope(
                 param.name,
                 float((gradients[param.name] * change).sum()),
@@ -81,9 +81,15 @@ def _slopes(case: Case, name: str, gradients: Arrays, x: Arrays, value: Callable
             )
 
 
-def _moved_energies(case: Case, param: Param, change: Array, x: Arrays) -> Array:
-    """The oracle's energies of states x with one parameter changed."""
-    return case.oracle.energy({**case.params, param.name: case.params[param.name] + change}, x)
+def _moved_energies(case: Case, param: Param, changes: list[Array], x: Arrays) -> Iterator[Array]:
+    """The oracle's energies of states x a step up and a step down each change of a parameter, (2, rows); several changes at once."""
+    rows = len(next(iter(x.values())))
+    count = max(1, _NUMBERS // (2 * rows * max(1, *(v[0].size for v in x.values()), *map(np.size, changes))))
+    for k in range(0, len(changes), count):
+        moved = [case.params[param.name] + h * change for change in changes[k : k + count] for h in (STEP, -STEP)]
+        states = {n: np.concatenate([v] * len(moved)) for n, v in x.items()}
+        energies = case.oracle.energy(case.params, states, own={param.name: np.repeat(moved, rows, axis=0)})
+        yield from energies.reshape(-1, 2, rows)
 
 
 def _admissible(param: Param, at: tuple[int, ...]) -> Array | None:

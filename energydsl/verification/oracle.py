@@ -51,9 +51,11 @@ class Oracle:
         self.consts = {n: c.value for n, c in model.consts.items()} | dict(consts or {})
         self.weights = dict(weights or {})
 
-    def energy(self, params: Mapping[str, Any], state: Mapping[str, Any]) -> Array:
-        """E of each row of a state, shape (rows,)."""
-        return self._weighted(_Walk(self, params, state).scalar, self.base(params, state))
+    def energy(
+        self, params: Mapping[str, Any], state: Mapping[str, Any], own: Mapping[str, Any] | None = None
+    ) -> Array:
+        """E of each row of a state, shape (rows,). own: parameters of which every row has its own values, (rows, *shape)."""
+        return self._weighted(_Walk(self, params, state, own).scalar, self.base(params, state))
 
     def _weighted(self, value: Callable[[ex.Expression], Array], base: Array) -> Array:
         """The sum of the energy terms, by what each is, times their weights, but for the base measure."""
@@ -147,9 +149,15 @@ def _combined(
 class _Walk:
     """One evaluation; every value has a leading axis of rows (length 1 where it does not depend on the state)."""
 
-    def __init__(self, oracle: Oracle, params: Mapping[str, Any], state: Mapping[str, Any]):
+    def __init__(
+        self,
+        oracle: Oracle,
+        params: Mapping[str, Any],
+        state: Mapping[str, Any],
+        own: Mapping[str, Any] | None = None,
+    ):
         self.oracle, self.rows = oracle, len(next(iter(state.values())))
-        self.params = {n: np.asarray(v, float)[None] for n, v in params.items()}
+        self.params = {n: np.asarray(v, float)[None] for n, v in params.items()} | dict(own or {})
         self.state = {n: np.asarray(v, float) for n, v in state.items()}
 
     def scalar(self, part: ex.Expression) -> Array:

@@ -6,7 +6,7 @@ import hashlib
 import linecache
 from collections.abc import Mapping
 from functools import lru_cache
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 from energydsl.backends.interface import CompiledModule
@@ -37,5 +37,11 @@ def execute(source: str, names: Mapping[str, Any]) -> ModuleType:
     module.__dict__.update({k: v for k, v in names.items() if not k.startswith("__")})
     filename = f"<{name}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    exec(compile(source, filename, "exec"), module.__dict__)
+    exec(_code(source, filename), module.__dict__)
     return module
+
+
+@lru_cache(maxsize=64)
+def _code(source: str, filename: str) -> CodeType:
+    """The byte code of a source, which takes far longer to make than to run."""
+    return compile(source, filename, "exec")

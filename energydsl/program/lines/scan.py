@@ -103,7 +103,7 @@ class Along:
             chains = np.arange(done, min(done + chunk, count))
             try:
                 with silent():
-                    found[chains] = getattr(LinePanels(self, chains), what)(u[chains])
+                    found[chains] = LinePanels(self, chains).asked(what, np.arange(len(chains)), u[chains])
             except Crowded:
                 chunk = max(1, chunk // 8)
             else:
@@ -189,12 +189,12 @@ class LinePanels(Panels):
             np.maximum(rate, product(fast, speed)),
         )
 
-    def beside_now(self, _: Array) -> Array:
+    def beside_now(self) -> Array:
         """log of the integral, less the exponent where the unit is now."""
         here = self.along.line.here[self.chains]
         statistics = self.density.each(here)
         now: Any = sum(e * t for e, t in zip(self.eta, statistics, strict=True))
-        return np.asarray(self.log(None) - now)
+        return np.asarray(self.log() - now)
 
     def _speed(self, left: Array, right: Array) -> Array:
         """A bound of |dx/dy| and of |d2x/dy2| between two bounds."""

@@ -43,9 +43,9 @@ def scores(case: Case) -> Iterator[Check]:
     for name in case.units:
         if not _followed(case, name):
             continue
-        for place in _places(case, name):
+        places = list(_places(case, name))
+        for place, (up, down) in zip(places, _log_weights(case, name, places), strict=True):
             direction = place.up - place.down
-            up, down = (_log_weight(case, name, place.row, value) for value in (place.up, place.down))
             size = largest(direction)
             wanted = (up - down) / size
             got = float((found[name][place.row] * direction).sum()) / size
@@ -102,8 +102,11 @@ def _places(case: Case, name: str) -> Iterator[_Place]:
         yield _Place(row, up, down)
 
 
-def _log_weight(case: Case, name: str, row: int, value: Array) -> float:
-    """-beta E of a state with other values of a layer, by the oracle."""
-    state: Arrays = {n: np.asarray(v[row : row + 1], float) for n, v in case.x.items()}
-    state[name] = value[None]
-    return -float(case.oracle.exponent(case.params, state, case.beta)[0])
+def _log_weights(case: Case, name: str, places: list[_Place]) -> Array:
+    """-beta E of the states with a layer moved up, and moved down, by the oracle, (places, 2)."""
+    if not places:
+        return np.zeros((0, 2))
+    rows = [place.row for place in places for _ in range(2)]
+    state: Arrays = {n: np.asarray(v[rows], float) for n, v in case.x.items()}
+    state[name] = np.stack([value for place in places for value in (place.up, place.down)])
+    return -case.oracle.exponent(case.params, state, case.beta).reshape(-1, 2)

@@ -274,30 +274,30 @@ class Panels:
         """The integral of a function given at the places, by unit."""
         return np.bincount(self.owner, (self.weight * value).sum(1), self.units)
 
-    def log(self, _: Any) -> Array:
+    def log(self) -> Array:
         """log of the integral of exp(sum_k eta_k T_k(x)), of every unit."""
         shift = self.density.shift @ self.eta
         if self.density.place == BOUNDED:
             shift = shift + math.log(self.density.high - self.density.low)
         return self.top + np.log(self.mass) + shift
 
-    def mean(self, _: Any) -> Array:
+    def mean(self) -> Array:
         """Mean of every unit."""
         return self.total(self.density.unit(self.x)) / self.mass
 
-    def variance(self, _: Any) -> Array:
+    def variance(self) -> Array:
         """Variance of every unit."""
-        centre = self.mean(None)
+        centre = self.mean()
         return self.total((self.density.unit(self.x) - centre[self.owner][:, None]) ** 2) / self.mass
 
-    def entropy(self, _: Any) -> Array:
+    def entropy(self) -> Array:
         """Entropy of every unit, in nats."""
         slope = self.density.log_slope(self.x)
         fall = np.where(self.weight > 0.0, self.fall - slope, 0.0)
         constant = math.log(self.density.high - self.density.low) if self.density.place == BOUNDED else 0.0
         return np.log(self.mass) - self.total(fall) / self.mass + constant
 
-    def mode(self, _: Any) -> Array:
+    def mode(self) -> Array:
         """The best place of a grid over all panels, and on ever finer grids the best near it."""
         grid = np.linspace(self.left, self.right, PANEL_GRID + 1, axis=1)
         f = self.exponent(grid, self.owner, sloped=False)
@@ -314,29 +314,40 @@ class Panels:
             width = width / PANEL_GRID
         return np.where(np.isnan(self.mass), math.nan, self.density.unit(at))
 
-    def draw(self, u: Array) -> Array:
-        """The place below which u of the mass lies: its panel by the masses, in it by Newton's method between bounds."""
+    def asked(self, what: str, unit: Array, u: Array) -> Array:
+        """What is asked for of some units, any of them several times, a draw from u: so many at once as panels are begun with."""
+        if what != "draw":
+            found: Array = getattr(self, what)()[unit]
+            return found
+        pieces = [slice(k, k + _CHUNK) for k in range(0, len(unit), _CHUNK)]
+        return np.concatenate([self.draw(unit[piece], u[piece]) for piece in pieces])
+
+    def draw(self, unit: Array, u: Array) -> Array:
+        """For some units, any of them several times, the place below which u of the mass lies.
+
+        Its panel by the masses, in it by Newton's method between bounds.
+        """
         if not len(self.owner):
-            return self.mass
-        every, first = np.arange(self.units), np.searchsorted(self.owner, np.arange(self.units))
+            return self.mass[unit]
+        first = np.searchsorted(self.owner, np.arange(self.units))
         rank = np.arange(len(self.owner)) - first[self.owner]
         mass = np.zeros((self.units, rank.max() + 1))
         mass[self.owner, rank] = self.weight.sum(1)
         below = np.cumsum(mass, axis=1)
-        target = u * below[:, -1]
+        target = u * below[unit, -1]
         last = np.bincount(self.owner, minlength=self.units) - 1
-        panel = np.clip((below <= target[:, None]).sum(1), 0, np.maximum(last, 0))
-        target = target - np.where(panel > 0, below[every, panel - 1], 0.0)
-        here = np.minimum(first + panel, len(self.owner) - 1)
+        panel = np.clip((below[unit] <= target[:, None]).sum(1), 0, np.maximum(last, 0)[unit])
+        target = target - np.where(panel > 0, below[unit, panel - 1], 0.0)
+        here = np.minimum(first[unit] + panel, len(self.owner) - 1)
         start, a, b = self.left[here], self.left[here], self.right[here]
-        x = a + (b - a) * target / mass[every, panel]
+        x = a + (b - a) * target / mass[unit, panel]
         for _ in range(PANEL_NEWTON):
-            excess = self.rule(start, x, every)[2].sum(1) - target
+            excess = self.rule(start, x, unit)[2].sum(1) - target
             a, b = np.where(excess < 0.0, x, a), np.where(excess < 0.0, b, x)
-            x = x - excess / np.exp(self.exponent(x, every) - self.top)
+            x = x - excess / np.exp(self.exponent(x, unit) - self.top[unit])
             x = np.where((x >= a) & (x <= b), x, 0.5 * (a + b))
         edge = self.edge[here]
-        return np.where(np.isnan(self.mass), math.nan, self.density.unit(np.where(np.isnan(edge), x, edge)))
+        return np.where(np.isnan(self.mass)[unit], math.nan, self.density.unit(np.where(np.isnan(edge), x, edge)))
 
 
 def _bend_of_log_cosh(left: Array, right: Array) -> Array:
@@ -374,15 +385,28 @@ def integrated(what: str, density: Density, etas: Sequence[Array], u: Array | fl
     result, which is float64.
     """
     arrays = np.broadcast_arrays(*etas, u)
-    *eta, uniform = (a.astype(np.float64).ravel() for a in arrays)
+    *rows, uniform = (a.astype(np.float64).ravel() for a in arrays)
+    eta, kind = _distinct(np.stack(rows))
     found, done, chunk = np.empty(len(uniform)), 0, _CHUNK
-    while done < len(found):
-        part = slice(done, done + chunk)
+    while done < eta.shape[1]:
+        those = np.flatnonzero((kind >= done) & (kind < done + chunk))
         try:
             with silent():
-                found[part] = getattr(Panels(density, np.stack([e[part] for e in eta])), what)(uniform[part])
+                found[those] = Panels(density, eta[:, done : done + chunk]).asked(
+                    what, kind[those] - done, uniform[those]
+                )
         except Crowded:
             chunk = max(1, chunk // 8)
         else:
             done += chunk
     return found.reshape(arrays[0].shape)
+
+
+def _distinct(eta: Array) -> tuple[Array, Array]:
+    """The columns that differ, and for every column which of them it is: units of the same field have the same panels."""
+    order = np.lexsort(eta)
+    new = np.ones(len(order), bool)
+    new[1:] = (eta[:, order[1:]] != eta[:, order[:-1]]).any(axis=0)
+    kind = np.empty(len(order), np.intp)
+    kind[order] = np.cumsum(new) - 1
+    return eta[:, order[new]], kind
