@@ -13,9 +13,10 @@ from numba.core import cgutils
 from energydsl.backends.numba.runtime.blas import BLAS, pieces
 from energydsl.backends.numba.runtime.compiling import Number, parallel, primitive, reordered, scalar
 from energydsl.backends.numba.runtime.given import FLOAT
+from energydsl.backends.numba.runtime.pool import publish
 from energydsl.backends.numba.runtime.regions import DRAW, FEW, PAYS, REGION, SMALL, settle
 from energydsl.backends.numba.runtime.tasks import Task, matrix, reals, wholes
-from energydsl.backends.numba.runtime.tiled import fits_tiles, tiled
+from energydsl.backends.numba.runtime.tiled import Rooms, enter, fits_tiles, tiled
 from energydsl.backends.numba.runtime.tiles import DEPTH
 from energydsl.backends.numpy.runtime.arrays import Array
 from energydsl.backends.numpy.runtime.products import square_sum
@@ -94,13 +95,16 @@ def multiply_on_tiles(record: int, top: int, bottom: int) -> None:
     split, other = wholes(record)[17], alpha
     if split < k:
         other = FLOAT(reals(record)[20]) * matrix(wholes(record)[16], k, 1)[split, 0]
+    room = enter(wholes(record)[18], wholes(record)[19])
     if abs(other) == abs(alpha):
-        tiled(a, lda, 1 - trans_a, b, ldb, trans_b, c, ldc, m, n, k, alpha, beta, k if other == alpha else split)
-        return
-    tiled(a, lda, 1 - trans_a, b, ldb, trans_b, c, ldc, m, n, split, alpha, beta, k)
-    a += 4 * split * (lda if trans_a else 1)
-    b += 4 * split * (1 if trans_b else ldb)
-    tiled(a, lda, 1 - trans_a, b, ldb, trans_b, c, ldc, m, n, k - split, other, FLOAT(1.0), k)
+        minus = k if other == alpha else split
+        tiled(a, lda, 1 - trans_a, b, ldb, trans_b, c, ldc, m, n, k, alpha, beta, minus, room)
+    else:
+        tiled(a, lda, 1 - trans_a, b, ldb, trans_b, c, ldc, m, n, split, alpha, beta, k, room)
+        a += 4 * split * (lda if trans_a else 1)
+        b += 4 * split * (1 if trans_b else ldb)
+        tiled(a, lda, 1 - trans_a, b, ldb, trans_b, c, ldc, m, n, k - split, other, FLOAT(1.0), k, room)
+    publish(room, 0)
 
 
 def layout(a: Array) -> tuple[int, bool] | None:
@@ -183,6 +187,7 @@ def product_noted(a: Array, b: Array, out: Array, add: bool, row: Array | None, 
                 at_b + a.itemsize * start * (1 if trans_b else ldb), ldb, trans_b,
                 out.ctypes.data, ldc, m, n, stop - start, a.itemsize, 2 if vector else int(columns),
                 0 if row is None else row.ctypes.data + row.itemsize * start, split,
+                *((Rooms.find(), Rooms.count) if on_tiles else ()),
             ],
             (factor, float(add or start > 0)),
             m * n * (stop - start) // DRAW,

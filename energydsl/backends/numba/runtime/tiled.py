@@ -6,13 +6,16 @@ sum runs along the inner axis in the same order wherever a product is cut, so it
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+import numba
 import numpy as np
-from numba import carray
+from numba import carray, types
 
 from energydsl.backends.numba.runtime.compiling import SINGLE, fast, scalar, wide
 from energydsl.backends.numba.runtime.given import FLOAT
+from energydsl.backends.numba.runtime.pool import exchange, look
 from energydsl.backends.numba.runtime.tasks import matrix, pointer
 from energydsl.backends.numba.runtime.tiles import (
     DEPTH,
@@ -46,6 +49,8 @@ from energydsl.backends.numpy.runtime.arrays import Array
 
 # Numbers of the inner axis that are packed at once, and of the first matrix; the least length of a side that pays, and multiplications.
 INNER, CACHED, NARROW, LARGE = 1024, 1 << 18, 32, 1 << 21
+# Bytes of a room: whether it is taken, what tiles are, tiles of both matrices, sums, and numbers at an edge.
+ROOM = 128 + TERMS * 2 * (CACHED + 2 * SIDE * INNER) + 6 * TILE
 
 
 def fits_tiles(m: int, n: int, k: int) -> bool:
@@ -53,10 +58,41 @@ def fits_tiles(m: int, n: int, k: int) -> bool:
     return SINGLE and min(m, n, k) >= NARROW and m * n * k >= LARGE and tiles_here()
 
 
+class Rooms:
+    """Memory for tiles, a room for each thread that multiplies at a time; made with the first product, and kept."""
+
+    address: int = 0
+    count = numba.config.NUMBA_NUM_THREADS
+    memory: Array
+
+    @classmethod
+    def find(cls) -> int:
+        """Where they are: each begins with a number that is 1 while somebody is in it."""
+        if not cls.address:
+            cls.memory = np.zeros(cls.count * ROOM + 64, np.int8)
+            cls.address = -(-cls.memory.ctypes.data // 64) * 64
+        return cls.address
+
+    @classmethod
+    def after_fork(cls) -> None:
+        """In a forked process nobody is in them."""
+        if cls.address:
+            cls.memory[:] = 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=Rooms.after_fork)
+
+
 @scalar
-def lined_up(array: Array) -> int:
-    """The first address in an array that is a multiple of 64."""
-    return (array.ctypes.data + 63) // 64 * 64
+def enter(rooms: int, count: int) -> int:
+    """Go into a room that is free."""
+    found = 0
+    while found == 0:
+        for k in range(count):
+            if found == 0 and look(rooms + k * ROOM) == 0 and exchange(rooms + k * ROOM, 0, 1):
+                found = rooms + k * ROOM
+    return found
 
 
 @fast
@@ -194,27 +230,27 @@ def tiled(
     alpha: Any,
     beta: Any,
     minus: int,
+    room: int,
 ) -> None:
     """C = alpha A B + beta C. along_a, along_b: whether numbers of the inner axis are neighbours in memory; else rows or columns are.
 
-    minus: from where on along the inner axis products are subtracted, a multiple of `DEPTH`, or k and more.
+    minus: from where on along the inner axis products are subtracted, a multiple of `DEPTH`, or k and more. room: one of `Rooms`.
     """
     deep = min(INNER, (k + DEPTH - 1) // DEPTH * DEPTH)
-    outer = max(2 * SIDE, CACHED // deep // (2 * SIDE) * 2 * SIDE)
+    outer = CACHED // deep // (2 * SIDE) * 2 * SIDE
     size_a, size_b = min(outer, (m + SIDE - 1) // SIDE * SIDE) * deep * 2, 2 * SIDE * deep * 2
-    room = np.empty(TERMS * (size_a + size_b) + 6 * TILE + 64, np.int8)
-    tiles_a = lined_up(room)
+    tiles_a = room + 128
     tiles_b = tiles_a + TERMS * size_a
     block = tiles_b + TERMS * size_b
     spare = block + 4 * TILE
     sums = matrix(block, 2 * SIDE, 2 * SIDE)
-    shape = np.zeros(128, np.int8)
-    form = lined_up(shape) - shape.ctypes.data
-    shape[form] = 1
+    # The first of their kind, and of eight tiles the bytes of a row and the rows.
+    shape = carray(pointer(room + 64, types.uint8(0)), (64,))
+    shape[:] = 0
+    shape[0] = 1
     for tile in range(8):
-        shape[form + 16 + 2 * tile] = 64
-        shape[form + 48 + tile] = SIDE
-    begin_tiles(lined_up(shape))
+        shape[16 + 2 * tile], shape[48 + tile] = 64, SIDE
+    begin_tiles(room + 64)
     for q in range(0, k, INNER):
         inner = min(INNER, k - q)
         depth = (inner + DEPTH - 1) // DEPTH
@@ -250,5 +286,3 @@ def tiled(
                         out = matrix(c + 4 * ((i + r + p) * ldc + j), 1, columns)[0]
                         blend(out, sums[p, :columns], alpha, old)
     end_tiles()
-    # What was addressed is held until here.
-    room[0] = shape[0]
