@@ -28,7 +28,7 @@ _MOST = 1 << 30
 def binned(times: Sequence[Values], bin_ms: float, *, counts: bool = False) -> Array:
     """Spike trains in bins, (bins, neurons): 1 where a neuron fired; counts: how often it did.
 
-    times: for each neuron the times of its spikes, in seconds. bin_ms: the length of a bin, in milliseconds. Raises `DataError` for times
+    times: for each neuron the times of its spikes, in seconds, (spikes,). bin_ms: the length of a bin, in milliseconds. Raises `DataError` for times
     that are negative or no numbers, `ArgumentError` for a bin that is no length.
 
     >>> import energydsl as ed

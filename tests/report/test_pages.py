@@ -90,7 +90,7 @@ def test_of_a_run(trained: Path, tmp_path: Path) -> None:
         "100 chains, 50 draws of each",
         "a projection of `v`",
         "all identities hold",
-        "energydsl train model.energy -D I=16 -D J=4 --data bars-and-stripes:4",
+        "energydsl train - -D I=16 -D J=4 --data bars-and-stripes:4",
         "visible v[I] : binary",
     ):
         assert wanted in page.text

@@ -49,8 +49,9 @@ from energydsl.backends.numpy.runtime.arrays import Array
 
 # Numbers of the inner axis that are packed at once, and of the first matrix; the least length of a side that pays, and multiplications.
 INNER, CACHED, NARROW, LARGE = 1024, 1 << 18, 32, 1 << 21
-# Bytes of a room: whether it is taken, what tiles are, tiles of both matrices, sums, and numbers at an edge.
-ROOM = 128 + TERMS * 2 * (CACHED + 2 * SIDE * INNER) + 6 * TILE
+# Bytes of a room, as many as a large page of memory has: whether it is taken, what tiles are, tiles of both matrices (1.7 million), sums, and
+# numbers at an edge.
+ROOM = 1 << 21
 
 
 def fits_tiles(m: int, n: int, k: int) -> bool:
@@ -59,29 +60,22 @@ def fits_tiles(m: int, n: int, k: int) -> bool:
 
 
 class Rooms:
-    """Memory for tiles, a room for each thread that multiplies at a time; made with the first product, and kept."""
+    """Memory for tiles, a room for each thread that multiplies at a time. The system gives it when it is first written to."""
 
-    address: int = 0
     count = numba.config.NUMBA_NUM_THREADS
-    memory: Array
+    memory = np.empty((count + 1) * ROOM // 8, np.int64)
+    address = -(-memory.ctypes.data // ROOM) * ROOM
 
     @classmethod
-    def find(cls) -> int:
-        """Where they are: each begins with a number that is 1 while somebody is in it."""
-        if not cls.address:
-            cls.memory = np.zeros(cls.count * ROOM + 64, np.int8)
-            cls.address = -(-cls.memory.ctypes.data // 64) * 64
-        return cls.address
-
-    @classmethod
-    def after_fork(cls) -> None:
-        """In a forked process nobody is in them."""
-        if cls.address:
-            cls.memory[:] = 0
+    def leave(cls) -> None:
+        """Nobody is in them: so at first, and in a forked process. Each begins with a number that is 1 while somebody is."""
+        first = (cls.address - cls.memory.ctypes.data) // 8
+        cls.memory[first : first + cls.count * ROOM // 8 : ROOM // 8] = 0
 
 
+Rooms.leave()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=Rooms.after_fork)
+    os.register_at_fork(after_in_child=Rooms.leave)
 
 
 @scalar
