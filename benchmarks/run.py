@@ -150,7 +150,7 @@ def process(under: str, asked: argparse.Namespace) -> list[Row]:
     floors, ours = (child(asked, environment, which) for which in ("floor", "ours"))
     base = {row.work: row for row in floors}
     return [
-        replace(row, value=row.value / base[row.work].value, unit=f"x {base[row.work].who}")
+        replace(row, value=row.seconds / base[row.work].seconds, unit=f"x {base[row.work].who}")
         if row.work in base
         else row
         for row in ours

@@ -222,4 +222,4 @@ class Domain:
         """0 and 1 as the lower and the upper of two values."""
         assert self.points is not None
         low, high = self.points
-        return np.asarray(bits * (high - low) + low)
+        return bits if (low, high) == (0.0, 1.0) else np.asarray(bits * (high - low) + low)
