@@ -154,32 +154,25 @@ def write_tiles(context: Any, address: Any) -> Any:
     return types.void(types.int64), code
 
 
-@primitive
-def fetch(context: Any, address: Any) -> Any:
-    """Have numbers at an address brought near, which will soon be read; nothing where there is no such address."""
+def fetcher(own: int) -> Callable[[int], None]:
+    """A primitive (address) that has numbers brought near which will soon be read, or (own = 1) written; nothing where there is no such address."""
 
-    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        """One instruction."""
-        kinds = [_SMALL.as_pointer(), _HALF, _HALF, _HALF]
-        routine = builder.module.declare_intrinsic("llvm.prefetch.p0", (), ir.FunctionType(ir.VoidType(), kinds))
-        builder.call(routine, [tile_at(builder, arguments[0]), *(ir.Constant(_HALF, n) for n in (0, 3, 1))])
-        return context.get_dummy_value()
+    def bring(context: Any, address: Any) -> Any:
+        """Have numbers brought near."""
 
-    return types.void(types.int64), code
+        def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            """One instruction."""
+            kinds = [_SMALL.as_pointer(), _HALF, _HALF, _HALF]
+            routine = builder.module.declare_intrinsic("llvm.prefetch.p0", (), ir.FunctionType(ir.VoidType(), kinds))
+            builder.call(routine, [tile_at(builder, arguments[0]), *(ir.Constant(_HALF, n) for n in (own, 3, 1))])
+            return context.get_dummy_value()
+
+        return types.void(types.int64), code
+
+    return primitive(bring)
 
 
-@primitive
-def fetch_own(context: Any, address: Any) -> Any:
-    """The same for numbers which will soon be written."""
-
-    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        """One instruction."""
-        kinds = [_SMALL.as_pointer(), _HALF, _HALF, _HALF]
-        routine = builder.module.declare_intrinsic("llvm.prefetch.p0", (), ir.FunctionType(ir.VoidType(), kinds))
-        builder.call(routine, [tile_at(builder, arguments[0]), *(ir.Constant(_HALF, n) for n in (1, 3, 1))])
-        return context.get_dummy_value()
-
-    return types.void(types.int64), code
+fetch, fetch_own = fetcher(0), fetcher(1)
 
 
 def words_of(value: int) -> Any:
